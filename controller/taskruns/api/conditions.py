@@ -1,0 +1,236 @@
+"""The words in which a TaskRun tells how it is: phases, reasons, failure kinds, conditions.
+
+Each reason carries what it means and what to do next. Messages, the reference documentation and
+clients all read it here; no reason is spelled out anywhere else.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Phase(StrEnum):
+    """Where a run stands, for printing and for a quick look; conditions are for machines."""
+
+    QUEUED = "Queued"
+    PENDING = "Pending"
+    RUNNING = "Running"
+    BACKING_OFF = "BackingOff"
+    STOPPING = "Stopping"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the run has ended: nothing of it runs, and its status never changes again."""
+        return self in TERMINAL_PHASES
+
+
+TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
+
+
+class FailureKind(StrEnum):
+    """Whose failure it was: what a client should do about it follows from this."""
+
+    APPLICATION = "Application"
+    INFRASTRUCTURE = "Infrastructure"
+    CONFIGURATION = "Configuration"
+    TIMEOUT = "Timeout"
+    CANCELLED = "Cancelled"
+
+
+class Outcome(StrEnum):
+    """How one attempt ended, and which budget it was charged to."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    """Charged to `backoffLimit`."""
+    DISRUPTED = "Disrupted"
+    """The cluster ended it after its main container may have started."""
+    REPLACED = "Replaced"
+    """The cluster ended it before its main container started: no work is repeated."""
+    STOPPED = "Stopped"
+    """taskruns stopped it: cancel or deadline."""
+
+
+class ConditionType(StrEnum):
+    """The types in `status.conditions`."""
+
+    COMPLETE = "Complete"
+    """True when the run succeeded (as on a Job)."""
+    FAILED = "Failed"
+    """True when the run failed or was cancelled (as on a Job)."""
+    FINISHED = "Finished"
+    """True on either end, for one `kubectl wait --for=condition=Finished`."""
+    RECONCILING = "Reconciling"
+    """True while the run is on its way (kstatus)."""
+    STALLED = "Stalled"
+    """True when the run failed, so that kstatus and Helm stop waiting for it."""
+    RESULT_STORED = "ResultStored"
+    """False, with reason ResultTooLarge, when a result was cut and so was not stored."""
+
+
+class Reason(StrEnum):
+    """Why a run or an attempt is as it is. `kind` is None where the reason is no failure."""
+
+    kind: FailureKind | None
+    meaning: str
+    advice: str
+
+    def __new__(cls, value: str, kind: FailureKind | None, meaning: str, advice: str) -> Self:
+        """Make a member that is its own value and carries its documentation."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.kind = kind
+        member.meaning = meaning
+        member.advice = advice
+        return member
+
+    COMPLETED = (
+        "Completed",
+        None,
+        "The main container exited with code 0.",
+        "Nothing to do.",
+    )
+    RESULT_TOO_LARGE = (
+        "ResultTooLarge",
+        None,
+        "The result reached the kubelet's limit and was cut, so it was not stored.",
+        "Write at most 4095 bytes to resultPath, or write the result to a volume or object store "
+        "and return where it is.",
+    )
+    WAITING_TO_START = (
+        "WaitingToStart",
+        None,
+        "The attempt's Pod is released to the cluster and its main container has not started.",
+        "If it stays, look at the Pod's events: kubectl describe pod.",
+    )
+    MAIN_RUNNING = (
+        "MainRunning",
+        None,
+        "The main container is running.",
+        "Nothing to do.",
+    )
+    MAIN_ENDED = (
+        "MainEnded",
+        None,
+        "The main container ended and other containers of its Pod went on; the Pod is stopped.",
+        "To have them ended with main, make them native sidecars "
+        "(init containers with restartPolicy Always).",
+    )
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded",
+        None,
+        "The namespace's ResourceQuota has no room for the Pod; the run waits without using "
+        "up an attempt.",
+        "Wait, or raise the quota: kubectl describe resourcequota.",
+    )
+    SERVICE_ACCOUNT_NOT_FOUND = (
+        "ServiceAccountNotFound",
+        FailureKind.CONFIGURATION,
+        "The Pod's service account does not exist. It is waited for a minute, then the run fails.",
+        "Create the service account or correct serviceAccountName.",
+    )
+    NON_ZERO_EXIT_CODE = (
+        "NonZeroExitCode",
+        FailureKind.APPLICATION,
+        "The main container exited with a code other than 0.",
+        "Read the container's log: kubectl logs, while podGC keeps the Pod.",
+    )
+    KILLED_BY_SIGNAL = (
+        "KilledBySignal",
+        FailureKind.APPLICATION,
+        "The main container was ended by a signal (exit code 128 plus the signal's number).",
+        "Find who sent it: the program itself, or something else in the container.",
+    )
+    OOM_KILLED = (
+        "OOMKilled",
+        FailureKind.APPLICATION,
+        "The main container used more memory than its limit and the kernel killed it.",
+        "Raise resources.limits.memory, or use less memory.",
+    )
+    INIT_CONTAINER_FAILED = (
+        "InitContainerFailed",
+        FailureKind.APPLICATION,
+        "An init container failed, so the main container never started.",
+        "Read that container's log: kubectl logs -c.",
+    )
+    EVICTED = (
+        "Evicted",
+        FailureKind.INFRASTRUCTURE,
+        "The Pod was evicted from its node.",
+        "Run it again; if it repeats, set resource requests that match its use.",
+    )
+    PREEMPTED = (
+        "Preempted",
+        FailureKind.INFRASTRUCTURE,
+        "The Pod had to make room for one of higher priority.",
+        "Run it again, or give it a priorityClassName.",
+    )
+    NODE_LOST = (
+        "NodeLost",
+        FailureKind.INFRASTRUCTURE,
+        "The Pod's node was shut down, tainted, deleted or lost.",
+        "Run it again.",
+    )
+    POD_DELETED = (
+        "PodDeleted",
+        FailureKind.INFRASTRUCTURE,
+        "Somebody deleted the Pod.",
+        "Run it again; to stop a run, set spec.cancel instead.",
+    )
+    POD_REJECTED = (
+        "PodRejected",
+        FailureKind.INFRASTRUCTURE,
+        "The node refused the Pod, or ended it without saying how its main container ended.",
+        "Look at the message; run it again.",
+    )
+    FINAL_STATE_UNKNOWN = (
+        "FinalStateUnknown",
+        FailureKind.INFRASTRUCTURE,
+        "The Pod is gone and nobody reported how it ended: its finalizer was forced off.",
+        "Check whether the work was done before running it again.",
+    )
+    DEADLINE_EXCEEDED = (
+        "DeadlineExceeded",
+        FailureKind.TIMEOUT,
+        "The run took longer than activeDeadlineSeconds, queueing and retries included.",
+        "Raise activeDeadlineSeconds or make the work shorter.",
+    )
+    ATTEMPT_DEADLINE_EXCEEDED = (
+        "AttemptDeadlineExceeded",
+        FailureKind.TIMEOUT,
+        "One attempt's main container ran longer than attemptDeadlineSeconds.",
+        "Raise attemptDeadlineSeconds or make the work shorter.",
+    )
+    CANCELLED = (
+        "Cancelled",
+        FailureKind.CANCELLED,
+        "spec.cancel was set.",
+        "Create a new TaskRun to run it again.",
+    )
+    INVALID_POD_TEMPLATE = (
+        "InvalidPodTemplate",
+        FailureKind.CONFIGURATION,
+        "The run does not make a Pod that Kubernetes accepts.",
+        "Correct what the message names and create the TaskRun anew.",
+    )
+    ADMISSION_REFUSED = (
+        "AdmissionRefused",
+        FailureKind.CONFIGURATION,
+        "The cluster's admission refused the Pod: Pod Security, a policy, a priority class, "
+        "or a quota that can never fit.",
+        "Change the Pod or ask the cluster's administrator.",
+    )
+    POD_NAME_CONFLICT = (
+        "PodNameConflict",
+        FailureKind.CONFIGURATION,
+        "A Pod that is not this run's has the name of this run's Pod.",
+        "Remove that Pod, or create the TaskRun under another name.",
+    )
+    INVALID_TASK_RUN = (
+        "InvalidTaskRun",
+        FailureKind.CONFIGURATION,
+        "The controller cannot understand the TaskRun.",
+        "Correct what the message names and create the TaskRun anew.",
+    )

@@ -1,0 +1,50 @@
+"""Every name that taskruns shares with a cluster, once: group, labels, annotations, Pod names.
+
+A Pod's name is a pure function of the run's name, its uid and the attempt's number, so that a
+create which is sent twice can only ever make one Pod.
+"""
+
+import hashlib
+
+GROUP = "taskruns.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "TaskRun"
+PLURAL = "taskruns"
+SINGULAR = "taskrun"
+SHORT_NAME = "trun"
+
+LABEL_UID = f"{GROUP}/taskrun-uid"
+LABEL_NAME = f"{GROUP}/taskrun"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "taskruns"
+
+ANNOTATION_COLLECTED = f"{GROUP}/collected"
+"""On a TaskRun: the uid of the Pod whose log and outcome the client has read."""
+
+ANNOTATION_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+"""On a Pod template: the name of the main container (kubectl reads the same annotation)."""
+
+FINALIZER_OUTCOME = f"{GROUP}/outcome"
+"""Keeps a Pod's status readable until its outcome is in the TaskRun's status."""
+
+GATE_CLAIM = f"{GROUP}/claim"
+"""Keeps a Pod from being scheduled until its uid is in the TaskRun's status."""
+
+PROPAGATED_LABEL_PREFIX = "kueue.x-k8s.io/"
+"""Labels of a TaskRun that reach its Pods: Kueue queues a Pod by them."""
+
+MAIN_CONTAINER = "main"
+
+MAX_LABEL_LENGTH = 63
+"""Kubernetes' bound on label values, and so on the names that become labels."""
+
+_HASH_LENGTH = 10
+
+
+def pod_name(run_name: str, run_uid: str, attempt: int) -> str:
+    """Name the Pod of one attempt: `<run>-<hash of the uid>-<attempt>`, at most 63 characters."""
+    digest = hashlib.sha256(run_uid.encode()).hexdigest()[:_HASH_LENGTH]
+    tail = f"-{digest}-{attempt}"
+    return run_name[: MAX_LABEL_LENGTH - len(tail)].rstrip("-.") + tail

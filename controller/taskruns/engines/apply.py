@@ -1,0 +1,142 @@
+"""The only interpreter of a plan: status first, then the actions, every answer into the cache."""
+
+from taskruns.core.plan import (
+    Action,
+    ConfirmPodGone,
+    ConfirmRunGone,
+    CreatePod,
+    DeletePod,
+    DeleteRun,
+    DiscardPod,
+    Findings,
+    Plan,
+    PodRef,
+    Refusal,
+    RefusalKind,
+    ReleaseGate,
+    ReleasePod,
+    StopPod,
+)
+from taskruns.core.status import status_patch
+from taskruns.engines.cache import Cache, View
+from taskruns.engines.port import AlreadyExists, Conflict, Engine, Object, Refused
+
+NOTHING_FOUND = Findings()
+
+
+async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Findings:
+    """Carry out a plan that was decided on `view`.
+
+    Raises:
+        Conflict: something has changed since; the rest of the plan was not carried out.
+        Unavailable: the runtime could not answer.
+    """
+    if plan.status is not None and view.run is not None:
+        patch = status_patch(view.run, plan.status)
+        _take_run(await engine.write_status(view.ref, patch), view, cache)
+    findings = NOTHING_FOUND
+    for action in plan.actions:
+        found = await _act(action, view, cache, engine)
+        findings = Findings(findings.gone | found.gone, found.refusal or findings.refusal)
+    return findings
+
+
+async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Findings:
+    match action:
+        case CreatePod(manifest):
+            return await _create(manifest, view, cache, engine)
+        case ReleaseGate(pod):
+            _take_pod(await engine.release_gate(pod), pod, cache)
+        case StopPod(pod):
+            _take_pod(await engine.stop_pod(pod), pod, cache)
+        case ReleasePod(pod):
+            _take_pod(await engine.release_pod(pod), pod, cache)
+        case DeletePod(pod):
+            _take_pod(await engine.delete_pod(pod), pod, cache)
+        case DiscardPod(pod, resource_version):
+            await _discard(pod, resource_version, view, cache, engine)
+        case DeleteRun():
+            await _delete_run(view, cache, engine)
+        case ConfirmPodGone(pod):
+            return await _confirm_pod_gone(pod, cache, engine)
+        case ConfirmRunGone():
+            return await _confirm_run_gone(view, cache, engine)
+    return NOTHING_FOUND
+
+
+async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) -> Findings:
+    try:
+        cache.put_pod(await engine.create_pod(manifest))
+    except Refused as refused:
+        return Findings(refusal=refused.refusal)
+    except AlreadyExists:
+        name = manifest["metadata"]["name"]
+        there = await engine.read_pod(view.key.namespace, name)
+        if there is None:
+            raise Conflict(f"pod {name} was there and is gone") from None
+        if not _is_ours(there, view.key.uid):
+            return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, f"pod {name} exists already"))
+        cache.put_pod(there)
+    return NOTHING_FOUND
+
+
+def _is_ours(pod: Object, uid: str) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    owned = any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+    return owned and not pod["metadata"].get("deletionTimestamp")
+
+
+async def _discard(
+    pod: PodRef, resource_version: str, view: View, cache: Cache, engine: Engine
+) -> None:
+    live = await engine.read_run(view.key.namespace, view.ref.name)
+    seen = view.run["metadata"]["resourceVersion"] if view.run else None
+    if live is None or live["metadata"]["uid"] != view.key.uid:
+        cache.drop_run(view.key.uid)
+        raise Conflict(f"the TaskRun of pod {pod.name} is gone")
+    cache.put_run(live)
+    if live["metadata"]["resourceVersion"] != seen:
+        raise Conflict(f"the TaskRun of pod {pod.name} has changed")
+    try:
+        _take_pod(await engine.delete_pod(pod, resource_version), pod, cache)
+    except Conflict:
+        await _confirm_pod_gone(pod, cache, engine)
+        raise
+
+
+async def _delete_run(view: View, cache: Cache, engine: Engine) -> None:
+    if view.run is not None:
+        version = view.run["metadata"]["resourceVersion"]
+        _take_run(await engine.delete_run(view.ref, version), view, cache)
+
+
+async def _confirm_pod_gone(pod: PodRef, cache: Cache, engine: Engine) -> Findings:
+    live = await engine.read_pod(pod.namespace, pod.name)
+    if live is None or live["metadata"]["uid"] != pod.uid:
+        cache.drop_pod(pod.uid)
+        return Findings(gone=frozenset({pod.uid}))
+    cache.put_pod(live)
+    return NOTHING_FOUND
+
+
+async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Findings:
+    live = await engine.read_run(view.key.namespace, view.ref.name)
+    if live is None or live["metadata"]["uid"] != view.key.uid:
+        cache.drop_run(view.key.uid)
+        return Findings(gone=frozenset({view.key.uid}))
+    cache.put_run(live)
+    return NOTHING_FOUND
+
+
+def _take_pod(answer: Object | None, pod: PodRef, cache: Cache) -> None:
+    if answer is None:
+        cache.drop_pod(pod.uid)
+    else:
+        cache.put_pod(answer)
+
+
+def _take_run(answer: Object | None, view: View, cache: Cache) -> None:
+    if answer is None:
+        cache.drop_run(view.key.uid)
+    else:
+        cache.put_run(answer)

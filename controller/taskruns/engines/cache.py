@@ -1,0 +1,156 @@
+"""The objects as last seen, by uid: watch events and the answers to our own writes meet here.
+
+Nothing older ever replaces anything newer, so a reconcile never acts on a copy from before its
+own last write, however late the watch is. What is known to be gone stays gone.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from taskruns.api import conditions, names
+from taskruns.engines.port import Object, RunRef
+
+_TOMBSTONES = 10_000
+"""Gone uids that are remembered, so that late events of theirs are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Identifies a run for as long as anything of it exists."""
+
+    namespace: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One run as it is seen: the TaskRun, or None, and every Pod that carries its uid."""
+
+    key: RunKey
+    run: Object | None
+    pods: tuple[Object, ...]
+
+    @property
+    def ref(self) -> RunRef:
+        """The TaskRun's full identity; a run that is not seen is named by its Pods' label."""
+        if self.run is not None:
+            name = self.run["metadata"]["name"]
+        else:
+            labels = (pod["metadata"].get("labels") or {} for pod in self.pods)
+            name = next((found[names.LABEL_NAME] for found in labels if names.LABEL_NAME in found), "")
+        return RunRef(self.key.namespace, name, self.key.uid)
+
+
+class Cache:
+    """Runs and Pods by uid, for one event loop."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Object] = {}
+        self._pods: dict[str, Object] = {}
+        self._pods_of: defaultdict[RunKey, set[str]] = defaultdict(set)
+        self._gone: OrderedDict[str, None] = OrderedDict()
+
+    def view(self, key: RunKey) -> View:
+        """Return what is seen of a run now."""
+        pods = tuple(self._pods[uid] for uid in sorted(self._pods_of.get(key, ())))
+        return View(key, self._runs.get(key.uid), pods)
+
+    def put_run(self, run: Object) -> RunKey:
+        """Take in a TaskRun unless what is here is newer."""
+        key = key_of_run(run)
+        if self._newer(run, self._runs.get(key.uid), key.uid):
+            self._runs[key.uid] = slim(run)
+        return key
+
+    def put_pod(self, pod: Object) -> RunKey | None:
+        """Take in a Pod unless what is here is newer; None for a Pod without our label."""
+        key = key_of_pod(pod)
+        uid = pod["metadata"]["uid"]
+        if key is not None and self._newer(pod, self._pods.get(uid), uid):
+            self._pods[uid] = without_managed_fields(pod)
+            self._pods_of[key].add(uid)
+        return key
+
+    def drop_run(self, uid: str) -> None:
+        """Forget a TaskRun that is gone, for good."""
+        self._runs.pop(uid, None)
+        self._bury(uid)
+
+    def drop_pod(self, uid: str) -> None:
+        """Forget a Pod that is gone, for good."""
+        pod = self._pods.pop(uid, None)
+        if pod is not None and (key := key_of_pod(pod)) is not None:
+            self._pods_of[key].discard(uid)
+            if not self._pods_of[key]:
+                del self._pods_of[key]
+        self._bury(uid)
+
+    def keys(self) -> Iterator[RunKey]:
+        """Every run of which anything is seen."""
+        yield from {key_of_run(run) for run in self._runs.values()} | set(self._pods_of)
+
+    def runs(self) -> Iterable[Object]:
+        """Every TaskRun that is seen; those that have ended only in their slim form."""
+        return self._runs.values()
+
+    def pods(self) -> Iterable[Object]:
+        """Every Pod that is seen."""
+        return self._pods.values()
+
+    def _newer(self, found: Object, kept: Object | None, uid: str) -> bool:
+        return uid not in self._gone and (kept is None or version(found) > version(kept))
+
+    def _bury(self, uid: str) -> None:
+        self._gone[uid] = None
+        self._gone.move_to_end(uid)
+        while len(self._gone) > _TOMBSTONES:
+            self._gone.popitem(last=False)
+
+
+def key_of_run(run: Object) -> RunKey:
+    """Name the run that a TaskRun object is."""
+    return RunKey(run["metadata"]["namespace"], run["metadata"]["uid"])
+
+
+def key_of_pod(pod: Object) -> RunKey | None:
+    """Name the run that a Pod says it belongs to; None when it says nothing."""
+    uid = (pod["metadata"].get("labels") or {}).get(names.LABEL_UID)
+    return RunKey(pod["metadata"]["namespace"], uid) if uid else None
+
+
+def version(found: Object) -> int:
+    """Return an object's resourceVersion as the number that it is (comparable since 1.35)."""
+    return int(found["metadata"].get("resourceVersion") or 0)
+
+
+def without_managed_fields(found: Object) -> Object:
+    """Return an object without the part that nobody here reads, a fifth of its size."""
+    metadata = {k: v for k, v in found["metadata"].items() if k != "managedFields"}
+    return {**found, "metadata": metadata}
+
+
+def slim(run: Object) -> Object:
+    """Return what later decisions need of a TaskRun: of one that has ended, only clean-up."""
+    run = without_managed_fields(run)
+    status = run.get("status") or {}
+    if status.get("phase") not in conditions.TERMINAL_PHASES:
+        return run
+    metadata = run["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
+    collected = (metadata.get("annotations") or {}).get(names.ANNOTATION_COLLECTED)
+    return {
+        "metadata": {k: metadata[k] for k in kept if k in metadata}
+        | ({"annotations": {names.ANNOTATION_COLLECTED: collected}} if collected else {}),
+        "spec": {k: v for k, v in run["spec"].items() if k in ("podGC", "ttlSecondsAfterFinished")},
+        "status": {
+            "phase": status["phase"],
+            "completionTime": status.get("completionTime"),
+            "attempt": status.get("attempt"),
+            "podUID": status.get("podUID"),
+            "attempts": [
+                {k: v for k, v in attempt.items() if k not in ("message", "nodeName")}
+                for attempt in status.get("attempts") or ()
+            ],
+        },
+    }
