@@ -1,0 +1,110 @@
+# Everything one does with this repository. `make` alone lists it.
+
+PYTHON3 ?= python3
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+UV := .build/uv/bin/uv
+PYTEST := $(PYTHON) -m pytest
+
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ To try it
+
+.PHONY: demo
+demo: setup ## Bring a cluster up, install taskruns with Helm, run two samples to their end
+	@$(PYTHON) -m tools.demo
+
+.PHONY: demo-down
+demo-down: setup ## Take down all that `make demo` brought up
+	@$(PYTHON) -m tools.demo --down
+
+##@ To work on it
+
+.PHONY: setup
+setup: $(VENV)/package.stamp ## Make .venv from the hashed locks (needs CPython 3.11 or newer, no more)
+
+.PHONY: test
+test: lint types ## Run everything: style, types, and every test, on a real cluster that it brings up
+	$(PYTEST) --with-cluster
+
+.PHONY: unit
+unit: setup ## Run the tests that need nothing: a matter of seconds
+	$(PYTEST) tests/unit tests/contracts
+
+.PHONY: lint
+lint: setup ## Check style and the direction of imports
+	ruff check
+	ruff format --check
+	lint-imports
+
+.PHONY: format
+format: setup ## Rewrite the sources in the project's style
+	ruff check --fix-only
+	ruff format
+
+.PHONY: types
+types: setup ## Check types, strictly
+	mypy
+
+.PHONY: generate
+generate: setup ## Write every generated file: CRD, chart parts, manifests, reference pages
+	$(PYTHON) -m tools.generate
+
+.PHONY: verify
+verify: setup ## Fail with a diff if a generated file is not what `make generate` would write
+	$(PYTHON) -m tools.generate --check
+
+##@ The test cluster
+
+.PHONY: cluster-up
+cluster-up: setup ## Start the cluster that tests run on (root and Go; slow the first time only)
+	$(PYTHON) -m tests.cluster up --name test
+
+.PHONY: cluster-down
+cluster-down: setup ## Stop it and remove what it made; what was built stays cached
+	$(PYTHON) -m tests.cluster down --name test
+
+##@ Upkeep
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the newest of everything)
+	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
+	$(COMPILE) pyproject.toml --extra controller --output-file requirements/controller.txt
+	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) pyproject.toml --extra controller --group dev \
+		--constraint requirements/controller.txt --constraint requirements/build.txt \
+		--output-file requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what was built in this checkout
+	rm -rf $(VENV) .build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# uv comes by the machine's own pip, checked against its hash, and makes everything else.
+$(UV): requirements/uv.txt
+	@echo 'setting up: uv, then every package of requirements/dev.txt, by hash'
+	@$(PYTHON3) -m venv --clear .build/uv
+	@.build/uv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/requirements.stamp: requirements/dev.txt $(UV)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) $(VENV)
+	@$(UV) pip sync --quiet --require-hashes requirements/dev.txt
+	@touch $@
+
+$(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
