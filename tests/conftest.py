@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="bring the test cluster up when a test first needs it",
     )
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write golden files anew, to be looked at as a diff",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,24 @@
+"""Whoever installs `taskruns` without extras can use its contract: pydantic is all it imports."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import importlib, importlib.metadata, pkgutil, sys
+
+import taskruns.api
+
+for module in pkgutil.walk_packages(taskruns.api.__path__, "taskruns.api."):
+    importlib.import_module(module.name)
+
+third_party = importlib.metadata.packages_distributions()
+print(*sorted({name.partition(".")[0] for name in sys.modules} & third_party.keys()))
+"""
+OF_PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions"}
+
+
+def test_the_contract_imports_pydantic_and_nothing_else() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
+    assert set(ran.stdout.split()) - {"taskruns", "typing_inspection"} == OF_PYDANTIC

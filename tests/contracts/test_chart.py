@@ -1,0 +1,95 @@
+"""What the chart renders: the whole at its default values, and what each switch changes in it.
+
+`golden/chart/defaults.yaml` is the rendering at default values, without the CRD's schema, which has
+tests of its own; beside it one diff a switch. `pytest --update-golden` writes them anew.
+"""
+
+import difflib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.golden import Golden
+from tools import helm as helm_tool
+from tools.writing import dump
+
+CHART = Path(__file__).parents[2] / "charts" / "taskruns"
+SWITCHES = {
+    "image": [
+        "image.repository=example.test/taskruns",
+        "image.tag=1.2.3",
+        "image.pullPolicy=Never",
+    ],
+    "image-pull-secrets": ["image.pullSecrets[0].name=registry"],
+    "name": ["nameOverride=runs"],
+    "full-name": ["fullnameOverride=runs"],
+    "log": ["log.format=json", "log.level=debug"],
+    "workers": ["workers=2"],
+    "defaults": ["defaults.ttlSecondsAfterFinished=-1", "defaults.deleteDelayDuration=2m"],
+    "no-crds": ["crds.install=false"],
+    "crds-go-with-the-release": ["crds.keep=false"],
+    "service-account": ["serviceAccount.name=runner", "serviceAccount.annotations.team=data"],
+    "foreign-service-account": ["serviceAccount.create=false", "serviceAccount.name=runner"],
+    "no-service-account": ["serviceAccount.create=false"],
+    "resources": ["resources.limits.memory=1Gi", "resources.limits.cpu=2"],
+    "pod-metadata": ["podLabels.team=data", "podAnnotations.note=hello"],
+    "placement": [
+        "nodeSelector.disk=ssd",
+        "tolerations[0].operator=Exists",
+        "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey=zone",
+        "priorityClassName=system-cluster-critical",
+    ],
+}
+REFUSED = {
+    "a misspelt name": ["worker=3"],
+    "a misspelt name inside": ["image.repo=x"],
+    "an unknown log format": ["log.format=xml"],
+    "an unknown log level": ["log.level=loud"],
+    "no workers": ["workers=0"],
+    "a word for a number": ["workers=many"],
+    "a delay without a unit": ["defaults.deleteDelayDuration=30"],
+    "a ttl below -1": ["defaults.ttlSecondsAfterFinished=-2"],
+    "an unknown pull policy": ["image.pullPolicy=Sometimes"],
+}
+
+pytestmark = pytest.mark.usefixtures("helm")
+
+
+def _render(settings: list[str]) -> str:
+    objects = helm_tool.template(CHART, "taskruns-system", settings)
+    for each in objects:
+        if each["kind"] == "CustomResourceDefinition":
+            each["spec"] = "..."
+    return "---\n".join(dump(each) for each in objects)
+
+
+def test_the_chart_at_its_default_values(golden: Golden) -> None:
+    golden.compare("chart/defaults.yaml", _render([]))
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_switch_changes_what_it_says(golden: Golden, switch: str) -> None:
+    lines = difflib.unified_diff(
+        _render([]).splitlines(keepends=True),
+        _render(SWITCHES[switch]).splitlines(keepends=True),
+        fromfile="defaults",
+        tofile=switch,
+        n=2,
+    )
+    changes = "".join(lines)
+    assert changes
+    golden.compare(f"chart/{switch}.diff", changes)
+
+
+@pytest.mark.parametrize("settings", REFUSED.values(), ids=REFUSED)
+def test_the_schema_refuses(settings: list[str]) -> None:
+    with pytest.raises(ValueError, match="schema"):
+        helm_tool.template(CHART, "taskruns-system", settings)
+
+
+def test_helm_finds_nothing_to_complain_about(helm: str) -> None:
+    told = subprocess.run(
+        [helm, "lint", "--strict", CHART], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr

@@ -1,0 +1,21 @@
+"""Generated files are what `make generate` would write, and say so in their first line."""
+
+import pytest
+
+from tools import generate
+
+
+@pytest.mark.parametrize("file", generate.FILES, ids=lambda file: file.path)
+def test_a_generated_file_names_its_generator_in_line_one(file: generate.Generated) -> None:
+    first_line = (generate.ROOT / file.path).read_text().splitlines()[0]
+    assert "tools/generate.py" in first_line
+    assert "make generate" in first_line
+
+
+def test_what_is_generated_from_the_sources_is_current() -> None:
+    assert not "\n".join(generate.stale(generate.FROM_SOURCES)), "run: make generate"
+
+
+@pytest.mark.usefixtures("helm")
+def test_what_helm_renders_is_current() -> None:
+    assert not "\n".join(generate.stale()), "run: make generate"

@@ -1,0 +1,42 @@
+"""Nothing grows until nobody reads it: modules and functions have a longest allowed length.
+
+Product and tools are held to the same bounds. A test module may be longer, for its tables, and a
+test function too, for its story.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BOUNDS = {"controller": (300, 40), "tools": (300, 40), "tests": (400, 60)}
+"""Per top folder: lines of a module, lines of a function with its docstring."""
+
+MODULES = [path for folder in BOUNDS for path in sorted((ROOT / folder).rglob("*.py"))]
+VAGUE = {"base", "common", "helpers", "manager", "managers", "misc", "util", "utils"}
+
+
+def _functions(source: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _place(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_place)
+def test_modules_and_functions_stay_short(path: Path) -> None:
+    most_lines, most_function_lines = BOUNDS[path.relative_to(ROOT).parts[0]]
+    source = path.read_text()
+    assert len(source.splitlines()) <= most_lines
+    long = {name: lines for name, lines in _functions(source) if lines > most_function_lines}
+    assert not long
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_place)
+def test_a_module_is_named_after_what_it_holds(path: Path) -> None:
+    assert path.stem not in VAGUE

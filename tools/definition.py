@@ -1,0 +1,35 @@
+"""The CRD as files: by itself, and as a part of the chart between the chart's switches."""
+
+from pathlib import Path
+
+from taskruns.api.crd import crd
+from tools.writing import dump, made_from
+
+SOURCE = "controller/taskruns/api"
+
+
+def plain(_root: Path) -> str:
+    """The CRD for `kubectl apply`."""
+    return f"# {made_from(SOURCE)}\n{dump(crd())}"
+
+
+def template(_root: Path) -> str:
+    """The CRD as a template of the chart: `crds.install` and `crds.keep` decide about it."""
+    definition = crd()
+    if definition["metadata"].keys() != {"name"}:
+        raise ValueError("the template writes the CRD's metadata itself: only a name is expected")
+    spec = dump({"spec": definition["spec"]}).replace("{{", '{{ "{{" }}')
+    return f"""{{{{- /* {made_from(SOURCE)} */ -}}}}
+{{{{- if .Values.crds.install }}}}
+apiVersion: {definition["apiVersion"]}
+kind: {definition["kind"]}
+metadata:
+  name: {definition["metadata"]["name"]}
+  labels:
+    {{{{- include "taskruns.labels" . | nindent 4 }}}}
+  {{{{- if .Values.crds.keep }}}}
+  annotations:
+    helm.sh/resource-policy: keep
+  {{{{- end }}}}
+{spec}{{{{- end }}}}
+"""

@@ -1,0 +1,93 @@
+"""Write every generated file, or check that each is what would be written.
+
+A file is rendered from its source in the tree it is written to: the models, `values.yaml`, the
+chart, the code's own tables. `--check` does the same in a throw-away copy and shows the difference,
+so that checking never changes the checkout.
+"""
+
+import argparse
+import difflib
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import definition, helm, install, reference, values
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("charts", "crds", "docs", "manifests")
+"""The folders that generated files and the hand-written parts of their sources are in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One generated file: where it is, and what makes its text from the tree at a root."""
+
+    path: str
+    render: Callable[[Path], str]
+
+
+FROM_SOURCES = (
+    Generated("crds/taskruns.yaml", definition.plain),
+    Generated("charts/taskruns/templates/crd.yaml", definition.template),
+    Generated("charts/taskruns/values.schema.json", values.schema),
+    Generated("docs/reasons.md", reference.reasons),
+)
+BY_HELM = (Generated("manifests/install.yaml", install.manifest),)
+FILES = FROM_SOURCES + BY_HELM
+"""In order: what helm renders, it renders from the chart as generated just before."""
+
+
+def write(root: Path, files: Sequence[Generated] = FILES) -> None:
+    """Write generated files of the tree at `root`."""
+    for file in files:
+        target = root / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file.render(root))
+
+
+def stale(files: Sequence[Generated] = FILES) -> Iterator[str]:
+    """Yield, for every file that is not what would be written, the difference."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for source in SOURCES:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, copy / source)
+        write(copy, files)
+        for file in files:
+            if difference := _difference(file.path, copy):
+                yield difference
+
+
+def _difference(path: str, copy: Path) -> str:
+    current = (ROOT / path).read_text() if (ROOT / path).is_file() else ""
+    lines = difflib.unified_diff(
+        current.splitlines(keepends=True),
+        (copy / path).read_text().splitlines(keepends=True),
+        fromfile=path,
+        tofile=f"{path} (as generated)",
+    )
+    return "".join(lines)
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail with a diff")
+    try:
+        if not parser.parse_args().check:
+            write(ROOT)
+            return 0
+        differences = list(stale())
+    except helm.HelmMissingError as error:
+        sys.exit(str(error))
+    if differences:
+        print("\n".join(differences))
+        print("Generated files are not current. Run: make generate")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

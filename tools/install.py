@@ -1,0 +1,41 @@
+"""The plain manifest: the chart at its default values, for `kubectl apply`, without Helm."""
+
+from pathlib import Path
+from typing import Any
+
+from tools import helm
+from tools.writing import dump, made_from
+
+CHART = "charts/taskruns"
+NAMESPACE = "taskruns-system"
+HELMS_OWN = frozenset({"app.kubernetes.io/managed-by", "helm.sh/chart", "helm.sh/resource-policy"})
+"""Labels and annotations that would tell Helm that these objects are its own."""
+
+
+def manifest(root: Path) -> str:
+    """Everything in one file, in the order in which it can be created."""
+    objects = [_namespace(), *helm.template(root / CHART, NAMESPACE)]
+    documents = "---\n".join(dump(_without_helm(each)) for each in objects)
+    return f"# {made_from(f'{CHART} at its default values')}\n{documents}"
+
+
+def _namespace() -> dict[str, Any]:
+    enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": NAMESPACE, "labels": enforced},
+    }
+
+
+def _without_helm(content: Any) -> Any:
+    match content:
+        case dict():
+            cleaned = {
+                key: _without_helm(value) for key, value in content.items() if key not in HELMS_OWN
+            }
+            return {k: v for k, v in cleaned.items() if not (k == "annotations" and v == {})}
+        case list():
+            return [_without_helm(value) for value in content]
+        case _:
+            return content
