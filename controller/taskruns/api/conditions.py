@@ -149,6 +149,12 @@ class Reason(StrEnum):
         "The main container used more memory than its limit and the kernel killed it.",
         "Raise resources.limits.memory, or use less memory.",
     )
+    CONTAINER_CANNOT_START = (
+        "ContainerCannotStart",
+        FailureKind.CONFIGURATION,
+        "The container runtime could not start the main container's program.",
+        "Check image, command and args: the message has the runtime's sentence.",
+    )
     INIT_CONTAINER_FAILED = (
         "InitContainerFailed",
         FailureKind.APPLICATION,

@@ -132,8 +132,8 @@ class Refusal:
 class Findings:
     """What actions found out that the objects themselves cannot show."""
 
-    gone: frozenset[str] = frozenset()
-    """Uids that a live read has proved absent."""
+    gone: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    """Uids that a live read has proved absent, each with the object as last seen, if it was."""
     refusal: Refusal | None = None
 
 
@@ -142,7 +142,7 @@ class Plan:
     """The answer to one look at a run. The empty plan means: nothing until something changes."""
 
     status: TaskRunStatus | None = None
-    actions: tuple[Action, ...] = field(default=())
+    actions: tuple[Action, ...] = ()
     wake_at: datetime | None = None
     """When to look again although nothing has changed; None: never."""
 

@@ -37,8 +37,13 @@ async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Finding
     findings = NOTHING_FOUND
     for action in plan.actions:
         found = await _act(action, view, cache, engine)
-        findings = Findings(findings.gone | found.gone, found.refusal or findings.refusal)
+        findings = together(findings, found)
     return findings
+
+
+def together(findings: Findings, more: Findings) -> Findings:
+    """Add findings to others; a refusal stands until the look is over."""
+    return Findings({**findings.gone, **more.gone}, more.refusal or findings.refusal)
 
 
 async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Findings:
@@ -113,8 +118,7 @@ async def _delete_run(view: View, cache: Cache, engine: Engine) -> None:
 async def _confirm_pod_gone(pod: PodRef, cache: Cache, engine: Engine) -> Findings:
     live = await engine.read_pod(pod.namespace, pod.name)
     if live is None or live["metadata"]["uid"] != pod.uid:
-        cache.drop_pod(pod.uid)
-        return Findings(gone=frozenset({pod.uid}))
+        return Findings(gone={pod.uid: cache.drop_pod(pod.uid)})
     cache.put_pod(live)
     return NOTHING_FOUND
 
@@ -123,7 +127,7 @@ async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Finding
     live = await engine.read_run(view.key.namespace, view.ref.name)
     if live is None or live["metadata"]["uid"] != view.key.uid:
         cache.drop_run(view.key.uid)
-        return Findings(gone=frozenset({view.key.uid}))
+        return Findings(gone={view.key.uid: None})
     cache.put_run(live)
     return NOTHING_FOUND
 

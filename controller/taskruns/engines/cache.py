@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from taskruns.api import conditions, names
 from taskruns.engines.port import Object, RunRef
 
-_TOMBSTONES = 10_000
-"""Gone uids that are remembered, so that late events of theirs are ignored."""
+_TOMBSTONES = 1_000
+"""Gone objects that are remembered: late events of theirs are ignored, and a Pod that vanished
+is judged by how it was last seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Cache:
         self._runs: dict[str, Object] = {}
         self._pods: dict[str, Object] = {}
         self._pods_of: defaultdict[RunKey, set[str]] = defaultdict(set)
-        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._gone: OrderedDict[str, Object | None] = OrderedDict()
 
     def view(self, key: RunKey) -> View:
         """Return what is seen of a run now."""
@@ -77,14 +78,15 @@ class Cache:
         self._runs.pop(uid, None)
         self._bury(uid)
 
-    def drop_pod(self, uid: str) -> None:
-        """Forget a Pod that is gone, for good."""
+    def drop_pod(self, uid: str) -> Object | None:
+        """Forget a Pod that is gone, for good; return it as it was last seen, if it was."""
         pod = self._pods.pop(uid, None)
         if pod is not None and (key := key_of_pod(pod)) is not None:
             self._pods_of[key].discard(uid)
             if not self._pods_of[key]:
                 del self._pods_of[key]
-        self._bury(uid)
+        self._bury(uid, pod)
+        return self._gone[uid]
 
     def keys(self) -> Iterator[RunKey]:
         """Every run of which anything is seen."""
@@ -101,8 +103,8 @@ class Cache:
     def _newer(self, found: Object, kept: Object | None, uid: str) -> bool:
         return uid not in self._gone and (kept is None or version(found) > version(kept))
 
-    def _bury(self, uid: str) -> None:
-        self._gone[uid] = None
+    def _bury(self, uid: str, last_seen: Object | None = None) -> None:
+        self._gone[uid] = last_seen or self._gone.get(uid)
         self._gone.move_to_end(uid)
         while len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)

@@ -6,7 +6,7 @@ from datetime import datetime
 from taskruns.core.decide import decide
 from taskruns.core.plan import Findings
 from taskruns.core.site import SiteDefaults
-from taskruns.engines.apply import apply
+from taskruns.engines.apply import apply, together
 from taskruns.engines.cache import Cache, RunKey, View
 from taskruns.engines.port import Conflict, Engine
 
@@ -41,8 +41,8 @@ async def reconcile(
             found = await apply(plan, view, cache, engine)
         except Conflict:
             await _refresh(view, cache, engine)
-            found = Findings()
-        findings = Findings(findings.gone | found.gone, found.refusal)
+            continue
+        findings = together(findings, found)
     raise NotSettled(f"{key} changed faster than it could be followed")
 
 

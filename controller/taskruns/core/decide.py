@@ -1,0 +1,90 @@
+"""The one decision: what a run needs next, from what is seen of it and the time.
+
+It names the situation, and the first of that situation's rules that has an answer decides.
+The same arguments always give the same plan, whoever asks and however often.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar, assert_never
+
+from taskruns.core import schedule
+from taskruns.core.plan import Findings, Plan
+from taskruns.core.rules import due, ended, finished, ownerless, underway, unreadable
+from taskruns.core.site import SiteDefaults
+from taskruns.core.situation import (
+    Due,
+    Ended,
+    Finished,
+    Look,
+    Ownerless,
+    Situation,
+    Underway,
+    Unreadable,
+    Vanished,
+    recognise,
+)
+from taskruns.core.tidying import tidy
+
+S = TypeVar("S")
+Rule = Callable[[S, Look], Plan | None]
+
+
+def decide(
+    run: Mapping[str, Any] | None,
+    pods: Iterable[Mapping[str, Any]],
+    now: datetime,
+    findings: Findings,
+    site: SiteDefaults,
+) -> Plan:
+    """Decide what to do about a run.
+
+    Args:
+        run: the TaskRun in wire form; None when it is not seen.
+        pods: every Pod that carries the run's uid as a label, owned by it or not.
+        now: the time, in UTC.
+        findings: what earlier plans of the same look have found out.
+        site: the administrator's defaults.
+    """
+    look = Look(now, findings, site)
+    situation = recognise(run, pods, findings)
+    plan = _answer(situation, look)
+    match situation:
+        case Ownerless() | Unreadable():
+            return plan
+        case _:
+            return _together(plan, tidy(situation, look))
+
+
+def _answer(situation: Situation, look: Look) -> Plan:
+    match situation:
+        case Ownerless():
+            return _first(ownerless.RULES, situation, look)
+        case Unreadable():
+            return _first(unreadable.RULES, situation, look)
+        case Finished():
+            return _first(finished.RULES, situation, look)
+        case Due():
+            return _first(due.RULES, situation, look)
+        case Underway():
+            return _first(underway.RULES, situation, look)
+        case Ended():
+            return _first(ended.ENDED_RULES, situation, look)
+        case Vanished():
+            return _first(ended.VANISHED_RULES, situation, look)
+        case _:
+            assert_never(situation)
+
+
+def _first(rules: Iterable[Rule[S]], situation: S, look: Look) -> Plan:
+    answers = (rule(situation, look) for rule in rules)
+    return next((plan for plan in answers if plan is not None), Plan())
+
+
+def _together(plan: Plan, tidying: Plan) -> Plan:
+    """Join a situation's answer and the clean-up; Pods are let go before their TaskRun is."""
+    return Plan(
+        status=plan.status,
+        actions=(*tidying.actions, *plan.actions),
+        wake_at=schedule.earliest(plan.wake_at, tidying.wake_at),
+    )

@@ -1,0 +1,161 @@
+"""The Pod of an attempt: the template, the shorthand over it, and what taskruns itself needs."""
+
+from typing import Any
+
+from taskruns.api import names
+from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec
+from taskruns.core.facts import main_name
+from taskruns.core.merge import merge_container, merge_keys, merge_pod_spec
+from taskruns.core.wire import mapping, mappings, strings
+
+_MAIN_FIELDS = (
+    "image",
+    "command",
+    "args",
+    "workingDir",
+    "env",
+    "envFrom",
+    "resources",
+    "volumeMounts",
+    "imagePullPolicy",
+    "securityContext",
+)
+_POD_FIELDS = (
+    "volumes",
+    "serviceAccountName",
+    "imagePullSecrets",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "priorityClassName",
+)
+"""The shorthand: fields of a TaskRun's spec that are fields of main and of the Pod."""
+
+
+class InvalidTemplate(Exception):
+    """A run that makes no Pod; the message says what to write instead."""
+
+
+def build_pod(run: TaskRun, attempt: int) -> dict[str, Any]:
+    """Build the Pod of one attempt: the same for the same arguments.
+
+    Raises:
+        InvalidTemplate: there is no main container, or the template sets what it must not.
+    """
+    template = mapping(run.spec.template)
+    metadata, spec = mapping(template.get("metadata")), mapping(template.get("spec"))
+    _refuse(spec)
+    annotations = mapping(metadata.get("annotations"))
+    main = _name_main(run.spec, spec, annotations)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": names.pod_name(run.metadata.name, run.metadata.uid, attempt),
+            "namespace": run.metadata.namespace,
+            "labels": _labels(run, metadata, attempt),
+            "annotations": {**annotations, names.ANNOTATION_DEFAULT_CONTAINER: main},
+            "finalizers": [*strings(metadata.get("finalizers")), names.FINALIZER_OUTCOME],
+            "ownerReferences": [_owner(run)],
+        },
+        "spec": _pod_spec(run, spec, main, attempt),
+    }
+
+
+def _refuse(spec: Any) -> None:
+    if spec.get("nodeName"):
+        raise InvalidTemplate(
+            "template.spec.nodeName would go round the scheduler: use nodeSelector or affinity"
+        )
+    if spec.get("restartPolicy") not in (None, "Never"):
+        raise InvalidTemplate(
+            "template.spec.restartPolicy must be Never or left out: use backoffLimit for retries"
+        )
+
+
+def _name_main(spec: TaskRunSpec, template: Any, annotations: Any) -> str:
+    containers = mappings(template.get("containers"))
+    if not containers:
+        if not spec.image:
+            raise InvalidTemplate("set spec.image, or a container in template.spec.containers")
+        return names.MAIN_CONTAINER
+    main = main_name(containers, annotations)
+    if not main:
+        raise InvalidTemplate(
+            "template.spec.containers has several containers and none of them is the main one: "
+            f"call one {names.MAIN_CONTAINER}, or name it in the template's annotation "
+            f"{names.ANNOTATION_DEFAULT_CONTAINER}"
+        )
+    return main
+
+
+def _labels(run: TaskRun, metadata: Any, attempt: int) -> Any:
+    propagated = {
+        key: value
+        for key, value in run.metadata.labels.items()
+        if key.startswith(names.PROPAGATED_LABEL_PREFIX)
+    }
+    own = {
+        names.LABEL_UID: run.metadata.uid,
+        names.LABEL_NAME: run.metadata.name,
+        names.LABEL_ATTEMPT: str(attempt),
+        names.LABEL_MANAGED_BY: names.MANAGER,
+    }
+    return merge_keys(mapping(metadata.get("labels")), propagated | own)
+
+
+def _owner(run: TaskRun) -> dict[str, Any]:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": run.metadata.name,
+        "uid": run.metadata.uid,
+        "controller": True,
+    }
+
+
+def _pod_spec(run: TaskRun, template: Any, main: str, attempt: int) -> dict[str, Any]:
+    shorthand = run.spec.to_json()
+    over = {field: shorthand[field] for field in _POD_FIELDS if field in shorthand}
+    over["containers"] = [_main_container(run.spec, shorthand, main)]
+    spec = merge_pod_spec(template, over)
+    spec["containers"] = [
+        _completed(container, run, attempt) if container.get("name") == main else container
+        for container in mappings(spec["containers"])
+    ]
+    gates = [*mappings(spec.get("schedulingGates")), {"name": names.GATE_CLAIM}]
+    return _hardened(spec) | {"restartPolicy": "Never", "schedulingGates": gates}
+
+
+def _main_container(spec: TaskRunSpec, shorthand: dict[str, Any], main: str) -> dict[str, Any]:
+    fields = {field: shorthand[field] for field in _MAIN_FIELDS if field in shorthand}
+    if spec.result_path is not None:
+        fields["terminationMessagePath"] = spec.result_path
+    return {"name": main, **fields}
+
+
+def _completed(main: Any, run: TaskRun, attempt: int) -> dict[str, Any]:
+    """Add what main gets unless it says otherwise: its identity, and the log's tail on failure."""
+    identity = {
+        "TASKRUN_NAME": run.metadata.name,
+        "TASKRUN_NAMESPACE": run.metadata.namespace,
+        "TASKRUN_UID": run.metadata.uid,
+        "TASKRUN_ATTEMPT": str(attempt),
+    }
+    env = [{"name": name, "value": value} for name, value in identity.items()]
+    return {
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        **main,
+        "env": merge_container({"env": env}, {"env": main.get("env")})["env"],
+    }
+
+
+def _hardened(spec: dict[str, Any]) -> dict[str, Any]:
+    """Add the safe default where nothing was said: no API token, the runtime's seccomp profile."""
+    hardened = dict(spec)
+    if not spec.get("serviceAccountName") and not spec.get("serviceAccount"):
+        hardened.setdefault("automountServiceAccountToken", False)
+    context = mapping(spec.get("securityContext"))
+    if "seccompProfile" not in context and mapping(spec.get("os")).get("name") != "windows":
+        hardened["securityContext"] = {**context, "seccompProfile": {"type": "RuntimeDefault"}}
+    return hardened

@@ -1,0 +1,149 @@
+"""No attempt is open: end the run, wait, claim the Pod that is there, or create it."""
+
+from datetime import datetime
+
+from taskruns.api.conditions import Phase, Reason
+from taskruns.core import schedule, status
+from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
+from taskruns.core.pods import InvalidTemplate, build_pod
+from taskruns.core.situation import Due, Look
+
+_FINAL_REFUSALS = {
+    RefusalKind.INVALID: Reason.INVALID_POD_TEMPLATE,
+    RefusalKind.FORBIDDEN: Reason.ADMISSION_REFUSED,
+    RefusalKind.NAME_TAKEN: Reason.POD_NAME_CONFLICT,
+}
+
+
+def cancel(situation: Due, look: Look) -> Plan | None:
+    """spec.cancel: Cancelled at once."""
+    if not situation.run.spec.cancel:
+        return None
+    message = "The run was cancelled while no Pod of it was running"
+    return Plan(status=status.failed(situation.run, Reason.CANCELLED, message, look.now))
+
+
+def end_at_deadline(situation: Due, look: Look) -> Plan | None:
+    """activeDeadlineSeconds over: Failed, DeadlineExceeded."""
+    deadline = schedule.deadline_at(situation.run)
+    if deadline is None or look.now < deadline:
+        return None
+    reason = Reason.DEADLINE_EXCEEDED
+    message = f"activeDeadlineSeconds passed before attempt {situation.number} could start"
+    return Plan(
+        status=status.failed(situation.run, reason, f"{message}. {reason.advice}", look.now)
+    )
+
+
+def end_on_refusal(situation: Due, look: Look) -> Plan | None:
+    """Create refused for good: Failed, the server's sentence."""
+    refusal = look.findings.refusal
+    reason = _FINAL_REFUSALS.get(refusal.kind) if refusal is not None else None
+    if refusal is None or reason is None:
+        return None
+    message = f"{refusal.message.rstrip('.')}. {reason.advice}"
+    return Plan(status=status.failed(situation.run, reason, message, look.now))
+
+
+def leave_with_namespace(situation: Due, look: Look) -> Plan | None:
+    """Namespace being deleted: nothing."""
+    refusal = look.findings.refusal
+    return Plan() if refusal and refusal.kind == RefusalKind.NAMESPACE_GOING else None
+
+
+def wait_for_service_account(situation: Due, look: Look) -> Plan | None:
+    """No service account yet: Queued for a minute, then Failed."""
+    refusal = look.findings.refusal
+    if refusal is None or refusal.kind != RefusalKind.NO_SERVICE_ACCOUNT:
+        return None
+    reason = Reason.SERVICE_ACCOUNT_NOT_FOUND
+    since = schedule.retry_at(situation.run, look.now)
+    if look.now >= schedule.later(since, schedule.NO_SERVICE_ACCOUNT_PATIENCE):
+        message = f"{refusal.message.rstrip('.')}. {reason.advice}"
+        return Plan(status=status.failed(situation.run, reason, message, look.now))
+    retry = schedule.later(look.now, schedule.NO_SERVICE_ACCOUNT_RETRY)
+    return _queue(situation, reason, refusal, look, retry)
+
+
+def wait_for_room(situation: Due, look: Look) -> Plan | None:
+    """Quota used up: Queued, tried again later."""
+    refusal = look.findings.refusal
+    if refusal is None or refusal.kind != RefusalKind.NO_ROOM:
+        return None
+    uid = situation.run.metadata.uid
+    delay = schedule.NO_ROOM_RETRY * (1 + schedule.spread(uid, situation.number))
+    return _queue(
+        situation, Reason.QUOTA_EXCEEDED, refusal, look, schedule.later(look.now, delay)
+    )
+
+
+def claim(situation: Due, look: Look) -> Plan | None:
+    """Gated Pod of the attempt there: claim it."""
+    pod = situation.candidate
+    if pod is None or not pod.gated or pod.deleting:
+        return None
+    return Plan(status=status.claimed(situation.run, pod, look.now))
+
+
+def await_removal(situation: Due, look: Look) -> Plan | None:
+    """Pod of the attempt being deleted unclaimed: wait until it is gone."""
+    pod = situation.candidate
+    return Plan(wake_at=_deadline(situation)) if pod is not None and pod.deleting else None
+
+
+def refuse_ungated(situation: Due, look: Look) -> Plan | None:
+    """Pod of the attempt there without our gate: Failed, PodNameConflict."""
+    pod = situation.candidate
+    if pod is None:
+        return None
+    reason = Reason.POD_NAME_CONFLICT
+    message = f"Pod {pod.ref.name} lost its scheduling gate before it was claimed. {reason.advice}"
+    return Plan(status=status.failed(situation.run, reason, message, look.now))
+
+
+def back_off(situation: Due, look: Look) -> Plan | None:
+    """Not due yet: wait."""
+    at = schedule.retry_at(situation.run, look.now)
+    if look.now >= at:
+        return None
+    return Plan(wake_at=schedule.earliest(at, _deadline(situation)))
+
+
+def create(situation: Due, look: Look) -> Plan | None:
+    """Due: create the Pod, gated."""
+    try:
+        return Plan(actions=(CreatePod(build_pod(situation.run, situation.number)),))
+    except InvalidTemplate as error:
+        reason = Reason.INVALID_POD_TEMPLATE
+        message = f"{error}. {reason.advice}"
+        return Plan(status=status.failed(situation.run, reason, message, look.now))
+
+
+def _deadline(situation: Due) -> datetime | None:
+    return schedule.deadline_at(situation.run)
+
+
+def _queue(
+    situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime
+) -> Plan:
+    before = situation.run.status
+    wake_at = schedule.earliest(retry, _deadline(situation))
+    if (before.phase, before.reason) == (Phase.QUEUED, reason):
+        return Plan(wake_at=wake_at)
+    wanted = status.queued(situation.run, reason, refusal.message, look.now)
+    return Plan(status=wanted, wake_at=wake_at)
+
+
+RULES = (
+    cancel,
+    end_at_deadline,
+    end_on_refusal,
+    leave_with_namespace,
+    wait_for_service_account,
+    wait_for_room,
+    claim,
+    await_removal,
+    refuse_ungated,
+    back_off,
+    create,
+)

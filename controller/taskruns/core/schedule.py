@@ -1,0 +1,115 @@
+"""When things are due: every clock of a run, computed from its spec and status alone.
+
+Nothing is remembered between looks, so a restarted controller keeps every due time.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from taskruns.api import names
+from taskruns.api.conditions import Outcome
+from taskruns.api.v1alpha1 import Attempt, Backoff, PodGC, PodGCStrategy, TaskRun
+from taskruns.core.site import SiteDefaults
+
+FAR = datetime.max.replace(tzinfo=UTC)
+"""Later than anything; what a time too far to be counted becomes."""
+
+RUNNING_SHOWN_AFTER = timedelta(seconds=2)
+"""How long main runs before phase Running is written: short runs save that write.
+
+The kubelet reports startedAt cut to the second, so this is one second of work at least.
+"""
+
+NO_ROOM_RETRY = timedelta(seconds=10)
+NO_SERVICE_ACCOUNT_RETRY = timedelta(seconds=2)
+NO_SERVICE_ACCOUNT_PATIENCE = timedelta(seconds=60)
+"""A new namespace gets its default service account a moment after it can be used."""
+
+_JITTER = 0.1
+_MAX_EXPONENT = 300
+
+
+def later(moment: datetime, delay: timedelta) -> datetime:
+    """Add a delay to a moment; FAR where the sum cannot be counted."""
+    try:
+        return moment + delay
+    except OverflowError:
+        return FAR
+
+
+def earliest(*moments: datetime | None) -> datetime | None:
+    """Return the first of some moments; None when there is none before FAR."""
+    return min((found for found in moments if found is not None and found < FAR), default=None)
+
+
+def deadline_at(run: TaskRun) -> datetime | None:
+    """When activeDeadlineSeconds is over, counted from the first look at the run."""
+    seconds, start = run.spec.active_deadline_seconds, run.status.start_time
+    return None if seconds is None or start is None else later(start, timedelta(seconds=seconds))
+
+
+def attempt_deadline_at(run: TaskRun, started_at: datetime | None) -> datetime | None:
+    """When attemptDeadlineSeconds is over, counted from the start of main."""
+    seconds = run.spec.attempt_deadline_seconds
+    if seconds is None or started_at is None:
+        return None
+    return later(started_at, timedelta(seconds=seconds))
+
+
+def retry_at(run: TaskRun, end: datetime) -> datetime:
+    """When the next attempt is due; a run without attempts is due since it was first seen.
+
+    `end` is when the last attempt ended, for one whose end is not recorded yet.
+    """
+    attempts = run.status.attempts or []
+    if not attempts:
+        return run.status.start_time or end
+    retry = max((run.status.attempt or 1) - 1, 0)
+    delay = backoff_delay(run.spec.backoff or Backoff(), retry, run.metadata.uid)
+    return later(attempts[-1].finished_time or end, delay)
+
+
+def backoff_delay(backoff: Backoff, retry: int, uid: str) -> timedelta:
+    """Return the wait before a retry (0 is the first), spread so that runs do not go in step."""
+    growth = backoff.factor ** min(retry, _MAX_EXPONENT)
+    seconds = min(backoff.duration.total_seconds() * growth, backoff.cap.total_seconds())
+    return timedelta(seconds=min(seconds * (1 + _JITTER * spread(uid, retry)), 1e13))
+
+
+def spread(uid: str, number: int) -> float:
+    """Return a fraction from 0 to 1 that is always the same for the same arguments."""
+    digest = hashlib.sha256(f"{uid}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4]) / 2**32
+
+
+def pod_deletion_at(
+    run: TaskRun, attempt: Attempt | None, site: SiteDefaults, now: datetime
+) -> datetime | None:
+    """When the Pod of a recorded attempt is deleted; None: it is kept until its TaskRun goes.
+
+    `attempt` is its record; None for one so old that its record is gone.
+    """
+    gc = run.spec.pod_gc or PodGC()
+    succeeded = attempt is not None and attempt.outcome == Outcome.SUCCEEDED
+    if gc.strategy == PodGCStrategy.NEVER:
+        return None
+    if gc.strategy == PodGCStrategy.ON_POD_SUCCESS and not succeeded:
+        return None
+    if attempt is None:
+        return now
+    if run.metadata.annotations.get(names.ANNOTATION_COLLECTED) == attempt.pod_uid:
+        return now
+    is_last = attempt.pod_uid == run.status.pod_uid
+    recorded = (run.status.completion_time if is_last else None) or attempt.finished_time
+    delay = gc.delete_delay_duration
+    return later(recorded or now, site.delete_delay if delay is None else delay)
+
+
+def run_deletion_at(run: TaskRun, site: SiteDefaults) -> datetime | None:
+    """When a run that has ended is deleted; None: never."""
+    seconds = run.spec.ttl_seconds_after_finished
+    if seconds is None:
+        seconds = site.ttl_seconds_after_finished
+    if seconds < 0 or run.status.completion_time is None:
+        return None
+    return later(run.status.completion_time, timedelta(seconds=seconds))

@@ -1,0 +1,187 @@
+"""Where a run stands: a closed set of situations, each with exactly the data that it guarantees.
+
+`recognise` looks only at what is there and names it; what to do about it is for the rules.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.v1alpha1 import Attempt, ObjectMeta, TaskRun, TaskRunSpec, TaskRunStatus
+from taskruns.core.facts import PodFacts, read_pod
+from taskruns.core.plan import Findings
+from taskruns.core.site import SiteDefaults
+from taskruns.core.wire import mapping, number, strings, text
+
+Pods = tuple[PodFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What every rule may ask besides the situation itself."""
+
+    now: datetime
+    findings: Findings
+    site: SiteDefaults
+
+
+@dataclass(frozen=True, slots=True)
+class Ownerless:
+    """The TaskRun is gone, or is being deleted; Pods that carry its uid may be left."""
+
+    uid: str
+    pods: Pods
+    going: bool
+    """Whether the TaskRun is still there, being deleted."""
+    gone: bool
+    """Whether a live read has proved that it is gone."""
+    orphaning: bool
+    """Whether its deletion was asked to leave the Pods alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The TaskRun cannot be understood: its spec, or a status that somebody forged."""
+
+    run: TaskRun
+    """Its metadata, with an empty spec and status."""
+    pods: Pods
+    problem: str
+    finished: bool
+    """Whether its status says that it has ended: then that stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run has ended."""
+
+    run: TaskRun
+    pods: Pods
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """No attempt is open: one is to be created now, or when its time comes."""
+
+    run: TaskRun
+    pods: Pods
+    number: int
+    """Number of the attempt that is due."""
+
+    @property
+    def candidate(self) -> PodFacts | None:
+        """A Pod of this run that was made for the attempt, by whomever."""
+        return next((pod for pod in self.pods if pod.attempt == self.number), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """The claimed Pod of the open attempt is there and has not ended."""
+
+    run: TaskRun
+    pods: Pods
+    attempt: Attempt
+    pod: PodFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The claimed Pod of the open attempt has ended and its outcome is not recorded yet."""
+
+    run: TaskRun
+    pods: Pods
+    attempt: Attempt
+    pod: PodFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The claimed Pod of the open attempt is not seen."""
+
+    run: TaskRun
+    pods: Pods
+    attempt: Attempt
+    last_seen: PodFacts | None
+    confirmed: bool
+    """Whether a live read has proved that it is gone."""
+
+
+Situation = Ownerless | Unreadable | Finished | Due | Underway | Ended | Vanished
+
+_OPEN = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
+"""Phases in which the last attempt has a claimed Pod and no recorded end."""
+
+
+def recognise(
+    run: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]], findings: Findings
+) -> Situation:
+    """Name the situation. `pods` are all Pods that carry the run's uid, owned by it or not."""
+    seen = tuple(read_pod(pod) for pod in pods)
+    seen = tuple(pod for pod in seen if pod.ref.uid not in findings.gone)
+    if run is None:
+        uid = next((pod.run_uid for pod in seen), "")
+        return Ownerless(uid, seen, going=False, gone=uid in findings.gone, orphaning=False)
+    metadata = mapping(run.get("metadata"))
+    uid = text(metadata.get("uid"))
+    if metadata.get("deletionTimestamp"):
+        orphaning = "orphan" in strings(metadata.get("finalizers"))
+        return Ownerless(uid, seen, going=True, gone=uid in findings.gone, orphaning=orphaning)
+    owned = tuple(pod for pod in seen if pod.owner_uid == uid)
+    parsed = _parse(run)
+    if isinstance(parsed, str):
+        phase = mapping(run.get("status")).get("phase")
+        return Unreadable(_nameplate(metadata), owned, parsed, phase in TERMINAL_PHASES)
+    return _recognise_attempt(parsed, owned, findings)
+
+
+def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situation:
+    status = run.status
+    if status.phase is not None and status.phase.terminal:
+        return Finished(run, pods)
+    if status.phase not in _OPEN:
+        return Due(run, pods, number=(status.attempt or 0) + 1)
+    attempt = status.attempts[-1] if status.attempts else None
+    if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
+        problem = f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
+        return Unreadable(_nameplate(run.metadata.to_json()), pods, problem, finished=False)
+    for pod in pods:
+        if pod.ref.uid == attempt.pod_uid:
+            kind = Ended if pod.ended else Underway
+            return kind(run, pods, attempt, pod)
+    gone = findings.gone
+    last_seen = gone.get(attempt.pod_uid)
+    return Vanished(
+        run,
+        pods,
+        attempt,
+        last_seen=None if last_seen is None else read_pod(last_seen),
+        confirmed=attempt.pod_uid in gone,
+    )
+
+
+def _parse(run: Mapping[str, Any]) -> TaskRun | str:
+    """Read a TaskRun; on failure return what is wrong with it, in one line."""
+    try:
+        return TaskRun.model_validate(run)
+    except (ValidationError, RecursionError, OverflowError) as error:
+        if not isinstance(error, ValidationError):
+            return str(error)
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def _nameplate(metadata: Mapping[str, Any]) -> TaskRun:
+    """Return a run that has only its identity, for writing about one that cannot be read."""
+    parts = {key: text(metadata.get(key)) for key in ("name", "namespace", "uid", "resourceVersion")}
+    meta = ObjectMeta(
+        name=parts["name"],
+        namespace=parts["namespace"],
+        uid=parts["uid"],
+        resource_version=parts["resourceVersion"],
+        generation=number(metadata.get("generation")) or 1,
+    )
+    return TaskRun(metadata=meta, spec=TaskRunSpec(), status=TaskRunStatus())

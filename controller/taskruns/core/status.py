@@ -1,0 +1,269 @@
+"""The status that a run gets: each function makes the next status from the one before it.
+
+Nothing here chooses; it writes down what was chosen, in the one form that clients rely on.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase, Reason
+from taskruns.api.v1alpha1 import Attempt, Condition, TaskRun, TaskRunStatus
+from taskruns.core.facts import PodFacts
+from taskruns.core.verdict import Verdict, finished_at
+from taskruns.core.wire import mapping
+
+MAX_ATTEMPTS_KEPT = 20
+MAX_TAIL_CHARACTERS = 1024
+MAX_TAIL_LINES = 10
+MAX_ATTEMPT_MESSAGE = 256
+MAX_MESSAGE = 2048
+
+
+def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:
+    """Return the merge patch (RFC 7386) that turns a run's status into the wanted one.
+
+    It carries the resourceVersion that the decision rests on, so that a stale one is refused.
+    """
+    before, after = mapping(run.get("status")), wanted.to_json()
+    changed: dict[str, Any] = {key: None for key in before if key not in after}
+    changed |= {key: value for key, value in after.items() if before.get(key) != value}
+    version = mapping(run.get("metadata")).get("resourceVersion")
+    return {"metadata": {"resourceVersion": version}, "status": changed}
+
+
+def queued(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRunStatus:
+    """No Pod could be created yet."""
+    return _moved(run, Phase.QUEUED, reason, message, now)
+
+
+def claimed(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
+    """Record that this Pod, and no other, may run the attempt that its label names.
+
+    A run that never waited was first looked at when its first Pod was created.
+    """
+    attempt = Attempt(
+        number=pod.attempt,
+        pod_name=pod.ref.name,
+        pod_uid=pod.ref.uid,
+        created_time=pod.created_at,
+    )
+    status = _moved(
+        run, Phase.PENDING, Reason.WAITING_TO_START, Reason.WAITING_TO_START.meaning, now
+    )
+    return status.model_copy(
+        update={
+            "attempt": pod.attempt,
+            "pod_name": pod.ref.name,
+            "pod_uid": pod.ref.uid,
+            "start_time": run.status.start_time or pod.created_at or now,
+            "exit_code": None,
+            "attempts": [*(run.status.attempts or ()), attempt][-MAX_ATTEMPTS_KEPT:],
+        }
+    )
+
+
+def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
+    """Main has been running for a while."""
+    node = f" on node {pod.node}" if pod.node else ""
+    status = _moved(
+        run, Phase.RUNNING, Reason.MAIN_RUNNING, f"Container {pod.main.name} is running{node}", now
+    )
+    return _with_last_attempt(status, _seen(_last(run), pod))
+
+
+def stopping(run: TaskRun, pod: PodFacts, reason: Reason, now: datetime) -> TaskRunStatus:
+    """Record why the attempt is about to be stopped, before it is."""
+    status = _moved(run, Phase.STOPPING, reason, reason.meaning, now)
+    attempt = _seen(_last(run), pod).model_copy(update={"reason": reason, "stop_time": now})
+    return _with_last_attempt(status, attempt)
+
+
+def stopping_leftovers(
+    run: TaskRun, pod: PodFacts, verdict: Verdict, now: datetime
+) -> TaskRunStatus:
+    """Record main's own, final verdict while other containers still have to be stopped."""
+    status = stopping(run, pod, Reason.MAIN_ENDED, now)
+    others = ", ".join(pod.leftovers)
+    update = {"message": f"{verdict.cause}; stopping the containers that went on: {others}"[:MAX_MESSAGE]}
+    attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
+    return _with_last_attempt(status.model_copy(update=update), attempt)
+
+
+def status_of(run: TaskRun, status: TaskRunStatus) -> TaskRun:
+    """Return the run as it will be with another status."""
+    return run.model_copy(update={"status": status})
+
+
+def retrying(
+    run: TaskRun, pod: PodFacts | None, verdict: Verdict, due: datetime, now: datetime
+) -> TaskRunStatus:
+    """Record an attempt's outcome, and that there will be another attempt."""
+    at = due.strftime("%H:%M:%S")
+    message = _message(f"{_described(run, pod, verdict)}; the next attempt is due at {at} UTC", verdict)
+    status = _moved(run, Phase.BACKING_OFF, verdict.reason, message, now)
+    return _recorded(run, status, pod, verdict, now)
+
+
+def concluded(
+    run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime
+) -> TaskRunStatus:
+    """Record the last attempt's outcome and, with it, the run's end."""
+    if verdict.outcome == Outcome.SUCCEEDED:
+        ended = _succeeded(run, pod, verdict, now)
+    else:
+        cause = f"{_described(run, pod, verdict)}. {verdict.reason.advice}"
+        ended = failed(run, verdict.reason, _message(cause.rstrip("."), verdict), now)
+    return _recorded(run, ended, pod, verdict, now)
+
+
+def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRunStatus:
+    """End a run that did not succeed; a cancelled one is Failed to machines, reason Cancelled."""
+    phase = Phase.CANCELLED if reason.kind == FailureKind.CANCELLED else Phase.FAILED
+    message = message[:MAX_MESSAGE]
+    status = _moved(run, phase, reason, message, now)
+    conditions = [
+        _condition(run, kind, "True", reason, message, now)
+        for kind in (ConditionType.FAILED, ConditionType.FINISHED, ConditionType.STALLED)
+    ]
+    return status.model_copy(
+        update={
+            "failure_kind": reason.kind,
+            "start_time": run.status.start_time or now,
+            "completion_time": now,
+            "conditions": conditions,
+        }
+    )
+
+
+def _succeeded(
+    run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime
+) -> TaskRunStatus:
+    message = _described(run, pod, verdict)
+    status = _moved(run, Phase.SUCCEEDED, verdict.reason, message, now)
+    conditions = [
+        _condition(run, kind, "True", verdict.reason, message, now)
+        for kind in (ConditionType.COMPLETE, ConditionType.FINISHED)
+    ]
+    text = pod.main.ending.message if pod is not None and pod.main.ending is not None else ""
+    limit = pod.message_limit if pod is not None else 0
+    if text and _was_cut(text, limit):
+        cut = Reason.RESULT_TOO_LARGE
+        said = f"The result reached the limit of {limit} bytes. {cut.advice}"
+        stored = _condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
+        conditions.append(stored)
+        text = ""
+    return status.model_copy(
+        update={"result": text or None, "completion_time": now, "conditions": conditions}
+    )
+
+
+def _was_cut(text: str, limit: int) -> bool:
+    """Whether a termination message has exactly as many bytes as the kubelet keeps.
+
+    A byte that is not UTF-8 arrives as U+FFFD, which is three bytes long, so with such bytes the
+    length in the file is only known to lie between two bounds.
+    """
+    most = len(text.encode(errors="surrogatepass"))
+    least = most - 2 * text.count("\N{REPLACEMENT CHARACTER}")
+    return least <= limit <= most
+
+
+def _recorded(
+    run: TaskRun, status: TaskRunStatus, pod: PodFacts | None, verdict: Verdict, now: datetime
+) -> TaskRunStatus:
+    attempt = _judged(_last(run), pod, verdict, now)
+    failed_count = (run.status.failed or 0) + (verdict.outcome == Outcome.FAILED)
+    disrupted_count = (run.status.disrupted or 0) + (verdict.outcome == Outcome.DISRUPTED)
+    status = status.model_copy(
+        update={
+            "exit_code": attempt.exit_code,
+            "failed": failed_count,
+            "disrupted": disrupted_count,
+        }
+    )
+    return _with_last_attempt(status, attempt)
+
+
+def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datetime) -> Attempt:
+    if attempt.outcome is not None:
+        return attempt
+    seen = attempt if pod is None else _seen(attempt, pod)
+    ending = pod.main.ending if pod is not None else None
+    return seen.model_copy(
+        update={
+            "finished_time": finished_at(pod, now),
+            "exit_code": ending.exit_code if ending is not None else None,
+            "signal": ending.signal if ending is not None else None,
+            "reason": verdict.reason,
+            "message": _message(verdict.cause, verdict)[:MAX_ATTEMPT_MESSAGE],
+            "outcome": verdict.outcome,
+        }
+    )
+
+
+def _seen(attempt: Attempt, pod: PodFacts) -> Attempt:
+    return attempt.model_copy(
+        update={
+            "node_name": pod.node or attempt.node_name,
+            "scheduled_time": pod.scheduled_at or attempt.scheduled_time,
+            "started_time": pod.main.started_at or attempt.started_time,
+        }
+    )
+
+
+def _last(run: TaskRun) -> Attempt:
+    return (run.status.attempts or ())[-1]
+
+
+def _with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
+    return status.model_copy(update={"attempts": [*(status.attempts or ())[:-1], attempt]})
+
+
+def _described(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
+    node = f" on node {pod.node}" if pod is not None and pod.node else ""
+    node = "" if node in verdict.cause else node
+    budget = (run.spec.backoff_limit or 0) + 1
+    which = f", attempt {run.status.attempt} of {budget}" if budget > 1 else ""
+    return f"{verdict.cause}{node}{which}"
+
+
+def _message(cause: str, verdict: Verdict) -> str:
+    """Join a cause and the last lines of output into one line."""
+    tail = verdict.output[-MAX_TAIL_CHARACTERS:].splitlines()[-MAX_TAIL_LINES:]
+    output = " | ".join(line.strip() for line in tail if line.strip())
+    return (f"{cause}. Last output: {output}" if output else cause)[:MAX_MESSAGE]
+
+
+def _moved(
+    run: TaskRun, phase: Phase, reason: Reason, message: str, now: datetime
+) -> TaskRunStatus:
+    message = message[:MAX_MESSAGE]
+    reconciling = _condition(run, ConditionType.RECONCILING, "True", reason, message, now)
+    return run.status.model_copy(
+        update={
+            "observed_generation": run.metadata.generation,
+            "phase": phase,
+            "reason": reason,
+            "message": message,
+            "start_time": run.status.start_time or (now if phase == Phase.QUEUED else None),
+            "failure_kind": reason.kind if phase == Phase.BACKING_OFF else None,
+            "conditions": [reconciling],
+        }
+    )
+
+
+def _condition(
+    run: TaskRun, kind: ConditionType, value: str, reason: Reason, message: str, now: datetime
+) -> Condition:
+    """Make a condition that keeps its transition time while its value stays (metav1.Condition)."""
+    before = {condition.type: condition for condition in run.status.conditions or ()}.get(kind)
+    since = before.last_transition_time if before is not None and before.status == value else now
+    return Condition(
+        type=kind,
+        status=value,
+        observed_generation=run.metadata.generation,
+        last_transition_time=since,
+        reason=reason,
+        message=message,
+    )

@@ -1,0 +1,169 @@
+"""How an attempt ended: the first line of DESIGN.md 6.1 that holds."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskruns.api.conditions import Outcome, Reason
+from taskruns.api.v1alpha1 import Attempt
+from taskruns.core.facts import Container, Ending, PodFacts
+
+_DISRUPTIONS = {
+    # Reasons of the DisruptionTarget condition, and of a Pod's status where older or lost
+    # kubelets set no condition.
+    "EvictionByEvictionAPI": Reason.EVICTED,
+    "TerminationByKubelet": Reason.EVICTED,
+    "Evicted": Reason.EVICTED,
+    "PreemptionByScheduler": Reason.PREEMPTED,
+    "Preempting": Reason.PREEMPTED,
+    "DeletionByTaintManager": Reason.NODE_LOST,
+    "DeletionByPodGC": Reason.NODE_LOST,
+    "Shutdown": Reason.NODE_LOST,
+    "NodeShutdown": Reason.NODE_LOST,
+    "NodeLost": Reason.NODE_LOST,
+    "Terminated": Reason.NODE_LOST,
+}
+
+_OUTCOME_OF_STOP = {
+    Reason.CANCELLED: Outcome.STOPPED,
+    Reason.DEADLINE_EXCEEDED: Outcome.STOPPED,
+    Reason.ATTEMPT_DEADLINE_EXCEEDED: Outcome.FAILED,
+}
+"""What a stop that we decided makes of the attempt it stopped."""
+
+_STATUS_UNKNOWN = "ContainerStatusUnknown"
+_CANNOT_START = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement of one attempt."""
+
+    outcome: Outcome
+    reason: Reason
+    cause: str
+    """One sentence for a person, without a full stop."""
+    output: str = ""
+    """What the container left behind as its last words."""
+
+
+def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
+    """Judge an attempt whose Pod has ended, or whose main container has."""
+    ending = pod.main.ending
+    stopped = _was_stopped(ending, attempt)
+    if _succeeded(pod) and not stopped:
+        return Verdict(Outcome.SUCCEEDED, Reason.COMPLETED, f"Container {pod.main.name} completed")
+    if stopped:
+        return stopped_verdict(attempt, ending)
+    if pod.reason == "DeadlineExceeded":
+        reason = Reason.ATTEMPT_DEADLINE_EXCEEDED
+        return Verdict(
+            Outcome.FAILED, reason, "The Pod ran past the activeDeadlineSeconds of its template"
+        )
+    disruption = _disruption(pod)
+    if pod.main.started_at is None:
+        return _judge_unstarted(pod, disruption)
+    if disruption is not None:
+        return Verdict(Outcome.DISRUPTED, disruption, _disruption_cause(pod, disruption))
+    if ending is None:
+        cause = f"The Pod ended without a word on how container {pod.main.name} did"
+        return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
+    return _judge_failure(pod.main, ending)
+
+
+def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
+    """Judge an attempt whose Pod vanished; `last_seen` is the Pod as it was last seen."""
+    if last_seen is not None and (last_seen.main.ending is not None or last_seen.ended):
+        return judge(last_seen, attempt)
+    if attempt.stop_time is not None and attempt.reason in _OUTCOME_OF_STOP:
+        return stopped_verdict(attempt, None)
+    if last_seen is not None and not last_seen.node:
+        cause = "The Pod was removed before it had a node"
+        return Verdict(Outcome.REPLACED, Reason.POD_DELETED, cause)
+    cause = "The Pod is gone and nobody reported how it ended"
+    return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
+
+
+def stopped_verdict(attempt: Attempt, ending: Ending | None) -> Verdict:
+    """Judge by the reason that was recorded before the attempt was stopped."""
+    reason = Reason(attempt.reason) if attempt.reason in _OUTCOME_OF_STOP else Reason.CANCELLED
+    after = f" and exited with code {ending.exit_code}" if ending is not None else ""
+    cause = {
+        Reason.CANCELLED: "The run was cancelled; its Pod was stopped",
+        Reason.DEADLINE_EXCEEDED: "The run passed activeDeadlineSeconds; its Pod was stopped",
+    }.get(reason, "The attempt passed attemptDeadlineSeconds and was stopped")
+    output = ending.message if ending is not None else ""
+    return Verdict(_OUTCOME_OF_STOP[reason], reason, cause + after, output)
+
+
+def _succeeded(pod: PodFacts) -> bool:
+    if pod.main.ending is None:
+        return pod.phase == "Succeeded"
+    return pod.main.ending.exit_code == 0
+
+
+def _was_stopped(ending: Ending | None, attempt: Attempt) -> bool:
+    """Whether our stop was recorded before main ended.
+
+    Both times are cut to the second. Within one second the stop counts as the earlier: a task
+    that handles SIGTERM and exits with 0 at once has not done its work.
+    """
+    if attempt.stop_time is None or attempt.reason not in _OUTCOME_OF_STOP:
+        return False
+    return ending is None or ending.finished_at is None or ending.finished_at >= attempt.stop_time
+
+
+def _disruption(pod: PodFacts) -> Reason | None:
+    for word in (pod.reason, pod.disruption):
+        if word in _DISRUPTIONS:
+            return _DISRUPTIONS[word]
+    if pod.disruption:
+        return Reason.EVICTED
+    if pod.deleting:
+        return Reason.POD_DELETED
+    if pod.main.ending is not None and pod.main.ending.reason == _STATUS_UNKNOWN:
+        return Reason.FINAL_STATE_UNKNOWN
+    return None
+
+
+def _disruption_cause(pod: PodFacts, reason: Reason) -> str:
+    where = f" on node {pod.node}" if pod.node else ""
+    said = f": {pod.message}" if pod.message else ""
+    return reason.meaning.rstrip(".") + where + said
+
+
+def _judge_unstarted(pod: PodFacts, disruption: Reason | None) -> Verdict:
+    if disruption is not None:
+        cause = _disruption_cause(pod, disruption) + ", before its main container started"
+        return Verdict(Outcome.REPLACED, disruption, cause)
+    if pod.failed_init is not None and pod.failed_init.ending is not None:
+        name, ending = pod.failed_init.name, pod.failed_init.ending
+        cause = f"Init container {name} exited with code {ending.exit_code}"
+        return Verdict(Outcome.FAILED, Reason.INIT_CONTAINER_FAILED, cause, ending.message)
+    ending_of_main = pod.main.ending
+    if ending_of_main is not None and ending_of_main.reason in _CANNOT_START:
+        cause = f"Container {pod.main.name} could not be started: {ending_of_main.message}"
+        return Verdict(Outcome.FAILED, Reason.CONTAINER_CANNOT_START, cause)
+    if ending_of_main is not None:
+        return _judge_failure(pod.main, ending_of_main)
+    said = ": ".join(word for word in (pod.reason, pod.message) if word)
+    cause = "The Pod ended before its main container started" + (f": {said}" if said else "")
+    return Verdict(Outcome.REPLACED, Reason.POD_REJECTED, cause)
+
+
+def _judge_failure(main: Container, ending: Ending) -> Verdict:
+    if ending.reason == "OOMKilled":
+        cause = f"Container {main.name} used more memory than its limit and was killed"
+        return Verdict(Outcome.FAILED, Reason.OOM_KILLED, cause, ending.message)
+    if ending.signal is not None:
+        cause = f"Container {main.name} was ended by signal {ending.signal}"
+        cause += f" (exit code {ending.exit_code})"
+        return Verdict(Outcome.FAILED, Reason.KILLED_BY_SIGNAL, cause, ending.message)
+    cause = f"Container {main.name} exited with code {ending.exit_code}"
+    return Verdict(Outcome.FAILED, Reason.NON_ZERO_EXIT_CODE, cause, ending.message)
+
+
+def finished_at(pod: PodFacts | None, now: datetime) -> datetime:
+    """When an attempt ended: by the kubelet where it says so, else now."""
+    if pod is None or pod.main.ending is None:
+        return now
+    return pod.main.ending.finished_at or now

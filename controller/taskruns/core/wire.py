@@ -1,0 +1,58 @@
+"""Reading JSON that may be anything: each reader returns a value of its type or says "nothing".
+
+The apiserver checks the objects that it stores, but statuses can be forged and templates pass
+through unchecked; a decision must come out all the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+EMPTY: Mapping[str, Any] = {}
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping as it is, anything else as an empty one."""
+    return value if isinstance(value, Mapping) else EMPTY
+
+
+def mappings(value: object) -> tuple[Mapping[str, Any], ...]:
+    """Return the mappings of a list, in order; anything else is left out."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        return ()
+    return tuple(item for item in value if isinstance(item, Mapping))
+
+
+def strings(value: object) -> tuple[str, ...]:
+    """Return the strings of a list, in order; anything else is left out."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        return ()
+    return tuple(item for item in value if isinstance(item, str))
+
+
+def text(value: object) -> str:
+    """Return a string as it is, anything else as an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def number(value: object) -> int | None:
+    """Return an integer as it is; None for anything else, booleans included."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def moment(value: object) -> datetime | None:
+    """Read an RFC 3339 time; None for anything else.
+
+    The zero of Unix time counts as nothing: runtimes report it for containers that never started.
+    """
+    try:
+        found = datetime.fromisoformat(text(value))
+    except ValueError:
+        return None
+    if found.tzinfo is None:
+        return None
+    try:
+        found = found.astimezone(UTC)
+    except OverflowError:
+        return None
+    return found if found.timestamp() > 0 else None
