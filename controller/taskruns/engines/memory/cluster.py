@@ -1,0 +1,241 @@
+"""A cluster as its users and its machines see it, and what happens in it by itself.
+
+The scheduler gives nodes to Pods without gates, the garbage collector follows ownerReferences,
+nodes are lost and come back. What the controller may ask for is in `engine`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from taskruns.core.plan import Refusal, RefusalKind
+from taskruns.engines.memory.admission import admitted
+from taskruns.engines.memory.agenda import Agenda
+from taskruns.engines.memory.kubelet import Kubelet, Scripts
+from taskruns.engines.memory.script import Script
+from taskruns.engines.memory.store import Change, Draft, Kind, Store, drafted, merged
+from taskruns.engines.port import Object, Refused
+
+Admission = Callable[[Object], Refusal | None]
+"""Says no to a Pod, or nothing."""
+
+_ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long the parts of a cluster take, in seconds."""
+
+    schedule: float = 0.005
+    notice: float = 0.005
+    """Until a kubelet sees what has changed about one of its Pods."""
+    start: float = 0.4
+    """From there until the first container runs."""
+    collect: float = 0.05
+    """Until the garbage collector acts."""
+
+
+def _default_script(_pod: Object, _container: Object) -> Script:
+    return Script()
+
+
+class Cluster:
+    """Nodes, users and the controllers that every cluster brings."""
+
+    def __init__(self, scripts: Scripts = _default_script, latency: Latency | None = None) -> None:
+        self.agenda = Agenda()
+        self.store = Store(self.agenda)
+        self.latency = latency or Latency()
+        self.kubelet = Kubelet(
+            self.agenda,
+            self.store,
+            scripts,
+            notice=self.latency.notice,
+            start=self.latency.start,
+        )
+        self.nodes = ["node-1"]
+        """Nodes that Pods are scheduled to, the first one first."""
+        self.admission: list[Admission] = []
+        """What may refuse a Pod, besides its own faults."""
+        self._going: set[str] = set()
+        self.store.observe(self._on_change)
+
+    # What users do.
+
+    def create_run(self, manifest: Object) -> Object:
+        """Create a TaskRun, as `kubectl create` does. Raises AlreadyExists."""
+        run: Draft = drafted(manifest)
+        run["metadata"].setdefault("namespace", "default")
+        run["status"] = {"observedGeneration": -1}
+        return self.store.create(Kind.RUN, run)
+
+    def patch(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
+        """Change an object by a merge patch."""
+        found = self.store.get(kind, namespace, name)
+        return self.store.update(kind, merged(found, patch))
+
+    def create_pod(self, manifest: Object) -> Object:
+        """Create a Pod. Raises Refused or AlreadyExists."""
+        namespace = manifest["metadata"]["namespace"]
+        if namespace in self._going:
+            message = f"namespace {namespace} is being terminated"
+            raise Refused(Refusal(RefusalKind.NAMESPACE_GOING, message))
+        for admission in self.admission:
+            if (refusal := admission(manifest)) is not None:
+                raise Refused(refusal)
+        return self.store.create(Kind.POD, admitted(manifest))
+
+    def delete_run(self, namespace: str, name: str, *, orphan: bool = False) -> None:
+        """Delete a TaskRun; its Pods are deleted with it unless they are orphaned."""
+        run = self.store.get(Kind.RUN, namespace, name)
+        if run is None:
+            return
+        for pod in self.store.all(Kind.POD) if orphan else ():
+            if _owned_by(pod, run["metadata"]["uid"]):
+                draft = drafted(pod)
+                del draft["metadata"]["ownerReferences"]
+                self.store.update(Kind.POD, draft)
+        self.store.mark_deleted(Kind.RUN, run, 0)
+
+    def delete_pod(self, pod: Object, *, grace: int | None = None) -> Object | None:
+        """Delete a Pod; None when it is gone with the answer, the Pod while it terminates."""
+        ended = pod["status"]["phase"] in _ENDED or not pod["spec"].get("nodeName")
+        own = pod["spec"]["terminationGracePeriodSeconds"]
+        return self.store.mark_deleted(
+            Kind.POD, pod, 0 if ended else own if grace is None else grace
+        )
+
+    def force_off_finalizers(self, pod: Object) -> None:
+        """Remove every finalizer of a Pod, whoever relies on them."""
+        draft = drafted(pod)
+        draft["metadata"].pop("finalizers", None)
+        self.store.update(Kind.POD, draft)
+
+    def terminate_namespace(self, namespace: str) -> None:
+        """Delete a namespace: nothing new is let in, the Pods go first, then the TaskRuns."""
+        self._going.add(namespace)
+        for pod in self.store.all(Kind.POD):
+            if pod["metadata"]["namespace"] == namespace:
+                self.delete_pod(pod)
+        self.agenda.after(1.0, partial(self._empty, namespace))
+
+    # What happens to nodes and Pods.
+
+    def evict(self, pod: Object, reason: str = "EvictionByEvictionAPI") -> None:
+        """Delete a Pod and leave word that it is the cluster's doing (eviction, preemption)."""
+        self.delete_pod(self._mark_disrupted(pod, reason))
+
+    def lose_node(self, node: str) -> None:
+        """Lose a node from sight: its Pods go on there, and their status no longer changes."""
+        self.nodes.remove(node)
+        self.kubelet.cut_off(node)
+
+    def restore_node(self, node: str) -> None:
+        """Bring a lost node back."""
+        self.nodes.append(node)
+        self.kubelet.reconnect(node)
+        self._schedule_all()
+
+    def remove_node(self, node: str) -> None:
+        """Switch a node off and delete it: its Pods are ended in its name."""
+        if node in self.nodes:
+            self.nodes.remove(node)
+        self.kubelet.power_off(node)
+        for pod in self.store.all(Kind.POD):
+            if pod["spec"].get("nodeName") == node:
+                self._collect_from_lost_node(pod)
+
+    def add_node(self, node: str) -> None:
+        """Add a node."""
+        self.nodes.append(node)
+        self._schedule_all()
+
+    def _collect_from_lost_node(self, pod: Object) -> None:
+        if pod["status"]["phase"] not in _ENDED:
+            draft = drafted(self._mark_disrupted(pod, "DeletionByPodGC"))
+            draft["status"]["phase"] = "Failed"
+            pod = self.store.update(Kind.POD, draft)
+        self.delete_pod(pod, grace=0)
+
+    def _mark_disrupted(self, pod: Object, reason: str) -> Object:
+        draft = drafted(pod)
+        condition = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+        draft["status"].setdefault("conditions", []).append(condition)
+        return self.store.update(Kind.POD, draft)
+
+    # What the cluster does by itself.
+
+    def _on_change(self, change: Change) -> None:
+        latency, metadata = self.latency, change.object["metadata"]
+        if change.kind is Kind.RUN and change.type == "DELETED":
+            self.agenda.after(latency.collect, partial(self._collect_owned, metadata["uid"]))
+        if change.kind is Kind.POD and change.type != "DELETED":
+            if not change.object["spec"].get("nodeName"):
+                self.agenda.after(latency.schedule, partial(self._schedule, metadata["uid"]))
+            if change.type == "ADDED":
+                self.agenda.after(latency.collect, partial(self._collect, metadata["uid"]))
+
+    def _schedule_all(self) -> None:
+        for pod in self.store.all(Kind.POD):
+            self._schedule(pod["metadata"]["uid"])
+
+    def _schedule(self, uid: str) -> None:
+        pod = self.store.find(Kind.POD, uid)
+        if pod is None or pod["spec"].get("schedulingGates") or pod["spec"].get("nodeName"):
+            return
+        if "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] in _ENDED:
+            return
+        draft = drafted(pod)
+        scheduled: dict[str, Any] = {"type": "PodScheduled", "status": "True"}
+        if self.nodes:
+            draft["spec"]["nodeName"] = self.nodes[0]
+        else:
+            scheduled |= {"status": "False", "reason": "Unschedulable"}
+            scheduled["message"] = "0/0 nodes are available"
+        others = (c for c in draft["status"].get("conditions") or () if c["type"] != "PodScheduled")
+        draft["status"]["conditions"] = [*others, scheduled]
+        self.store.update(Kind.POD, draft)
+
+    def _collect(self, pod_uid: str) -> None:
+        """Delete a Pod whose owner is not there, also one that came after its owner went."""
+        pod = self.store.find(Kind.POD, pod_uid)
+        if pod is None or "deletionTimestamp" in pod["metadata"]:
+            return
+        owners = pod["metadata"].get("ownerReferences") or ()
+        if owners and not any(self.store.find(Kind.RUN, owner["uid"]) for owner in owners):
+            self.delete_pod(pod)
+
+    def _collect_owned(self, run_uid: str) -> None:
+        for pod in self.store.all(Kind.POD):
+            if _owned_by(pod, run_uid):
+                self._collect(pod["metadata"]["uid"])
+
+    def _empty(self, namespace: str) -> None:
+        for run in self.store.all(Kind.RUN):
+            if run["metadata"]["namespace"] == namespace:
+                self.store.mark_deleted(Kind.RUN, run, 0)
+
+
+def quota(cluster: Cluster, pods: int) -> Admission:
+    """Let only so many Pods that have not ended into each namespace."""
+
+    def admission(manifest: Object) -> Refusal | None:
+        namespace = manifest["metadata"]["namespace"]
+        there = [p for p in cluster.store.all(Kind.POD) if p["metadata"]["namespace"] == namespace]
+        used = sum(pod["status"]["phase"] not in _ENDED for pod in there)
+        if used < pods:
+            return None
+        message = (
+            f"exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={pods}"
+        )
+        return Refusal(
+            RefusalKind.NO_ROOM, f"pods {manifest['metadata']['name']!r} is forbidden: {message}"
+        )
+
+    return admission
+
+
+def _owned_by(pod: Object, uid: str) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == uid for owner in owners)

@@ -1,0 +1,90 @@
+"""The status of a Pod as its kubelet reports it, from what is truly on the node."""
+
+from typing import Any
+
+from taskruns.engines.memory.agenda import stamp
+from taskruns.engines.memory.sandbox import Container, Role, Sandbox
+from taskruns.engines.memory.script import SIGKILL_CODE
+from taskruns.engines.port import Object
+
+
+def reported(pod: Object, box: Sandbox) -> dict[str, Any]:
+    """Return the Pod's new status; what other parts of the cluster have said of it stays."""
+    status = {key: value for key, value in (pod.get("status") or {}).items() if key != "phase"}
+    status["phase"] = _phase(box)
+    status["startTime"] = stamp(box.started_at)
+    status["containerStatuses"] = [_container(c, box) for c in box.of(Role.ORDINARY)]
+    if inits := box.of(Role.INIT, Role.SIDECAR):
+        status["initContainerStatuses"] = [_container(c, box) for c in inits]
+    said = {
+        "PodReadyToStartContainers": not box.over,
+        "Initialized": box.initialized,
+        "Ready": bool(box.running) and not box.ending,
+        "ContainersReady": bool(box.running) and not box.ending,
+    }
+    conditions = [{"type": name, "status": str(holds)} for name, holds in said.items()]
+    if box.over and box.disruption is not None:
+        status["reason"] = box.disruption.reason
+        status["message"] = box.disruption.message
+        if box.disruption.target:
+            conditions.append(
+                {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": box.disruption.target,
+                    "message": box.disruption.message,
+                }
+            )
+    own = {condition["type"] for condition in conditions}
+    others = [found for found in status.get("conditions") or () if found["type"] not in own]
+    status["conditions"] = [*others, *conditions]
+    return status
+
+
+def _phase(box: Sandbox) -> str:
+    ordinary = box.of(Role.ORDINARY)
+    if box.over:
+        well = box.disruption is None and all(c.end and not c.failed for c in ordinary)
+        return "Succeeded" if well else "Failed"
+    if all(c.started_at or c.end for c in ordinary):
+        return "Running"
+    return "Pending"
+
+
+def _container(container: Container, box: Sandbox) -> dict[str, Any]:
+    return {
+        "name": container.name,
+        "image": container.spec["image"],
+        "imageID": "",
+        "restartCount": 0,
+        "ready": container.running,
+        "started": container.running,
+        "lastState": {},
+        "state": _state(container, box),
+    }
+
+
+def _state(container: Container, box: Sandbox) -> dict[str, Any]:
+    if (end := container.end) is not None:
+        terminated: dict[str, Any] = {
+            "exitCode": end.exit_code,
+            "reason": end.reason,
+            "startedAt": end.started_at and stamp(end.started_at),
+            "finishedAt": stamp(end.finished_at),
+            "containerID": f"memory://{box.uid}/{container.name}",
+        }
+        return {"terminated": terminated | ({"message": end.message} if end.message else {})}
+    if container.started_at is not None:
+        return {"running": {"startedAt": stamp(container.started_at)}}
+    if box.over and box.initialized:
+        return {
+            "terminated": {
+                "exitCode": SIGKILL_CODE,
+                "reason": "ContainerStatusUnknown",
+                "message": "The container could not be located when the pod was terminated",
+                "startedAt": None,
+                "finishedAt": None,
+            }
+        }
+    unready = "ContainerCreating" if box.initialized else "PodInitializing"
+    return {"waiting": {"reason": container.waiting or unready}}
