@@ -86,6 +86,11 @@ class Reason(StrEnum):
         member.advice = advice
         return member
 
+    @classmethod
+    def find(cls, word: str | None) -> "Reason | None":
+        """Return the reason of that name; None when it is none of ours."""
+        return next((reason for reason in cls if reason == word), None)
+
     COMPLETED = (
         "Completed",
         None,

@@ -17,6 +17,11 @@ _MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
 """The kubelet's bounds on termination messages: of one container, and shared by all of a Pod."""
 
 
+_SIGNAL_BASE = 128
+_LAST_SIGNAL = 64
+_MAX_ATTEMPT_DIGITS = 9
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a container ended, in the kubelet's words."""
@@ -147,7 +152,8 @@ def _owner_uid(metadata: Mapping[str, Any]) -> str:
 
 def _attempt(labels: Mapping[str, Any]) -> int:
     label = text(labels.get(names.LABEL_ATTEMPT))
-    return int(label) if label.isascii() and label.isdecimal() and len(label) < 10 else 0
+    readable = label.isascii() and label.isdecimal() and len(label) <= _MAX_ATTEMPT_DIGITS
+    return int(label) if readable else 0
 
 
 def _true_reason(condition: Mapping[str, Any] | None) -> str:
@@ -189,7 +195,8 @@ def _read_container(found: Mapping[str, Any]) -> Container:
 
 def _signal(exit_code: int) -> int | None:
     """Return the signal behind an exit code: shells and runtimes report 128 plus its number."""
-    return exit_code - 128 if 128 < exit_code <= 128 + 64 else None
+    number_of_signal = exit_code - _SIGNAL_BASE
+    return number_of_signal if 0 < number_of_signal <= _LAST_SIGNAL else None
 
 
 def _failed_init(status: Mapping[str, Any]) -> Container | None:

@@ -146,7 +146,9 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
         return Due(run, pods, number=(status.attempt or 0) + 1)
     attempt = status.attempts[-1] if status.attempts else None
     if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
-        problem = f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
+        problem = (
+            f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
+        )
         return Unreadable(_nameplate(run.metadata.to_json()), pods, problem, finished=False)
     for pod in pods:
         if pod.ref.uid == attempt.pod_uid:
@@ -176,7 +178,9 @@ def _parse(run: Mapping[str, Any]) -> TaskRun | str:
 
 def _nameplate(metadata: Mapping[str, Any]) -> TaskRun:
     """Return a run that has only its identity, for writing about one that cannot be read."""
-    parts = {key: text(metadata.get(key)) for key in ("name", "namespace", "uid", "resourceVersion")}
+    parts = {
+        key: text(metadata.get(key)) for key in ("name", "namespace", "uid", "resourceVersion")
+    }
     meta = ObjectMeta(
         name=parts["name"],
         namespace=parts["namespace"],

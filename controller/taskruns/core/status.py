@@ -85,7 +85,9 @@ def stopping_leftovers(
     """Record main's own, final verdict while other containers still have to be stopped."""
     status = stopping(run, pod, Reason.MAIN_ENDED, now)
     others = ", ".join(pod.leftovers)
-    update = {"message": f"{verdict.cause}; stopping the containers that went on: {others}"[:MAX_MESSAGE]}
+    update = {
+        "message": f"{verdict.cause}; stopping the containers that went on: {others}"[:MAX_MESSAGE]
+    }
     attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
     return _with_last_attempt(status.model_copy(update=update), attempt)
 
@@ -100,14 +102,14 @@ def retrying(
 ) -> TaskRunStatus:
     """Record an attempt's outcome, and that there will be another attempt."""
     at = due.strftime("%H:%M:%S")
-    message = _message(f"{_described(run, pod, verdict)}; the next attempt is due at {at} UTC", verdict)
+    message = _message(
+        f"{_described(run, pod, verdict)}; the next attempt is due at {at} UTC", verdict
+    )
     status = _moved(run, Phase.BACKING_OFF, verdict.reason, message, now)
     return _recorded(run, status, pod, verdict, now)
 
 
-def concluded(
-    run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime
-) -> TaskRunStatus:
+def concluded(run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime) -> TaskRunStatus:
     """Record the last attempt's outcome and, with it, the run's end."""
     if verdict.outcome == Outcome.SUCCEEDED:
         ended = _succeeded(run, pod, verdict, now)
@@ -123,7 +125,7 @@ def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRun
     message = message[:MAX_MESSAGE]
     status = _moved(run, phase, reason, message, now)
     conditions = [
-        _condition(run, kind, "True", reason, message, now)
+        _condition(run, kind, "True", reason, reason.meaning, now)
         for kind in (ConditionType.FAILED, ConditionType.FINISHED, ConditionType.STALLED)
     ]
     return status.model_copy(
@@ -142,7 +144,7 @@ def _succeeded(
     message = _described(run, pod, verdict)
     status = _moved(run, Phase.SUCCEEDED, verdict.reason, message, now)
     conditions = [
-        _condition(run, kind, "True", verdict.reason, message, now)
+        _condition(run, kind, "True", verdict.reason, verdict.reason.meaning, now)
         for kind in (ConditionType.COMPLETE, ConditionType.FINISHED)
     ]
     text = pod.main.ending.message if pod is not None and pod.main.ending is not None else ""
@@ -213,7 +215,8 @@ def _seen(attempt: Attempt, pod: PodFacts) -> Attempt:
 
 
 def _last(run: TaskRun) -> Attempt:
-    return (run.status.attempts or ())[-1]
+    attempts = run.status.attempts or []
+    return attempts[-1]
 
 
 def _with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
@@ -239,7 +242,7 @@ def _moved(
     run: TaskRun, phase: Phase, reason: Reason, message: str, now: datetime
 ) -> TaskRunStatus:
     message = message[:MAX_MESSAGE]
-    reconciling = _condition(run, ConditionType.RECONCILING, "True", reason, message, now)
+    reconciling = _condition(run, ConditionType.RECONCILING, "True", reason, reason.meaning, now)
     return run.status.model_copy(
         update={
             "observed_generation": run.metadata.generation,

@@ -9,7 +9,7 @@ from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns.core import schedule
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import Action, DeletePod, DiscardPod, Plan, ReleasePod, StopPod
-from taskruns.core.situation import Due, Finished, Look, Underway, Ended, Vanished
+from taskruns.core.situation import Due, Ended, Finished, Look, Underway, Vanished
 
 Alive = Finished | Due | Underway | Ended | Vanished
 
@@ -55,7 +55,9 @@ def _is_past(pod: PodFacts, run: TaskRun) -> bool:
     record = _record(pod, run)
     if record is None:
         return 0 < pod.attempt < (run.status.attempt or 0)
-    return record.outcome is not None or (run.status.phase is not None and run.status.phase.terminal)
+    return record.outcome is not None or (
+        run.status.phase is not None and run.status.phase.terminal
+    )
 
 
 def _record(pod: PodFacts, run: TaskRun) -> Attempt | None:

@@ -85,7 +85,9 @@ def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
 
 def stopped_verdict(attempt: Attempt, ending: Ending | None) -> Verdict:
     """Judge by the reason that was recorded before the attempt was stopped."""
-    reason = Reason(attempt.reason) if attempt.reason in _OUTCOME_OF_STOP else Reason.CANCELLED
+    reason = Reason.find(attempt.reason)
+    if reason not in _OUTCOME_OF_STOP:
+        reason = Reason.CANCELLED
     after = f" and exited with code {ending.exit_code}" if ending is not None else ""
     cause = {
         Reason.CANCELLED: "The run was cancelled; its Pod was stopped",

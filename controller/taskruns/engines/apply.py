@@ -1,5 +1,7 @@
 """The only interpreter of a plan: status first, then the actions, every answer into the cache."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from taskruns.core.plan import (
     Action,
     ConfirmPodGone,
@@ -50,23 +52,25 @@ async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Find
     match action:
         case CreatePod(manifest):
             return await _create(manifest, view, cache, engine)
-        case ReleaseGate(pod):
-            _take_pod(await engine.release_gate(pod), pod, cache)
-        case StopPod(pod):
-            _take_pod(await engine.stop_pod(pod), pod, cache)
-        case ReleasePod(pod):
-            _take_pod(await engine.release_pod(pod), pod, cache)
-        case DeletePod(pod):
-            _take_pod(await engine.delete_pod(pod), pod, cache)
-        case DiscardPod(pod, resource_version):
-            await _discard(pod, resource_version, view, cache, engine)
-        case DeleteRun():
-            await _delete_run(view, cache, engine)
         case ConfirmPodGone(pod):
             return await _confirm_pod_gone(pod, cache, engine)
         case ConfirmRunGone():
             return await _confirm_run_gone(view, cache, engine)
+        case DiscardPod(pod, resource_version):
+            await _discard(pod, resource_version, view, cache, engine)
+        case DeleteRun():
+            await _delete_run(view, cache, engine)
+        case ReleaseGate(pod) | StopPod(pod) | ReleasePod(pod) | DeletePod(pod):
+            _take_pod(await _WRITES[type(action)](engine, pod), pod, cache)
     return NOTHING_FOUND
+
+
+_WRITES: Mapping[type[Action], Callable[[Engine, PodRef], Awaitable[Object | None]]] = {
+    ReleaseGate: lambda engine, pod: engine.release_gate(pod),
+    StopPod: lambda engine, pod: engine.stop_pod(pod),
+    ReleasePod: lambda engine, pod: engine.release_pod(pod),
+    DeletePod: lambda engine, pod: engine.delete_pod(pod),
+}
 
 
 async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) -> Findings:

@@ -39,7 +39,9 @@ class View:
             name = self.run["metadata"]["name"]
         else:
             labels = (pod["metadata"].get("labels") or {} for pod in self.pods)
-            name = next((found[names.LABEL_NAME] for found in labels if names.LABEL_NAME in found), "")
+            name = next(
+                (found[names.LABEL_NAME] for found in labels if names.LABEL_NAME in found), ""
+            )
         return RunRef(self.key.namespace, name, self.key.uid)
 
 

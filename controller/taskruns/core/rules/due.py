@@ -24,7 +24,7 @@ def cancel(situation: Due, look: Look) -> Plan | None:
 
 
 def end_at_deadline(situation: Due, look: Look) -> Plan | None:
-    """activeDeadlineSeconds over: Failed, DeadlineExceeded."""
+    """ActiveDeadlineSeconds over: Failed, DeadlineExceeded."""
     deadline = schedule.deadline_at(situation.run)
     if deadline is None or look.now < deadline:
         return None
@@ -72,9 +72,7 @@ def wait_for_room(situation: Due, look: Look) -> Plan | None:
         return None
     uid = situation.run.metadata.uid
     delay = schedule.NO_ROOM_RETRY * (1 + schedule.spread(uid, situation.number))
-    return _queue(
-        situation, Reason.QUOTA_EXCEEDED, refusal, look, schedule.later(look.now, delay)
-    )
+    return _queue(situation, Reason.QUOTA_EXCEEDED, refusal, look, schedule.later(look.now, delay))
 
 
 def claim(situation: Due, look: Look) -> Plan | None:
@@ -123,9 +121,7 @@ def _deadline(situation: Due) -> datetime | None:
     return schedule.deadline_at(situation.run)
 
 
-def _queue(
-    situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime
-) -> Plan:
+def _queue(situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime) -> Plan:
     before = situation.run.status
     wake_at = schedule.earliest(retry, _deadline(situation))
     if (before.phase, before.reason) == (Phase.QUEUED, reason):

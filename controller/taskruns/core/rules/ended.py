@@ -42,8 +42,7 @@ def _recorded_verdict(situation: Ended | Vanished) -> Verdict | None:
     attempt = situation.attempt
     if attempt.outcome is None:
         return None
-    known = {reason.value: reason for reason in Reason}
-    reason = known.get(attempt.reason or "", Reason.FINAL_STATE_UNKNOWN)
+    reason = Reason.find(attempt.reason) or Reason.FINAL_STATE_UNKNOWN
     return Verdict(attempt.outcome, reason, attempt.message or reason.meaning.rstrip("."))
 
 
@@ -57,15 +56,12 @@ def _record(run: TaskRun, pod: PodFacts | None, verdict: Verdict, look: Look) ->
 def _retry_at(run: TaskRun, verdict: Verdict, end: datetime) -> datetime | None:
     """When the attempt after one that ended at `end` is due; None when there is none."""
     attempts = run.status.attempts or []
-    match verdict.outcome:
-        case Outcome.FAILED:
-            again = (run.status.failed or 0) < (run.spec.backoff_limit or 0)
-        case Outcome.REPLACED:
-            replaced = sum(attempt.outcome == Outcome.REPLACED for attempt in attempts)
-            again = replaced < MAX_REPLACEMENTS
-        case Outcome.SUCCEEDED | Outcome.STOPPED | Outcome.DISRUPTED:
-            again = False
-    return schedule.retry_at(run, end) if again else None
+    replaced = sum(attempt.outcome == Outcome.REPLACED for attempt in attempts)
+    again = {
+        Outcome.FAILED: (run.status.failed or 0) < (run.spec.backoff_limit or 0),
+        Outcome.REPLACED: replaced < MAX_REPLACEMENTS,
+    }
+    return schedule.retry_at(run, end) if again.get(verdict.outcome) else None
 
 
 ENDED_RULES = (record_end,)
