@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from taskruns.core.facts import read_pod
 from taskruns.core.plan import (
     Action,
     ConfirmPodGone,
@@ -83,16 +84,10 @@ async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) ->
         there = await engine.read_pod(view.key.namespace, name)
         if there is None:
             raise Conflict(f"pod {name} was there and is gone") from None
-        if not _is_ours(there, view.key.uid):
+        if read_pod(there).owner_uid != view.key.uid:
             return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, f"pod {name} exists already"))
         cache.put_pod(there)
     return NOTHING_FOUND
-
-
-def _is_ours(pod: Object, uid: str) -> bool:
-    owners = pod["metadata"].get("ownerReferences") or ()
-    owned = any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
-    return owned and not pod["metadata"].get("deletionTimestamp")
 
 
 async def _discard(
