@@ -1,0 +1,135 @@
+"""Kubernetes, etcd and Helm as programs, built from the Go module proxy alone.
+
+No package registry holds a kube-apiserver; Go modules do, as source. Each folder of `build/` is a
+module that pins what it builds by hash (go.sum) and names it as a tool. What is built lies in the
+user's cache under a key of its content, so a checkout builds it once, and so does the next one.
+"""
+
+import hashlib
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import place
+from tests.cluster.command import run, run_long
+from tests.cluster.error import ClusterError
+from tests.cluster.lock import held
+from tests.cluster.progress import Progress
+
+MODULES = Path(__file__).with_name("build")
+LIMIT = 40 * 60.0
+# The user's own Go settings (proxy, checksum database, toolchain) stay; what shapes the result
+# does not come from them.
+ENVIRON = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+# The one is what `--version` prints, the other what a client calls itself in the audit log.
+VERSIONS = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+
+
+@dataclass(frozen=True)
+class Module:
+    """A folder of `build/`: what it makes, and how long that takes the first time on two cores."""
+
+    name: str
+    programs: tuple[str, ...]
+    cold: str
+    target: str = "tool"
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return MODULES / self.name
+
+    def flags(self) -> tuple[str, ...]:
+        linked = ["-s", "-w", *self._version()]
+        return ("-trimpath", "-buildvcs=false", "-ldflags", " ".join(linked))
+
+    def _version(self) -> list[str]:
+        """Kubernetes reads its version from variables that its own release build sets."""
+        found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", self._go_mod())
+        if self.name != "kubernetes" or not found:
+            return []
+        version, major, minor = found.groups()
+        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+        return [f"-X {p}.{name}={value}" for p in VERSIONS for name, value in values.items()]
+
+    def _go_mod(self) -> str:
+        return (self.folder / "go.mod").read_text()
+
+    @property
+    def key(self) -> str:
+        sources = [path for path in sorted(self.folder.iterdir()) if path.is_file()]
+        return content_key([*self.flags(), platform.machine()], sources)
+
+    @property
+    def built(self) -> Path:
+        """Where its programs are once they are built."""
+        return place.cache() / "bin" / f"{self.name}-{self.key}"
+
+
+KUBERNETES = Module(
+    "kubernetes",
+    ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"),
+    "about 5 min",
+)
+ETCD = Module("etcd", ("etcd",), "about 30 s", renamed=(("server", "etcd"),))
+HELM = Module("helm", ("helm",), "about 2 min")
+PAUSE = Module("pause", ("pause",), "a few seconds", target=".")
+ALL = (KUBERNETES, ETCD, HELM, PAUSE)
+
+
+def content_key(words: Iterable[str], files: Iterable[Path] = ()) -> str:
+    """Name a result by what makes it: other content, other name."""
+    digest = hashlib.sha256()
+    for word in words:
+        digest.update(word.encode() + b"\0")
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def build(module: Module, progress: Progress) -> Path:
+    """Build what is not yet built, and return its folder."""
+    if module.built.is_dir():
+        return module.built
+    module.built.parent.mkdir(parents=True, exist_ok=True)
+    with held(module.built.with_suffix(".lock"), f"the build of {module.name}", progress):
+        if not module.built.is_dir():
+            _build(module, progress)
+    return module.built
+
+
+def _build(module: Module, progress: Progress) -> None:
+    _require_go(module)
+    what = f"building {', '.join(module.programs)}"
+    progress.say(f"{what} (cold: {module.cold})")
+    log = place.cache() / "log" / f"build-{module.name}.log"
+    scratch = Path(tempfile.mkdtemp(prefix=f".{module.name}-", dir=module.built.parent))
+    try:
+        scratch.chmod(0o755)
+        run_long(
+            ["go", "build", "-v", *module.flags(), "-o", f"{scratch}/", module.target],
+            what=what,
+            log=log,
+            progress=progress,
+            within=LIMIT,
+            env=ENVIRON,
+            cwd=module.folder,
+            note=lambda: f" ({len(log.read_text().splitlines())} packages so far)",
+        )
+        for made, wanted in module.renamed:
+            (scratch / made).rename(scratch / wanted)
+        scratch.rename(module.built)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _require_go(module: Module) -> None:
+    if not shutil.which("go"):
+        raise ClusterError("Go 1.26 or newer is needed to build the cluster; put `go` on the PATH")
+    told = run(["go", "-C", module.folder, "env", "GOVERSION"], check=False)
+    if told.returncode:
+        raise ClusterError(f"Go 1.26 or newer is needed to build the cluster: {told.stderr.strip()}")

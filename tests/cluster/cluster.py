@@ -1,0 +1,88 @@
+"""A cluster by its name: what tests, the demo and the command line hold in their hands."""
+
+import subprocess
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from tests.cluster.error import ClusterError
+from tests.cluster.local import LocalDriver
+from tests.cluster.lock import held
+from tests.cluster.place import Place
+from tests.cluster.progress import Progress, Write, to_stderr
+from tests.cluster.status import READY, Status
+
+
+class Cluster:
+    """One named cluster of this machine, running or not."""
+
+    def __init__(self, name: str = "test") -> None:
+        self.place = Place.of(name)
+        self.driver = LocalDriver(self.place)
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.place.kubeconfig
+
+    @property
+    def server(self) -> str:
+        return self.driver.server
+
+    @property
+    def node_name(self) -> str:
+        return self.driver.node_name
+
+    @property
+    def audit_log(self) -> Path:
+        return self.place.audit_log
+
+    @property
+    def bin_dir(self) -> Path:
+        return self.place.bin
+
+    def up(self, progress: Write = to_stderr) -> None:
+        """Bring it up, or what is missing of it; quick when nothing is."""
+        lines = Progress(progress)
+        with self._alone(lines):
+            self.driver.up(lines)
+        lines.say(f"cluster {self.name} is up: {self.server}")
+
+    def down(self, progress: Write = to_stderr) -> None:
+        lines = Progress(progress)
+        with self._alone(lines):
+            self.driver.down(lines)
+            self.place.lock.unlink(missing_ok=True)
+        lines.say(f"cluster {self.name} is down")
+
+    def _alone(self, lines: Progress) -> AbstractContextManager[None]:
+        return held(self.place.lock, f"cluster {self.name}", lines)
+
+    def status(self) -> Status:
+        return self.driver.status()
+
+    def is_up(self) -> bool:
+        return self.status().state == READY
+
+    def start(self, component: str, progress: Write = to_stderr) -> None:
+        self.driver.start(component, Progress(progress))
+
+    def stop(self, component: str) -> None:
+        self.driver.stop(component)
+
+    def load_image(self, archive: Path) -> None:
+        self.driver.load_image(archive)
+
+    def kubectl(
+        self, *args: str, stdin: str | None = None, within: float = 60, check: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run kubectl as the administrator; what it printed is in the result."""
+        argv = [str(self.bin_dir / "kubectl"), "--kubeconfig", str(self.kubeconfig), *args]
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, timeout=within, check=False
+        )
+        if check and done.returncode:
+            raise ClusterError(f"kubectl {' '.join(args)} failed:\n{done.stderr.strip()}")
+        return done

@@ -1,0 +1,159 @@
+"""The components of a cluster as commands: a pure function of its folder and its slot."""
+
+from pathlib import Path
+
+from tests.cluster import configuration
+from tests.cluster.place import Place
+from tests.cluster.slot import SERVICE_CIDR, Slot
+from tests.cluster.supervisor import Component
+
+NAMES = (
+    "etcd",
+    "containerd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+)
+LOOPBACK = "127.0.0.1"
+
+
+def component(name: str, place: Place, slot: Slot) -> Component:
+    """One of NAMES, with everything that it is started with."""
+    make = {
+        "etcd": etcd,
+        "containerd": containerd,
+        "kube-apiserver": apiserver,
+        "kube-controller-manager": controller_manager,
+        "kube-scheduler": scheduler,
+        "kubelet": kubelet,
+    }
+    return make[name](place, slot)
+
+
+def node_name(place: Place) -> str:
+    return f"{place.name}-node"
+
+
+def client_config(place: Place, slot: Slot, identity: str) -> tuple[Path, str]:
+    """A component's own kubeconfig: where it lies and what it says."""
+    path = place.config / f"{identity}.kubeconfig"
+    return path, configuration.kubeconfig(identity, slot.server, place.pki, identity)
+
+
+def etcd(place: Place, slot: Slot) -> Component:
+    client, peer = (f"http://{LOOPBACK}:{slot.port(server)}" for server in ("etcd", "etcd-peer"))
+    return Component(
+        "etcd",
+        (
+            f"{place.bin}/etcd",
+            f"--data-dir={place.etcd}",
+            f"--name={place.name}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster={place.name}={peer}",
+            # A test cluster that loses power starts anew; every write is much faster without.
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ),
+    )
+
+
+def apiserver(place: Place, slot: Slot) -> Component:
+    policy = place.config / "audit-policy.json"
+    pki = place.pki
+    return Component(
+        "kube-apiserver",
+        (
+            f"{place.bin}/kube-apiserver",
+            f"--bind-address={slot.gateway}",
+            f"--advertise-address={slot.gateway}",
+            f"--secure-port={slot.port('apiserver')}",
+            f"--etcd-servers=http://{LOOPBACK}:{slot.port('etcd')}",
+            f"--service-cluster-ip-range={SERVICE_CIDR}",
+            "--authorization-mode=Node,RBAC",
+            "--allow-privileged",
+            f"--client-ca-file={pki}/ca.crt",
+            f"--tls-cert-file={pki}/apiserver.crt",
+            f"--tls-private-key-file={pki}/apiserver.key",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--kubelet-certificate-authority={pki}/ca.crt",
+            f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
+            f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={pki}/service-account.pub",
+            f"--service-account-signing-key-file={pki}/service-account.key",
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={place.audit_log}",
+            "--audit-log-maxsize=100",
+            "--audit-log-maxbackup=3",
+        ),
+        files={policy: configuration.audit_policy()},
+        grace=20,
+    )
+
+
+def controller_manager(place: Place, slot: Slot) -> Component:
+    path, text = client_config(place, slot, "controller-manager")
+    return Component(
+        "kube-controller-manager",
+        (
+            f"{place.bin}/kube-controller-manager",
+            f"--kubeconfig={path}",
+            f"--bind-address={LOOPBACK}",
+            f"--secure-port={slot.port('controllers')}",
+            f"--cert-dir={place.run}/controller-manager",
+            "--leader-elect=false",
+            "--use-service-account-credentials",
+            f"--root-ca-file={place.pki}/ca.crt",
+            f"--service-account-private-key-file={place.pki}/service-account.key",
+        ),
+        files={path: text},
+    )
+
+
+def scheduler(place: Place, slot: Slot) -> Component:
+    path, text = client_config(place, slot, "scheduler")
+    config = place.config / "scheduler.json"
+    return Component(
+        "kube-scheduler",
+        (
+            f"{place.bin}/kube-scheduler",
+            f"--config={config}",
+            f"--bind-address={LOOPBACK}",
+            f"--secure-port={slot.port('scheduler')}",
+            f"--cert-dir={place.run}/scheduler",
+        ),
+        files={path: text, config: configuration.scheduler(path)},
+    )
+
+
+def containerd(place: Place, slot: Slot) -> Component:
+    config = place.config / "containerd.toml"
+    network = place.config / "cni" / "10-bridge.conflist"
+    return Component(
+        "containerd",
+        ("containerd", f"--config={config}"),
+        files={config: configuration.containerd(place), network: configuration.cni(place, slot)},
+    )
+
+
+def kubelet(place: Place, slot: Slot) -> Component:
+    path, text = client_config(place, slot, "kubelet")
+    config = place.config / "kubelet.json"
+    return Component(
+        "kubelet",
+        (
+            f"{place.bin}/kubelet",
+            f"--config={config}",
+            f"--kubeconfig={path}",
+            f"--root-dir={place.kubelet}",
+            f"--cert-dir={place.kubelet}/pki",
+            f"--hostname-override={node_name(place)}",
+            f"--node-ip={slot.gateway}",
+            "--v=2",
+        ),
+        files={path: text, config: configuration.kubelet(place, slot)},
+    )

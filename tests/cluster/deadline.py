@@ -1,0 +1,20 @@
+"""Waiting that ends: every wait of this package has a limit and says what it waited for."""
+
+import time
+from collections.abc import Callable
+
+from tests.cluster.error import ClusterError
+
+INTERVAL = 0.05
+SLOWEST_INTERVAL = 0.5
+
+
+def wait_until(probe: Callable[[], bool], *, within: float, what: str) -> None:
+    """Return as soon as the probe holds; raise once `within` seconds have passed without."""
+    end = time.monotonic() + within
+    interval = INTERVAL
+    while not probe():
+        if time.monotonic() >= end:
+            raise ClusterError(f"{what}: not within {within:.0f} s")
+        time.sleep(interval)
+        interval = min(interval * 1.2, SLOWEST_INTERVAL)

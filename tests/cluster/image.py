@@ -1,0 +1,64 @@
+"""The images that a cluster is born with: pause, which every Pod needs, and busybox."""
+
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cluster import archive, binary, place
+from tests.cluster.configuration import PAUSE_IMAGE
+from tests.cluster.lock import held
+from tests.cluster.progress import Progress
+
+BUSYBOX = Path("/bin/busybox")
+BUSYBOX_IMAGE = "docker.io/library/busybox:1"
+# Changes where this module changes what it makes of the same content.
+RECIPE = "1"
+
+Make = Callable[[Path, Path], None]
+
+
+def architecture() -> str:
+    machine = platform.machine()
+    return archive.ARCHITECTURES.get(machine, machine)
+
+
+def cached(name: str, key: str, progress: Progress, make: Make) -> Path:
+    """Return the cached archive of that key; `make` fills a scratch folder and the archive."""
+    path = place.cache() / "images" / f"{name}-{key}.tar"
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held(path.with_suffix(".lock"), f"the image {name}", progress):
+        if not path.exists():
+            scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=path.parent))
+            try:
+                make(scratch, scratch / "image.tar")
+                (scratch / "image.tar").rename(path)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    return path
+
+
+def busybox(progress: Progress) -> Path:
+    def make(scratch: Path, made: Path) -> None:
+        layer = archive.busybox(scratch / "layer.tar", BUSYBOX)
+        layer.write()
+        settings = archive.Settings(architecture(), command=("sh",))
+        tags = (BUSYBOX_IMAGE, "docker.io/library/busybox:latest")
+        archive.write(made, layer.path, settings, tags)
+
+    return cached("busybox", binary.content_key([RECIPE], [BUSYBOX]), progress, make)
+
+
+def pause(progress: Progress) -> Path:
+    program = binary.build(binary.PAUSE, progress) / "pause"
+
+    def make(scratch: Path, made: Path) -> None:
+        layer = archive.Layer(scratch / "layer.tar", programs={"pause": program})
+        layer.write()
+        settings = archive.Settings(architecture(), entrypoint=("/pause",))
+        archive.write(made, layer.path, settings, [PAUSE_IMAGE])
+
+    return cached("pause", binary.content_key([RECIPE], [program]), progress, make)

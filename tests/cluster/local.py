@@ -1,0 +1,218 @@
+"""A real Kubernetes on this machine: every component started by hand, real Pods on a real kubelet.
+
+`up` brings whatever is there to what should be: it starts what is missing, restarts what would be
+started differently now, and leaves alone what runs. So it is also what repairs a cluster of which
+something was killed, and what goes on after it was killed itself.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tests.cluster import binary, control_plane, image, network, node, package, pki
+from tests.cluster import configuration, slot as slots
+from tests.cluster.api import Api, answers
+from tests.cluster.cgroup import Cgroup
+from tests.cluster.command import run
+from tests.cluster.control_plane import LOOPBACK
+from tests.cluster.deadline import wait_until
+from tests.cluster.error import ClusterError
+from tests.cluster.place import Place
+from tests.cluster.progress import Progress
+from tests.cluster.slot import Slot
+from tests.cluster.status import ComponentStatus, Status
+from tests.cluster.supervisor import Supervisor
+
+START_LIMIT = 60.0
+NODE_LIMIT = 90.0
+MODULES = (binary.KUBERNETES, binary.ETCD, binary.HELM)
+# What may start together; each line needs the ones before it.
+ORDER = (
+    ("etcd", "containerd"),
+    ("kube-apiserver",),
+    ("kube-controller-manager", "kube-scheduler", "kubelet"),
+)
+STOPPED_FIRST = ("kubelet", "containerd")
+
+
+@dataclass(frozen=True)
+class LocalDriver:
+    """The cluster of one place, made of processes of this machine."""
+
+    place: Place
+    name = "local"
+
+    @property
+    def slot(self) -> Slot:
+        slot = slots.recorded(self.place)
+        if slot is None:
+            raise ClusterError(
+                f"there is no cluster {self.place.name!r}: "
+                f"`python -m tests.cluster up --name {self.place.name}` makes it"
+            )
+        return slot
+
+    @property
+    def server(self) -> str:
+        return self.slot.server
+
+    @property
+    def node_name(self) -> str:
+        return control_plane.node_name(self.place)
+
+    @property
+    def api(self) -> Api:
+        return Api(self.server, self.place.pki)
+
+    @property
+    def group(self) -> Cgroup:
+        return Cgroup(f"/{self.slot.handle}")
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.place.run, self.place.log, self.group.child("system"))
+
+    def up(self, progress: Progress) -> None:
+        package.require_root()
+        package.install(package.NODE, progress)
+        for module in MODULES:
+            binary.build(module, progress)
+        archives = (image.pause(progress), image.busybox(progress))
+        slots.allocate(self.place, slots.is_unused)
+        self._prepare()
+        for names in ORDER:
+            started = [name for name in names if self._ensure(name, progress)]
+            for name in names:
+                self._wait_ready(name)
+            if "containerd" in names:
+                self._load_missing(archives, progress, fresh="containerd" in started)
+        self._wait_for_node(progress)
+
+    def _prepare(self) -> None:
+        """Everything that components find when they start."""
+        for module in MODULES:
+            _link_all(module.built, self.place.bin)
+        network.bring_up(self.slot)
+        self.group.child("pods").make()
+        self.group.child("system").make()
+        pki.make(self.place.pki, self.slot, self.node_name)
+        admin = configuration.kubeconfig(
+            f"taskruns-{self.place.name}", self.server, self.place.pki, "admin"
+        )
+        if not self.place.kubeconfig.exists() or self.place.kubeconfig.read_text() != admin:
+            self.place.kubeconfig.touch(mode=0o600)
+            self.place.kubeconfig.write_text(admin)
+
+    def _ensure(self, name: str, progress: Progress) -> bool:
+        component = control_plane.component(name, self.place, self.slot)
+        if self.supervisor.is_current(component):
+            return False
+        progress.say(f"starting {name}")
+        self.supervisor.start(component)
+        return True
+
+    def _wait_ready(self, name: str) -> None:
+        component = control_plane.component(name, self.place, self.slot)
+        self.supervisor.wait_ready(component, self._probe(name), START_LIMIT)
+
+    def _probe(self, name: str) -> Callable[[], bool]:
+        slot = self.slot
+        probes: dict[str, Callable[[], bool]] = {
+            "etcd": lambda: answers(f"http://{LOOPBACK}:{slot.port('etcd')}/health"),
+            "containerd": self._containerd_answers,
+            "kube-apiserver": self.api.is_ready,
+            "kube-controller-manager": lambda: answers(
+                f"https://{LOOPBACK}:{slot.port('controllers')}/healthz"
+            ),
+            "kube-scheduler": lambda: answers(
+                f"https://{LOOPBACK}:{slot.port('scheduler')}/healthz"
+            ),
+            "kubelet": lambda: answers(f"http://{LOOPBACK}:{slot.port('kubelet-health')}/healthz"),
+        }
+        return probes[name]
+
+    def _containerd_answers(self) -> bool:
+        return self.place.socket.exists() and not self.ctr("version", check=False)[0]
+
+    def ctr(self, *args: str | Path, within: float = 120, check: bool = True) -> tuple[int, str]:
+        """Run containerd's own client on the cluster's images and containers."""
+        argv = ["ctr", "--address", self.place.socket, "--namespace", "k8s.io", *args]
+        done = run(argv, within=within, check=check)
+        return done.returncode, done.stdout
+
+    def _load_missing(self, archives: tuple[Path, ...], progress: Progress, *, fresh: bool) -> None:
+        """Load an archive that was never loaded, or all of them into a new containerd."""
+        record = self.place.images
+        loaded = json.loads(record.read_text()) if record.exists() else []
+        for archive in archives:
+            if archive.name not in loaded:
+                progress.say(f"loading image {archive.name}")
+                self.load_image(archive)
+                loaded.append(archive.name)
+        record.write_text(json.dumps(loaded))
+
+    def load_image(self, archive: Path) -> None:
+        self.ctr("images", "import", archive)
+
+    def _wait_for_node(self, progress: Progress) -> None:
+        api = self.api
+        if not api.node_is_ready(self.node_name):
+            progress.say("waiting for the node to be ready")
+        self.supervisor.wait_ready(
+            control_plane.component("kubelet", self.place, self.slot),
+            lambda: api.node_is_ready(self.node_name),
+            NODE_LIMIT,
+        )
+        wait_until(api.has_default_account, within=NODE_LIMIT, what="the first service account")
+
+    def down(self, progress: Progress) -> None:
+        """Stop what was started, then remove what it left; repeatable after a failure."""
+        slot = slots.recorded(self.place)
+        if slot:
+            package.require_root()
+            progress.say(f"stopping {self.place.name}")
+            for name in (*STOPPED_FIRST, *reversed(control_plane.NAMES)):
+                if name == "containerd":
+                    self.group.child("pods").kill()
+                self.supervisor.stop(name)
+            self.group.kill()
+            network.take_down(slot)
+            node.forget(self.place, slot)
+            Cgroup(f"/{slot.handle}").remove()
+        node.remove_folder(self.place.folder)
+
+    def start(self, name: str, progress: Progress) -> None:
+        """Start one component again and wait until it answers."""
+        self._ensure(name, progress)
+        self._wait_ready(name)
+
+    def stop(self, name: str) -> None:
+        self.supervisor.stop(name)
+
+    def status(self) -> Status:
+        slot = slots.recorded(self.place)
+        processes = {n: self.supervisor.process(n) if slot else None for n in control_plane.NAMES}
+        components = tuple(
+            ComponentStatus(n, p.pid if p else None, bool(p) and self._probe(n)())
+            for n, p in processes.items()
+        )
+        return Status(
+            name=self.place.name,
+            driver=self.name,
+            server=slot.server if slot else "-",
+            node=self.node_name,
+            node_ready=bool(slot) and self.api.node_is_ready(self.node_name),
+            components=components,
+        )
+
+
+def _link_all(built: Path, folder: Path) -> None:
+    """Point the cluster's own `bin` at what is in the cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in built.iterdir():
+        link = folder / program.name
+        if not link.is_symlink() or link.readlink() != program:
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)

@@ -1,0 +1,46 @@
+"""One command at a time on one thing, also across processes and when one of them dies."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster.error import ClusterError
+from tests.cluster.progress import Progress
+
+INTERVAL = 0.2
+PATIENCE = 45 * 60.0  # the longest thing that is done under a lock is a cold build
+
+
+@contextmanager
+def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[None]:
+    """Hold the lock; the kernel lets go of it when the process ends, however that happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _take(path)
+    if descriptor is None and progress:
+        progress.say(f"another command has {what}: waiting for it")
+    end = time.monotonic() + PATIENCE
+    while descriptor is None:
+        if time.monotonic() > end:
+            raise ClusterError(f"another command has had {what} for {PATIENCE / 60:.0f} minutes")
+        time.sleep(INTERVAL)
+        descriptor = _take(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(path: Path) -> int | None:
+    """Lock the file that is there now: one that was removed meanwhile excludes nobody."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None

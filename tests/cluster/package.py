@@ -1,0 +1,101 @@
+"""The Debian packages behind a node: what is missing is installed, and no service is started."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.cluster import place
+from tests.cluster.command import run_long
+from tests.cluster.error import ClusterError
+from tests.cluster.lock import held
+from tests.cluster.progress import Progress
+
+# Package -> a file that shows that it is there, however it came.
+NODE = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "iptables": "iptables",
+    "iproute2": "ip",
+    "conntrack": "conntrack",
+    "socat": "socat",
+    "busybox-static": "/bin/busybox",
+    "openssl": "openssl",
+}
+BUILD = {
+    "docker.io": "dockerd",
+    "mmdebstrap": "mmdebstrap",
+    "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
+}
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
+POLICY = Path("/usr/sbin/policy-rc.d")
+NO_SERVICE = """#!/bin/sh
+# Services stay off while the test cluster of taskruns installs packages.
+exit 101
+"""
+LIMIT = 15 * 60.0
+
+
+def missing(packages: Mapping[str, str]) -> list[str]:
+    search = f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}"
+    return [name for name, shown_by in packages.items() if not shutil.which(shown_by, path=search)]
+
+
+def require_root() -> None:
+    if os.geteuid():
+        raise ClusterError(
+            "a node mounts, makes bridges and control groups: run this as root, for example with "
+            "`sudo --preserve-env=PATH`"
+        )
+
+
+def install(packages: Mapping[str, str], progress: Progress) -> None:
+    """Install what is missing, where apt can; elsewhere say what to install."""
+    absent = missing(packages)
+    if not absent:
+        return
+    apt = shutil.which("apt-get")
+    if os.geteuid() or not apt:
+        raise ClusterError(
+            f"install these first (their names in Debian): {', '.join(absent)}; they are installed "
+            "by this command itself where it runs as root on Debian"
+        )
+    with held(place.state() / ".packages.lock", "apt-get", progress):
+        absent = missing(packages)
+        if absent:
+            progress.say(f"installing {' '.join(absent)} by apt-get (cold: about 30 s)")
+            _install(absent, progress)
+    if absent := missing(packages):
+        raise ClusterError(f"apt-get ended well, but there is no {', '.join(absent)}")
+
+
+def _install(names: Iterable[str], progress: Progress) -> None:
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    options = ["-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0", "-y", "-q"]
+    recommended = "--no-install-recommends"
+    added = _forbid_services()
+    try:
+        for step in (["update"], ["install", recommended, *names]):
+            run_long(
+                ["apt-get", *options, *step],
+                what=f"apt-get {step[0]}",
+                log=place.state() / f"apt-{step[0]}.log",
+                progress=progress,
+                within=LIMIT,
+                env=quiet,
+            )
+    finally:
+        if added:
+            POLICY.unlink(missing_ok=True)
+
+
+def _forbid_services() -> bool:
+    """Debian starts a daemon that it installs, unless this file says no; keep one that is there."""
+    try:
+        with POLICY.open("x") as file:
+            file.write(NO_SERVICE)
+    except FileExistsError:
+        return False
+    POLICY.chmod(0o755)
+    return True

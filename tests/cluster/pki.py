@@ -1,0 +1,90 @@
+"""The cluster's certificates and keys, by the openssl program: the standard library makes none.
+
+Everything is made once and kept: clients of a running cluster stay valid over restarts.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.command import run
+from tests.cluster.slot import API_SERVICE, Slot
+
+DAYS = "3650"
+LEAF = """
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth, clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
+AUTHORITY = """
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+"""
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a certificate speaks for; Kubernetes reads the organisation as the group."""
+
+    file: str
+    name: str
+    organisation: str = ""
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return (f"/O={self.organisation}" if self.organisation else "") + f"/CN={self.name}"
+
+
+def identities(slot: Slot, node: str) -> list[Identity]:
+    """Everybody who serves or calls in a cluster."""
+    gateway = f"IP:{slot.gateway}"
+    api = (gateway, f"IP:{API_SERVICE}", "IP:127.0.0.1", "DNS:localhost", "DNS:kubernetes")
+    services = ("DNS:kubernetes.default", "DNS:kubernetes.default.svc")
+    return [
+        Identity("apiserver", "kube-apiserver", addresses=(*api, *services)),
+        Identity("apiserver-kubelet-client", "kube-apiserver", "system:masters"),
+        Identity("admin", "admin", "system:masters"),
+        Identity("controller-manager", "system:kube-controller-manager"),
+        Identity("scheduler", "system:kube-scheduler"),
+        Identity("kubelet", f"system:node:{node}", "system:nodes", (gateway, f"DNS:{node}")),
+    ]
+
+
+def make(folder: Path, slot: Slot, node: str) -> None:
+    """Make what is missing; the order lets a half-made folder be completed."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (folder / "ca.crt").exists():
+        _certificate(folder, "ca", "/CN=taskruns-test-cluster", AUTHORITY)
+    for identity in identities(slot, node):
+        if not (folder / f"{identity.file}.crt").exists():
+            names = ", ".join(identity.addresses)
+            extensions = LEAF + (f"subjectAltName = {names}\n" if names else "")
+            _certificate(folder, identity.file, identity.subject, extensions, signed=True)
+    if not (folder / "service-account.pub").exists():
+        key = folder / "service-account.key"
+        algorithm = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        run(["openssl", "genpkey", *algorithm, "-out", key])
+        half = folder / "service-account.new"
+        run(["openssl", "pkey", "-in", key, "-pubout", "-out", half])
+        half.replace(folder / "service-account.pub")
+
+
+def _certificate(
+    folder: Path, file: str, subject: str, extensions: str, *, signed: bool = False
+) -> None:
+    """Make key and certificate; the certificate comes into place last and means that both are."""
+    config = folder / f"{file}.cnf"
+    config.write_text(f"[req]\ndistinguished_name = name\n[name]\n[extensions]\n{extensions}")
+    half = folder / f"{file}.new"
+    signer = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"] if signed else []
+    subject_and_key = ["-subj", subject, *NEW_KEY, "-keyout", folder / f"{file}.key"]
+    wanted = ["-config", config, "-extensions", "extensions", "-days", DAYS, "-out", half]
+    run(["openssl", "req", "-x509", *subject_and_key, *signer, *wanted])
+    os.chmod(folder / f"{file}.key", 0o600)
+    half.replace(folder / f"{file}.crt")
+    config.unlink()

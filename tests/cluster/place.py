@@ -1,0 +1,125 @@
+"""Where things are: what costs minutes to make in the cache, what a cluster is in its state folder.
+
+The cache is shared by all clusters and keyed by content. A cluster's folder holds everything of
+that cluster: removing it, once its processes are gone, removes the cluster.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.error import ClusterError
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
+# The kernel takes 108 bytes for a Unix socket's path; the longest below a cluster has 40.
+LONGEST_FOLDER = 66
+
+
+def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    given = environ.get(variable, "")
+    home = Path(given) if given.startswith("/") else Path(environ.get("HOME", "/")) / default
+    return (home / "taskruns").resolve()
+
+
+def cache(environ: Mapping[str, str] = os.environ) -> Path:
+    return _base(environ, "XDG_CACHE_HOME", ".cache")
+
+
+def state(environ: Mapping[str, str] = os.environ) -> Path:
+    return _base(environ, "XDG_STATE_HOME", ".local/state")
+
+
+def clusters(environ: Mapping[str, str] = os.environ) -> Path:
+    return state(environ) / "clusters"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders and files of one cluster."""
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def of(cls, name: str, environ: Mapping[str, str] = os.environ) -> "Place":
+        if not NAME.fullmatch(name):
+            raise ClusterError(
+                f"{name!r} is no name for a cluster: use up to 30 of a-z, 0-9 and inner dashes"
+            )
+        folder = clusters(environ) / name
+        if len(str(folder)) > LONGEST_FOLDER:
+            raise ClusterError(
+                f"{folder} is too long a path for the sockets below it (at most {LONGEST_FOLDER} "
+                "characters): choose a shorter name, or set XDG_STATE_HOME to a shorter folder"
+            )
+        return cls(name, folder)
+
+    @property
+    def lock(self) -> Path:
+        """Beside the folder, so that it can be held while the folder is removed."""
+        return self.folder.with_name(f".{self.name}.lock")
+
+    @property
+    def slot(self) -> Path:
+        return self.folder / "slot"
+
+    @property
+    def driver(self) -> Path:
+        return self.folder / "driver"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / "bin"
+
+    @property
+    def pki(self) -> Path:
+        return self.folder / "pki"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.log / "audit.log"
+
+    @property
+    def etcd(self) -> Path:
+        return self.folder / "etcd"
+
+    @property
+    def containerd(self) -> Path:
+        return self.folder / "containerd"
+
+    @property
+    def socket(self) -> Path:
+        return self.run / "containerd.sock"
+
+    @property
+    def kubelet(self) -> Path:
+        return self.folder / "kubelet"
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images.json"
+
+
+def all_names(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """The names of the clusters that have a folder, running or not."""
+    folder = clusters(environ)
+    if folder.is_dir():
+        yield from sorted(entry.name for entry in folder.iterdir() if entry.is_dir())

@@ -1,0 +1,100 @@
+"""A number for each cluster of the machine, and everything that follows from it.
+
+Bridge, addresses, ports and cgroups are the machine's, not a folder's: two clusters share none of
+them because each derives all of its own from its slot. The slot is recorded in the cluster's
+folder, chosen under a lock, and given back when the folder goes.
+"""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from tests.cluster.error import ClusterError
+from tests.cluster.lock import held
+from tests.cluster.place import Place
+
+SLOTS = 12  # 10.244.0.0/16 to 10.255.0.0/16
+FIRST_PORT = 26400
+PORTS_PER_SLOT = 20
+PORTS = ("apiserver", "etcd", "etcd-peer", "kubelet", "kubelet-health", "controllers", "scheduler")
+
+SERVICE_CIDR = IPv4Network("10.96.0.0/16")
+API_SERVICE = IPv4Address("10.96.0.1")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a cluster may call its own on this machine."""
+
+    number: int
+
+    @property
+    def handle(self) -> str:
+        """The bridge, the cgroup and the CNI network, all by one name."""
+        return f"taskruns{self.number}"
+
+    @property
+    def pod_cidr(self) -> IPv4Network:
+        return IPv4Network(f"10.{244 + self.number}.0.0/16")
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The bridge's address: the node's, and where apiserver and kubelet listen."""
+        return self.pod_cidr[1]
+
+    def port(self, server: str) -> int:
+        return FIRST_PORT + self.number * PORTS_PER_SLOT + PORTS.index(server)
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.gateway}:{self.port('apiserver')}"
+
+
+def recorded(place: Place) -> Slot | None:
+    """The slot of a cluster that has one."""
+    try:
+        return Slot(int(place.slot.read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def allocate(place: Place, is_free: Callable[[Slot], bool]) -> Slot:
+    """Give the cluster its slot: the recorded one, or the first that nobody on the machine uses."""
+    root = place.folder.parent
+    with held(root / ".slots.lock", "the slots"):
+        mine = recorded(place)
+        if mine:
+            return mine
+        taken = _taken(root)
+        slot = next((s for s in map(Slot, range(SLOTS)) if s not in taken and is_free(s)), None)
+        if slot is None:
+            names = ", ".join(sorted(taken.values())) or "none of this user"
+            raise ClusterError(f"all {SLOTS} slots are in use ({names}): take a cluster down first")
+        place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.slot.write_text(f"{slot.number}\n")
+        return slot
+
+
+def _taken(root: Path) -> dict[Slot, str]:
+    folders = (entry for entry in root.iterdir() if entry.is_dir())
+    found = ((recorded(Place(folder.name, folder)), folder.name) for folder in folders)
+    return {slot: name for slot, name in found if slot}
+
+
+def is_unused(slot: Slot) -> bool:
+    """Whether the machine has nothing of the slot: another user's cluster is not in our folders."""
+    if Path("/sys/class/net", slot.handle).exists():
+        return False
+    return all(_port_is_free(slot.port(server)) for server in PORTS)
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
