@@ -1,17 +1,20 @@
-"""What every tier shares: the one test cluster, and what becomes of tests when there is none.
+"""What every tier shares: helm, the one test cluster, and what becomes of tests without them.
 
 In CI (`CI=true`) a missing cluster is a failure. On a laptop it is a skip that says what to do.
-`--with-cluster`, as in `make test`, brings the cluster up when a test first needs it. Engineers
-who share a machine choose their own cluster by name in `TASKRUNS_TEST_CLUSTER`.
+`--with-cluster`, as in `make test`, builds and starts what a test needs when it first needs it.
+Engineers who share a machine choose their own cluster by name in `TASKRUNS_TEST_CLUSTER`.
 """
 
 import os
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.cluster import Cluster
+from tests.cluster import Cluster, ClusterError
+from tools import helm as helm_tool
 
 IN_CI = os.environ.get("CI") == "true"
 CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
@@ -21,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--with-cluster",
         action="store_true",
-        help="bring the test cluster up when a test first needs it",
+        help="build and start the test cluster when a test first needs it",
     )
     parser.addoption(
         "--update-golden",
@@ -31,29 +34,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> "Cluster":
+def cluster(request: pytest.FixtureRequest) -> Cluster:
     """The real Kubernetes that tests run on; it stays up for the next run."""
-    from tests.cluster import Cluster  # noqa: PLC0415 - while the test cluster is being written
-
     cluster = Cluster(CLUSTER_NAME)
-    if cluster.is_up():
-        return cluster
-    if not request.config.getoption("--with-cluster"):
-        _go_without(f"no test cluster {CLUSTER_NAME!r}: `make cluster-up` starts one")
-    if request.session.testsfailed:
-        pytest.exit("cheaper tests have failed: not starting the cluster", returncode=1)
-    _bring_up(cluster, request.config)
+    if not cluster.is_up():
+        with _expensive(request, f"test cluster {CLUSTER_NAME!r}"):
+            cluster.up(progress=print)
     return cluster
 
 
-def _bring_up(cluster: "Cluster", config: pytest.Config) -> None:
-    capture = config.pluginmanager.getplugin("capturemanager")
+@pytest.fixture(scope="session")
+def helm(request: pytest.FixtureRequest) -> Path:
+    """The helm that the test cluster is built with."""
+    if not helm_tool.PROGRAM.exists():
+        with _expensive(request, "helm"):
+            helm_tool.build()
+    return helm_tool.PROGRAM
+
+
+@contextmanager
+def _expensive(request: pytest.FixtureRequest, what: str) -> Iterator[None]:
+    """Let something be made that takes minutes, if that was asked for and still makes sense."""
+    if not request.config.getoption("--with-cluster"):
+        _go_without(f"no {what}: `make cluster-up` makes it")
+    if request.session.testsfailed:
+        pytest.exit(f"cheaper tests have failed: not making {what}", returncode=1)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print()
         try:
-            cluster.up(progress=print)
-        except RuntimeError as error:
-            _go_without(f"the test cluster does not start: {error}")
+            yield
+        except ClusterError as error:
+            _go_without(f"no {what}: {error}")
 
 
 def _go_without(why: str) -> NoReturn:

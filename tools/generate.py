@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import definition, helm, install, reference, values
+from tests.cluster import ClusterError
+from tools import definition, figure, helm, install, reference, values
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("charts", "crds", "docs", "manifests")
@@ -34,6 +35,7 @@ FROM_SOURCES = (
     Generated("charts/taskruns/templates/crd.yaml", definition.template),
     Generated("charts/taskruns/values.schema.json", values.schema),
     Generated("docs/reasons.md", reference.reasons),
+    Generated("docs/architecture.md", figure.page),
 )
 BY_HELM = (Generated("manifests/install.yaml", install.manifest),)
 FILES = FROM_SOURCES + BY_HELM
@@ -76,13 +78,15 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail with a diff")
+    arguments = parser.parse_args()
     try:
-        if not parser.parse_args().check:
-            write(ROOT)
-            return 0
-        differences = list(stale())
-    except helm.HelmMissingError as error:
-        sys.exit(str(error))
+        helm.build()
+    except ClusterError as error:
+        sys.exit(f"helm is needed: {error}")
+    if not arguments.check:
+        write(ROOT)
+        return 0
+    differences = list(stale())
     if differences:
         print("\n".join(differences))
         print("Generated files are not current. Run: make generate")

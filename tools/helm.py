@@ -1,6 +1,5 @@
-"""Helm, as the test cluster builds it or as it is installed."""
+"""Helm: the one that the test cluster is built with, so that everybody renders alike."""
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,21 +7,19 @@ from typing import Any
 
 import yaml
 
+from tests.cluster import binary
+from tests.cluster.progress import Progress
 
-class HelmMissingError(RuntimeError):
-    """There is no helm on this machine; the message says what to type."""
+PROGRAM = binary.HELM.built / "helm"
 
 
-def program() -> str:
-    """Find helm.
+def build() -> None:
+    """Build helm where that has not been done on this machine: two minutes, once.
 
     Raises:
-        HelmMissingError: it is neither built nor installed.
+        ClusterError: it cannot be built; the message says what is missing.
     """
-    found = shutil.which("helm")
-    if found is None:
-        raise HelmMissingError("helm is needed: install it, or run `make cluster-up`, which does")
-    return found
+    binary.build(binary.HELM, Progress())
 
 
 def template(chart: Path, namespace: str, settings: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -33,7 +30,7 @@ def template(chart: Path, namespace: str, settings: Sequence[str] = ()) -> list[
     """
     flags = [flag for setting in settings for flag in ("--set", setting)]
     rendered = subprocess.run(
-        [program(), "template", "taskruns", str(chart), "--namespace", namespace, *flags],
+        [PROGRAM, "template", "taskruns", chart, "--namespace", namespace, *flags],
         capture_output=True,
         text=True,
         check=False,

@@ -88,7 +88,7 @@ def test_the_schema_refuses(settings: list[str]) -> None:
         helm_tool.template(CHART, "taskruns-system", settings)
 
 
-def test_helm_finds_nothing_to_complain_about(helm: str) -> None:
+def test_helm_finds_nothing_to_complain_about(helm: Path) -> None:
     told = subprocess.run(
         [helm, "lint", "--strict", CHART], capture_output=True, text=True, check=False
     )
