@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.v1alpha1 import Attempt, ObjectMeta, TaskRun, TaskRunSpec, TaskRunStatus
 from taskruns.core.facts import PodFacts, read_pod
@@ -74,8 +75,10 @@ class Due:
 
     @property
     def candidate(self) -> PodFacts | None:
-        """A Pod of this run that was made for the attempt, by whomever."""
-        return next((pod for pod in self.pods if pod.attempt == self.number), None)
+        """The Pod of that attempt, which a crash or a late create has left; known by its name."""
+        meta = self.run.metadata
+        name = names.pod_name(meta.name, meta.uid, self.number)
+        return next((pod for pod in self.pods if pod.ref.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

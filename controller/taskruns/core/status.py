@@ -37,13 +37,13 @@ def queued(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRun
     return _moved(run, Phase.QUEUED, reason, message, now)
 
 
-def claimed(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
-    """Record that this Pod, and no other, may run the attempt that its label names.
+def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunStatus:
+    """Record that this Pod, and no other, may run the attempt of that number.
 
     A run that never waited was first looked at when its first Pod was created.
     """
     attempt = Attempt(
-        number=pod.attempt,
+        number=number,
         pod_name=pod.ref.name,
         pod_uid=pod.ref.uid,
         created_time=pod.created_at,
@@ -53,7 +53,7 @@ def claimed(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
     )
     return status.model_copy(
         update={
-            "attempt": pod.attempt,
+            "attempt": number,
             "pod_name": pod.ref.name,
             "pod_uid": pod.ref.uid,
             "start_time": run.status.start_time or pod.created_at or now,

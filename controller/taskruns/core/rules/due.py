@@ -80,7 +80,7 @@ def claim(situation: Due, look: Look) -> Plan | None:
     pod = situation.candidate
     if pod is None or not pod.gated or pod.deleting:
         return None
-    return Plan(status=status.claimed(situation.run, pod, look.now))
+    return Plan(status=status.claimed(situation.run, pod, situation.number, look.now))
 
 
 def await_removal(situation: Due, look: Look) -> Plan | None:
