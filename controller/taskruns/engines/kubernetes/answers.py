@@ -1,0 +1,123 @@
+"""What an answer of the apiserver means, as DESIGN.md 6.3 has it. Pure: no request is made here.
+
+Only a create is answered with a no that belongs to the run. For every other request a no is the
+moment's or the cluster's: try again later, but never blame the run.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskruns.core.plan import Refusal, RefusalKind
+from taskruns.core.wire import mapping, mappings, number, text
+from taskruns.engines.kubernetes import quota
+from taskruns.engines.port import AlreadyExists, Conflict, EngineError, Refused, Unavailable
+
+_QUOTA_RACE_SECONDS = 1.0
+"""After two creates raced for one quota: the apiserver asks for another try."""
+
+_OWN_RIGHTS = re.compile(r'User ".*" cannot create resource "pods"')
+_NO_SERVICE_ACCOUNT = re.compile(r"error looking up service account .*not found", re.DOTALL)
+_NOT_YET = ("not yet ready to handle request", "status unknown for quota")
+"""Admission that has only just started says 403, though it means 503."""
+
+_TOO_LARGE = "etcdserver: request is too large"
+_POLICY_DENIAL = re.compile(r"ValidatingAdmissionPolicy .* denied request", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: its code, its JSON (empty when it had none), its Retry-After header."""
+
+    code: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    retry_after: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request did what it asked for."""
+        return 200 <= self.code < 300  # noqa: PLR2004 - HTTP's own bounds
+
+    @property
+    def message(self) -> str:
+        """The apiserver's sentence, in one line."""
+        return " ".join(text(self.body.get("message")).split()) or f"HTTP {self.code}"
+
+    @property
+    def reason(self) -> str:
+        """The apiserver's word for it, such as `AlreadyExists`."""
+        return text(self.body.get("reason"))
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """Kind and name of what it is about, causes, seconds to wait."""
+        return mapping(self.body.get("details"))
+
+    def has_cause(self, cause: str) -> bool:
+        """Whether the details name this cause."""
+        return any(found.get("reason") == cause for found in mappings(self.details.get("causes")))
+
+
+def error(answer: Answer) -> EngineError:
+    """Say what a failed request other than a create means."""
+    if answer.code == 409:  # noqa: PLR2004
+        return Conflict(answer.message)
+    if answer.code in (401, 403, 429) or answer.code >= 500:  # noqa: PLR2004
+        return unavailable(answer)
+    return EngineError(answer.message)
+
+
+def create_error(answer: Answer) -> EngineError:
+    """Say what a failed create of a Pod means."""
+    match answer.code:
+        case 409 if answer.reason == "AlreadyExists":
+            return AlreadyExists(answer.message)
+        case 409:
+            return Unavailable(answer.message, _QUOTA_RACE_SECONDS)
+        case 400 | 413 | 422:
+            return _refused(_invalid_kind(answer), answer)
+        case 403:
+            return _forbidden(answer)
+        case 404 if answer.details.get("kind") == "namespaces":
+            return _refused(RefusalKind.NAMESPACE_GOING, answer)
+        case 500 if _TOO_LARGE in answer.message:
+            return _refused(RefusalKind.INVALID, answer)
+    return unavailable(answer)
+
+
+def unavailable(answer: Answer) -> Unavailable:
+    """Ask for another try, when the apiserver says so if it does."""
+    return Unavailable(answer.message, _seconds_to_wait(answer))
+
+
+def _forbidden(answer: Answer) -> EngineError:
+    message = answer.message
+    if answer.has_cause("NamespaceTerminating"):
+        return _refused(RefusalKind.NAMESPACE_GOING, answer)
+    if _OWN_RIGHTS.search(message) or any(words in message for words in _NOT_YET):
+        return unavailable(answer)
+    if quota.is_exceeded(message):
+        fits = quota.could_fit(message)
+        return _refused(RefusalKind.NO_ROOM if fits else RefusalKind.FORBIDDEN, answer)
+    if _NO_SERVICE_ACCOUNT.search(message):
+        return _refused(RefusalKind.NO_SERVICE_ACCOUNT, answer)
+    return _refused(RefusalKind.FORBIDDEN, answer)
+
+
+def _invalid_kind(answer: Answer) -> RefusalKind:
+    denied = _POLICY_DENIAL.search(answer.message)
+    return RefusalKind.FORBIDDEN if denied else RefusalKind.INVALID
+
+
+def _refused(kind: RefusalKind, answer: Answer) -> Refused:
+    return Refused(Refusal(kind, answer.message))
+
+
+def _seconds_to_wait(answer: Answer) -> float | None:
+    """Read Retry-After; its form as a date is not used by the apiserver and counts as nothing."""
+    header = answer.retry_after or ""
+    if header.isdecimal():
+        return float(header)
+    seconds = number(answer.details.get("retryAfterSeconds"))
+    return float(seconds) if seconds is not None else None

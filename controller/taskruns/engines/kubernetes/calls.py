@@ -1,0 +1,69 @@
+"""Every request that the engine can make. There is no other way to make one.
+
+A request is built from its `Call`, so this table cannot miss one; a test compares it with the
+chart's role. Kubernetes' own generated methods are passed by: importing them costs 130 MiB and a
+second, and each is only a verb, a path and a timeout.
+"""
+
+from dataclasses import dataclass
+
+from taskruns.api import names
+
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kind of request: an RBAC verb on a resource of a group ("" for the core group)."""
+
+    verb: str
+    group: str
+    resource: str
+    """A plural, or a plural and its subresource as in `taskruns/status`."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method of the verb."""
+        return _METHODS[self.verb]
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Where the request goes: one object, a namespace's collection, or all namespaces'."""
+        plural, _, subresource = self.resource.partition("/")
+        group = f"/apis/{self.group}/{names.VERSION}" if self.group else "/api/v1"
+        place = f"/namespaces/{namespace}" if namespace else ""
+        one = f"/{name}" if name else ""
+        part = f"/{subresource}" if subresource else ""
+        return f"{group}{place}/{plural}{one}{part}"
+
+
+GET_RUN = Call("get", names.GROUP, names.PLURAL)
+LIST_RUNS = Call("list", names.GROUP, names.PLURAL)
+DELETE_RUN = Call("delete", names.GROUP, names.PLURAL)
+PATCH_RUN_STATUS = Call("patch", names.GROUP, f"{names.PLURAL}/status")
+
+GET_POD = Call("get", "", "pods")
+LIST_PODS = Call("list", "", "pods")
+CREATE_POD = Call("create", "", "pods")
+PATCH_POD = Call("patch", "", "pods")
+DELETE_POD = Call("delete", "", "pods")
+
+CALLS = frozenset(
+    {
+        GET_RUN,
+        LIST_RUNS,
+        DELETE_RUN,
+        PATCH_RUN_STATUS,
+        GET_POD,
+        LIST_PODS,
+        CREATE_POD,
+        PATCH_POD,
+        DELETE_POD,
+    }
+)
+"""What the engine needs to be allowed to do."""

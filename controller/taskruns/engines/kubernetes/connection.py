@@ -1,0 +1,156 @@
+"""The way to one apiserver: configuration, credentials that stay fresh, one request at a time.
+
+Nothing is retried here: whoever asks knows best when to ask again.
+"""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import Mapping, MutableMapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.incluster_config import load_incluster_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, refresh_token
+
+from taskruns.engines.kubernetes.answers import Answer
+from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.port import Unavailable
+
+TIMEOUT_SECONDS = 10.0
+"""For a whole request, connecting and waiting for a free connection included."""
+
+JSON = "application/json"
+_METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
+
+
+class NoConfiguration(Exception):
+    """There is no usable kubeconfig, and this is not a Pod of a cluster."""
+
+
+def user_agent() -> str:
+    """Name this program to the apiserver, as its audit log will show it."""
+    try:
+        return f"taskruns-controller/{version('taskruns')}"
+    except PackageNotFoundError:
+        return "taskruns-controller"
+
+
+class Connection:
+    """Sends requests to one apiserver. To be closed by whoever opened it."""
+
+    def __init__(self, configuration: Configuration, refresh: asyncio.Task[None] | None) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = user_agent()
+        self._refresh = refresh
+        self.configuration = configuration
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """The trust and the client certificate of this connection, for others to share."""
+        context: ssl.SSLContext = self._client.rest_client.ssl_context
+        return context
+
+    async def authorize(self, headers: MutableMapping[str, str]) -> None:
+        """Put the credentials of this moment into a request's headers: tokens are rotated."""
+        credentials = await self.configuration.get_api_key_with_prefix("BearerToken")
+        if credentials:
+            headers["Authorization"] = credentials
+
+    async def send(
+        self,
+        call: Call,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = JSON,
+        metadata_only: bool = False,
+    ) -> Answer:
+        """Make one request and read its answer, whatever it says.
+
+        Raises:
+            Unavailable: there was no answer.
+        """
+        headers = {"Content-Type": content_type, "Accept": _METADATA if metadata_only else JSON}
+        try:
+            await self.authorize(headers)
+            response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                call.method,
+                f"{self.configuration.host}{path}" + (f"?{urlencode(query)}" if query else ""),
+                headers=headers | self._client.default_headers,
+                body=body,
+                _request_timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            )
+            return _read(response.response, await response.read())
+        except TimeoutError as error:
+            raise Unavailable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
+        except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
+            raise Unavailable(f"no answer: {str(error) or type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """End the connections and whatever keeps the credentials fresh."""
+        if self._refresh is not None:
+            self._refresh.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._refresh
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+
+def _read(response: aiohttp.ClientResponse, data: bytes) -> Answer:
+    """Read an answer; a success that is no JSON object (a proxy's page) raises ValueError."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        if response.ok:
+            raise ValueError(f"HTTP {response.status} without a JSON object")
+        body = {}
+    return Answer(response.status, body, response.headers.get("Retry-After"))
+
+
+async def connect(kubeconfig: str | None, context: str | None, connections: int) -> Connection:
+    """Open the way to a cluster.
+
+    Given a kubeconfig or a context, that one counts. Without, the Pod's own service account, and
+    outside a Pod the kubeconfig that kubectl would use.
+
+    Args:
+        kubeconfig: path of a kubeconfig, or None.
+        context: name of a context in it; None for its current one.
+        connections: how many requests may be under way at once.
+
+    Raises:
+        NoConfiguration: nothing usable was found; the text says what was looked for.
+    """
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = connections
+    if kubeconfig is None and context is None:
+        # The token's file is read anew every minute: the kubelet rotates it.
+        with contextlib.suppress(ConfigException):
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            return Connection(configuration, None)
+    try:
+        loader = await load_kube_config(  # type: ignore[no-untyped-call]
+            kubeconfig, context, configuration, persist_config=False
+        )
+    except (ConfigException, OSError, ValueError, TypeError) as error:
+        where = kubeconfig or "the default kubeconfig"
+        raise NoConfiguration(f"{where} cannot be used, and this is no Pod: {error}") from error
+    return Connection(configuration, _keep_fresh(loader, configuration))
+
+
+def _keep_fresh(loader: KubeConfigLoader, into: Configuration) -> asyncio.Task[None] | None:
+    """Renew a token that a plugin hands out; certificates and plain tokens need nothing."""
+    user = loader._user or {}  # noqa: SLF001 - the loader offers no question to ask
+    if loader.provider != "gcp" and "exec" not in user:
+        return None
+    renewal = refresh_token(loader, into)  # type: ignore[no-untyped-call]
+    return asyncio.create_task(renewal, name="taskruns: credentials")

@@ -1,0 +1,126 @@
+"""The port on a real apiserver."""
+
+from typing import Any
+
+from taskruns.core.plan import PodRef
+from taskruns.engines.kubernetes import answers, calls, patches
+from taskruns.engines.kubernetes.answers import Answer
+from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.kubernetes.connection import Connection
+from taskruns.engines.port import Object, RunRef
+
+MERGE = "application/merge-patch+json"
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+
+_NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 404, 409, 422
+_ANOTHER_OBJECT = (_CONFLICT, _UNPROCESSABLE)
+"""How the apiserver answers a write that names another uid than the object's."""
+
+
+class KubernetesEngine:
+    """Carries out what plans ask for, one request each; a read follows only where a no is unclear.
+
+    An answer that means nothing to the port raises EngineError itself: a bug, or a cluster that
+    does not behave as Kubernetes does.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def read_run(self, namespace: str, name: str) -> Object | None:
+        """Read a TaskRun live."""
+        return await self._read(calls.GET_RUN, namespace, name)
+
+    async def read_pod(self, namespace: str, name: str) -> Object | None:
+        """Read a Pod live."""
+        return await self._read(calls.GET_POD, namespace, name)
+
+    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
+        """Merge into the status.
+
+        A 409 is a Conflict even when the name is another run's by now: whoever gets it reads the
+        run again anyway.
+        """
+        path = calls.PATCH_RUN_STATUS.path(run.namespace, run.name)
+        body = patches.run_status(run, patch)
+        answer = await self._connection.send(calls.PATCH_RUN_STATUS, path, body, content_type=MERGE)
+        return _object_or_gone(answer)
+
+    async def create_pod(self, manifest: Object) -> Object:
+        """Create a Pod; what the apiserver does not know in it is an error, not dropped."""
+        answer = await self._connection.send(
+            calls.CREATE_POD,
+            calls.CREATE_POD.path(manifest["metadata"]["namespace"]),
+            manifest,
+            query={"fieldValidation": "Strict"},
+        )
+        if not answer.ok:
+            raise answers.create_error(answer)
+        return answer.body
+
+    async def release_gate(self, pod: PodRef) -> Object | None:
+        """Remove our scheduling gate."""
+        return await self._patch_pod(pod, patches.release_gate(pod))
+
+    async def stop_pod(self, pod: PodRef) -> Object | None:
+        """Give the Pod a deadline that is over."""
+        return await self._patch_pod(pod, patches.stop_pod(pod))
+
+    async def release_pod(self, pod: PodRef) -> Object | None:
+        """Remove our finalizer."""
+        return await self._patch_pod(pod, patches.release_pod(pod))
+
+    async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
+        """Delete the Pod with its own grace period."""
+        body = patches.delete_pod(pod, resource_version)
+        return await self._write_pod(pod, calls.DELETE_POD, body, content_type="application/json")
+
+    async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
+        """Delete the TaskRun as it was seen. A 409 is a Conflict, as in `write_status`."""
+        path = calls.DELETE_RUN.path(run.namespace, run.name)
+        body = patches.delete_run(run, resource_version)
+        return _object_or_gone(await self._connection.send(calls.DELETE_RUN, path, body))
+
+    async def _read(self, call: Call, namespace: str, name: str) -> Object | None:
+        answer = await self._connection.send(call, call.path(namespace, name))
+        if answer.code == _NOT_FOUND:
+            return None
+        if not answer.ok:
+            raise answers.error(answer)
+        return answer.body
+
+    async def _patch_pod(self, pod: PodRef, body: dict[str, Any]) -> Object | None:
+        return await self._write_pod(pod, calls.PATCH_POD, body, content_type=STRATEGIC_MERGE)
+
+    async def _write_pod(
+        self, pod: PodRef, call: Call, body: dict[str, Any], *, content_type: str
+    ) -> Object | None:
+        path = call.path(pod.namespace, pod.name)
+        answer = await self._connection.send(call, path, body, content_type=content_type)
+        if answer.code in _ANOTHER_OBJECT:
+            live = await self.read_pod(pod.namespace, pod.name)
+            if live is None or live["metadata"]["uid"] != pod.uid:
+                return None
+        return _object_or_gone(answer)
+
+
+def _object_or_gone(answer: Answer) -> Object | None:
+    """Return what a write left behind; None when nothing of it is left."""
+    if answer.code == _NOT_FOUND:
+        return None
+    if not answer.ok:
+        raise answers.error(answer)
+    return None if is_removed(answer.body) else answer.body
+
+
+def is_removed(found: Object) -> bool:
+    """Whether an answer shows an object that is in the store no more.
+
+    The last sight of an object is either a Status of success, or the object itself with nothing
+    left that holds it: no finalizer and no grace period to wait for.
+    """
+    if found.get("kind") == "Status":
+        return True
+    metadata = found.get("metadata") or {}
+    held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") != 0
+    return bool(metadata.get("deletionTimestamp")) and not held

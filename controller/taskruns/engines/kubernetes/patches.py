@@ -1,0 +1,53 @@
+"""The bodies of the engine's writes. Each names the uid that it means.
+
+A patch whose `metadata.uid` is not the object's is refused by the apiserver, so no write ever
+reaches another object of the same name.
+"""
+
+from typing import Any
+
+from taskruns.api import names
+from taskruns.core.plan import PodRef
+from taskruns.engines.port import Object, RunRef
+
+STOP_SECONDS = 1
+"""The Pod's deadline once it is to stop: the shortest that the apiserver takes."""
+
+
+def release_gate(pod: PodRef) -> dict[str, Any]:
+    """Remove our scheduling gate and no other (strategic merge); none there: nothing happens."""
+    gate = {"$patch": "delete", "name": names.GATE_CLAIM}
+    return {"metadata": {"uid": pod.uid}, "spec": {"schedulingGates": [gate]}}
+
+
+def stop_pod(pod: PodRef) -> dict[str, Any]:
+    """Let the kubelet end the containers with their grace period and keep their logs."""
+    return {"metadata": {"uid": pod.uid}, "spec": {"activeDeadlineSeconds": STOP_SECONDS}}
+
+
+def release_pod(pod: PodRef) -> dict[str, Any]:
+    """Remove our finalizer and no other (strategic merge); none there: nothing happens."""
+    deletion = {"$deleteFromPrimitiveList/finalizers": [names.FINALIZER_OUTCOME]}
+    return {"metadata": {"uid": pod.uid} | deletion}
+
+
+def run_status(run: RunRef, patch: Object) -> dict[str, Any]:
+    """Complete a merge patch of a status with the uid that it means."""
+    return {**patch, "metadata": {**patch["metadata"], "uid": run.uid}}
+
+
+def delete_pod(pod: PodRef, resource_version: str | None) -> dict[str, Any]:
+    """Delete exactly this Pod, with its own grace period."""
+    return _delete_options(pod.uid, resource_version)
+
+
+def delete_run(run: RunRef, resource_version: str) -> dict[str, Any]:
+    """Delete exactly this TaskRun; what it owns is collected afterwards."""
+    return _delete_options(run.uid, resource_version) | {"propagationPolicy": "Background"}
+
+
+def _delete_options(uid: str, resource_version: str | None) -> dict[str, Any]:
+    preconditions = {"uid": uid}
+    if resource_version is not None:
+        preconditions["resourceVersion"] = resource_version
+    return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
