@@ -5,9 +5,11 @@ with `fieldValidation=Strict`, and so is a Pod that could never be valid.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
+from taskruns.engines.memory.agenda import stamp
 from taskruns.engines.memory.store import Draft, drafted
 from taskruns.engines.port import Object, Refused
 
@@ -31,7 +33,7 @@ CONTAINER_FIELDS = frozenset(
 )
 
 
-def admitted(manifest: Object) -> Draft:
+def admitted(manifest: Object, now: datetime) -> Draft:
     """Return the Pod that is stored for a manifest.
 
     Raises:
@@ -40,7 +42,7 @@ def admitted(manifest: Object) -> Draft:
     pod: Draft = drafted(manifest)
     _check_fields(pod)
     _check_values(pod)
-    _fill_in(pod)
+    _fill_in(pod, now)
     return pod
 
 
@@ -87,7 +89,7 @@ def _containers(spec: Draft) -> Iterator[tuple[str, Any]]:
             yield f"spec.{part}[{index}]", container
 
 
-def _fill_in(pod: Draft) -> None:
+def _fill_in(pod: Draft, now: datetime) -> None:
     spec: dict[str, Any] = pod["spec"]
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("terminationGracePeriodSeconds", 30)
@@ -100,6 +102,7 @@ def _fill_in(pod: Draft) -> None:
         pod["status"]["conditions"] = [
             {
                 "type": "PodScheduled",
+                "lastTransitionTime": stamp(now),
                 "status": "False",
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",

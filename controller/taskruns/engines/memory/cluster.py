@@ -7,14 +7,21 @@ nodes are lost and come back. What the controller may ask for is in `engine`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.engines.memory.admission import admitted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.kubelet import Kubelet, Scripts
 from taskruns.engines.memory.script import Script
-from taskruns.engines.memory.store import Change, Draft, Kind, Store, drafted, merged
+from taskruns.engines.memory.store import (
+    Change,
+    Draft,
+    Kind,
+    Store,
+    drafted,
+    merged,
+    with_condition,
+)
 from taskruns.engines.port import Object, Refused
 
 Admission = Callable[[Object], Refusal | None]
@@ -84,7 +91,7 @@ class Cluster:
         for admission in self.admission:
             if (refusal := admission(manifest)) is not None:
                 raise Refused(refusal)
-        return self.store.create(Kind.POD, admitted(manifest))
+        return self.store.create(Kind.POD, admitted(manifest, self.agenda.now))
 
     def delete_run(self, namespace: str, name: str, *, orphan: bool = False) -> None:
         """Delete a TaskRun; its Pods are deleted with it unless they are orphaned."""
@@ -161,7 +168,7 @@ class Cluster:
     def _mark_disrupted(self, pod: Object, reason: str) -> Object:
         draft = drafted(pod)
         condition = {"type": "DisruptionTarget", "status": "True", "reason": reason}
-        draft["status"].setdefault("conditions", []).append(condition)
+        draft["status"] = with_condition(draft["status"], self.agenda.now, condition)
         return self.store.update(Kind.POD, draft)
 
     # What the cluster does by itself.
@@ -187,14 +194,13 @@ class Cluster:
         if "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] in _ENDED:
             return
         draft = drafted(pod)
-        scheduled: dict[str, Any] = {"type": "PodScheduled", "status": "True"}
+        scheduled = {"type": "PodScheduled", "status": "True"}
         if self.nodes:
             draft["spec"]["nodeName"] = self.nodes[0]
         else:
             scheduled |= {"status": "False", "reason": "Unschedulable"}
             scheduled["message"] = "0/0 nodes are available"
-        others = (c for c in draft["status"].get("conditions") or () if c["type"] != "PodScheduled")
-        draft["status"]["conditions"] = [*others, scheduled]
+        draft["status"] = with_condition(draft["status"], self.agenda.now, scheduled)
         self.store.update(Kind.POD, draft)
 
     def _collect(self, pod_uid: str) -> None:

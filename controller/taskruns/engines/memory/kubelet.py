@@ -219,7 +219,7 @@ class Kubelet:
         if pod is None or box.node in self._cut_off or box.uid not in self._boxes:
             return
         draft = drafted(pod)
-        draft["status"] = reported(pod, box)
+        draft["status"] = reported(pod, box, self._agenda.now)
         self._store.update(Kind.POD, draft)
 
     def _finish_deletion(self, box: Sandbox) -> None:

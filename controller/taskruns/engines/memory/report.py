@@ -1,14 +1,16 @@
 """The status of a Pod as its kubelet reports it, from what is truly on the node."""
 
+from datetime import datetime
 from typing import Any
 
 from taskruns.engines.memory.agenda import stamp
-from taskruns.engines.memory.sandbox import Container, Role, Sandbox
+from taskruns.engines.memory.sandbox import Container, Disruption, Role, Sandbox
 from taskruns.engines.memory.script import SIGKILL_CODE
+from taskruns.engines.memory.store import with_condition
 from taskruns.engines.port import Object
 
 
-def reported(pod: Object, box: Sandbox) -> dict[str, Any]:
+def reported(pod: Object, box: Sandbox, now: datetime) -> dict[str, Any]:
     """Return the Pod's new status; what other parts of the cluster have said of it stays."""
     status = {key: value for key, value in (pod.get("status") or {}).items() if key != "phase"}
     status["phase"] = _phase(box)
@@ -22,23 +24,26 @@ def reported(pod: Object, box: Sandbox) -> dict[str, Any]:
         "Ready": bool(box.running) and not box.ending,
         "ContainersReady": bool(box.running) and not box.ending,
     }
-    conditions = [{"type": name, "status": str(holds)} for name, holds in said.items()]
-    if box.over and box.disruption is not None:
-        status["reason"] = box.disruption.reason
-        status["message"] = box.disruption.message
-        if box.disruption.target:
-            conditions.append(
-                {
-                    "type": "DisruptionTarget",
-                    "status": "True",
-                    "reason": box.disruption.target,
-                    "message": box.disruption.message,
-                }
-            )
-    own = {condition["type"] for condition in conditions}
-    others = [found for found in status.get("conditions") or () if found["type"] not in own]
-    status["conditions"] = [*others, *conditions]
-    return status
+    for name, holds in said.items():
+        status = with_condition(status, now, {"type": name, "status": str(holds)})
+    return _with_disruption(status, box.disruption, now) if box.over else status
+
+
+def _with_disruption(
+    status: dict[str, Any], disruption: Disruption | None, now: datetime
+) -> dict[str, Any]:
+    if disruption is None:
+        return status
+    status |= {"reason": disruption.reason, "message": disruption.message}
+    if not disruption.target:
+        return status
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": disruption.target,
+        "message": disruption.message,
+    }
+    return with_condition(status, now, condition)
 
 
 def _phase(box: Sandbox) -> str:

@@ -5,7 +5,7 @@ Objects are never changed in place: whoever was handed one keeps what it saw.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -136,6 +136,19 @@ def merged(target: Any, patch: Any) -> Any:
         else:
             result[key] = merged(result.get(key), value)
     return result
+
+
+def with_condition(status: Object, now: datetime, condition: Object) -> dict[str, Any]:
+    """Return a Pod's status with a condition set; its transition time moves with its status."""
+    before = list(status.get("conditions") or ())
+    since = stamp(now)
+    for index, found in enumerate(before):
+        if found["type"] == condition["type"]:
+            if found["status"] == condition["status"]:
+                since = found["lastTransitionTime"]
+            before[index] = {**condition, "lastTransitionTime": since}
+            return {**status, "conditions": before}
+    return {**status, "conditions": [*before, {**condition, "lastTransitionTime": since}]}
 
 
 def _deleting(found: Object) -> bool:

@@ -1,0 +1,198 @@
+"""A simulated cluster with controllers in it, led from a test: events, work and time."""
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from taskruns.core.site import SiteDefaults
+from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
+from taskruns.engines.memory import Change, Cluster, Kind, MemoryEngine
+from taskruns.engines.port import Object, Unavailable
+from taskruns.engines.reconcile import NotSettled, reconcile
+from tests.support.fate import Crashed, Fate, FatedEngine, Request
+
+RETRY = timedelta(seconds=1)
+LONG = timedelta(days=30)
+
+
+class Controller:
+    """One controller process: its own cache, its own watches, one piece of work at a time.
+
+    It does what the operator does, without kopf: watch events go into the cache and put their
+    run on the queue; each run of the queue is reconciled, and looked at again at its time.
+    """
+
+    def __init__(self, cluster: Cluster, site: SiteDefaults) -> None:
+        self._cluster = cluster
+        self._site = site
+        self.answers = MemoryEngine(cluster)
+        self.engine = FatedEngine(self.answers)
+        self.unsettled = 0
+        cluster.store.observe(self._on_change)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with nothing but a list of what is there."""
+        self.cache = Cache()
+        self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
+        self.queue: dict[RunKey, None] = {}
+        self.alarms: dict[RunKey, datetime] = {}
+        self._key: RunKey | None = None
+        self._work: Coroutine[Request, Fate, datetime | None] | None = None
+        self.next_request: Request | None = None
+        for run in self._cluster.store.all(Kind.RUN):
+            self.queue[self.cache.put_run(run)] = None
+        for pod in self._cluster.store.all(Kind.POD):
+            if (key := self.cache.put_pod(pod)) is not None:
+                self.queue[key] = None
+
+    def _on_change(self, change: Change) -> None:
+        self.unseen[change.kind].append(change)
+
+    def see(self, kind: Kind, count: int | None = None) -> None:
+        """Take in the next events of a watch; all of them unless a count is given."""
+        events = self.unseen[kind]
+        for _ in range(len(events) if count is None else min(count, len(events))):
+            self._take_in(events.popleft())
+
+    def _take_in(self, change: Change) -> None:
+        found, uid = change.object, change.object["metadata"]["uid"]
+        if change.kind is Kind.RUN:
+            key: RunKey | None = key_of_run(found)
+            self.cache.put_run(found)
+        else:
+            key = key_of_pod(found)
+            self.cache.put_pod(found)
+        if change.type == "DELETED":
+            (self.cache.drop_run if change.kind is Kind.RUN else self.cache.drop_pod)(uid)
+        if key is not None:
+            self.queue[key] = None
+
+    def ring(self) -> None:
+        """Put the runs on the queue whose time has come."""
+        for key, moment in list(self.alarms.items()):
+            if moment <= self._cluster.agenda.now:
+                del self.alarms[key]
+                self.queue[key] = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is about to be sent."""
+        return self._work is not None
+
+    def begin(self) -> bool:
+        """Begin with the next run of the queue; False when there is none to begin with."""
+        if self._work is not None or not self.queue:
+            return self._work is not None
+        self._key = next(iter(self.queue))
+        del self.queue[self._key]
+        self.alarms.pop(self._key, None)
+        now = self._cluster.agenda
+        self._work = reconcile(self._key, self.cache, self.engine, lambda: now.now, self._site)
+        self._go(None)
+        return True
+
+    def step(self, fate: Fate = Fate.ARRIVES) -> None:
+        """Let the request that is about to be sent meet its fate, and go on to the next one."""
+        self._go(fate)
+
+    def _go(self, fate: Fate | None) -> None:
+        work, key = self._work, self._key
+        assert work is not None
+        assert key is not None
+        try:
+            self.next_request = work.send(fate)  # type: ignore[arg-type]
+        except StopIteration as stop:
+            self._rest(key, stop.value)
+        except Unavailable:
+            self._rest(key, self._cluster.agenda.now + RETRY)
+        except NotSettled:
+            self.unsettled += 1
+            self._rest(key, self._cluster.agenda.now + RETRY)
+        except Crashed:
+            self.restart()
+
+    def _rest(self, key: RunKey, alarm: datetime | None) -> None:
+        self._work = self.next_request = None
+        if alarm is not None:
+            self.alarms[key] = alarm
+
+    def work(self) -> bool:
+        """See everything and do everything that can be done now; tell whether there was any."""
+        worked = False
+        while self.busy or any(self.unseen.values()) or self.queue:
+            for kind in Kind:
+                self.see(kind)
+            while self.begin():
+                while self.busy:
+                    self.step()
+            worked = True
+        return worked
+
+
+class World:
+    """A cluster and its controllers, one unless more are wanted."""
+
+    def __init__(
+        self, cluster: Cluster | None = None, site: SiteDefaults | None = None, controllers: int = 1
+    ) -> None:
+        self.cluster = cluster or Cluster()
+        self.site = site or SiteDefaults()
+        self.controllers = [Controller(self.cluster, self.site) for _ in range(controllers)]
+
+    @property
+    def now(self) -> datetime:
+        return self.cluster.agenda.now
+
+    def run(self, name: str = "hello", namespace: str = "default") -> Object | None:
+        return self.cluster.store.get(Kind.RUN, namespace, name)
+
+    def status(self, name: str = "hello") -> Any:
+        run = self.run(name)
+        assert run is not None, f"TaskRun {name} is gone"
+        return run.get("status") or {}
+
+    def pods(self) -> list[Object]:
+        return list(self.cluster.store.all(Kind.POD))
+
+    def settle(self) -> None:
+        """Let the controllers do all that they can do now."""
+        for controller in self.controllers:
+            controller.ring()
+        # Every controller works before the next round begins, so this is no generator.
+        while any([controller.work() for controller in self.controllers]):  # noqa: C419
+            for controller in self.controllers:
+                controller.ring()
+
+    def next_moment(self) -> datetime | None:
+        """When something happens next, in the cluster or by a controller's alarm."""
+        alarms = [moment for c in self.controllers for moment in c.alarms.values()]
+        moments = [self.cluster.agenda.next_moment, *alarms]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def until(self, met: Callable[[], bool] = lambda: False, within: timedelta = LONG) -> None:
+        """Let time pass, event by event, until a condition is met or nothing is left to happen.
+
+        Raises:
+            AssertionError: the time was up first.
+        """
+        end = self.now + within
+        self.settle()
+        while not met():
+            moment = self.next_moment()
+            if moment is None:
+                return
+            assert moment <= end, f"it did not come to that within {within}"
+            self.cluster.agenda.advance_to(moment)
+            self.settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let exactly so much time pass, with everything that happens meanwhile."""
+        end = self.now + timedelta(seconds=seconds)
+        self.settle()
+        while (moment := self.next_moment()) is not None and moment <= end:
+            self.cluster.agenda.advance_to(moment)
+            self.settle()
+        self.cluster.agenda.advance_to(end)
+        self.settle()
