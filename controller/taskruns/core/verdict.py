@@ -54,7 +54,7 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
         return Verdict(Outcome.SUCCEEDED, Reason.COMPLETED, f"Container {pod.main.name} completed")
     if stopped:
         return stopped_verdict(attempt, ending)
-    if pod.reason == "DeadlineExceeded":
+    if pod.reason == "DeadlineExceeded" and attempt.stop_time is None:
         reason = Reason.ATTEMPT_DEADLINE_EXCEEDED
         return Verdict(
             Outcome.FAILED, reason, "The Pod ran past the activeDeadlineSeconds of its template"
