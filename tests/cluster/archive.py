@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ class Settings:
     command: tuple[str, ...] = ()
     environ: tuple[str, ...] = (PATH,)
 
-    def config(self, layer_digest: str) -> bytes:
+    def config(self, layers: Iterable[str]) -> bytes:
+        """Say it to the engine, together with the layers' digests."""
         process = {"Env": self.environ, "Entrypoint": self.entrypoint, "Cmd": self.command}
         value: dict[str, Any] = {
             "architecture": self.architecture,
             "os": "linux",
             "config": {name: [*words] for name, words in process.items() if words},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}" for layer in layers]},
         }
         return json.dumps(value, sort_keys=True).encode()
 
@@ -72,20 +73,21 @@ def _add(
     tar.addfile(entry, io.BytesIO(content))
 
 
-def write(path: Path, layer: Path, settings: Settings, tags: Iterable[str]) -> None:
+def write(path: Path, layers: Sequence[Path], settings: Settings, tags: Iterable[str]) -> None:
     """Write an archive that `ctr images import` and `docker load` both take."""
-    digest = _sha256(layer)
-    config = settings.config(digest)
+    digests = [_sha256(layer) for layer in layers]
+    config = settings.config(digests)
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    layer_name = f"{digest}/layer.tar"
-    manifest = [{"Config": config_name, "RepoTags": [*tags], "Layers": [layer_name]}]
+    names = [f"{digest}/layer.tar" for digest in digests]
+    manifest = [{"Config": config_name, "RepoTags": [*tags], "Layers": names}]
     with tarfile.open(path, "w") as tar:
         _add(tar, config_name, 0o644, content=config)
         _add(tar, "manifest.json", 0o644, content=json.dumps(manifest).encode())
-        entry = tarfile.TarInfo(layer_name)
-        entry.size = layer.stat().st_size
-        with layer.open("rb") as content:
-            tar.addfile(entry, content)
+        for name, layer in zip(names, layers, strict=True):
+            entry = tarfile.TarInfo(name)
+            entry.size = layer.stat().st_size
+            with layer.open("rb") as content:
+                tar.addfile(entry, content)
 
 
 def _sha256(path: Path) -> str:

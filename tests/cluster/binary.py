@@ -132,4 +132,4 @@ def _require_go(module: Module) -> None:
         raise ClusterError("Go 1.26 or newer is needed to build the cluster; put `go` on the PATH")
     told = run(["go", "-C", module.folder, "env", "GOVERSION"], check=False)
     if told.returncode:
-        raise ClusterError(f"Go 1.26 or newer is needed to build the cluster: {told.stderr.strip()}")
+        raise ClusterError(f"Go 1.26 or newer is needed to build it: {told.stderr.strip()}")

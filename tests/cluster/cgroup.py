@@ -74,7 +74,7 @@ class Cgroup:
         wait_until(emptied, within=30, what=f"the processes of control group {self.path} to end")
 
     def remove(self) -> None:
-        """Remove it and what is below it, from the leaves up; the kernel needs a moment at times."""
+        """Remove it from the leaves up; the kernel needs a moment at times."""
         wait_until(self._removed, within=15, what=f"control group {self.path} to be removed")
 
     def _removed(self) -> bool:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tests.cluster import binary, control_plane
 from tests.cluster.cluster import Cluster
+from tests.cluster.driver import AUTO, DRIVERS
 from tests.cluster.error import ClusterError
 from tests.cluster.progress import Progress
+from tests.cluster.python_base import PYTHONS
 from tests.cluster.status import DEGRADED, DOWN, READY
 
 EXIT_CODES = {READY: 0, DOWN: 3, DEGRADED: 4}
@@ -43,7 +45,14 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = program.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add(commands, "up", up, "start the cluster, or what is missing of it; quick when it runs")
+    up_parser = _add(commands, "up", up, "start the cluster, or what is missing; quick if it runs")
+    up_parser.add_argument(
+        "--driver",
+        choices=(AUTO, *DRIVERS),
+        default=AUTO,
+        help="local: processes of this machine; kind: a container, needs Docker and a registry; "
+        "auto: kind where all that it needs answers, else local (default: auto)",
+    )
     _add(commands, "down", down, "stop the cluster and remove everything of it but the cache")
     status_parser = _add(commands, "status", status, "tell how each component is doing")
     status_parser.add_argument("--json", action="store_true", help="for a program to read")
@@ -51,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "env", env, 'print shell settings: eval "$(python -m tests.cluster env)"')
     load = _add(commands, "load-image", load_image, "load image archives into the cluster")
     load.add_argument("archives", nargs="+", type=Path, metavar="TAR", help="from `docker save`")
+    python = _add(commands, "load-python", load_python, "load python:3.x-slim, for Pods to use")
+    _add_suite(python)
+    _add_build_image(commands)
     for name, command, text in (
         ("start", start, "start one component again, and wait until it answers"),
         ("stop", stop, "stop one component, as a test of a failure would"),
@@ -78,8 +90,35 @@ def _add(
     return added
 
 
+def _add_suite(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--suite",
+        choices=PYTHONS,
+        default="trixie",
+        help="Debian's release that Python comes from (default: trixie, which has Python 3.13)",
+    )
+
+
+def _add_build_image(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "build an image from a Dockerfile and load it into the cluster"
+    added = _add(commands, "build-image", build_image, text)
+    added.add_argument("--tag", required=True, help="the name that Pods ask for")
+    added.add_argument("--file", type=Path, help="the Dockerfile (default: DIR/Dockerfile)")
+    added.add_argument(
+        "--context", type=Path, default=Path(), metavar="DIR", help="what it copies from"
+    )
+    added.add_argument(
+        "--build-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="repeatable; where the Dockerfile declares ARG BASE and none is given, BASE is a "
+        "base image made of Debian's packages",
+    )
+
+
 def up(args: argparse.Namespace) -> int:
-    cluster = Cluster(args.name)
+    cluster = Cluster(args.name, args.driver)
     cluster.up()
     print(f'export KUBECONFIG="{cluster.kubeconfig}"')
     return 0
@@ -118,6 +157,20 @@ def env(args: argparse.Namespace) -> int:
 def load_image(args: argparse.Namespace) -> int:
     for archive in args.archives:
         Cluster(args.name).load_image(archive)
+    return 0
+
+
+def load_python(args: argparse.Namespace) -> int:
+    print(Cluster(args.name).load_python(args.suite))
+    return 0
+
+
+def build_image(args: argparse.Namespace) -> int:
+    pairs = [argument.partition("=") for argument in args.build_arg]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ClusterError(f"--build-arg {wrong[0]!r} has no value: write NAME=VALUE")
+    build_args = {name: value for name, _, value in pairs}
+    print(Cluster(args.name).build_image(args.tag, args.context, args.file, build_args))
     return 0
 
 

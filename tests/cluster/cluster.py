@@ -1,10 +1,13 @@
 """A cluster by its name: what tests, the demo and the command line hold in their hands."""
 
 import subprocess
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tests.cluster.driver import AUTO, Driver, of, record
 from tests.cluster.error import ClusterError
+from tests.cluster.image_build import ImageBuild
 from tests.cluster.local import LocalDriver
 from tests.cluster.lock import held
 from tests.cluster.place import Place
@@ -15,9 +18,14 @@ from tests.cluster.status import READY, Status
 class Cluster:
     """One named cluster of this machine, running or not."""
 
-    def __init__(self, name: str = "test") -> None:
+    def __init__(self, name: str = "test", driver: str = AUTO) -> None:
         self.place = Place.of(name)
-        self.driver = LocalDriver(self.place)
+        self._wanted = driver
+
+    @property
+    def driver(self) -> Driver:
+        """What it was made with, or would be made with."""
+        return of(self.place, self._wanted)
 
     @property
     def name(self) -> str:
@@ -47,13 +55,16 @@ class Cluster:
         """Bring it up, or what is missing of it; quick when nothing is."""
         lines = Progress(progress)
         with self._alone(lines):
-            self.driver.up(lines)
+            driver = self.driver
+            record(self.place, driver)
+            driver.up(lines)
         lines.say(f"cluster {self.name} is up: {self.server}")
 
     def down(self, progress: Write = to_stderr) -> None:
         lines = Progress(progress)
         with self._alone(lines):
-            self.driver.down(lines)
+            if self.place.folder.exists():
+                self.driver.down(lines)
             self.place.lock.unlink(missing_ok=True)
         lines.say(f"cluster {self.name} is down")
 
@@ -61,7 +72,9 @@ class Cluster:
         return held(self.place.lock, f"cluster {self.name}", lines)
 
     def status(self) -> Status:
-        return self.driver.status()
+        """How it is doing; a cluster that was never made is down, and not asked for."""
+        made = self.place.folder.exists()
+        return (self.driver if made else LocalDriver(self.place)).status()
 
     def is_up(self) -> bool:
         return self.status().state == READY
@@ -73,7 +86,28 @@ class Cluster:
         self.driver.stop(component)
 
     def load_image(self, archive: Path) -> None:
+        """Load what `docker save` wrote; Pods find it by its tag, with no pull."""
         self.driver.load_image(archive)
+
+    def load_python(self, suite: str = "trixie", progress: Write = to_stderr) -> str:
+        """Load an image with Python, and return the name that a Pod asks for."""
+        return self.driver.load_python(suite, Progress(progress))
+
+    def build_image(
+        self,
+        tag: str,
+        context: Path,
+        dockerfile: Path | None = None,
+        build_args: Mapping[str, str] | None = None,
+        progress: Write = to_stderr,
+    ) -> str:
+        """Build a Dockerfile's image and load it; return its id.
+
+        A Dockerfile that declares `ARG BASE` gets a base made of Debian's packages, unless the
+        arguments name another.
+        """
+        build = ImageBuild(tag, context, dockerfile, build_args or {})
+        return self.driver.build_image(build, Progress(progress))
 
     def kubectl(
         self, *args: str, stdin: str | None = None, within: float = 60, check: bool = True

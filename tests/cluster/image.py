@@ -47,7 +47,7 @@ def busybox(progress: Progress) -> Path:
         layer.write()
         settings = archive.Settings(architecture(), command=("sh",))
         tags = (BUSYBOX_IMAGE, "docker.io/library/busybox:latest")
-        archive.write(made, layer.path, settings, tags)
+        archive.write(made, [layer.path], settings, tags)
 
     return cached("busybox", binary.content_key([RECIPE], [BUSYBOX]), progress, make)
 
@@ -59,6 +59,6 @@ def pause(progress: Progress) -> Path:
         layer = archive.Layer(scratch / "layer.tar", programs={"pause": program})
         layer.write()
         settings = archive.Settings(architecture(), entrypoint=("/pause",))
-        archive.write(made, layer.path, settings, [PAUSE_IMAGE])
+        archive.write(made, [layer.path], settings, [PAUSE_IMAGE])
 
     return cached("pause", binary.content_key([RECIPE], [program]), progress, make)

@@ -5,22 +5,22 @@ started differently now, and leaves alone what runs. So it is also what repairs 
 something was killed, and what goes on after it was killed itself.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from tests.cluster import binary, control_plane, image, network, node, package, pki
-from tests.cluster import configuration, slot as slots
+from tests.cluster import binary, configuration, control_plane, image, network, node, package, pki
+from tests.cluster import slot as slots
 from tests.cluster.api import Api, answers
 from tests.cluster.cgroup import Cgroup
-from tests.cluster.command import run
 from tests.cluster.control_plane import LOOPBACK
 from tests.cluster.deadline import wait_until
 from tests.cluster.error import ClusterError
+from tests.cluster.image_build import ImageBuild
+from tests.cluster.image_store import ImageStore
 from tests.cluster.place import Place
 from tests.cluster.progress import Progress
+from tests.cluster.python_base import PythonBase
 from tests.cluster.slot import Slot
 from tests.cluster.status import ComponentStatus, Status
 from tests.cluster.supervisor import Supervisor
@@ -74,6 +74,10 @@ class LocalDriver:
     def supervisor(self) -> Supervisor:
         return Supervisor(self.place.run, self.place.log, self.group.child("system"))
 
+    @property
+    def store(self) -> ImageStore:
+        return ImageStore(self.place)
+
     def up(self, progress: Progress) -> None:
         package.require_root()
         package.install(package.NODE, progress)
@@ -83,11 +87,12 @@ class LocalDriver:
         slots.allocate(self.place, slots.is_unused)
         self._prepare()
         for names in ORDER:
-            started = [name for name in names if self._ensure(name, progress)]
+            for name in names:
+                self._ensure(name, progress)
             for name in names:
                 self._wait_ready(name)
             if "containerd" in names:
-                self._load_missing(archives, progress, fresh="containerd" in started)
+                self._load_missing(archives, progress)
         self._wait_for_node(progress)
 
     def _prepare(self) -> None:
@@ -105,13 +110,11 @@ class LocalDriver:
             self.place.kubeconfig.touch(mode=0o600)
             self.place.kubeconfig.write_text(admin)
 
-    def _ensure(self, name: str, progress: Progress) -> bool:
+    def _ensure(self, name: str, progress: Progress) -> None:
         component = control_plane.component(name, self.place, self.slot)
-        if self.supervisor.is_current(component):
-            return False
-        progress.say(f"starting {name}")
-        self.supervisor.start(component)
-        return True
+        if not self.supervisor.is_current(component):
+            progress.say(f"starting {name}")
+            self.supervisor.start(component)
 
     def _wait_ready(self, name: str) -> None:
         component = control_plane.component(name, self.place, self.slot)
@@ -121,7 +124,7 @@ class LocalDriver:
         slot = self.slot
         probes: dict[str, Callable[[], bool]] = {
             "etcd": lambda: answers(f"http://{LOOPBACK}:{slot.port('etcd')}/health"),
-            "containerd": self._containerd_answers,
+            "containerd": self.store.answers,
             "kube-apiserver": self.api.is_ready,
             "kube-controller-manager": lambda: answers(
                 f"https://{LOOPBACK}:{slot.port('controllers')}/healthz"
@@ -133,28 +136,31 @@ class LocalDriver:
         }
         return probes[name]
 
-    def _containerd_answers(self) -> bool:
-        return self.place.socket.exists() and not self.ctr("version", check=False)[0]
-
-    def ctr(self, *args: str | Path, within: float = 120, check: bool = True) -> tuple[int, str]:
-        """Run containerd's own client on the cluster's images and containers."""
-        argv = ["ctr", "--address", self.place.socket, "--namespace", "k8s.io", *args]
-        done = run(argv, within=within, check=check)
-        return done.returncode, done.stdout
-
-    def _load_missing(self, archives: tuple[Path, ...], progress: Progress, *, fresh: bool) -> None:
-        """Load an archive that was never loaded, or all of them into a new containerd."""
-        record = self.place.images
-        loaded = json.loads(record.read_text()) if record.exists() else []
+    def _load_missing(self, archives: tuple[Path, ...], progress: Progress) -> None:
         for archive in archives:
-            if archive.name not in loaded:
+            if not self.store.holds(archive.name, archive.name):
                 progress.say(f"loading image {archive.name}")
-                self.load_image(archive)
-                loaded.append(archive.name)
-        record.write_text(json.dumps(loaded))
+                self.store.load_as(archive.name, archive.name, archive)
 
     def load_image(self, archive: Path) -> None:
-        self.ctr("images", "import", archive)
+        self.store.load(archive)
+
+    def load_python(self, suite: str, progress: Progress) -> str:
+        """Give Pods an image with Python; return the name that they ask for."""
+        base = PythonBase(suite)
+        archive = base.archive(progress)
+        if not self.store.holds(base.tag, archive.name):
+            progress.say(f"loading {base.tag} into the cluster")
+            self.store.load_as(base.tag, archive.name, archive)
+        return base.tag
+
+    def build_image(self, build: ImageBuild, progress: Progress) -> str:
+        """Build an image and give it to Pods under its tag."""
+        return build.run(
+            loaded=lambda made: self.store.holds(build.tag, made),
+            load=lambda made, archive: self.store.load_as(build.tag, made, archive),
+            progress=progress,
+        )
 
     def _wait_for_node(self, progress: Progress) -> None:
         api = self.api

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -52,5 +51,5 @@ def _remove_cni_results(slot: Slot) -> None:
 def _remove_log_links(place: Place) -> None:
     """The kubelet links every log into one folder of the machine, whatever its own settings."""
     for link in CONTAINER_LOGS.glob("*.log"):
-        if link.is_symlink() and os.readlink(link).startswith(f"{place.folder}/"):
+        if link.is_symlink() and link.readlink().is_relative_to(place.folder):
             link.unlink()

@@ -28,6 +28,8 @@ BUILD = {
     "mmdebstrap": "mmdebstrap",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
 }
+# In Debian 12 docker.io brings it along, later it is a package of its own.
+CLIENT = {"docker-cli": "docker"}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 NO_SERVICE = """#!/bin/sh
@@ -39,7 +41,11 @@ LIMIT = 15 * 60.0
 
 def missing(packages: Mapping[str, str]) -> list[str]:
     search = f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}"
-    return [name for name, shown_by in packages.items() if not shutil.which(shown_by, path=search)]
+    return [
+        name
+        for name, mark in packages.items()
+        if not (Path(mark).exists() if mark.startswith("/") else shutil.which(mark, path=search))
+    ]
 
 
 def require_root() -> None:

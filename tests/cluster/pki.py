@@ -3,7 +3,6 @@
 Everything is made once and kept: clients of a running cluster stay valid over restarts.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +79,12 @@ def _certificate(
     """Make key and certificate; the certificate comes into place last and means that both are."""
     config = folder / f"{file}.cnf"
     config.write_text(f"[req]\ndistinguished_name = name\n[name]\n[extensions]\n{extensions}")
-    half = folder / f"{file}.new"
-    signer = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"] if signed else []
-    subject_and_key = ["-subj", subject, *NEW_KEY, "-keyout", folder / f"{file}.key"]
-    wanted = ["-config", config, "-extensions", "extensions", "-days", DAYS, "-out", half]
-    run(["openssl", "req", "-x509", *subject_and_key, *signer, *wanted])
-    os.chmod(folder / f"{file}.key", 0o600)
+    key, half = folder / f"{file}.key", folder / f"{file}.new"
+    signer: list[str | Path] = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"]
+    extended: list[str | Path] = ["-config", config, "-extensions", "extensions"]
+    made: list[str | Path] = ["-days", DAYS, "-keyout", key, "-out", half]
+    request = ["openssl", "req", "-x509", "-subj", subject, *NEW_KEY]
+    run([*request, *extended, *made, *(signer if signed else ())])
+    key.chmod(0o600)
     half.replace(folder / f"{file}.crt")
     config.unlink()

@@ -115,7 +115,7 @@ class Place:
 
     @property
     def images(self) -> Path:
-        return self.folder / "images.json"
+        return self.folder / "loaded-images.json"
 
 
 def all_names(environ: Mapping[str, str] = os.environ) -> Iterator[str]:

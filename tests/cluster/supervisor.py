@@ -84,7 +84,8 @@ class Supervisor:
             log.replace(log.with_suffix(".log.before"))
         record = self.run_folder / f"{component.name}.process"
         record.unlink(missing_ok=True)
-        launch = ["sh", "-c", LAUNCH, "launch", record, log, self.group.entry, *component.argv]
+        marks = [str(path) for path in (record, log, self.group.entry)]
+        launch = ["sh", "-c", LAUNCH, "launch", *marks, *component.argv]
         environ = {**_plain_environ(), **component.environ, "BOOT_ID": str(BOOT_ID)}
         # A fork of its own session: no terminal's signal reaches it, and nobody has to reap it.
         bare = [f"{name}={value}" for name, value in environ.items()]

@@ -1,0 +1,159 @@
+"""A Docker engine of our own, for as long as an image is built: never the system's.
+
+Its data folder stays, so that the layers of the last build are there for the next; everything else
+of it goes when it stops. One runs at a time on a data folder; a second build waits for the first.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import mount, package, place
+from tests.cluster.cgroup import Cgroup
+from tests.cluster.command import run, run_long
+from tests.cluster.lock import held
+from tests.cluster.progress import Progress
+from tests.cluster.supervisor import Component, Supervisor
+
+START_LIMIT = 60.0
+BUILD_LIMIT = 30 * 60.0
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@dataclass(frozen=True)
+class DockerEngine:
+    """dockerd with a containerd of its own, both below `run`; images and layers in `data`."""
+
+    data: Path
+    run: Path
+    group: Cgroup
+
+    @classmethod
+    def for_builds(cls) -> "DockerEngine":
+        """The one that builds images, shared by all clusters of this user."""
+        folder = place.cache() / "docker"
+        return cls(folder, place.state() / "docker", Cgroup(f"/taskruns-docker-{os.geteuid()}"))
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.run}/docker.sock"
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.run / "run", self.run / "log", self.group.child("system"))
+
+    @contextmanager
+    def running(self, progress: Progress) -> Iterator[None]:
+        """Run it; whatever happens, nothing of it runs afterwards."""
+        package.require_root()
+        package.install({**package.NODE, **package.BUILD}, progress)
+        package.install(package.CLIENT, progress)
+        with held(self.data.with_suffix(".lock"), "the Docker engine", progress):
+            self._clear()
+            try:
+                self._start(progress)
+                yield
+            finally:
+                self.supervisor.stop("dockerd", grace=15)
+                self._clear()
+
+    def _start(self, progress: Progress) -> None:
+        progress.say("starting a Docker engine for the build")
+        self.group.child("system").make()
+        self.group.child("containers").make()
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for component in (self._containerd(), self._dockerd()):
+            self.supervisor.start(component)
+            socket = self.run / f"{component.name.removesuffix('d')}.sock"
+            self.supervisor.wait_ready(component, socket.exists, START_LIMIT)
+        self.supervisor.wait_ready(self._dockerd(), self.answers, START_LIMIT)
+
+    def _clear(self) -> None:
+        """Remove what is left of it, also of one whose builder was killed."""
+        self.supervisor.stop("dockerd")
+        self.group.kill()
+        for folder in (self.run, self.data):
+            mount.unmount_below(folder)
+        self.group.remove()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def _containerd(self) -> Component:
+        config = self.run / "containerd.toml"
+        text = f"""version = 2
+root = "{self.run}/containerd/root"
+state = "{self.run}/containerd/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{self.run}/container.sock"
+"""
+        return Component("containerd", ("containerd", f"--config={config}"), {config: text})
+
+    def _dockerd(self) -> Component:
+        config = self.run / "dockerd.json"
+        environ = {name: os.environ[name] for name in PROXIES if name in os.environ}
+        argv = (
+            "dockerd",
+            f"--config-file={config}",
+            f"--host={self.address}",
+            f"--containerd={self.run}/container.sock",
+            f"--data-root={self.data}",
+            f"--exec-root={self.run}/exec",
+            f"--pidfile={self.run}/dockerd.pid",
+            f"--cgroup-parent={self.group.path}/containers",
+            "--storage-driver=overlay2",
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+        )
+        return Component("dockerd", argv, {config: "{}\n"}, environ, grace=15)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What points the docker command at this engine, away from the user's settings."""
+        classic = {"DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": str(self.run / "client")}
+        return {"DOCKER_HOST": self.address, **classic}
+
+    def answers(self) -> bool:
+        return not self.docker("version", check=False).returncode
+
+    def docker(self, *args: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        bare = [f"{name}={value}" for name, value in self.environ.items()]
+        return run(["env", *bare, "docker", *args], within=300, check=check)
+
+    def build(
+        self,
+        tag: str,
+        dockerfile: Path,
+        context: Path,
+        build_args: Mapping[str, str],
+        progress: Progress,
+    ) -> str:
+        """Build an image and return its id."""
+        what = f"building image {tag}"
+        progress.say(f"{what} (a log of it: {self.build_log})")
+        args = [f"--build-arg={name}={value}" for name, value in build_args.items()]
+        group = f"--cgroup-parent={self.group.path}/containers"
+        argv = ["docker", "build", "--network=host", group, *args, "--tag", tag, "--file"]
+        run_long(
+            [*argv, dockerfile, context],
+            what=what,
+            log=self.build_log,
+            progress=progress,
+            within=BUILD_LIMIT,
+            env=self.environ,
+        )
+        return self.image_id(tag)
+
+    @property
+    def build_log(self) -> Path:
+        return place.cache() / "log" / "build-image.log"
+
+    def image_id(self, tag: str) -> str:
+        """Return an image's id, empty where there is none of that tag."""
+        found = self.docker("image", "inspect", "--format={{.Id}}", tag, check=False)
+        return found.stdout.strip() if not found.returncode else ""

@@ -1,0 +1,71 @@
+"""What makes a cluster, and how one is chosen: local processes, or kind where Docker can pull."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from tests.cluster.error import ClusterError
+from tests.cluster.image_build import ImageBuild
+from tests.cluster.kind import KindDriver
+from tests.cluster.local import LocalDriver
+from tests.cluster.place import Place
+from tests.cluster.progress import Progress
+from tests.cluster.status import Status
+
+AUTO = "auto"
+DRIVERS: Mapping[str, type[LocalDriver] | type[KindDriver]] = {
+    LocalDriver.name: LocalDriver,
+    KindDriver.name: KindDriver,
+}
+
+
+class Driver(Protocol):
+    """One way to run a cluster."""
+
+    @property
+    def server(self) -> str: ...
+
+    @property
+    def node_name(self) -> str: ...
+
+    def up(self, progress: Progress) -> None: ...
+
+    def down(self, progress: Progress) -> None: ...
+
+    def status(self) -> Status: ...
+
+    def start(self, name: str, progress: Progress) -> None: ...
+
+    def stop(self, name: str) -> None: ...
+
+    def load_image(self, archive: Path) -> None: ...
+
+    def load_python(self, suite: str, progress: Progress) -> str: ...
+
+    def build_image(self, build: ImageBuild, progress: Progress) -> str: ...
+
+
+def of(place: Place, wanted: str) -> Driver:
+    """Return the driver that a cluster was made with; for a new one, the wanted or the likely."""
+    recorded = place.driver.read_text().strip() if place.driver.exists() else ""
+    if recorded and wanted not in (AUTO, recorded):
+        raise ClusterError(
+            f"cluster {place.name!r} was made by the driver {recorded!r}: take it down first, or "
+            "choose another name"
+        )
+    name = recorded or (wanted if wanted != AUTO else likely())
+    if name not in DRIVERS:
+        raise ClusterError(f"no driver {name!r}: choose {AUTO} or one of {', '.join(DRIVERS)}")
+    return DRIVERS[name](place)
+
+
+def likely() -> str:
+    """kind where all that it needs is at hand and answers; it costs a question of some seconds."""
+    return KindDriver.name if KindDriver.is_possible() else LocalDriver.name
+
+
+def record(place: Place, driver: Driver) -> None:
+    """Remember the choice, so that later commands need not be told."""
+    name = next(name for name, kind in DRIVERS.items() if isinstance(driver, kind))
+    place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.driver.write_text(f"{name}\n")

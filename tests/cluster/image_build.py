@@ -1,0 +1,66 @@
+"""A Dockerfile's image, from the sources to a cluster's containerd."""
+
+import json
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cluster import place
+from tests.cluster.docker_engine import DockerEngine
+from tests.cluster.error import ClusterError
+from tests.cluster.progress import Progress
+from tests.cluster.python_base import PythonBase
+
+BASE = "BASE"
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    """What is built, and under which name Pods ask for it."""
+
+    tag: str
+    context: Path
+    dockerfile: Path | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    suite: str = "trixie"
+
+    @property
+    def file(self) -> Path:
+        file = self.dockerfile or self.context / "Dockerfile"
+        if not file.is_file():
+            raise ClusterError(f"there is no {file} to build {self.tag} from")
+        return file
+
+    def run(
+        self, loaded: Callable[[str], bool], load: Callable[[str, Path], None], progress: Progress
+    ) -> str:
+        """Build it; an image whose id is not yet `loaded` is saved and handed to `load`."""
+        engine, base = DockerEngine.for_builds(), PythonBase(self.suite)
+        takes_base = f"ARG {BASE}" in self.file.read_text() and BASE not in self.build_args
+        archive = base.archive(progress) if takes_base else None
+        with engine.running(progress):
+            if archive and engine.image_id(base.tag) != image_id_of(archive):
+                progress.say(f"loading {base.tag} into the Docker engine")
+                engine.docker("load", "--input", archive)
+            args = {**({BASE: base.tag} if takes_base else {}), **self.build_args}
+            made = engine.build(self.tag, self.file, self.context, args, progress)
+            if loaded(made):
+                return made
+            progress.say(f"loading {self.tag} into the cluster")
+            with tempfile.TemporaryDirectory(dir=place.cache()) as scratch:
+                saved = Path(scratch) / "image.tar"
+                engine.docker("save", "--output", saved, self.tag)
+                load(made, saved)
+        return made
+
+
+def image_id_of(archive: Path) -> str:
+    """Read an archive's image id, as `docker load` will call it."""
+    with tarfile.open(archive) as tar:
+        manifest = tar.extractfile("manifest.json")
+        if manifest is None:
+            raise ClusterError(f"{archive} is no image: it has no manifest.json")
+        config: str = json.load(manifest)[0]["Config"]
+    return f"sha256:{Path(config).stem}"

@@ -1,0 +1,165 @@
+"""The same cluster by kind, where Docker and a container registry are at hand.
+
+Not tried where this was written: no container registry answered there. It is kept small for that
+reason, and does without stopping single components, which kind runs as Pods of its own.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import configuration
+from tests.cluster.command import run, run_long
+from tests.cluster.error import ClusterError
+from tests.cluster.image_build import ImageBuild
+from tests.cluster.place import Place
+from tests.cluster.progress import Progress
+from tests.cluster.python_base import PythonBase
+from tests.cluster.status import ComponentStatus, Status
+
+NODE_IMAGE = "kindest/node:v1.36.3"
+NEEDED = ("docker", "kind", "kubectl", "helm")
+LIMIT = 15 * 60.0
+AUDIT = "/etc/taskruns"
+AUDIT_FLAGS = {
+    "audit-policy-file": f"{AUDIT}/config/audit-policy.json",
+    "audit-log-path": f"{AUDIT}/log/audit.log",
+}
+
+
+@dataclass(frozen=True)
+class KindDriver:
+    """A cluster of one kind node."""
+
+    place: Place
+    name = "kind"
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Whether the programs are there, the engine answers, and the node's image can be had."""
+        if not all(map(shutil.which, NEEDED)):
+            return False
+        asked = (["docker", "info"], ["docker", "manifest", "inspect", NODE_IMAGE])
+        try:
+            return all(run(argv, within=10, check=False).returncode == 0 for argv in asked)
+        except ClusterError:
+            return False
+
+    @property
+    def kind_name(self) -> str:
+        return f"taskruns-{self.place.name}"
+
+    @property
+    def node_name(self) -> str:
+        return f"{self.kind_name}-control-plane"
+
+    @property
+    def server(self) -> str:
+        view = self._kubectl("config", "view", "--minify", "--output=json")
+        server: str = json.loads(view)["clusters"][0]["cluster"]["server"]
+        return server
+
+    def up(self, progress: Progress) -> None:
+        if not self._exists():
+            self._write_settings()
+            progress.say("creating a cluster with kind (about a minute)")
+            settings = self.place.config / "kind.json"
+            argv = ["kind", "create", "cluster", "--name", self.kind_name, "--image", NODE_IMAGE]
+            argv += ["--kubeconfig", str(self.place.kubeconfig), "--wait", "5m"]
+            run_long(
+                [*argv, "--config", settings],
+                what="kind create cluster",
+                log=self.place.log / "kind.log",
+                progress=progress,
+                within=LIMIT,
+            )
+        self._link_programs()
+
+    def _link_programs(self) -> None:
+        self.place.bin.mkdir(parents=True, exist_ok=True)
+        for program in ("kubectl", "helm"):
+            link, found = self.place.bin / program, shutil.which(program)
+            if found and not link.is_symlink():
+                link.symlink_to(found)
+
+    def _write_settings(self) -> None:
+        """Ask for the audit log that the local driver has, in the cluster's own log folder."""
+        for folder in (self.place.config, self.place.log):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.place.config / "audit-policy.json").write_text(configuration.audit_policy())
+        volumes = [
+            {"name": name, "hostPath": f"{AUDIT}/{name}", "mountPath": f"{AUDIT}/{name}"}
+            for name in ("config", "log")
+        ]
+        flags = [{"name": name, "value": value} for name, value in AUDIT_FLAGS.items()]
+        patch = {
+            "kind": "ClusterConfiguration",
+            "apiServer": {"extraArgs": flags, "extraVolumes": volumes},
+        }
+        mounts = [
+            {"hostPath": str(path), "containerPath": f"{AUDIT}/{path.name}"}
+            for path in (self.place.config, self.place.log)
+        ]
+        node = {
+            "role": "control-plane",
+            "extraMounts": mounts,
+            "kubeadmConfigPatches": [json.dumps(patch)],
+        }
+        cluster = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [node]}
+        (self.place.config / "kind.json").write_text(json.dumps(cluster, indent=2))
+
+    def down(self, progress: Progress) -> None:
+        progress.say(f"deleting the kind cluster {self.kind_name}")
+        run(["kind", "delete", "cluster", "--name", self.kind_name], within=120)
+        shutil.rmtree(self.place.folder, ignore_errors=True)
+
+    def _exists(self) -> bool:
+        return self.kind_name in run(["kind", "get", "clusters"]).stdout.split()
+
+    def _kubectl(self, *args: str) -> str:
+        return run(["kubectl", "--kubeconfig", self.place.kubeconfig, *args]).stdout
+
+    def status(self) -> Status:
+        runs = self.place.kubeconfig.exists() and self._exists()
+        ready = runs and '"True"' in self._kubectl(
+            "get", "node", self.node_name, '--output=jsonpath="{.status.conditions[-1].status}"'
+        )
+        return Status(
+            name=self.place.name,
+            driver=self.name,
+            server=self.server if runs else "-",
+            node=self.node_name,
+            node_ready=ready,
+            components=(ComponentStatus("kind", None, runs),),
+        )
+
+    def start(self, name: str, progress: Progress) -> None:  # noqa: ARG002 - the protocol's
+        raise ClusterError(f"kind runs {name} itself: single components need `--driver local`")
+
+    def stop(self, name: str) -> None:
+        raise ClusterError(f"kind runs {name} itself: single components need `--driver local`")
+
+    def load_image(self, archive: Path) -> None:
+        run(["kind", "load", "image-archive", archive, "--name", self.kind_name], within=LIMIT)
+
+    def load_python(self, suite: str, progress: Progress) -> str:
+        """A registry answers, so a Pod that asks for the image gets the real one."""
+        progress.say(f"the node pulls {PythonBase(suite).tag} itself")
+        return PythonBase(suite).tag
+
+    def build_image(self, build: ImageBuild, progress: Progress) -> str:
+        args = [f"--build-arg={name}={value}" for name, value in build.build_args.items()]
+        run_long(
+            ["docker", "build", "--tag", build.tag, "--file", build.file, *args, build.context],
+            what=f"building image {build.tag}",
+            log=self.place.log / "build-image.log",
+            progress=progress,
+            within=LIMIT,
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            saved = Path(scratch) / "image.tar"
+            run(["docker", "save", "--output", saved, build.tag], within=LIMIT)
+            self.load_image(saved)
+        return build.tag

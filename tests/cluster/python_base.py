@@ -1,0 +1,93 @@
+"""A base image with Python, made of Debian's packages where no container registry answers.
+
+Debian 13 has the Python that `python:3.13-slim` has, so the image carries that name: a Dockerfile
+builds on it unchanged, and a Pod that asks for it runs. Debian 12 makes the same of Python 3.11.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import archive, binary, image, package, pip_settings, place
+from tests.cluster.command import run_long
+from tests.cluster.error import ClusterError
+from tests.cluster.progress import Progress
+
+PYTHONS = {"trixie": "3.13", "bookworm": "3.11"}
+PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+SOURCES = ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
+RECIPE = "1"
+LIMIT = 15 * 60.0
+
+
+@dataclass(frozen=True)
+class PythonBase:
+    """The image of one Debian release."""
+
+    suite: str = "trixie"
+
+    @property
+    def tag(self) -> str:
+        if self.suite not in PYTHONS:
+            raise ClusterError(f"no Debian {self.suite!r} here: choose of {', '.join(PYTHONS)}")
+        return f"python:{PYTHONS[self.suite]}-slim"
+
+    def archive(self, progress: Progress) -> Path:
+        """Return the image as a docker-archive, from the cache or made now."""
+        settings = pip_settings.parse(pip_settings.listing())
+        trusted = pip_settings.bundle()
+        words = [RECIPE, self._system_key, pip_settings.as_config(settings)]
+        key = binary.content_key(words, [trusted] if trusted else [])
+
+        def make(scratch: Path, made: Path) -> None:
+            system = self._system(progress)
+            layer = _settings_layer(scratch / "settings.tar", settings, trusted)
+            layer.write()
+            archive.write(made, [system, layer.path], _runtime(trusted), [self.tag])
+
+        return image.cached(f"python-{self.suite}", key, progress, make)
+
+    @property
+    def _system_key(self) -> str:
+        return binary.content_key([RECIPE, self.suite, *PACKAGES, *LEFT_OUT])
+
+    def _system(self, progress: Progress) -> Path:
+        """Return the plain system's layer, which takes the time and is the same everywhere."""
+        package.require_root()
+        package.install(package.BUILD, progress)
+
+        def make(_: Path, made: Path) -> None:
+            what = f"making a Debian {self.suite} with Python"
+            progress.say(f"{what} (cold: about 30 s)")
+            log = place.cache() / "log" / f"mmdebstrap-{self.suite}.log"
+            run_long(self._command(made), what=what, log=log, progress=progress, within=LIMIT)
+
+        return image.cached(f"system-{self.suite}", self._system_key, progress, make)
+
+    def _command(self, made: Path) -> list[str | Path]:
+        excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+        chosen = ["--variant=minbase", f"--include={','.join(PACKAGES)}", *excluded]
+        return ["mmdebstrap", "--format=tar", *chosen, self.suite, made, *self._sources()]
+
+    def _sources(self) -> list[str]:
+        """Packages come from where this machine gets its own, if it is of the same release."""
+        about = Path("/etc/os-release").read_text()
+        if f"VERSION_CODENAME={self.suite}\n" not in about:
+            return []
+        return [path for path in SOURCES if Path(path).is_file() and Path(path).read_text().strip()]
+
+
+def _settings_layer(path: Path, settings: Mapping[str, str], trusted: Path | None) -> archive.Layer:
+    """What makes the plain system behave as the official image does, on this machine."""
+    texts = {"etc/pip.conf": pip_settings.as_config(settings)}
+    if trusted:
+        texts[pip_settings.BUNDLE_IN_IMAGE.lstrip("/")] = trusted.read_text()
+    links = {"usr/local/bin/python": "/usr/bin/python3", "usr/local/bin/pip": "/usr/bin/pip3"}
+    return archive.Layer(path, links=links, texts=texts)
+
+
+def _runtime(trusted: Path | None) -> archive.Settings:
+    own_trust = (f"PIP_CERT={pip_settings.BUNDLE_IN_IMAGE}",) if trusted else ()
+    environ = (archive.PATH, "LANG=C.UTF-8", *own_trust)
+    return archive.Settings(image.architecture(), command=("python3",), environ=environ)
