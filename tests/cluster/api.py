@@ -32,9 +32,11 @@ class Api:
     def is_ready(self) -> bool:
         return self.get("/readyz") is not None
 
-    def node_is_ready(self, name: str) -> bool:
+    def node_is_ready(self, name: str, since: str = "") -> bool:
+        """Whether the node says so, and said so after that time: a restart leaves an old word."""
         conditions = self._object(f"/api/v1/nodes/{name}").get("status", {}).get("conditions", [])
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        ready: dict[str, str] = next((each for each in conditions if each["type"] == "Ready"), {})
+        return ready.get("status") == "True" and ready["lastHeartbeatTime"] >= since
 
     def has_default_account(self) -> bool:
         """Before the first service account is there, no Pod is admitted."""

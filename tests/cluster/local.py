@@ -5,6 +5,7 @@ started differently now, and leaves alone what runs. So it is also what repairs 
 something was killed, and what goes on after it was killed itself.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.cluster.slot import Slot
 from tests.cluster.status import ComponentStatus, Status
 from tests.cluster.supervisor import Supervisor
 
+RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 START_LIMIT = 60.0
 NODE_LIMIT = 90.0
 MODULES = (binary.KUBERNETES, binary.ETCD, binary.HELM)
@@ -86,14 +88,15 @@ class LocalDriver:
         archives = (image.pause(progress), image.busybox(progress))
         slots.allocate(self.place, slots.is_unused)
         self._prepare()
+        began = time.strftime(RFC3339, time.gmtime())
+        started: list[str] = []
         for names in ORDER:
-            for name in names:
-                self._ensure(name, progress)
+            started = [name for name in names if self._ensure(name, progress)]
             for name in names:
                 self._wait_ready(name)
             if "containerd" in names:
                 self._load_missing(archives, progress)
-        self._wait_for_node(progress)
+        self._wait_for_node(progress, began if "kubelet" in started else "")
 
     def _prepare(self) -> None:
         """Everything that components find when they start."""
@@ -110,11 +113,14 @@ class LocalDriver:
             self.place.kubeconfig.touch(mode=0o600)
             self.place.kubeconfig.write_text(admin)
 
-    def _ensure(self, name: str, progress: Progress) -> None:
+    def _ensure(self, name: str, progress: Progress) -> bool:
+        """Start it where it does not run as it would be started now."""
         component = control_plane.component(name, self.place, self.slot)
-        if not self.supervisor.is_current(component):
-            progress.say(f"starting {name}")
-            self.supervisor.start(component)
+        if self.supervisor.is_current(component):
+            return False
+        progress.say(f"starting {name}")
+        self.supervisor.start(component)
+        return True
 
     def _wait_ready(self, name: str) -> None:
         component = control_plane.component(name, self.place, self.slot)
@@ -162,13 +168,13 @@ class LocalDriver:
             progress=progress,
         )
 
-    def _wait_for_node(self, progress: Progress) -> None:
+    def _wait_for_node(self, progress: Progress, since: str) -> None:
         api = self.api
-        if not api.node_is_ready(self.node_name):
+        if since:
             progress.say("waiting for the node to be ready")
         self.supervisor.wait_ready(
             control_plane.component("kubelet", self.place, self.slot),
-            lambda: api.node_is_ready(self.node_name),
+            lambda: api.node_is_ready(self.node_name, since),
             NODE_LIMIT,
         )
         wait_until(api.has_default_account, within=NODE_LIMIT, what="the first service account")
@@ -191,8 +197,11 @@ class LocalDriver:
 
     def start(self, name: str, progress: Progress) -> None:
         """Start one component again and wait until it answers."""
-        self._ensure(name, progress)
+        began = time.strftime(RFC3339, time.gmtime())
+        started = self._ensure(name, progress)
         self._wait_ready(name)
+        if started and name == "kubelet":
+            self._wait_for_node(progress, began)
 
     def stop(self, name: str) -> None:
         self.supervisor.stop(name)
