@@ -16,11 +16,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: demo
 demo: setup ## Bring a cluster up, install taskruns with Helm, run two samples to their end
-	@$(PYTHON) -m tools.demo
+	@$(PYTHON) -m tools.demo up
 
 .PHONY: demo-down
 demo-down: setup ## Take down all that `make demo` brought up
-	@$(PYTHON) -m tools.demo --down
+	@$(PYTHON) -m tools.demo down
 
 ##@ To work on it
 

@@ -1,0 +1,150 @@
+"""`python -m tools.demo up|down`: from nothing to finished tasks on a real Kubernetes, and back.
+
+It may be interrupted and run again at any point: every step first looks at what is there.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster import Cluster, ClusterError
+from tools.demo.commands import CommandFailed, Commands
+from tools.demo.following import Ended, Following, TooSlow
+from tools.demo.screen import Screen
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "demo"
+NAMESPACE = "taskruns-system"
+IMAGE = "taskruns/controller:0.1.0"
+SAMPLES = ("hello", "result", "failing")
+GONE_WITHIN = 60
+"""Seconds after which a finished sample's Pod must have gone."""
+
+INTERRUPTED = 130
+"""The exit code that shells give a program ended by ctrl-C."""
+
+
+class Demo:
+    """The steps, in order; each is safe to repeat."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.cluster = Cluster(NAME)
+        self.commands = Commands(self.cluster)
+
+    def up(self) -> None:
+        """Bring up all that is missing, run the samples, and say what to type next."""
+        began = time.monotonic()
+        with self.screen.step("1/5  A real Kubernetes on this machine (built once, then cached)"):
+            self.cluster.up(progress=self.screen.progress)
+        with self.screen.step("2/5  The controller's image, from the project's Dockerfile"):
+            image = self.cluster.build_image(IMAGE, ROOT, progress=self.screen.progress)
+        with self.screen.step("3/5  taskruns, installed with Helm"):
+            self._install(image)
+        with self.screen.step("4/5  Three tasks, followed to their end"):
+            ended = self._run_samples()
+        with self.screen.step("5/5  What they left behind"):
+            self._show_pods_gone(ended)
+        self._say_what_next(time.monotonic() - began)
+
+    def down(self) -> None:
+        """Remove the cluster and everything on it."""
+        with self.screen.step(f"Taking down the cluster {NAME}"):
+            self.cluster.down(progress=self.screen.progress)
+        self.screen.line("\nWhat was built stays cached, so `make demo` is quick from now on.")
+
+    def _install(self, image: str) -> None:
+        line = f"helm upgrade --install taskruns charts/taskruns --namespace {NAMESPACE}"
+        line += " --create-namespace --wait"
+        self.screen.command(line)
+        # The image's id as an annotation: a new image under the old tag brings a new Pod.
+        self.commands.run(
+            line.replace("charts/taskruns", str(ROOT / "charts/taskruns")),
+            "--timeout=3m",
+            "--set-string",
+            f"podAnnotations.image={image}",
+        )
+        self.screen.command(f"kubectl get pods --namespace {NAMESPACE}")
+        self.screen.output(self.commands.run(f"kubectl get pods --namespace {NAMESPACE}"))
+
+    def _run_samples(self) -> Mapping[str, Ended]:
+        named = " ".join(SAMPLES)
+        self.commands.run(f"kubectl delete taskruns {named} --ignore-not-found --wait")
+        for name in SAMPLES:
+            path = f"manifests/samples/{name}.yaml"
+            self.screen.command(f"kubectl apply --filename {path}")
+            self.commands.run("kubectl apply --filename", str(ROOT / path))
+        self.screen.command("kubectl get taskruns --watch")
+        ended = Following(self.commands, self.screen).until_all_end(SAMPLES)
+        for name in SAMPLES:
+            self._show_end(ended[name])
+        return ended
+
+    def _show_end(self, run: Ended) -> None:
+        self.screen.line()
+        self.screen.command(f"kubectl logs {run.status['podName']}")
+        self.screen.output(run.log or "(nothing)")
+        field = "result" if "result" in run.status else "message"
+        self.screen.command(f"kubectl get taskrun {run.name} --output jsonpath={{.status.{field}}}")
+        self.screen.output(run.status[field])
+
+    def _show_pods_gone(self, ended: Mapping[str, Ended]) -> None:
+        self.screen.output("A finished Pod is kept for half a minute for readers of its log.")
+        self.screen.output("Whoever has read it says so, and it goes at once:")
+        for run in ended.values():
+            collected = f"taskruns.dev/collected={run.status['podUID']}"
+            self.screen.command(f"kubectl annotate taskrun {run.name} {collected}")
+            self.commands.run(f"kubectl annotate taskrun {run.name} {collected} --overwrite")
+        for run in ended.values():
+            self.commands.run(
+                f"kubectl wait --for=delete pod/{run.status['podName']} --timeout={GONE_WITHIN}s"
+            )
+        self.screen.command("kubectl get pods")
+        self.screen.output(self.commands.run("kubectl get pods") or "No resources found.")
+        self.screen.command("kubectl get taskruns")
+        self.screen.output(self.commands.run("kubectl get taskruns"))
+
+    def _say_what_next(self, seconds: float) -> None:
+        minutes, rest = divmod(round(seconds), 60)
+        self.screen.title(f"That was all of it, in {minutes}m{rest:02}s. What to type next:")
+        self.screen.output(
+            f"export KUBECONFIG={self.cluster.kubeconfig}\n"
+            f"export PATH={self.cluster.bin_dir}:$PATH\n"
+            "kubectl get trun                                    # what you have just seen\n"
+            "kubectl apply -f manifests/samples/retries.yaml     # fails twice, then succeeds\n"
+            "kubectl get trun --watch\n"
+            "kubectl explain trun.spec                           # every field, to write your own\n"
+        )
+        self.screen.line(
+            "\nREADME.md goes on from here; docs/reasons.md lists every way in which a run can end."
+            "\nTo take it all down: make demo-down"
+        )
+
+
+def main() -> int:
+    """Run the demonstration; say in a sentence what went wrong where something does."""
+    parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
+    parser.add_argument("action", choices=("up", "down"), nargs="?", default="up")
+    action = parser.parse_args().action
+    screen = Screen()
+    try:
+        demo = Demo(screen)
+        demo.up() if action == "up" else demo.down()
+    except KeyboardInterrupt:
+        screen.line(
+            "\nInterrupted. `make demo` goes on from here, what is built stays built; "
+            "`make demo-down` takes everything down."
+        )
+        return INTERRUPTED
+    except (ClusterError, CommandFailed, TooSlow, subprocess.SubprocessError, OSError) as error:
+        screen.problem(str(error))
+        screen.line("`make demo` tries again from here; `make demo-down` takes everything down.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

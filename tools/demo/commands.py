@@ -1,0 +1,77 @@
+"""kubectl and helm, as the demonstration types them, against its own cluster."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.cluster import Cluster
+
+Object = dict[str, Any]
+
+
+class CommandFailed(Exception):
+    """A command said no; the message holds its words."""
+
+
+class Commands:
+    """Runs programs of a cluster's bin folder with its kubeconfig."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._bin = cluster.bin_dir
+        self._environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+
+    def run(self, line: str, *more: str) -> str:
+        """Run a command line, split at spaces, with `more` arguments; return what it printed.
+
+        Raises:
+            CommandFailed: it exited with another code than 0.
+        """
+        program, *arguments = line.split()
+        done = subprocess.run(
+            [str(self._bin / program), *arguments, *more],
+            capture_output=True,
+            text=True,
+            env=self._environment,
+            check=False,
+        )
+        if done.returncode:
+            raise CommandFailed(f"`{line}` exited with {done.returncode}:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def read(self, line: str) -> Object:
+        """Run `kubectl get ... ` and return the object that it printed as JSON."""
+        found: Object = json.loads(self.run(f"{line} --output=json"))
+        return found
+
+    @contextmanager
+    def watching(self, line: str, seconds: int) -> Iterator[Iterator[Object]]:
+        """Run `kubectl get ...` as a watch; the objects end after `seconds` at the latest."""
+        program, *arguments = line.split()
+        flags = ["--watch", "--output=json", f"--request-timeout={seconds}s"]
+        watch = subprocess.Popen(
+            [str(self._bin / program), *arguments, *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self._environment,
+        )
+        try:
+            yield _objects(watch)
+        finally:
+            watch.terminate()
+            watch.wait()
+            if watch.stdout:
+                watch.stdout.close()
+
+
+def _objects(watch: "subprocess.Popen[str]") -> Iterator[Object]:
+    """Read objects that follow each other, each of several lines and closed by a brace alone."""
+    lines: list[str] = []
+    for line in watch.stdout or ():
+        lines.append(line)
+        if line == "}\n":
+            yield json.loads("".join(lines))
+            lines.clear()

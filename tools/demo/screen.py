@@ -1,0 +1,84 @@
+"""What the demonstration shows: steps with their time, commands that one could type, output.
+
+Colour only where a terminal reads it, and lines that move only there too: in a log every line
+stands for itself.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_BOLD, _DIM, _GREEN, _RED = "1", "2", "32", "31"
+_SIGN_OF_LIFE = 15
+"""Seconds of silence after which a step is said to go on."""
+
+
+class Screen:
+    """Writes to standard output, one line at a time."""
+
+    def __init__(self) -> None:
+        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._lock = threading.Lock()
+        self._spoke = time.monotonic()
+
+    def line(self, text: str = "") -> None:
+        """Show a line as it is."""
+        with self._lock:
+            print(text, flush=True)
+            self._spoke = time.monotonic()
+
+    def title(self, text: str) -> None:
+        """Show what comes next, with room above it."""
+        self.line(f"\n{self._in(_BOLD, text)}")
+
+    def command(self, text: str) -> None:
+        """Show a command as a person would type it."""
+        self.line(f"  {self._in(_DIM, '$')} {text}")
+
+    def output(self, text: str) -> None:
+        """Show what a command printed."""
+        for line in text.rstrip("\n").splitlines():
+            self.line(f"  {line}")
+
+    def progress(self, text: str) -> None:
+        """Show what a slow step is at."""
+        self.line(f"  {self._in(_DIM, text)}")
+
+    def problem(self, text: str) -> None:
+        """Show what went wrong."""
+        self.line(f"\n{self._in(_RED, 'error:')} {text}")
+
+    def good(self, text: str) -> str:
+        """Return a text in the colour of success."""
+        return self._in(_GREEN, text)
+
+    def bad(self, text: str) -> str:
+        """Return a text in the colour of failure."""
+        return self._in(_RED, text)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Announce a step, show that it goes on while it is silent, and say how long it took."""
+        self.title(title)
+        began = time.monotonic()
+        over = threading.Event()
+
+        def live() -> None:
+            while not over.wait(1):
+                if time.monotonic() - self._spoke >= _SIGN_OF_LIFE:
+                    self.progress(f"... still at it, {time.monotonic() - began:.0f}s so far")
+
+        alive = threading.Thread(target=live, daemon=True)
+        alive.start()
+        try:
+            yield
+        finally:
+            over.set()
+            alive.join()
+        self.progress(f"done in {time.monotonic() - began:.0f}s")
+
+    def _in(self, colour: str, text: str) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colour else text
