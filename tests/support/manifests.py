@@ -1,0 +1,34 @@
+"""TaskRuns for tests: what is run is a line of shell, in the one image that every cluster has."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskruns.api import names
+from tests.support.cluster_client import Object
+
+IMAGE = "busybox:1"
+
+KEEP_POD: Object = {"podGC": {"strategy": "Never"}}
+"""For what reads a log: the Pod stays until its TaskRun goes."""
+
+SOON: Object = {"backoff": {"duration": "500ms", "factor": 1}}
+"""For what retries: no test waits for a real backoff unless that is what it tests."""
+
+
+def shell(script: str, **spec: Any) -> Object:
+    """A TaskRun's spec that runs a script; other fields by their name on the wire."""
+    return {"image": IMAGE, "command": ["sh", "-c"], "args": [script], **spec}
+
+
+def pod_spec(**fields: Any) -> Object:
+    """A template that says something of the Pod."""
+    return {"template": {"spec": fields}}
+
+
+def task_run(name: str, namespace: str, spec: Mapping[str, Any]) -> Object:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": dict(spec),
+    }

@@ -1,0 +1,25 @@
+"""What a scenario works with: one namespace of a cluster that a controller looks after."""
+
+from dataclasses import dataclass
+
+from tests.support.cluster_client import RUNS, Kube, Object
+from tests.support.journal import Journal
+from tests.support.ledger import Ledger
+from tests.support.manifests import task_run
+from tests.support.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The client, the journal and the ledger of a session, and a namespace of its own."""
+
+    kube: Kube
+    journal: Journal
+    ledger: Ledger
+    namespace: str
+
+    def create(self, name: str, spec: Object, namespace: str = "") -> Run:
+        """Create a TaskRun, here or in another namespace."""
+        where = namespace or self.namespace
+        created = self.kube.create(RUNS, where, task_run(name, where, spec))
+        return Run(created, self.kube, self.journal)
