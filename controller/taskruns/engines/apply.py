@@ -54,7 +54,7 @@ async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Find
         case CreatePod(manifest):
             return await _create(manifest, view, cache, engine)
         case ConfirmPodGone(pod):
-            return await _confirm_pod_gone(pod, cache, engine)
+            return await _confirm_pod_gone(pod, view, cache, engine)
         case ConfirmRunGone():
             return await _confirm_run_gone(view, cache, engine)
         case DiscardPod(pod, resource_version):
@@ -86,7 +86,7 @@ async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) ->
             raise Conflict(f"pod {name} was there and is gone") from None
         if read_pod(there).owner_uid != view.key.uid:
             return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, f"pod {name} exists already"))
-        cache.put_pod(there)
+        cache.keep_pod(there, view.key)
     return NOTHING_FOUND
 
 
@@ -104,7 +104,7 @@ async def _discard(
     try:
         _take_pod(await engine.delete_pod(pod, resource_version), pod, cache)
     except Conflict:
-        await _confirm_pod_gone(pod, cache, engine)
+        await _confirm_pod_gone(pod, view, cache, engine)
         raise
 
 
@@ -114,11 +114,11 @@ async def _delete_run(view: View, cache: Cache, engine: Engine) -> None:
         _take_run(await engine.delete_run(view.ref, version), view, cache)
 
 
-async def _confirm_pod_gone(pod: PodRef, cache: Cache, engine: Engine) -> Findings:
+async def _confirm_pod_gone(pod: PodRef, view: View, cache: Cache, engine: Engine) -> Findings:
     live = await engine.read_pod(pod.namespace, pod.name)
     if live is None or live["metadata"]["uid"] != pod.uid:
         return Findings(gone={pod.uid: cache.drop_pod(pod.uid)})
-    cache.put_pod(live)
+    cache.keep_pod(live, view.key)
     return NOTHING_FOUND
 
 

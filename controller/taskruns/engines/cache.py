@@ -5,8 +5,9 @@ own last write, however late the watch is. What is known to be gone stays gone.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from taskruns.api import conditions, names
 from taskruns.engines.port import Object, RunRef
@@ -45,14 +46,36 @@ class View:
         return RunRef(self.key.namespace, name, self.key.uid)
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What there is: uid to resourceVersion, as a number."""
+
+    runs: Mapping[str, int]
+    pods: Mapping[str, int]
+
+    def all(self) -> dict[str, int]:
+        """Return both kinds; a uid is never that of two objects."""
+        return {**self.runs, **self.pods}
+
+
+@dataclass(frozen=True, slots=True)
+class _Grave:
+    """What is remembered of an object that is out of sight."""
+
+    last_seen: Object | None
+    version: float
+    """Nothing up to this version is taken in again; infinite once a live read proved it gone."""
+
+
 class Cache:
     """Runs and Pods by uid, for one event loop."""
 
     def __init__(self) -> None:
         self._runs: dict[str, Object] = {}
         self._pods: dict[str, Object] = {}
+        self._key_of: dict[str, RunKey] = {}
         self._pods_of: defaultdict[RunKey, set[str]] = defaultdict(set)
-        self._gone: OrderedDict[str, Object | None] = OrderedDict()
+        self._gone: OrderedDict[str, _Grave] = OrderedDict()
 
     def view(self, key: RunKey) -> View:
         """Return what is seen of a run now."""
@@ -71,28 +94,52 @@ class Cache:
         key = key_of_pod(pod)
         uid = pod["metadata"]["uid"]
         if key is not None and self._newer(pod, self._pods.get(uid), uid):
-            self._pods[uid] = without_managed_fields(pod)
-            self._pods_of[key].add(uid)
+            self._set_pod(uid, key, pod)
         return key
+
+    def keep_pod(self, pod: Object, key: RunKey) -> None:
+        """Take in a Pod of a run that a live read has just shown, whatever its labels say.
+
+        The watch and every list select by our label, so a Pod that lost it only looks gone.
+        """
+        uid = pod["metadata"]["uid"]
+        self._gone.pop(uid, None)
+        if version(pod) >= version(self._pods.get(uid, pod)):
+            self._set_pod(uid, key, pod)
 
     def drop_run(self, uid: str) -> None:
         """Forget a TaskRun that is gone, for good."""
         self._runs.pop(uid, None)
-        self._bury(uid)
+        self._bury(uid, None, inf)
 
     def drop_pod(self, uid: str) -> Object | None:
         """Forget a Pod that is gone, for good; return it as it was last seen, if it was."""
-        pod = self._pods.pop(uid, None)
-        if pod is not None and (key := key_of_pod(pod)) is not None:
-            self._pods_of[key].discard(uid)
-            if not self._pods_of[key]:
-                del self._pods_of[key]
-        self._bury(uid, pod)
-        return self._gone[uid]
+        self._bury(uid, self._take_out(uid), inf)
+        return self._gone[uid].last_seen
+
+    def lose_pod(self, uid: str) -> None:
+        """Forget a Pod that the watch or a list shows no more, until something newer is seen."""
+        pod = self._take_out(uid)
+        if pod is not None:
+            self._bury(uid, pod, version(pod))
 
     def keys(self) -> Iterator[RunKey]:
         """Every run of which anything is seen."""
         yield from {key_of_run(run) for run in self._runs.values()} | set(self._pods_of)
+
+    def unfinished(self) -> Iterator[RunKey]:
+        """Every run that may need something without an event: not ended, or with a Pod left."""
+        for key in self.keys():
+            phase = ((self._runs.get(key.uid) or {}).get("status") or {}).get("phase")
+            if key in self._pods_of or phase not in conditions.TERMINAL_PHASES:
+                yield key
+
+    def versions(self) -> Versions:
+        """How new everything is that is seen."""
+        return Versions(
+            {uid: version(run) for uid, run in self._runs.items()},
+            {uid: version(pod) for uid, pod in self._pods.items()},
+        )
 
     def runs(self) -> Iterable[Object]:
         """Every TaskRun that is seen; those that have ended only in their slim form."""
@@ -103,11 +150,28 @@ class Cache:
         return self._pods.values()
 
     def _newer(self, found: Object, kept: Object | None, uid: str) -> bool:
-        return uid not in self._gone and (kept is None or version(found) > version(kept))
+        grave = self._gone.get(uid)
+        if grave is not None and version(found) <= grave.version:
+            return False
+        return kept is None or version(found) > version(kept)
 
-    def _bury(self, uid: str, last_seen: Object | None = None) -> None:
-        self._gone[uid] = last_seen or self._gone.get(uid)
-        self._gone.move_to_end(uid)
+    def _set_pod(self, uid: str, key: RunKey, pod: Object) -> None:
+        self._take_out(uid)
+        self._pods[uid] = without_managed_fields(pod)
+        self._key_of[uid] = key
+        self._pods_of[key].add(uid)
+
+    def _take_out(self, uid: str) -> Object | None:
+        key = self._key_of.pop(uid, None)
+        if key is not None:
+            self._pods_of[key].discard(uid)
+            if not self._pods_of[key]:
+                del self._pods_of[key]
+        return self._pods.pop(uid, None)
+
+    def _bury(self, uid: str, last_seen: Object | None, up_to: float) -> None:
+        before = self._gone.pop(uid, None)
+        self._gone[uid] = _Grave(last_seen or (before.last_seen if before else None), up_to)
         while len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)
 

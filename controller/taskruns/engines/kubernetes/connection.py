@@ -94,6 +94,24 @@ class Connection:
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
             raise Unavailable(f"no answer: {str(error) or type(error).__name__}") from error
 
+    def open_session(self) -> aiohttp.ClientSession:
+        """Open a session of its own for watches, which stay open: same trust, same credentials."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.ssl_context),
+            headers={"User-Agent": f"{user_agent()} (watch)"},
+            middlewares=(self._identify,),
+            proxy=self.configuration.proxy,
+            trust_env=True,
+        )
+
+    async def _identify(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        await self.authorize(request.headers)
+        if self.configuration.tls_server_name:
+            request.server_hostname = self.configuration.tls_server_name
+        return await handler(request)
+
     async def close(self) -> None:
         """End the connections and whatever keeps the credentials fresh."""
         if self._refresh is not None:

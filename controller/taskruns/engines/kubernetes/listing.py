@@ -1,10 +1,9 @@
 """Lists that carry metadata alone: who is there, and how new, at a tenth of the cost."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from taskruns.api import names
-from taskruns.engines.cache import key_of_pod, version
+from taskruns.engines.cache import Versions, version
 from taskruns.engines.kubernetes import answers, calls
 from taskruns.engines.kubernetes.calls import Call
 from taskruns.engines.kubernetes.connection import Connection
@@ -24,15 +23,7 @@ class Expired(EngineError):
     """A list took longer than the apiserver keeps its snapshot: start again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What exists, as one consistent list told: uid to resourceVersion, as a number."""
-
-    runs: dict[str, int]
-    pods: dict[str, int]
-
-
-async def list_all(connection: Connection) -> Listing:
+async def list_all(connection: Connection) -> Versions:
     """List every TaskRun and every Pod that carries our label.
 
     Raises:
@@ -42,8 +33,8 @@ async def list_all(connection: Connection) -> Listing:
     """
     runs = {_uid(item): version(item) async for item in _items(connection, calls.LIST_RUNS, "")}
     ours = _items(connection, calls.LIST_PODS, names.LABEL_UID)
-    pods = {_uid(item): version(item) async for item in ours if key_of_pod(item) is not None}
-    return Listing(runs, pods)
+    pods = {_uid(item): version(item) async for item in ours}
+    return Versions(runs, pods)
 
 
 def _uid(item: Object) -> str:

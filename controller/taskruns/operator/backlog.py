@@ -1,0 +1,126 @@
+"""Which run is next, and when: the work queue without its workers. Pure; time is an argument.
+
+A key is in at most one of three places: waiting its turn, being worked on, or held back after a
+failure. It may have one timer besides. Times are seconds on any clock, as long as it is one.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+_STALE_TIMERS = 64
+"""Replaced timers that are tolerated in the heap, on top of as many as there are real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a key is held back after failures in a row, in seconds."""
+
+    first: float = 1.0
+    factor: float = 2.0
+    cap: float = 300.0
+    spread: Callable[[], float] = lambda: 0.0
+    """A random share to add, 0 to 1, so that what failed together does not return together."""
+
+    def delay(self, failures: int) -> float:
+        """Return the delay after this many failures in a row, 1 or more."""
+        exponent = min(failures - 1, 32)  # beyond any cap, and short of an overflow
+        return min(self.first * self.factor**exponent, self.cap) * (1 + self.spread())
+
+
+class Backlog(Generic[K]):
+    """Keys to be worked on: each at most once at a time, in the order of their asking."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._waiting: dict[K, None] = {}
+        self._busy: dict[K, bool] = {}
+        """Being worked on, and whether it was asked for again meanwhile."""
+        self._failures: dict[K, int] = {}
+        self._held: set[K] = set()
+        self._timers: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._order = itertools.count()
+
+    @property
+    def depth(self) -> int:
+        """Keys that wait for their turn."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> int:
+        """Keys that are being worked on."""
+        return len(self._busy)
+
+    @property
+    def sleeping(self) -> int:
+        """Keys that will come back by themselves, failures included."""
+        return len(self._timers)
+
+    def add(self, key: K) -> None:
+        """Ask for a look at a key.
+
+        One that is being worked on is looked at again afterwards. One that failed keeps waiting:
+        what it wrote before it failed must not bring it back at once, over and over.
+        """
+        if key in self._busy:
+            self._busy[key] = True
+        elif key not in self._held:
+            self._waiting.setdefault(key)
+
+    def take(self) -> K | None:
+        """Start on the key that has waited longest; None when there is none."""
+        key = next(iter(self._waiting), None)
+        if key is not None:
+            del self._waiting[key]
+            self._busy[key] = False
+        return key
+
+    def done(self, key: K, wake_at: float | None) -> None:
+        """End a look that went well; `wake_at` replaces the key's timer, None removes it."""
+        self._failures.pop(key, None)
+        self._set_timer(key, wake_at)
+        if self._busy.pop(key):
+            self._waiting.setdefault(key)
+
+    def fail(self, key: K, now: float, at_least: float = 0.0) -> float:
+        """End a look that failed; return after how many seconds the key comes back."""
+        del self._busy[key]
+        self._failures[key] = failures = self._failures.get(key, 0) + 1
+        self._held.add(key)
+        delay = max(self._backoff.delay(failures), at_least)
+        self._set_timer(key, now + delay)
+        return delay
+
+    def failures(self, key: K) -> int:
+        """How often in a row this key has failed."""
+        return self._failures.get(key, 0)
+
+    def advance(self, now: float) -> float | None:
+        """Ask for every key whose time has come; return when the next one's will."""
+        while self._heap:
+            at, _, key = self._heap[0]
+            if self._timers.get(key) != at:
+                heapq.heappop(self._heap)
+            elif at <= now:
+                heapq.heappop(self._heap)
+                del self._timers[key]
+                self._held.discard(key)
+                self.add(key)
+            else:
+                return at
+        return None
+
+    def _set_timer(self, key: K, at: float | None) -> None:
+        if at is None:
+            self._timers.pop(key, None)
+        elif self._timers.get(key) != at:
+            self._timers[key] = at
+            heapq.heappush(self._heap, (at, next(self._order), key))
+        if len(self._heap) > 2 * len(self._timers) + _STALE_TIMERS:
+            self._heap = [entry for entry in self._heap if self._timers.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)

@@ -1,0 +1,170 @@
+"""Puts the parts together, starts them in their order, and takes them down in theirs."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+
+from taskruns.core.wire import mapping, number
+from taskruns.engines.cache import Cache, RunKey
+from taskruns.engines.kubernetes import Connection, KubernetesEngine, connect
+from taskruns.engines.kubernetes.listing import list_all
+from taskruns.engines.port import Engine
+from taskruns.engines.reconcile import reconcile
+from taskruns.operator import clock, logs
+from taskruns.operator.barrier import Barrier
+from taskruns.operator.handlers import Intake
+from taskruns.operator.health import Health
+from taskruns.operator.probes import Probes
+from taskruns.operator.queue import LONGEST_SLEEP, Queue
+from taskruns.operator.resync import Resync
+from taskruns.operator.settings import Settings
+from taskruns.operator.watch import TASK_PREFIX, Watch
+
+log = logging.getLogger(__name__)
+
+WrapEngine = Callable[[Engine], Engine]
+"""Puts something between the controller and the cluster; for tests."""
+
+DRAIN_SECONDS = 5.0
+KOPF_SECONDS = 4.0
+"""What a graceful stop gives to looks that are under way, then to kopf: under 10 s in all."""
+
+_SPARE_CONNECTIONS = 2
+"""For lists, beside one connection a worker."""
+
+_BARRIER_SECONDS = 5.0
+"""How often a start that waits for the watch asks whether what it waits for still exists."""
+
+_BEATS_MISSED = 3
+"""Signs of life in a row that may be missed before something is wrong."""
+
+_LIST_SECONDS = 60.0
+"""What a long list may take besides."""
+
+
+async def run(settings: Settings, wrap: WrapEngine = lambda engine: engine) -> int:
+    """Run the controller until SIGTERM or SIGINT; return the process' exit code.
+
+    Raises:
+        NoConfiguration: there is no cluster to serve.
+        OSError: the probes' address cannot be had.
+    """
+    connections = settings.workers + _SPARE_CONNECTIONS
+    connection = await connect(settings.kubeconfig, settings.context, connections)
+    controller = Controller(settings, connection, wrap)
+    try:
+        return await controller.serve()
+    finally:
+        await controller.close()
+        await connection.close()
+
+
+class Controller:
+    """The parts of a process that serves one cluster."""
+
+    def __init__(self, settings: Settings, connection: Connection, wrap: WrapEngine) -> None:
+        self._settings = settings
+        self._engine = wrap(KubernetesEngine(connection))
+        self.stopping = asyncio.Event()
+        self.cache = Cache()
+        self.queue = Queue(self._look, settings.workers, clock.now, self._about)
+        self.barrier = Barrier()
+        self.resync = Resync(
+            lambda: list_all(connection), self.cache, self.queue.add, settings.resync_seconds
+        )
+        self.watch = Watch(connection, Intake(self.cache, self.queue.add, self.barrier.arrive))
+        self._probes = Probes(self._health(), settings.probes_host, settings.probes_port)
+        self._parts: list[asyncio.Task[Any]] = []
+        self._kopf: asyncio.Task[None] | None = None
+
+    async def serve(self) -> int:
+        """Work until `stopping` is set or a signal comes (0), or a part ends that must not (1)."""
+        _stop_on_signals(self.stopping)
+        await self._probes.start()
+        stop = self._part("stop", self.stopping.wait())
+        stock = self._part("start", self.resync.take_stock())
+        await asyncio.wait({stop, stock}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            return 0
+        self.barrier.expect(stock.result().all())
+        self._kopf = await self.watch.start()
+        _stop_on_signals(self.stopping)  # kopf has just put its own handlers there
+        parts = {
+            self._kopf,
+            self._part("queue", self._work_on_runs()),
+            self._part("resync", self._compare()),
+        }
+        ended, _ = await asyncio.wait({stop, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        if stop in ended:
+            log.info("stopping")
+            return 0
+        for part in ended:
+            log.critical("ending: %s has ended", part.get_name(), exc_info=_exception(part))
+        return 1
+
+    async def close(self) -> None:
+        """Take everything down: first what acts on the cluster, then what listens to it."""
+        self.stopping.set()
+        for part in self._parts:
+            part.cancel()
+        await asyncio.gather(*self._parts, return_exceptions=True)
+        await self.queue.drain(DRAIN_SECONDS)
+        await self._probes.stop()
+        self.watch.stop()
+        if self._kopf is not None:
+            _, late = await asyncio.wait({self._kopf}, timeout=KOPF_SECONDS)
+            for task in late:
+                task.cancel()
+
+    async def _work_on_runs(self) -> None:
+        while not await self.barrier.wait(_BARRIER_SECONDS):
+            log.info("waiting for the watch: %s", self.barrier.trouble())
+            self.barrier.expect((await self.resync.take_stock()).all())
+        seen = self.cache.versions()
+        log.info("serving: %d TaskRuns, %d Pods", len(seen.runs), len(seen.pods))
+        await self.queue.run()
+
+    async def _compare(self) -> None:
+        await self.barrier.opened()
+        await self.resync.run()
+
+    async def _look(self, key: RunKey) -> datetime | None:
+        return await reconcile(key, self.cache, self._engine, clock.now, self._settings.site)
+
+    def _about(self, key: RunKey) -> AbstractContextManager[None]:
+        return logs.about(lambda: self._subject(key))
+
+    def _subject(self, key: RunKey) -> logs.Subject:
+        view = self.cache.view(key)
+        attempt = number(mapping(mapping(view.run).get("status")).get("attempt")) or 0
+        return logs.Subject(key.namespace, view.ref.name, key.uid, attempt)
+
+    def _health(self) -> Health:
+        listing = _BEATS_MISSED * self._settings.resync_seconds + _LIST_SECONDS
+        health = Health()
+        health.alive["watch"] = lambda: self.watch.trouble() or self.resync.trouble()
+        health.alive["queue"] = lambda: self.queue.pulse.missing(_BEATS_MISSED * LONGEST_SLEEP)
+        health.alive["resync"] = lambda: self.resync.tried.missing(listing)
+        health.ready["start"] = lambda: self.barrier.trouble() or self.watch.starting()
+        health.ready["apiserver"] = lambda: self.resync.succeeded.missing(listing)
+        health.ready["stop"] = lambda: "stopping" if self.stopping.is_set() else ""
+        return health
+
+    def _part(self, name: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        part = asyncio.create_task(work, name=f"{TASK_PREFIX}{name}")
+        self._parts.append(part)
+        return part
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number_, stopping.set)
+
+
+def _exception(task: "asyncio.Task[Any]") -> BaseException | None:
+    return None if task.cancelled() else task.exception()

@@ -1,0 +1,148 @@
+"""The work queue: different runs at the same time, one run never twice at once, nothing lost.
+
+What goes wrong with one run is logged and tried again later, ever more rarely; it never stops the
+others.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from taskruns.engines.port import Unavailable
+from taskruns.engines.reconcile import NotSettled
+from taskruns.operator.backlog import Backlog, Backoff
+from taskruns.operator.health import Pulse
+
+K = TypeVar("K", bound=Hashable)
+
+log = logging.getLogger(__name__)
+
+WORK_TIMEOUT = 300.0
+"""Seconds for one look at one run: only a hanging one takes longer."""
+
+LONGEST_SLEEP = 30.0
+"""Seconds after which timers are compared with the clock anew: it may have been set."""
+
+_SHORTEST_SLEEP = timedelta(seconds=1)
+"""What a wake-up that is already over is put off by, so that it can never spin."""
+
+
+class Queue(Generic[K]):
+    """Calls `work` for every key that was asked for, `workers` of them at a time.
+
+    `work` does what there is to do and returns when to look again, or None. Each call happens
+    inside what `around` returns for its key.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[K], Awaitable[datetime | None]],
+        workers: int,
+        now: Callable[[], datetime],
+        around: Callable[[K], AbstractContextManager[None]] = lambda _: nullcontext(),
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._work = work
+        self._workers = workers
+        self._now = now
+        self._around = around
+        self._backlog = Backlog[K](backoff or Backoff(spread=random.random))
+        self._changed = asyncio.Event()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self.pulse = Pulse()
+        """Beats at least every LONGEST_SLEEP while `run` runs."""
+
+    @property
+    def depth(self) -> int:
+        """Keys that wait for a free worker."""
+        return self._backlog.depth
+
+    @property
+    def busy(self) -> int:
+        """Keys that are being worked on."""
+        return self._backlog.busy
+
+    @property
+    def sleeping(self) -> int:
+        """Keys that come back by themselves when their time has come."""
+        return self._backlog.sleeping
+
+    def add(self, key: K) -> None:
+        """Ask for a look at a key as soon as there is a free worker."""
+        self._backlog.add(key)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Work until cancelled. Cancelling leaves the looks that are under way to `drain`."""
+        while True:
+            self.pulse.beat()
+            self._changed.clear()
+            next_at = self._backlog.advance(self._seconds())
+            while len(self._jobs) < self._workers and (key := self._backlog.take()) is not None:
+                self._start(key)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self._sleep(next_at))
+
+    async def drain(self, grace: float) -> None:
+        """Let the looks that are under way end; cut off what takes longer than `grace` seconds.
+
+        Cutting off is safe: the next look, of any controller, goes on from what was written.
+        """
+        if self._jobs:
+            _, late = await asyncio.wait(self._jobs, timeout=grace)
+            for job in late:
+                job.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _start(self, key: K) -> None:
+        job = asyncio.create_task(self._look(key), name="taskruns: look at a run")
+        self._jobs.add(job)
+        job.add_done_callback(self._end)
+
+    def _end(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        self._changed.set()
+
+    async def _look(self, key: K) -> None:
+        with self._around(key):
+            await self._attempt(key)
+
+    async def _attempt(self, key: K) -> None:
+        try:
+            async with asyncio.timeout(WORK_TIMEOUT):
+                wake_at = await self._work(key)
+        except asyncio.CancelledError:
+            self._backlog.fail(key, self._seconds())
+            raise
+        except Exception as error:  # noqa: BLE001 - one run's fault must not become the others'
+            self._put_off(key, error)
+        else:
+            self._backlog.done(key, self._timer(wake_at))
+
+    def _put_off(self, key: K, error: Exception) -> None:
+        at_least = (isinstance(error, Unavailable) and error.retry_after) or 0.0
+        delay = self._backlog.fail(key, self._seconds(), at_least)
+        if isinstance(error, Unavailable | NotSettled):
+            log.warning("%s; trying again in %.1f s", error, delay)
+        else:
+            first = self._backlog.failures(key) == 1
+            told = f"{type(error).__name__}: {error}"
+            log.error("failed: %s; trying again in %.1f s", told, delay, exc_info=first and error)
+
+    def _seconds(self) -> float:
+        return self._now().timestamp()
+
+    def _timer(self, wake_at: datetime | None) -> float | None:
+        if wake_at is None:
+            return None
+        now = self._now()
+        return (wake_at if wake_at > now else now + _SHORTEST_SLEEP).astimezone(UTC).timestamp()
+
+    def _sleep(self, next_at: float | None) -> float:
+        if next_at is None:
+            return LONGEST_SLEEP
+        return min(max(next_at - self._seconds(), 0.0), LONGEST_SLEEP)

@@ -1,0 +1,94 @@
+"""Compares what the watch has told with what exists, by lists that carry metadata alone.
+
+A watch does not tell what was deleted while it was down, and it can die without a word. So before
+the first run is looked at, and every minute from then on, everything is listed: what is gone is
+dropped, what still needs something is looked at, and a watch that is behind is found out.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from taskruns.engines.cache import Cache, RunKey, Versions
+from taskruns.engines.kubernetes.listing import NotInstalled
+from taskruns.engines.port import EngineError
+from taskruns.operator.health import Pulse
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+"""After a list that did not come through."""
+
+
+class Resync:
+    """Lists, compares, and asks for the looks that follow."""
+
+    def __init__(
+        self,
+        list_all: Callable[[], Awaitable[Versions]],
+        cache: Cache,
+        ask: Callable[[RunKey], None],
+        interval: float,
+    ) -> None:
+        self._list_all = list_all
+        self._cache = cache
+        self._ask = ask
+        self._interval = interval
+        self._behind: Mapping[str, int] = {}
+        self._late = 0
+        self.tried = Pulse()
+        """When a list was last begun."""
+        self.succeeded = Pulse()
+        """When one last came through."""
+
+    async def run(self) -> None:
+        """Take stock for ever, and have a look at all that needs one."""
+        while True:
+            await asyncio.sleep(self._interval)
+            await self.take_stock()
+            for key in self._cache.unfinished():
+                self._ask(key)
+
+    async def take_stock(self) -> Versions:
+        """List what exists, however often that takes, and drop from the cache what does not."""
+        while True:
+            try:
+                return await self._compare()
+            except NotInstalled as error:
+                log.warning("%s; install it from crds/taskruns.yaml", error)
+            except EngineError as error:
+                log.warning("cannot list what exists: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def trouble(self) -> str:
+        """Say how far the watch is behind, if it is by more than the time between two lists."""
+        return f"{self._late} objects changed and no watch told so" if self._late else ""
+
+    async def _compare(self) -> Versions:
+        self.tried.beat()
+        before = self._cache.versions()
+        listed = await self._list_all()
+        self.succeeded.beat()
+        for uid in before.runs.keys() - listed.runs.keys():
+            self._cache.drop_run(uid)
+        for uid in before.pods.keys() - listed.pods.keys():
+            self._cache.lose_pod(uid)
+        kept = self._cache.versions()
+        late = still_behind(self._behind, listed, kept)
+        if late:
+            log.error("the watch is dead: it did not tell of %s", ", ".join(sorted(late)[:5]))
+        self._late = len(late)
+        self._behind = behind(listed, kept)
+        return listed
+
+
+def behind(listed: Versions, kept: Versions) -> dict[str, int]:
+    """Return what exists in a newer version than is kept; for a moment that is normal."""
+    known = kept.all()
+    return {uid: at for uid, at in listed.all().items() if known.get(uid, -1) < at}
+
+
+def still_behind(earlier: Mapping[str, int], listed: Versions, kept: Versions) -> frozenset[str]:
+    """Return what was behind at the list before, still exists, and has not caught up since."""
+    known, there = kept.all(), listed.all()
+    return frozenset(uid for uid, at in earlier.items() if uid in there and known.get(uid, -1) < at)
