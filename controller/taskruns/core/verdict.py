@@ -23,6 +23,9 @@ _DISRUPTIONS = {
     "Terminated": Reason.NODE_LOST,
 }
 
+_ENDED_UNHEARD = frozenset({"DeletionByPodGC", "NodeLost"})
+"""Who ends a Pod without its kubelet."""
+
 _OUTCOME_OF_STOP = {
     Reason.CANCELLED: Outcome.STOPPED,
     Reason.DEADLINE_EXCEEDED: Outcome.STOPPED,
@@ -60,7 +63,7 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
             Outcome.FAILED, reason, "The Pod ran past the activeDeadlineSeconds of its template"
         )
     disruption = _disruption(pod)
-    if pod.main.started_at is None:
+    if not _may_have_started(pod, attempt):
         return _judge_unstarted(pod, disruption)
     if disruption is not None:
         return Verdict(Outcome.DISRUPTED, disruption, _disruption_cause(pod, disruption))
@@ -68,6 +71,16 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
         cause = f"The Pod ended without a word on how container {pod.main.name} did"
         return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
     return _judge_failure(pod.main, ending)
+
+
+def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
+    """Whether main may have done some of its work: only the kubelet can say that it has not.
+
+    The Pods of a lost node are ended in the kubelet's name, which may have started them unseen.
+    """
+    unheard = pod.main.ending is None and {pod.reason, pod.disruption} & _ENDED_UNHEARD
+    started = pod.main.started_at is not None or attempt.started_time is not None
+    return started or (bool(pod.node) and bool(unheard))
 
 
 def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:

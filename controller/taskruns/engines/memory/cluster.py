@@ -41,6 +41,8 @@ class Latency:
     """From there until the first container runs."""
     collect: float = 0.05
     """Until the garbage collector acts."""
+    evict: float = 340.0
+    """Until the Pods of a lost node are deleted: 40 s of grace and 300 s of toleration."""
 
 
 def _default_script(_pod: Object, _container: Object) -> Script:
@@ -137,6 +139,7 @@ class Cluster:
         """Lose a node from sight: its Pods go on there, and their status no longer changes."""
         self.nodes.remove(node)
         self.kubelet.cut_off(node)
+        self.agenda.after(self.latency.evict, partial(self._evict_from, node))
 
     def restore_node(self, node: str) -> None:
         """Bring a lost node back."""
@@ -157,6 +160,13 @@ class Cluster:
         """Add a node."""
         self.nodes.append(node)
         self._schedule_all()
+
+    def _evict_from(self, node: str) -> None:
+        if node in self.nodes:
+            return
+        for pod in self.store.all(Kind.POD):
+            if pod["spec"].get("nodeName") == node and pod["status"]["phase"] not in _ENDED:
+                self.evict(pod, "DeletionByTaintManager")
 
     def _collect_from_lost_node(self, pod: Object) -> None:
         if pod["status"]["phase"] not in _ENDED:

@@ -67,10 +67,12 @@ class Kubelet:
     def reconnect(self, node: str) -> None:
         """Bring a node back into sight."""
         self._cut_off.discard(node)
-        for box in list(self._boxes.values()):
-            if box.node == node:
-                self._report(box)
-                self._sync(box.uid)
+        for box in [box for box in self._boxes.values() if box.node == node]:
+            self._report(box)
+            self._sync(box.uid)
+        for pod in self._store.all(Kind.POD):
+            if pod["spec"].get("nodeName") == node:
+                self._sync(pod["metadata"]["uid"])
 
     def power_off(self, node: str) -> None:
         """Take a node away with everything on it; nobody reports how it ended."""

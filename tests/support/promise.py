@@ -1,0 +1,99 @@
+"""The promise of DESIGN.md section 1, held against everything that happens in a simulated cluster.
+
+It knows what truly ran, whatever was reported. `forced` says that somebody removed our finalizer
+by force: then the work may be unknown, but it is still never done at two places at once.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from taskruns.api import names
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.engines.memory import Change, Cluster, Execution, Kind
+from taskruns.engines.port import Object
+
+
+@dataclass
+class Promise:
+    """Watches one cluster from its beginning to its end."""
+
+    cluster: Cluster
+    forced: bool = False
+    ends: dict[str, Object] = field(default_factory=dict)
+    """By uid of the run: its status at its end."""
+    statuses: dict[str, Object] = field(default_factory=dict)
+    """By uid of the run: its last status."""
+    stopped_at_end: dict[str, bool] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
+    """By uid of the Pod: the exit code that the kubelet reported while our finalizer held it."""
+
+    def __post_init__(self) -> None:
+        self.cluster.store.observe(self._on_change)
+
+    def _on_change(self, change: Change) -> None:
+        if change.kind is Kind.RUN and change.type != "DELETED":
+            self._on_run(change.object)
+        if change.kind is Kind.POD and change.type == "MODIFIED":
+            self._on_pod(change.object)
+
+    def _on_run(self, run: Object) -> None:
+        uid, status = run["metadata"]["uid"], run["status"]
+        before = self.statuses.get(uid) or {}
+        if uid in self.ends:
+            assert status == self.ends[uid], "a terminal status changed"
+        assert (status.get("attempt") or 0) >= (before.get("attempt") or 0), "attempt went back"
+        claimed, earlier = _claimed(status), _claimed(before)
+        for pod_uid in claimed[: len(claimed) - 1]:
+            assert not self._at_work(pod_uid), "an attempt was claimed beside one that runs"
+        assert claimed[: len(earlier)] == earlier, "a claim was taken back"
+        if status.get("phase") in TERMINAL_PHASES:
+            self.ends.setdefault(uid, status)
+            for pod_uid in claimed:
+                assert not self._at_work(pod_uid), "a run ended while its Pod was at work"
+        self.statuses[uid] = status
+
+    def _on_pod(self, pod: Object) -> None:
+        metadata = pod["metadata"]
+        if names.FINALIZER_OUTCOME not in (metadata.get("finalizers") or ()):
+            return
+        for container in pod["status"].get("containerStatuses") or ():
+            ended = container["state"].get("terminated")
+            if container["name"] == "main" and ended and ended["startedAt"]:
+                self.reported[metadata["uid"]] = ended["exitCode"]
+
+    def _at_work(self, pod_uid: str) -> bool:
+        return any(e.pod_uid == pod_uid and e.finished is None for e in self._work())
+
+    def _work(self) -> list[Execution]:
+        """What ran of main containers."""
+        return [e for e in self.cluster.kubelet.executions if "TASKRUN_UID" in e.env]
+
+    def check_work(self, run_uid: str, budget: int) -> None:
+        """Check how often, and when, the work of a run was done."""
+        work = [e for e in self._work() if e.env["TASKRUN_UID"] == run_uid]
+        assert len(work) <= 1 + budget, f"work was started {len(work)} times"
+        for before, after in pairwise(work):
+            assert before.finished is not None, "work was started while it was being done"
+            assert before.finished <= after.started, "work was done twice at a time"
+
+    def check_claims(self) -> None:
+        """Check that nothing ran that had not been claimed."""
+        claimed = {pod_uid for status in self.statuses.values() for pod_uid in _claimed(status)}
+        for execution in self._work():
+            assert execution.pod_uid in claimed, "a Pod that nobody claimed ran"
+
+    def check_outcomes(self, run: Object) -> None:
+        """Check that a run which has ended tells every outcome that was reported."""
+        status: Any = run["status"]
+        for record in status.get("attempts") or ():
+            code = self.reported.get(record["podUID"])
+            if code is None:
+                continue
+            assert record.get("exitCode") == code, f"an outcome was lost: {record}"
+            if code == 0 and "stopTime" not in record:
+                assert record["outcome"] == "Succeeded", f"a success was lost: {record}"
+
+
+def _claimed(status: Object) -> list[str]:
+    return [record["podUID"] for record in status.get("attempts") or ()]

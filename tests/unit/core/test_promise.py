@@ -1,0 +1,194 @@
+"""The promise holds in any order of events, requests, faults and crashes that can be thought of."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from typing_extensions import override
+
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.engines.memory import Cluster, Kind, Latency, Script
+from taskruns.engines.port import Object
+from tests.support.builder import a_run
+from tests.support.fate import Fate, arrive
+from tests.support.promise import Promise
+from tests.support.world import Controller, World
+
+SCRIPTS = st.builds(
+    Script,
+    seconds=st.sampled_from([0.1, 1.0, 3.0, 30.0]),
+    exit_code=st.sampled_from([0, 0, 1, 3]),
+    term_seconds=st.sampled_from([None, 0.5, 10.0]),
+    term_exit_code=st.sampled_from([0, 143]),
+)
+SPECS = st.fixed_dictionaries(
+    {"backoffLimit": st.integers(0, 2), "podGC": st.just({"deleteDelayDuration": "5s"})},
+    optional={
+        "activeDeadlineSeconds": st.sampled_from([2, 20]),
+        "attemptDeadlineSeconds": st.sampled_from([1, 5]),
+        "backoff": st.just({"duration": "1s"}),
+    },
+)
+FATES = st.sampled_from([Fate.ARRIVES] * 12 + [fate for fate in Fate if fate is not Fate.ARRIVES])
+CONTROLLERS = st.sampled_from([0, 1])
+SIGHTS = st.sampled_from([tuple(Kind), tuple(Kind), (), (Kind.RUN,), (Kind.POD,)])
+"""Of which kinds the watch comes through."""
+
+TROUBLES = (
+    "cancel",
+    "delete the run",
+    "orphan",
+    "delete a pod",
+    "force-delete a pod",
+    "evict a pod",
+    "lose the node",
+    "remove the node",
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """Two controllers and one run, in a cluster in which everything goes wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[Script] = []
+        self.cluster = Cluster(self._script, Latency(start=2.0))
+        self.promise = Promise(self.cluster)
+        self.world = World(self.cluster, controllers=2)
+        self.budget = 0
+        self.uid = ""
+        self.troubles: list[str] = []
+
+    def _script(self, _pod: Object, container: Object) -> Script:
+        env = {item["name"]: item["value"] for item in container["env"]}
+        return self.scripts[(int(env["TASKRUN_ATTEMPT"]) - 1) % len(self.scripts)]
+
+    @initialize(
+        spec=SPECS,
+        scripts=st.lists(SCRIPTS, min_size=1, max_size=3),
+        troubles=st.lists(st.sampled_from(TROUBLES), max_size=2),
+        node_returns=st.booleans(),
+    )
+    def create(
+        self,
+        spec: dict[str, Any],
+        scripts: list[Script],
+        troubles: list[str],
+        *,
+        node_returns: bool,
+    ) -> None:
+        self.troubles = troubles
+        self.node_returns = node_returns
+        self.scripts = scripts
+        self.budget = spec["backoffLimit"]
+        run = self.cluster.create_run(a_run(**spec))
+        self.uid = run["metadata"]["uid"]
+
+    def controller(self, number: int) -> Controller:
+        return self.world.controllers[number]
+
+    # ------------------------------------------------------------------ what controllers do
+
+    @rule(number=CONTROLLERS, kinds=SIGHTS, fates=st.lists(FATES, min_size=1, max_size=6))
+    def work(self, number: int, kinds: tuple[Kind, ...], fates: list[Fate]) -> None:
+        controller = self.controller(number)
+        for kind in kinds:
+            controller.see(kind)
+        for fate in fates:
+            if controller.begin() and controller.busy:
+                controller.step(fate)
+
+    @rule(number=CONTROLLERS, kind=st.sampled_from(Kind))
+    def see_one_event(self, number: int, kind: Kind) -> None:
+        self.controller(number).see(kind, 1)
+
+    @rule(number=CONTROLLERS)
+    def crash(self, number: int) -> None:
+        self.controller(number).restart()
+
+    @precondition(lambda self: any(c.engine.late for c in self.world.controllers))
+    @rule(data=st.data())
+    def a_late_request_arrives(self, data: st.DataObject) -> None:
+        late = [(c, i) for c in self.world.controllers for i in range(len(c.engine.late))]
+        controller, index = data.draw(st.sampled_from(late))
+        arrive(controller.engine.late.pop(index))
+
+    # ------------------------------------------------------------------ what happens to it
+
+    @rule(seconds=st.sampled_from([0.01, 0.2, 0.5, 1.0, 3.0, 40.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.cluster.agenda.advance(seconds)
+        for controller in self.world.controllers:
+            controller.ring()
+
+    @precondition(lambda self: self.troubles)
+    @rule(data=st.data())
+    def trouble(self, data: st.DataObject) -> None:
+        what, pods = self.troubles[-1], self.world.pods()
+        if what == "cancel" and self.world.run() is not None:
+            self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"cancel": True}})
+        elif what in ("delete the run", "orphan"):
+            self.cluster.delete_run("default", "hello", orphan=what == "orphan")
+        elif not pods:
+            return
+        elif "node" in what:
+            self.harm_the_node(what)
+        else:
+            self.harm_a_pod(what, data.draw(st.sampled_from(pods)))
+        self.troubles.pop()
+
+    def harm_a_pod(self, how: str, pod: Object) -> None:
+        if how == "evict a pod":
+            self.cluster.evict(pod)
+        else:
+            self.cluster.delete_pod(pod, grace=0 if how == "force-delete a pod" else None)
+
+    def harm_the_node(self, how: str) -> None:
+        self.cluster.add_node("node-2")
+        if how == "lose the node" and "node-1" in self.cluster.nodes:
+            self.cluster.lose_node("node-1")
+        elif how == "remove the node":
+            self.cluster.remove_node("node-1")
+
+    # ------------------------------------------------------------------ what must hold
+
+    @invariant()
+    def the_work_is_done_once(self) -> None:
+        self.promise.check_work(self.uid, self.budget)
+        self.promise.check_claims()
+
+    @override
+    def teardown(self) -> None:
+        if not self.uid:
+            return
+        for controller in self.world.controllers:
+            for late in controller.engine.late:
+                arrive(late)
+            controller.engine.late.clear()
+            while controller.busy:
+                controller.step()
+        if "node-1" not in self.cluster.nodes and self.node_returns:
+            self.cluster.restore_node("node-1")
+        elif "node-1" not in self.cluster.nodes:
+            self.cluster.remove_node("node-1")
+        self.world.until(self._has_ended)
+        run = self.world.run()
+        if run is not None:
+            assert run["status"]["phase"] in TERMINAL_PHASES, run["status"]
+            self.promise.check_outcomes(run)
+        self.world.until()
+        self.the_work_is_done_once()
+        assert self.world.run() is None
+        held = [
+            p
+            for p in self.world.pods()
+            if p["metadata"].get("finalizers") or p["metadata"].get("ownerReferences")
+        ]
+        assert not held, held
+
+    def _has_ended(self) -> bool:
+        run = self.world.run()
+        return run is None or run["status"].get("phase") in TERMINAL_PHASES
+
+
+TestPromise = Machine.TestCase
