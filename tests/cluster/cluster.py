@@ -63,7 +63,7 @@ class Cluster:
     def down(self, progress: Write = to_stderr) -> None:
         lines = Progress(progress)
         with self._alone(lines):
-            if self.place.folder.exists():
+            if self.place.folder.exists() or self.place.rubbish.exists():
                 self.driver.down(lines)
             self.place.lock.unlink(missing_ok=True)
         lines.say(f"cluster {self.name} is down")

@@ -86,6 +86,7 @@ class LocalDriver:
         for module in MODULES:
             binary.build(module, progress)
         archives = (image.pause(progress), image.busybox(progress))
+        node.remove_rubbish(self.place)
         slots.allocate(self.place, slots.is_unused)
         self._prepare()
         began = time.strftime(RFC3339, time.gmtime())
@@ -192,8 +193,8 @@ class LocalDriver:
             self.group.kill()
             network.take_down(slot)
             node.forget(self.place, slot)
-            Cgroup(f"/{slot.handle}").remove()
-        node.remove_folder(self.place.folder)
+            self.group.remove()
+        node.remove_folder(self.place)
 
     def start(self, name: str, progress: Progress) -> None:
         """Start one component again and wait until it answers."""

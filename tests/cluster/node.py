@@ -17,20 +17,27 @@ TASKS = "io.containerd.runtime.v2.task"
 
 
 def forget(place: Place, slot: Slot) -> None:
-    """Undo the traces outside the cluster's folder, then the folder; nothing may run any more."""
+    """Undo the traces outside the cluster's folder; nothing of it may run any more."""
     _remove_shim_sockets(place)
     mount.unmount_below(place.folder)
     _remove_cni_results(slot)
     _remove_log_links(place)
-    remove_folder(place.folder)
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a cluster's folder; refuses while anything is mounted below it."""
-    if left := mount.below(folder, mount.MOUNTS.read_text()):
-        raise ClusterError(f"not removing {folder}: {left[0]} is mounted below it")
-    if folder.exists():
-        shutil.rmtree(folder)
+def remove_folder(place: Place) -> None:
+    """Remove a cluster's folder, at once for everybody who looks."""
+    for folder in (place.folder, place.rubbish):
+        if left := mount.below(folder, mount.MOUNTS.read_text()):
+            raise ClusterError(f"not removing {folder}: {left[0]} is mounted below it")
+    remove_rubbish(place)
+    if place.folder.exists():
+        place.folder.rename(place.rubbish)
+    remove_rubbish(place)
+
+
+def remove_rubbish(place: Place) -> None:
+    if place.rubbish.exists():
+        shutil.rmtree(place.rubbish)
 
 
 def _remove_shim_sockets(place: Place) -> None:

@@ -62,6 +62,11 @@ class Place:
         return self.folder.with_name(f".{self.name}.lock")
 
     @property
+    def rubbish(self) -> Path:
+        """What the folder is called while it is being removed: half a folder is no cluster."""
+        return self.folder.with_name(f".{self.name}.removed")
+
+    @property
     def slot(self) -> Path:
         return self.folder / "slot"
 
@@ -122,4 +127,4 @@ def all_names(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
     """The names of the clusters that have a folder, running or not."""
     folder = clusters(environ)
     if folder.is_dir():
-        yield from sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        yield from sorted(each.name for each in folder.iterdir() if NAME.fullmatch(each.name))

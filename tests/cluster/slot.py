@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.cluster.error import ClusterError
 from tests.cluster.lock import held
-from tests.cluster.place import Place
+from tests.cluster.place import NAME, Place
 
 SLOTS = 12  # 10.244.0.0/16 to 10.255.0.0/16
 FIRST_PORT = 26400
@@ -78,7 +78,7 @@ def allocate(place: Place, is_free: Callable[[Slot], bool]) -> Slot:
 
 
 def _taken(root: Path) -> dict[Slot, str]:
-    folders = (entry for entry in root.iterdir() if entry.is_dir())
+    folders = (each for each in root.iterdir() if NAME.fullmatch(each.name))
     found = ((recorded(Place(folder.name, folder)), folder.name) for folder in folders)
     return {slot: name for slot, name in found if slot}
 

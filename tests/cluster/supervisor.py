@@ -109,6 +109,8 @@ class Supervisor:
         return f"{tail(self.log(name))}\nOnce its cause is gone, the same command goes on from here"
 
     def stop(self, name: str, grace: float = 10) -> None:
+        """Stop it if it runs; from now on it counts as stale, also if this program is killed."""
+        (self.run_folder / f"{name}.digest").unlink(missing_ok=True)
         process = self.process(name)
         if process:
             process.stop(grace)
