@@ -6,11 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.plan import PodRef
+from taskruns.core.plan import STOP_SECONDS, PodRef
 from taskruns.core.wire import mapping, mappings, moment, number, strings, text
-
-_STOP_SECONDS = 1
-"""What StopPod sets as the Pod's activeDeadlineSeconds."""
 
 _MAX_MESSAGE_BYTES = 4096
 _MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
@@ -41,6 +38,14 @@ class Container:
     started_at: datetime | None
     running: bool
     ending: Ending | None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The code that its program exited with.
+
+        None where none ever ran: the kubelet and the runtime make a code up for those.
+        """
+        return None if self.ending is None or self.started_at is None else self.ending.exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         ),
         held=names.FINALIZER_OUTCOME in strings(metadata.get("finalizers")),
         deleting=bool(metadata.get("deletionTimestamp")),
-        told_to_stop=spec.get("activeDeadlineSeconds") == _STOP_SECONDS,
+        told_to_stop=spec.get("activeDeadlineSeconds") == STOP_SECONDS,
         node=text(spec.get("nodeName")),
         phase=text(status.get("phase")),
         reason=text(status.get("reason")),

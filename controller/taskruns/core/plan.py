@@ -40,9 +40,13 @@ class ReleaseGate:
     pod: PodRef
 
 
+STOP_SECONDS = 1
+"""The deadline of a Pod that is to stop: the shortest that the apiserver takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class StopPod:
-    """Set `spec.activeDeadlineSeconds` to 1: SIGTERM, the Pod's grace period, its log kept."""
+    """Set `spec.activeDeadlineSeconds` to STOP_SECONDS: SIGTERM, the Pod's grace period, its log kept."""
 
     pod: PodRef
 

@@ -7,11 +7,8 @@ reaches another object of the same name.
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.plan import PodRef
+from taskruns.core.plan import STOP_SECONDS, PodRef
 from taskruns.engines.port import Object, RunRef
-
-STOP_SECONDS = 1
-"""The Pod's deadline once it is to stop: the shortest that the apiserver takes."""
 
 
 def release_gate(pod: PodRef) -> dict[str, Any]:

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskruns.api import names
-from taskruns.core.plan import PodRef
+from taskruns.core.plan import STOP_SECONDS, PodRef
 from taskruns.engines.memory.cluster import Cluster
 from taskruns.engines.memory.store import Draft, Kind, drafted, merged
 from taskruns.engines.port import Conflict, Object, RunRef
-
-_STOP_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class MemoryEngine:
         draft = self._pod("stop_pod", pod)
         if draft is None:
             return None
-        draft["spec"]["activeDeadlineSeconds"] = _STOP_SECONDS
+        draft["spec"]["activeDeadlineSeconds"] = STOP_SECONDS
         return self._store.update(Kind.POD, draft)
 
     async def release_pod(self, pod: PodRef) -> Object | None:
