@@ -46,7 +46,7 @@ STOP_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class StopPod:
-    """Set `spec.activeDeadlineSeconds` to STOP_SECONDS: SIGTERM, the Pod's grace period, its log kept."""
+    """Set `spec.activeDeadlineSeconds` to STOP_SECONDS: SIGTERM, grace period, log kept."""
 
     pod: PodRef
 
