@@ -31,6 +31,9 @@ _POD_FIELDS = (
 )
 """The shorthand: fields of a TaskRun's spec that are fields of main and of the Pod."""
 
+_LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+"""Has the kubelet report a failed container's log: for main, and for what may end the run first."""
+
 
 class InvalidTemplate(Exception):
     """A run that makes no Pod; the message says what to write instead."""
@@ -123,6 +126,8 @@ def _pod_spec(run: TaskRun, template: Any, main: str, attempt: int) -> dict[str,
         _completed(container, run, attempt) if container.get("name") == main else container
         for container in mappings(spec["containers"])
     ]
+    if inits := mappings(spec.get("initContainers")):
+        spec["initContainers"] = [_LAST_WORDS | dict(container) for container in inits]
     gates = [*mappings(spec.get("schedulingGates")), {"name": names.GATE_CLAIM}]
     return _hardened(spec) | {"restartPolicy": "Never", "schedulingGates": gates}
 
@@ -144,7 +149,7 @@ def _completed(main: Any, run: TaskRun, attempt: int) -> dict[str, Any]:
     }
     env = [{"name": name, "value": value} for name, value in identity.items()]
     return {
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        **_LAST_WORDS,
         **main,
         "env": merge_container({"env": env}, {"env": main.get("env")})["env"],
     }

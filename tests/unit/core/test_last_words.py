@@ -1,0 +1,22 @@
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.pods import build_pod
+from tests.support.builder import Object, a_run
+
+POLICY = "terminationMessagePolicy"
+
+
+def _spec(**spec: object) -> Object:
+    built: Object = build_pod(TaskRun.model_validate(a_run(**spec)), 1)["spec"]
+    return built
+
+
+def test_whatever_can_fail_the_run_leaves_its_last_words() -> None:
+    spec = _spec(template={"spec": {"initContainers": [{"name": "prepare", "image": "a"}]}})
+    assert spec["initContainers"][0][POLICY] == "FallbackToLogsOnError"
+    assert spec["containers"][0][POLICY] == "FallbackToLogsOnError"
+
+
+def test_a_policy_of_the_templates_own_stays() -> None:
+    init = {"name": "prepare", "image": "a", POLICY: "File"}
+    spec = _spec(template={"spec": {"initContainers": [init]}})
+    assert spec["initContainers"] == [init]
