@@ -40,12 +40,9 @@ class Container:
     ending: Ending | None
 
     @property
-    def exit_code(self) -> int | None:
-        """The code that its program exited with.
-
-        None where none ever ran: the kubelet and the runtime make a code up for those.
-        """
-        return None if self.ending is None or self.started_at is None else self.ending.exit_code
+    def exited(self) -> Ending | None:
+        """How its program ended; None where none ran: then its exit code is made up."""
+        return self.ending if self.started_at is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,7 @@ def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datet
     if attempt.outcome is not None:
         return attempt
     seen = attempt if pod is None else _seen(attempt, pod)
-    ending = pod.main.ending if pod is not None else None
+    ending = pod.main.exited if pod is not None else None
     return seen.model_copy(
         update={
             "finished_time": finished_at(pod, now),

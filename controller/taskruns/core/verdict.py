@@ -56,7 +56,7 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
     if _succeeded(pod) and not stopped:
         return Verdict(Outcome.SUCCEEDED, Reason.COMPLETED, f"Container {pod.main.name} completed")
     if stopped:
-        return stopped_verdict(attempt, ending)
+        return _judge_stopped(attempt, pod.main.exited)
     if pod.reason == "DeadlineExceeded" and attempt.stop_time is None:
         reason = Reason.ATTEMPT_DEADLINE_EXCEEDED
         return Verdict(
@@ -88,7 +88,7 @@ def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
     if last_seen is not None and (last_seen.main.ending is not None or last_seen.ended):
         return judge(last_seen, attempt)
     if attempt.stop_time is not None and attempt.reason in _OUTCOME_OF_STOP:
-        return stopped_verdict(attempt, None)
+        return _judge_stopped(attempt, None)
     if last_seen is not None and not last_seen.node:
         cause = "The Pod was removed before it had a node"
         return Verdict(Outcome.REPLACED, Reason.POD_DELETED, cause)
@@ -96,7 +96,7 @@ def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
     return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
 
 
-def stopped_verdict(attempt: Attempt, ending: Ending | None) -> Verdict:
+def _judge_stopped(attempt: Attempt, ending: Ending | None) -> Verdict:
     """Judge by the reason that was recorded before the attempt was stopped."""
     reason = Reason.find(attempt.reason)
     if reason not in _OUTCOME_OF_STOP:

@@ -1,0 +1,43 @@
+"""Asking the one decision a question, in a test's words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskruns.api.v1alpha1 import TaskRunStatus
+from taskruns.core.decide import decide
+from taskruns.core.plan import Findings, Plan, Refusal, RefusalKind
+from taskruns.core.site import SiteDefaults
+from tests.support.builder import at
+
+Raw = Mapping[str, Any]
+
+SITE = SiteDefaults()
+NOTHING_FOUND = Findings()
+
+
+def plan_for(
+    run: Raw | None,
+    *pods: Raw,
+    seconds: float = 0,
+    findings: Findings = NOTHING_FOUND,
+    site: SiteDefaults = SITE,
+) -> Plan:
+    """What is decided some seconds after T0."""
+    return decide(run, pods, at(seconds), findings, site)
+
+
+def status_for(
+    run: Raw | None, *pods: Raw, seconds: float = 0, findings: Findings = NOTHING_FOUND
+) -> TaskRunStatus:
+    """The status that is decided to be written; there must be one."""
+    plan = plan_for(run, *pods, seconds=seconds, findings=findings)
+    assert plan.status is not None, plan
+    return plan.status
+
+
+def refused(kind: RefusalKind, message: str = "the server's words") -> Findings:
+    return Findings(refusal=Refusal(kind, message))
+
+
+def gone(uid: str, last_seen: Raw | None = None) -> Findings:
+    return Findings(gone={uid: last_seen})

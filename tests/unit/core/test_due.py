@@ -1,0 +1,204 @@
+"""No attempt is open: what is done about the one that is due (rules/due.py, DESIGN.md 6.3)."""
+
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.core.plan import CreatePod, DiscardPod, Plan, RefusalKind, ReleasePod
+from tests.support.builder import (
+    RUN_UID,
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    at,
+    pod_uid,
+    stamp,
+)
+from tests.support.decision import plan_for, refused, status_for
+
+
+def backing_off(**overrides: Any) -> dict[str, Any]:
+    failed = a_record(1, finishedTime=stamp(10), outcome="Failed", exitCode=1)
+    return a_claimed_status("BackingOff", attempts=[failed], failed=1, **overrides)
+
+
+def test_a_run_seen_for_the_first_time_gets_its_pod() -> None:
+    plan = plan_for(a_run())
+    (action,) = plan.actions
+    assert isinstance(action, CreatePod)
+    assert action.manifest["metadata"]["name"] == names.pod_name("hello", RUN_UID, 1)
+    assert plan.status is None
+
+
+def test_a_pod_is_created_gated_and_held() -> None:
+    (action,) = plan_for(a_run()).actions
+    assert isinstance(action, CreatePod)
+    assert action.manifest["spec"]["schedulingGates"] == [{"name": names.GATE_CLAIM}]
+    assert names.FINALIZER_OUTCOME in action.manifest["metadata"]["finalizers"]
+
+
+@pytest.mark.parametrize("status", [{}, {"phase": "Queued", "startTime": stamp(0)}, None])
+def test_cancel_without_a_pod_ends_the_run_at_once(status: dict[str, Any] | None) -> None:
+    written = status_for(a_run(cancel=True, status=status or backing_off()))
+    assert (written.phase, written.reason, written.failure_kind) == (
+        "Cancelled",
+        "Cancelled",
+        "Cancelled",
+    )
+    assert written.completion_time == at(0)
+
+
+def test_the_total_deadline_counts_while_waiting() -> None:
+    run = a_run(activeDeadlineSeconds=60, backoffLimit=3, status=backing_off())
+    assert plan_for(run, seconds=59.9).status is None
+    written = status_for(run, seconds=60)
+    assert (written.phase, written.reason, written.failure_kind) == (
+        "Failed",
+        "DeadlineExceeded",
+        "Timeout",
+    )
+    assert "attempt 2" in (written.message or "")
+
+
+def test_cancel_goes_before_the_deadline() -> None:
+    run = a_run(activeDeadlineSeconds=1, cancel=True, status=backing_off())
+    assert status_for(run, seconds=100).reason == "Cancelled"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (RefusalKind.INVALID, "InvalidPodTemplate"),
+        (RefusalKind.FORBIDDEN, "AdmissionRefused"),
+        (RefusalKind.NAME_TAKEN, "PodNameConflict"),
+    ],
+)
+def test_a_create_refused_for_good_fails_the_run_in_the_servers_words(
+    kind: RefusalKind, reason: str
+) -> None:
+    written = status_for(a_run(), findings=refused(kind))
+    assert (written.phase, written.reason) == ("Failed", reason)
+    assert written.failure_kind == "Configuration"
+    assert (written.message or "").startswith("the server's words")
+    assert written.exit_code is None
+
+
+def test_a_run_goes_with_its_namespace() -> None:
+    assert plan_for(a_run(), findings=refused(RefusalKind.NAMESPACE_GOING)) == Plan()
+
+
+def test_a_full_quota_queues_the_run_and_is_tried_again() -> None:
+    plan = plan_for(a_run(), findings=refused(RefusalKind.NO_ROOM))
+    assert plan.status is not None
+    assert (plan.status.phase, plan.status.reason) == ("Queued", "QuotaExceeded")
+    assert plan.status.start_time == at(0)
+    assert plan.wake_at is not None
+    assert at(10) <= plan.wake_at <= at(20)
+
+
+def test_a_queued_run_is_not_written_again_for_the_same_refusal() -> None:
+    run = a_run(status={"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)})
+    plan = plan_for(run, seconds=30, findings=refused(RefusalKind.NO_ROOM))
+    assert plan.idle
+    assert plan.wake_at is not None
+    assert plan.wake_at > at(30)
+
+
+def test_a_queued_run_wakes_for_its_deadline() -> None:
+    plan = plan_for(
+        a_run(activeDeadlineSeconds=5, status={"startTime": stamp(0)}),
+        findings=refused(RefusalKind.NO_ROOM),
+    )
+    assert plan.wake_at == at(5)
+
+
+def test_a_service_account_is_waited_for_a_minute() -> None:
+    run = a_run(status={"phase": "Queued", "startTime": stamp(0)})
+    missing = refused(RefusalKind.NO_SERVICE_ACCOUNT)
+    waiting = plan_for(run, seconds=59, findings=missing)
+    assert waiting.status is not None
+    assert (waiting.status.phase, waiting.status.reason) == ("Queued", "ServiceAccountNotFound")
+    assert waiting.wake_at == at(61)
+    written = status_for(run, seconds=60, findings=missing)
+    assert (written.phase, written.reason) == ("Failed", "ServiceAccountNotFound")
+    assert written.failure_kind == "Configuration"
+
+
+def test_a_gated_pod_of_the_attempt_is_claimed() -> None:
+    plan = plan_for(a_run(), a_pod(gated=True), seconds=3)
+    written = plan.status
+    assert plan.actions == ()
+    assert written is not None
+    assert (written.phase, written.attempt, written.pod_uid) == ("Pending", 1, pod_uid(1))
+    assert written.start_time == at(0)
+    (record,) = written.attempts or []
+    assert (record.number, record.pod_uid, record.outcome) == (1, pod_uid(1), None)
+
+
+def test_a_late_pod_of_an_attempt_that_is_not_due_is_thrown_away() -> None:
+    run = a_run(backoffLimit=3, status=backing_off())
+    plan = plan_for(run, a_pod(number=3, gated=True), seconds=11)
+    assert [type(action) for action in plan.actions] == [DiscardPod]
+    assert plan.status is None
+
+
+def test_a_pod_made_by_hand_is_not_claimed() -> None:
+    """Whoever sets our labels and an owner does not choose what is run."""
+    pod = a_pod(gated=True, metadata={"name": "made-by-hand"})
+    plan = plan_for(a_run(), pod)
+    assert [type(action) for action in plan.actions] == [DiscardPod, CreatePod]
+
+
+def test_a_pod_of_the_attempt_that_is_being_deleted_is_let_go_and_awaited() -> None:
+    pod = a_pod(gated=True, metadata={"deletionTimestamp": stamp(1)})
+    plan = plan_for(a_run(), pod)
+    assert [type(action) for action in plan.actions] == [ReleasePod]
+    released = {**pod, "metadata": {**pod["metadata"], "finalizers": []}}
+    run = a_run(activeDeadlineSeconds=9, status={"phase": "Queued", "startTime": stamp(0)})
+    waiting = plan_for(run, released)
+    assert waiting.idle
+    assert waiting.wake_at == at(9)
+
+
+def test_a_pod_of_the_attempt_without_our_gate_is_not_taken_over() -> None:
+    written = status_for(a_run(), a_pod(gated=False))
+    assert (written.phase, written.reason) == ("Failed", "PodNameConflict")
+
+
+def test_the_next_attempt_waits_for_its_time() -> None:
+    run = a_run(backoffLimit=3, backoff={"duration": "30s"}, status=backing_off())
+    plan = plan_for(run, seconds=20)
+    assert plan.idle
+    assert plan.wake_at is not None
+    assert at(40) <= plan.wake_at <= at(43)
+    (action,) = plan_for(run, seconds=43).actions
+    assert isinstance(action, CreatePod)
+    assert action.manifest["metadata"]["labels"][names.LABEL_ATTEMPT] == "2"
+
+
+def test_a_wait_ends_early_for_the_total_deadline() -> None:
+    run = a_run(
+        backoffLimit=3,
+        backoff={"duration": "1h", "cap": "2h"},
+        activeDeadlineSeconds=60,
+        status=backing_off(),
+    )
+    assert plan_for(run, seconds=20).wake_at == at(60)
+
+
+@pytest.mark.parametrize(
+    ("template", "word"),
+    [
+        ({"spec": {"nodeName": "node-1"}}, "nodeSelector"),
+        ({"spec": {"restartPolicy": "OnFailure"}}, "backoffLimit"),
+        ({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}, "default-container"),
+    ],
+)
+def test_a_template_that_makes_no_pod_fails_the_run_and_says_what_to_write(
+    template: dict[str, Any], word: str
+) -> None:
+    written = status_for(a_run(template=template))
+    assert (written.phase, written.reason) == ("Failed", "InvalidPodTemplate")
+    assert word in (written.message or "")

@@ -1,0 +1,157 @@
+"""The attempt is over: its record, and whether there is another (rules/ended.py)."""
+
+from typing import Any
+
+import pytest
+
+from taskruns.core.plan import ConfirmPodGone, PodRef
+from tests.support.builder import (
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    at,
+    ended,
+    pod_uid,
+    stamp,
+)
+from tests.support.decision import gone, plan_for, status_for
+
+
+def record_of(outcome: str, number: int) -> dict[str, Any]:
+    return a_record(number, outcome=outcome, finishedTime=stamp(1))
+
+
+def at_attempt(number: int, before: list[dict[str, Any]], **status: Any) -> dict[str, Any]:
+    return a_claimed_status("Running", number, attempts=[*before, a_record(number)], **status)
+
+
+@pytest.mark.parametrize(("limit", "phase"), [(None, "Failed"), (0, "Failed"), (1, "BackingOff")])
+def test_failures_are_retried_within_the_backoff_limit(limit: int | None, phase: str) -> None:
+    run = a_run(backoffLimit=limit, status=a_claimed_status("Running"))
+    written = status_for(run, a_pod(main=ended(1)), seconds=5)
+    assert (written.phase, written.failed) == (phase, 1)
+
+
+def test_the_last_failure_allowed_fails_the_run() -> None:
+    before = [record_of("Failed", 1), record_of("Failed", 2)]
+    run = a_run(backoffLimit=2, status=at_attempt(3, before, failed=2))
+    written = status_for(run, a_pod(run, 3, main=ended(1)), seconds=5)
+    assert (written.phase, written.failed, written.attempt) == ("Failed", 3, 3)
+    assert "attempt 3 of 3" in (written.message or "")
+
+
+def test_a_retry_says_when_it_is_due() -> None:
+    run = a_run(backoffLimit=1, backoff={"duration": "60s"}, status=a_claimed_status("Running"))
+    written = status_for(run, a_pod(main=ended(1, finished=4)), seconds=5)
+    assert "12:01:" in (written.message or "")
+    assert written.completion_time is None
+
+
+@pytest.mark.parametrize(
+    ("replaced", "phase"), [(0, "BackingOff"), (2, "BackingOff"), (3, "Failed")]
+)
+def test_an_attempt_that_never_started_is_replaced_three_times(replaced: int, phase: str) -> None:
+    before = [record_of("Replaced", number) for number in range(1, replaced + 1)]
+    run = a_run(status=at_attempt(replaced + 1, before))
+    pod = a_pod(run, replaced + 1, phase="Failed", reason="Evicted")
+    written = status_for(run, pod, seconds=5)
+    assert (written.phase, written.failed, written.disrupted) == (phase, 0, 0)
+
+
+def test_a_disruption_after_the_start_is_not_retried_unasked() -> None:
+    run = a_run(backoffLimit=5, status=a_claimed_status("Running"))
+    written = status_for(run, a_pod(main=ended(137), reason="Evicted"), seconds=5)
+    assert (written.phase, written.disrupted, written.failed) == ("Failed", 1, 0)
+
+
+def test_a_stopped_run_is_not_retried() -> None:
+    stopping = a_record(stopTime=stamp(3), reason="DeadlineExceeded")
+    run = a_run(backoffLimit=5, status=a_claimed_status("Stopping", attempts=[stopping]))
+    written = status_for(run, a_pod(main=ended(137, finished=4)), seconds=5)
+    assert written.phase == "Failed"
+
+
+def test_an_attempt_past_its_own_deadline_is_retried() -> None:
+    stopping = a_record(stopTime=stamp(3), reason="AttemptDeadlineExceeded")
+    run = a_run(backoffLimit=1, status=a_claimed_status("Stopping", attempts=[stopping]))
+    written = status_for(run, a_pod(main=ended(137, finished=4)), seconds=5)
+    assert (written.phase, written.failed) == ("BackingOff", 1)
+
+
+def test_the_record_tells_the_whole_attempt() -> None:
+    run = a_run(status=a_claimed_status("Running"))
+    pod = a_pod(main=ended(137, started=2, finished=4, message="out of luck"))
+    (record,) = status_for(run, pod, seconds=9).attempts or []
+    assert record.to_json() == {
+        "number": 1,
+        "podName": pod["metadata"]["name"],
+        "podUID": pod_uid(1),
+        "nodeName": "node-1",
+        "createdTime": stamp(0),
+        "scheduledTime": stamp(1),
+        "startedTime": stamp(2),
+        "finishedTime": stamp(4),
+        "exitCode": 137,
+        "signal": 9,
+        "reason": "KilledBySignal",
+        "message": "Container main was ended by signal 9 (exit code 137). Last output: out of luck",
+        "outcome": "Failed",
+    }
+
+
+def test_only_the_last_twenty_records_are_kept() -> None:
+    before = [record_of("Failed", number) for number in range(5, 24)]
+    status = a_claimed_status("BackingOff", 23, attempts=[record_of("Failed", 4), *before])
+    run = a_run(backoffLimit=99, status=status)
+    written = status_for(run, a_pod(run, 24, gated=True), seconds=9999)
+    numbers = [record.number for record in written.attempts or []]
+    assert numbers == list(range(5, 25))
+
+
+def test_a_verdict_that_was_final_is_not_judged_again() -> None:
+    record = a_record(
+        stopTime=stamp(5),
+        finishedTime=stamp(4),
+        outcome="Succeeded",
+        reason="Completed",
+        exitCode=0,
+    )
+    run = a_run(status=a_claimed_status("Stopping", attempts=[record]))
+    written = status_for(run, a_pod(main=ended(0, finished=4), phase="Failed"), seconds=9)
+    assert (written.phase, written.exit_code) == ("Succeeded", 0)
+    failing = {**record, "outcome": "Failed", "reason": "NonZeroExitCode", "exitCode": 3}
+    run = a_run(status=a_claimed_status("Stopping", attempts=[failing]))
+    pod = a_pod(main=ended(3, finished=4), phase="Failed", reason="Evicted")
+    written = status_for(run, pod, seconds=9)
+    assert (written.phase, written.reason, written.exit_code) == ("Failed", "NonZeroExitCode", 3)
+
+
+def test_a_claimed_pod_that_is_not_seen_is_read_live_first() -> None:
+    plan = plan_for(a_run(status=a_claimed_status("Running")), seconds=5)
+    assert plan.actions == (ConfirmPodGone(PodRef("default", a_record()["podName"], pod_uid(1))),)
+    assert plan.status is None
+
+
+def test_a_claimed_pod_that_is_gone_is_not_created_again() -> None:
+    run = a_run(status=a_claimed_status("Pending"))
+    plan = plan_for(run, seconds=5, findings=gone(pod_uid(1)))
+    assert plan.actions == ()
+    assert plan.status is not None
+    assert plan.status.phase == "Failed"
+
+
+def test_an_end_is_told_to_machines_too() -> None:
+    run = a_run(status=a_claimed_status("Running"))
+    good = status_for(run, a_pod(main=ended(0)), seconds=5)
+    bad = status_for(run, a_pod(main=ended(1)), seconds=5)
+    assert {c.type: c.status for c in good.conditions or []} == {
+        "Complete": "True",
+        "Finished": "True",
+    }
+    assert {c.type: c.status for c in bad.conditions or []} == {
+        "Failed": "True",
+        "Finished": "True",
+        "Stalled": "True",
+    }
+    assert good.completion_time == bad.completion_time == at(5)

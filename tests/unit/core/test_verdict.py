@@ -1,0 +1,305 @@
+"""The first line that holds, of DESIGN.md 6.1: what each end of a Pod makes of its attempt."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.builder import (
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    at,
+    disrupted,
+    ended,
+    running,
+    stamp,
+    told,
+    waiting,
+)
+from tests.support.decision import gone, status_for
+
+Status = Any
+
+
+def judged(pod: Any, record: dict[str, Any] | None = None, seconds: float = 20) -> Status:
+    """The status written for a Pod that has ended, and its only attempt's record."""
+    phase = "Stopping" if record else "Running"
+    status = a_claimed_status(phase, attempts=[a_record(**(record or {}))])
+    return status_for(a_run(status=status), pod, seconds=seconds)
+
+
+def stopped(reason: str, stop: float = 5) -> dict[str, Any]:
+    return {"stopTime": stamp(stop), "reason": reason}
+
+
+def told_of(pod: Status) -> tuple[Any, ...]:
+    (record,) = pod.attempts
+    return pod.phase, pod.reason, record.outcome, pod.exit_code
+
+
+def unknown() -> dict[str, Any]:
+    """What the kubelet makes up for a container that it has not got."""
+    state = ended(137, reason="ContainerStatusUnknown", started=None)
+    return {"terminated": {**state["terminated"], "finishedAt": None}}
+
+
+# ---------------------------------------------------------------- main ended with exit code 0
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        a_pod(main=ended(0)),
+        a_pod(main=ended(0), phase="Failed"),
+        a_pod(main=ended(0), phase="Failed", reason="Evicted"),
+        a_pod(main=ended(0), metadata={"deletionTimestamp": stamp(3)}),
+        a_pod(main=ended(0), phase="Failed", conditions=[disrupted("EvictionByEvictionAPI")]),
+        a_pod(main=ended(0), phase="Failed", reason="DeadlineExceeded"),
+        a_pod(phase="Succeeded"),
+    ],
+)
+def test_work_that_succeeded_stays_succeeded_whatever_came_after(pod: Any) -> None:
+    phase, reason, outcome, _ = told_of(judged(pod))
+    assert (phase, reason, outcome) == ("Succeeded", "Completed", "Succeeded")
+
+
+def test_work_that_succeeded_before_the_stop_was_recorded_has_succeeded() -> None:
+    pod = a_pod(main=ended(0, finished=4))
+    assert told_of(judged(pod, stopped("Cancelled")))[0] == "Succeeded"
+
+
+def test_a_success_after_the_stop_was_recorded_is_a_stop() -> None:
+    pod = a_pod(main=ended(0, finished=6))
+    assert told_of(judged(pod, stopped("Cancelled"))) == ("Cancelled", "Cancelled", "Stopped", 0)
+
+
+def test_within_one_second_the_stop_counts_as_the_earlier() -> None:
+    pod = a_pod(main=ended(0, finished=5))
+    assert told_of(judged(pod, stopped("Cancelled")))[0] == "Cancelled"
+
+
+# ---------------------------------------------------------------- we stopped it
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase", "outcome", "kind"),
+    [
+        ("Cancelled", "Cancelled", "Stopped", "Cancelled"),
+        ("DeadlineExceeded", "Failed", "Stopped", "Timeout"),
+        ("AttemptDeadlineExceeded", "Failed", "Failed", "Timeout"),
+    ],
+)
+@pytest.mark.parametrize("code", [0, 137, 143])
+def test_a_stop_is_judged_by_its_recorded_reason_and_keeps_the_exit_code(
+    reason: str, phase: str, outcome: str, kind: str, code: int
+) -> None:
+    pod = a_pod(main=ended(code, finished=8), phase="Failed", reason="DeadlineExceeded")
+    status = judged(pod, stopped(reason))
+    assert told_of(status) == (phase, reason, outcome, code)
+    assert status.failure_kind == kind
+    assert f"code {code}" in status.message
+
+
+def test_a_failure_before_the_stop_was_recorded_is_the_applications() -> None:
+    pod = a_pod(main=ended(3, finished=4))
+    assert told_of(judged(pod, stopped("Cancelled"))) == (
+        "Failed",
+        "NonZeroExitCode",
+        "Failed",
+        3,
+    )
+
+
+def test_a_stop_before_main_started_has_no_exit_code() -> None:
+    pod = a_pod(node="", metadata={"deletionTimestamp": stamp(6)})
+    assert told_of(judged(pod, stopped("Cancelled"))) == (
+        "Cancelled",
+        "Cancelled",
+        "Stopped",
+        None,
+    )
+
+
+def test_a_stop_before_main_started_has_no_made_up_exit_code() -> None:
+    pod = a_pod(main=unknown(), phase="Failed", reason="DeadlineExceeded")
+    status = judged(pod, stopped("Cancelled"))
+    assert told_of(status) == ("Cancelled", "Cancelled", "Stopped", None)
+    assert "137" not in status.message
+
+
+def test_the_deadline_of_the_templates_own_pod_spec_is_an_attempts_deadline() -> None:
+    pod = a_pod(main=ended(137), phase="Failed", reason="DeadlineExceeded")
+    assert told_of(judged(pod)) == ("Failed", "AttemptDeadlineExceeded", "Failed", 137)
+
+
+# ---------------------------------------------------------------- main never started
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason"),
+    [
+        (a_pod(phase="Failed", reason="Evicted"), "Evicted"),
+        (a_pod(phase="Failed", reason="Preempting"), "Preempted"),
+        (a_pod(phase="Failed", reason="NodeShutdown"), "NodeLost"),
+        (a_pod(phase="Failed", reason="Terminated"), "NodeLost"),
+        (a_pod(phase="Failed", conditions=[disrupted("PreemptionByScheduler")]), "Preempted"),
+        (a_pod(phase="Failed", conditions=[disrupted("DeletionByTaintManager")]), "NodeLost"),
+        (a_pod(phase="Failed", conditions=[disrupted("SomethingNew")]), "Evicted"),
+        (a_pod(node="", metadata={"deletionTimestamp": stamp(3)}), "PodDeleted"),
+        (a_pod(main=waiting("PodInitializing"), phase="Failed", reason="Evicted"), "Evicted"),
+        (a_pod(main=unknown(), phase="Failed"), "FinalStateUnknown"),
+        (
+            a_pod(phase="Failed", reason="OutOfcpu", message="Node didn't have enough"),
+            "PodRejected",
+        ),
+    ],
+)
+def test_a_pod_that_ended_before_main_started_is_replaced(pod: Any, reason: str) -> None:
+    status = judged(pod)
+    assert told_of(status) == ("BackingOff", reason, "Replaced", None)
+    assert (status.failed, status.disrupted) == (0, 0)
+
+
+def test_the_epoch_as_start_means_that_main_never_started() -> None:
+    main = ended(128, reason="StartError", message="no such file")
+    main["terminated"]["startedAt"] = "1970-01-01T00:00:00Z"
+    status = judged(a_pod(main=main))
+    assert told_of(status) == ("Failed", "ContainerCannotStart", "Failed", None)
+    assert "no such file" in status.message
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+@pytest.mark.parametrize("main", [None, waiting("ContainerCreating")])
+def test_a_lost_node_that_said_nothing_may_have_started_main(phase: str, main: Any) -> None:
+    pod = a_pod(main=main, conditions=[disrupted("DeletionByPodGC")])
+    pod["status"]["phase"] = "Failed"
+    assert told_of(judged(pod)) == ("Failed", "NodeLost", "Disrupted", None), phase
+
+
+def test_a_pod_that_never_had_a_node_cannot_have_started_main() -> None:
+    pod = a_pod(node="", phase="Failed", conditions=[disrupted("DeletionByPodGC")])
+    assert told_of(judged(pod)) == ("BackingOff", "NodeLost", "Replaced", None)
+
+
+def test_a_start_that_was_recorded_is_not_forgotten() -> None:
+    record = a_record(startedTime=stamp(2))
+    run = a_run(status=a_claimed_status("Running", attempts=[record]))
+    status = status_for(run, a_pod(main=unknown(), phase="Failed"), seconds=20)
+    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+
+
+# ---------------------------------------------------------------- disrupted after the start
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason"),
+    [
+        (a_pod(main=ended(137), conditions=[disrupted("EvictionByEvictionAPI")]), "Evicted"),
+        (a_pod(main=ended(137), conditions=[disrupted("TerminationByKubelet")]), "Evicted"),
+        (a_pod(main=ended(137), conditions=[disrupted("DeletionByTaintManager")]), "NodeLost"),
+        (a_pod(main=ended(143), conditions=[disrupted("PreemptionByScheduler")]), "Preempted"),
+        (a_pod(main=ended(137), reason="Evicted"), "Evicted"),
+        (a_pod(main=ended(137), reason="Shutdown"), "NodeLost"),
+        (a_pod(main=ended(137), reason="NodeLost"), "NodeLost"),
+        (a_pod(main=ended(143), metadata={"deletionTimestamp": stamp(3)}), "PodDeleted"),
+        (a_pod(main=ended(137, reason="ContainerStatusUnknown")), "FinalStateUnknown"),
+        (a_pod(main=running(), phase="Failed"), "FinalStateUnknown"),
+        (
+            a_pod(main=running(), phase="Failed", conditions=[disrupted("DeletionByPodGC")]),
+            "NodeLost",
+        ),
+    ],
+)
+def test_a_disruption_after_the_start_is_nobodys_failure(pod: Any, reason: str) -> None:
+    status = judged(pod)
+    phase, told_reason, outcome, _ = told_of(status)
+    assert (phase, told_reason, outcome) == ("Failed", reason, "Disrupted")
+    assert status.failure_kind == "Infrastructure"
+    assert (status.failed, status.disrupted) == (0, 1)
+
+
+def test_a_condition_that_does_not_hold_is_no_disruption() -> None:
+    condition = {"type": "DisruptionTarget", "status": "False", "reason": "EvictionByEvictionAPI"}
+    pod = a_pod(main=ended(1), conditions=[condition])
+    assert told_of(judged(pod))[1:3] == ("NonZeroExitCode", "Failed")
+
+
+# ---------------------------------------------------------------- the application failed
+
+
+@pytest.mark.parametrize(
+    ("main", "reason", "code", "words"),
+    [
+        (ended(1), "NonZeroExitCode", 1, "code 1"),
+        (ended(3), "NonZeroExitCode", 3, "code 3"),
+        (ended(128), "NonZeroExitCode", 128, "code 128"),
+        (ended(255), "NonZeroExitCode", 255, "code 255"),
+        (ended(137), "KilledBySignal", 137, "signal 9"),
+        (ended(143), "KilledBySignal", 143, "signal 15"),
+        (ended(192), "KilledBySignal", 192, "signal 64"),
+        (ended(193), "NonZeroExitCode", 193, "code 193"),
+        (ended(137, reason="OOMKilled"), "OOMKilled", 137, "memory"),
+    ],
+)
+def test_a_failure_of_main_is_the_applications(
+    main: Any, reason: str, code: int, words: str
+) -> None:
+    status = judged(a_pod(main=main))
+    assert told_of(status) == ("Failed", reason, "Failed", code)
+    assert status.failure_kind == "Application"
+    assert (status.failed, status.disrupted) == (1, 0)
+    assert "main" in status.message
+    assert words in status.message
+    assert "node-1" in status.message
+
+
+def test_an_init_container_that_failed_is_named_with_its_code() -> None:
+    init = told("fetch", ended(7, message="no route"))
+    pod = a_pod(main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=[init])
+    status = judged(pod)
+    assert told_of(status) == ("Failed", "InitContainerFailed", "Failed", None)
+    assert all(word in status.message for word in ("fetch", "code 7", "no route"))
+
+
+def test_a_disruption_goes_before_a_failed_init_container() -> None:
+    """An evicted init container reports exit code 137, which is not its own doing."""
+    init = told("fetch", ended(137, reason="ContainerStatusUnknown"))
+    pod = a_pod(phase="Failed", reason="Evicted", initContainerStatuses=[init])
+    assert told_of(judged(pod))[1:3] == ("Evicted", "Replaced")
+
+
+# ---------------------------------------------------------------- the Pod is gone
+
+
+def vanished(last_seen: Any = None, record: dict[str, Any] | None = None) -> Status:
+    status = a_claimed_status("Running", attempts=[a_record(**(record or {}))])
+    uid = status["podUID"]
+    return status_for(a_run(status=status), findings=gone(uid, last_seen), seconds=20)
+
+
+def test_an_outcome_that_was_seen_counts_although_the_pod_is_gone() -> None:
+    assert told_of(vanished(a_pod(main=ended(0)))) == ("Succeeded", "Completed", "Succeeded", 0)
+    assert told_of(vanished(a_pod(main=ended(3), phase="Running")))[1:] == (
+        "NonZeroExitCode",
+        "Failed",
+        3,
+    )
+
+
+@pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(node="")])
+def test_a_vanished_pod_without_a_node_is_replaced(pod: Any) -> None:
+    assert told_of(vanished(pod)) == ("BackingOff", "PodDeleted", "Replaced", None)
+
+
+@pytest.mark.parametrize("pod", [None, a_pod(), a_pod(main=running())])
+def test_a_vanished_pod_that_may_have_run_has_an_unknown_end(pod: Any) -> None:
+    status = vanished(pod)
+    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert status.failure_kind == "Infrastructure"
+    assert status.completion_time == at(20)
+
+
+def test_a_vanished_pod_that_was_being_stopped_was_stopped() -> None:
+    status = vanished(a_pod(main=running()), {"stopTime": stamp(5), "reason": "Cancelled"})
+    assert told_of(status) == ("Cancelled", "Cancelled", "Stopped", None)
