@@ -1,0 +1,55 @@
+"""The chart and the controller agree on what the controller can be told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from taskruns.api.durations import DURATION_PATTERN
+from taskruns.operator import settings
+from tools import helm as helm_tool
+
+CHART = Path(__file__).parents[2] / "charts" / "taskruns"
+
+pytestmark = pytest.mark.usefixtures("helm")
+
+
+def _told(*values: str) -> settings.Settings:
+    (deployment,) = [
+        each
+        for each in helm_tool.template(CHART, "taskruns-system", values)
+        if each["kind"] == "Deployment"
+    ]
+    (controller,) = deployment["spec"]["template"]["spec"]["containers"]
+    return settings.read(controller["args"], {})
+
+
+def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
+    default, told = settings.read([], {}), _told()
+    elsewhere = {"probes_host"}  # the kubelet asks from outside the Pod
+    for name in set(settings.Settings.__slots__) - elsewhere:
+        assert getattr(told, name) == getattr(default, name), name
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "log.format=json",
+        "log.level=debug",
+        "log.level=warning",
+        "log.level=error",
+        "workers=1",
+        "workers=256",
+        "defaults.ttlSecondsAfterFinished=-1",
+        "defaults.ttlSecondsAfterFinished=2147483647",
+        "defaults.deleteDelayDuration=1h30m0.5s",
+    ],
+)
+def test_what_the_schema_allows_the_controller_understands(value: str) -> None:
+    assert _told(value) != _told()
+
+
+def test_a_duration_is_written_alike_in_the_chart_and_in_a_task_run() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    delay = schema["properties"]["defaults"]["properties"]["deleteDelayDuration"]
+    assert delay["pattern"] == DURATION_PATTERN
