@@ -1,5 +1,6 @@
 """The only interpreter of a plan: status first, then the actions, every answer into the cache."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from taskruns.core.facts import read_pod
@@ -24,6 +25,8 @@ from taskruns.core.status import status_patch
 from taskruns.engines.cache import Cache, View
 from taskruns.engines.port import AlreadyExists, Conflict, Engine, Object, Refused
 
+log = logging.getLogger(__name__)
+
 NOTHING_FOUND = Findings()
 
 
@@ -37,8 +40,12 @@ async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Finding
     if plan.status is not None and view.run is not None:
         patch = status_patch(view.run, plan.status)
         _take_run(await engine.write_status(view.ref, patch), view, cache)
+        if "phase" in patch["status"]:
+            # The reason alone: a message may carry what the task has printed.
+            log.info("%s: %s", plan.status.phase, plan.status.reason)
     findings = NOTHING_FOUND
     for action in plan.actions:
+        log.debug("%s", type(action).__name__)
         found = await _act(action, view, cache, engine)
         findings = together(findings, found)
     return findings
@@ -101,6 +108,7 @@ async def _discard(
     cache.put_run(live)
     if live["metadata"]["resourceVersion"] != seen:
         raise Conflict(f"the TaskRun of pod {pod.name} has changed")
+    log.warning("discarding Pod %s, which nobody has claimed", pod.name)
     try:
         _take_pod(await engine.delete_pod(pod, resource_version), pod, cache)
     except Conflict:

@@ -72,7 +72,8 @@ class PlainLines(logging.Formatter):
         """Write a record as one line, and its traceback below it."""
         subject = _subject_now()
         place = f" {subject.namespace}/{subject.name}[{subject.attempt}]" if subject else ""
-        line = f"{_time(record)} {record.levelname}{place} {record.getMessage()} ({record.name})"
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        line = f"{_time(record)} {record.levelname}{place} {message} ({record.name})"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

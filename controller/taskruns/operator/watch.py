@@ -41,6 +41,7 @@ class Watch:
 
     async def start(self) -> "asyncio.Task[None]":
         """Start to watch. The task ends only when `stop` was called, or with what went wrong."""
+        others = _NotKopfs(asyncio.all_tasks())
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
             settings=_settings(),
@@ -48,7 +49,7 @@ class Watch:
             standalone=True,
             stop_flag=self._stop,
         )
-        running = kopf.run_tasks(tasks, ignored=_OurTasks())
+        running = kopf.run_tasks(tasks, ignored=others)
         return asyncio.create_task(running, name=f"{TASK_PREFIX}kopf")
 
     def stop(self) -> None:
@@ -152,12 +153,16 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-class _OurTasks(Collection["asyncio.Task[Any]"]):
-    """The tasks that are not kopf's. When it ends, it cancels every other in the loop."""
+class _NotKopfs(Collection["asyncio.Task[Any]"]):
+    """The tasks that kopf has not made. When it ends, it cancels every other in the loop."""
+
+    def __init__(self, before: Iterable["asyncio.Task[Any]"]) -> None:
+        self._before = frozenset(before)
 
     @override
     def __contains__(self, task: object) -> bool:
-        return isinstance(task, asyncio.Task) and task.get_name().startswith(TASK_PREFIX)
+        ours = isinstance(task, asyncio.Task) and task.get_name().startswith(TASK_PREFIX)
+        return ours or task in self._before
 
     @override
     def __iter__(self) -> "Iterator[asyncio.Task[Any]]":

@@ -1,0 +1,179 @@
+"""What the engine sends, byte for byte where it matters, and what it makes of the answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.core.plan import PodRef
+from taskruns.engines.kubernetes import calls
+from taskruns.engines.kubernetes.answers import Answer
+from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.kubernetes.engine import KubernetesEngine
+from taskruns.engines.port import Conflict, EngineError, RunRef
+
+POD = PodRef("team", "hello-1", "uid-1")
+RUN = RunRef("team", "hello", "uid-0")
+MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
+THE_POD = {"kind": "Pod", "metadata": {"uid": "uid-1"}}
+ANOTHER = {"kind": "Pod", "metadata": {"uid": "uid-2"}}
+
+
+class Wire:
+    """Stands in for a connection: keeps what is sent, and answers from a list."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = list(answers)
+        self.sent: list[tuple[Call, str, Any, Mapping[str, Any]]] = []
+
+    async def send(self, call: Call, path: str, body: Any = None, **how: Any) -> Answer:
+        self.sent.append((call, path, body, how))
+        return self._answers.pop(0)
+
+    @property
+    def engine(self) -> KubernetesEngine:
+        return KubernetesEngine(self)  # type: ignore[arg-type]
+
+
+def test_every_call_of_the_module_is_in_the_table() -> None:
+    made = {value for value in vars(calls).values() if isinstance(value, Call)}
+    assert made == calls.CALLS
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (calls.GET_POD, "/api/v1/namespaces/team/pods/hello-1"),
+        (calls.GET_RUN, "/apis/taskruns.dev/v1alpha1/namespaces/team/taskruns/hello-1"),
+        (
+            calls.PATCH_RUN_STATUS,
+            "/apis/taskruns.dev/v1alpha1/namespaces/team/taskruns/hello-1/status",
+        ),
+    ],
+)
+def test_an_object_is_found_at_its_path(call: Call, path: str) -> None:
+    assert call.path("team", "hello-1") == path
+
+
+def test_all_namespaces_are_listed_at_once() -> None:
+    assert calls.LIST_PODS.path() == "/api/v1/pods"
+    assert calls.CREATE_POD.path("team") == "/api/v1/namespaces/team/pods"
+
+
+async def test_a_pod_is_created_strictly() -> None:
+    wire = Wire(Answer(201, THE_POD))
+    manifest = {"metadata": {"namespace": "team", "name": "hello-1"}}
+    assert await wire.engine.create_pod(manifest) == THE_POD
+    assert wire.sent == [
+        (
+            calls.CREATE_POD,
+            "/api/v1/namespaces/team/pods",
+            manifest,
+            {"query": {"fieldValidation": "Strict"}},
+        )
+    ]
+
+
+async def test_patches_of_a_pod_name_its_uid() -> None:
+    wire = Wire(*[Answer(200, THE_POD)] * 3)
+    await wire.engine.release_gate(POD)
+    await wire.engine.stop_pod(POD)
+    await wire.engine.release_pod(POD)
+    assert [body for _, _, body, _ in wire.sent] == [
+        {
+            "metadata": {"uid": "uid-1"},
+            "spec": {"schedulingGates": [{"$patch": "delete", "name": names.GATE_CLAIM}]},
+        },
+        {"metadata": {"uid": "uid-1"}, "spec": {"activeDeadlineSeconds": 1}},
+        {
+            "metadata": {
+                "uid": "uid-1",
+                "$deleteFromPrimitiveList/finalizers": [names.FINALIZER_OUTCOME],
+            }
+        },
+    ]
+    assert {how["content_type"] for _, _, _, how in wire.sent} == {STRATEGIC}
+
+
+async def test_a_status_is_merged_with_uid_and_version() -> None:
+    wire = Wire(Answer(200, {"kind": "TaskRun", "metadata": {}}))
+    await wire.engine.write_status(RUN, {"metadata": {"resourceVersion": "7"}, "status": {"a": 1}})
+    ((call, _, body, how),) = wire.sent
+    assert call == calls.PATCH_RUN_STATUS
+    assert body == {"metadata": {"resourceVersion": "7", "uid": "uid-0"}, "status": {"a": 1}}
+    assert how == {"content_type": MERGE}
+
+
+async def test_deletions_have_preconditions() -> None:
+    gone = Answer(200, {"kind": "Status", "status": "Success"})
+    wire = Wire(gone, gone, gone)
+    assert await wire.engine.delete_pod(POD) is None
+    assert await wire.engine.delete_pod(POD, "5") is None
+    assert await wire.engine.delete_run(RUN, "9") is None
+    assert [body for _, _, body, _ in wire.sent] == [
+        {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": "uid-1"}},
+        {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": "uid-1", "resourceVersion": "5"},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": "uid-0", "resourceVersion": "9"},
+            "propagationPolicy": "Background",
+        },
+    ]
+
+
+@pytest.mark.parametrize("code", [409, 422])
+async def test_another_pod_of_the_name_means_gone(code: int) -> None:
+    wire = Wire(Answer(code), Answer(200, ANOTHER))
+    assert await wire.engine.release_gate(POD) is None
+    assert [call for call, *_ in wire.sent] == [calls.PATCH_POD, calls.GET_POD]
+
+
+async def test_a_conflict_about_the_very_pod_is_a_conflict() -> None:
+    with pytest.raises(Conflict):
+        await Wire(Answer(409), Answer(200, THE_POD)).engine.delete_pod(POD, "5")
+
+
+async def test_a_pod_that_cannot_be_patched_is_not_called_gone() -> None:
+    wire = Wire(Answer(422, {"message": "is invalid"}), Answer(200, THE_POD))
+    with pytest.raises(EngineError, match="is invalid"):
+        await wire.engine.stop_pod(POD)
+
+
+async def test_what_is_not_found_is_gone() -> None:
+    async def gone(what: Any) -> None:
+        assert await what is None
+
+    engine = Wire(*[Answer(404)] * 8).engine
+    await gone(engine.read_run("team", "hello"))
+    await gone(engine.read_pod("team", "hello-1"))
+    await gone(engine.write_status(RUN, {"metadata": {}, "status": {}}))
+    await gone(engine.release_gate(POD))
+    await gone(engine.stop_pod(POD))
+    await gone(engine.release_pod(POD))
+    await gone(engine.delete_pod(POD))
+    await gone(engine.delete_run(RUN, "1"))
+
+
+def terminating(**metadata: Any) -> dict[str, Any]:
+    return {"kind": "Pod", "metadata": {"deletionTimestamp": "2026-01-01T12:00:00Z", **metadata}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "gone"),
+    [
+        (terminating(deletionGracePeriodSeconds=0), True),
+        (terminating(deletionGracePeriodSeconds=30), False),
+        (terminating(deletionGracePeriodSeconds=0, finalizers=["x/y"]), False),
+        (terminating(), False),
+        (THE_POD, False),
+    ],
+)
+async def test_the_last_sight_of_a_pod_means_gone(answer: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
+    left = await Wire(Answer(200, answer)).engine.delete_pod(POD)
+    assert left == (None if gone else answer)

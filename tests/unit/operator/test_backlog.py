@@ -1,0 +1,205 @@
+"""Turns, timers and hold-backs; no clock runs here."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from typing_extensions import override
+
+from taskruns.operator.backlog import Backlog, Backoff
+
+
+def backlog(cap: float = 300.0) -> Backlog[str]:
+    return Backlog(Backoff(first=1.0, factor=2.0, cap=cap))
+
+
+def taken(found: Backlog[str]) -> list[str]:
+    keys = []
+    while (key := found.take()) is not None:
+        keys.append(key)
+    return keys
+
+
+def test_keys_take_turns_in_the_order_of_their_asking() -> None:
+    found = backlog()
+    for key in "abacb":
+        found.add(key)
+    assert found.depth == 3
+    assert taken(found) == ["a", "b", "c"]
+    assert (found.depth, found.busy) == (0, 3)
+
+
+def test_a_key_is_never_worked_on_twice_at_once_and_no_asking_is_lost() -> None:
+    found = backlog()
+    found.add("a")
+    assert found.take() == "a"
+    found.add("a")
+    found.add("a")
+    assert found.take() is None
+    found.done("a", None)
+    assert taken(found) == ["a"]
+
+
+def test_a_key_that_was_asked_for_again_lets_others_go_first() -> None:
+    found = backlog()
+    found.add("a")
+    found.take()
+    found.add("b")
+    found.add("a")
+    found.done("a", None)
+    assert taken(found) == ["b", "a"]
+
+
+def test_a_key_comes_back_at_its_time() -> None:
+    found = backlog()
+    found.add("a")
+    found.take()
+    found.done("a", 50.0)
+    assert found.advance(49.9) == 50.0
+    assert found.take() is None
+    assert found.advance(50.0) is None
+    assert taken(found) == ["a"]
+
+
+def test_a_new_time_replaces_the_old_one() -> None:
+    found = backlog()
+    for at in (50.0, 20.0, 90.0):
+        found.add("a")
+        found.take()
+        found.done("a", at)
+    assert found.advance(89.0) == 90.0
+    assert (found.depth, found.sleeping) == (0, 1)
+
+
+def test_no_time_removes_the_old_one() -> None:
+    found = backlog()
+    for at in (50.0, None):
+        found.add("a")
+        found.take()
+        found.done("a", at)
+    assert found.advance(1000.0) is None
+    assert (found.depth, found.sleeping) == (0, 0)
+
+
+def test_an_event_does_not_wait_for_the_timer() -> None:
+    found = backlog()
+    found.add("a")
+    found.take()
+    found.done("a", 50.0)
+    found.add("a")
+    assert taken(found) == ["a"]
+
+
+def test_failures_are_held_back_ever_longer_up_to_a_cap() -> None:
+    found = backlog(cap=8.0)
+    found.add("a")
+    now, delays = 0.0, []
+    for _ in range(6):
+        assert found.take() == "a"
+        delays.append(found.fail("a", now))
+        now += delays[-1]
+        found.advance(now)
+    assert delays == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+
+
+def test_a_failure_is_not_brought_back_by_events() -> None:
+    found = backlog()
+    found.add("a")
+    found.take()
+    found.fail("a", 0.0)
+    found.add("a")
+    assert found.take() is None
+    found.advance(1.0)
+    assert taken(found) == ["a"]
+
+
+def test_a_success_ends_the_row_of_failures() -> None:
+    found = backlog()
+    found.add("a")
+    found.take()
+    found.fail("a", 0.0)
+    found.advance(1.0)
+    found.take()
+    found.done("a", None)
+    assert found.failures("a") == 0
+    found.add("a")
+    found.take()
+    assert found.fail("a", 10.0) == 1.0
+
+
+def test_a_wait_that_was_asked_for_is_kept_to() -> None:
+    found = backlog()
+    found.add("a")
+    found.take()
+    assert found.fail("a", 0.0, at_least=30.0) == 30.0
+    assert found.advance(29.0) == 30.0
+
+
+def test_delays_are_spread_and_never_overflow() -> None:
+    backoff = Backoff(first=1.0, factor=2.0, cap=10.0, spread=lambda: 0.5)
+    assert backoff.delay(1) == 1.5
+    assert backoff.delay(10**6) == 15.0
+
+
+@pytest.mark.parametrize("rounds", [10_000])
+def test_replaced_timers_do_not_pile_up(rounds: int) -> None:
+    found = backlog()
+    for number in range(rounds):
+        found.add("a")
+        found.take()
+        found.done("a", 1e6 + number)
+    assert len(found._heap) < 200
+
+
+class AnyUse(RuleBasedStateMachine):
+    """Whatever is asked of it in whatever order, a key has one place and no asking is lost."""
+
+    keys = st.sampled_from("abcd")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = backlog()
+        self.busy: list[str] = []
+        self.asked: set[str] = set()
+        self.now = 0.0
+
+    @rule(key=keys)
+    def ask(self, key: str) -> None:
+        self.found.add(key)
+        self.asked.add(key)
+
+    @rule()
+    def take(self) -> None:
+        key = self.found.take()
+        if key is not None:
+            assert key not in self.busy
+            self.busy.append(key)
+            self.asked.discard(key)
+
+    @rule(delay=st.none() | st.floats(0, 100))
+    def succeed(self, delay: float | None) -> None:
+        if self.busy:
+            self.found.done(self.busy.pop(0), None if delay is None else self.now + delay)
+
+    @rule()
+    def fail(self) -> None:
+        if self.busy:
+            self.found.fail(self.busy.pop(0), self.now)
+
+    @rule(seconds=st.floats(0, 400))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.found.advance(self.now)
+
+    @invariant()
+    def counts_agree(self) -> None:
+        assert self.found.busy == len(self.busy)
+
+    @override
+    def teardown(self) -> None:
+        for key in self.busy:
+            self.found.done(key, None)
+        self.found.advance(self.now + 1e6)
+        assert self.asked <= set(taken(self.found))
+
+
+TestAnyUse = AnyUse.TestCase

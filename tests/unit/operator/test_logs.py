@@ -1,0 +1,95 @@
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from taskruns.operator import logs
+from taskruns.operator.logs import Format, JsonLines, PlainLines, Subject
+
+SUBJECT = Subject("team", "hello", "uid-1", 2)
+
+
+def a_record(message: str = "said %s", *args: object, failed: bool = False) -> logging.LogRecord:
+    exc_info: Any = None
+    if failed:
+        error = RuntimeError("boom")
+        exc_info = (RuntimeError, error, None)
+    record = logging.LogRecord("a.b", logging.INFO, "f", 1, message, args or ("x",), exc_info)
+    record.created = 1767268800.1234
+    return record
+
+
+def test_a_plain_line_names_its_run() -> None:
+    with logs.about(lambda: SUBJECT):
+        line = PlainLines().format(a_record())
+    assert line == "2026-01-01T12:00:00.123Z INFO team/hello[2] said x (a.b)"
+
+
+def test_a_plain_line_about_no_run_names_none() -> None:
+    assert PlainLines().format(a_record()) == "2026-01-01T12:00:00.123Z INFO said x (a.b)"
+
+
+def test_a_plain_line_stays_one_line_whatever_is_said() -> None:
+    assert "\n" not in PlainLines().format(a_record("%s", "one\ntwo\r\nthree"))
+
+
+def test_a_json_line_carries_the_run_and_its_attempt() -> None:
+    with logs.about(lambda: SUBJECT):
+        line = JsonLines().format(a_record())
+    assert json.loads(line) == {
+        "time": "2026-01-01T12:00:00.123Z",
+        "level": "info",
+        "logger": "a.b",
+        "message": "said x",
+        "namespace": "team",
+        "taskrun": "hello",
+        "uid": "uid-1",
+        "attempt": 2,
+    }
+
+
+def test_a_json_line_about_no_run_has_no_run() -> None:
+    assert set(json.loads(JsonLines().format(a_record()))) == {"time", "level", "logger", "message"}
+
+
+def test_a_traceback_is_part_of_the_one_json_line() -> None:
+    line = JsonLines().format(a_record(failed=True))
+    assert "\n" not in line
+    assert "RuntimeError: boom" in json.loads(line)["traceback"]
+    assert "RuntimeError: boom" in PlainLines().format(a_record(failed=True))
+
+
+def test_the_attempt_is_that_of_the_moment() -> None:
+    attempts = iter((1, 2))
+    with logs.about(lambda: Subject("team", "hello", "uid-1", next(attempts))):
+        lines = [json.loads(JsonLines().format(a_record())) for _ in range(2)]
+    assert [line["attempt"] for line in lines] == [1, 2]
+
+
+async def test_runs_at_work_at_the_same_time_are_not_mixed_up() -> None:
+    async def work(name: str) -> str:
+        with logs.about(lambda: Subject("team", name, name, 1)):
+            await asyncio.sleep(0)
+            return PlainLines().format(a_record())
+
+    lines = await asyncio.gather(*(work(name) for name in "abc"))
+    assert [line.split()[2] for line in lines] == ["team/a[1]", "team/b[1]", "team/c[1]"]
+
+
+@pytest.mark.parametrize("form", Format)
+def test_configuring_replaces_what_was_there(form: Format) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    quiet = {name: logging.getLogger(name).level for name in logs._QUIET}
+    try:
+        logs.configure(form, logging.INFO)
+        logs.configure(form, logging.INFO)
+        assert len(root.handlers) == 1
+        assert not logging.getLogger("kopf.objects").isEnabledFor(logging.INFO)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        for name, was in quiet.items():
+            logging.getLogger(name).setLevel(was)

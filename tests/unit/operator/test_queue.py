@@ -1,0 +1,230 @@
+"""The queue's workers, without sleeping: work ends when a test says so, and the clock is a list."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from taskruns.engines.port import Unavailable
+from taskruns.engines.reconcile import NotSettled
+from taskruns.operator.backlog import Backoff
+from taskruns.operator.queue import Queue
+
+Work = Callable[[str], Awaitable[datetime | None]]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Desk:
+    """Work that begins at once and ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._ends: dict[str, asyncio.Future[datetime | None]] = {}
+
+    async def work(self, key: str) -> datetime | None:
+        self.begun.append(key)
+        self._ends[key] = asyncio.get_running_loop().create_future()
+        return await self._ends[key]
+
+    async def end(self, key: str, outcome: datetime | Exception | None = None) -> None:
+        if isinstance(outcome, Exception):
+            self._ends.pop(key).set_exception(outcome)
+        else:
+            self._ends.pop(key).set_result(outcome)
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(work: Work, clock: Clock, workers: int = 8) -> AsyncIterator[Queue[str]]:
+    queue = Queue(work, workers, clock, backoff=Backoff(first=1.0, factor=2.0, cap=300.0))
+    task = asyncio.create_task(queue.run())
+    await settle()
+    yield queue
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await queue.drain(0)
+
+
+async def nudge(queue: Queue[str]) -> None:
+    """Have the queue look at the clock, as it would when its sleep is over."""
+    queue._changed.set()
+    await settle()
+
+
+async def test_different_keys_at_the_same_time_one_key_never_twice() -> None:
+    desk = Desk()
+    async with running(desk.work, Clock()) as queue:
+        for key in "abab":
+            queue.add(key)
+        await settle()
+        assert desk.begun == ["a", "b"]
+        queue.add("a")
+        await settle()
+        assert desk.begun == ["a", "b"]
+        await desk.end("a")
+        assert desk.begun == ["a", "b", "a"]
+
+
+async def test_no_more_at_once_than_there_are_workers() -> None:
+    desk = Desk()
+    async with running(desk.work, Clock(), workers=2) as queue:
+        for key in "abcd":
+            queue.add(key)
+        await settle()
+        assert (desk.begun, queue.busy, queue.depth) == (["a", "b"], 2, 2)
+        await desk.end("b")
+        assert (desk.begun, queue.busy, queue.depth) == (["a", "b", "c"], 2, 1)
+
+
+async def test_a_key_comes_back_when_its_work_said_so() -> None:
+    desk, clock = Desk(), Clock()
+    async with running(desk.work, clock) as queue:
+        queue.add("a")
+        await settle()
+        await desk.end("a", clock() + timedelta(seconds=60))
+        clock.forward(59)
+        await nudge(queue)
+        assert (desk.begun, queue.sleeping) == (["a"], 1)
+        clock.forward(1)
+        await nudge(queue)
+        assert desk.begun == ["a", "a"]
+
+
+async def test_a_time_that_is_over_never_spins() -> None:
+    desk, clock = Desk(), Clock()
+    async with running(desk.work, clock) as queue:
+        queue.add("a")
+        await settle()
+        await desk.end("a", clock() - timedelta(hours=1))
+        await nudge(queue)
+        assert desk.begun == ["a"]
+        clock.forward(1)
+        await nudge(queue)
+        assert desk.begun == ["a", "a"]
+
+
+async def test_one_failing_key_stops_no_other_and_comes_back_ever_later() -> None:
+    desk, clock = Desk(), Clock()
+    async with running(desk.work, clock) as queue:
+        for delay in (1, 2, 4):
+            queue.add("bad")
+            queue.add(f"good-{delay}")
+            await settle()
+            await desk.end("bad", RuntimeError("no"))
+            clock.forward(delay - 0.1)
+            queue.add("bad")
+            await nudge(queue)
+            assert desk.begun[-1] == f"good-{delay}"
+            clock.forward(0.1)
+            await nudge(queue)
+            assert desk.begun[-1] == "bad"
+
+
+async def test_an_unexpected_error_shows_its_traceback_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk, clock = Desk(), Clock()
+    async with running(desk.work, clock) as queue:
+        queue.add("a")
+        for _ in range(3):
+            await settle()
+            await desk.end("a", RuntimeError("boom"))
+            clock.forward(100)
+            await nudge(queue)
+    shown = [record for record in caplog.records if record.exc_info]
+    assert len(caplog.records) == 3
+    assert len(shown) == 1
+    assert all("boom" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("error", [Unavailable("restarting"), NotSettled("too fast")])
+async def test_an_expected_error_is_one_line(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    desk = Desk()
+    async with running(desk.work, Clock()) as queue:
+        queue.add("a")
+        await settle()
+        await desk.end("a", error)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.exc_info is None
+    assert record.getMessage() == f"{error}; trying again in 1.0 s"
+
+
+async def test_the_apiserver_says_when_to_come_again() -> None:
+    desk, clock = Desk(), Clock()
+    async with running(desk.work, clock) as queue:
+        queue.add("a")
+        await settle()
+        await desk.end("a", Unavailable("overload", retry_after=20.0))
+        clock.forward(19)
+        await nudge(queue)
+        assert desk.begun == ["a"]
+        clock.forward(1)
+        await nudge(queue)
+        assert desk.begun == ["a", "a"]
+
+
+async def test_what_is_under_way_may_end_when_the_queue_stops() -> None:
+    desk = Desk()
+    queue = Queue(desk.work, 8, Clock())
+    task = asyncio.create_task(queue.run())
+    queue.add("a")
+    queue.add("b")
+    await settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert queue.busy == 2
+    drained = asyncio.create_task(queue.drain(60))
+    await settle()
+    await desk.end("a")
+    assert not drained.done()
+    await desk.end("b")
+    await drained
+    assert queue.busy == 0
+
+
+async def test_what_takes_too_long_is_cut_off_when_the_queue_stops() -> None:
+    desk = Desk()
+    queue = Queue(desk.work, 8, Clock())
+    task = asyncio.create_task(queue.run())
+    queue.add("a")
+    await settle()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await queue.drain(0)
+    assert queue.busy == 0
+
+
+async def test_a_queue_that_runs_gives_signs_of_life() -> None:
+    ticks = [0.0]
+    queue = Queue(Desk().work, 1, Clock())
+    queue.pulse._ticks = lambda: ticks[0]
+    assert queue.pulse.missing(10.0) == ""
+    task = asyncio.create_task(queue.run())
+    await settle()
+    ticks[0] = 5.0
+    assert queue.pulse.missing(10.0) == ""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    ticks[0] = 11.0
+    assert "11 s" in queue.pulse.missing(10.0)

@@ -1,0 +1,139 @@
+"""The comparison of what the watch has told with what exists."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.engines.cache import Cache, RunKey, Versions
+from taskruns.engines.kubernetes.listing import NotInstalled
+from taskruns.engines.port import Unavailable
+from taskruns.operator import resync
+from taskruns.operator.resync import Resync, behind, still_behind
+
+
+def a_run(uid: str, version: int = 1, phase: str = "Running") -> dict[str, Any]:
+    metadata = {"namespace": "n", "name": uid, "uid": uid, "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {}, "status": {"phase": phase}}
+
+
+def a_pod(uid: str, run: str, version: int = 1) -> dict[str, Any]:
+    metadata = {"namespace": "n", "name": uid, "uid": uid, "resourceVersion": str(version)}
+    return {"metadata": {**metadata, "labels": {names.LABEL_UID: run}}}
+
+
+class Lists:
+    """Answers in order; the last one for ever."""
+
+    def __init__(self, *answers: Versions | Exception) -> None:
+        self._answers = list(answers)
+
+    async def __call__(self) -> Versions:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def cache() -> Cache:
+    found = Cache()
+    found.put_run(a_run("run-1"))
+    found.put_run(a_run("run-2", phase="Succeeded"))
+    found.put_pod(a_pod("pod-1", "run-1"))
+    return found
+
+
+def a_resync(cache: Cache, *lists: Versions | Exception) -> Resync:
+    return Resync(Lists(*lists), cache, lambda _: None, 60.0)
+
+
+async def test_what_exists_no_more_is_dropped(cache: Cache) -> None:
+    await a_resync(cache, Versions({"run-2": 1}, {})).take_stock()
+    assert cache.versions() == Versions({"run-2": 1}, {})
+
+
+async def test_what_came_in_during_the_list_is_kept(cache: Cache) -> None:
+    async def late_list() -> Versions:
+        cache.put_run(a_run("run-3"))
+        return Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
+
+    await Resync(late_list, cache, lambda _: None, 60.0).take_stock()
+    assert set(cache.versions().runs) == {"run-1", "run-2", "run-3"}
+
+
+async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
+    listed = Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1})
+    found = a_resync(cache, listed)
+    await found.take_stock()
+    assert found.trouble() == ""
+    cache.put_run(a_run("run-1", 5))
+    await found.take_stock()
+    assert found.trouble() == ""
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}),
+        Versions({"run-1": 1, "run-2": 1}, {"pod-1": 7}),
+        Versions({"run-1": 1, "run-2": 1, "run-9": 3}, {"pod-1": 1}),
+    ],
+    ids=["a run changed", "a Pod changed", "a run was created"],
+)
+async def test_a_watch_that_stays_behind_is_found_out(cache: Cache, listed: Versions) -> None:
+    found = a_resync(cache, listed)
+    await found.take_stock()
+    await found.take_stock()
+    assert "1 objects changed" in found.trouble()
+
+
+async def test_a_watch_that_catches_up_is_well_again(cache: Cache) -> None:
+    found = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
+    await found.take_stock()
+    await found.take_stock()
+    cache.put_run(a_run("run-1", 5))
+    await found.take_stock()
+    assert found.trouble() == ""
+
+
+def test_what_is_deleted_between_two_lists_is_not_missed() -> None:
+    nothing = Versions({}, {})
+    assert behind(Versions({"a": 3}, {"b": 4}), nothing) == {"a": 3, "b": 4}
+    assert still_behind({"a": 3, "b": 4}, nothing, nothing) == frozenset()
+
+
+async def test_lists_are_tried_until_one_comes_through(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
+    there = Versions({"run-1": 1}, {})
+    found = a_resync(cache, Unavailable("down"), NotInstalled("no resource taskruns"), there)
+    assert await found.take_stock() == there
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot list what exists: down",
+        "no resource taskruns; install it from crds/taskruns.yaml",
+    ]
+
+
+async def test_a_list_that_fails_drops_nothing(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resync, "RETRY_SECONDS", 3600)
+    stock = asyncio.create_task(a_resync(cache, Unavailable("down")).take_stock())
+    await asyncio.sleep(0)
+    stock.cancel()
+    await asyncio.gather(stock, return_exceptions=True)
+    assert len(cache.versions().all()) == 3
+
+
+async def test_only_what_may_need_something_is_looked_at(cache: Cache) -> None:
+    asked: list[RunKey] = []
+    there = Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
+    turn = asyncio.create_task(Resync(Lists(there), cache, asked.append, 0.0).run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    turn.cancel()
+    await asyncio.gather(turn, return_exceptions=True)
+    assert {key.uid for key in asked} == {"run-1"}

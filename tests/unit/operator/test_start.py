@@ -1,0 +1,155 @@
+"""What holds the queue back at the start, what events become, and what the probes say."""
+
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+
+from taskruns.api import names
+from taskruns.engines.cache import Cache, RunKey
+from taskruns.operator.barrier import Barrier
+from taskruns.operator.handlers import Intake
+from taskruns.operator.health import Health, Pulse
+from taskruns.operator.probes import Probes
+
+
+def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:
+    barrier = Barrier()
+    assert barrier.trouble() == "starting"
+    barrier.expect(["a", "b"])
+    barrier.arrive("a")
+    barrier.arrive("other")
+    assert barrier.trouble() == "1 objects not yet seen"
+    barrier.arrive("b")
+    assert barrier.is_open
+    assert barrier.trouble() == ""
+
+
+def test_a_barrier_does_not_wait_for_what_is_gone() -> None:
+    barrier = Barrier()
+    barrier.expect(["a", "b"])
+    barrier.arrive("a")
+    barrier.expect(["a", "c"])
+    assert barrier.is_open
+
+
+def test_a_barrier_with_nothing_to_wait_for_is_open() -> None:
+    barrier = Barrier()
+    barrier.expect([])
+    assert barrier.is_open
+
+
+async def test_waiting_for_a_barrier_ends_when_it_opens() -> None:
+    barrier = Barrier()
+    barrier.expect(["a"])
+    assert not await barrier.wait(0)
+    barrier.arrive("a")
+    assert await barrier.wait(60)
+    await barrier.opened()
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.cache = Cache()
+        self.asked: list[RunKey] = []
+        self.arrived: list[str] = []
+        self.intake = Intake(self.cache, self.asked.append, self.arrived.append)
+
+
+def a_run(version: int = 1) -> dict[str, Any]:
+    metadata = {"namespace": "n", "name": "r", "uid": "run-1", "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {}}
+
+
+def a_pod(version: int = 1, phase: str = "Running") -> dict[str, Any]:
+    metadata = {"namespace": "n", "name": "p", "uid": "pod-1", "resourceVersion": str(version)}
+    labels = {names.LABEL_UID: "run-1"}
+    return {"metadata": {**metadata, "labels": labels}, "status": {"phase": phase}}
+
+
+def event(type_: str | None, found: dict[str, Any]) -> Any:
+    return {"type": type_, "object": found}
+
+
+KEY = RunKey("n", "run-1")
+
+
+@pytest.mark.parametrize("type_", [None, "ADDED", "MODIFIED"])
+def test_an_event_goes_into_the_cache_and_the_run_onto_the_queue(type_: str | None) -> None:
+    desk = Desk()
+    desk.intake.take_run(event(type_, a_run()))
+    desk.intake.take_pod(event(type_, a_pod()))
+    view = desk.cache.view(KEY)
+    assert view.run == a_run()
+    assert view.pods == (a_pod(),)
+    assert desk.asked == [KEY, KEY]
+    assert desk.arrived == ["run-1", "pod-1"]
+
+
+def test_what_is_deleted_is_looked_at_once_more() -> None:
+    desk = Desk()
+    desk.intake.take_run(event("ADDED", a_run()))
+    desk.intake.take_pod(event("ADDED", a_pod()))
+    desk.intake.take_run(event("DELETED", a_run(2)))
+    desk.intake.take_pod(event("DELETED", a_pod(2, "Succeeded")))
+    assert desk.cache.view(KEY).run is None
+    assert desk.cache.view(KEY).pods == ()
+    assert desk.asked == [KEY] * 4
+    assert desk.cache.drop_pod("pod-1") == a_pod(2, "Succeeded")
+
+
+def test_a_pod_that_names_no_run_concerns_nobody() -> None:
+    desk = Desk()
+    pod = a_pod()
+    del pod["metadata"]["labels"]
+    desk.intake.take_pod(event("ADDED", pod))
+    assert desk.asked == []
+
+
+def test_a_pulse_is_missed_only_once_it_has_begun() -> None:
+    ticks = [100.0]
+    pulse = Pulse(lambda: ticks[0])
+    assert pulse.missing(10) == ""
+    pulse.beat()
+    ticks[0] = 110.0
+    assert pulse.missing(10) == ""
+    ticks[0] = 111.0
+    assert pulse.missing(10) == "no sign of life for 11 s"
+
+
+@pytest.mark.parametrize(
+    ("alive", "ready", "livez", "readyz"),
+    [
+        ("", "", (200, "ok\n"), (200, "ok\n")),
+        ("", "waits", (200, "ok\n"), (500, "b: waits\n")),
+        ("dead", "", (500, "a: dead\n"), (500, "a: dead\n")),
+        ("dead", "waits", (500, "a: dead\n"), (500, "a: dead\nb: waits\n")),
+    ],
+)
+async def test_probes_say_what_is_wrong(
+    alive: str, ready: str, livez: tuple[int, str], readyz: tuple[int, str]
+) -> None:
+    health = Health({"a": lambda: alive}, {"b": lambda: ready})
+    probes = Probes(health, "127.0.0.1", 0)
+    await probes.start()
+    port = probes._runner.addresses[0][1]
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            for path, (code, text) in (("/livez", livez), ("/readyz", readyz)):
+                async with session.get(path) as answer:
+                    assert (answer.status, await answer.text()) == (code, text)
+    finally:
+        await probes.stop()
+
+
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        probes = Probes(Health(), "127.0.0.1", taken.getsockname()[1])
+        try:
+            with pytest.raises(OSError, match="address already in use"):
+                await probes.start()
+        finally:
+            await probes.stop()
