@@ -163,12 +163,12 @@ def _succeeded(
 def _was_cut(text: str, limit: int) -> bool:
     """Whether a termination message has exactly as many bytes as the kubelet keeps.
 
-    A byte that is not UTF-8 arrives as U+FFFD, which is three bytes long, so with such bytes the
-    length in the file is only known to lie between two bounds.
+    A byte that is not UTF-8 arrives as U+FFFD, which is three bytes long: each U+FFFD stands for
+    one byte or three, so of such a text only the possible lengths are known.
     """
     most = len(text.encode(errors="surrogatepass"))
     least = most - 2 * text.count("\N{REPLACEMENT CHARACTER}")
-    return least <= limit <= most
+    return least <= limit <= most and (limit - least) % 2 == 0
 
 
 def _recorded(

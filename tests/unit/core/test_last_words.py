@@ -1,3 +1,5 @@
+from typing import Any
+
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
 from tests.support.builder import Object, a_run
@@ -5,7 +7,7 @@ from tests.support.builder import Object, a_run
 POLICY = "terminationMessagePolicy"
 
 
-def _spec(**spec: object) -> Object:
+def _spec(**spec: Any) -> Object:
     built: Object = build_pod(TaskRun.model_validate(a_run(**spec)), 1)["spec"]
     return built
 

@@ -1,6 +1,7 @@
 """What a container does once it is started: the simulation's stand-in for a program."""
 
 import math
+import re
 from dataclasses import dataclass
 
 FOR_EVER = math.inf
@@ -46,4 +47,6 @@ class Script:
         if not text and exit_code != 0:
             text = b"\n".join(self.log[-LOG_LIMIT:].split(b"\n")[-LOG_LINES:])
         limit = min(MESSAGE_LIMIT, POD_MESSAGE_LIMIT // containers)
-        return text[-limit:].decode("utf-8", errors="replace")
+        # Go, unlike Python, makes one U+FFFD of every byte that it cannot decode.
+        kept = text[-limit:].decode("utf-8", errors="surrogateescape")
+        return re.sub("[\udc80-\udcff]", "\N{REPLACEMENT CHARACTER}", kept)

@@ -1,0 +1,98 @@
+"""Every clock is computed from spec and status alone (DESIGN.md 6.2)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskruns.api.v1alpha1 import Backoff, TaskRun
+from taskruns.core import schedule
+from tests.support.builder import T0, a_record, a_run, at, stamp
+
+MAX_SECONDS = 2**31 - 1
+
+
+def run_of(**parts: Any) -> TaskRun:
+    return TaskRun.model_validate(a_run(**parts))
+
+
+def seconds_of(retry: int, uid: str = "u", **backoff: Any) -> float:
+    return schedule.backoff_delay(Backoff(**backoff), retry, uid).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("retry", "least"), [(0, 10), (1, 20), (2, 40), (5, 320), (6, 600), (7, 600), (10**9, 600)]
+)
+def test_the_wait_grows_up_to_its_cap_and_a_tenth(retry: int, least: float) -> None:
+    assert least <= seconds_of(retry) <= least * 1.1
+
+
+def test_the_wait_is_the_same_after_a_restart_and_another_for_another_run() -> None:
+    assert seconds_of(0, "one") == seconds_of(0, "one")
+    assert seconds_of(0, "one") != seconds_of(0, "two")
+    assert seconds_of(0, "one") * 2 != seconds_of(1, "one")
+
+
+def test_a_factor_of_one_does_not_grow() -> None:
+    assert 10 <= seconds_of(50, factor=1) <= 11
+
+
+def test_a_duration_beyond_its_cap_is_cut() -> None:
+    long, short = timedelta(hours=2), timedelta(seconds=5)
+    assert 5 <= seconds_of(0, duration=long, cap=short) <= 5.5
+
+
+def test_a_wait_without_length_is_none() -> None:
+    assert seconds_of(3, duration=timedelta(0)) == 0
+
+
+@pytest.mark.parametrize("cap", [timedelta.max, timedelta(days=10**8)])
+def test_the_longest_wait_can_still_be_counted(cap: timedelta) -> None:
+    assert seconds_of(10**9, duration=timedelta.max, factor=10, cap=cap) <= 1e13
+
+
+def test_a_retry_counts_from_the_end_of_the_attempt_before() -> None:
+    record = a_record(3, finishedTime=stamp(100))
+    run = run_of(status={"attempt": 3, "attempts": [record]})
+    due = schedule.retry_at(run, at(999))
+    assert at(100 + 40) <= due <= at(100 + 44)
+
+
+def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> None:
+    run = run_of(status={"attempt": 1, "attempts": [a_record(1)]})
+    assert at(50 + 10) <= schedule.retry_at(run, at(50)) <= at(50 + 11)
+
+
+def test_the_first_attempt_is_due_since_the_run_was_first_seen() -> None:
+    assert schedule.retry_at(run_of(), at(7)) == at(7)
+    assert schedule.retry_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)
+
+
+def test_what_is_too_far_to_be_counted_is_far() -> None:
+    far = datetime.max.replace(tzinfo=UTC) - timedelta(seconds=1)
+    assert schedule.later(far, timedelta(days=1)) == schedule.FAR
+    run = run_of(activeDeadlineSeconds=MAX_SECONDS, status={"startTime": "9999-12-31T23:59:59Z"})
+    assert schedule.deadline_at(run) == schedule.FAR
+
+
+def test_what_is_far_wakes_nobody() -> None:
+    assert schedule.earliest(schedule.FAR, None) is None
+    assert schedule.earliest(None, at(3), schedule.FAR, at(2)) == at(2)
+
+
+def test_deadlines_that_are_not_set_do_not_exist() -> None:
+    run = run_of(status={"startTime": stamp(0)})
+    assert schedule.deadline_at(run) is None
+    assert schedule.attempt_deadline_at(run, T0) is None
+
+
+def test_a_deadline_counts_from_the_first_look() -> None:
+    run = run_of(activeDeadlineSeconds=60, status={"startTime": stamp(5)})
+    assert schedule.deadline_at(run) == at(65)
+    assert schedule.deadline_at(run_of(activeDeadlineSeconds=60)) is None
+
+
+def test_the_spread_is_a_fraction() -> None:
+    found = [schedule.spread("uid", number) for number in range(200)]
+    assert all(0 <= fraction < 1 for fraction in found)
+    assert max(found) - min(found) > 0.9
