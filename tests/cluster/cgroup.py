@@ -47,6 +47,7 @@ class Cgroup:
             folder.mkdir(parents=True, exist_ok=True)
             for part in (folder.parent, folder):
                 _fill_cpuset(part)
+                _pass_on_controllers(part.parent)
 
     @property
     def entry(self) -> Path:
@@ -94,6 +95,14 @@ def _pids(folder: Path) -> Iterator[int]:
 
 def _numbers(words: Iterable[str]) -> Iterator[int]:
     return (int(word) for word in words if word != "0")
+
+
+def _pass_on_controllers(folder: Path) -> None:
+    """In version 2 a group has the controllers that its parent passes on."""
+    offered = folder / "cgroup.controllers"
+    for controller in offered.read_text().split() if offered.exists() else ():
+        with contextlib.suppress(OSError):
+            (folder / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def _fill_cpuset(folder: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster import binary, control_plane
+from tests.cluster import binary, control_plane, place
 from tests.cluster.cluster import Cluster
 from tests.cluster.driver import AUTO, DRIVERS
 from tests.cluster.error import ClusterError
@@ -69,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = _add(commands, name, command, text)
         one.add_argument("component", choices=control_plane.NAMES)
+        if command is stop:
+            one.add_argument("--kill", action="store_true", help="as in a crash: with no warning")
+    list_parser = commands.add_parser(
+        "list", help="name the clusters of this user, and their state"
+    )
+    list_parser.set_defaults(command=list_clusters)
     build_parser = commands.add_parser(
         "build", help="only build the programs into the cache", description=binary.__doc__
     )
@@ -180,7 +186,14 @@ def start(args: argparse.Namespace) -> int:
 
 
 def stop(args: argparse.Namespace) -> int:
-    Cluster(args.name).stop(args.component)
+    Cluster(args.name).stop(args.component, grace=0 if args.kill else 20)
+    return 0
+
+
+def list_clusters(_: argparse.Namespace) -> int:
+    for name in place.all_names():
+        found = Cluster(name).status()
+        print(f"{name:<30} {found.state:<9} {found.server}")
     return 0
 
 

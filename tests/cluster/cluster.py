@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.driver import AUTO, Driver, of, record
 from tests.cluster.error import ClusterError
 from tests.cluster.image_build import ImageBuild
@@ -65,6 +66,7 @@ class Cluster:
         with self._alone(lines):
             if self.place.folder.exists() or self.place.rubbish.exists():
                 self.driver.down(lines)
+            DockerEngine.for_builds().clear_leftovers()
             self.place.lock.unlink(missing_ok=True)
         lines.say(f"cluster {self.name} is down")
 
@@ -80,10 +82,12 @@ class Cluster:
         return self.status().state == READY
 
     def start(self, component: str, progress: Write = to_stderr) -> None:
+        """Start one component again, and wait until it answers."""
         self.driver.start(component, Progress(progress))
 
-    def stop(self, component: str) -> None:
-        self.driver.stop(component)
+    def stop(self, component: str, grace: float = 20) -> None:
+        """Stop one component; without grace it is killed, as in a crash."""
+        self.driver.stop(component, grace)
 
     def load_image(self, archive: Path) -> None:
         """Load what `docker save` wrote; Pods find it by its tag, with no pull."""

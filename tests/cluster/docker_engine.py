@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.cluster import mount, package, place
 from tests.cluster.cgroup import Cgroup
 from tests.cluster.command import run, run_long
-from tests.cluster.lock import held
+from tests.cluster.lock import held, held_if_free
 from tests.cluster.progress import Progress
 from tests.cluster.supervisor import Component, Supervisor
 
@@ -52,7 +52,7 @@ class DockerEngine:
         package.require_root()
         package.install({**package.NODE, **package.BUILD}, progress)
         package.install(package.CLIENT, progress)
-        with held(self.data.with_suffix(".lock"), "the Docker engine", progress):
+        with held(self.lock, "the Docker engine", progress):
             self._clear()
             try:
                 self._start(progress)
@@ -60,6 +60,17 @@ class DockerEngine:
             finally:
                 self.supervisor.stop("dockerd", grace=15)
                 self._clear()
+
+    @property
+    def lock(self) -> Path:
+        return self.data.with_suffix(".lock")
+
+    def clear_leftovers(self) -> None:
+        """Stop an engine whose builder was killed; one that somebody builds with goes on."""
+        if self.run.exists():
+            with held_if_free(self.lock) as free:
+                if free:
+                    self._clear()
 
     def _start(self, progress: Progress) -> None:
         progress.say("starting a Docker engine for the build")
@@ -136,7 +147,9 @@ address = "{self.run}/container.sock"
         """Build an image and return its id."""
         what = f"building image {tag}"
         progress.say(f"{what} (a log of it: {self.build_log})")
-        args = [f"--build-arg={name}={value}" for name, value in build_args.items()]
+        proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}
+        given = {**proxies, **build_args}
+        args = [f"--build-arg={name}={value}" for name, value in given.items()]
         group = f"--cgroup-parent={self.group.path}/containers"
         argv = ["docker", "build", "--network=host", group, *args, "--tag", tag, "--file"]
         run_long(

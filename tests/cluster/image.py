@@ -2,17 +2,20 @@
 
 import platform
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster import archive, binary, place
 from tests.cluster.configuration import PAUSE_IMAGE
+from tests.cluster.error import ClusterError
 from tests.cluster.lock import held
 from tests.cluster.progress import Progress
 
 BUSYBOX = Path("/bin/busybox")
 BUSYBOX_IMAGE = "docker.io/library/busybox:1"
+INTERPRETER = 3  # PT_INTERP
 # Changes where this module changes what it makes of the same content.
 RECIPE = "1"
 
@@ -22,6 +25,16 @@ Make = Callable[[Path, Path], None]
 def architecture() -> str:
     machine = platform.machine()
     return archive.ARCHITECTURES.get(machine, machine)
+
+
+def needs_interpreter(program: bytes) -> bool:
+    """Whether a 64-bit ELF program is linked dynamically: one of its headers names the linker."""
+    offset, size, count = (
+        *struct.unpack_from("<Q", program, 32),
+        *struct.unpack_from("<HH", program, 54),
+    )
+    headers = (struct.unpack_from("<I", program, offset + i * size)[0] for i in range(count))
+    return INTERPRETER in headers
 
 
 def cached(name: str, key: str, progress: Progress, make: Make) -> Path:
@@ -42,6 +55,11 @@ def cached(name: str, key: str, progress: Progress, make: Make) -> Path:
 
 
 def busybox(progress: Progress) -> Path:
+    if needs_interpreter(BUSYBOX.read_bytes()):
+        raise ClusterError(
+            f"{BUSYBOX} needs libraries, which a container has not: install Debian's busybox-static"
+        )
+
     def make(scratch: Path, made: Path) -> None:
         layer = archive.busybox(scratch / "layer.tar", BUSYBOX)
         layer.write()

@@ -138,7 +138,7 @@ class KindDriver:
     def start(self, name: str, progress: Progress) -> None:  # noqa: ARG002 - the protocol's
         raise ClusterError(f"kind runs {name} itself: single components need `--driver local`")
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str, grace: float) -> None:  # noqa: ARG002 - as above
         raise ClusterError(f"kind runs {name} itself: single components need `--driver local`")
 
     def load_image(self, archive: Path) -> None:

@@ -149,23 +149,32 @@ class LocalDriver:
                 progress.say(f"loading image {archive.name}")
                 self.store.load_as(archive.name, archive.name, archive)
 
+    def _running_store(self) -> ImageStore:
+        if not self.supervisor.process("containerd"):
+            raise ClusterError(
+                f"cluster {self.place.name!r} does not run, so no image can be loaded: "
+                f"`python -m tests.cluster up --name {self.place.name}` first"
+            )
+        return self.store
+
     def load_image(self, archive: Path) -> None:
-        self.store.load(archive)
+        self._running_store().load(archive)
 
     def load_python(self, suite: str, progress: Progress) -> str:
         """Give Pods an image with Python; return the name that they ask for."""
-        base = PythonBase(suite)
+        store, base = self._running_store(), PythonBase(suite)
         archive = base.archive(progress)
-        if not self.store.holds(base.tag, archive.name):
+        if not store.holds(base.tag, archive.name):
             progress.say(f"loading {base.tag} into the cluster")
-            self.store.load_as(base.tag, archive.name, archive)
+            store.load_as(base.tag, archive.name, archive)
         return base.tag
 
     def build_image(self, build: ImageBuild, progress: Progress) -> str:
         """Build an image and give it to Pods under its tag."""
+        store = self._running_store()
         return build.run(
-            loaded=lambda made: self.store.holds(build.tag, made),
-            load=lambda made, archive: self.store.load_as(build.tag, made, archive),
+            loaded=lambda made: store.holds(build.tag, made),
+            load=lambda made, archive: store.load_as(build.tag, made, archive),
             progress=progress,
         )
 
@@ -204,8 +213,8 @@ class LocalDriver:
         if started and name == "kubelet":
             self._wait_for_node(progress, began)
 
-    def stop(self, name: str) -> None:
-        self.supervisor.stop(name)
+    def stop(self, name: str, grace: float) -> None:
+        self.supervisor.stop(name, grace)
 
     def status(self) -> Status:
         slot = slots.recorded(self.place)

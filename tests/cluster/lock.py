@@ -33,6 +33,18 @@ def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[No
         os.close(descriptor)
 
 
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock if nobody has it; tell which."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _take(path)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _take(path: Path) -> int | None:
     """Lock the file that is there now: one that was removed meanwhile excludes nobody."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

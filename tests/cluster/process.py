@@ -65,9 +65,10 @@ class Process:
 
     def stop(self, grace: float) -> None:
         """Ask it to end, and end it when it has not within the grace period."""
-        self.send(signal.SIGTERM)
-        with contextlib.suppress(ClusterError):
-            wait_until(lambda: not self.alive, within=grace, what=f"process {self.pid} to end")
-            return
+        if grace > 0:
+            self.send(signal.SIGTERM)
+            with contextlib.suppress(ClusterError):
+                wait_until(lambda: not self.alive, within=grace, what=f"process {self.pid} to end")
+                return
         self.send(signal.SIGKILL)
         wait_until(lambda: not self.alive, within=10, what=f"process {self.pid} to be killed")

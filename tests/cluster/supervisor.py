@@ -40,8 +40,10 @@ class Component:
 
     @property
     def digest(self) -> str:
+        """Another program behind the same path makes another component, too."""
+        program = str(Path(self.argv[0]).resolve()) if self.argv[0].startswith("/") else ""
         files = {str(path): text for path, text in self.files.items()}
-        content = json.dumps([self.argv, files], sort_keys=True)
+        content = json.dumps([program, self.argv, files], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
