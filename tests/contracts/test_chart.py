@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.golden import Golden
+from tests.support.golden import Golden
 from tools import helm as helm_tool
 from tools.writing import dump
 

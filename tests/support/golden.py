@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).with_name("golden")
-
 
 @dataclass(frozen=True)
 class Golden:
-    """Compares texts with committed ones, or writes them when asked to update."""
+    """Compares texts with the committed ones of a folder, or writes them when asked to update."""
 
+    folder: Path
     update: bool
 
     def compare(self, name: str, text: str) -> None:
-        path = FOLDER / name
+        path = self.folder / name
         if self.update:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
