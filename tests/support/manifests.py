@@ -17,7 +17,9 @@ SOON: Object = {"backoff": {"duration": "500ms", "factor": 1}}
 
 def shell(script: str, **spec: Any) -> Object:
     """A TaskRun's spec that runs a script; other fields by their name on the wire."""
-    return {"image": IMAGE, "command": ["sh", "-c"], "args": [script], **spec}
+    # Kubernetes reads $$ in arguments as an escaped $.
+    arguments = [script.replace("$$", "$$$$")]
+    return {"image": IMAGE, "command": ["sh", "-c"], "args": arguments, **spec}
 
 
 def pod_spec(**fields: Any) -> Object:
@@ -26,9 +28,11 @@ def pod_spec(**fields: Any) -> Object:
 
 
 def task_run(name: str, namespace: str, spec: Mapping[str, Any]) -> Object:
+    """A whole TaskRun; a name that ends in a dash is completed by the apiserver."""
+    named = "generateName" if name.endswith("-") else "name"
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {named: name, "namespace": namespace},
         "spec": dict(spec),
     }

@@ -1,0 +1,154 @@
+"""How a scenario gets its TaskRun, its controller, and its story when it fails.
+
+A test declares its run beside itself, `@pytest.mark.taskrun(spec)`, and takes it as the fixture
+`run`. The runs of a module are created together when its first test starts, and each test awaits
+its own: Pods start while earlier tests are still looking, which is most of a tier's time.
+
+With `ledger=True` the task may write to the ledger. With `prepare=function` the controller is
+stopped while the run is created, and `function(run, stage)` puts something in its way. Every run
+is held against `tests.support.laws`, but for those whose status a test has forged (`lawful=False`).
+"""
+
+import re
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.support import laws, story
+from tests.support.cluster_client import NAMESPACES, Kube
+from tests.support.installation import ROOT, Ground, Helm, Installation, Manifest, Process, stopped
+from tests.support.journal import Journal
+from tests.support.ledger import Ledger
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+INSTALLATIONS = {kind.name: kind for kind in (Helm, Manifest, Process)}
+DEFINITION = str(ROOT / "crds/taskruns.yaml")
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "taskrun(spec, ledger=False, prepare=None, lawful=True): a scenario's TaskRun"
+    )
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: Cluster) -> Iterator[Kube]:
+    kube = Kube(cluster.kubeconfig)
+    yield kube
+    kube.close()
+
+
+@pytest.fixture(scope="session")
+def journal(cluster: Cluster, kube: Kube) -> Iterator[Journal]:
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", DEFINITION)
+    journal = Journal(kube)
+    journal.start()
+    yield journal
+    journal.stop()
+
+
+@pytest.fixture(scope="session")
+def ledger(cluster: Cluster, kube: Kube, journal: Journal) -> Iterator[Ledger]:
+    ledger = Ledger(cluster, kube, journal)
+    ledger.open()
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="session", params=["helm", "process"])
+def installation(
+    request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
+) -> Iterator[Installation]:
+    """Each way of installing, once for all modules: pytest groups the tests by it."""
+    installation = INSTALLATIONS[request.param](Ground(cluster, kube, journal))
+    installation.up()
+    yield installation
+    story.await_namespaces_gone(kube, journal)
+    installation.down()
+
+
+@pytest.fixture(scope="module")
+def namespace(
+    request: pytest.FixtureRequest, installation: Installation, kube: Kube
+) -> Iterator[str]:
+    topic = request.path.stem.removeprefix("test_")
+    prefix = f"e2e-{topic}-{installation.name}-"
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": prefix}})
+    name: str = made["metadata"]["name"]
+    yield name
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture(scope="module")
+def stage(kube: Kube, journal: Journal, ledger: Ledger, namespace: str) -> Stage:
+    return Stage(kube, journal, ledger, namespace)
+
+
+@pytest.fixture(scope="module")
+def submitted(
+    request: pytest.FixtureRequest, installation: Installation, stage: Stage
+) -> dict[str, Run]:
+    """The runs of this module's tests under this installation, by test."""
+    items = [item for item in request.session.items if _wants_run(item, request.node, installation)]
+    early = [item for item in items if _marker(item).kwargs.get("prepare")]
+    runs: dict[str, Run] = {}
+    if early:
+        with stopped(installation):
+            for item in early:
+                runs[item.nodeid] = _submit(item, stage)
+                _marker(item).kwargs["prepare"](runs[item.nodeid], stage)
+    return runs | {item.nodeid: _submit(item, stage) for item in items if item not in early}
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, submitted: dict[str, Run]) -> Iterator[Run]:
+    """The TaskRun that the test declares; after a test that passed, the laws must hold of it."""
+    run = submitted[request.node.nodeid]
+    yield run
+    lawful = _marker(request.node).kwargs.get("lawful", True)
+    if lawful and not request.node.stash.get(_FAILED, False):
+        laws.check(run)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failure come with what a person needs to understand it."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        item.stash[_FAILED] = True
+        found = item.funcargs
+        if "journal" in found or "run" in found:
+            story.tell(report, found)
+    return report
+
+
+def _wants_run(item: pytest.Item, module: pytest.Module, installation: Installation) -> bool:
+    if not isinstance(item, pytest.Function) or item.getparent(pytest.Module) is not module:
+        return False
+    chosen = item.callspec.params.get("installation") if hasattr(item, "callspec") else None
+    return chosen == installation.name and item.get_closest_marker("taskrun") is not None
+
+
+def _marker(item: pytest.Item) -> pytest.Mark:
+    marker = item.get_closest_marker("taskrun")
+    assert marker is not None
+    return marker
+
+
+def _submit(item: pytest.Item, stage: Stage) -> Run:
+    marker = _marker(item)
+    spec = dict(marker.args[0])
+    if marker.kwargs.get("ledger"):
+        spec |= stage.ledger.mount()
+    return stage.create(_name(item), spec)
+
+
+def _name(item: pytest.Item) -> str:
+    """Name a run after its test, so that whoever looks at the cluster knows which it is."""
+    words = re.sub(r"[^a-z0-9]+", "-", item.name.removeprefix("test_").lower())
+    return words[:50].strip("-") + "-"

@@ -1,0 +1,139 @@
+"""What is left, and for how long: Pods by podGC, TaskRuns by TTL, nothing after a delete."""
+
+from datetime import datetime
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.support.cluster_client import NAMESPACES
+from tests.support.ending import Ending
+from tests.support.journal import TooLate
+from tests.support.ledger import END, START, Ledger
+from tests.support.manifests import pod_spec, shell
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+FAILED = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 1, attempts=(Outcome.FAILED,))
+LONG = {"podGC": {"deleteDelayDuration": "1h"}}
+QUICK_TO_KILL = pod_spec(terminationGracePeriodSeconds=1)
+
+
+def gc(strategy: str, delay: str = "0s") -> dict[str, dict[str, str]]:
+    return {"podGC": {"strategy": strategy, "deleteDelayDuration": delay}}
+
+
+# ---------------------------------------------------------------------------- TaskRuns by TTL
+
+
+@pytest.mark.taskrun(shell("exit 0", ttlSecondsAfterFinished=0))
+def test_a_ttl_of_0_removes_the_run_with_its_pod_at_once(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.gone()
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("exit 1", ttlSecondsAfterFinished=2, **gc("Never")))
+def test_a_ttl_counts_from_the_end_and_takes_kept_pods_along(run: Run) -> None:
+    FAILED.check(run)
+    run.gone()
+    history = run.history()
+    finished = next(s for s in history if (s.found.get("status") or {}).get("completionTime"))
+    # completionTime is cut to the second, so the TTL may look shorter by nearly one.
+    assert history[-1].at - finished.at > 1
+    run.pods_gone()
+
+
+# ------------------------------------------------------------------------------ Pods by podGC
+
+
+@pytest.mark.taskrun(shell("exit 0", podGC={"deleteDelayDuration": "3s"}))
+def test_a_pod_stays_for_the_delay_and_then_goes(run: Run) -> None:
+    status = SUCCEEDED.check(run)
+    run.pods_gone()
+    deleted = run.pod()["metadata"]["deletionTimestamp"]
+    assert _seconds(status["completionTime"], deleted) >= 3
+
+
+@pytest.mark.taskrun(shell("exit 0"))
+def test_without_a_word_a_pod_goes_after_the_sites_delay(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.pods_gone(seconds=20)
+
+
+@pytest.mark.taskrun(shell("echo read me", **LONG))
+def test_collected_ends_the_delay_of_the_pod_that_it_names(run: Run) -> None:
+    status = SUCCEEDED.check(run)
+    assert run.log() == "read me\n"
+    run.annotate({names.ANNOTATION_COLLECTED: status["podUID"]})
+    run.pods_gone(seconds=20)
+
+
+@pytest.mark.taskrun(shell("exit 0", **LONG))
+def test_collected_with_another_uid_ends_nothing(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.annotate({names.ANNOTATION_COLLECTED: "00000000-0000-0000-0000-000000000000"})
+    with pytest.raises(TooLate):
+        run.pods_gone(seconds=3)
+
+
+@pytest.mark.taskrun(shell("exit 1", **gc("Never")))
+def test_never_keeps_the_pod_until_its_run_is_deleted(run: Run) -> None:
+    FAILED.check(run)
+    with pytest.raises(TooLate):
+        run.pods_gone(seconds=3)
+    assert not run.pod()["metadata"].get("finalizers"), "a kept Pod is free to go"
+    run.delete()
+    run.gone()
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("exit 1", **gc("OnPodSuccess")))
+def test_on_pod_success_keeps_the_pod_of_a_failure(run: Run) -> None:
+    FAILED.check(run)
+    with pytest.raises(TooLate):
+        run.pods_gone(seconds=3)
+
+
+@pytest.mark.taskrun(shell("exit 0", **gc("OnPodSuccess")))
+def test_on_pod_success_removes_the_pod_of_a_success(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.pods_gone()
+
+
+# --------------------------------------------------------------------------------- by deletion
+
+
+@pytest.mark.taskrun(
+    shell(f"{START}; sleep 600; {END}", backoffLimit=3, **QUICK_TO_KILL), ledger=True
+)
+def test_a_run_deleted_at_work_takes_its_pod_along(run: Run, ledger: Ledger) -> None:
+    run.main_started()
+    run.delete()
+    run.gone(seconds=10)
+    run.pods_gone(seconds=30)
+    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 0)
+
+
+@pytest.mark.taskrun(shell(START, nodeSelector={"taskruns.dev/no-such-node": "true"}), ledger=True)
+def test_a_run_deleted_before_it_has_a_node_leaves_nothing(run: Run, ledger: Ledger) -> None:
+    run.reaches(Phase.PENDING)
+    run.delete()
+    run.gone(seconds=10)
+    run.pods_gone(seconds=10)
+    assert ledger.starts(run.uid) == 0
+
+
+def test_a_namespace_with_runs_at_work_can_be_deleted(stage: Stage) -> None:
+    doomed = f"{stage.namespace}-doomed"
+    stage.kube.create(NAMESPACES, None, {"metadata": {"name": doomed}})
+    run = stage.create("at-work", shell("sleep 600", **QUICK_TO_KILL), doomed)
+    run.main_started()
+    stage.kube.delete(NAMESPACES, None, doomed)
+    run.gone(seconds=60)
+    run.pods_gone(seconds=60)
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

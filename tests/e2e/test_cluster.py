@@ -1,0 +1,134 @@
+"""The test cluster itself: what it promises of Pods, and that it comes back, and goes, as a whole.
+
+On a second cluster, beside the one that everything else runs on: its processes are killed here.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import Cluster, mount, network
+from tests.cluster import slot as slots
+from tests.cluster.cgroup import Cgroup
+from tests.cluster.deadline import wait_until
+
+SLEEPER = {"command": ["sleep", "3600"]}
+
+
+def _quietly(_: str) -> None:
+    """Progress is for people."""
+
+
+@pytest.fixture(scope="module")
+def other(cluster: Cluster) -> Iterator[Cluster]:
+    if cluster.status().driver != "local":
+        pytest.skip("kind looks after its own processes")
+    other = Cluster("proof", driver="local")
+    other.up(progress=_quietly)
+    yield other
+    other.down(progress=_quietly)
+
+
+def _start(cluster: Cluster, name: str, container: dict[str, Any]) -> None:
+    main = {"name": "main", "image": "busybox:1", **container}
+    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [main]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+
+
+def _ended(cluster: Cluster, name: str) -> dict[str, Any]:
+    """How the Pod's container ended, once it has."""
+    state: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        pod = json.loads(cluster.kubectl("get", "pod", name, "-o", "json").stdout)
+        statuses = pod["status"].get("containerStatuses", [{}])
+        state.update(statuses[0].get("state", {}).get("terminated", {}))
+        return bool(state)
+
+    wait_until(has_ended, within=60, what=f"Pod {name} to end")
+    return state
+
+
+def _run(cluster: Cluster, name: str, script: str, **container: Any) -> dict[str, Any]:
+    _start(cluster, name, {"command": ["sh", "-c", script], **container})
+    return _ended(cluster, name)
+
+
+def test_a_pod_has_its_own_exit_code_and_its_log(other: Cluster) -> None:
+    assert _run(other, "three", "echo hello; exit 3")["exitCode"] == 3
+    assert other.kubectl("logs", "three").stdout == "hello\n"
+
+
+def test_a_pod_that_takes_too_much_memory_is_killed_for_it(other: Cluster) -> None:
+    limit = {"limits": {"memory": "32Mi"}}
+    ended = _run(other, "greedy", "x=a; while true; do x=$x$x; done", resources=limit)
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+
+
+def test_a_pod_reaches_the_api_of_its_own_cluster(other: Cluster) -> None:
+    connect = 'nc -w 5 "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" < /dev/null'
+    assert _run(other, "caller", connect)["exitCode"] == 0
+
+
+def test_what_runs_is_left_alone(other: Cluster) -> None:
+    before = other.status()
+    began = time.monotonic()
+    other.up(progress=_quietly)
+    assert time.monotonic() - began < 5
+    assert other.status() == before
+
+
+def test_a_killed_kubelet_comes_back_and_its_pods_have_gone_on(other: Cluster) -> None:
+    _start(other, "lasting", SLEEPER)
+    other.kubectl("wait", "--for=condition=Ready", "pod/lasting", "--timeout=60s", within=70)
+    other.stop("kubelet", grace=0)
+    assert other.status().state == "degraded"
+    other.up(progress=_quietly)
+    assert other.is_up()
+    assert _run(other, "after-kubelet", "exit 0")["exitCode"] == 0
+    phase = other.kubectl("get", "pod", "lasting", "-o", "jsonpath={.status.phase}").stdout
+    assert phase == "Running"
+
+
+def test_after_the_death_of_everything_it_goes_on(other: Cluster) -> None:
+    Cgroup(f"/{_slot(other).handle}").kill()
+    assert other.status().state == "down"
+    other.up(progress=_quietly)
+    assert other.kubectl("get", "pod", "three", "-o", "name").stdout == "pod/three\n"
+    assert _run(other, "after-death", "exit 0")["exitCode"] == 0
+
+
+def test_a_call_is_one_line_of_the_audit_log(other: Cluster) -> None:
+    other.kubectl("get", "configmap", "kube-root-ca.crt", "-n", "default")
+    calls = [json.loads(line) for line in other.audit_log.read_text().splitlines()]
+    wanted = [call for call in calls if call.get("objectRef", {}).get("resource") == "configmaps"]
+    assert [(call["verb"], call["user"]["username"]) for call in wanted] == [("get", "admin")]
+
+
+def test_down_leaves_nothing(other: Cluster) -> None:
+    """Last: even with Pods running and with the programs killed beforehand."""
+    slot = _slot(other)
+    _start(other, "left-running", SLEEPER)
+    other.kubectl("wait", "--for=condition=Ready", "pod/left-running", "--timeout=60s", within=70)
+    other.down(progress=_quietly)
+    assert not other.place.folder.exists()
+    assert not other.place.lock.exists()
+    assert mount.below(other.place.folder, Path("/proc/self/mountinfo").read_text()) == []
+    assert not any(folder.exists() for folder in Cgroup(f"/{slot.handle}").folders)
+    assert not network.exists(slot)
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+    assert slot.handle not in rules
+    logs = Path("/var/log/containers").glob("*.log")
+    assert not [log for log in logs if log.readlink().is_relative_to(other.place.folder)]
+
+
+def _slot(cluster: Cluster) -> slots.Slot:
+    slot = slots.recorded(cluster.place)
+    assert slot
+    return slot

@@ -1,0 +1,132 @@
+"""Whose Pod is whose: names that are taken, Pods that nobody claimed, a run made anew.
+
+Where something must be in place before the controller first looks, the controller is stopped
+meanwhile: no test here depends on being faster than it.
+"""
+
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.support.cluster_client import PODS, Object
+from tests.support.ending import Ending
+from tests.support.journal import Journal
+from tests.support.ledger import END, START, Ledger
+from tests.support.manifests import IMAGE, pod_spec, shell
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+
+
+@pytest.mark.taskrun(
+    shell(
+        f"{START}; trap 'sleep 4; exit 0' TERM; while :; do sleep 0.2; done",
+        **pod_spec(terminationGracePeriodSeconds=20),
+    ),
+    ledger=True,
+)
+def test_a_run_made_anew_neither_waits_for_the_old_pod_nor_touches_it(
+    run: Run, stage: Stage
+) -> None:
+    run.main_started()
+    run.delete()
+    run.gone(seconds=10)
+    anew = stage.create(run.name, shell(START) | stage.ledger.mount())
+    SUCCEEDED.check(anew)
+    run.pods_gone(seconds=40)
+    anew.pods_gone()
+    assert run.pod_name() != anew.pod_name()
+    assert (stage.ledger.starts(run.uid), stage.ledger.starts(anew.uid)) == (1, 1)
+
+
+def foreign_pod(run: Run, stage: Stage) -> None:
+    stage.kube.create(PODS, run.namespace, _pod(run.pod_name()))
+
+
+@pytest.mark.taskrun(shell("exit 0"), prepare=foreign_pod)
+def test_a_foreign_pod_under_our_pods_name_is_left_alone_and_the_run_fails(
+    run: Run, stage: Stage
+) -> None:
+    ending = Ending(Phase.FAILED, Reason.POD_NAME_CONFLICT, None, (rf"(?i)pod.*{run.pod_name()}",))
+    ending.check(run)
+    (uid,) = stage.journal.named(PODS, run.namespace, run.pod_name())
+    first, now = stage.journal.history(uid)[0], stage.journal.history(uid)[-1]
+    assert not now.gone
+    assert "deletionTimestamp" not in now.found["metadata"]
+    assert now.found["metadata"].get("labels") == first.found["metadata"].get("labels")
+    assert now.found["spec"] == first.found["spec"] | {"nodeName": now.found["spec"]["nodeName"]}
+
+
+@pytest.mark.taskrun(shell(f"{START}; sleep 8; {END}"), ledger=True)
+def test_a_pod_of_ours_that_nobody_claimed_never_runs_and_goes(run: Run, stage: Stage) -> None:
+    run.main_started()
+    unclaimed = stage.kube.create(PODS, run.namespace, _our_pod(run, stage.ledger, attempt=2))
+    uid = unclaimed["metadata"]["uid"]
+    stage.journal.wait(lambda: _is_gone(stage.journal, uid), 30, "the unclaimed Pod is deleted")
+    assert all(not seen.found["spec"].get("nodeName") for seen in stage.journal.history(uid))
+    SUCCEEDED.check(run)
+    run.pods_gone()
+    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
+
+
+def late_create(run: Run, stage: Stage) -> None:
+    stage.kube.create(PODS, run.namespace, _our_pod(run, stage.ledger, attempt=1))
+
+
+@pytest.mark.taskrun(shell(START), ledger=True, prepare=late_create)
+def test_a_gated_pod_of_the_attempt_that_is_due_is_claimed_and_used(run: Run, stage: Stage) -> None:
+    status = SUCCEEDED.check(run)
+    assert stage.journal.named(PODS, run.namespace, run.pod_name()) == (status["podUID"],)
+    run.pods_gone()
+    assert stage.ledger.starts(run.uid) == 1
+
+
+def _is_gone(journal: Journal, uid: str) -> bool | None:
+    last = journal.last(uid)
+    return True if last and last.gone else None
+
+
+def _pod(name: str, **metadata: Any) -> Object:
+    container = {"name": "main", "image": IMAGE, "command": ["sleep", "600"]}
+    return {
+        "metadata": {"name": name, **metadata},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+    }
+
+
+def _our_pod(run: Run, ledger: Ledger, attempt: int) -> Object:
+    """A Pod as a controller's create makes it, here arriving when nobody expects it."""
+    owner = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": run.name,
+        "uid": run.uid,
+        "controller": True,
+    }
+    labels = {
+        names.LABEL_UID: run.uid,
+        names.LABEL_NAME: run.name,
+        names.LABEL_ATTEMPT: str(attempt),
+        names.LABEL_MANAGED_BY: names.MANAGER,
+    }
+    pod = _pod(
+        run.pod_name(attempt),
+        labels=labels,
+        ownerReferences=[owner],
+        finalizers=[names.FINALIZER_OUTCOME],
+    )
+    mount = ledger.mount()
+    pod["spec"]["containers"][0] |= {
+        "command": ["sh", "-c", START],
+        "env": [{"name": "TASKRUN_UID", "value": run.uid}],
+        "volumeMounts": mount["volumeMounts"],
+    }
+    pod["spec"] |= {
+        "restartPolicy": "Never",
+        "schedulingGates": [{"name": names.GATE_CLAIM}],
+        "volumes": mount["volumes"],
+    }
+    return pod

@@ -1,0 +1,84 @@
+"""The installation itself: what a person types, what the namespace enforces, what survives.
+
+Here too every test runs under the installations that it names; `manifest` is
+`kubectl apply -f manifests/install.yaml`, which needs no more than a task that succeeds.
+"""
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.cluster import Cluster
+from tests.support.cluster_client import NAMESPACES, PODS, Kube
+from tests.support.ending import Ending
+from tests.support.installation import NAMESPACE, RESTRICTED, Installation
+from tests.support.ledger import END, START
+from tests.support.manifests import SOON, shell
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+
+only = pytest.mark.parametrize
+IN_CLUSTER = only("installation", ["helm", "manifest"], indirect=True, scope="session")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_kubectl_wait_returns_on_either_end(stage: Stage, cluster: Cluster, code: int) -> None:
+    run = stage.create(f"exit-{code}", shell(f"exit {code}"))
+    said = cluster.kubectl(
+        "wait",
+        "--for=condition=Finished",
+        f"taskrun/{run.name}",
+        "-n",
+        run.namespace,
+        "--timeout=60s",
+        within=70,
+    ).stdout
+    assert said == f"taskrun.taskruns.dev/{run.name} condition met\n"
+    assert run.ended()["exitCode"] == code
+
+
+@pytest.mark.taskrun(shell("echo hello"))
+def test_kubectl_get_shows_how_a_run_stands(run: Run, cluster: Cluster) -> None:
+    run.ended()
+    shown = cluster.kubectl("get", "trun", run.name, "-n", run.namespace).stdout
+    header, line = (row.split() for row in shown.splitlines())
+    assert header[:4] == ["NAME", "PHASE", "REASON", "EXIT"]
+    assert line[:4] == [run.name, "Succeeded", "Completed", "0"]
+
+
+@IN_CLUSTER
+@pytest.mark.taskrun(shell("echo hello"))
+def test_a_controller_in_a_pod_brings_a_run_to_its_end(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.pods_gone()
+
+
+@only("installation", ["helm"], indirect=True, scope="session")
+def test_the_controller_is_admitted_where_restricted_pod_security_is_enforced(
+    installation: Installation, kube: Kube
+) -> None:
+    namespace = kube.get(NAMESPACES, None, NAMESPACE)
+    assert namespace is not None
+    assert RESTRICTED.items() <= namespace["metadata"]["labels"].items()
+    (pod,) = kube.list(PODS, NAMESPACE, "app.kubernetes.io/name=taskruns")
+    ready = {c["type"]: c["status"] for c in pod["status"]["conditions"]}["Ready"]
+    assert ready == "True", f"{installation.name}: {pod['status']}"
+
+
+def test_a_controller_killed_at_work_goes_on_where_it_was(
+    stage: Stage, installation: Installation
+) -> None:
+    at_work = f"{START}; sleep 6; {END}"
+    retried = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
+    mount = stage.ledger.mount()
+    long = stage.create("at-work", shell(at_work) | mount)
+    again = stage.create("again", shell(retried, backoffLimit=2, **SOON) | mount)
+    long.main_started()
+    installation.kill()
+    SUCCEEDED.check(long)
+    assert again.ended()["phase"] == Phase.SUCCEEDED
+    for run in (long, again):
+        run.pods_gone()
+    assert (stage.ledger.starts(long.uid), stage.ledger.ends(long.uid)) == (1, 1)
+    assert stage.ledger.starts(again.uid) == 3

@@ -1,0 +1,198 @@
+"""How a task's own end becomes the end of its run, under each installation.
+
+Covered: every kind of exit, signals, memory, results, failure text, init and other containers.
+Not here: ends that somebody else causes (cancellation, deadlines, refusals).
+"""
+
+import re
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.support.ending import Ending
+from tests.support.manifests import IMAGE, KEEP_POD, pod_spec, shell
+from tests.support.run import Run
+
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+DIE = "kill -9 $$"
+# In a Pod's shared process namespace the task is not process 1, which no signal of its own ends.
+MORTAL = pod_spec(shareProcessNamespace=True)
+
+
+def failed(reason: Reason, exit_code: int | None, *message: str) -> Ending:
+    return Ending(Phase.FAILED, reason, exit_code, message, attempts=(Outcome.FAILED,))
+
+
+@pytest.mark.taskrun(shell("echo hello from a task", **KEEP_POD))
+def test_hello_succeeds_and_its_log_can_be_read(run: Run) -> None:
+    status = SUCCEEDED.check(run)
+    assert re.search(r"\bmain\b", status["message"])
+    assert run.log() == "hello from a task\n"
+
+
+@pytest.mark.taskrun(shell("exit 0"))
+def test_exit_0_succeeds_and_its_pod_goes(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(code, marks=pytest.mark.taskrun(shell(f"echo last words; exit {code}")))
+        for code in (1, 3, 255)
+    ],
+)
+def test_another_exit_code_fails_and_is_told_with_the_last_lines(run: Run, code: int) -> None:
+    failed(Reason.NON_ZERO_EXIT_CODE, code, rf"\bmain\b.* code {code}\b", r"last words").check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell(DIE, **MORTAL))
+def test_a_task_ended_by_sigkill_fails_with_the_signal(run: Run) -> None:
+    status = failed(Reason.KILLED_BY_SIGNAL, 137, r"\bmain\b.*signal 9").check(run)
+    assert status["attempts"][0]["signal"] == 9
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("trap 'exit 0' TERM; kill -TERM $$; while :; do sleep 1; done"))
+def test_a_task_that_handles_sigterm_ends_as_it_chooses(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("exec tail /dev/zero", resources={"limits": {"memory": "16Mi"}}))
+def test_a_task_over_its_memory_limit_is_told_as_oom_killed(run: Run) -> None:
+    failed(Reason.OOM_KILLED, 137, r"\bmain\b.*memory", r"limits\.memory").check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(
+        """echo '{"rows": 42, "name": "Grüße"}' > /airflow/xcom/return.json""",
+        resultPath="/airflow/xcom/return.json",
+    )
+)
+def test_what_is_written_to_result_path_is_the_result(run: Run) -> None:
+    ending = Ending(
+        Phase.SUCCEEDED,
+        Reason.COMPLETED,
+        0,
+        attempts=(Outcome.SUCCEEDED,),
+        result='{"rows": 42, "name": "Grüße"}\n',
+    )
+    ending.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("echo not a result; : > /result", resultPath="/result"))
+def test_an_empty_result_is_none_even_with_a_log(run: Run) -> None:
+    SUCCEEDED.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("head -c 4095 /dev/zero | tr '\\0' x > /dev/termination-log"))
+def test_a_result_just_under_the_limit_is_whole(run: Run) -> None:
+    ending = Ending(
+        Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,), result="x" * 4095
+    )
+    ending.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("head -c 4096 /dev/zero | tr '\\0' x > /dev/termination-log"))
+def test_a_result_at_the_limit_is_not_stored_and_the_run_succeeds(run: Run) -> None:
+    ending = Ending(
+        Phase.SUCCEEDED,
+        Reason.COMPLETED,
+        0,
+        attempts=(Outcome.SUCCEEDED,),
+        conditions={"ResultStored": "False"},
+    )
+    status = ending.check(run)
+    stored = next(c for c in status["conditions"] if c["type"] == "ResultStored")
+    assert stored["reason"] == Reason.RESULT_TOO_LARGE
+    assert "4096" in stored["message"]
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("printf 'a\\377b' > /dev/termination-log"))
+def test_bytes_that_are_not_utf_8_come_back_as_replacement_characters(run: Run) -> None:
+    ending = Ending(
+        Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,), result="a\ufffdb"
+    )
+    ending.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell("echo from the log; printf 'the input is missing' > /dev/termination-log; exit 4")
+)
+def test_what_a_failing_task_writes_to_result_path_is_its_message(run: Run) -> None:
+    ending = failed(Reason.NON_ZERO_EXIT_CODE, 4, r"\bmain\b.* code 4\b", r"the input is missing")
+    status = ending.check(run)
+    assert "from the log" not in status["message"]
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(
+        "echo never",
+        **pod_spec(
+            initContainers=[
+                {"name": "prepare", "image": IMAGE, "command": ["sh", "-c", "echo no data; exit 5"]}
+            ]
+        ),
+    )
+)
+def test_a_failed_init_container_is_named_and_main_has_no_exit_code(run: Run) -> None:
+    ending = failed(Reason.INIT_CONTAINER_FAILED, None, r"\bprepare\b.* code 5\b", r"no data")
+    ending.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(
+        "exit 0",
+        **pod_spec(
+            terminationGracePeriodSeconds=1,
+            containers=[
+                {"name": "main"},
+                {"name": "helper", "image": IMAGE, "command": ["sleep", "3600"]},
+            ],
+        ),
+    )
+)
+def test_a_container_that_goes_on_after_main_is_stopped_and_mains_end_counts(run: Run) -> None:
+    SUCCEEDED.check(run)
+    assert "Stopping" in run.phases()
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(
+        "exit 3",
+        **pod_spec(
+            terminationGracePeriodSeconds=1,
+            initContainers=[
+                {
+                    "name": "proxy",
+                    "image": IMAGE,
+                    "command": ["sleep", "3600"],
+                    "restartPolicy": "Always",
+                }
+            ],
+        ),
+    )
+)
+def test_a_native_sidecar_ends_with_main_unaided(run: Run) -> None:
+    failed(Reason.NON_ZERO_EXIT_CODE, 3, r"\bmain\b.* code 3\b").check(run)
+    assert "Stopping" not in run.phases()
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("sleep 4"))
+def test_a_longer_task_is_seen_running(run: Run) -> None:
+    SUCCEEDED.check(run)
+    assert run.phases() == ["Pending", "Running", "Succeeded"]
+    run.pods_gone()

@@ -1,0 +1,57 @@
+"""Failures that the TaskRun asks to have retried, counted by what containers wrote themselves."""
+
+from datetime import datetime
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.support.ending import Ending
+from tests.support.ledger import START, Ledger
+from tests.support.manifests import SOON, shell
+from tests.support.run import Run
+
+FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
+
+
+@pytest.mark.taskrun(shell(FAIL_TWICE, backoffLimit=2, **SOON), ledger=True)
+def test_two_failures_and_then_success_succeeds(run: Run, ledger: Ledger) -> None:
+    outcomes = (Outcome.FAILED, Outcome.FAILED, Outcome.SUCCEEDED)
+    status = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes).check(run)
+    told = [attempt["message"] for attempt in status["attempts"]]
+    assert "attempt 1" in told[0]
+    assert "attempt 2" in told[1]
+    assert len({attempt["podUID"] for attempt in status["attempts"]}) == 3
+    run.pods_gone()
+    assert ledger.starts(run.uid) == 3
+
+
+@pytest.mark.taskrun(shell(f"{START}; exit 7", backoffLimit=1, **SOON), ledger=True)
+def test_a_run_that_keeps_failing_ends_with_its_last_failure(run: Run, ledger: Ledger) -> None:
+    outcomes = (Outcome.FAILED, Outcome.FAILED)
+    ending = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, (r"\bmain\b.* code 7\b",), outcomes)
+    ending.check(run)
+    run.pods_gone()
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(shell(f"{START}; exit 7"), ledger=True)
+def test_nothing_is_retried_unasked(run: Run, ledger: Ledger) -> None:
+    Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,)).check(run)
+    run.pods_gone()
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell("exit 1", backoffLimit=2, backoff={"duration": "1s", "factor": 3}))
+def test_the_wait_before_a_retry_grows_by_the_factor(run: Run) -> None:
+    outcomes = (Outcome.FAILED,) * 3
+    status = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 1, attempts=outcomes).check(run)
+    first, second, third = status["attempts"]
+    # Times are cut to the second, so a wait may look shorter by nearly one.
+    assert _seconds(first["finishedTime"], second["createdTime"]) >= 1
+    assert _seconds(second["finishedTime"], third["createdTime"]) >= 3
+    assert run.phases().count("BackingOff") == 2
+    run.pods_gone()
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
