@@ -1,0 +1,42 @@
+"""The `TaskRun` resource, version v1alpha1: every field with its meaning, unit, default and bound.
+
+The CRD and the reference pages are generated from these models (`taskruns.api.crd`). A field that
+is absent stays absent in the cluster: defaults are applied where they are used, and each
+description names its own. The models are never stricter than the CRD, so that whatever the
+apiserver has stored can be read.
+"""
+
+from taskruns.api.v1alpha1.model import (
+    MAX_SECONDS,
+    CoreObject,
+    Duration,
+    Model,
+    Time,
+)
+from taskruns.api.v1alpha1.spec import (
+    DEFAULT_RESULT_PATH,
+    Backoff,
+    PodGC,
+    PodGCStrategy,
+    TaskRunSpec,
+)
+from taskruns.api.v1alpha1.status import Attempt, Condition, TaskRunStatus
+from taskruns.api.v1alpha1.taskrun import ObjectMeta, TaskRun
+
+__all__ = [
+    "DEFAULT_RESULT_PATH",
+    "MAX_SECONDS",
+    "Attempt",
+    "Backoff",
+    "Condition",
+    "CoreObject",
+    "Duration",
+    "Model",
+    "ObjectMeta",
+    "PodGC",
+    "PodGCStrategy",
+    "TaskRun",
+    "TaskRunSpec",
+    "TaskRunStatus",
+    "Time",
+]

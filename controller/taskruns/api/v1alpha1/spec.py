@@ -1,0 +1,234 @@
+"""What is to be run, and how: the part of a TaskRun that its user writes."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from taskruns.api.v1alpha1.corev1 import (
+    EnvFromSource,
+    EnvVar,
+    LocalObjectReference,
+    PodTemplate,
+    Toleration,
+    VolumeMount,
+)
+from taskruns.api.v1alpha1.model import MAX_SECONDS, CoreObject, Duration, Model
+
+DEFAULT_RESULT_PATH = "/dev/termination-log"
+
+_MAX_MOUNTS = 256
+"""So that CEL can look at every mount within its budget."""
+
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+
+
+def _keyed(by: str) -> dict[str, Any]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [by]}
+
+
+_ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+
+
+class Backoff(Model):
+    """How long to wait before a retry: duration x factor^n, at most cap, plus up to a tenth."""
+
+    duration: Duration = Field(
+        timedelta(seconds=10),
+        description="Wait before the first retry, as 30s, 5m or 1h30m. Default: 10s.",
+    )
+    factor: float = Field(
+        2.0, ge=1, le=10, description="What each further wait is multiplied by. Default: 2."
+    )
+    cap: Duration = Field(
+        timedelta(minutes=10),
+        description="Longest wait, as 30s, 5m or 1h30m; at least duration. Default: 10m.",
+    )
+
+
+class PodGCStrategy(StrEnum):
+    """Which finished Pods are deleted (the names are Argo's)."""
+
+    ON_POD_COMPLETION = "OnPodCompletion"
+    ON_POD_SUCCESS = "OnPodSuccess"
+    NEVER = "Never"
+
+
+class PodGC(Model):
+    """What becomes of the Pods of finished attempts."""
+
+    strategy: PodGCStrategy = Field(
+        PodGCStrategy.ON_POD_COMPLETION,
+        description="Which finished Pods are deleted: all, only those of successful attempts, or "
+        "none. A kept Pod goes with its TaskRun. Default: OnPodCompletion.",
+    )
+    delete_delay_duration: Duration | None = Field(
+        None,
+        description="How long a finished Pod is kept for readers of its log, as 30s, 5m or "
+        "1h30m. The annotation taskruns.dev/collected on the TaskRun, set to the Pod's uid, ends "
+        "the wait. Default: the site's, normally 30s.",
+    )
+
+
+class TaskRunSpec(Model):
+    """What to run and how. Fixed at creation, except cancel and ttlSecondsAfterFinished."""
+
+    image: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        description="Image of the main container. Required unless template.spec.containers "
+        "brings a main container. Default: that container's.",
+    )
+    command: list[str] | None = Field(
+        None,
+        description="Program to run instead of the image's entrypoint, one item an argument. Not "
+        "run in a shell: for one, write [sh, -c]. Default: the image's.",
+        json_schema_extra=_ATOMIC,
+    )
+    args: list[str] | None = Field(
+        None,
+        description="Arguments of the program. Default: the image's.",
+        json_schema_extra=_ATOMIC,
+    )
+    working_dir: str | None = Field(
+        None,
+        max_length=4096,
+        description="Directory to run in. Default: the image's.",
+    )
+    env: list[EnvVar] | None = Field(
+        None,
+        description="Environment variables of the main container (core/v1 EnvVar), each name "
+        "once; merged with the template's by name. Default: only TASKRUN_NAME, "
+        "TASKRUN_NAMESPACE, TASKRUN_UID and TASKRUN_ATTEMPT, which are always there.",
+        json_schema_extra=_keyed("name"),
+    )
+    env_from: list[EnvFromSource] | None = Field(
+        None,
+        description="ConfigMaps and Secrets whose keys become environment variables "
+        "(core/v1 EnvFromSource). Default: the template's.",
+        json_schema_extra=_ATOMIC,
+    )
+    resources: CoreObject | None = Field(
+        None,
+        description="CPU, memory and other resources of the main container "
+        "(core/v1 ResourceRequirements), such as {limits: {memory: 512Mi}}. "
+        "Default: the template's, or the namespace's.",
+    )
+    volume_mounts: list[VolumeMount] | None = Field(
+        None,
+        max_length=_MAX_MOUNTS,
+        description="Where volumes appear in the main container (core/v1 VolumeMount); merged "
+        "with the template's by mountPath. Default: the template's.",
+        json_schema_extra=_keyed("mountPath"),
+    )
+    image_pull_policy: str | None = Field(
+        None,
+        description="When the image is pulled. Default: Always for the tag latest or none, "
+        "otherwise IfNotPresent.",
+        json_schema_extra={"enum": ["Always", "IfNotPresent", "Never"]},
+    )
+    security_context: CoreObject | None = Field(
+        None,
+        description="Security settings of the main container (core/v1 SecurityContext); those "
+        "of the whole Pod go to template.spec.securityContext. Default: the template's; the "
+        "Pod's seccomp profile is RuntimeDefault unless set.",
+    )
+    volumes: list[CoreObject] | None = Field(
+        None,
+        description="Volumes of the Pod (core/v1 Volume); merged with the template's by name. "
+        "Default: the template's.",
+        json_schema_extra=_ATOMIC,
+    )
+    service_account_name: str | None = Field(
+        None,
+        max_length=253,
+        description="Service account that the Pod runs as; naming one also mounts its token. "
+        "Default: the namespace's default, without a token.",
+    )
+    image_pull_secrets: list[LocalObjectReference] | None = Field(
+        None,
+        description="Secrets to pull images with (core/v1 LocalObjectReference); merged with the "
+        "template's by name. Default: the service account's.",
+        json_schema_extra=_keyed("name"),
+    )
+    node_selector: dict[str, str] | None = Field(
+        None,
+        description="Labels that a node must have; merged with the template's by key. "
+        "Default: the template's.",
+    )
+    tolerations: list[Toleration] | None = Field(
+        None,
+        description="Taints that the Pod tolerates (core/v1 Toleration); united with the "
+        "template's. Default: the template's.",
+        json_schema_extra=_ATOMIC,
+    )
+    affinity: CoreObject | None = Field(
+        None,
+        description="Rules for choosing a node (core/v1 Affinity), instead of the template's. "
+        "Default: the template's.",
+    )
+    priority_class_name: str | None = Field(
+        None,
+        max_length=253,
+        description="PriorityClass of the Pod. Default: the template's, or the cluster's.",
+    )
+    template: PodTemplate | None = Field(
+        None,
+        description="Everything else of a Pod: a core/v1 PodTemplateSpec. The fields above are "
+        "merged into it: into its only container, or the one that its annotation "
+        "kubectl.kubernetes.io/default-container names, or the one called main. A field that "
+        "Kubernetes does not know fails the run at once with reason InvalidPodTemplate. "
+        "Default: empty.",
+    )
+    result_path: str | None = Field(
+        None,
+        max_length=1024,
+        description="File in the main container whose content becomes status.result when it "
+        "exits with 0: at most 4095 bytes, written in place (not renamed over or removed). "
+        f"An absolute path. Default: {DEFAULT_RESULT_PATH}.",
+    )
+    backoff_limit: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="How many failures of the application are retried, each in a new Pod. "
+        "Default: 0, no retry.",
+    )
+    backoff: Backoff | None = Field(
+        None,
+        description="How long to wait before a retry: duration x factor^n, at most cap, plus up "
+        "to a tenth so that runs do not retry in step. Needs backoffLimit. "
+        "Default: 10s, doubled up to 10m.",
+    )
+    active_deadline_seconds: Seconds | None = Field(
+        None,
+        description="Seconds from status.startTime after which the run is stopped and fails "
+        "with DeadlineExceeded, waiting and retries included. Default: no limit.",
+    )
+    attempt_deadline_seconds: Seconds | None = Field(
+        None,
+        description="Seconds that one attempt's main container may run; at most "
+        "activeDeadlineSeconds. Past it the attempt is stopped and fails with "
+        "AttemptDeadlineExceeded, retried within backoffLimit. Default: no limit.",
+    )
+    cancel: bool | None = Field(
+        None,
+        description="Set to true to stop the run with its Pod's grace period and end it as "
+        "Cancelled. May be set at any time and cannot be taken back. Default: false.",
+    )
+    # pydantic's generator would write podGc.
+    pod_gc: PodGC | None = Field(
+        None,
+        alias="podGC",
+        description="What becomes of the Pods of finished attempts. Default: deleted 30s after "
+        "their outcome is recorded.",
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        None,
+        ge=-1,
+        le=MAX_SECONDS,
+        description="Seconds after the end at which the TaskRun is deleted; 0: at once, -1: "
+        "never. May be changed at any time. Default: the site's, normally 604800 (7 days).",
+    )

@@ -1,0 +1,139 @@
+"""What has become of a run: the part of a TaskRun that only the controller writes."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema
+
+from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
+from taskruns.api.v1alpha1.model import Model, Time
+
+MAX_ATTEMPTS = 20
+"""How many records of attempts a status holds."""
+
+MAX_TEXT = 32_768
+"""Longest message or result: the bound of metav1.Condition. The controller cuts earlier."""
+
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Code = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+Generation = Annotated[int, Field(ge=-1)]
+Word = Annotated[str, Field(max_length=256)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+ConditionWord = Annotated[
+    ConditionType | str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 316})
+]
+"""One of ours, or a type that somebody else, or a newer controller, has added."""
+
+
+def _keyed(by: str) -> dict[str, Any]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [by]}
+
+
+class Attempt(Model):
+    """The record of one attempt: one Pod."""
+
+    number: Annotated[int, Field(ge=1, le=2**31 - 1)] = Field(
+        description="Number of the attempt, from 1."
+    )
+    pod_name: Word = Field(description="Name of its Pod.")
+    pod_uid: Word = Field(alias="podUID", description="Uid of its Pod: the claim.")
+    node_name: Word | None = Field(None, description="Node that it ran on.")
+    created_time: Time | None = Field(None, description="When its Pod was created.")
+    scheduled_time: Time | None = Field(None, description="When its Pod was given a node.")
+    started_time: Time | None = Field(None, description="When its main container started.")
+    finished_time: Time | None = Field(
+        None, description="When its main container, or else its Pod, ended."
+    )
+    stop_time: Time | None = Field(None, description="When it was decided to stop it.")
+    exit_code: Code | None = Field(
+        None, description="Exit code of its main container; absent where it never ran."
+    )
+    signal: Code | None = Field(
+        None, description="Number of the signal that ended its main container, if one did."
+    )
+    reason: Word | None = Field(
+        None, description="Why it ended, or is being stopped: a word of the list of reasons."
+    )
+    message: Text | None = Field(None, description="The same for a person, in one line.")
+    outcome: Outcome | None = Field(
+        None,
+        description="How it ended: Succeeded, Failed (counts for backoffLimit), Disrupted (by the "
+        "cluster, after main may have started), Replaced (by the cluster, before main started) or "
+        "Stopped (by taskruns: cancel or a deadline). Absent while it goes on.",
+    )
+
+
+class Condition(Model):
+    """An aspect of the run's state, in the form of metav1.Condition."""
+
+    type: ConditionWord = Field(
+        description="Complete, Failed, Finished (either of them), Reconciling, Stalled or "
+        "ResultStored."
+    )
+    status: str = Field(
+        description="Whether it is so.", json_schema_extra={"enum": ["True", "False", "Unknown"]}
+    )
+    observed_generation: Generation | None = Field(
+        None, description="Generation of the TaskRun that this was said of."
+    )
+    last_transition_time: Time = Field(description="When status last changed.")
+    reason: Word = Field(description="Why: a word of the list of reasons.")
+    message: Text = Field("", description="Why, for a person.")
+
+
+class TaskRunStatus(Model):
+    """What the controller knows of the run. Only the controller writes it."""
+
+    observed_generation: Generation | None = Field(
+        None,
+        description="Generation of the TaskRun that this status is about; -1 before the "
+        "controller has seen it.",
+    )
+    phase: Phase | None = Field(
+        None,
+        description="Where the run stands; Succeeded, Failed and Cancelled are final.",
+    )
+    reason: Word | None = Field(None, description="Why: a word of the list of reasons.")
+    message: Text | None = Field(
+        None, description="Why, for a person: container, cause, exit code, node, last log lines."
+    )
+    failure_kind: FailureKind | None = Field(
+        None, description="Whose failure it was; absent where there is none."
+    )
+    exit_code: Code | None = Field(
+        None,
+        description="Exit code of the main container in the last attempt; absent where it never "
+        "ran.",
+    )
+    result: Text | None = Field(
+        None, description="What the successful attempt wrote to resultPath; absent when nothing."
+    )
+    attempt: Count | None = Field(
+        None, description="Number of the current or last attempt. It only grows."
+    )
+    pod_name: Word | None = Field(None, description="Name of that attempt's Pod.")
+    pod_uid: Word | None = Field(
+        None, alias="podUID", description="Its uid: only this Pod may run the work."
+    )
+    start_time: Time | None = Field(
+        None, description="When the controller first looked at the run."
+    )
+    completion_time: Time | None = Field(None, description="When the run ended, either way.")
+    failed: Count | None = Field(
+        None, description="Failed attempts so far, as counted for backoffLimit."
+    )
+    disrupted: Count | None = Field(
+        None, description="Attempts so far that the cluster ended after main may have started."
+    )
+    attempts: list[Attempt] | None = Field(
+        None,
+        max_length=MAX_ATTEMPTS,
+        description="The last attempts, oldest first.",
+        json_schema_extra=_keyed("podUID"),
+    )
+    conditions: list[Condition] | None = Field(
+        None,
+        max_length=32,
+        description="Complete, Failed, Finished, Reconciling, Stalled, ResultStored; wait for the "
+        "end with kubectl wait --for=condition=Finished.",
+        json_schema_extra=_keyed("type"),
+    )
