@@ -18,6 +18,8 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
 
 FROM ${BASE}
 ENV PATH=/opt/taskruns/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# kopf asks for the user's name, and a user that is only a number, as here, has no other.
+ENV USER=taskruns
 COPY --from=build /opt/taskruns /opt/taskruns
 USER 65532:65532
 WORKDIR /
