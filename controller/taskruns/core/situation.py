@@ -136,7 +136,7 @@ def recognise(
     owned = tuple(pod for pod in seen if pod.owner_uid == uid)
     parsed = _parse(run)
     if isinstance(parsed, str):
-        phase = mapping(run.get("status")).get("phase")
+        phase = text(mapping(run.get("status")).get("phase"))
         return Unreadable(_nameplate(metadata), owned, parsed, phase in TERMINAL_PHASES)
     return _recognise_attempt(parsed, owned, findings)
 

@@ -1,0 +1,114 @@
+"""What holds of the decision whatever it is asked: it always answers, and always the same."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.core.decide import decide
+from taskruns.core.facts import read_pod
+from taskruns.core.merge import merge_container, merge_pod_spec
+from taskruns.core.plan import CreatePod, Findings, Refusal, RefusalKind
+from taskruns.core.site import SiteDefaults
+from taskruns.core.status import status_patch
+from tests.support.builder import RUN_UID, a_claimed_status, a_pod, a_run, at, ended, pod_uid
+from tests.support.decision import plan_for
+from tests.support.odd import JSON, PODS, RUNS, distorted, with_one_oddity
+
+NOWS = st.sampled_from(
+    [
+        at(0),
+        at(7.5),
+        at(10**8),
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+    ]
+)
+FINDINGS = st.builds(
+    Findings,
+    gone=st.dictionaries(
+        st.sampled_from([RUN_UID, pod_uid(1), ""]), st.none() | distorted(PODS), max_size=2
+    ),
+    refusal=st.none() | st.builds(Refusal, st.sampled_from(RefusalKind), st.text(max_size=9)),
+)
+SITES = st.builds(
+    SiteDefaults,
+    ttl_seconds_after_finished=st.sampled_from([-1, 0, 604800, 2**31 - 1]),
+    delete_delay=st.sampled_from([timedelta(0), timedelta(seconds=30), timedelta(days=10**6)]),
+)
+MAPPINGS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
+ANY_RUN = st.none() | distorted(RUNS) | MAPPINGS
+ANY_PODS = st.lists(distorted(PODS) | MAPPINGS, max_size=3)
+
+
+@given(run=ANY_RUN, pods=ANY_PODS, now=NOWS, findings=FINDINGS, site=SITES)
+def test_odd_input_never_raises_and_makes_wire_form(
+    run: Any, pods: Any, now: datetime, findings: Findings, site: SiteDefaults
+) -> None:
+    plan = decide(run, pods, now, findings, site)
+    for action in plan.actions:
+        if isinstance(action, CreatePod):
+            json.dumps(action.manifest)
+    if plan.status is not None:
+        json.dumps(status_patch(run, plan.status))
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_no_single_oddity_of_a_run_raises(run: Any) -> None:
+    for odd in filter(is_mapping, with_one_oddity(run)):
+        plan_for(odd, a_pod(main=ended(1)), seconds=9)
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_no_single_oddity_of_a_pod_raises(pod: Any) -> None:
+    for odd in filter(is_mapping, with_one_oddity(pod)):
+        plan_for(a_run(status=a_claimed_status()), odd, seconds=9)
+
+
+@given(run=ANY_RUN, pods=ANY_PODS, now=NOWS, findings=FINDINGS, site=SITES)
+def test_the_same_input_always_gives_the_same_plan_and_stays_as_it_is(
+    run: Any, pods: Any, now: datetime, findings: Findings, site: SiteDefaults
+) -> None:
+    before = json.dumps([run, pods])
+    plan = decide(run, pods, now, findings, site)
+    assert decide(run, pods, now, findings, site) == plan
+    assert json.dumps([run, pods]) == before
+
+
+@given(run=distorted(RUNS), pods=ANY_PODS, now=NOWS, findings=FINDINGS, site=SITES)
+def test_a_terminal_status_is_never_written_again(
+    run: Any, pods: Any, now: datetime, findings: Findings, site: SiteDefaults
+) -> None:
+    status = run.get("status")
+    if isinstance(status, dict) and status.get("phase") in [*TERMINAL_PHASES]:
+        assert decide(run, pods, now, findings, site).status is None
+
+
+@given(pod=distorted(PODS) | MAPPINGS)
+def test_the_facts_of_any_pod_can_be_read(pod: Any) -> None:
+    facts = read_pod(pod)
+    assert facts.message_limit > 0
+
+
+@given(base=MAPPINGS, over=MAPPINGS)
+def test_merging_anything_never_raises_and_over_wins(base: Any, over: Any) -> None:
+    for merge in (merge_pod_spec, merge_container):
+        merged = merge(base, over)
+        assert set(merged) == {*base, *(key for key, value in over.items() if value is not None)}
+
+
+@given(run=distorted(RUNS))
+def test_merging_nothing_changes_nothing(run: Any) -> None:
+    part = run.get("spec") if is_mapping(run) else None
+    if isinstance(part, dict):
+        assert merge_pod_spec(part, {}) == part
+        assert merge_container(part, {}) == part
+
+
+def is_mapping(found: Any) -> bool:
+    return isinstance(found, dict)
