@@ -19,6 +19,13 @@ PRESERVED = "x-kubernetes-preserve-unknown-fields"
 _LEFT_OUT = frozenset({"title", "default", "$defs"})
 """A default would be written into every object; ours are applied where they are used."""
 
+_BOUNDS = (("minimum", "more than", "at least"), ("maximum", "less than", "at most"))
+_LARGEST = 2**31 - 1
+"""The bound that every int32 of Kubernetes has: not worth a word."""
+
+_DEEPEST = 32
+"""Deeper than any model that does not contain itself."""
+
 _TAKEN = frozenset(
     {
         "type",
@@ -32,6 +39,9 @@ _TAKEN = frozenset(
         "maxLength",
         "minItems",
         "maxItems",
+        "minProperties",
+        "maxProperties",
+        "multipleOf",
         "required",
         PRESERVED,
         "x-kubernetes-list-type",
@@ -59,6 +69,8 @@ class _Rewriting:
 
     def schema(self, written: Schema, place: str) -> Schema:
         """Rewrite one schema and all below it; `place` names it in errors."""
+        if place.count(".") > _DEEPEST:
+            raise UnsupportedSchema(f"{place}: a CRD cannot hold a model that contains itself")
         plain = self._without_references(written, place)
         taken = {key: value for key, value in plain.items() if key not in _LEFT_OUT}
         rewritten: Schema = {}
@@ -110,20 +122,27 @@ class _Rewriting:
 
 def bounds(schema: Schema) -> list[str]:
     """Say in words what a schema allows, one sentence a bound."""
-    least, most = schema.get("minimum"), schema.get("maximum")
     said = []
     if "enum" in schema:
         said.append(f"One of {', '.join(schema['enum'])}.")
-    if least is not None and most is not None:
-        said.append(f"From {least} to {most}.")
-    elif least is not None:
-        said.append(f"At least {least}.")
+    if number := _number_bounds(schema):
+        said.append(f"{number[:1].upper()}{number[1:]}.")
     if schema.get("minLength"):
         said.append("Not empty.")
     for keyword, unit in (("maxLength", "characters"), ("maxItems", "items")):
         if keyword in schema:
             said.append(f"At most {schema[keyword]} {unit}.")
     return said
+
+
+def _number_bounds(schema: Schema) -> str:
+    words = []
+    for bound, exclusive, inclusive in _BOUNDS:
+        number = schema.get(bound)
+        if number is not None and abs(number) < _LARGEST:
+            word = exclusive if schema.get(f"exclusive{bound.capitalize()}") else inclusive
+            words.append(f"{word} {number:g}")
+    return " and ".join(words)
 
 
 def _reading_order(item: tuple[str, Any]) -> tuple[bool, bool]:

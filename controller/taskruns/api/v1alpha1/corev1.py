@@ -44,15 +44,15 @@ EnvVar = Annotated[
         required=("name",),
         name=_text("Name of the variable.", minLength=1),
         value=_text('Its value; a number or true needs quotes: "1". Default: empty.'),
-        valueFrom=_anything("Where its value comes from (core/v1 EnvVarSource)."),
+        valueFrom=_anything("Where its value comes from (core/v1 EnvVarSource). Default: value."),
     ),
 ]
 EnvFromSource = Annotated[
     CoreObject,
     _open(
         prefix=_text("Put before every name. Default: none."),
-        configMapRef=_anything("The ConfigMap: {name: ..., optional: true or false}."),
-        secretRef=_anything("The Secret: {name: ..., optional: true or false}."),
+        configMapRef=_anything("The ConfigMap, as {name: settings}. Default: none."),
+        secretRef=_anything("The Secret, as {name: password}. Default: none."),
     ),
 ]
 VolumeMount = Annotated[

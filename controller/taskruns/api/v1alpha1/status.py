@@ -10,16 +10,13 @@ from taskruns.api.v1alpha1.model import Model, Time
 MAX_ATTEMPTS = 20
 """How many records of attempts a status holds."""
 
-MAX_TEXT = 32_768
-"""Longest message or result: the bound of metav1.Condition. The controller cuts earlier."""
-
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Code = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Generation = Annotated[int, Field(ge=-1)]
-Word = Annotated[str, Field(max_length=256)]
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
 ConditionWord = Annotated[
-    ConditionType | str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 316})
+    ConditionType | str,
+    Field(union_mode="left_to_right"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 316}),
 ]
 """One of ours, or a type that somebody else, or a newer controller, has added."""
 
@@ -34,9 +31,9 @@ class Attempt(Model):
     number: Annotated[int, Field(ge=1, le=2**31 - 1)] = Field(
         description="Number of the attempt, from 1."
     )
-    pod_name: Word = Field(description="Name of its Pod.")
-    pod_uid: Word = Field(alias="podUID", description="Uid of its Pod: the claim.")
-    node_name: Word | None = Field(None, description="Node that it ran on.")
+    pod_name: str = Field(description="Name of its Pod.")
+    pod_uid: str = Field(alias="podUID", description="Uid of its Pod: the claim.")
+    node_name: str | None = Field(None, description="Node that it ran on.")
     created_time: Time | None = Field(None, description="When its Pod was created.")
     scheduled_time: Time | None = Field(None, description="When its Pod was given a node.")
     started_time: Time | None = Field(None, description="When its main container started.")
@@ -50,10 +47,10 @@ class Attempt(Model):
     signal: Code | None = Field(
         None, description="Number of the signal that ended its main container, if one did."
     )
-    reason: Word | None = Field(
+    reason: str | None = Field(
         None, description="Why it ended, or is being stopped: a word of the list of reasons."
     )
-    message: Text | None = Field(None, description="The same for a person, in one line.")
+    message: str | None = Field(None, description="The same for a person, in one line.")
     outcome: Outcome | None = Field(
         None,
         description="How it ended: Succeeded, Failed (counts for backoffLimit), Disrupted (by the "
@@ -76,8 +73,8 @@ class Condition(Model):
         None, description="Generation of the TaskRun that this was said of."
     )
     last_transition_time: Time = Field(description="When status last changed.")
-    reason: Word = Field(description="Why: a word of the list of reasons.")
-    message: Text = Field("", description="Why, for a person.")
+    reason: str = Field(description="Why: a word of the list of reasons.")
+    message: str = Field("", description="Why, for a person.")
 
 
 class TaskRunStatus(Model):
@@ -92,8 +89,8 @@ class TaskRunStatus(Model):
         None,
         description="Where the run stands; Succeeded, Failed and Cancelled are final.",
     )
-    reason: Word | None = Field(None, description="Why: a word of the list of reasons.")
-    message: Text | None = Field(
+    reason: str | None = Field(None, description="Why: a word of the list of reasons.")
+    message: str | None = Field(
         None, description="Why, for a person: container, cause, exit code, node, last log lines."
     )
     failure_kind: FailureKind | None = Field(
@@ -104,14 +101,14 @@ class TaskRunStatus(Model):
         description="Exit code of the main container in the last attempt; absent where it never "
         "ran.",
     )
-    result: Text | None = Field(
+    result: str | None = Field(
         None, description="What the successful attempt wrote to resultPath; absent when nothing."
     )
     attempt: Count | None = Field(
         None, description="Number of the current or last attempt. It only grows."
     )
-    pod_name: Word | None = Field(None, description="Name of that attempt's Pod.")
-    pod_uid: Word | None = Field(
+    pod_name: str | None = Field(None, description="Name of that attempt's Pod.")
+    pod_uid: str | None = Field(
         None, alias="podUID", description="Its uid: only this Pod may run the work."
     )
     start_time: Time | None = Field(
@@ -132,7 +129,6 @@ class TaskRunStatus(Model):
     )
     conditions: list[Condition] | None = Field(
         None,
-        max_length=32,
         description="Complete, Failed, Finished, Reconciling, Stalled, ResultStored; wait for the "
         "end with kubectl wait --for=condition=Finished.",
         json_schema_extra=_keyed("type"),

@@ -1,0 +1,53 @@
+"""The words of a status: every reason says what it means and what to do, and all agree."""
+
+import re
+
+import pytest
+
+from taskruns.api.conditions import TERMINAL_PHASES, ConditionType, FailureKind, Phase, Reason
+
+KUBERNETES_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+"""metav1.Condition's own pattern for a reason."""
+
+SENTENCE = re.compile(r"[A-Za-z].*[.]", re.DOTALL)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_tells_what_it_means_and_what_to_do(reason: Reason) -> None:
+    assert SENTENCE.fullmatch(reason.meaning)
+    assert SENTENCE.fullmatch(reason.advice)
+    assert "\n" not in reason.meaning + reason.advice
+    assert "|" not in reason.meaning + reason.advice, "they stand in a table"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_is_one_word_named_like_its_member(reason: Reason) -> None:
+    assert KUBERNETES_REASON.fullmatch(reason)
+    assert reason.lower() == reason.name.replace("_", "").lower()
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_is_found_by_its_word(reason: Reason) -> None:
+    assert Reason.find(str(reason)) is reason
+
+
+@pytest.mark.parametrize("word", [None, "", "Unheard", "completed"])
+def test_what_is_no_reason_of_ours_is_not_found(word: str | None) -> None:
+    assert Reason.find(word) is None
+
+
+def test_every_kind_of_failure_has_a_reason() -> None:
+    assert {reason.kind for reason in Reason} == {None, *FailureKind}
+
+
+def test_no_two_reasons_mean_the_same() -> None:
+    assert len({reason.meaning for reason in Reason}) == len(Reason)
+
+
+def test_three_phases_are_the_end() -> None:
+    assert {phase for phase in Phase if phase.terminal} == TERMINAL_PHASES
+    assert sorted(TERMINAL_PHASES) == ["Cancelled", "Failed", "Succeeded"]
+
+
+def test_conditions_have_the_names_that_jobs_and_kstatus_use() -> None:
+    assert {"Complete", "Failed", "Reconciling", "Stalled", "Finished"} <= set(ConditionType)

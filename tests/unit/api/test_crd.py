@@ -1,0 +1,133 @@
+"""The CRD: structural, small, described to the last field, and what a user types by hand."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from taskruns.api import names, rules
+from taskruns.api.crd import crd, resource_schema
+from taskruns.api.v1alpha1 import TaskRunSpec
+from tests.support import schemas, structural
+
+LARGEST_FOR_CLIENT_SIDE_APPLY = 262_144
+"""kubectl apply keeps the whole object in an annotation, and annotations are bounded."""
+
+SCHEMA = resource_schema()
+FIELDS = {schemas.written(path): each for path, each in schemas.fields(SCHEMA) if path}
+NAMED = {place: each for place, each in FIELDS.items() if not place.endswith("]")}
+
+LATER = {
+    "suspend",
+    "podFailurePolicy",
+    "disruptionLimit",
+    "podReplacementPolicy",
+    "scheduleTimeoutSeconds",
+    "startupTimeoutSeconds",
+}
+"""Fields of DESIGN.md section 4 that do not work yet: a field is there only when it works."""
+
+
+def test_it_is_a_structural_schema() -> None:
+    assert list(structural.problems(SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        ({"anyOf": [{"type": "string"}]}, "type None"),
+        ({"type": "string", "title": "Name"}, "['title'] on type string"),
+        ({"type": "string", "default": "x"}, "['default'] on type string"),
+        ({"type": "array", "x-kubernetes-list-type": "atomic"}, "a list of what?"),
+        ({"type": "object", "required": ["name"]}, "['name'] required but not declared"),
+    ],
+)
+def test_the_check_finds_what_is_not_structural(broken: dict[str, Any], problem: str) -> None:
+    schema = {"type": "object", "properties": {"spec": broken}}
+    assert list(structural.problems(schema)) == [f".spec: {problem}"]
+
+
+def test_client_side_apply_has_room_for_it() -> None:
+    assert len(json.dumps(crd())) < 40_000 < LARGEST_FOR_CLIENT_SIDE_APPLY
+
+
+@pytest.mark.parametrize("place", sorted(NAMED.keys() - {"metadata"}))
+def test_a_field_is_described_by_a_sentence(place: str) -> None:
+    assert re.fullmatch(r"[A-Z].*[.]", NAMED[place].get("description", ""))
+
+
+@pytest.mark.parametrize("place", sorted(each for each in NAMED if each.startswith("spec.")))
+def test_a_field_of_spec_says_what_holds_without_it(place: str) -> None:
+    parent, _, name = place.rpartition(".")
+    needed = name in FIELDS[parent].get("required", ()) or parent == "spec.template"
+    assert needed or "Default: " in NAMED[place]["description"]
+
+
+@pytest.mark.parametrize("place", sorted(NAMED))
+def test_a_description_tells_the_bounds_that_the_schema_sets(place: str) -> None:
+    schema, said = NAMED[place], NAMED[place].get("description", "")
+    for keyword in ("maxLength", "maxItems", "minimum", "maximum"):
+        bound = schema.get(keyword)
+        assert bound is None or abs(bound) >= 2**31 - 1 or f"{bound:g}" in said
+    for word in schema.get("enum", ()):
+        assert word in said
+
+
+def test_nothing_is_written_into_a_run_but_the_status_of_one_unseen() -> None:
+    defaults = {place: each["default"] for place, each in FIELDS.items() if "default" in each}
+    assert defaults == {"status": {"observedGeneration": -1}}
+
+
+def test_every_field_of_the_models_and_no_other_is_in_the_spec() -> None:
+    aliases = {field.alias for field in TaskRunSpec.model_fields.values()}
+    assert SCHEMA["properties"]["spec"]["properties"].keys() == aliases
+    assert not aliases & LATER
+
+
+def test_seconds_and_the_budget_are_bounded_from_both_sides() -> None:
+    for place, schema in FIELDS.items():
+        if place.startswith("spec.") and "[" not in place and schema["type"] == "integer":
+            assert {"minimum", "maximum"} <= schema.keys(), place
+
+
+def test_the_name_is_the_plural_in_the_group() -> None:
+    definition = crd()
+    assert definition["metadata"] == {"name": f"{names.PLURAL}.{names.GROUP}"}
+    assert definition["spec"]["names"]["shortNames"] == ["trun"]
+    assert definition["spec"]["scope"] == "Namespaced"
+
+
+def test_columns_are_those_of_the_contract() -> None:
+    (version,) = crd()["spec"]["versions"]
+    columns = version["additionalPrinterColumns"]
+    plain = [column["name"].upper() for column in columns if not column.get("priority")]
+    wide = [column["name"].upper() for column in columns if column.get("priority")]
+    assert plain == ["PHASE", "REASON", "EXIT", "ATTEMPT", "STARTED", "FINISHED", "AGE"]
+    assert wide == ["POD", "NODE", "IMAGE"]
+
+
+def test_every_call_makes_a_crd_of_its_own() -> None:
+    crd()["spec"]["versions"].clear()
+    assert crd()["spec"]["versions"]
+
+
+def test_every_rule_stands_in_the_schema() -> None:
+    standing = sum(len(each.get("x-kubernetes-validations", ())) for each in FIELDS.values())
+    standing += len(SCHEMA["x-kubernetes-validations"])
+    assert standing == sum(len(each) for each in rules.RULES.values())
+
+
+def test_a_field_of_spec_is_fixed_unless_it_is_known_to_be_mutable() -> None:
+    aliases = {field.alias for field in TaskRunSpec.model_fields.values()}
+    fixed = {rule.field for rule in rules.RULES["spec"] if "is fixed" in rule.message}
+    assert fixed == aliases - rules.MUTABLE
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for each in rules.RULES.values() for rule in each], ids=lambda rule: rule.message
+)
+def test_a_message_says_what_to_write_in_one_line(rule: rules.Rule) -> None:
+    assert "\n" not in rule.message
+    assert re.search(r"\b(write|create|leave)\b", rule.message) or rule.field == "attempt"
+    assert not rule.message.endswith("."), "the apiserver goes on after it"

@@ -1,0 +1,72 @@
+"""The models read whatever the CRD lets in, and write it back as it was."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskruns.api.conditions import ConditionType
+from taskruns.api.crd import resource_schema
+from taskruns.api.v1alpha1 import Condition, TaskRun, TaskRunSpec, TaskRunStatus
+from tests.support import schemas
+
+SCHEMA = resource_schema()
+SPEC, STATUS = SCHEMA["properties"]["spec"], SCHEMA["properties"]["status"]
+
+
+def a_run(spec: Any, status: Any) -> dict[str, Any]:
+    metadata = {"name": "hello", "namespace": "default", "uid": "1"}
+    return {"metadata": metadata, "spec": spec, "status": status}
+
+
+@given(spec=schemas.conforming(SPEC), status=schemas.conforming(STATUS))
+def test_what_the_schema_accepts_can_be_read(spec: Any, status: Any) -> None:
+    TaskRun.model_validate(a_run(spec, status))
+
+
+@given(spec=schemas.conforming(SPEC))
+def test_a_spec_that_is_read_and_written_says_the_same(spec: Any) -> None:
+    read = TaskRunSpec.model_validate(spec)
+    assert TaskRunSpec.model_validate(read.to_json()) == read
+
+
+@given(status=schemas.conforming(STATUS))
+def test_a_status_that_is_read_and_written_is_the_same(status: Any) -> None:
+    for condition in status.get("conditions", ()):
+        condition.setdefault("message", "")
+    assert TaskRunStatus.model_validate(status).to_json() == status
+
+
+@given(spec=schemas.conforming(SPEC), data=st.data())
+def test_a_field_that_nobody_knows_does_no_harm(spec: Any, data: st.DataObject) -> None:
+    extra = data.draw(schemas.ANYTHING)
+    assert TaskRunSpec.model_validate({**spec, "introducedLater": extra}) == (
+        TaskRunSpec.model_validate(spec)
+    )
+
+
+def test_an_absent_field_stays_absent() -> None:
+    assert TaskRunSpec.model_validate({}).to_json() == {}
+    assert TaskRunStatus.model_validate({}).to_json() == {}
+
+
+def test_a_condition_of_somebody_else_is_read_as_it_is() -> None:
+    condition = {
+        "type": "Archived",
+        "status": "True",
+        "lastTransitionTime": "2026-01-01T12:00:00Z",
+        "reason": "Copied",
+        "message": "",
+    }
+    assert Condition.model_validate(condition).to_json() == condition
+    ours = Condition.model_validate(condition | {"type": "Finished"})
+    assert ours.type is ConditionType.FINISHED
+
+
+def test_python_names_and_wire_names_both_make_a_spec() -> None:
+    by_name = TaskRunSpec(image="busybox:1", backoff_limit=2, pod_gc=None)
+    assert by_name == TaskRunSpec.model_validate({"image": "busybox:1", "backoffLimit": 2})
+    assert json.loads(by_name.model_dump_json(by_alias=True, exclude_none=True)) == (
+        by_name.to_json()
+    )
