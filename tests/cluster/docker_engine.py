@@ -21,6 +21,7 @@ from tests.cluster.supervisor import Component, Supervisor
 
 START_LIMIT = 60.0
 BUILD_LIMIT = 30 * 60.0
+OVERTAKEN_AFTER = "3h"
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -160,6 +161,8 @@ address = "{self.run}/container.sock"
             within=BUILD_LIMIT,
             env=self.environ,
         )
+        # Layers of builds that were overtaken add up to gigabytes in a day's work.
+        self.docker("image", "prune", "--force", f"--filter=until={OVERTAKEN_AFTER}", check=False)
         return self.image_id(tag)
 
     @property

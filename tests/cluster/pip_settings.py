@@ -4,12 +4,10 @@ pip in a build should find packages as pip on this machine does: the same index,
 where the machine has a certificate bundle of its own.
 """
 
+import configparser
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from tests.cluster.command import run
 
 SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "retries")
 TIMEOUTS = ("timeout", "default-timeout")
@@ -17,27 +15,44 @@ BUNDLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 BUNDLE_IN_IMAGE = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def listing() -> list[str]:
-    """Ask pip for everything that configures it here: files and environment alike."""
-    listed = run([sys.executable, "-m", "pip", "config", "list"], check=False)
-    return listed.stdout.splitlines() if not listed.returncode else []
+def files(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Where pip looks for its configuration, the stronger the later.
 
-
-def parse(lines: Iterable[str]) -> dict[str, str]:
-    """Keep what says where packages come from; what the environment says outdoes a file.
-
-    A folder of this machine means nothing inside an image, so only addresses are kept of
-    `find-links`.
+    Read here and not by asking pip: a virtual environment may have none, and an image must not
+    depend on which Python starts its build.
     """
+    home = Path(environ.get("HOME", "/"))
+    shared = [Path(folder) for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
+    own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    named = [Path(environ["PIP_CONFIG_FILE"])] if environ.get("PIP_CONFIG_FILE") else []
+    folders = [*(folder / "pip" for folder in shared), Path("/etc"), home / ".pip", own / "pip"]
+    return [*(folder / "pip.conf" for folder in folders), *named]
+
+
+def read(paths: Iterable[Path], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Keep what says where packages come from; what the environment says outdoes a file."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read(paths)
     found: dict[str, str] = {}
-    for line in sorted(lines, key=lambda line: line.startswith(":env:")):
-        name, _, quoted = line.partition("=")
-        setting, value = name.rpartition(".")[2], quoted.strip("'\"")
+    for section in ("global", "install"):
+        if parser.has_section(section):
+            found.update(parser.items(section))
+    for setting in (*SETTINGS, *TIMEOUTS):
+        if value := environ.get(f"PIP_{setting.upper().replace('-', '_')}"):
+            found[setting] = value
+    return _useful(found)
+
+
+def _useful(found: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what means nothing inside an image, as a folder of this machine."""
+    kept: dict[str, str] = {}
+    for setting, given in found.items():
+        words = given.split()
         if setting == "find-links":
-            value = " ".join(word for word in value.split() if "://" in word)
-        if value and setting in (*SETTINGS, *TIMEOUTS):
-            found["timeout" if setting in TIMEOUTS else setting] = value
-    return found
+            words = [word for word in words if "://" in word]
+        if words and setting in (*SETTINGS, *TIMEOUTS):
+            kept["timeout" if setting in TIMEOUTS else setting] = " ".join(words)
+    return kept
 
 
 def bundle(environ: Mapping[str, str] = os.environ) -> Path | None:

@@ -35,7 +35,7 @@ class PythonBase:
 
     def archive(self, progress: Progress) -> Path:
         """Return the image as a docker-archive, from the cache or made now."""
-        settings = pip_settings.parse(pip_settings.listing())
+        settings = pip_settings.read(pip_settings.files())
         trusted = pip_settings.bundle()
         words = [RECIPE, self._system_key, pip_settings.as_config(settings)]
         key = binary.content_key(words, [trusted] if trusted else [])

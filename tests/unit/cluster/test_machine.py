@@ -59,23 +59,42 @@ def test_a_package_is_missing_when_what_it_brings_is_not_there(tmp_path: Path) -
     assert package.missing(marks) == ["nothing", "odd"]
 
 
-def test_pip_settings_of_the_environment_outdo_those_of_a_file() -> None:
-    lines = [":env:.index-url='https://e/simple'", "global.index-url='https://f/simple'"]
-    assert pip_settings.parse(lines) == {"index-url": "https://e/simple"}
+def _config(folder: Path, text: str) -> Path:
+    path = folder / "pip.conf"
+    path.write_text(text)
+    return path
 
 
-def test_only_what_leads_to_packages_goes_into_an_image() -> None:
-    lines = [
-        "global.cert='/etc/own.pem'",
-        "global.default-timeout='180'",
-        "install.find-links='/opt/wheels https://f/wheels'",
-        "global.disable-pip-version-check='1'",
+def test_pip_settings_of_the_environment_outdo_those_of_a_file(tmp_path: Path) -> None:
+    path = _config(tmp_path, "[global]\nindex-url = https://f/simple\n")
+    assert pip_settings.read([path], {}) == {"index-url": "https://f/simple"}
+    environ = {"PIP_INDEX_URL": "https://e/simple"}
+    assert pip_settings.read([path], environ) == {"index-url": "https://e/simple"}
+
+
+def test_only_what_leads_to_packages_goes_into_an_image(tmp_path: Path) -> None:
+    path = _config(
+        tmp_path,
+        "[global]\ncert = /etc/own.pem\ndefault-timeout = 180\nno-color = 1\n"
+        "[install]\nfind-links =\n    /opt/wheels\n    https://f/100%/wheels\n",
+    )
+    expected = {"find-links": "https://f/100%/wheels", "timeout": "180"}
+    assert pip_settings.read([path], {}) == expected
+
+
+def test_a_folder_of_this_machine_is_no_use_in_an_image(tmp_path: Path) -> None:
+    assert pip_settings.read([tmp_path / "none"], {"PIP_FIND_LINKS": "/opt/wheels"}) == {}
+
+
+def test_pip_is_configured_where_pip_itself_looks() -> None:
+    environ = {"HOME": "/h", "PIP_CONFIG_FILE": "/c"}
+    assert [str(path) for path in pip_settings.files(environ)] == [
+        "/etc/xdg/pip/pip.conf",
+        "/etc/pip.conf",
+        "/h/.pip/pip.conf",
+        "/h/.config/pip/pip.conf",
+        "/c",
     ]
-    assert pip_settings.parse(lines) == {"find-links": "https://f/wheels", "timeout": "180"}
-
-
-def test_a_folder_of_this_machine_is_no_use_in_an_image() -> None:
-    assert pip_settings.parse([":env:.find-links='/opt/wheels'"]) == {}
 
 
 def test_the_machines_own_certificates_are_found(tmp_path: Path) -> None:
