@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 ##@ To try it
 
 .PHONY: demo
-demo: setup ## Bring a cluster up, install taskruns with Helm, run two samples to their end
+demo: setup ## Bring a cluster up, install taskruns with Helm, run three samples to their end
 	@$(PYTHON) -m tools.demo up
 
 .PHONY: demo-down
