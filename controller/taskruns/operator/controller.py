@@ -79,7 +79,6 @@ class Controller:
         self.watch = Watch(connection, Intake(self.cache, self.queue.add, self.barrier.arrive))
         self._probes = Probes(self._health(), settings.probes_host, settings.probes_port)
         self._parts: list[asyncio.Task[Any]] = []
-        self._kopf: asyncio.Task[None] | None = None
 
     async def serve(self) -> int:
         """Work until `stopping` is set or a signal comes (0), or a part ends that must not (1)."""
@@ -91,10 +90,10 @@ class Controller:
         if stop.done():
             return 0
         self.barrier.expect(stock.result().all())
-        self._kopf = await self.watch.start()
+        kopf = await self.watch.start()
         _stop_on_signals(self.stopping)  # kopf has just put its own handlers there
         parts = {
-            self._kopf,
+            kopf,
             self._part("queue", self._work_on_runs()),
             self._part("resync", self._compare()),
         }
@@ -109,16 +108,13 @@ class Controller:
     async def close(self) -> None:
         """Take everything down: first what acts on the cluster, then what listens to it."""
         self.stopping.set()
+        asyncio.get_running_loop().set_exception_handler(_tell_quietly)
         for part in self._parts:
             part.cancel()
         await asyncio.gather(*self._parts, return_exceptions=True)
         await self.queue.drain(DRAIN_SECONDS)
         await self._probes.stop()
-        self.watch.stop()
-        if self._kopf is not None:
-            _, late = await asyncio.wait({self._kopf}, timeout=KOPF_SECONDS)
-            for task in late:
-                task.cancel()
+        await self.watch.stop(KOPF_SECONDS)
 
     async def _work_on_runs(self) -> None:
         while not await self.barrier.wait(_BARRIER_SECONDS):
@@ -162,8 +158,13 @@ class Controller:
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    for number_ in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number_, stopping.set)
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_, stopping.set)
+
+
+def _tell_quietly(_: asyncio.AbstractEventLoop, what: dict[str, Any]) -> None:
+    """What kopf's tasks die of, once they are cut off, is of no interest."""
+    log.debug("while stopping: %s", what.get("message"), exc_info=what.get("exception"))
 
 
 def _exception(task: "asyncio.Task[Any]") -> BaseException | None:

@@ -7,20 +7,36 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 
 from taskruns.engines.kubernetes import NoConfiguration
 from taskruns.operator import logs, settings
 from taskruns.operator.controller import WrapEngine, run
+from taskruns.operator.settings import Settings
 
 log = logging.getLogger(__name__)
+
+LAST_SECONDS = 1.0
+"""What is left to the loop once everything of ours has been closed."""
 
 
 def main(argv: list[str] | None = None, wrap: WrapEngine = lambda engine: engine) -> int:
     """Run the controller until it is told to stop; return the exit code."""
     told = settings.read(sys.argv[1:] if argv is None else argv, os.environ)
     logs.configure(told.log_format, told.log_level)
+    with asyncio.Runner() as runner:
+        code = _run(runner, told, wrap)
+        # Closing the loop waits for whatever kopf has left in it, and that may not end.
+        last = threading.Timer(LAST_SECONDS, os._exit, (code,))
+        last.daemon = True
+        last.start()
+    last.cancel()
+    return code
+
+
+def _run(runner: asyncio.Runner, told: Settings, wrap: WrapEngine) -> int:
     try:
-        return asyncio.run(run(told, wrap))
+        return runner.run(run(told, wrap))
     except NoConfiguration as error:
         log.critical("no cluster to serve: %s", error)
     except OSError as error:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+import aiohttp
 import kopf
 from typing_extensions import override
 
@@ -24,7 +25,6 @@ _WATCHER = "watcher for "
 _PAGE = 500
 _REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
-_LOGIN_PAUSE_SECONDS = 5.0
 
 
 class Watch:
@@ -34,13 +34,16 @@ class Watch:
         self._connection = connection
         self._registry = kopf.OperatorRegistry()
         self._stop = asyncio.Event()
-        self._logins = 0
-        self._complete = False
+        self._running: asyncio.Task[None] | None = None
+        self._ended: asyncio.Task[None] | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
+        self._open: dict[str, bool] = {}
+        """By the path of a watch, whether it was granted when it was last asked for."""
         handlers.register(self._registry, intake)
         kopf.on.login(registry=self._registry)(self._login)
 
     async def start(self) -> "asyncio.Task[None]":
-        """Start to watch. The task ends only when `stop` was called, or with what went wrong."""
+        """Start to watch; return a task that ends with whatever part of kopf ends first."""
         others = _NotKopfs(asyncio.all_tasks())
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
@@ -50,38 +53,68 @@ class Watch:
             stop_flag=self._stop,
         )
         running = kopf.run_tasks(tasks, ignored=others)
-        return asyncio.create_task(running, name=f"{TASK_PREFIX}kopf")
+        self._running = asyncio.create_task(running, name=f"{TASK_PREFIX}kopf")
+        self._ended = asyncio.create_task(_first_end(tasks), name=f"{TASK_PREFIX}watch")
+        return self._ended
 
-    def stop(self) -> None:
-        """Ask kopf to end."""
+    async def stop(self, within: float) -> None:
+        """Have kopf end; after `within` seconds go on without it."""
+        died = self._ended is not None and self._ended.done()
         self._stop.set()
+        if self._running is not None and died:
+            # Where one part has failed kopf leaves the watches to themselves, and then hangs in
+            # them when it cancels everything at once: they have to be ended first, one by one.
+            await _cancel(_watches(), within)
+        elif self._running is not None:
+            await asyncio.wait({self._running}, timeout=within)
+        await _cancel({task for task in (self._running, self._ended) if task}, 1.0)
+        for session in self._sessions:
+            await session.close()
 
     def starting(self) -> str:
-        """Say how many watches have not been opened, until all have."""
-        if not self._complete and (running := _running()) < _KINDS:
-            return f"{running} of {_KINDS} watches are open"
-        self._complete = True
-        return ""
+        """Say how many watches are open, while it is not all of them."""
+        number = sum(self._open.values())
+        return "" if number == _KINDS else f"{number} of {_KINDS} watches are open"
 
     def trouble(self) -> str:
         """Say how many watches are left once one has died: kopf does not always end with it."""
-        lost = self._complete and (running := _running()) < _KINDS
+        lost = len(self._open) == _KINDS and (running := len(_watches())) < _KINDS
         return f"{running} of {_KINDS} watches are left" if lost else ""
 
+    def _answered(self, response: aiohttp.ClientResponse) -> None:
+        if "watch" in response.url.query:
+            self._open[response.url.path] = response.ok
+
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        """Hand kopf a session that stays authenticated; it asks again after a 401."""
-        if self._logins:
-            await asyncio.sleep(_LOGIN_PAUSE_SECONDS)
-        self._logins += 1
+        """Hand kopf a session that stays authenticated.
+
+        kopf's own way out of a 401 closes its session under the watch that is opening meanwhile,
+        and dies of that.
+        """
+        session = self._connection.open_session(self._answered)
+        self._sessions.append(session)  # for kopf does not close it when it ends by an error
         return kopf.AiohttpSession(
-            server=self._connection.configuration.host,
-            aiohttp_session=self._connection.open_session(),
+            server=self._connection.configuration.host, aiohttp_session=session
         )
 
 
-def _running() -> int:
-    """Count kopf's watches, by the names that it gives to their tasks."""
-    return sum(task.get_name().startswith(_WATCHER) for task in asyncio.all_tasks())
+async def _first_end(tasks: "Collection[asyncio.Task[Any]]") -> None:
+    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended:
+        await task
+
+
+async def _cancel(tasks: "Collection[asyncio.Task[Any]]", within: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        ended, _ = await asyncio.wait(tasks, timeout=within)
+        await asyncio.gather(*ended, return_exceptions=True)
+
+
+def _watches() -> "Collection[asyncio.Task[Any]]":
+    """Return kopf's watches that are running, by the names that it gives to their tasks."""
+    return {task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)}
 
 
 def _settings() -> kopf.OperatorSettings:

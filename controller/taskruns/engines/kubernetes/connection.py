@@ -6,8 +6,9 @@ Nothing is retried here: whoever asks knows best when to ask again.
 import asyncio
 import contextlib
 import json
+import logging
 import ssl
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlencode
@@ -26,8 +27,15 @@ from taskruns.engines.port import Unavailable
 TIMEOUT_SECONDS = 10.0
 """For a whole request, connecting and waiting for a free connection included."""
 
+CREDENTIALS_PAUSE = 5.0
+"""Seconds until a watch tries again with what the credentials are by then."""
+
+_UNAUTHORIZED = 401
+
 JSON = "application/json"
 _METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
+
+log = logging.getLogger(__name__)
 
 
 class NoConfiguration(Exception):
@@ -94,23 +102,37 @@ class Connection:
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
             raise Unavailable(f"no answer: {str(error) or type(error).__name__}") from error
 
-    def open_session(self) -> aiohttp.ClientSession:
-        """Open a session of its own for watches, which stay open: same trust, same credentials."""
+    def open_session(
+        self, answered: Callable[[aiohttp.ClientResponse], None]
+    ) -> aiohttp.ClientSession:
+        """Open a session of its own for watches, which stay open: same trust, same credentials.
+
+        `answered` is told of every answer as soon as it begins. A 401 is never handed on: while a
+        token is being replaced the request waits and is made again.
+        """
+
+        async def identify(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            if self.configuration.tls_server_name:
+                request.server_hostname = self.configuration.tls_server_name
+            while True:
+                await self.authorize(request.headers)
+                response = await handler(request)
+                answered(response)
+                if response.status != _UNAUTHORIZED:
+                    return response
+                log.warning("the apiserver does not know our credentials; trying again")
+                response.release()
+                await asyncio.sleep(CREDENTIALS_PAUSE)
+
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self.ssl_context),
             headers={"User-Agent": f"{user_agent()} (watch)"},
-            middlewares=(self._identify,),
+            middlewares=(identify,),
             proxy=self.configuration.proxy,
             trust_env=True,
         )
-
-    async def _identify(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        await self.authorize(request.headers)
-        if self.configuration.tls_server_name:
-            request.server_hostname = self.configuration.tls_server_name
-        return await handler(request)
 
     async def close(self) -> None:
         """End the connections and whatever keeps the credentials fresh."""

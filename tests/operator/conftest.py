@@ -1,0 +1,96 @@
+"""One controller outside the cluster for all tests that need no other, and a namespace for each."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from tests.cluster import Cluster
+from tests.support.audit import Audit
+from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object
+from tests.support.journal import Journal
+from tests.support.process import ControllerProcess
+
+DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
+ARGUMENTS = ("--log-format=json", "--default-delete-delay=0s", "--resync-seconds=5")
+
+Submit = Callable[..., Object]
+
+
+@pytest.fixture(scope="session")
+def served(cluster: Cluster) -> Cluster:
+    """The cluster, with the TaskRun resource installed."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def kube(served: Cluster) -> Iterator[Kube]:
+    kube = Kube(served.kubeconfig)
+    yield kube
+    kube.close()
+
+
+@pytest.fixture(scope="session")
+def journal(kube: Kube) -> Iterator[Journal]:
+    journal = Journal(kube)
+    journal.start()
+    yield journal
+    journal.stop()
+
+
+@pytest.fixture(scope="module")
+def controller(served: Cluster) -> Iterator[ControllerProcess]:
+    controller = ControllerProcess(served, *ARGUMENTS)
+    controller.start()
+    yield controller
+    controller.stop()
+
+
+@pytest.fixture
+def audit(cluster: Cluster) -> Audit:
+    return Audit(cluster)
+
+
+@pytest.fixture
+def namespace(kube: Kube) -> Iterator[str]:
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "operator-"}})
+    name: str = made["metadata"]["name"]
+    yield name
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture
+def submit(kube: Kube, namespace: str) -> Submit:
+    """Create a TaskRun of busybox; keyword arguments are fields of its spec."""
+
+    def submit(script: str, name: str = "hello", **spec: Any) -> Object:
+        manifest = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": name},
+            "spec": {"image": "busybox:1", "command": ["sh", "-c", script], **spec},
+        }
+        return kube.create(RUNS, namespace, manifest)
+
+    return submit
+
+
+@pytest.fixture
+def ended(journal: Journal) -> Callable[[Object, str], Object]:
+    """Wait until a run has come to a phase and its Pods are gone; return it."""
+
+    def wait(run: Object, phase: str = "Succeeded") -> Object:
+        uid = run["metadata"]["uid"]
+
+        def look() -> Object | None:
+            last = journal.last(uid)
+            status = (last.found.get("status") or {}) if last else {}
+            pods_left = any(not history[-1].gone for history in journal.pods_of(uid))
+            return last.found if last and status.get("phase") == phase and not pods_left else None
+
+        return journal.wait(look, 30, f"{run['metadata']['name']} is {phase}, without Pods")
+
+    return wait

@@ -1,0 +1,71 @@
+"""What a run costs the apiserver, counted in its audit log."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.operator.conftest import Submit
+from tests.support.audit import Audit
+from tests.support.cluster_client import Object
+from tests.support.journal import Journal
+
+pytestmark = pytest.mark.usefixtures("controller")
+
+Ended = Callable[..., Object]
+
+SHORT = [
+    "create pods",
+    "patch taskruns/status",  # the claim
+    "patch pods",  # the gate
+    "patch taskruns/status",  # the outcome
+    "patch pods",  # the finalizer
+    "delete pods",
+]
+LONGER = [*SHORT[:3], "patch taskruns/status", *SHORT[3:]]
+
+
+def test_a_run_of_under_a_second_costs_six_writes_and_no_read(
+    submit: Submit, ended: Ended, audit: Audit, namespace: str
+) -> None:
+    ended(submit("true"))
+    requests = audit.settled(namespace)
+    assert [str(request) for request in requests] == SHORT
+    assert {request.code for request in requests} <= {200, 201}
+
+
+def test_a_longer_run_costs_one_write_more(
+    submit: Submit, ended: Ended, audit: Audit, namespace: str
+) -> None:
+    ended(submit("sleep 3"))
+    assert [str(request) for request in audit.settled(namespace)] == LONGER
+
+
+def test_a_ttl_costs_one_write_more(
+    submit: Submit, journal: Journal, audit: Audit, namespace: str
+) -> None:
+    uid = submit("true", ttlSecondsAfterFinished=2)["metadata"]["uid"]
+    journal.wait(lambda: (last := journal.last(uid)) and (last.gone or None), 30, "it is gone")
+    assert [str(r) for r in audit.settled(namespace)] == [*SHORT, "delete taskruns"]
+
+
+def test_nothing_else_is_asked_of_the_apiserver(submit: Submit, ended: Ended, audit: Audit) -> None:
+    """Between two runs there are the lists of the resync and the watches, for the whole cluster."""
+    for number in range(3):
+        ended(submit("true", name=f"hello-{number}"))
+    others = [request for request in audit.requests() if not request.namespace]
+    assert {str(request) for request in others} <= {
+        "list pods",
+        "list taskruns",
+        "watch pods",
+        "watch taskruns",
+    }
+
+
+def test_kopf_writes_nothing_to_objects(submit: Submit, ended: Ended, journal: Journal) -> None:
+    run = ended(submit("sleep 2"))
+    (pod,) = journal.pods_of(run["metadata"]["uid"])
+    for seen in (*journal.history(run["metadata"]["uid"]), *pod):
+        metadata = seen.found["metadata"]
+        assert not [key for key in metadata.get("annotations") or () if "kopf" in key]
+        assert set(metadata.get("finalizers") or ()) <= {"taskruns.dev/outcome"}
+        assert "kopf" not in str(metadata.get("managedFields")).lower()

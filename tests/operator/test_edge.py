@@ -1,0 +1,288 @@
+"""The whole controller in this process, against an apiserver that misbehaves."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from taskruns.api import names
+from taskruns.core.site import SiteDefaults
+from taskruns.engines.kubernetes import connect, connection
+from taskruns.engines.port import Engine
+from taskruns.operator import resync
+from taskruns.operator.controller import Controller
+from taskruns.operator.logs import Format
+from taskruns.operator.settings import Settings
+from tests.support.little_apiserver import LittleApiserver, failure
+
+RUNS = names.PLURAL
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resync, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(connection, "CREDENTIALS_PAUSE", 0.02)
+
+
+@pytest.fixture
+def server() -> Iterator[LittleApiserver]:
+    with LittleApiserver() as server:
+        yield server
+
+
+class Life:
+    """A controller that is at work."""
+
+    def __init__(self, controller: Controller, serving: "asyncio.Task[int]") -> None:
+        self.controller = controller
+        self.serving = serving
+
+    async def until(self, look: Callable[[], object], what: str = "") -> None:
+        for _ in range(500):
+            if look():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(what or "not in time")
+
+    async def ready(self) -> None:
+        for _ in range(500):
+            if self.controller._probes._runner.addresses and await self._is_ready():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(await self.probe("readyz"))
+
+    async def _is_ready(self) -> bool:
+        return (await self.probe("readyz"))[0] == 200
+
+    async def probe(self, path: str) -> tuple[int, str]:
+        host, port = self.controller._probes._runner.addresses[0][:2]
+        url = f"http://{host}:{port}/{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
+
+    async def ends(self) -> int:
+        return await asyncio.wait_for(asyncio.shield(self.serving), 8)
+
+    def task(self, name: str) -> "asyncio.Task[Any]":
+        (found,) = (t for t in asyncio.all_tasks() if re.match(name, t.get_name()))
+        return found
+
+
+@asynccontextmanager
+async def at_work(server: LittleApiserver, folder: Path, every: float = 60) -> AsyncIterator[Life]:
+    settings = Settings(
+        log_format=Format.PLAIN,
+        log_level=20,
+        workers=4,
+        site=SiteDefaults(-1, timedelta(seconds=1)),
+        probes_host="127.0.0.1",
+        probes_port=0,
+        resync_seconds=every,
+        kubeconfig=server.kubeconfig(folder),
+        context=None,
+    )
+
+    def unwrapped(engine: Engine) -> Engine:
+        return engine
+
+    way = await connect(settings.kubeconfig, None, 6)
+    controller = Controller(settings, way, unwrapped)
+    serving = asyncio.create_task(controller.serve(), name="taskruns: test")
+    try:
+        await asyncio.sleep(0)
+        yield Life(controller, serving)
+    finally:
+        controller.stopping.set()
+        await asyncio.wait({serving}, timeout=5)
+        await controller.close()
+        await way.close()
+
+
+async def test_it_is_ready_once_both_watches_are_open(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    release = server.hold("list", "pods")
+    async with at_work(server, tmp_path) as life:
+        await life.until(lambda: server.asked("watch", RUNS))
+        release()
+        await life.ready()
+        assert await life.probe("livez") == (200, "ok\n")
+    assert {headers["Authorization"] for _, _, headers in server.requests} == {"Bearer secret"}
+    assert all("taskruns-controller" in headers["User-Agent"] for _, _, headers in server.requests)
+
+
+async def test_it_stops_when_told_to(server: LittleApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        life.controller.stopping.set()
+        assert await life.ends() == 0
+        assert await life.probe("livez") == (200, "ok\n")
+        assert (await life.probe("readyz"))[1] == "stop: stopping\n"
+
+
+async def test_no_run_is_looked_at_before_all_pods_have_been_seen(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    server.put(RUNS, "hello")
+    server.put("pods", "hello-1", metadata={"labels": {names.LABEL_UID: "uid-hello"}})
+    release = server.hold("list", "pods")
+    async with at_work(server, tmp_path) as life:
+        await life.until(lambda: life.controller.queue.depth)
+        await asyncio.sleep(0.1)
+        assert server.writes == 0
+        assert "1 objects not yet seen" in (await life.probe("readyz"))[1]
+        assert (await life.probe("livez"))[0] == 200
+        release()
+        await life.until(lambda: server.writes)
+
+
+async def test_what_is_gone_by_then_is_not_waited_for(
+    server: LittleApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskruns.operator.controller._BARRIER_SECONDS", 0.05)
+    server.put("pods", "hello-1", metadata={"labels": {names.LABEL_UID: "uid-hello"}})
+    release = server.hold("list", "pods")
+    async with at_work(server, tmp_path) as life:
+        await life.until(lambda: server.asked("list", "pods") > 1)
+        server.remove("pods", "hello-1")
+        release()
+        await life.ready()
+
+
+async def test_it_waits_for_the_resource_to_be_installed(
+    server: LittleApiserver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.turns["resync", RUNS].extend([failure(404, "not found")] * 2)
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+    assert "install it from crds/taskruns.yaml" in caplog.text
+
+
+@pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
+async def test_it_outlasts_an_apiserver_that_says_no(
+    server: LittleApiserver, tmp_path: Path, code: int
+) -> None:
+    for verb in ("resync", "list", "watch"):
+        server.turns[verb, "pods"].append(failure(code, "no"))
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        await life.until(lambda: server.asked("watch", "pods") > 1)
+        server.put(RUNS, "hello")
+        await life.until(lambda: life.controller.cache.versions().runs)
+
+
+async def test_it_outlasts_the_end_of_its_watches(server: LittleApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        server.end_watches()
+        await life.until(lambda: server.asked("watch", RUNS) == 2)
+        await life.until(lambda: server._watches[RUNS])
+        server.put(RUNS, "hello")
+        await life.until(lambda: life.controller.cache.versions().runs)
+
+
+async def test_a_watch_that_is_too_old_begins_anew(server: LittleApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        lists = server.asked("list", RUNS)
+        server.tell(RUNS, "ERROR", {"kind": "Status", "code": 410})
+        await life.until(lambda: server.asked("list", RUNS) > lists)
+        await life.ready()
+
+
+async def test_an_error_in_a_watch_ends_the_process(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        server.tell(RUNS, "ERROR", {"kind": "Status", "code": 500, "message": "corrupt"})
+        assert await life.ends() == 1
+
+
+async def test_a_watch_that_dies_without_a_word_is_not_alive(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        life.task("watcher for pods").cancel()
+        await life.until(life.controller.watch.trouble)
+        assert await life.probe("livez") == (500, "watch: 1 of 2 watches are left\n")
+        assert (await life.probe("readyz"))[0] == 500
+
+
+async def test_a_watch_that_is_deaf_is_not_alive(server: LittleApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path, every=0.05) as life:
+        await life.ready()
+        server.put(RUNS, "hello", tell=False)
+        await life.until(life.controller.resync.trouble)
+        code, text = await life.probe("livez")
+        assert (code, text) == (500, "watch: 1 objects changed and no watch told so\n")
+
+
+@pytest.mark.parametrize("part", ["queue", "resync"])
+async def test_a_part_that_ends_ends_the_process(
+    server: LittleApiserver, tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        life.task(f"taskruns: {part}").cancel()
+        assert await life.ends() == 1
+    assert f"taskruns: {part} has ended" in caplog.text
+
+
+@pytest.mark.parametrize(("pulse", "name"), [("queue.pulse", "queue"), ("resync.tried", "resync")])
+async def test_a_part_that_hangs_is_not_alive(
+    server: LittleApiserver, tmp_path: Path, pulse: str, name: str
+) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        part, _, beats = pulse.partition(".")
+        found = getattr(getattr(life.controller, part), beats)
+        found._last -= 3600
+        assert await life.probe("livez") == (500, f"{name}: no sign of life for 3600 s\n")
+
+
+async def test_an_apiserver_that_is_away_is_not_our_death(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    async with at_work(server, tmp_path) as life:
+        await life.ready()
+        life.controller.resync.succeeded._last -= 3600  # type: ignore[operator]
+        assert await life.probe("livez") == (200, "ok\n")
+        assert await life.probe("readyz") == (500, "apiserver: no sign of life for 3600 s\n")
+
+
+async def test_what_went_while_nobody_told_is_dropped(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    server.put(RUNS, "hello")
+    async with at_work(server, tmp_path, every=0.05) as life:
+        await life.ready()
+        assert life.controller.cache.versions().runs
+        server.remove(RUNS, "hello", tell=False)
+        await life.until(lambda: not life.controller.cache.versions().runs)
+
+
+async def test_lists_come_in_pages_of_metadata(server: LittleApiserver, tmp_path: Path) -> None:
+    def page(more: str, *uids: str) -> Callable[[web.Request], web.Response]:
+        def answer(request: web.Request) -> web.Response:
+            assert "as=PartialObjectMetadataList" in request.headers["Accept"]
+            items = [{"metadata": {"uid": uid, "resourceVersion": "1"}} for uid in uids]
+            return web.json_response({"metadata": {"continue": more}, "items": items})
+
+        return answer
+
+    expired = failure(410, "too old")
+    server.turns["resync", RUNS].extend(
+        [page("x", "a"), expired, page("x", "a"), page("y", "b"), page("", "c")]
+    )
+    async with at_work(server, tmp_path) as life:
+        await life.until(lambda: life.controller.barrier._awaited)
+        assert life.controller.barrier._awaited == {"a", "b", "c"}

@@ -1,0 +1,137 @@
+"""The program as a whole: how it starts, what it logs, how it stops, and two of it at once."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.operator.conftest import ARGUMENTS, Submit
+from tests.support.cluster_client import Object
+from tests.support.journal import Journal
+from tests.support.process import ControllerProcess
+
+Ended = Callable[..., Object]
+
+
+@pytest.fixture
+def another(served: Cluster) -> Iterator[ControllerProcess]:
+    """A controller for one test, which may end it."""
+    another = ControllerProcess(served, *ARGUMENTS)
+    another.start()
+    yield another
+    another.stop()
+
+
+def lines(controller: ControllerProcess) -> list[Object]:
+    return [json.loads(line) for line in controller.log.read_text().splitlines()]
+
+
+def test_every_line_about_a_run_names_it_and_its_attempt(
+    submit: Submit, ended: Ended, controller: ControllerProcess
+) -> None:
+    uid = ended(submit("exit 3", backoffLimit=1, backoff={"duration": "1s"}), "Failed")["metadata"][
+        "uid"
+    ]
+    told = [line for line in lines(controller) if line.get("uid") == uid]
+    assert {line["taskrun"] for line in told} == {"hello"}
+    phases = [(line["attempt"], line["message"].partition(":")[0]) for line in told]
+    assert phases == [(1, "Pending"), (1, "BackingOff"), (2, "Pending"), (2, "Failed")]
+
+
+def test_a_quiet_hour_is_a_quiet_log(
+    submit: Submit, ended: Ended, controller: ControllerProcess
+) -> None:
+    ended(submit("true"))
+    told = [line for line in lines(controller) if line["logger"].startswith("kopf.objects")]
+    assert told == []
+    assert not [line for line in lines(controller) if line["level"] not in ("info", "debug")]
+
+
+def test_it_stops_in_good_order_with_work_under_way(
+    submit: Submit, journal: Journal, ended: Ended, another: ControllerProcess
+) -> None:
+    run = submit("trap 'exit 0' TERM; sleep 4 & wait")
+    uid = run["metadata"]["uid"]
+    journal.wait(lambda: journal.pods_of(uid) or None, 30, "its Pod is there")
+    begun = time.monotonic()
+    another.stop()
+    assert time.monotonic() - begun < 10
+    log = another.log.read_text()
+    assert "Traceback" not in log
+    assert "Unclosed" not in log
+    another.start()
+    ended(run)
+    assert len(journal.pods_of(uid)) == 1
+
+
+def test_two_at_once_do_no_harm(
+    submit: Submit,
+    ended: Ended,
+    journal: Journal,
+    controller: ControllerProcess,
+    another: ControllerProcess,
+) -> None:
+    assert controller.log != another.log
+    runs = [submit("sleep 1", name=f"hello-{number}") for number in range(8)]
+    failing = submit("exit 3", name="failing", backoffLimit=2, backoff={"duration": "1s"})
+    for run in runs:
+        found = ended(run)
+        assert found["status"]["attempt"] == 1
+        assert len(journal.pods_of(run["metadata"]["uid"])) == 1
+    assert ended(failing, "Failed")["status"]["attempt"] == 3
+    assert len(journal.pods_of(failing["metadata"]["uid"])) == 3
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "taskruns.operator", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_help_is_of_help() -> None:
+    told = program("--help")
+    assert told.returncode == 0
+    assert re.search(r"--workers N\s+how many runs", told.stdout)
+
+
+def test_a_wrong_setting_is_one_sentence() -> None:
+    told = program("--workers", "none")
+    assert told.returncode == 2
+    assert told.stderr == (
+        "taskruns-controller: --workers is 'none': write a whole number from 1 to 256\n"
+    )
+
+
+def test_a_context_that_is_not_there_is_one_sentence(cluster: Cluster) -> None:
+    told = program("--kubeconfig", str(cluster.kubeconfig), "--context", "nowhere")
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1
+    assert "no cluster to serve" in told.stderr
+    assert "nowhere" in told.stderr
+
+
+def test_a_port_that_is_taken_is_one_sentence(
+    cluster: Cluster, controller: ControllerProcess
+) -> None:
+    port = re.search(r"http://127.0.0.1:(\d+)/livez", controller.log.read_text())
+    assert port is not None
+    told = program("--kubeconfig", str(cluster.kubeconfig), "--probes-port", port[1])
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1
+    assert "the probes cannot be served" in told.stderr
+
+
+def test_a_signal_before_it_is_ready_ends_it_at_once(cluster: Cluster) -> None:
+    command = [sys.executable, "-m", "taskruns.operator", "--kubeconfig", str(cluster.kubeconfig)]
+    process = subprocess.Popen([*command, "--probes-port=0"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "probes are answered" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "Traceback" not in told

@@ -1,0 +1,79 @@
+"""What a controller has asked of the apiserver, by the apiserver's own audit log."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from tests.cluster import Cluster
+
+AGENT = "taskruns-controller/"
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that was answered; `resource` is a plural, with its subresource if any."""
+
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+    agent: str
+    code: int
+
+    @property
+    def is_write(self) -> bool:
+        return self.verb in WRITES
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}"
+
+
+class Audit:
+    """The requests of controllers from now on."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._log = cluster.audit_log
+        self._start = self._log.stat().st_size
+
+    def requests(self, namespace: str | None = None) -> list[Request]:
+        """Everything asked so far, of one namespace or of all."""
+        found = [request for request in self._read() if request.agent.startswith(AGENT)]
+        return [r for r in found if namespace is None or r.namespace == namespace]
+
+    def settled(self, namespace: str, within: float = 5.0) -> list[Request]:
+        """Everything asked about a namespace, once nothing has been added for a second."""
+        deadline = time.monotonic() + within
+        before: list[Request] = []
+        while (now := self.requests(namespace)) != before and time.monotonic() < deadline:
+            before = now
+            time.sleep(1)
+        return now
+
+    def _read(self) -> Iterator[Request]:
+        with self._log.open("rb") as log:
+            log.seek(self._start)
+            lines = log.read().splitlines(keepends=True)
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield _request(json.loads(line))
+
+
+def _request(entry: dict[str, object]) -> Request:
+    about = entry.get("objectRef") or {}
+    status = entry.get("responseStatus") or {}
+    assert isinstance(about, dict)
+    assert isinstance(status, dict)
+    parts = (about.get("resource", ""), about.get("subresource", ""))
+    return Request(
+        verb=str(entry["verb"]),
+        resource="/".join(part for part in parts if part),
+        namespace=str(about.get("namespace", "")),
+        name=str(about.get("name", "")),
+        agent=str(entry.get("userAgent", "")),
+        code=int(status.get("code", 0)),
+    )

@@ -1,0 +1,189 @@
+"""Just enough of an apiserver to misbehave on demand: discovery, lists, watches, and no writes.
+
+It has a thread and a loop of its own: kopf, when it ends, cancels every task of the loop it is in.
+
+Every request can be answered out of turn: a test puts answers into `turns` by (verb, plural), and
+each is given once before the ordinary ones go on.
+"""
+
+import asyncio
+import json
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from aiohttp import web
+
+from taskruns.api import names
+
+Object = dict[str, Any]
+Answer = Callable[[web.Request], web.Response]
+
+GROUPS = {"pods": "/api/v1", names.PLURAL: f"/apis/{names.GROUP}/{names.VERSION}"}
+
+
+def failure(code: int, message: str = "", **headers: str) -> Answer:
+    """Answer with a Status, as the apiserver fails."""
+    body = {"kind": "Status", "status": "Failure", "code": code, "message": message}
+    return lambda _: web.json_response(body, status=code, headers=headers)
+
+
+class LittleApiserver:
+    """Serves on a port of loopback while it is entered."""
+
+    def __init__(self) -> None:
+        self.turns: defaultdict[tuple[str, str], deque[Answer]] = defaultdict(deque)
+        self.requests: list[tuple[str, str, Mapping[str, str]]] = []
+        """Verb, plural and headers of everything that was asked."""
+        self._held: dict[tuple[str, str], asyncio.Event] = {}
+        self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in GROUPS}
+        self._watches: dict[str, list[asyncio.Queue[Object | None]]] = {p: [] for p in GROUPS}
+        self._version = 100
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end_watches()
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        await asyncio.sleep(0.01)  # for connections to be closed, not only told to
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def kubeconfig(self, folder: Path) -> str:
+        """Write a kubeconfig that leads here, with a token."""
+        config = {
+            "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": self.url}}],
+            "users": [{"name": "c", "user": {"token": "secret"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+        }
+        path = folder / "kubeconfig"
+        path.write_text(json.dumps(config))
+        return str(path)
+
+    def put(self, plural: str, name: str, *, tell: bool = True, **parts: Any) -> Object:
+        """Create or change an object; without `tell` no watch hears of it."""
+        self._version += 1
+        known = self._objects[plural]
+        metadata = {"namespace": "default", "name": name, "uid": f"uid-{name}"}
+        metadata |= parts.pop("metadata", {}) | {"resourceVersion": str(self._version)}
+        event = "MODIFIED" if name in known else "ADDED"
+        known[name] = {"metadata": metadata, "spec": {}, **parts}
+        if tell:
+            self.tell(plural, event, known[name])
+        return known[name]
+
+    def remove(self, plural: str, name: str, *, tell: bool = True) -> None:
+        """Delete an object; without `tell` no watch hears of it."""
+        gone = self._objects[plural].pop(name)
+        if tell:
+            self.tell(plural, "DELETED", gone)
+
+    def tell(self, plural: str, event: str, found: Object) -> None:
+        """Send an event to every watch of a kind."""
+        for watch in tuple(self._watches[plural]):
+            self._loop.call_soon_threadsafe(watch.put_nowait, {"type": event, "object": found})
+
+    def end_watches(self) -> None:
+        """Close every watch, as the apiserver does now and then."""
+        for watches in self._watches.values():
+            for watch in tuple(watches):
+                self._loop.call_soon_threadsafe(watch.put_nowait, None)
+
+    def hold(self, verb: str, plural: str) -> Callable[[], None]:
+        """Let such requests of the watching part wait until what is returned is called."""
+        gate = self._held[verb, plural] = asyncio.Event()
+        return lambda: (self._loop.call_soon_threadsafe(gate.set), None)[1]
+
+    def asked(self, verb: str, plural: str) -> int:
+        return sum(request[:2] == (verb, plural) for request in self.requests)
+
+    @property
+    def writes(self) -> int:
+        return sum(verb not in ("list", "watch", "get") for verb, _, _ in self.requests)
+
+    def _application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/api", _fixed({"versions": ["v1"]}))
+        resources = [_resource("pods", "Pod"), _resource("namespaces", "Namespace")]
+        application.router.add_get("/api/v1", _fixed({"resources": resources}))
+        version = {"version": names.VERSION}
+        group = {"name": names.GROUP, "versions": [version], "preferredVersion": version}
+        application.router.add_get("/apis", _fixed({"groups": [group]}))
+        runs = _fixed({"resources": [_resource(names.PLURAL, names.KIND)]})
+        application.router.add_get(GROUPS[names.PLURAL], runs)
+        for plural, path in GROUPS.items():
+            application.router.add_get(f"{path}/{plural}", self._collection(plural))
+        application.router.add_route("*", "/{rest:.*}", self._anything_else)
+        return application
+
+    def _collection(self, plural: str) -> Callable[[web.Request], Any]:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            verb = "watch" if request.query.get("watch") else "list"
+            self.requests.append((verb, plural, request.headers))
+            watching = "(watch)" in request.headers["User-Agent"]
+            if watching and (gate := self._held.get((verb, plural))):
+                await gate.wait()
+            if watching and self.turns[verb, plural]:
+                return self.turns[verb, plural].popleft()(request)
+            if not watching and self.turns["resync", plural]:
+                return self.turns["resync", plural].popleft()(request)
+            return await self._watch(request, plural) if verb == "watch" else self._list(plural)
+
+        return answer
+
+    def _list(self, plural: str) -> web.Response:
+        items = list(self._objects[plural].values())
+        metadata = {"resourceVersion": str(self._version)}
+        return web.json_response({"kind": "List", "metadata": metadata, "items": items})
+
+    async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
+        events: asyncio.Queue[Object | None] = asyncio.Queue()
+        self._watches[plural].append(events)
+        response = web.StreamResponse()
+        try:
+            await response.prepare(request)
+            while (event := await events.get()) is not None:
+                await response.write(json.dumps(event).encode() + b"\n")
+        finally:
+            self._watches[plural].remove(events)
+        return response
+
+    async def _anything_else(self, request: web.Request) -> web.Response:
+        plural = next((plural for plural in GROUPS if f"/{plural}" in request.path), "")
+        self.requests.append((request.method.lower(), plural, request.headers))
+        return failure(503, "no writes here")(request)
+
+
+def _fixed(body: Object) -> Callable[[web.Request], Any]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    return answer
+
+
+def _resource(plural: str, kind: str) -> Object:
+    verbs = ["get", "list", "watch", "create", "patch", "delete"]
+    return {"name": plural, "singularName": "", "kind": kind, "namespaced": True, "verbs": verbs}
