@@ -10,6 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from taskruns.api.v1alpha1.model import TIME_PATTERN
+
 Schema = dict[str, Any]
 Path = tuple[str | int, ...]
 Values = st.SearchStrategy[Any]
@@ -97,7 +99,7 @@ def _lists(schema: Schema) -> Values:
 
 
 def _strings(schema: Schema) -> Values:
-    if schema.get("format") == "date-time":
+    if schema.get("pattern") == TIME_PATTERN:
         return _TIMES.map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
     if any("ms|s" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
         return _DURATIONS

@@ -19,9 +19,9 @@ LIST_KEYS = "x-kubernetes-list-map-keys"
 KNOWN = {
     "object": {"properties", "additionalProperties", "required", PRESERVED},
     "array": {"items", "minItems", "maxItems", LIST_TYPE, LIST_KEYS},
-    "string": {"enum", "format", "pattern", "minLength", "maxLength"},
-    "integer": {"format", "minimum", "maximum"},
-    "number": {"format", "minimum", "maximum"},
+    "string": {"enum", "pattern", "minLength", "maxLength"},
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
     "boolean": set[str](),
 }
 EVERYWHERE = {"type", "description", "x-kubernetes-validations"}

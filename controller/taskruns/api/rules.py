@@ -134,6 +134,9 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
     "spec.backoff": (
         Rule(
+            # What is no duration is refused as such; it cannot be compared.
+            f"(has(self.cap) && !self.cap.matches('{DURATION_PATTERN}')) || "
+            f"(has(self.duration) && !self.duration.matches('{DURATION_PATTERN}')) || "
             f"duration(has(self.cap) ? self.cap : '{_LONGEST_WAIT}') >= "
             f"duration(has(self.duration) ? self.duration : '{_FIRST_WAIT}')",
             f"write a cap ({_LONGEST_WAIT} unless given) that is at least duration "

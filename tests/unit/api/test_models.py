@@ -1,14 +1,18 @@
 """The models read whatever the CRD lets in, and write it back as it was."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.conditions import ConditionType
 from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1 import Condition, TaskRun, TaskRunSpec, TaskRunStatus
+from taskruns.api.v1alpha1.model import TIME_PATTERN
 from tests.support import schemas
 
 SCHEMA = resource_schema()
@@ -70,3 +74,38 @@ def test_python_names_and_wire_names_both_make_a_spec() -> None:
     assert json.loads(by_name.model_dump_json(by_alias=True, exclude_none=True)) == (
         by_name.to_json()
     )
+
+
+@given(st.from_regex(TIME_PATTERN.strip("^$"), fullmatch=True))
+def test_every_time_that_the_crd_accepts_is_a_time(text: str) -> None:
+    read = TaskRunStatus.model_validate({"startTime": text})
+    assert read.to_json() == {"startTime": text}
+
+
+@given(st.integers(-30_610_224_000, 253_402_300_799))
+def test_the_crd_accepts_every_time_from_the_year_1000_on(seconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    assert re.fullmatch(TIME_PATTERN, moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0000-01-01T00:00:00Z",
+        "2026-02-29T00:00:00Z",
+        "2100-02-29T00:00:00Z",
+        "2026-04-31T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "2026-01-01T23:59:60Z",
+        "2026-01-01T00:00:00+99:99",
+        "2026-01-01 00:00:00Z",
+    ],
+)
+def test_the_crd_refuses_what_is_no_time(text: str) -> None:
+    assert not re.fullmatch(TIME_PATTERN, text)
+
+
+@pytest.mark.parametrize("text", ["2024-02-29T00:00:00Z", "2000-02-29T23:59:59Z"])
+def test_leap_years_have_their_day(text: str) -> None:
+    assert re.fullmatch(TIME_PATTERN, text)

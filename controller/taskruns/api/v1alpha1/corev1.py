@@ -80,7 +80,6 @@ Toleration = Annotated[
         effect=_text("NoSchedule, PreferNoSchedule or NoExecute. Default: every effect."),
         tolerationSeconds={
             "type": "integer",
-            "format": "int64",
             "description": "Seconds that NoExecute is tolerated. Default: for ever.",
         },
     ),

@@ -18,9 +18,19 @@ from taskruns.api.durations import MAX_DURATION_LENGTH, format_duration, parse_d
 MAX_SECONDS = 2**31 - 1
 """The bound of Kubernetes' own int32 fields, about 68 years."""
 
-TIME_PATTERN = "^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
-"""metav1.Time as Kubernetes writes it. The format date-time alone lets more in than Python reads:
-the year 0000, offsets of 99 hours."""
+_YEAR = "[1-9][0-9]{3}"
+_LEAP_YEAR = "([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
+_DAY = (
+    "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    "|02-(0[1-9]|1[0-9]|2[0-8]))"
+)
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+
+TIME_PATTERN = f"^({_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)T{_CLOCK}$"
+"""metav1.Time as Kubernetes writes it, and only what Python reads, too.
+
+The format date-time will not do: with it the apiserver lets in lists in a string's place (seen in
+1.36), the year 0000 and offsets of 99 hours."""
 
 
 class Model(BaseModel):
@@ -54,7 +64,7 @@ Duration = Annotated[
 Time = Annotated[
     AwareDatetime,
     PlainSerializer(_format_time),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIME_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": TIME_PATTERN}),
 ]
 """A moment in UTC, to the second, as Kubernetes writes it."""
 

@@ -1,0 +1,87 @@
+"""A real apiserver with the CRD in it, and with a copy of the CRD that these tests have alone.
+
+The copy differs in its names only. No controller watches it, so a status stays as a test wrote it,
+and whoever shares the cluster is not disturbed. It goes when the tests have ended.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.crd import crd
+from tests.api.served import Api
+from tests.cluster import Cluster, ClusterError
+from tests.support.cluster_client import DEFINITIONS, NAMESPACES, Kube, Refused, Resource
+
+Object = dict[str, Any]
+T = TypeVar("T")
+
+DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
+_SECONDS_TO_SERVE = 30
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: Cluster) -> Iterator[Kube]:
+    kube = Kube(cluster.kubeconfig)
+    yield kube
+    kube.close()
+
+
+@pytest.fixture(scope="session")
+def definition(cluster: Cluster, kube: Kube) -> Object:
+    """The CRD itself, as it is served."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    served = _served(kube, crd()["metadata"]["name"])
+    _await(lambda: cluster.kubectl("get", names.SHORT_NAME), ClusterError)
+    return served
+
+
+@pytest.fixture(scope="session")
+def api(kube: Kube) -> Iterator[Api]:
+    suffix = uuid.uuid4().hex[:8]
+    group, plural = f"t{suffix}.api-tests.dev", f"copies{suffix}"
+    copy = crd()
+    copy["metadata"]["name"] = f"{plural}.{group}"
+    copy["spec"]["group"] = group
+    copy["spec"]["names"] = {"plural": plural, "kind": f"Copy{suffix}", "singular": f"copy{suffix}"}
+    resource = Resource(f"/apis/{group}/v1alpha1", plural)
+    namespace = kube.create(NAMESPACES, None, {"metadata": {"generateName": "api-"}})
+    name = namespace["metadata"]["name"]
+    try:
+        kube.create(DEFINITIONS, None, copy)
+        _served(kube, copy["metadata"]["name"])
+        api = Api(kube, resource, name, group, plural, copy["spec"]["names"]["kind"])
+        _await(lambda: kube.list(resource, name), Refused)
+        yield api
+    finally:
+        kube.delete(DEFINITIONS, None, copy["metadata"]["name"])
+        kube.delete(NAMESPACES, None, name)
+
+
+def _served(kube: Kube, name: str) -> Object:
+    """Wait until a CRD is established; return it."""
+
+    def look() -> Object:
+        found = kube.get(DEFINITIONS, None, name) or {}
+        conditions = found.get("status", {}).get("conditions") or ()
+        assert any(each["type"] == "Established" for each in conditions), conditions
+        return found
+
+    return _await(look, AssertionError)
+
+
+def _await(attempt: Callable[[], T], failure: type[Exception]) -> T:
+    """Return what comes of it: an established CRD is served, and found by name, a moment later."""
+    deadline = time.monotonic() + _SECONDS_TO_SERVE
+    while True:
+        try:
+            return attempt()
+        except failure:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)

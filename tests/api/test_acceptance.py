@@ -1,0 +1,128 @@
+"""Good TaskRuns are taken as they are, and whatever is taken can be read by the models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskruns.api.crd import resource_schema
+from taskruns.api.v1alpha1 import TaskRun
+from tests.api.served import Api, answer
+from tests.support import schemas
+from tests.support.cluster_client import Refused
+from tests.support.specs import FULL, OTHER, SMALLEST
+
+SCHEMA = resource_schema()["properties"]
+SAMPLES = sorted((Path(__file__).parents[2] / "manifests" / "samples").glob("*.yaml"))
+
+GOOD: dict[str, Any] = {
+    "smallest": SMALLEST,
+    "full": FULL,
+    "other": OTHER,
+    **{path.stem: yaml.safe_load(path.read_text())["spec"] for path in SAMPLES},
+    "image in the template only": {
+        "template": {"spec": {"containers": [{"name": "main", "image": "busybox:1"}]}}
+    },
+    "lower bounds": SMALLEST
+    | {
+        "backoffLimit": 0,
+        "backoff": {"duration": "0s", "factor": 1, "cap": "0s"},
+        "activeDeadlineSeconds": 1,
+        "attemptDeadlineSeconds": 1,
+        "ttlSecondsAfterFinished": -1,
+        "podGC": {"deleteDelayDuration": "0s"},
+    },
+    "upper bounds": SMALLEST
+    | {
+        "backoffLimit": 10_000,
+        "backoff": {"duration": "999999h", "factor": 10, "cap": "999999h999999h99999h"},
+        "activeDeadlineSeconds": 2**31 - 1,
+        "attemptDeadlineSeconds": 2**31 - 1,
+        "ttlSecondsAfterFinished": 2**31 - 1,
+    },
+    "empty parts": SMALLEST
+    | {"env": [], "template": {}, "resources": {}, "args": [], "podGC": {}, "backoffLimit": 1}
+    | {"backoff": {}, "nodeSelector": {}, "workingDir": "", "serviceAccountName": ""},
+    "fractions": SMALLEST
+    | {"backoffLimit": 1, "backoff": {"duration": "0.5s", "factor": 1.5, "cap": "1.25m"}}
+    | {"resources": {"limits": {"cpu": 0.5}}},
+    "result beside a volume": FULL | {"resultPath": "/database/return.json"},
+    "result in a volume": FULL | {"resultPath": "/data/return.json"},
+    "result with dots in its name": SMALLEST | {"resultPath": "/a/..b/...c/.d/e."},
+    "every script": SMALLEST | {"args": ["héllo \N{SNOWMAN} \N{GRINNING FACE} \t\n 'x' \"y\""]},
+}
+
+
+@pytest.mark.parametrize("spec", GOOD.values(), ids=GOOD)
+def test_a_good_spec_reads_back_unchanged_and_the_run_is_unseen(api: Api, spec: Any) -> None:
+    found = api.read(api.create(spec))
+    assert found["spec"] == spec
+    assert found["status"] == {"observedGeneration": -1}
+    assert TaskRun.model_validate(found).status.observed_generation == -1
+
+
+def test_a_large_one_is_taken(api: Api) -> None:
+    """A megabyte is what etcd takes; the rules' budget must not be the narrower bound."""
+    spec = FULL | {
+        "args": ["x" * 100_000],
+        "env": [{"name": f"VARIABLE_{n}", "value": "v" * 300} for n in range(2_000)],
+        "volumeMounts": [{"name": "data", "mountPath": f"/m/{n}/" + "p" * 900} for n in range(256)],
+        "tolerations": [{"key": f"key-{n}", "operator": "Exists"} for n in range(500)],
+    }
+    run = api.create(spec)
+    assert len(json.dumps(spec)) > 850_000
+    changed = api.replace(run, spec | {"ttlSecondsAfterFinished": 5})
+    with pytest.raises(Refused, match="env is fixed when a TaskRun is created"):
+        api.replace(changed, spec | {"env": [*spec["env"][:-1], {"name": "LAST"}]})
+
+
+def test_null_is_as_good_as_nothing(api: Api) -> None:
+    found = api.create(SMALLEST | {"resultPath": None, "template": None, "cancel": None})
+    assert found["spec"] == SMALLEST
+
+
+def test_a_whole_number_may_be_written_as_a_fraction(api: Api) -> None:
+    """YAML and JSON writers differ in that; the model reads both."""
+    found = api.create(SMALLEST | {"backoffLimit": 3.0})
+    assert TaskRun.model_validate(found).spec.backoff_limit == 3
+
+
+def test_a_pod_template_of_a_job_is_taken_as_it_is(api: Api) -> None:
+    template = {
+        "metadata": {"name": "pasted", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "main", "image": "busybox:1", "env": []}],
+            "terminationGracePeriodSeconds": 5,
+        },
+    }
+    assert api.create({"template": template})["spec"]["template"] == template
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(spec=schemas.conforming(SCHEMA["spec"]))
+def test_what_fits_the_schema_is_taken_and_read_or_refused_by_a_rule(api: Api, spec: Any) -> None:
+    said = answer(lambda: api.create(spec))
+    if isinstance(said, Refused):
+        assert said.status == 422
+        assert "evaluating rule" not in said.sentence
+    else:
+        TaskRun.model_validate(said)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_whatever_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
+    """Anything at all in any place of a spec: refused, or understood."""
+    places = [path for path, _ in schemas.fields(SCHEMA["spec"]) if path]
+    path = data.draw(st.sampled_from(places))
+    spec = schemas.replaced(FULL, path, data.draw(schemas.ANYTHING))
+    said = answer(lambda: api.create(spec))
+    if isinstance(said, Refused):
+        assert said.status in {400, 422}
+    else:
+        TaskRun.model_validate(said)

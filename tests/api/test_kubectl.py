@@ -1,0 +1,181 @@
+"""What a person sees who has kubectl and nothing else."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from taskruns.api import names
+from tests.api.served import Api, Object
+from tests.api.test_status import FULL as FULL_STATUS
+from tests.cluster import Cluster
+from tests.support.specs import FULL, SMALLEST
+
+DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
+
+
+def stamp(ago: timedelta) -> str:
+    return (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def table(cluster: Cluster, api: Api, *flags: str) -> list[dict[str, str]]:
+    """The rows that `kubectl get` prints, by the columns' headings."""
+    printed = cluster.kubectl("get", f"{api.plural}.{api.group}", "-n", api.namespace, *flags)
+    heading, *rows = printed.stdout.splitlines()
+    starts = [heading.index(name) for name in heading.split()]
+    ends = [*starts[1:], None]
+    cut = [
+        [row[start:end].strip() for start, end in zip(starts, ends, strict=True)] for row in rows
+    ]
+    return [dict(zip(heading.split(), row, strict=True)) for row in cut]
+
+
+def test_the_definition_is_served_as_it_is_written(definition: Object) -> None:
+    """Nothing was pruned, so the apiserver has understood every word."""
+    written = yaml.safe_load(DEFINITION.read_text())
+    assert definition["metadata"]["name"] == written["metadata"]["name"]
+    assert definition["spec"]["versions"] == written["spec"]["versions"]
+    conditions = {each["type"]: each["status"] for each in definition["status"]["conditions"]}
+    assert conditions.get("NonStructuralSchema", "False") == "False"
+    assert conditions["NamesAccepted"] == "True"
+
+
+@pytest.mark.usefixtures("definition")
+@pytest.mark.parametrize("flags", [("--server-side", "--force-conflicts"), ()])
+def test_the_definition_can_be_applied_again(cluster: Cluster, flags: tuple[str, ...]) -> None:
+    """Client-side, too, where the whole of it has to fit into an annotation."""
+    for _ in range(2):
+        cluster.kubectl("apply", "--dry-run=server", *flags, "-f", str(DEFINITION))
+
+
+@pytest.mark.usefixtures("definition")
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("spec.backoffLimit", ["<integer>", "failures of the application are retried"]),
+        ("spec.backoffLimit", ["Default: 0, no retry.", "At least 0 and at most 10000."]),
+        ("spec.activeDeadlineSeconds", ["<integer>", "Seconds from", "Default: no limit."]),
+        (
+            "spec.podGC.strategy",
+            ["ENUM: OnPodCompletion OnPodSuccess Never", "Default: OnPodCompletion."],
+        ),
+        ("spec.backoff.duration", ["<string>", "30s, 5m or 1h30m", "Default: 10s."]),
+        ("spec.env.name", ["<string>", "Name of the variable. Not empty."]),
+        ("spec.template", ["<Object>", "core/v1 PodTemplateSpec"]),
+        ("spec.resources", ["<map[string]", "core/v1 ResourceRequirements"]),
+        ("spec", ["Fixed at creation, except cancel and ttlSecondsAfterFinished."]),
+        ("status.conditions.type", ["Finished (either of them)"]),
+        ("status.phase", ["ENUM: Queued Pending", "Succeeded, Failed and Cancelled are"]),
+    ],
+)
+def test_explain_tells_meaning_unit_default_and_bound(
+    cluster: Cluster, field: str, words: list[str]
+) -> None:
+    explained = cluster.kubectl("explain", f"{names.SHORT_NAME}.{field}").stdout
+    said = " ".join(explained.split())
+    for word in words:
+        assert word in said
+
+
+@pytest.mark.usefixtures("definition")
+def test_explain_lists_every_field_of_spec(cluster: Cluster) -> None:
+    explained = cluster.kubectl("explain", f"{names.SHORT_NAME}.spec").stdout
+    assert all(f"  {field}\t<" in explained for field in FULL)
+
+
+@pytest.mark.usefixtures("definition")
+def test_the_short_name_is_known(cluster: Cluster) -> None:
+    found = cluster.kubectl("get", names.SHORT_NAME, "-n", "default", "-o", "name")
+    assert found.returncode == 0
+
+
+@pytest.mark.usefixtures("definition")
+@pytest.mark.parametrize("path", sorted((DEFINITION.parents[1] / "manifests/samples").glob("*")))
+def test_a_sample_is_accepted(cluster: Cluster, path: Path) -> None:
+    cluster.kubectl("create", "--dry-run=server", "-n", "default", "-f", str(path))
+
+
+def test_columns_of_a_run_that_nobody_has_looked_at(cluster: Cluster, api: Api) -> None:
+    name = api.create(SMALLEST, "unseen")["metadata"]["name"]
+    (row,) = table(cluster, api, "--field-selector", f"metadata.name={name}")
+    assert row.pop("AGE").endswith("s")
+    assert row == {"NAME": "unseen"} | dict.fromkeys(
+        ["PHASE", "REASON", "EXIT", "ATTEMPT", "STARTED", "FINISHED"], ""
+    )
+
+
+def test_columns_of_a_run_that_has_ended(cluster: Cluster, api: Api) -> None:
+    first = {"number": 1, "podName": "ended-1", "podUID": "1", "nodeName": "node-0"}
+    run = api.create(SMALLEST, "ended")
+    times = {"startTime": stamp(timedelta(hours=2)), "completionTime": stamp(timedelta(minutes=5))}
+    attempts = {"attempts": [first, *FULL_STATUS["attempts"]]}
+    api.report(run, FULL_STATUS | times | attempts)
+    only = ("--field-selector", "metadata.name=ended")
+    (row,) = table(cluster, api, *only)
+    assert row.pop("AGE").endswith("s")
+    assert row.pop("FINISHED").startswith("5m")
+    plain = {
+        "NAME": "ended",
+        "PHASE": "Failed",
+        "REASON": "OOMKilled",
+        "EXIT": "137",
+        "ATTEMPT": "2",
+        "STARTED": "120m",
+    }
+    assert row == plain
+    (wide,) = table(cluster, api, *only, "-o", "wide")
+    assert wide.items() >= (plain | {
+        "POD": "hello-9f3c1a77d2-2", "NODE": "node-1", "IMAGE": "busybox:1"
+    }).items()  # fmt: skip
+
+
+def test_runs_are_selected_by_phase(cluster: Cluster, api: Api) -> None:
+    api.report(api.create(SMALLEST, "stopping"), {"phase": "Stopping"})
+    rows = table(cluster, api, "--field-selector", "status.phase=Stopping")
+    assert [row["NAME"] for row in rows] == ["stopping"]
+
+
+@pytest.mark.parametrize("kind", ["Complete", "Failed"])
+def test_one_wait_is_enough_for_either_end(cluster: Cluster, api: Api, kind: str) -> None:
+    run = api.create(SMALLEST, f"end-{kind.lower()}")
+    finished = FULL_STATUS["conditions"][0]
+    api.report(run, {"conditions": [finished, finished | {"type": kind}]})
+    cluster.kubectl(
+        *("wait", f"{api.plural}.{api.group}/{run['metadata']['name']}", "-n", api.namespace),
+        *("--for=condition=Finished", "--timeout=5s"),
+    )
+
+
+@pytest.mark.parametrize("flags", [(), ("--server-side",)])
+def test_a_manifest_can_be_applied_again_and_cancelled(
+    cluster: Cluster, api: Api, flags: tuple[str, ...]
+) -> None:
+    name = f"applied{'-by-server' * len(flags)}"
+
+    def apply(spec: Any) -> str:
+        manifest = api.manifest(spec, name)
+        manifest["metadata"]["namespace"] = api.namespace
+        return cluster.kubectl("apply", *flags, "-f", "-", stdin=json.dumps(manifest)).stdout
+
+    apply(FULL)
+    again = apply(FULL)
+    assert "unchanged" in again or "serverside-applied" in again
+    apply(FULL | {"cancel": True})
+    found = api.kube.get(api.resource, api.namespace, name)
+    assert found is not None
+    assert found["spec"] == FULL | {"cancel": True}
+    assert found["metadata"]["generation"] == 2
+
+
+def test_a_refusal_reads_well(cluster: Cluster, api: Api) -> None:
+    manifest = api.manifest(SMALLEST | {"resultPath": "result.json", "backoffLimit": -1}, "bad")
+    done = cluster.kubectl(
+        "create", "-n", api.namespace, "-f", "-", stdin=yaml.safe_dump(manifest), check=False
+    )
+    assert done.returncode == 1
+    assert "spec.resultPath" in done.stderr
+    assert "write the absolute path of a file, such as /airflow/xcom/return.json" in done.stderr
+    assert "spec.backoffLimit in body should be greater than or equal to 0" in done.stderr

@@ -1,0 +1,217 @@
+"""Bad TaskRuns are refused when they are applied, with a sentence that says what to write.
+
+What types and bounds refuse is derived from the schema itself, so that no bound goes untried; what
+the rules refuse is a table, and every rule has to be in it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from taskruns.api.crd import resource_schema
+from taskruns.api.rules import RULES
+from taskruns.api.v1alpha1 import TaskRunSpec
+from tests.api.served import Api
+from tests.support import schemas
+from tests.support.cluster_client import Refused
+from tests.support.schemas import Path, Schema
+from tests.support.specs import FULL, SMALLEST
+
+SPEC: Schema = resource_schema()["properties"]["spec"]
+
+WRONG_TYPE: dict[str, Any] = {
+    "array": "echo hello",
+    "boolean": "yes",
+    "integer": "3",
+    "number": "fast",
+    "object": ["a"],
+    "string": 5,
+}
+
+
+def _beyond_bounds(schema: Schema) -> Iterator[tuple[str, Any, str]]:
+    """Yield per bound of a schema: its keyword, a value just beyond it, and what is answered."""
+    yield "type", WRONG_TYPE[schema["type"]], f"must be of type {schema['type']}"
+    if "enum" in schema:
+        supported = ", ".join(f'"{word}"' for word in schema["enum"])
+        yield "enum", "Sometimes", f"supported values: {supported}"
+    if "minimum" in schema:
+        least = schema["minimum"]
+        yield "minimum", least - 1, f"should be greater than or equal to {least:g}"
+    if "maximum" in schema:
+        most = schema["maximum"]
+        yield "maximum", most + 1, "should be less than or equal to "
+    if "minLength" in schema:
+        yield "minLength", "", "should be at least 1 chars long"
+    if "maxLength" in schema:
+        yield "maxLength", "x" * (schema["maxLength"] + 1), "Too long: may not be more than "
+
+
+def _bad_values() -> Iterator[Any]:
+    for path, schema in schemas.fields(SPEC):
+        if not path:
+            continue
+        place = schemas.written(("spec", *path))
+        for keyword, value, answer in _beyond_bounds(schema):
+            yield pytest.param(path, value, answer, id=f"{place}-{keyword}")
+        if "maxItems" in schema:
+            many = [{"name": "data", "mountPath": f"/{n}"} for n in range(schema["maxItems"] + 1)]
+            yield pytest.param(path, many, "must have at most ", id=f"{place}-maxItems")
+        if keys := schema.get("x-kubernetes-list-map-keys"):
+            item = {"name": "data", "mountPath": "/data", keys[0]: "/same"}
+            known = schema["items"]["properties"].keys()
+            twice = [{key: item[key] for key in item.keys() & known}] * 2
+            yield pytest.param(path, twice, "Duplicate value", id=f"{place}-duplicate")
+
+
+def _without_what_is_needed() -> Iterator[Any]:
+    for path, schema in schemas.fields(SPEC):
+        for name in schema.get("required", ()):
+            place = schemas.written(("spec", *path, name))
+            yield pytest.param((*path, name), place, id=place)
+
+
+def refusal(api: Api, spec: Any, name: str = "") -> str:
+    with pytest.raises(Refused) as refused:
+        api.create(spec, name)
+    assert refused.value.status == 422
+    return refused.value.sentence
+
+
+@pytest.mark.parametrize(("path", "value", "answer"), list(_bad_values()))
+def test_a_value_of_another_type_or_beyond_a_bound(
+    api: Api, path: Path, value: Any, answer: str
+) -> None:
+    sentence = refusal(api, schemas.replaced(FULL, path, value))
+    assert answer in sentence
+    assert schemas.written(("spec", *path)) in sentence
+
+
+@pytest.mark.parametrize(("path", "place"), list(_without_what_is_needed()))
+def test_a_value_that_is_missing(api: Api, path: Path, place: str) -> None:
+    assert f"{place}: Required value" in refusal(api, schemas.removed(FULL, path))
+
+
+def test_no_spec_at_all(api: Api) -> None:
+    assert "spec: Required value" in refusal(api, None)
+
+
+def test_null_in_a_list(api: Api) -> None:
+    assert "spec.args[0]" in refusal(api, SMALLEST | {"args": [None]})
+
+
+def test_a_field_that_nobody_knows(api: Api) -> None:
+    with pytest.raises(Refused, match=r'unknown field "spec\.comand"') as refused:
+        api.create(SMALLEST | {"comand": ["echo"]})
+    assert refused.value.status == 400
+
+
+def _rule(place: str, *words: str) -> Any:
+    """The one rule of a place whose message holds all the words."""
+    (found,) = [rule for rule in RULES[place] if all(word in rule.message for word in words)]
+    return found
+
+
+def _bad_duration(path: Path, value: str) -> Any:
+    rule = _rule(schemas.written(("spec", *path)))
+    return rule, schemas.replaced(FULL, path, value), schemas.written(("spec", *path))
+
+
+IMAGE = _rule("spec", "write image")
+RETRIES = _rule("spec", "without backoffLimit")
+DEADLINES = _rule("spec", "an attempt cannot")
+MOUNTED = _rule("spec", "mounted there")
+NODE = _rule("spec.template", "nodeName")
+RESTART = _rule("spec.template", "restartPolicy")
+RESULT = _rule("spec.resultPath")
+CAP = _rule("spec.backoff")
+
+BROKEN = [
+    (IMAGE, {}, "spec.image"),
+    (IMAGE, {"command": ["echo"]}, "spec.image"),
+    (IMAGE, {"template": {}}, "spec.image"),
+    (IMAGE, {"template": {"metadata": {}, "spec": {}}}, "spec.image"),
+    (IMAGE, {"template": {"spec": {"containers": None}}}, "spec.image"),
+    (RETRIES, SMALLEST | {"backoff": {}}, "spec.backoff"),
+    (RETRIES, SMALLEST | {"backoff": {"duration": "1s"}}, "spec.backoff"),
+    (
+        DEADLINES,
+        SMALLEST | {"activeDeadlineSeconds": 10, "attemptDeadlineSeconds": 11},
+        "spec.attemptDeadlineSeconds",
+    ),
+    (MOUNTED, FULL | {"resultPath": "/data"}, "spec.resultPath"),
+    (
+        MOUNTED,
+        FULL | {"resultPath": "/a", "volumeMounts": [{"name": "data", "mountPath": "/a/b"}]},
+        "spec.resultPath",
+    ),
+    (
+        MOUNTED,
+        FULL | {"resultPath": "/a", "volumeMounts": [{"name": "data", "mountPath": "/a/"}]},
+        "spec.resultPath",
+    ),
+    (NODE, SMALLEST | {"template": {"spec": {"nodeName": "node-1"}}}, "spec.template.spec"),
+    (NODE, SMALLEST | {"template": {"spec": {"nodeName": ""}}}, "spec.template.spec"),
+    *(
+        (RESTART, SMALLEST | {"template": {"spec": {"restartPolicy": word}}}, "spec.template.spec")
+        for word in ("Always", "OnFailure", "never", "", 5, {"a": 1}, ["Never"])
+    ),
+    *(
+        (RESULT, SMALLEST | {"resultPath": path}, "spec.resultPath")
+        for path in (
+            "",
+            "/",
+            "result.json",
+            "./result.json",
+            "/airflow/",
+            "/airflow//result",
+            "/airflow/../etc/passwd",
+            "/..",
+            "/./result",
+            "/airflow/.",
+            "/a:b",
+            "/a\nb",
+        )
+    ),
+    (CAP, FULL | {"backoff": {"duration": "2m", "cap": "1m59s"}}, "spec.backoff.cap"),
+    (CAP, FULL | {"backoff": {"duration": "11m"}}, "spec.backoff.cap"),
+    (CAP, FULL | {"backoff": {"cap": "9s"}}, "spec.backoff.cap"),
+    *(
+        _bad_duration(path, value)
+        for path in (("backoff", "duration"), ("backoff", "cap"), ("podGC", "deleteDelayDuration"))
+        for value in ("", "10", "-1s", "1d", "ten", "1h 1m", "1s\n", "1234567s", "0.0001s")
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "spec", "place"), BROKEN, ids=[f"{place}-{n}" for n, (*_, place) in enumerate(BROKEN)]
+)
+def test_a_broken_rule(api: Api, rule: Any, spec: Any, place: str) -> None:
+    sentence = refusal(api, spec)
+    assert rule.message in sentence
+    assert f"{place}: " in sentence
+    assert "evaluating rule" not in sentence, "the rule itself failed"
+
+
+def test_a_name_that_is_no_label(api: Api) -> None:
+    (rule,) = RULES[""]
+    assert rule.message in refusal(api, SMALLEST, "n" * 64)
+    assert api.create(SMALLEST, "n" * 63)
+
+
+def test_every_rule_about_a_spec_is_broken_here() -> None:
+    """Those about a change are tried in test_changes."""
+    broken = {rule.message for rule, *_ in BROKEN}
+    about_values = {
+        rule.message
+        for place, each in RULES.items()
+        for rule in each
+        if place.startswith("spec") and "oldSelf" not in rule.holds
+    }
+    assert about_values == broken
+
+
+def test_the_full_spec_has_every_field() -> None:
+    assert FULL.keys() == {field.alias for field in TaskRunSpec.model_fields.values()}

@@ -1,0 +1,232 @@
+"""The status: written by its own door, forgiving to read, and final once the run has ended."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.crd import resource_schema
+from taskruns.api.rules import RULES
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core import status as core_status
+from tests.api.served import Api, answer
+from tests.support import schemas
+from tests.support.cluster_client import Refused
+from tests.support.schemas import Path
+from tests.support.specs import SMALLEST
+
+STATUS = resource_schema()["properties"]["status"]
+NOON = "2026-01-01T12:00:00Z"
+
+FULL: dict[str, Any] = {
+    "observedGeneration": 1,
+    "phase": "Failed",
+    "reason": "OOMKilled",
+    "message": "Container main was killed: out of memory",
+    "failureKind": "Application",
+    "exitCode": 137,
+    "result": "none",
+    "attempt": 2,
+    "podName": "hello-9f3c1a77d2-2",
+    "podUID": "2",
+    "startTime": NOON,
+    "completionTime": NOON,
+    "failed": 2,
+    "disrupted": 0,
+    "attempts": [
+        {
+            "number": 2,
+            "podName": "hello-9f3c1a77d2-2",
+            "podUID": "2",
+            "nodeName": "node-1",
+            "createdTime": NOON,
+            "scheduledTime": NOON,
+            "startedTime": NOON,
+            "finishedTime": NOON,
+            "stopTime": NOON,
+            "exitCode": 137,
+            "signal": 9,
+            "reason": "OOMKilled",
+            "message": "out of memory",
+            "outcome": "Failed",
+        }
+    ],
+    "conditions": [
+        {
+            "type": "Finished",
+            "status": "True",
+            "observedGeneration": 1,
+            "lastTransitionTime": NOON,
+            "reason": "OOMKilled",
+            "message": "out of memory",
+        }
+    ],
+}
+
+BEYOND: dict[str, list[tuple[Any, str]]] = {
+    "status.observedGeneration": [(-2, "greater than or equal to -1")],
+    "status.phase": [("Suspended", 'supported values: "Queued", "Pending"')],
+    "status.failureKind": [("Mine", 'supported values: "Application"')],
+    "status.attempt": [(-1, "greater than or equal to 0")],
+    "status.failed": [(-1, "greater than or equal to 0"), (2**31, "less than or equal to")],
+    "status.disrupted": [(-1, "greater than or equal to 0")],
+    "status.exitCode": [(2**31, "less than or equal to")],
+    "status.startTime": [
+        (wrong, "should match")
+        for wrong in ("now", "0000-01-01T00:00:00Z", "2026-01-01T12:00:00+99:99", NOON[:-1])
+    ]
+    + [("2026-02-30T12:00:00Z", "should match"), ([NOON], "must be of type string")],
+    "status.attempts[0].number": [(0, "greater than or equal to 1")],
+    "status.attempts[0].outcome": [("Lost", 'supported values: "Succeeded"')],
+    "status.conditions[0].type": [("", "at least 1 chars long"), ("x" * 317, "more than")],
+    "status.conditions[0].status": [("true", 'supported values: "True", "False", "Unknown"')],
+}
+PATHS = {schemas.written(("status", *path)): path for path, _ in schemas.fields(STATUS)}
+
+
+def test_the_status_here_has_every_field() -> None:
+    for path, schema in schemas.fields(STATUS):
+        part: Any = FULL
+        for step in path:
+            part = part[step]
+        assert part is not None, schema
+
+
+def test_a_status_reads_back_unchanged(api: Api) -> None:
+    run = api.create(SMALLEST)
+    assert api.report(run, FULL)["status"] == FULL
+    assert TaskRun.model_validate(api.read(run)).status.to_json() == FULL
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "answer"),
+    [(place, value, answer) for place, each in BEYOND.items() for value, answer in each],
+)
+def test_a_status_beyond_its_bounds_is_refused(
+    api: Api, place: str, value: Any, answer: str
+) -> None:
+    run = api.create(SMALLEST)
+    with pytest.raises(Refused) as refused:
+        api.report(run, schemas.replaced(FULL, PATHS[place], value))
+    assert answer in refused.value.sentence
+    assert place in refused.value.sentence
+
+
+def _needed() -> Iterator[Path]:
+    for path, schema in schemas.fields(STATUS):
+        yield from ((*path, name) for name in schema.get("required", ()))
+
+
+@pytest.mark.parametrize("path", list(_needed()), ids=schemas.written)
+def test_what_is_needed_cannot_be_left_out(api: Api, path: Path) -> None:
+    run = api.create(SMALLEST)
+    with pytest.raises(Refused, match="Required value"):
+        api.report(run, schemas.removed(FULL, path))
+
+
+@pytest.mark.parametrize("field", ["attempts", "conditions"])
+def test_two_records_of_one_key_are_refused(api: Api, field: str) -> None:
+    run = api.create(SMALLEST)
+    with pytest.raises(Refused, match="Duplicate value"):
+        api.report(run, {field: FULL[field] * 2})
+
+
+def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
+    most = STATUS["properties"]["attempts"]["maxItems"]
+    assert most >= core_status.MAX_ATTEMPTS_KEPT
+    attempts = [{"number": n, "podName": f"p{n}", "podUID": f"u{n}"} for n in range(1, most + 2)]
+    run = api.create(SMALLEST)
+    assert api.report(run, {"attempts": attempts[:most]})
+    with pytest.raises(Refused, match="must have at most"):
+        api.report(run, {"attempts": attempts})
+
+
+def test_the_longest_texts_of_the_controller_are_taken(api: Api) -> None:
+    """Four bytes a character, and what an API server has said of a Pod in full."""
+    wide = "\N{GRINNING FACE}"
+    texts = {"message": wide * core_status.MAX_MESSAGE, "result": wide * 1024}
+    assert api.report(api.create(SMALLEST), texts)["status"].items() >= texts.items()
+
+
+def test_a_condition_that_somebody_else_adds_is_kept(api: Api) -> None:
+    run = api.create(SMALLEST)
+    theirs = FULL["conditions"][0] | {"type": "example.com/Archived"}
+    reported = api.report(run, {"conditions": [theirs]})
+    assert TaskRun.model_validate(reported).status.to_json()["conditions"] == [theirs]
+
+
+@pytest.mark.parametrize("end", sorted(TERMINAL_PHASES))
+@pytest.mark.parametrize("after", [*Phase, None])
+def test_a_run_that_has_ended_stays_as_it_ended(api: Api, end: Phase, after: Phase | None) -> None:
+    run = api.report(api.create(SMALLEST), {"phase": end})
+    if after == end:
+        assert api.report(run, {"phase": after, "message": "the same"})
+        return
+    with pytest.raises(Refused) as refused:
+        api.report(run, {"phase": after})
+    assert "status.phase: Forbidden: a run that has ended stays" in refused.value.sentence
+
+
+def test_a_status_cannot_be_wiped_out_of_a_run_that_has_ended(api: Api) -> None:
+    run = api.report(api.create(SMALLEST), FULL)
+    name = run["metadata"]["name"]
+    with pytest.raises(Refused, match="a run that has ended stays as it ended"):
+        api.kube.merge(api.resource, api.namespace, name, {"status": None}, subresource="status")
+
+
+@pytest.mark.parametrize("after", [1, 0, None])
+def test_the_number_of_the_attempt_only_grows(api: Api, after: int | None) -> None:
+    run = api.report(api.create(SMALLEST), {"attempt": 2})
+    with pytest.raises(Refused, match=r"status\.attempt: Forbidden: attempt only grows"):
+        api.report(run, {"attempt": after})
+    assert api.report(run, {"attempt": 3})
+
+
+@pytest.mark.parametrize("before", sorted(set(Phase) - TERMINAL_PHASES))
+def test_a_run_on_its_way_may_go_anywhere(api: Api, before: Phase) -> None:
+    for after in Phase:
+        run = api.report(api.create(SMALLEST), {"phase": before})
+        assert api.report(run, {"phase": after})["status"]["phase"] == after
+
+
+def test_every_rule_of_the_status_is_tried_here() -> None:
+    assert len(RULES["status"]) == 2
+
+
+def test_spec_and_status_have_a_door_each(api: Api) -> None:
+    run = api.create(SMALLEST)
+    name = run["metadata"]["name"]
+    both = {"spec": {"cancel": True}, "status": {"phase": "Running"}}
+    by_spec = api.kube.merge(api.resource, api.namespace, name, both)
+    assert by_spec["spec"]["cancel"] is True
+    assert by_spec["status"] == {"observedGeneration": -1}
+    assert by_spec["metadata"]["generation"] == 2
+    by_status = api.kube.merge(
+        api.resource, api.namespace, name, both | {"spec": {"image": "x"}}, subresource="status"
+    )
+    assert by_status["status"] == {"observedGeneration": -1, "phase": "Running"}
+    assert by_status["spec"]["image"] == SMALLEST["image"]
+    assert by_status["metadata"]["generation"] == 2
+
+
+def test_a_status_in_a_manifest_is_not_taken(api: Api) -> None:
+    manifest = api.manifest(SMALLEST) | {"status": FULL}
+    created = api.kube.create(api.resource, api.namespace, manifest)
+    assert created["status"] == {"observedGeneration": -1}
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_whatever_status_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
+    """Anybody with the right may forge one; it must not become a run that nobody can read."""
+    path = data.draw(st.sampled_from([path for path, _ in schemas.fields(STATUS) if path]))
+    forged = schemas.replaced(FULL, path, data.draw(schemas.ANYTHING))
+    run = api.create(SMALLEST)
+    said = answer(lambda: api.report(run, forged))
+    if isinstance(said, Refused):
+        assert said.status in {400, 422}
+    else:
+        TaskRun.model_validate(said)
