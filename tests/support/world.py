@@ -43,12 +43,42 @@ class Controller:
         self.next_request: Request | None = None
         for run in self._cluster.store.all(Kind.RUN):
             self.queue[self.cache.put_run(run)] = None
-        for pod in self._cluster.store.all(Kind.POD):
+        for pod in self._listed_pods():
             if (key := self.cache.put_pod(pod)) is not None:
                 self.queue[key] = None
+        self._watched = {pod["metadata"]["uid"]: pod for pod in self._listed_pods()}
+
+    def resync(self) -> None:
+        """List what there is and forget what is not there any more, as the operator does."""
+        before = self.cache.versions()
+        runs = {run["metadata"]["uid"] for run in self._cluster.store.all(Kind.RUN)}
+        pods = {pod["metadata"]["uid"] for pod in self._listed_pods()}
+        for uid in before.runs.keys() - runs:
+            self.cache.drop_run(uid)
+        for uid in before.pods.keys() - pods:
+            self.cache.lose_pod(uid)
+        self.queue |= dict.fromkeys(self.cache.unfinished())
+
+    def _listed_pods(self) -> list[Object]:
+        """What a list by our label returns."""
+        return [pod for pod in self._cluster.store.all(Kind.POD) if key_of_pod(pod) is not None]
 
     def _on_change(self, change: Change) -> None:
-        self.unseen[change.kind].append(change)
+        if change.kind is Kind.POD:
+            self._on_pod(change)
+        else:
+            self.unseen[Kind.RUN].append(change)
+
+    def _on_pod(self, change: Change) -> None:
+        """Tell of a Pod as a watch by our label does: one that loses it is told as deleted."""
+        uid = change.object["metadata"]["uid"]
+        before = self._watched.pop(uid, None)
+        if key_of_pod(change.object) is not None:
+            if change.type != "DELETED":
+                self._watched[uid] = change.object
+            self.unseen[Kind.POD].append(change)
+        elif before is not None:
+            self.unseen[Kind.POD].append(Change("DELETED", Kind.POD, before))
 
     def see(self, kind: Kind, count: int | None = None) -> None:
         """Take in the next events of a watch; all of them unless a count is given."""
@@ -65,7 +95,7 @@ class Controller:
             key = key_of_pod(found)
             self.cache.put_pod(found)
         if change.type == "DELETED":
-            (self.cache.drop_run if change.kind is Kind.RUN else self.cache.drop_pod)(uid)
+            (self.cache.drop_run if change.kind is Kind.RUN else self.cache.lose_pod)(uid)
         if key is not None:
             self.queue[key] = None
 
@@ -186,6 +216,7 @@ class World:
             assert moment <= end, f"it did not come to that within {within}"
             self.cluster.agenda.advance_to(moment)
             self.settle()
+            assert not any(c.unsettled for c in self.controllers), "a run does not come to rest"
 
     def advance(self, seconds: float) -> None:
         """Let exactly so much time pass, with everything that happens meanwhile."""

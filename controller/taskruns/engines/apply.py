@@ -69,7 +69,7 @@ async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Find
         case DeleteRun():
             await _delete_run(view, cache, engine)
         case ReleaseGate(pod) | StopPod(pod) | ReleasePod(pod) | DeletePod(pod):
-            _take_pod(await _WRITES[type(action)](engine, pod), pod, cache)
+            _take_pod(await _WRITES[type(action)](engine, pod), pod, view, cache)
     return NOTHING_FOUND
 
 
@@ -110,7 +110,7 @@ async def _discard(
         raise Conflict(f"the TaskRun of pod {pod.name} has changed")
     log.warning("discarding Pod %s, which nobody has claimed", pod.name)
     try:
-        _take_pod(await engine.delete_pod(pod, resource_version), pod, cache)
+        _take_pod(await engine.delete_pod(pod, resource_version), pod, view, cache)
     except Conflict:
         await _confirm_pod_gone(pod, view, cache, engine)
         raise
@@ -139,11 +139,11 @@ async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Finding
     return NOTHING_FOUND
 
 
-def _take_pod(answer: Object | None, pod: PodRef, cache: Cache) -> None:
+def _take_pod(answer: Object | None, pod: PodRef, view: View, cache: Cache) -> None:
     if answer is None:
         cache.drop_pod(pod.uid)
-    else:
-        cache.put_pod(answer)
+    elif cache.put_pod(answer) is None:
+        cache.keep_pod(answer, view.key)
 
 
 def _take_run(answer: Object | None, view: View, cache: Cache) -> None:

@@ -41,6 +41,7 @@ TROUBLES = (
     "delete a pod",
     "force-delete a pod",
     "evict a pod",
+    "take a pod's labels",
     "lose the node",
     "remove the node",
 )
@@ -140,6 +141,9 @@ class Machine(RuleBasedStateMachine):
     def harm_a_pod(self, how: str, pod: Object) -> None:
         if how == "evict a pod":
             self.cluster.evict(pod)
+        elif how == "take a pod's labels":
+            name = pod["metadata"]["name"]
+            self.cluster.patch(Kind.POD, "default", name, {"metadata": {"labels": None}})
         else:
             self.cluster.delete_pod(pod, grace=0 if how == "force-delete a pod" else None)
 
@@ -161,17 +165,8 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not self.uid:
             return
-        for controller in self.world.controllers:
-            for late in controller.engine.late:
-                arrive(late)
-            controller.engine.late.clear()
-            while controller.busy:
-                controller.step()
-        if "node-1" not in self.cluster.nodes and self.node_returns:
-            self.cluster.restore_node("node-1")
-        elif "node-1" not in self.cluster.nodes:
-            self.cluster.remove_node("node-1")
-        self.world.until(self._has_ended)
+        self.calm_down()
+        self.come_to_rest()
         run = self.world.run()
         if run is not None:
             assert run["status"]["phase"] in TERMINAL_PHASES, run["status"]
@@ -179,16 +174,42 @@ class Machine(RuleBasedStateMachine):
         self.world.until()
         self.the_work_is_done_once()
         assert self.world.run() is None
-        held = [
-            p
-            for p in self.world.pods()
-            if p["metadata"].get("finalizers") or p["metadata"].get("ownerReferences")
-        ]
-        assert not held, held
+        assert not [pod for pod in self.world.pods() if _is_held(pod)]
+        assert not any(controller.unsettled for controller in self.world.controllers)
 
-    def _has_ended(self) -> bool:
+    def calm_down(self) -> None:
+        """Let every request arrive, and bring the node back or take it away for good."""
+        for controller in self.world.controllers:
+            for late in controller.engine.late:
+                arrive(late)
+            controller.engine.late.clear()
+            while controller.busy:
+                controller.step()
+            controller.unsettled = 0
+        if "node-1" not in self.cluster.nodes and self.node_returns:
+            self.cluster.restore_node("node-1")
+        elif "node-1" not in self.cluster.nodes:
+            self.cluster.remove_node("node-1")
+
+    def come_to_rest(self) -> None:
+        """Let time pass until the run has ended, with a list whenever nothing happens by itself."""
+        for _ in range(10):
+            self.world.until(self.has_ended)
+            if self.has_ended():
+                return
+            for controller in self.world.controllers:
+                controller.resync()
+
+    def has_ended(self) -> bool:
         run = self.world.run()
         return run is None or run["status"].get("phase") in TERMINAL_PHASES
+
+
+def _is_held(pod: Object) -> bool:
+    """Whether it was forgotten; nobody can find one without labels whose run is gone."""
+    metadata = pod["metadata"]
+    held = metadata.get("finalizers") or metadata.get("ownerReferences")
+    return bool(held and metadata.get("labels"))
 
 
 TestPromise = Machine.TestCase
