@@ -44,7 +44,8 @@ class Barrier:
     async def wait(self, seconds: float) -> bool:
         """Wait until it is open, but not for longer than this; return whether it is."""
         try:
-            await asyncio.wait_for(self._open.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._open.wait()
         except TimeoutError:
             return False
         return True

@@ -84,8 +84,10 @@ class Queue(Generic[K]):
             next_at = self._backlog.advance(self._seconds())
             while len(self._jobs) < self._workers and (key := self._backlog.take()) is not None:
                 self._start(key)
+            # Not wait_for: until CPython 3.12 it swallows a cancel that comes with the change.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._sleep(next_at))
+                async with asyncio.timeout(self._sleep(next_at)):
+                    await self._changed.wait()
 
     async def drain(self, grace: float) -> None:
         """Let the looks that are under way end; cut off what takes longer than `grace` seconds.

@@ -1,0 +1,21 @@
+"""The queue ends when it is cancelled, also when what it waited for comes at that very moment."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from taskruns.operator.queue import Queue
+
+
+async def _nothing(_: str) -> None:
+    return None
+
+
+async def test_a_queue_that_is_cancelled_as_work_arrives_ends() -> None:
+    queue = Queue[str](_nothing, workers=1, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    running = asyncio.create_task(queue.run())
+    await asyncio.sleep(0)
+    queue.add("hello")
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running}, timeout=1)
+    assert running.cancelled()
