@@ -34,13 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """The real Kubernetes that tests run on; it stays up for the next run."""
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The real Kubernetes that tests run on; outside CI it stays up for the next run."""
     cluster = Cluster(CLUSTER_NAME)
-    if not cluster.is_up():
+    started = not cluster.is_up()
+    if started:
         with _expensive(request, f"test cluster {CLUSTER_NAME!r}"):
             cluster.up(progress=print)
-    return cluster
+    yield cluster
+    if started and IN_CI:
+        cluster.down()
 
 
 @pytest.fixture(scope="session")
