@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import ClusterError
-from tools import definition, figure, helm, install, reference, values
+from tools import definition, fields, figure, helm, install, reference, values
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("charts", "crds", "docs", "manifests")
@@ -34,6 +34,7 @@ FROM_SOURCES = (
     Generated("crds/taskruns.yaml", definition.plain),
     Generated("charts/taskruns/templates/crd.yaml", definition.template),
     Generated("charts/taskruns/values.schema.json", values.schema),
+    Generated("docs/fields.md", fields.page),
     Generated("docs/reasons.md", reference.reasons),
     Generated("docs/architecture.md", figure.page),
 )

@@ -61,7 +61,8 @@ def _fixed_fields() -> Iterable[str]:
 _DURATION = (
     Rule(
         f"self.matches('{DURATION_PATTERN}')",
-        "write a duration as numbers with the units h, m, s or ms, such as 90s or 1h30m",
+        "write a duration as numbers of at most six digits with the units h, m, s or ms, such as "
+        "90s or 1h30m",
     ),
 )
 

@@ -1,0 +1,30 @@
+"""The page of fields leaves nothing out, and its tables are tables."""
+
+from pathlib import Path
+
+from taskruns.api.crd import resource_schema
+from taskruns.api.rules import RULES
+from tests.support import schemas
+from tools import fields
+
+PAGE = fields.page(Path())
+
+
+def test_every_field_has_a_row() -> None:
+    parts = resource_schema()["properties"]
+    for part in ("spec", "status"):
+        for path, _ in schemas.fields(parts[part]):
+            if path and path[-1] != 0:
+                assert f"\n| `{schemas.written(path).replace('[0]', '[]')}` | " in PAGE
+
+
+def test_every_rule_has_its_sentence() -> None:
+    for rules in RULES.values():
+        for rule in rules:
+            assert rule.message in PAGE or "is fixed" in rule.message
+
+
+def test_every_row_has_as_many_cells_as_its_heading() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("|")]
+    assert {row.count("|") for row in rows} == {3, 4}
+    assert all(row.count("|") == 4 for row in rows[: rows.index("| at | it answers |")])

@@ -1,0 +1,86 @@
+"""The reference page of a TaskRun's fields, drawn from the schema that the apiserver checks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from taskruns.api.crd import resource_schema
+from taskruns.api.rules import MUTABLE, RULES, Rule
+from taskruns.api.v1alpha1.model import TIME_PATTERN
+from tools.writing import made_from
+
+SOURCE = "controller/taskruns/api/v1alpha1"
+
+INTRODUCTION = f"""\
+# Fields
+
+Every field of a `TaskRun`, as `kubectl explain trun.spec` tells them, too. A field of `spec` that
+is left out stays out: what holds then stands under *Default*. `spec` is fixed at creation, except
+{" and ".join(f"`{field}`" for field in sorted(MUTABLE))}.
+"""
+
+RULES_HEAD = """\
+## What else is refused
+
+Besides types and bounds, the apiserver checks these when a TaskRun is applied or changed.
+
+| at | it answers |
+|---|---|
+"""
+
+Schema = dict[str, Any]
+
+
+def page(_root: Path) -> str:
+    """The page of all fields, and of the rules that hold between them."""
+    parts = resource_schema()["properties"]
+    head = f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}"
+    return "\n".join(
+        [head, _section("spec", parts["spec"]), _section("status", parts["status"])]
+    ) + (f"\n{RULES_HEAD}{''.join(_refusals())}")
+
+
+def _section(name: str, schema: Schema) -> str:
+    rows = "".join(
+        f"| `{place}` | {_kind(below)} | {below['description'].replace('|', '&#124;')} |\n"
+        for place, below in _fields(schema, "")
+    )
+    return (
+        f"## {name}\n\n{schema['description']}\n\n| field | type | meaning |\n|---|---|---|\n{rows}"
+    )
+
+
+def _fields(schema: Schema, place: str) -> Iterator[tuple[str, Schema]]:
+    """Yield what is below a place, depth first, as it stands in the models."""
+    for name, below in schema.get("properties", {}).items():
+        here = f"{place}.{name}" if place else name
+        yield here, below
+        yield from _fields(below, here)
+        yield from _fields(below.get("items", {}), f"{here}[]")
+
+
+def _kind(schema: Schema) -> str:
+    """Name a field's type the way a person writes it."""
+    if "enum" in schema:
+        return " or ".join(f"`{word}`" for word in schema["enum"])
+    if schema.get("pattern") == TIME_PATTERN:
+        return "time"
+    if schema["type"] == "array":
+        return f"list of {_kind(schema['items'])}s"
+    if schema["type"] == "object" and "properties" not in schema:
+        of_strings = schema["additionalProperties"].get("type") == "string"
+        return "map of strings" if of_strings else "object"
+    return str(schema["type"])
+
+
+def _refusals() -> Iterator[str]:
+    for place, rules in RULES.items():
+        for rule in rules:
+            if not _says_fixed(rule):
+                at = ".".join(filter(None, (place, rule.field)))
+                yield f"| `{at}` | {rule.message.replace('|', '&#124;')} |\n"
+
+
+def _says_fixed(rule: Rule) -> bool:
+    """Whether it is one of the many that only say that a field of spec is fixed."""
+    return rule.message.startswith(f"{rule.field} is fixed")
