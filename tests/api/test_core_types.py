@@ -1,0 +1,57 @@
+"""The parts of core/v1 that the CRD names are those that this Kubernetes has.
+
+They are named in full because Kubernetes' equality is blind to a swap of unnamed fields where
+others are named. When a Kubernetes brings a new one, this test says where to add it.
+"""
+
+from typing import Any
+
+import pytest
+
+from taskruns.api.crd import resource_schema
+from tests.support.cluster_client import Kube
+from tests.support.schemas import PRESERVED
+
+SPEC = resource_schema()["properties"]["spec"]["properties"]
+
+CORE = {
+    "env": "EnvVar",
+    "envFrom": "EnvFromSource",
+    "imagePullSecrets": "LocalObjectReference",
+    "tolerations": "Toleration",
+    "volumeMounts": "VolumeMount",
+}
+
+
+@pytest.fixture(scope="session")
+def core(kube: Kube) -> Any:
+    document = kube._request("GET", "/openapi/v3/api/v1")
+    return document["components"]["schemas"]
+
+
+@pytest.mark.parametrize("field", CORE)
+def test_every_field_of_an_item_is_named(core: Any, field: str) -> None:
+    theirs = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
+    assert SPEC[field]["items"]["properties"].keys() == theirs.keys()
+
+
+@pytest.mark.parametrize("field", CORE)
+def test_the_types_are_those_of_core(core: Any, field: str) -> None:
+    theirs = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
+    for name, ours in SPEC[field]["items"]["properties"].items():
+        assert ours["type"] == theirs[name].get("type", "object")
+
+
+def test_no_other_part_mixes_named_and_unnamed_fields() -> None:
+    mixed = {name for name, schema in SPEC.items() if PRESERVED in schema.get("items", schema)}
+    assert mixed == CORE.keys()
+
+
+@pytest.mark.parametrize("field", sorted(SPEC.keys() - {"resultPath", "template"}))
+def test_a_field_that_core_has_has_the_type_of_core(core: Any, field: str) -> None:
+    """What is pasted from a Pod means what it meant there."""
+    main = core["io.k8s.api.core.v1.Container"]["properties"]
+    pod = core["io.k8s.api.core.v1.PodSpec"]["properties"]
+    theirs = {**pod, **main}.get(field)
+    if theirs is not None:
+        assert SPEC[field]["type"] == theirs.get("type", "object")
