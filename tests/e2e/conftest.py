@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.cluster import Cluster
+from tests.cluster import Cluster, ClusterError
 from tests.support import laws, story
 from tests.support.cluster_client import NAMESPACES, Kube
 from tests.support.installation import ROOT, Ground, Helm, Installation, Manifest, Process, stopped
@@ -64,7 +64,10 @@ def installation(
 ) -> Iterator[Installation]:
     """Each way of installing, once for all modules: pytest groups the tests by it."""
     installation = INSTALLATIONS[request.param](Ground(cluster, kube, journal))
-    installation.up()
+    try:
+        installation.up()
+    except (AssertionError, ClusterError) as error:
+        pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
     yield installation
     story.await_namespaces_gone(kube, journal)
     installation.down()

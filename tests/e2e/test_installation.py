@@ -48,7 +48,7 @@ def test_kubectl_get_shows_how_a_run_stands(run: Run, cluster: Cluster) -> None:
 
 
 @IN_CLUSTER
-@pytest.mark.taskrun(shell("echo hello"))
+@pytest.mark.taskrun(shell("echo hello", podGC={"deleteDelayDuration": "1s"}))
 def test_a_controller_in_a_pod_brings_a_run_to_its_end(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()

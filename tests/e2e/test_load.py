@@ -3,14 +3,18 @@
 from collections import Counter
 
 from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.ending import Ending
+from tests.support.installation import DELETE_DELAY
 from tests.support.ledger import END, START
-from tests.support.manifests import shell
+from tests.support.manifests import SOON, shell
+from tests.support.process import ControllerProcess
 from tests.support.run import Run
 from tests.support.stage import Stage
 
 MANY = 50
+FEW = 10
 SECONDS = 180
 
 
@@ -25,6 +29,21 @@ def test_50_runs_at_once_all_succeed_and_each_starts_once(stage: Stage) -> None:
         run.pods_gone()
         laws.check(run)
     assert _of(runs, stage.ledger.all_starts()) == {run.uid: 1 for run in runs}
+
+
+def test_two_controllers_at_once_start_nothing_twice(stage: Stage, cluster: Cluster) -> None:
+    spec = shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
+    ending = Ending(
+        Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)
+    )
+    second = ControllerProcess(cluster, "--default-delete-delay", DELETE_DELAY)
+    with second.at_work():
+        runs = [stage.create(f"shared-{n}", spec | stage.ledger.mount()) for n in range(FEW)]
+        for run in runs:
+            ending.check(run)
+            run.pods_gone()
+            laws.check(run)
+    assert _of(runs, stage.ledger.all_starts()) == {run.uid: 2 for run in runs}
 
 
 def _of(runs: list[Run], counts: Counter[str]) -> dict[str, int]:

@@ -103,9 +103,17 @@ class InCluster:
         self._journal.wait(look, 90, "the controller is ready again")
 
     def log_tail(self) -> str:
-        return self._cluster.kubectl(
-            "logs", "-n", NAMESPACE, "-l", SELECTOR, "--tail=60", "--prefix", check=False
-        ).stdout
+        """The last lines of this life and, where it was a crash, of the one before."""
+        which = ("-n", NAMESPACE, "-l", SELECTOR)
+        said = [
+            self._cluster.kubectl(*command, *which, check=False).stdout
+            for command in (
+                ("get", "pods"),
+                ("logs", "--tail=30", "--previous"),
+                ("logs", "--tail=60"),
+            )
+        ]
+        return "\n".join(said)
 
     def _scale(self, replicas: int) -> None:
         self._cluster.kubectl(

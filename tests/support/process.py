@@ -7,10 +7,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster import Cluster
 
+_ROOT = Path(__file__).resolve().parents[2]
 _READY_WITHIN = 30
 _STOPPED_WITHIN = 15
 _OK = 200
@@ -30,10 +33,12 @@ class ControllerProcess:
         self.log.touch()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
+    def start(self, *, until_ready: bool = True) -> None:
+        """Start it and wait until it says that it is ready, unless it may never be."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=_ROOT)
+        if not until_ready:
+            return
         deadline = time.monotonic() + _READY_WITHIN
         while not self._is_ready():
             assert self._process.poll() is None, f"the controller has ended:\n{self.log_tail()}"
@@ -44,15 +49,24 @@ class ControllerProcess:
         """Ask it to stop and wait until it has, in good order."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            code = self._process.wait(_STOPPED_WITHIN)
-            self._process = None
+            code = self._wait(_STOPPED_WITHIN)
             assert code == 0, f"the controller ended with {code}:\n{self.log_tail()}"
 
     def kill(self) -> None:
-        """End it without warning."""
+        """End it without warning, if it has not ended."""
         if self._process is not None:
             self._process.kill()
-            self.died(_STOPPED_WITHIN)
+            self._wait(_STOPPED_WITHIN)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """It runs while the block does, and is stopped in good order after one that passed."""
+        self.start()
+        try:
+            yield
+            self.stop()
+        finally:
+            self.kill()
 
     def died(self, seconds: float) -> None:
         """Wait until it has been killed, by itself or by somebody.
@@ -60,16 +74,22 @@ class ControllerProcess:
         Raises:
             AssertionError: it ended in another way, or not in time.
         """
-        assert self._process is not None
-        try:
-            code = self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the controller still lives:\n{self.log_tail()}") from None
-        self._process = None
+        code = self._wait(seconds)
         assert code == -signal.SIGKILL, f"the controller ended with {code}:\n{self.log_tail()}"
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
+
+    def _wait(self, seconds: float) -> int:
+        """Return its exit code; one that does not end in time is killed, and that is a failure."""
+        assert self._process is not None, "the controller was not started"
+        process, self._process = self._process, None
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the controller did not end:\n{self.log_tail()}") from None
 
     def _is_ready(self) -> bool:
         marker = "probes are answered on "

@@ -1,0 +1,150 @@
+"""A controller that is killed at each step of a run's life, and another that takes over.
+
+No controller but the test's own is there: the first dies by SIGKILL right before or right after
+the step's request, the second is an ordinary one. What the task itself wrote into the ledger says
+whether anything was lost or done twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.cluster import Cluster
+from tests.support import laws
+from tests.support.cluster_client import Object
+from tests.support.ending import Ending
+from tests.support.installation import DELETE_DELAY, Installation, stopped
+from tests.support.ledger import END, START
+from tests.support.manifests import SOON, pod_spec, shell
+from tests.support.process import ControllerProcess
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+
+CRASH_WITHIN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A run that passes a step, and what must come of it however often a controller dies."""
+
+    spec: Object
+    ending: Ending
+    starts: int
+    ends: int
+
+
+RETRIED = Life(
+    shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}', backoffLimit=1, **SOON),
+    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)),
+    starts=2,
+    ends=1,
+)
+LONG = Life(
+    shell(f"{START}; sleep 4; {END}", backoffLimit=1),
+    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
+    starts=1,
+    ends=1,
+)
+STOPPED = Life(
+    shell(
+        f"{START}; trap '{END}; exit 9' TERM; while :; do sleep 0.2; done",
+        attemptDeadlineSeconds=2,
+        **pod_spec(terminationGracePeriodSeconds=5),
+    ),
+    Ending(Phase.FAILED, Reason.ATTEMPT_DEADLINE_EXCEEDED, 9, attempts=(Outcome.FAILED,)),
+    starts=1,
+    ends=1,
+)
+EXPIRING = Life(
+    shell(f"{START}; {END}", ttlSecondsAfterFinished=0),
+    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
+    starts=1,
+    ends=1,
+)
+LIVES = {
+    "create": RETRIED,
+    "claim": RETRIED,
+    "gate": RETRIED,
+    "running": LONG,
+    "stopping": STOPPED,
+    "stop": STOPPED,
+    "outcome": RETRIED,
+    "finalizer": RETRIED,
+    "delete": RETRIED,
+    "ttl": EXPIRING,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_else(installation: Installation, stage: Stage) -> Iterator[Stage]:
+    with stopped(installation):
+        yield stage
+
+
+@pytest.mark.parametrize("step", LIVES)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
+    stage: Stage, cluster: Cluster, moment: str, step: str
+) -> None:
+    life = LIVES[step]
+    run = stage.create(f"{moment}-{step}-", life.spec | stage.ledger.mount())
+    first = _controller(cluster, "--crash", f"{moment}:{step}", "--", crashing=True)
+    first.start(until_ready=False)
+    first.died(CRASH_WITHIN)
+    with _controller(cluster).at_work():
+        life.ending.check(run)
+        run.pods_gone()
+        if life is EXPIRING:
+            run.gone()
+    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (life.starts, life.ends)
+    laws.check(run)
+
+
+def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
+    stage: Stage, cluster: Cluster
+) -> None:
+    spec = shell(f"{START}; sleep 600; {END}", **pod_spec(terminationGracePeriodSeconds=1))
+    run = stage.create("deleted-unseen", spec | stage.ledger.mount())
+    with _controller(cluster).at_work():
+        run.main_started()
+    run.delete()
+    run.gone(seconds=10)
+    with _controller(cluster).at_work():
+        run.pods_gone(seconds=30)
+    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 0)
+
+
+def test_what_happened_while_nobody_looked_is_told_afterwards(
+    stage: Stage, cluster: Cluster
+) -> None:
+    spec = shell(f"{START}; sleep 2; {END}; echo well done; exit 3")
+    run = stage.create("ended-unseen", spec | stage.ledger.mount())
+    with _controller(cluster).at_work():
+        run.main_started()
+    _pod_ended(stage, run)
+    with _controller(cluster).at_work():
+        ending = Ending(
+            Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 3, (r"well done",), (Outcome.FAILED,)
+        )
+        ending.check(run)
+        run.pods_gone()
+    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
+
+
+def _controller(cluster: Cluster, *arguments: str, crashing: bool = False) -> ControllerProcess:
+    module = "tests.support.crashing" if crashing else "taskruns.operator"
+    return ControllerProcess(
+        cluster, *arguments, "--default-delete-delay", DELETE_DELAY, module=module
+    )
+
+
+def _pod_ended(stage: Stage, run: Run) -> None:
+    def look() -> bool | None:
+        phase = run.pod()["status"].get("phase")
+        return True if phase in ("Succeeded", "Failed") else None
+
+    stage.journal.wait(look, 30, f"the Pod of {run.name} has ended")
