@@ -64,7 +64,7 @@ class Cluster:
             start=self.latency.start,
         )
         self.nodes = ["node-1"]
-        """Nodes that Pods are scheduled to, the first one first."""
+        """Nodes that Pods are scheduled to, the first one first. They have no labels."""
         self.admission: list[Admission] = []
         """What may refuse a Pod, besides its own faults."""
         self._going: set[str] = set()
@@ -205,11 +205,11 @@ class Cluster:
             return
         draft = drafted(pod)
         scheduled = {"type": "PodScheduled", "status": "True"}
-        if self.nodes:
+        if self.nodes and not pod["spec"].get("nodeSelector"):
             draft["spec"]["nodeName"] = self.nodes[0]
         else:
             scheduled |= {"status": "False", "reason": "Unschedulable"}
-            scheduled["message"] = "0/0 nodes are available"
+            scheduled["message"] = f"0/{len(self.nodes)} nodes are available"
         draft["status"] = with_condition(draft["status"], self.agenda.now, scheduled)
         self.store.update(Kind.POD, draft)
 

@@ -1,0 +1,171 @@
+"""What a scenario needs of a runtime, whichever it is, and one TaskRun as a scenario follows it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from taskruns.api import names
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.core.site import SiteDefaults
+from tests.engine.work import IMAGE, Work
+
+T = TypeVar("T")
+Object = Mapping[str, Any]
+
+SITE = SiteDefaults()
+
+
+class Lab(ABC):
+    """A namespace of a runtime, with one controller at work in it."""
+
+    namespace: str
+
+    def start(self, work: Work, name: str = "hello", **spec: Any) -> "Task":
+        """Create a TaskRun; keyword arguments are further fields of its spec."""
+        return Task(self.create_run(self.manifest(work, name, **spec)), self)
+
+    def manifest(self, work: Work, name: str = "hello", **spec: Any) -> Object:
+        return {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {
+                "image": IMAGE,
+                "imagePullPolicy": "IfNotPresent",
+                "command": self.command(work),
+                "podGC": {"deleteDelayDuration": "0s"},
+                **spec,
+            },
+        }
+
+    def command(self, work: Work) -> list[str]:
+        """The command of a container that does some work."""
+        return work.command
+
+    def container(self, name: str, work: Work) -> Object:
+        """A container beside main."""
+        return {"name": name, "image": IMAGE, "command": self.command(work)}
+
+    def hand_made_pod(self, name: str, **metadata: Any) -> Object:
+        """A Pod as anybody may create it."""
+        container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", "exit 0"]}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": self.namespace, **metadata},
+            "spec": {"restartPolicy": "Never", "containers": [container]},
+        }
+
+    @abstractmethod
+    def wait(self, what: str, look: Callable[[], T | None]) -> T:
+        """Let time pass until `look` has an answer."""
+
+    @abstractmethod
+    def create_run(self, manifest: Object) -> Object: ...
+
+    @abstractmethod
+    def create_pod(self, manifest: Object) -> Object: ...
+
+    @abstractmethod
+    def run(self, name: str) -> Object | None:
+        """The TaskRun of a name as it is now."""
+
+    @abstractmethod
+    def pods(self) -> list[Object]:
+        """Every Pod that is there now."""
+
+    @abstractmethod
+    def patch_run(self, name: str, patch: Object) -> None: ...
+
+    @abstractmethod
+    def delete_run(self, name: str) -> None: ...
+
+    @abstractmethod
+    def delete_pod(self, name: str) -> None: ...
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Kill every controller."""
+
+    @abstractmethod
+    def resume(self, *, blind_to_pods: bool = False) -> None:
+        """Start a controller, beside any that is at work; a blind one's watch of Pods is dead."""
+
+
+class Task:
+    """Follows one TaskRun."""
+
+    def __init__(self, created: Object, lab: Lab) -> None:
+        self._lab = lab
+        self.name: str = created["metadata"]["name"]
+        self.uid: str = created["metadata"]["uid"]
+
+    @property
+    def run(self) -> Object | None:
+        """The TaskRun as it is now; None when it is gone."""
+        found = self._lab.run(self.name)
+        return found if found is not None and found["metadata"]["uid"] == self.uid else None
+
+    @property
+    def status(self) -> Any:
+        return (self.run or {}).get("status") or {}
+
+    @property
+    def pods(self) -> list[Object]:
+        """Its Pods that are there now."""
+        return [pod for pod in self._lab.pods() if self.uid in str(pod["metadata"].get("labels"))]
+
+    def ended(self) -> Any:
+        """Wait for its end and return its status."""
+
+        def look() -> Any:
+            return self.status if self.status.get("phase") in TERMINAL_PHASES else None
+
+        return self._lab.wait(f"{self.name} ends", look)
+
+    def reaches(self, phase: str) -> Any:
+        """Wait until it is, or has been, in a phase that it does not leave by itself soon."""
+
+        def look() -> Any:
+            return self.status if self.status.get("phase") == phase else None
+
+        return self._lab.wait(f"{self.name} is {phase}", look)
+
+    def main_runs(self) -> Object:
+        """Wait until a Pod of it has a running main container, and return the Pod."""
+
+        def look() -> Object | None:
+            return next((pod for pod in self.pods if _main_state(pod, "running")), None)
+
+        return self._lab.wait(f"main of {self.name} runs", look)
+
+    def has_pod(self) -> Object:
+        return self._lab.wait(f"{self.name} has a Pod", lambda: next(iter(self.pods), None))
+
+    def pods_gone(self) -> None:
+        self._lab.wait(f"Pods of {self.name} go", lambda: None if self.pods else True)
+
+    def gone(self) -> None:
+        self._lab.wait(f"{self.name} goes", lambda: True if self.run is None else None)
+
+    def cancel(self) -> None:
+        self._lab.patch_run(self.name, {"spec": {"cancel": True}})
+
+    def collect(self) -> None:
+        """Say that the log of its last Pod has been read."""
+        annotations = {names.ANNOTATION_COLLECTED: self.status["podUID"]}
+        self._lab.patch_run(self.name, {"metadata": {"annotations": annotations}})
+
+    def delete(self) -> None:
+        self._lab.delete_run(self.name)
+
+
+def told_of(status: Any) -> tuple[Any, ...]:
+    """What every end is compared by: phase, reason, exit code, how each attempt ended."""
+    outcomes = [attempt["outcome"] for attempt in status.get("attempts") or ()]
+    return status["phase"], status["reason"], status.get("exitCode"), outcomes
+
+
+def _main_state(pod: Object, state: str) -> bool:
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(c["name"] == "main" and state in (c.get("state") or {}) for c in containers)

@@ -1,0 +1,89 @@
+"""The lab in memory: time passes only while something is waited for."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from typing_extensions import override
+
+from taskruns.engines.memory import Cluster, Kind, Script
+from tests.engine.lab import SITE, Lab, Object
+from tests.engine.work import Work
+from tests.support.world import Controller, World
+
+T = TypeVar("T")
+
+
+class MemoryLab(Lab):
+    """A simulated cluster of its own."""
+
+    def __init__(self) -> None:
+        self.namespace = "default"
+        self._works: dict[str, Work] = {}
+        self.world = World(Cluster(self._script), SITE)
+        self._blind: list[Controller] = []
+
+    def _script(self, _pod: Object, container: Object) -> Script:
+        env = {item["name"]: item.get("value", "") for item in container.get("env") or ()}
+        work = self._works.get(str(container.get("command")))
+        return work.script_of(int(env.get("TASKRUN_ATTEMPT", 1))) if work else Script()
+
+    @override
+    def command(self, work: Work) -> list[str]:
+        self._works[str(work.command)] = work
+        return work.command
+
+    @override
+    def wait(self, what: str, look: Callable[[], T | None]) -> T:
+        found: list[T] = []
+
+        def met() -> bool:
+            for controller in self._blind:
+                controller.unseen[Kind.POD].clear()
+            answer = look()
+            found[:] = [] if answer is None else [answer]
+            return bool(found)
+
+        self.world.until(met)
+        assert found, f"it never comes to that: {what}"
+        return found[0]
+
+    @override
+    def create_run(self, manifest: Object) -> Object:
+        return self.world.cluster.create_run(manifest)
+
+    @override
+    def create_pod(self, manifest: Object) -> Object:
+        return self.world.cluster.create_pod(manifest)
+
+    @override
+    def run(self, name: str) -> Object | None:
+        return self.world.run(name)
+
+    @override
+    def pods(self) -> list[Object]:
+        return self.world.pods()
+
+    @override
+    def patch_run(self, name: str, patch: Object) -> None:
+        self.world.cluster.patch(Kind.RUN, self.namespace, name, patch)
+
+    @override
+    def delete_run(self, name: str) -> None:
+        self.world.cluster.delete_run(self.namespace, name)
+
+    @override
+    def delete_pod(self, name: str) -> None:
+        pod = self.world.cluster.store.get(Kind.POD, self.namespace, name)
+        assert pod is not None
+        self.world.cluster.delete_pod(pod)
+
+    @override
+    def pause(self) -> None:
+        self.world.controllers.clear()
+
+    @override
+    def resume(self, *, blind_to_pods: bool = False) -> None:
+        controller = Controller(self.world.cluster, SITE)
+        if blind_to_pods:
+            self._blind.append(controller)
+        self.world.controllers.append(controller)

@@ -1,0 +1,97 @@
+"""What becomes of Pods and runs that have ended: podGC, collected, TTL, deletion."""
+
+import pytest
+
+from tests.engine.lab import Lab, Task, told_of
+from tests.engine.work import HELLO, STUBBORN, Work, exits, lasts
+
+
+def keeps(strategy: str) -> dict[str, str]:
+    return {"strategy": strategy, "deleteDelayDuration": "0s"}
+
+
+def something_else_happens(lab: Lab) -> None:
+    """Let a whole other run pass: what was to happen at once has happened then."""
+    other = lab.start(lasts(0.1), name="another")
+    other.ended()
+    other.pods_gone()
+
+
+def held(task: Task) -> list[str]:
+    return [str(f) for pod in task.pods for f in pod["metadata"].get("finalizers") or ()]
+
+
+def test_a_finished_pod_is_kept_for_its_delay(lab: Lab) -> None:
+    task = lab.start(HELLO, podGC={"deleteDelayDuration": "4s"})
+    task.ended()
+    assert task.pods
+    task.pods_gone()
+
+
+def test_a_pod_whose_log_was_collected_goes_at_once(lab: Lab) -> None:
+    task = lab.start(HELLO, podGC={"deleteDelayDuration": "10h"})
+    task.ended()
+    something_else_happens(lab)
+    assert task.pods
+    task.collect()
+    task.pods_gone()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "work", "kept"),
+    [
+        ("Never", HELLO, True),
+        ("OnPodSuccess", exits(1), True),
+        ("OnPodSuccess", HELLO, False),
+        ("OnPodCompletion", exits(1), False),
+    ],
+)
+def test_the_strategy_says_which_pods_are_kept(
+    lab: Lab, strategy: str, work: Work, *, kept: bool
+) -> None:
+    task = lab.start(work, podGC=keeps(strategy))
+    task.ended()
+    something_else_happens(lab)
+    if kept:
+        assert task.pods
+        assert not held(task), "a kept Pod holds nothing up"
+        task.delete()
+    task.pods_gone()
+
+
+def test_a_run_goes_when_its_time_to_live_is_over_and_takes_its_pod_along(lab: Lab) -> None:
+    task = lab.start(HELLO, podGC=keeps("Never"), ttlSecondsAfterFinished=1)
+    task.gone()
+    task.pods_gone()
+
+
+def test_a_run_deleted_at_work_takes_its_pod_along(lab: Lab) -> None:
+    task = lab.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 1}})
+    task.main_runs()
+    task.delete()
+    task.gone()
+    task.pods_gone()
+
+
+def test_a_run_deleted_while_no_controller_is_there_leaves_nothing(lab: Lab) -> None:
+    task = lab.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 1}})
+    task.main_runs()
+    lab.pause()
+    task.delete()
+    task.gone()
+    assert task.pods, "our finalizer holds the Pod"
+    lab.resume()
+    task.pods_gone()
+
+
+def test_a_run_of_the_same_name_has_nothing_to_do_with_the_one_before(lab: Lab) -> None:
+    first = lab.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 2}})
+    first.main_runs()
+    first.delete()
+    first.gone()
+    second = lab.start(HELLO)
+    status = second.ended()
+    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert status["podName"] not in [pod["metadata"]["name"] for pod in first.pods]
+    first.pods_gone()
+    second.pods_gone()

@@ -1,0 +1,77 @@
+"""What stands in the way of a Pod: invalid ones, foreign ones, ones that nobody claimed."""
+
+from taskruns.api import names
+from tests.engine.lab import Lab, Task, told_of
+from tests.engine.work import HELLO, lasts
+
+
+def owner(task: Task) -> dict[str, object]:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": task.name,
+        "uid": task.uid,
+        "controller": True,
+    }
+
+
+def test_a_typo_in_the_template_fails_the_run_in_the_servers_words(lab: Lab) -> None:
+    container = {"name": "main", "imgaePullPolicy": "Never"}
+    task = lab.start(HELLO, template={"spec": {"containers": [container]}})
+    status = task.ended()
+    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert "imgaePullPolicy" in status["message"]
+    assert status["failureKind"] == "Configuration"
+
+
+def test_a_pod_that_is_not_valid_fails_the_run_in_the_servers_words(lab: Lab) -> None:
+    template = {"spec": {"containers": [{"name": "main"}, {"name": "log"}]}}
+    task = lab.start(HELLO, template=template)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert "image" in status["message"]
+
+
+def test_a_template_without_a_main_container_fails_the_run(lab: Lab) -> None:
+    containers = [lab.container("one", HELLO), lab.container("two", HELLO)]
+    task = lab.start(HELLO, template={"spec": {"containers": containers}})
+    status = task.ended()
+    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert "main" in status["message"]
+
+
+def test_a_foreign_pod_of_the_same_name_is_left_alone(lab: Lab) -> None:
+    lab.pause()
+    task = lab.start(HELLO)
+    name = names.pod_name(task.name, task.uid, 1)
+    lab.create_pod(lab.hand_made_pod(name))
+    lab.resume()
+    status = task.ended()
+    assert told_of(status) == ("Failed", "PodNameConflict", None, [])
+    assert name in status["message"]
+    assert [pod["metadata"]["name"] for pod in lab.pods()] == [name]
+
+
+def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(lab: Lab) -> None:
+    """It has our gate, our labels and our owner, under a name that is not the attempt's."""
+    lab.pause()
+    task = lab.start(lasts(0.5))
+    labels = {names.LABEL_UID: task.uid, names.LABEL_NAME: task.name, names.LABEL_ATTEMPT: "1"}
+    pod = dict(lab.hand_made_pod("by-hand", labels=labels, ownerReferences=[owner(task)]))
+    pod["spec"] = {**pod["spec"], "schedulingGates": [{"name": names.GATE_CLAIM}]}
+    lab.create_pod(pod)
+    lab.resume()
+    status = task.ended()
+    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert status["podName"] == names.pod_name(task.name, task.uid, 1)
+    task.pods_gone()
+
+
+def test_a_gated_pod_of_the_attempt_left_by_a_crash_is_claimed(lab: Lab) -> None:
+    task = lab.start(HELLO)
+    task.has_pod()
+    lab.pause()
+    lab.resume()
+    status = task.ended()
+    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    task.pods_gone()

@@ -1,0 +1,95 @@
+"""Runs that are stopped: deadlines and cancel, at every stage (DESIGN.md 5.4, 6.2)."""
+
+import pytest
+
+from tests.engine.lab import Lab, told_of
+from tests.engine.work import HELLO, POLITE, STUBBORN, Work, exits, lasts
+
+BRIEF = {"spec": {"terminationGracePeriodSeconds": 1}}
+NOWHERE = {"taskruns.dev/no-such-node": "true"}
+LONG = {"duration": "1h", "cap": "1h"}
+
+
+def test_an_attempt_past_its_deadline_is_stopped(lab: Lab) -> None:
+    task = lab.start(STUBBORN, attemptDeadlineSeconds=2, template=BRIEF)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "AttemptDeadlineExceeded", 137, ["Failed"])
+    assert status["failureKind"] == "Timeout"
+    assert "attemptDeadlineSeconds" in status["message"]
+    task.pods_gone()
+
+
+def test_an_attempt_past_its_deadline_is_retried_within_the_limit(lab: Lab) -> None:
+    backoff = {"duration": "500ms", "factor": 1}
+    task = lab.start(
+        POLITE, attemptDeadlineSeconds=1, backoffLimit=1, backoff=backoff, template=BRIEF
+    )
+    status = task.ended()
+    assert told_of(status) == ("Failed", "AttemptDeadlineExceeded", 4, ["Failed", "Failed"])
+    task.pods_gone()
+
+
+def test_a_run_past_its_deadline_is_stopped_for_good(lab: Lab) -> None:
+    task = lab.start(POLITE, activeDeadlineSeconds=3, backoffLimit=5, template=BRIEF)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "DeadlineExceeded", 4, ["Stopped"])
+    assert status["failureKind"] == "Timeout"
+    assert "activeDeadlineSeconds" in status["message"]
+    task.pods_gone()
+
+
+def test_a_deadline_counts_while_the_run_backs_off(lab: Lab) -> None:
+    task = lab.start(exits(1), activeDeadlineSeconds=4, backoffLimit=5, backoff=LONG)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "DeadlineExceeded", 1, ["Failed"])
+
+
+def test_a_deadline_counts_while_nothing_can_be_scheduled(lab: Lab) -> None:
+    task = lab.start(HELLO, activeDeadlineSeconds=2, nodeSelector=NOWHERE)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "DeadlineExceeded", None, ["Stopped"])
+    task.pods_gone()
+
+
+def test_a_run_cancelled_from_the_beginning_never_has_a_pod(lab: Lab) -> None:
+    task = lab.start(HELLO, cancel=True)
+    assert told_of(task.ended()) == ("Cancelled", "Cancelled", None, [])
+    assert not task.pods
+
+
+def test_a_run_is_cancelled_while_it_waits_for_a_node(lab: Lab) -> None:
+    task = lab.start(HELLO, nodeSelector=NOWHERE)
+    task.reaches("Pending")
+    task.cancel()
+    status = task.ended()
+    assert told_of(status) == ("Cancelled", "Cancelled", None, ["Stopped"])
+    assert status["failureKind"] == "Cancelled"
+    task.pods_gone()
+
+
+@pytest.mark.parametrize(("work", "code"), [(POLITE, 4), (STUBBORN, 137)], ids=["polite", "deaf"])
+def test_a_running_task_is_cancelled_with_its_grace_period(lab: Lab, work: Work, code: int) -> None:
+    task = lab.start(work, template=BRIEF)
+    task.reaches("Running")
+    task.cancel()
+    status = task.ended()
+    assert told_of(status) == ("Cancelled", "Cancelled", code, ["Stopped"])
+    assert "cancelled" in status["message"]
+    assert {c["type"]: c["reason"] for c in status["conditions"]}["Failed"] == "Cancelled"
+    task.pods_gone()
+
+
+def test_a_run_is_cancelled_while_it_backs_off(lab: Lab) -> None:
+    task = lab.start(exits(1), backoffLimit=3, backoff=LONG)
+    task.reaches("BackingOff")
+    task.cancel()
+    assert told_of(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
+
+
+def test_a_success_is_not_undone_by_a_cancel_that_comes_late(lab: Lab) -> None:
+    task = lab.start(HELLO)
+    task.ended()
+    task.cancel()
+    other = lab.start(lasts(0.1), name="another")
+    other.ended()
+    assert told_of(task.status) == ("Succeeded", "Completed", 0, ["Succeeded"])
