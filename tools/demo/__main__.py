@@ -4,6 +4,8 @@ It may be interrupted and run again at any point: every step first looks at what
 """
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from tools.demo.following import Ended, Following, TooSlow
 from tools.demo.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "demo"
+NAME = os.environ.get("TASKRUNS_DEMO_CLUSTER", "demo")
 NAMESPACE = "taskruns-system"
 IMAGE = "taskruns/controller:0.1.0"
 SAMPLES = ("hello", "result", "failing")
@@ -59,6 +61,7 @@ class Demo:
     def _install(self, image: str) -> None:
         line = f"helm upgrade --install taskruns charts/taskruns --namespace {NAMESPACE}"
         line += " --create-namespace --wait"
+        self._clear_interrupted_install()
         self.screen.command(line)
         # The image's id as an annotation: a new image under the old tag brings a new Pod.
         self.commands.run(
@@ -69,6 +72,17 @@ class Demo:
         )
         self.screen.command(f"kubectl get pods --namespace {NAMESPACE}")
         self.screen.output(self.commands.run(f"kubectl get pods --namespace {NAMESPACE}"))
+
+    def _clear_interrupted_install(self) -> None:
+        """Helm refuses to touch a release that ctrl-C left halfway: take that one away."""
+        releases = json.loads(
+            self.commands.run(f"helm list --namespace {NAMESPACE} --pending --output json")
+        )
+        if releases:
+            line = f"helm uninstall taskruns --namespace {NAMESPACE} --wait"
+            self.screen.progress("an earlier installation was interrupted: removing it first")
+            self.screen.command(line)
+            self.commands.run(line)
 
     def _run_samples(self) -> Mapping[str, Ended]:
         named = " ".join(SAMPLES)
@@ -94,11 +108,12 @@ class Demo:
     def _show_pods_gone(self, ended: Mapping[str, Ended]) -> None:
         self.screen.output("A finished Pod is kept for half a minute for readers of its log.")
         self.screen.output("Whoever has read it says so, and it goes at once:")
-        for run in ended.values():
+        runs = [ended[name] for name in SAMPLES]
+        for run in runs:
             collected = f"taskruns.dev/collected={run.status['podUID']}"
             self.screen.command(f"kubectl annotate taskrun {run.name} {collected}")
             self.commands.run(f"kubectl annotate taskrun {run.name} {collected} --overwrite")
-        for run in ended.values():
+        for run in runs:
             self.commands.run(
                 f"kubectl wait --for=delete pod/{run.status['podName']} --timeout={GONE_WITHIN}s"
             )
