@@ -8,6 +8,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -87,12 +88,15 @@ class Backlog(Generic[K]):
         if self._busy.pop(key):
             self._waiting.setdefault(key)
 
-    def fail(self, key: K, now: float, at_least: float = 0.0) -> float:
-        """End a look that failed; return after how many seconds the key comes back."""
+    def fail(self, key: K, now: float, at_least: float = 0.0, at_most: float = inf) -> float:
+        """End a look that failed; return after how many seconds the key comes back.
+
+        `at_most` bounds what the row of failures asks for, `at_least` counts before it.
+        """
         del self._busy[key]
         self._failures[key] = failures = self._failures.get(key, 0) + 1
         self._held.add(key)
-        delay = max(self._backoff.delay(failures), at_least)
+        delay = max(min(self._backoff.delay(failures), at_most), at_least)
         self._set_timer(key, now + delay)
         return delay
 

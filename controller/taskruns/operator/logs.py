@@ -16,8 +16,8 @@ from typing import Any
 
 from typing_extensions import override
 
-_QUIET = ("kopf.objects", "asyncio")
-"""Loggers that tell of every event: only what goes wrong in them is for the log."""
+_QUIET = ("kopf", "asyncio")
+"""Loggers that tell of their own inner life, for every event: only what goes wrong is for us."""
 
 
 class Format(StrEnum):

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Generic, TypeVar
 
 from taskruns.engines.port import Unavailable
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 
 WORK_TIMEOUT = 300.0
 """Seconds for one look at one run: only a hanging one takes longer."""
+
+OUTAGE_CAP = 20.0
+"""Seconds between tries while the apiserver is away: it is not the run's fault, and once it is back
+everything goes on within that time.
+"""
 
 LONGEST_SLEEP = 30.0
 """Seconds after which timers are compared with the clock anew: it may have been set."""
@@ -126,9 +132,10 @@ class Queue(Generic[K]):
             self._backlog.done(key, self._timer(wake_at))
 
     def _put_off(self, key: K, error: Exception) -> None:
-        at_least = (isinstance(error, Unavailable) and error.retry_after) or 0.0
-        delay = self._backlog.fail(key, self._seconds(), at_least)
-        if isinstance(error, Unavailable | NotSettled):
+        away = isinstance(error, Unavailable)
+        at_least = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
+        delay = self._backlog.fail(key, self._seconds(), at_least, OUTAGE_CAP if away else inf)
+        if away or isinstance(error, NotSettled):
             log.warning("%s; trying again in %.1f s", error, delay)
         else:
             first = self._backlog.failures(key) == 1

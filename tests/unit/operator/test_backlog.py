@@ -134,6 +134,17 @@ def test_a_wait_that_was_asked_for_is_kept_to() -> None:
     assert found.advance(29.0) == 30.0
 
 
+def test_a_wait_can_be_bounded_but_not_below_what_was_asked_for() -> None:
+    found = backlog()
+    for failure, expected in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)):
+        found.add("a")
+        found.take()
+        assert found.fail("a", 0.0, at_most=3.0) == expected, failure
+        found.advance(1e6)
+    found.take()
+    assert found.fail("a", 0.0, at_least=9.0, at_most=3.0) == 9.0
+
+
 def test_delays_are_spread_and_never_overflow() -> None:
     backoff = Backoff(first=1.0, factor=2.0, cap=10.0, spread=lambda: 0.5)
     assert backoff.delay(1) == 1.5

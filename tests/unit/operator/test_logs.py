@@ -87,7 +87,7 @@ def test_configuring_replaces_what_was_there(form: Format) -> None:
         logs.configure(form, logging.INFO)
         logs.configure(form, logging.INFO)
         assert len(root.handlers) == 1
-        assert not logging.getLogger("kopf.objects").isEnabledFor(logging.INFO)
+        assert not logging.getLogger("kopf").isEnabledFor(logging.INFO)
     finally:
         root.handlers[:] = before
         root.setLevel(level)

@@ -11,7 +11,7 @@ import pytest
 from taskruns.engines.port import Unavailable
 from taskruns.engines.reconcile import NotSettled
 from taskruns.operator.backlog import Backoff
-from taskruns.operator.queue import Queue
+from taskruns.operator.queue import OUTAGE_CAP, Queue
 
 Work = Callable[[str], Awaitable[datetime | None]]
 
@@ -182,6 +182,18 @@ async def test_the_apiserver_says_when_to_come_again() -> None:
         clock.forward(1)
         await nudge(queue)
         assert desk.begun == ["a", "a"]
+
+
+async def test_after_a_long_outage_everything_goes_on_soon() -> None:
+    desk, clock = Desk(), Clock()
+    async with running(desk.work, clock) as queue:
+        queue.add("a")
+        for _ in range(20):
+            await settle()
+            await desk.end("a", Unavailable("away"))
+            clock.forward(OUTAGE_CAP)
+            await nudge(queue)
+        assert len(desk.begun) == 21
 
 
 async def test_what_is_under_way_may_end_when_the_queue_stops() -> None:

@@ -19,6 +19,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.incluster_config import load_incluster_config
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, refresh_token
+from yaml import YAMLError
 
 from taskruns.engines.kubernetes.answers import Answer
 from taskruns.engines.kubernetes.calls import Call
@@ -181,9 +182,10 @@ async def connect(kubeconfig: str | None, context: str | None, connections: int)
         loader = await load_kube_config(  # type: ignore[no-untyped-call]
             kubeconfig, context, configuration, persist_config=False
         )
-    except (ConfigException, OSError, ValueError, TypeError) as error:
+    except (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
         where = kubeconfig or "the default kubeconfig"
-        raise NoConfiguration(f"{where} cannot be used, and this is no Pod: {error}") from error
+        why = " ".join(str(error).split())
+        raise NoConfiguration(f"{where} cannot be used, and this is no Pod: {why}") from error
     return Connection(configuration, _keep_fresh(loader, configuration))
 
 

@@ -1,0 +1,122 @@
+"""What stands for "no answer": every way in which a connection can fail is the same to a run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from taskruns.engines.kubernetes import calls, connect, connection
+from taskruns.engines.port import Unavailable
+from tests.cluster import Cluster
+from tests.support.little_apiserver import LittleApiserver, failure
+
+Serve = Callable[[asyncio.StreamReader], Awaitable[bytes]]
+
+CONFIG = """
+current-context: c
+clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
+contexts: [{{name: c, context: {{cluster: c, user: c}}}}]
+users: [{{name: c, user: {{token: secret}}}}]
+"""
+
+
+def answer(code: str, body: str) -> Serve:
+    async def serve(reader: asyncio.StreamReader) -> bytes:
+        await hang_up(reader)
+        head = f"HTTP/1.1 {code}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        return (head + body).encode()
+
+    return serve
+
+
+async def hang_up(reader: asyncio.StreamReader) -> bytes:
+    await reader.readuntil(b"\r\n\r\n")
+    return b""
+
+
+async def say_nothing(reader: asyncio.StreamReader) -> bytes:
+    await reader.read()
+    return b""
+
+
+@asynccontextmanager
+async def server(serve: Serve) -> AsyncIterator[str]:
+    under_way: set[asyncio.Task[None] | None] = set()
+
+    async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way.add(asyncio.current_task())
+        writer.write(await serve(reader))
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(tracked, "127.0.0.1", 0) as found:
+        host, port = found.sockets[0].getsockname()
+        yield f"http://{host}:{port}"
+        await asyncio.gather(*(task for task in under_way if task))
+
+
+async def ask(url: str, folder: Path) -> str:
+    """Return what is told of a request that gets no answer."""
+    path = folder / "config"
+    path.write_text(CONFIG.format(server=url))
+    found = await connect(str(path), None, 4)
+    try:
+        with pytest.raises(Unavailable) as raised:
+            await found.send(calls.GET_POD, calls.GET_POD.path("default", "hello"))
+    finally:
+        await found.close()
+    return str(raised.value)
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    async with server(hang_up) as url:
+        pass
+    assert "Connect call failed" in await ask(url, tmp_path)
+
+
+async def test_no_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 0.05)
+    async with server(say_nothing) as url:
+        assert await ask(url, tmp_path) == "no answer within 0.05 s"
+
+
+async def test_a_connection_that_breaks(tmp_path: Path) -> None:
+    async with server(hang_up) as url:
+        assert "disconnected" in await ask(url, tmp_path)
+
+
+@pytest.mark.parametrize("body", ["<html>", "", "[]", '"text"'])
+async def test_a_page_that_is_not_the_apiservers(tmp_path: Path, body: str) -> None:
+    async with server(answer("200 OK", body)) as url:
+        assert "without a JSON object" in await ask(url, tmp_path)
+
+
+async def test_a_certificate_that_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:
+    assert "certificate" in await ask(cluster.server, tmp_path)
+
+
+async def test_a_gateways_page_is_an_answer_with_its_code(tmp_path: Path) -> None:
+    async with server(answer("502 Bad Gateway", "<html>")) as url:
+        path = tmp_path / "config"
+        path.write_text(CONFIG.format(server=url))
+        found = await connect(str(path), None, 4)
+        told = await found.send(calls.GET_POD, calls.GET_POD.path("default", "hello"))
+        await found.close()
+    assert (told.code, dict(told.body)) == (502, {})
+
+
+async def test_a_watch_waits_for_credentials_that_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CREDENTIALS_PAUSE", 0.0)
+    codes: list[int] = []
+    with LittleApiserver() as little:
+        little.turns["list", "pods"].extend([failure(401)] * 3)
+        found = await connect(little.kubeconfig(tmp_path), None, 4)
+        session = found.open_session(lambda response: codes.append(response.status))
+        async with session, session.get(f"{little.url}/api/v1/pods") as response:
+            assert response.status == 200
+        await found.close()
+    assert codes == [401, 401, 401, 200]

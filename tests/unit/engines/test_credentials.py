@@ -1,0 +1,98 @@
+"""Tokens are rotated under a process that lives for months."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from kubernetes.aio.config import incluster_config
+
+from taskruns.engines.kubernetes import NoConfiguration, connect, connection
+from taskruns.engines.kubernetes.connection import Connection
+
+EXEC = """
+current-context: c
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: c}}]
+users:
+- name: c
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1
+      command: sh
+      interactiveMode: Never
+      args: [-c, 'printf "{\\"apiVersion\\": \\"client.authentication.k8s.io/v1\\",
+        \\"kind\\": \\"ExecCredential\\", \\"status\\": {\\"token\\": \\"fresh\\"}}"']
+"""
+
+
+@pytest.fixture
+def rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set the token of a Pod's service account, which is looked at anew for every request."""
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    authority.write_text("not read before the first connection")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setattr(connection, "ApiClient", lambda _: _Client())
+    made = incluster_config.InClusterConfigLoader.__init__
+
+    def impatient(self: incluster_config.InClusterConfigLoader, **arguments: object) -> None:
+        made(self, **arguments)  # type: ignore[no-untyped-call]
+        self._token_refresh_period = timedelta(0)
+
+    monkeypatch.setattr(incluster_config.InClusterConfigLoader, "__init__", impatient)
+
+    def rotate(text: str) -> None:
+        token.write_text(text)
+
+    return rotate
+
+
+class _Client:
+    user_agent = ""
+
+    async def close(self) -> None:
+        pass
+
+
+async def authorization(found: Connection) -> str | None:
+    headers: dict[str, str] = {}
+    await found.authorize(headers)
+    return headers.get("Authorization")
+
+
+async def test_in_a_pod_the_token_of_the_moment_is_used(rotate: Callable[[str], None]) -> None:
+    rotate("first")
+    found = await connect(None, None, 4)
+    assert found.configuration.host == "https://10.96.0.1:443"
+    assert await authorization(found) == "bearer first"
+    rotate("second")
+    assert await authorization(found) == "bearer second"
+    await found.close()
+
+
+async def test_a_plugins_token_is_asked_for_and_kept_fresh(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(EXEC)
+    found = await connect(str(path), None, 4)
+    assert await authorization(found) == "Bearer fresh"
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert "taskruns: credentials" in names
+    await found.close()
+    assert "taskruns: credentials" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "]", "{}", "current-context: none\nclusters: []\ncontexts: []\nusers: []"],
+    ids=["empty", "no YAML", "nothing in it", "no such context"],
+)
+async def test_a_kubeconfig_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(NoConfiguration, match="cannot be used") as raised:
+        await connect(str(path), None, 4)
+    assert "\n" not in str(raised.value)
