@@ -122,7 +122,10 @@ _OPEN = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
 def recognise(
     run: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]], findings: Findings
 ) -> Situation:
-    """Name the situation. `pods` are all Pods that carry the run's uid, owned by it or not."""
+    """Name the situation. `pods` are all Pods that carry the run's uid, owned by it or not.
+
+    The run's own are those it owns, and those it has claimed even if somebody took the owner away.
+    """
     seen = tuple(read_pod(pod) for pod in pods)
     seen = tuple(pod for pod in seen if pod.ref.uid not in findings.gone)
     if run is None:
@@ -133,12 +136,14 @@ def recognise(
     if metadata.get("deletionTimestamp"):
         orphaning = "orphan" in strings(metadata.get("finalizers"))
         return Ownerless(uid, seen, going=True, gone=uid in findings.gone, orphaning=orphaning)
-    owned = tuple(pod for pod in seen if pod.owner_uid == uid)
     parsed = _parse(run)
     if isinstance(parsed, str):
+        owned = tuple(pod for pod in seen if pod.owner_uid == uid)
         phase = text(mapping(run.get("status")).get("phase"))
         return Unreadable(_nameplate(metadata), owned, parsed, phase in TERMINAL_PHASES)
-    return _recognise_attempt(parsed, owned, findings)
+    claimed = {attempt.pod_uid for attempt in parsed.status.attempts or ()}
+    ours = tuple(pod for pod in seen if pod.owner_uid == uid or pod.ref.uid in claimed)
+    return _recognise_attempt(parsed, ours, findings)
 
 
 def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situation:

@@ -42,6 +42,7 @@ TROUBLES = (
     "force-delete a pod",
     "evict a pod",
     "take a pod's labels",
+    "take a pod's ownerReferences",
     "lose the node",
     "remove the node",
 )
@@ -141,9 +142,9 @@ class Machine(RuleBasedStateMachine):
     def harm_a_pod(self, how: str, pod: Object) -> None:
         if how == "evict a pod":
             self.cluster.evict(pod)
-        elif how == "take a pod's labels":
-            name = pod["metadata"]["name"]
-            self.cluster.patch(Kind.POD, "default", name, {"metadata": {"labels": None}})
+        elif how.startswith("take a pod's "):
+            name, part = pod["metadata"]["name"], how.removeprefix("take a pod's ")
+            self.cluster.patch(Kind.POD, "default", name, {"metadata": {part: None}})
         else:
             self.cluster.delete_pod(pod, grace=0 if how == "force-delete a pod" else None)
 

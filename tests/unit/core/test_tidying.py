@@ -155,7 +155,7 @@ def test_a_recorded_pod_that_goes_on_is_stopped() -> None:
 
 def test_pods_of_others_with_our_label_are_not_touched() -> None:
     run = finished()
-    pod = a_pod(main=ended(0), metadata={"ownerReferences": []})
+    pod = a_pod(main=ended(0), metadata={"uid": "another", "ownerReferences": []})
     assert plan_for(run, pod, seconds=1000).actions == ()
 
 

@@ -1,0 +1,121 @@
+"""A controller without kopf: a thread that reconciles whatever the journal has seen change.
+
+The product's own edge is tested in `tests/operator`; here only the reconcile and the engine are,
+so that memory and Kubernetes are compared with nothing else in between.
+"""
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from taskruns.engines.cache import Cache, RunKey, key_of_pod
+from taskruns.engines.kubernetes.connection import connect
+from taskruns.engines.kubernetes.engine import KubernetesEngine
+from taskruns.engines.port import Unavailable
+from taskruns.engines.reconcile import NotSettled, reconcile
+from tests.engine.lab import SITE
+from tests.support.cluster_client import PODS, RUNS, Object
+from tests.support.journal import Journal, TooLate
+
+CONNECTIONS = 10
+RETRY = timedelta(seconds=1)
+ROUND_SECONDS = 1.0
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Driver:
+    """Looks after the runs of one namespace until it is stopped, as suddenly as by a kill."""
+
+    def __init__(
+        self, journal: Journal, kubeconfig: Path, namespace: str, *, blind_to_pods: bool
+    ) -> None:
+        self._journal = journal
+        self._kubeconfig = kubeconfig
+        self._namespace = namespace
+        self._blind_to_pods = blind_to_pods
+        self._cache = Cache()
+        self._seen: dict[str, str] = {}
+        self._alarms: dict[RunKey, datetime] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), daemon=True)
+        self.failure: Exception | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ending.set()
+        self._thread.join(timeout=30)
+
+    async def _work(self) -> None:
+        connection = await connect(str(self._kubeconfig), None, CONNECTIONS)
+        try:
+            engine = KubernetesEngine(connection)
+            while not self._ending.is_set():
+                await asyncio.to_thread(self._await_something)
+                for key in self._take_in() | self._due():
+                    await self._reconcile(key, engine)
+        except Exception as error:  # noqa: BLE001 - the scenario that waits is to tell of it
+            self.failure = error
+        finally:
+            await connection.close()
+
+    def _await_something(self) -> None:
+        alarm = min(self._alarms.values(), default=now() + timedelta(seconds=ROUND_SECONDS))
+        left = min((alarm - now()).total_seconds(), ROUND_SECONDS)
+
+        def look() -> bool | None:
+            return True if self._ending.is_set() or self._versions() != self._seen else None
+
+        try:
+            self._journal.wait(look, max(left, 0.0), "something changes")
+        except TooLate:
+            return
+
+    def _present(self) -> tuple[list[Object], list[Object]]:
+        pods = [] if self._blind_to_pods else self._journal.present(PODS, self._namespace)
+        ours = [pod for pod in pods if key_of_pod(pod) is not None]
+        return self._journal.present(RUNS, self._namespace), ours
+
+    def _versions(self) -> dict[str, str]:
+        found = [found["metadata"] for kind in self._present() for found in kind]
+        return {metadata["uid"]: metadata["resourceVersion"] for metadata in found}
+
+    def _take_in(self) -> set[RunKey]:
+        """Bring the cache to what is there; return the runs of which anything changed."""
+        runs, pods = self._present()
+        self._seen, before = self._versions(), self._seen
+        changed = {uid for uid, version in self._seen.items() if before.get(uid) != version}
+        keys = {self._cache.put_run(run) for run in runs if run["metadata"]["uid"] in changed}
+        for pod in (pod for pod in pods if pod["metadata"]["uid"] in changed):
+            if (key := self._cache.put_pod(pod)) is not None:
+                keys.add(key)
+        for uid in before.keys() - self._seen.keys():
+            keys |= self._lose(uid)
+        return keys
+
+    def _lose(self, uid: str) -> set[RunKey]:
+        """Take in an object's last state, then lose it; nothing here knows of which kind it was."""
+        last = self._journal.last(uid)
+        if last is not None and (key := key_of_pod(last.found)) is not None:
+            self._cache.put_pod(last.found)
+            self._cache.lose_pod(uid)
+            return {key}
+        self._cache.drop_run(uid)
+        return {RunKey(self._namespace, uid)}
+
+    def _due(self) -> set[RunKey]:
+        return {key for key, moment in self._alarms.items() if moment <= now()}
+
+    async def _reconcile(self, key: RunKey, engine: KubernetesEngine) -> None:
+        self._alarms.pop(key, None)
+        try:
+            alarm = await reconcile(key, self._cache, engine, now, SITE)
+        except (Unavailable, NotSettled):
+            alarm = now() + RETRY
+        if alarm is not None:
+            self._alarms[key] = alarm
