@@ -17,7 +17,16 @@ import pytest
 from tests.cluster import Cluster, ClusterError
 from tests.support import laws, story
 from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.installation import ROOT, Ground, Helm, Installation, Manifest, Process, stopped
+from tests.support.installation import (
+    ROOT,
+    Ground,
+    Helm,
+    Installation,
+    Manifest,
+    Process,
+    clear,
+    stopped,
+)
 from tests.support.journal import Journal
 from tests.support.ledger import Ledger
 from tests.support.run import Run
@@ -63,8 +72,10 @@ def installation(
     request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
 ) -> Iterator[Installation]:
     """Each way of installing, once for all modules: pytest groups the tests by it."""
-    installation = INSTALLATIONS[request.param](Ground(cluster, kube, journal))
+    ground = Ground(cluster, kube, journal)
+    installation = INSTALLATIONS[request.param](ground)
     try:
+        clear(ground)
         installation.up()
     except (AssertionError, ClusterError) as error:
         pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)

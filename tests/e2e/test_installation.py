@@ -8,9 +8,10 @@ import pytest
 
 from taskruns.api.conditions import Outcome, Phase, Reason
 from tests.cluster import Cluster
-from tests.support.cluster_client import NAMESPACES, PODS, Kube
+from tests.support import laws
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube
 from tests.support.ending import Ending
-from tests.support.installation import NAMESPACE, RESTRICTED, Installation
+from tests.support.installation import NAMESPACE, RESTRICTED, ROOT, Installation
 from tests.support.ledger import END, START
 from tests.support.manifests import SOON, shell
 from tests.support.run import Run
@@ -52,6 +53,28 @@ def test_kubectl_get_shows_how_a_run_stands(run: Run, cluster: Cluster) -> None:
 def test_a_controller_in_a_pod_brings_a_run_to_its_end(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
+
+
+SAMPLES = {
+    "deadline": Reason.DEADLINE_EXCEEDED,
+    "failing": Reason.NON_ZERO_EXIT_CODE,
+    "hello": Reason.COMPLETED,
+    "result": Reason.COMPLETED,
+    "retries": Reason.COMPLETED,
+    "template": Reason.COMPLETED,
+}
+
+
+@only("installation", ["helm"], indirect=True, scope="session")
+def test_every_sample_ends_as_it_says(stage: Stage, cluster: Cluster) -> None:
+    folder = ROOT / "manifests/samples"
+    assert {path.stem for path in folder.iterdir()} == set(SAMPLES)
+    cluster.kubectl("apply", "-n", stage.namespace, "-f", str(folder))
+    runs = {found["metadata"]["name"]: found for found in stage.kube.list(RUNS, stage.namespace)}
+    for name, reason in SAMPLES.items():
+        run = Run(runs[name], stage.kube, stage.journal)
+        assert run.ended()["reason"] == reason, name
+        laws.check(run)
 
 
 @only("installation", ["helm"], indirect=True, scope="session")

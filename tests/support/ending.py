@@ -44,6 +44,7 @@ class Ending:
     def _check_message(self, status: Object) -> None:
         message = status["message"]
         assert message.strip(), "a message for a person"
+        assert "\n" not in message, f"not one line: {message!r}"
         for pattern in self.message:
             assert re.search(pattern, message), f"no {pattern!r} in {message!r}"
 

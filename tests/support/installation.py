@@ -224,6 +224,14 @@ class Process:
         return self._controller.log_tail()
 
 
+def clear(ground: Ground) -> None:
+    """Remove what an earlier session, cut off in the middle, has left installed."""
+    helm(ground.cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    which = ("-n", NAMESPACE, "-l", SELECTOR)
+    ground.cluster.kubectl("delete", "deployment", *which, "--ignore-not-found")
+    ground.cluster.kubectl("wait", "--for=delete", "pod", *which, "--timeout=60s", within=70)
+
+
 def build_image(cluster: Cluster) -> str:
     """Build the project's Dockerfile under the tag that the chart asks for; return its id."""
     version = yaml.safe_load((ROOT / "charts/taskruns/Chart.yaml").read_text())["appVersion"]
