@@ -91,7 +91,7 @@ class Demo:
             path = f"manifests/samples/{name}.yaml"
             self.screen.command(f"kubectl apply --filename {path}")
             self.commands.run("kubectl apply --filename", str(ROOT / path))
-        self.screen.command("kubectl get taskruns --watch")
+        self.screen.output("Every change of theirs, as kubectl get taskruns --watch tells it:")
         ended = Following(self.commands, self.screen).until_all_end(SAMPLES)
         for name in SAMPLES:
             self._show_end(ended[name])

@@ -111,7 +111,10 @@ class Reason(StrEnum):
         "WaitingToStart",
         None,
         "The attempt's Pod is released to the cluster and its main container has not started.",
-        "If it stays, look at the Pod's events: kubectl describe pod.",
+        (
+            "If it stays, kubectl describe pod says why: an image that cannot be pulled, a missing "
+            "Secret or volume, no room on a node. It is waited for until activeDeadlineSeconds."
+        ),
     )
     MAIN_RUNNING = (
         "MainRunning",
@@ -171,7 +174,7 @@ class Reason(StrEnum):
         "InitContainerFailed",
         FailureKind.APPLICATION,
         "An init container failed, so the main container never started.",
-        "Read that container's log: kubectl logs -c.",
+        "Read that container's log: kubectl logs --container, while podGC keeps the Pod.",
     )
     EVICTED = (
         "Evicted",
