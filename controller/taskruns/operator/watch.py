@@ -143,7 +143,7 @@ class _Backoffs(Iterable[float]):
         delay = 0.5
         while True:
             yield delay
-            delay = min(delay * 2, 15.0)
+            delay = min(delay * 2, 5.0)
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):

@@ -1,0 +1,131 @@
+"""The sentences that `answers` reads are those of a real apiserver: each refusal, provoked."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from taskruns.core.plan import PodRef, RefusalKind
+from taskruns.engines.kubernetes import KubernetesEngine, connect
+from taskruns.engines.port import AlreadyExists, Refused
+from tests.cluster import Cluster
+from tests.support.cluster_client import NAMESPACES, PODS, Kube, Object, Resource
+
+QUOTAS = Resource("/api/v1", "resourcequotas")
+GATE = [{"name": "taskruns.dev/claim"}]
+
+
+@pytest.fixture
+async def engine(cluster: Cluster) -> AsyncIterator[KubernetesEngine]:
+    connection = await connect(str(cluster.kubeconfig), None, 4)
+    yield KubernetesEngine(connection)
+    await connection.close()
+
+
+def a_pod(namespace: str, name: str = "hello", **spec: Any) -> Object:
+    main = {"name": "main", "image": "busybox:1", **spec.pop("main", {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"containers": [main], "schedulingGates": GATE, "restartPolicy": "Never", **spec},
+    }
+
+
+async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, str]:
+    with pytest.raises(Refused) as raised:
+        await engine.create_pod(pod)
+    found = raised.value.refusal
+    assert "\n" not in found.message
+    return found.kind, found.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "words"),
+    [
+        ({"imagee": "x"}, RefusalKind.INVALID, 'unknown field "spec.imagee"'),
+        ({"restartPolicy": "Sometimes"}, RefusalKind.INVALID, "Unsupported value"),
+        ({"priorityClassName": "gold"}, RefusalKind.FORBIDDEN, "no PriorityClass"),
+        ({"serviceAccountName": "nobody"}, RefusalKind.NO_SERVICE_ACCOUNT, '"nobody" not found'),
+        ({"runtimeClassName": "gold"}, RefusalKind.FORBIDDEN, "RuntimeClass"),
+    ],
+)
+async def test_a_pod_is_refused_for_what_it_asks(
+    engine: KubernetesEngine, namespace: str, spec: Object, kind: RefusalKind, words: str
+) -> None:
+    found, message = await refusal(engine, a_pod(namespace, **spec))
+    assert found == kind
+    assert words in message
+
+
+async def test_a_name_that_is_taken(engine: KubernetesEngine, namespace: str) -> None:
+    await engine.create_pod(a_pod(namespace))
+    with pytest.raises(AlreadyExists):
+        await engine.create_pod(a_pod(namespace))
+
+
+async def test_a_namespace_that_is_not_there(engine: KubernetesEngine) -> None:
+    kind, _ = await refusal(engine, a_pod("nowhere-at-all"))
+    assert kind == RefusalKind.NAMESPACE_GOING
+
+
+@pytest.fixture
+def going(kube: Kube, namespace: str) -> Iterator[str]:
+    """A namespace that is being deleted and cannot go, for a Pod in it is held."""
+    pod = a_pod(namespace, "held")
+    pod["metadata"]["finalizers"] = ["example.test/hold"]
+    kube.create(PODS, namespace, pod)
+    kube.delete(NAMESPACES, None, namespace)
+    yield namespace
+    kube.merge(PODS, namespace, "held", {"metadata": {"finalizers": None}})
+
+
+async def test_a_namespace_that_is_going(engine: KubernetesEngine, going: str) -> None:
+    kind, _ = await refusal(engine, a_pod(going))
+    assert kind == RefusalKind.NAMESPACE_GOING
+
+
+async def test_pod_security(engine: KubernetesEngine, kube: Kube, namespace: str) -> None:
+    enforced = {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    kube.merge(NAMESPACES, None, namespace, {"metadata": enforced})
+    kind, message = await refusal(engine, a_pod(namespace))
+    assert kind == RefusalKind.FORBIDDEN
+    assert "violates PodSecurity" in message
+
+
+def limit(cluster: Cluster, kube: Kube, namespace: str, **hard: str) -> None:
+    """Set a quota and wait until it is counted: before, every create is refused."""
+    quota = {"metadata": {"name": "small"}, "spec": {"hard": hard}}
+    kube.create(QUOTAS, namespace, quota)
+    ready = "jsonpath={.status.hard}"
+    cluster.kubectl("wait", "-n", namespace, "resourcequota/small", f"--for={ready}")
+
+
+async def test_a_quota_that_is_used_up_now(
+    engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
+) -> None:
+    limit(cluster, kube, namespace, pods="1")
+    first = await engine.create_pod(a_pod(namespace))
+    kind, message = await refusal(engine, a_pod(namespace, "another"))
+    assert kind == RefusalKind.NO_ROOM
+    assert "exceeded quota: small" in message
+    await engine.delete_pod(PodRef(namespace, "hello", first["metadata"]["uid"]))
+
+
+async def test_a_quota_that_can_never_be_met(
+    engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
+) -> None:
+    limit(cluster, kube, namespace, **{"requests.cpu": "500m"})
+    asked = {"resources": {"requests": {"cpu": "1"}}}
+    kind, message = await refusal(engine, a_pod(namespace, main=asked))
+    assert kind == RefusalKind.FORBIDDEN
+    assert "requested: requests.cpu=1" in message
+
+
+async def test_a_quota_that_wants_a_number(
+    engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
+) -> None:
+    limit(cluster, kube, namespace, **{"limits.memory": "1Gi"})
+    kind, message = await refusal(engine, a_pod(namespace))
+    assert kind == RefusalKind.FORBIDDEN
+    assert "must specify limits.memory" in message
