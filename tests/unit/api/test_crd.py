@@ -129,3 +129,49 @@ def test_a_message_says_what_to_write_in_one_line(rule: rules.Rule) -> None:
     assert "\n" not in rule.message
     assert re.search(r"\b(write|create|leave)\b", rule.message) or rule.field == "attempt"
     assert not rule.message.endswith("."), "the apiserver goes on after it"
+
+
+BOUNDS: dict[str, dict[str, Any]] = {
+    "image": {"minLength": 1, "maxLength": 1024},
+    "workingDir": {"maxLength": 4096},
+    "env": {"keys": ["name"]},
+    "env[0]": {"required": ["name"]},
+    "env[0].name": {"minLength": 1},
+    "volumeMounts": {"keys": ["mountPath"], "maxItems": 256},
+    "volumeMounts[0]": {"required": ["name", "mountPath"]},
+    "volumeMounts[0].name": {"minLength": 1},
+    "volumeMounts[0].mountPath": {"minLength": 1, "maxLength": 1024},
+    "imagePullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "serviceAccountName": {"maxLength": 253},
+    "imagePullSecrets": {"keys": ["name"]},
+    "imagePullSecrets[0]": {"required": ["name"]},
+    "imagePullSecrets[0].name": {"minLength": 1},
+    "priorityClassName": {"maxLength": 253},
+    "resultPath": {"maxLength": 1024},
+    "backoffLimit": {"minimum": 0, "maximum": 10_000},
+    "backoff.duration": {"maxLength": 20},
+    "backoff.factor": {"minimum": 1, "maximum": 10},
+    "backoff.cap": {"maxLength": 20},
+    "activeDeadlineSeconds": {"minimum": 1, "maximum": 2**31 - 1},
+    "attemptDeadlineSeconds": {"minimum": 1, "maximum": 2**31 - 1},
+    "podGC.strategy": {"enum": ["OnPodCompletion", "OnPodSuccess", "Never"]},
+    "podGC.deleteDelayDuration": {"maxLength": 20},
+    "ttlSecondsAfterFinished": {"minimum": -1, "maximum": 2**31 - 1},
+}
+"""Every bound of spec, said once more: the tests on the apiserver are derived from the schema, so
+that a bound which is lost there would be lost to them, too."""
+
+
+def test_no_bound_is_lost() -> None:
+    unbounded = {"type", "description", "properties", "items", "additionalProperties"}
+    unbounded |= {"x-kubernetes-validations", "x-kubernetes-list-type", structural.PRESERVED}
+    found = {
+        place.removeprefix("spec."): {
+            "keys" if key == structural.LIST_KEYS else key: value
+            for key, value in schema.items()
+            if key not in unbounded
+        }
+        for place, schema in FIELDS.items()
+        if place.startswith("spec.")
+    }
+    assert {place: bounds for place, bounds in found.items() if bounds} == BOUNDS
