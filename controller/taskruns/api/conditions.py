@@ -150,7 +150,7 @@ class Reason(StrEnum):
         "NonZeroExitCode",
         FailureKind.APPLICATION,
         "The main container exited with a code other than 0.",
-        "Read the container's log: kubectl logs, while podGC keeps the Pod.",
+        "Read its log while podGC keeps the Pod: kubectl logs POD -c CONTAINER.",
     )
     KILLED_BY_SIGNAL = (
         "KilledBySignal",
@@ -174,7 +174,7 @@ class Reason(StrEnum):
         "InitContainerFailed",
         FailureKind.APPLICATION,
         "An init container failed, so the main container never started.",
-        "Read that container's log: kubectl logs --container, while podGC keeps the Pod.",
+        "Read its log while podGC keeps the Pod: kubectl logs POD -c CONTAINER.",
     )
     EVICTED = (
         "Evicted",

@@ -114,7 +114,8 @@ def concluded(run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetim
     if verdict.outcome == Outcome.SUCCEEDED:
         ended = _succeeded(run, pod, verdict, now)
     else:
-        cause = f"{_described(run, pod, verdict)}. {verdict.reason.advice}"
+        advice = _addressed(verdict.reason.advice, run, pod)
+        cause = f"{_described(run, pod, verdict)}. {advice}"
         ended = failed(run, verdict.reason, _message(cause.rstrip("."), verdict), now)
     return _recorded(run, ended, pod, verdict, now)
 
@@ -155,8 +156,14 @@ def _succeeded(
         stored = _condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
         conditions.append(stored)
         text = ""
+        message = f"{message}, but its result was too large and is lost"
     return status.model_copy(
-        update={"result": text or None, "completion_time": now, "conditions": conditions}
+        update={
+            "message": message,
+            "result": text or None,
+            "completion_time": now,
+            "conditions": conditions,
+        }
     )
 
 
@@ -229,6 +236,17 @@ def _described(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
     budget = (run.spec.backoff_limit or 0) + 1
     which = f", attempt {run.status.attempt} of {budget}" if budget > 1 else ""
     return f"{verdict.cause}{node}{which}"
+
+
+def _addressed(advice: str, run: TaskRun, pod: PodFacts | None) -> str:
+    """Put the Pod's and the container's names into an advice that names them as placeholders."""
+    if pod is None:
+        return advice
+    failed = pod.failed_init if pod.main.started_at is None else None
+    container = failed.name if failed is not None else pod.main.name
+    return advice.replace("POD", run.status.pod_name or pod.ref.name).replace(
+        "CONTAINER", container
+    )
 
 
 def _message(cause: str, verdict: Verdict) -> str:

@@ -56,7 +56,7 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
     if _succeeded(pod) and not stopped:
         return Verdict(Outcome.SUCCEEDED, Reason.COMPLETED, f"Container {pod.main.name} completed")
     if stopped:
-        return _judge_stopped(attempt, pod.main.exited)
+        return _judge_stopped(attempt, pod.main)
     if pod.reason == "DeadlineExceeded" and attempt.stop_time is None:
         reason = Reason.ATTEMPT_DEADLINE_EXCEEDED
         return Verdict(
@@ -66,7 +66,8 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
     if not _may_have_started(pod, attempt):
         return _judge_unstarted(pod, disruption)
     if disruption is not None:
-        return Verdict(Outcome.DISRUPTED, disruption, _disruption_cause(pod, disruption))
+        cause = _disruption_cause(pod, disruption) + _exit_of(pod.main)
+        return Verdict(Outcome.DISRUPTED, disruption, cause, ending.message if ending else "")
     if ending is None:
         cause = f"The Pod ended without a word on how container {pod.main.name} did"
         return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
@@ -96,18 +97,27 @@ def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
     return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
 
 
-def _judge_stopped(attempt: Attempt, ending: Ending | None) -> Verdict:
+def _judge_stopped(attempt: Attempt, main: Container | None) -> Verdict:
     """Judge by the reason that was recorded before the attempt was stopped."""
     reason = Reason.find(attempt.reason)
     if reason not in _OUTCOME_OF_STOP:
         reason = Reason.CANCELLED
-    after = f" and exited with code {ending.exit_code}" if ending is not None else ""
+    after = _exit_of(main) if main is not None else ""
     cause = {
         Reason.CANCELLED: "The run was cancelled; its Pod was stopped",
         Reason.DEADLINE_EXCEEDED: "The run passed activeDeadlineSeconds; its Pod was stopped",
     }.get(reason, "The attempt passed attemptDeadlineSeconds and was stopped")
-    output = ending.message if ending is not None else ""
+    output = main.exited.message if main is not None and main.exited is not None else ""
     return Verdict(_OUTCOME_OF_STOP[reason], reason, cause + after, output)
+
+
+def _exit_of(main: Container) -> str:
+    """Say what became of main in an attempt that something else ended."""
+    if main.started_at is None:
+        return "; its main container had not started"
+    if main.ending is None or main.ending.reason == _STATUS_UNKNOWN:
+        return ""
+    return f"; container {main.name} exited with code {main.ending.exit_code}"
 
 
 def _succeeded(pod: PodFacts) -> bool:
@@ -156,7 +166,8 @@ def _judge_unstarted(pod: PodFacts, disruption: Reason | None) -> Verdict:
         return Verdict(Outcome.FAILED, Reason.INIT_CONTAINER_FAILED, cause, ending.message)
     ending_of_main = pod.main.ending
     if ending_of_main is not None and ending_of_main.reason in _CANNOT_START:
-        cause = f"Container {pod.main.name} could not be started: {ending_of_main.message}"
+        where = f" on node {pod.node}" if pod.node else ""
+        cause = f"Container {pod.main.name} could not be started{where}: {ending_of_main.message}"
         return Verdict(Outcome.FAILED, Reason.CONTAINER_CANNOT_START, cause)
     if ending_of_main is not None:
         return _judge_failure(pod.main, ending_of_main)
