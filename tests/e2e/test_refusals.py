@@ -74,6 +74,14 @@ FORGERIES: dict[str, Object] = {
         "attempts": [FOREIGN_ATTEMPT],
     },
     "backing-off-after-far-too-many": {"phase": "BackingOff", "attempt": 2_000_000_000},
+    "backing-off-after-the-last-number": {"phase": "BackingOff", "attempt": 2**31 - 1},
+    "running-another-attempt": {
+        "phase": "Running",
+        "attempt": 7,
+        "podUID": "made-up",
+        "podName": "made-up",
+        "attempts": [FOREIGN_ATTEMPT],
+    },
 }
 
 

@@ -88,7 +88,7 @@ class Reason(StrEnum):
 
     @classmethod
     # It takes the place of str.find, which nobody asks of a reason.
-    def find(cls, word: str | None) -> "Reason | None":  # type: ignore[override, explicit-override]
+    def named(cls, word: str | None) -> "Reason | None":
         """Return the reason of that name; None when it is none of ours."""
         return next((reason for reason in cls if reason == word), None)
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.v1alpha1 import Attempt, ObjectMeta, TaskRun, TaskRunSpec, TaskRunStatus
+from taskruns.api.v1alpha1.status import MAX_COUNT
 from taskruns.core.facts import PodFacts, read_pod
 from taskruns.core.plan import Findings
 from taskruns.core.site import SiteDefaults
@@ -140,7 +141,7 @@ def recognise(
     if isinstance(parsed, str):
         owned = tuple(pod for pod in seen if pod.owner_uid == uid)
         phase = text(mapping(run.get("status")).get("phase"))
-        return Unreadable(_nameplate(metadata), owned, parsed, phase in TERMINAL_PHASES)
+        return Unreadable(_nameplate(run), owned, parsed, phase in TERMINAL_PHASES)
     claimed = {attempt.pod_uid for attempt in parsed.status.attempts or ()}
     ours = tuple(pod for pod in seen if pod.owner_uid == uid or pod.ref.uid in claimed)
     return _recognise_attempt(parsed, ours, findings)
@@ -150,14 +151,14 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
     status = run.status
     if status.phase is not None and status.phase.terminal:
         return Finished(run, pods)
-    if status.phase not in _OPEN:
+    if status.phase not in _OPEN and (status.attempt or 0) < MAX_COUNT:
         return Due(run, pods, number=(status.attempt or 0) + 1)
     attempt = status.attempts[-1] if status.attempts else None
     if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
         problem = (
             f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
         )
-        return Unreadable(_nameplate(run.metadata.to_json()), pods, problem, finished=False)
+        return Unreadable(_nameplate(run.to_json()), pods, problem, finished=False)
     for pod in pods:
         if pod.ref.uid == attempt.pod_uid:
             kind = Ended if pod.ended else Underway
@@ -184,8 +185,16 @@ def _parse(run: Mapping[str, Any]) -> TaskRun | str:
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
-def _nameplate(metadata: Mapping[str, Any]) -> TaskRun:
-    """Return a run that has only its identity, for writing about one that cannot be read."""
+def _nameplate(run: Mapping[str, Any]) -> TaskRun:
+    """Return a run that has only its identity, for writing about one that cannot be read.
+
+    The number of its attempt stays where it has one: it never gets smaller.
+    """
+    metadata, attempt = (
+        mapping(run.get("metadata")),
+        number(mapping(run.get("status")).get("attempt")),
+    )
+    counted = attempt is not None and 0 <= attempt <= MAX_COUNT
     parts = {
         key: text(metadata.get(key)) for key in ("name", "namespace", "uid", "resourceVersion")
     }
@@ -196,4 +205,5 @@ def _nameplate(metadata: Mapping[str, Any]) -> TaskRun:
         resource_version=parts["resourceVersion"],
         generation=number(metadata.get("generation")) or 1,
     )
-    return TaskRun(metadata=meta, spec=TaskRunSpec(), status=TaskRunStatus())
+    status = TaskRunStatus(attempt=attempt if counted else None)
+    return TaskRun(metadata=meta, spec=TaskRunSpec(), status=status)

@@ -99,7 +99,7 @@ def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
 
 def _judge_stopped(attempt: Attempt, main: Container | None) -> Verdict:
     """Judge by the reason that was recorded before the attempt was stopped."""
-    reason = Reason.find(attempt.reason)
+    reason = Reason.named(attempt.reason)
     if reason not in _OUTCOME_OF_STOP:
         reason = Reason.CANCELLED
     after = _exit_of(main) if main is not None else ""

@@ -28,12 +28,12 @@ def test_a_reason_is_one_word_named_like_its_member(reason: Reason) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_is_found_by_its_word(reason: Reason) -> None:
-    assert Reason.find(str(reason)) is reason
+    assert Reason.named(str(reason)) is reason
 
 
 @pytest.mark.parametrize("word", [None, "", "Unheard", "completed"])
 def test_what_is_no_reason_of_ours_is_not_found(word: str | None) -> None:
-    assert Reason.find(word) is None
+    assert Reason.named(word) is None
 
 
 def test_every_kind_of_failure_has_a_reason() -> None:

@@ -92,3 +92,19 @@ def test_a_status_that_contradicts_itself_is_not_acted_upon(phase: str, forged: 
 )
 def test_a_forged_status_fails_the_run(status: Any) -> None:
     assert status_for(a_run(status=status)).reason == "InvalidTaskRun"
+
+
+def test_the_number_of_its_attempt_stays_because_it_never_gets_smaller() -> None:
+    written = status_for(a_run(status=a_claimed_status("Running", attempt=7)))
+    assert (written.phase, written.attempt) == ("Failed", 7)
+
+
+def test_a_number_after_which_there_is_none_fails_the_run() -> None:
+    written = status_for(a_run(status={"phase": "BackingOff", "attempt": 2**31 - 1}))
+    assert (written.reason, written.attempt) == ("InvalidTaskRun", 2**31 - 1)
+
+
+@pytest.mark.parametrize("attempt", [-1, 2**31, "three", True])
+def test_a_number_that_is_none_goes(attempt: Any) -> None:
+    written = status_for(a_run(status={"phase": "Dancing", "attempt": attempt}))
+    assert (written.reason, written.attempt) == ("InvalidTaskRun", None)

@@ -10,7 +10,9 @@ from taskruns.api.v1alpha1.model import Model, Time
 MAX_ATTEMPTS = 20
 """How many records of attempts a status holds."""
 
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+MAX_COUNT = 2**31 - 1
+
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Code = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Generation = Annotated[int, Field(ge=-1)]
 ConditionWord = Annotated[

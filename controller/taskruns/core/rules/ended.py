@@ -42,7 +42,7 @@ def _recorded_verdict(situation: Ended | Vanished) -> Verdict | None:
     attempt = situation.attempt
     if attempt.outcome is None:
         return None
-    reason = Reason.find(attempt.reason) or Reason.FINAL_STATE_UNKNOWN
+    reason = Reason.named(attempt.reason) or Reason.FINAL_STATE_UNKNOWN
     return Verdict(attempt.outcome, reason, attempt.message or reason.meaning.rstrip("."))
 
 
