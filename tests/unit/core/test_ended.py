@@ -43,8 +43,8 @@ def test_the_last_failure_allowed_fails_the_run() -> None:
 
 def test_a_retry_says_when_it_is_due() -> None:
     run = a_run(backoffLimit=1, backoff={"duration": "60s"}, status=a_claimed_status("Running"))
-    written = status_for(run, a_pod(main=ended(1, finished=4)), seconds=5)
-    assert "12:01:" in (written.message or "")
+    written = status_for(run, a_pod(main=ended(1, finished=4)), seconds=300)
+    assert "12:01:" in (written.message or ""), "counted from the end, however late it is seen"
     assert written.completion_time is None
 
 
@@ -125,6 +125,13 @@ def test_a_verdict_that_was_final_is_not_judged_again() -> None:
     pod = a_pod(main=ended(3, finished=4), phase="Failed", reason="Evicted")
     written = status_for(run, pod, seconds=9)
     assert (written.phase, written.reason, written.exit_code) == ("Failed", "NonZeroExitCode", 3)
+
+
+def test_a_verdict_that_was_final_outlives_its_pod() -> None:
+    record = a_record(stopTime=stamp(5), outcome="Succeeded", reason="Completed", exitCode=0)
+    run = a_run(status=a_claimed_status("Stopping", attempts=[record]))
+    written = status_for(run, findings=gone(pod_uid(1)), seconds=9)
+    assert (written.phase, written.exit_code) == ("Succeeded", 0)
 
 
 def test_a_claimed_pod_that_is_not_seen_is_read_live_first() -> None:

@@ -40,6 +40,7 @@ TROUBLES = (
     "orphan",
     "delete a pod",
     "force-delete a pod",
+    "force a pod's finalizer off",
     "evict a pod",
     "take a pod's labels",
     "take a pod's ownerReferences",
@@ -142,6 +143,9 @@ class Machine(RuleBasedStateMachine):
     def harm_a_pod(self, how: str, pod: Object) -> None:
         if how == "evict a pod":
             self.cluster.evict(pod)
+        elif how == "force a pod's finalizer off":
+            self.promise.forced = True
+            self.cluster.force_off_finalizers(pod)
         elif how.startswith("take a pod's "):
             name, part = pod["metadata"]["name"], how.removeprefix("take a pod's ")
             self.cluster.patch(Kind.POD, "default", name, {"metadata": {part: None}})

@@ -132,6 +132,15 @@ def test_mains_verdict_is_final_while_other_containers_go_on(
     assert (record.outcome, record.reason, record.exit_code) == (outcome, reason, code)
 
 
+def test_other_containers_are_stopped_once_and_their_pod_is_kept_held() -> None:
+    record = a_record(stopTime=stamp(5), outcome="Succeeded", reason="Completed", exitCode=0)
+    run = claimed("Stopping", status={"attempts": [record]})
+    both = [told("main", ended(0)), told("log", running())]
+    pod = a_pod(run, phase="Running", containerStatuses=both)
+    (action,) = plan_for(run, pod, seconds=5).actions
+    assert isinstance(action, StopPod)
+
+
 def test_nothing_is_stopped_once_main_has_ended_alone() -> None:
     """The kubelet is about to report the Pod's end, which tells more."""
     plan = plan_for(claimed(cancel=True), a_pod(main=ended(0), phase="Running"), seconds=5)
