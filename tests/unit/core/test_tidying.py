@@ -119,6 +119,12 @@ def test_a_pod_whose_record_has_been_dropped_is_cleared_at_once() -> None:
     assert kinds(plan.actions) == [ReleasePod, DeletePod]
 
 
+def test_a_pod_without_a_record_is_not_stopped_for_what_its_label_says() -> None:
+    run = a_run(backoffLimit=99, status=a_claimed_status("Running", 30))
+    going_on = a_pod(run, 2, main=running())
+    assert plan_for(run, going_on, a_pod(run, 30, main=running()), seconds=3).idle
+
+
 def test_an_unclaimed_gated_pod_is_thrown_away_with_the_version_seen() -> None:
     run = finished()
     plan = plan_for(run, a_pod(run, 2, gated=True), seconds=11)
