@@ -48,6 +48,12 @@ def test_a_pod_is_kept_for_the_sites_delay(seconds: float, expected: list[Any]) 
     assert kinds(plan.actions) == expected
 
 
+def test_the_wait_begins_when_the_end_is_recorded() -> None:
+    """A client cannot know of an end before: a controller that was away gives it its time."""
+    run = a_run(status=an_ended_status(completionTime=stamp(100)))
+    assert plan_for(run, released(a_pod(main=ended(0))), seconds=50).wake_at == at(130)
+
+
 @pytest.mark.parametrize(("delay", "due"), [("5s", 15), ("0s", 10), ("2m", 130)])
 def test_a_runs_own_delay_goes_before_the_sites(delay: str, due: float) -> None:
     run = finished(podGC={"deleteDelayDuration": delay})
@@ -142,8 +148,9 @@ def test_an_unclaimed_pod_on_its_way_out_loses_our_finalizer() -> None:
 def test_a_pod_in_no_record_without_our_gate_is_left_alone() -> None:
     """What is seen of the run may be old: somebody else may have claimed and released it."""
     run = a_run(status=a_claimed_status("Running", 1))
-    pods = (a_pod(run, 1, main=running()), a_pod(run, 2, main=running()))
-    assert all(action.pod.uid != pod_uid(2) for action in _named(plan_for(run, *pods).actions))
+    claimed = a_pod(run, 1, main=running())
+    for other in (a_pod(run, 2, main=running()), a_pod(run, 2, main=ended(0))):
+        assert plan_for(run, claimed, other, seconds=3).idle
 
 
 def test_the_pod_that_is_run_is_not_cleared() -> None:
@@ -198,7 +205,3 @@ def test_an_end_is_never_written_again(phase: str) -> None:
     run = finished(phase, cancel=True, activeDeadlineSeconds=1, backoffLimit=9)
     for pods in ([], [a_pod(main=ended(1))], [a_pod(main=running())], [a_pod(gated=True)]):
         assert plan_for(run, *pods, seconds=100).status is None
-
-
-def _named(actions: tuple[Action, ...]) -> list[Any]:
-    return [action for action in actions if hasattr(action, "pod")]

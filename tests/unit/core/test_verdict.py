@@ -111,6 +111,11 @@ def test_a_failure_before_the_stop_was_recorded_is_the_applications() -> None:
     )
 
 
+def test_a_stop_for_a_reason_that_is_no_verdict_does_not_judge_main() -> None:
+    pod = a_pod(main=ended(3, finished=6), phase="Failed")
+    assert told_of(judged(pod, stopped("MainEnded")))[1:] == ("NonZeroExitCode", "Failed", 3)
+
+
 def test_a_stop_before_main_started_has_no_exit_code() -> None:
     pod = a_pod(node="", metadata={"deletionTimestamp": stamp(6)})
     assert told_of(judged(pod, stopped("Cancelled"))) == (
