@@ -132,6 +132,13 @@ def test_mains_verdict_is_final_while_other_containers_go_on(
     assert (record.outcome, record.reason, record.exit_code) == (outcome, reason, code)
 
 
+def test_containers_that_have_ended_with_main_need_no_stop() -> None:
+    template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
+    run = claimed(template=template)
+    both = [told("main", ended(3)), told("log", ended(0))]
+    assert plan_for(run, a_pod(run, phase="Running", containerStatuses=both), seconds=5).idle
+
+
 def test_other_containers_are_stopped_once_and_their_pod_is_kept_held() -> None:
     record = a_record(stopTime=stamp(5), outcome="Succeeded", reason="Completed", exitCode=0)
     run = claimed("Stopping", status={"attempts": [record]})
