@@ -107,6 +107,22 @@ async def test_a_gateways_page_is_an_answer_with_its_code(tmp_path: Path) -> Non
     assert (told.code, dict(told.body)) == (502, {})
 
 
+async def test_a_netrc_does_not_come_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with LittleApiserver() as little:
+        found = await connect(little.kubeconfig(tmp_path), None, 4)
+        assert (await found.send(calls.LIST_PODS, calls.LIST_PODS.path())).ok
+        session = found.open_session(lambda _: None)
+        async with session, session.get(f"{little.url}/api/v1/pods") as response:
+            assert response.ok
+        await found.close()
+        assert {headers["Authorization"] for _, _, headers in little.requests} == {"Bearer secret"}
+
+
 async def test_a_watch_waits_for_credentials_that_are_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,34 @@ async def test_a_plugins_token_is_asked_for_and_kept_fresh(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("environment", "proxy"),
+    [
+        ({}, None),
+        ({"http_proxy": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"http_proxy": "http://proxy:3128", "no_proxy": "127.0.0.1"}, None),
+        ({"https_proxy": "http://proxy:3128"}, None),
+    ],
+    ids=["none", "one", "not for this server", "not for this scheme"],
+)
+async def test_the_proxy_of_the_environment_counts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    proxy: str | None,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "config"
+    path.write_text(EXEC)
+    found = await connect(str(path), None, 4)
+    assert found.configuration.proxy == proxy
+    await found.close()
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "]", "{}", "current-context: none\nclusters: []\ncontexts: []\nusers: []"],
     ids=["empty", "no YAML", "nothing in it", "no such context"],

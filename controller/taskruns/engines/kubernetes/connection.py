@@ -11,7 +11,8 @@ import ssl
 from collections.abc import Callable, Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -132,7 +133,6 @@ class Connection:
             headers={"User-Agent": f"{user_agent()} (watch)"},
             middlewares=(identify,),
             proxy=self.configuration.proxy,
-            trust_env=True,
         )
 
     async def close(self) -> None:
@@ -173,10 +173,14 @@ async def connect(kubeconfig: str | None, context: str | None, connections: int)
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = connections
+    # A session that trusts the environment has a thread look for a .netrc at every request, which
+    # is half of a request's CPU, and what it finds there collides with our token.
+    configuration.client_session_kwargs = {"trust_env": False}
     if kubeconfig is None and context is None:
         # The token's file is read anew every minute: the kubelet rotates it.
         with contextlib.suppress(ConfigException):
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            configuration.proxy = _proxy_from_environment(configuration.host)
             return Connection(configuration, None)
     try:
         loader = await load_kube_config(  # type: ignore[no-untyped-call]
@@ -186,7 +190,16 @@ async def connect(kubeconfig: str | None, context: str | None, connections: int)
         where = kubeconfig or "the default kubeconfig"
         why = " ".join(str(error).split())
         raise NoConfiguration(f"{where} cannot be used, and this is no Pod: {why}") from error
+    configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
     return Connection(configuration, _keep_fresh(loader, configuration))
+
+
+def _proxy_from_environment(server: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server."""
+    parts = urlsplit(server)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _keep_fresh(loader: KubeConfigLoader, into: Configuration) -> asyncio.Task[None] | None:
