@@ -75,13 +75,15 @@ def installation(
     ground = Ground(cluster, kube, journal)
     installation = INSTALLATIONS[request.param](ground)
     try:
-        clear(ground)
-        installation.up()
-    except (AssertionError, ClusterError) as error:
-        pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
-    yield installation
-    story.await_namespaces_gone(kube, journal)
-    installation.down()
+        try:
+            clear(ground)
+            installation.up()
+        except (AssertionError, ClusterError) as error:
+            pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
+        yield installation
+        story.await_namespaces_gone(kube, journal)
+    finally:
+        installation.down()
 
 
 @pytest.fixture(scope="module")

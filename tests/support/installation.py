@@ -168,7 +168,7 @@ class Helm(InCluster):
         )
 
     def down(self) -> None:
-        helm(self._cluster, "uninstall", "taskruns", "--namespace", NAMESPACE, "--wait")
+        uninstall(self._cluster)
 
 
 class Manifest(InCluster):
@@ -226,10 +226,15 @@ class Process:
 
 def clear(ground: Ground) -> None:
     """Remove what an earlier session, cut off in the middle, has left installed."""
-    helm(ground.cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    uninstall(ground.cluster)
     which = ("-n", NAMESPACE, "-l", SELECTOR)
     ground.cluster.kubectl("delete", "deployment", *which, "--ignore-not-found")
     ground.cluster.kubectl("wait", "--for=delete", "pod", *which, "--timeout=60s", within=70)
+
+
+def uninstall(cluster: Cluster) -> None:
+    """Take the release away, if there is one."""
+    helm(cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait")
 
 
 def build_image(cluster: Cluster) -> str:

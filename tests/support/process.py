@@ -26,6 +26,8 @@ class ControllerProcess:
         self, cluster: Cluster, *arguments: str, module: str = "taskruns.operator"
     ) -> None:
         self._command = [
+            # A controller that outlives its tests would go on acting on their cluster.
+            *("setpriv", "--pdeathsig", "KILL"),
             *(sys.executable, "-m", module, *arguments),
             *("--kubeconfig", str(cluster.kubeconfig), "--probes-port", "0"),
         ]
