@@ -128,10 +128,17 @@ def test_a_verdict_that_was_final_is_not_judged_again() -> None:
 
 
 def test_a_verdict_that_was_final_outlives_its_pod() -> None:
-    record = a_record(stopTime=stamp(5), outcome="Succeeded", reason="Completed", exitCode=0)
+    end: dict[str, Any] = {
+        "finishedTime": stamp(4),
+        "outcome": "Succeeded",
+        "reason": "Completed",
+        "exitCode": 0,
+    }
+    record = a_record(stopTime=stamp(5), message="well done", **end)
     run = a_run(status=a_claimed_status("Stopping", attempts=[record]))
     written = status_for(run, findings=gone(pod_uid(1)), seconds=9)
     assert (written.phase, written.exit_code) == ("Succeeded", 0)
+    assert [kept.to_json() for kept in written.attempts or []] == [record]
 
 
 def test_a_claimed_pod_that_is_not_seen_is_read_live_first() -> None:

@@ -192,6 +192,14 @@ def test_a_start_that_was_recorded_is_not_forgotten() -> None:
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
     status = status_for(run, a_pod(main=unknown(), phase="Failed"), seconds=20)
     assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert [record.started_time for record in status.attempts or []] == [at(2)]
+
+
+def test_a_node_that_was_recorded_is_not_forgotten() -> None:
+    record = a_record(nodeName="node-1", stopTime=stamp(5), reason="Cancelled")
+    run = a_run(status=a_claimed_status("Stopping", attempts=[record]))
+    status = status_for(run, a_pod(node="", metadata={"deletionTimestamp": stamp(6)}), seconds=9)
+    assert [record.node_name for record in status.attempts or []] == ["node-1"]
 
 
 # ---------------------------------------------------------------- disrupted after the start
@@ -260,8 +268,8 @@ def test_a_failure_of_main_is_the_applications(
 
 
 def test_an_init_container_that_failed_is_named_with_its_code() -> None:
-    init = told("fetch", ended(7, message="no route"))
-    pod = a_pod(main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=[init])
+    inits = [told("prepare", ended(0)), told("fetch", ended(7, message="no route"))]
+    pod = a_pod(main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=inits)
     status = judged(pod)
     assert told_of(status) == ("Failed", "InitContainerFailed", "Failed", None)
     assert all(word in status.message for word in ("fetch", "code 7", "no route"))

@@ -1,0 +1,61 @@
+"""Readers of JSON that may be anything: a value of the type, or nothing."""
+
+from typing import Any
+
+import pytest
+
+from taskruns.core import wire
+from tests.support.builder import T0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-01-01T12:00:00Z", 0),
+        ("2026-01-01T12:00:00.5Z", 0.5),
+        ("2026-01-01T13:00:01+01:00", 1),
+    ],
+)
+def test_a_moment_is_read_with_its_offset(text: str, seconds: float) -> None:
+    found = wire.moment(text)
+    assert found is not None
+    assert (found - T0).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        17,
+        "",
+        "soon",
+        "2026-01-01T12:00:00",
+        "1970-01-01T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+    ],
+)
+def test_what_is_no_moment_is_none(value: Any) -> None:
+    assert wire.moment(value) is None
+
+
+@pytest.mark.parametrize("value", [True, False, 1.0, "1", None, []])
+def test_what_is_no_whole_number_is_none(value: Any) -> None:
+    assert wire.number(value) is None
+
+
+def test_numbers_are_read_as_they_are() -> None:
+    assert [wire.number(value) for value in (0, -1, 10**40)] == [0, -1, 10**40]
+
+
+@pytest.mark.parametrize("value", [None, 1, "text", b"bytes", {"a": 1}])
+def test_what_is_no_list_has_no_items(value: Any) -> None:
+    assert wire.mappings(value) == ()
+    assert wire.strings(value) == ()
+
+
+def test_odd_items_are_left_out() -> None:
+    odd: list[Any] = [{"a": 1}, "text", None, 3, []]
+    assert wire.mappings(odd) == ({"a": 1},)
+    assert wire.strings(odd) == ("text",)

@@ -1,0 +1,97 @@
+"""What a controller with an old view may not do: the live reads behind create and discard."""
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.plan import CreatePod, DiscardPod, Plan, PodRef, RefusalKind
+from taskruns.core.pods import build_pod
+from taskruns.engines.apply import apply
+from taskruns.engines.cache import Cache, View, key_of_run
+from taskruns.engines.memory import Cluster, Kind, MemoryEngine
+from taskruns.engines.port import Conflict, Object
+from tests.support.builder import a_run
+
+
+class Bench:
+    """A TaskRun that was seen, and a Pod of it that was made since."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+        self.engine = MemoryEngine(self.cluster)
+        self.cache = Cache()
+        self.run = self.cluster.create_run(a_run())
+        self.cache.put_run(self.run)
+        self.manifest = build_pod(TaskRun.model_validate(self.run), 1)
+
+    @property
+    def view(self) -> View:
+        return self.cache.view(key_of_run(self.run))
+
+    def pod(self) -> Object | None:
+        return self.cluster.store.get(Kind.POD, "default", self.manifest["metadata"]["name"])
+
+    def discard(self, pod: Object) -> Plan:
+        metadata = pod["metadata"]
+        ref = PodRef("default", metadata["name"], metadata["uid"])
+        return Plan(actions=(DiscardPod(ref, metadata["resourceVersion"]),))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_an_unclaimed_pod_is_discarded_while_its_run_is_as_it_was_seen(bench: Bench) -> None:
+    pod = bench.cluster.create_pod(bench.manifest)
+    await apply(bench.discard(pod), bench.view, bench.cache, bench.engine)
+    left = bench.pod()
+    assert left is not None
+    assert "deletionTimestamp" in left["metadata"]
+
+
+async def test_a_pod_that_somebody_may_have_claimed_since_is_not_discarded(bench: Bench) -> None:
+    pod = bench.cluster.create_pod(bench.manifest)
+    claim = {"status": {"podUID": pod["metadata"]["uid"]}}
+    changed = bench.cluster.patch(Kind.RUN, "default", "hello", claim)
+    with pytest.raises(Conflict):
+        await apply(bench.discard(pod), bench.view, bench.cache, bench.engine)
+    assert bench.pod() == pod
+    assert bench.view.run == changed, "the next look is at what is there now"
+
+
+async def test_a_pod_that_has_changed_since_is_not_discarded(bench: Bench) -> None:
+    pod = bench.cluster.create_pod(bench.manifest)
+    name = pod["metadata"]["name"]
+    changed = bench.cluster.patch(Kind.POD, "default", name, {"spec": {"schedulingGates": None}})
+    with pytest.raises(Conflict):
+        await apply(bench.discard(pod), bench.view, bench.cache, bench.engine)
+    assert bench.pod() == changed
+
+
+async def test_the_pod_of_a_run_that_is_gone_is_not_discarded(bench: Bench) -> None:
+    pod = bench.cluster.create_pod(bench.manifest)
+    view = bench.view
+    bench.cluster.delete_run("default", "hello")
+    with pytest.raises(Conflict):
+        await apply(bench.discard(pod), view, bench.cache, bench.engine)
+    assert bench.view.run is None
+
+
+async def test_a_create_that_got_through_before_is_gone_on_with(bench: Bench) -> None:
+    pod = bench.cluster.create_pod(bench.manifest)
+    create = Plan(actions=(CreatePod(bench.manifest),))
+    findings = await apply(create, bench.view, bench.cache, bench.engine)
+    assert findings.refusal is None
+    assert [seen["metadata"]["uid"] for seen in bench.view.pods] == [pod["metadata"]["uid"]]
+
+
+async def test_a_foreign_pod_of_that_name_is_a_refusal(bench: Bench) -> None:
+    metadata = {**bench.manifest["metadata"], "ownerReferences": []}
+    bench.cluster.create_pod({**bench.manifest, "metadata": metadata})
+    create = Plan(actions=(CreatePod(bench.manifest),))
+    findings = await apply(create, bench.view, bench.cache, bench.engine)
+    assert findings.refusal is not None
+    assert findings.refusal.kind == RefusalKind.NAME_TAKEN
+    assert names.pod_name("hello", bench.run["metadata"]["uid"], 1) in findings.refusal.message
+    assert not bench.view.pods
