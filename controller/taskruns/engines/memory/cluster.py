@@ -82,7 +82,7 @@ class Cluster:
     def patch(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
         """Change an object by a merge patch."""
         found = self.store.get(kind, namespace, name)
-        return self.store.update(kind, merged(found, patch))
+        return self.store.update(kind, drafted(merged(found, patch)))
 
     def create_pod(self, manifest: Object) -> Object:
         """Create a Pod. Raises Refused or AlreadyExists."""
