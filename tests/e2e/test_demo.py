@@ -1,0 +1,84 @@
+"""`make demo`, typed by somebody who has patience once and presses ctrl-C once.
+
+On a cluster of its own, as for a person: what it promises to show is looked for in what it prints.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.support.installation import ROOT
+from tools.demo.__main__ import INTERRUPTED
+
+NAME = "demo-proof"
+SECOND_RUN_WITHIN = 60
+LINE = r"^  \d\d:\d\d:\d\d  {run} +{phase} +1 +{code} +{reason}$"
+
+
+@pytest.fixture
+def demo(cluster: Cluster) -> Iterator[list[str]]:
+    """How the demonstration is started; its cluster goes with the test."""
+    assert cluster.is_up(), "the slow part is built"
+    yield [sys.executable, "-m", "tools.demo"]
+    Cluster(NAME).down(progress=lambda _: None)
+
+
+def test_the_demo_shows_what_it_promises_however_often_it_is_run(demo: list[str]) -> None:
+    _interrupted(demo)
+    shown = _run([*demo, "up"])
+    for run, phase, code, reason in (
+        ("hello", "Succeeded", 0, "Completed"),
+        ("result", "Succeeded", 0, "Completed"),
+        ("failing", "Failed", 3, "NonZeroExitCode"),
+    ):
+        line = LINE.format(run=run, phase=phase, code=code, reason=reason)
+        assert re.search(line, shown, re.MULTILINE), shown
+    assert "  hello from a TaskRun\n" in shown, "a log"
+    assert '  {"rows": 42}\n' in shown, "a result"
+    assert "  No resources found.\n" in shown, "their Pods are gone"
+    assert "make demo-down" in shown
+    assert "\033" not in shown, "colour is for terminals"
+    began = time.monotonic()
+    _run([*demo, "up"])
+    assert time.monotonic() - began < SECOND_RUN_WITHIN
+    assert "done in" in _run([*demo, "down"])
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _interrupted(demo: list[str]) -> None:
+    """Press ctrl-C while the cluster starts, and expect to be told how to go on."""
+    started = subprocess.Popen(
+        [*demo, "up"],
+        cwd=ROOT,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    with started:
+        assert started.stdout
+        lines = iter(started.stdout.readline, "")
+        assert any("starting kube-apiserver" in line for line in lines)
+        os.killpg(started.pid, signal.SIGINT)
+        said = started.stdout.read()
+    assert started.returncode == INTERRUPTED, said
+    assert "`make demo` goes on from here" in said
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"TASKRUNS_DEMO_CLUSTER": NAME}
