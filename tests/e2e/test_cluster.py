@@ -5,7 +5,6 @@ On a second cluster, beside the one that everything else runs on: its processes 
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,9 +80,7 @@ def test_a_pod_reaches_the_api_of_its_own_cluster(other: Cluster) -> None:
 
 def test_what_runs_is_left_alone(other: Cluster) -> None:
     before = other.status()
-    began = time.monotonic()
     other.up(progress=_quietly)
-    assert time.monotonic() - began < 5
     assert other.status() == before
 
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +17,6 @@ from tests.support.installation import ROOT
 from tools.demo.__main__ import INTERRUPTED
 
 NAME = "demo-proof"
-SECOND_RUN_WITHIN = 60
 LINE = r"^  \d\d:\d\d:\d\d  {run} +{phase} +1 +{code} +{reason}$"
 
 
@@ -45,9 +43,7 @@ def test_the_demo_shows_what_it_promises_however_often_it_is_run(demo: list[str]
     assert "  No resources found.\n" in shown, "their Pods are gone"
     assert "make demo-down" in shown
     assert "\033" not in shown, "colour is for terminals"
-    began = time.monotonic()
     _run([*demo, "up"])
-    assert time.monotonic() - began < SECOND_RUN_WITHIN
     assert "done in" in _run([*demo, "down"])
 
 

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from urllib3.exceptions import HTTPError
@@ -24,7 +25,8 @@ T = TypeVar("T")
 class Seen:
     """One version of an object; `gone` marks its last, with which it left the apiserver."""
 
-    at: float
+    at: datetime
+    """When it was seen, which is never before it was so."""
     found: Object
     gone: bool = False
 
@@ -149,5 +151,5 @@ class Journal:
                 owner = (metadata.get("labels") or {}).get(names.LABEL_UID)
                 if resource is PODS and owner:
                     self._pods_of[owner].append(uid)
-            self._histories[uid].append(Seen(time.monotonic(), found, gone))
+            self._histories[uid].append(Seen(datetime.now(UTC), found, gone))
             self._changed.notify_all()
