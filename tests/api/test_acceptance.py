@@ -14,10 +14,24 @@ from taskruns.api.v1alpha1 import TaskRun
 from tests.api.served import Api, answer
 from tests.support import schemas
 from tests.support.cluster_client import Refused
-from tests.support.specs import FULL, OTHER, SMALLEST
+from tests.support.specs import BY_CONDITION, FULL, OTHER, SMALLEST, full_with
 
 SCHEMA = resource_schema()["properties"]
 SAMPLES = sorted((Path(__file__).parents[2] / "manifests" / "samples").glob("*.yaml"))
+
+JOBS_POLICY = """
+  podFailurePolicy:
+    rules:
+    - action: FailJob
+      onExitCodes:
+        containerName: main      # optional
+        operator: In             # one of: In, NotIn
+        values: [42]
+    - action: Ignore             # one of: Ignore, FailJob, Count
+      onPodConditions:
+      - type: DisruptionTarget   # indicates Pod disruption
+"""
+"""As a Job has it: https://kubernetes.io/docs/concepts/workloads/controllers/job/"""
 
 GOOD: dict[str, Any] = {
     "smallest": SMALLEST,
@@ -33,6 +47,9 @@ GOOD: dict[str, Any] = {
         "backoff": {"duration": "0s", "factor": 1, "cap": "0s"},
         "activeDeadlineSeconds": 1,
         "attemptDeadlineSeconds": 1,
+        "scheduleTimeoutSeconds": 1,
+        "startupTimeoutSeconds": 1,
+        "disruptionLimit": 0,
         "ttlSecondsAfterFinished": -1,
         "podGC": {"deleteDelayDuration": "0s"},
     },
@@ -42,8 +59,26 @@ GOOD: dict[str, Any] = {
         "backoff": {"duration": "999999h", "factor": 10, "cap": "999999h999999h99999h"},
         "activeDeadlineSeconds": 2**31 - 1,
         "attemptDeadlineSeconds": 2**31 - 1,
+        "scheduleTimeoutSeconds": 2**31 - 1,
+        "startupTimeoutSeconds": 2**31 - 1,
+        "disruptionLimit": 10_000,
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "Count",
+                    "onExitCodes": {"operator": "NotIn", "values": list(range(n, n + 255))},
+                }
+                for n in range(20)
+            ]
+        },
         "ttlSecondsAfterFinished": 2**31 - 1,
     },
+    "the podFailurePolicy of Kubernetes' documentation": SMALLEST
+    | yaml.safe_load(JOBS_POLICY)
+    | {"backoffLimit": 6},
+    "backoff for disruptions": SMALLEST | {"backoff": {"factor": 1}, "disruptionLimit": 1},
+    "backoff for what is ignored": SMALLEST
+    | {"backoff": {"factor": 1}, "podFailurePolicy": {"rules": [BY_CONDITION]}},
     "empty parts": SMALLEST
     | {"env": [], "template": {}, "resources": {}, "args": [], "podGC": {}, "backoffLimit": 1}
     | {"backoff": {}, "nodeSelector": {}, "workingDir": "", "serviceAccountName": ""},
@@ -120,7 +155,7 @@ def test_whatever_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
     """Anything at all in any place of a spec: refused, or understood."""
     places = [path for path, _ in schemas.fields(SCHEMA["spec"]) if path]
     path = data.draw(st.sampled_from(places))
-    spec = schemas.replaced(FULL, path, data.draw(schemas.ANYTHING))
+    spec = schemas.replaced(full_with(path), path, data.draw(schemas.ANYTHING))
     said = answer(lambda: api.create(spec))
     if isinstance(said, Refused):
         assert said.status in {400, 422}

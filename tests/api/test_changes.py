@@ -34,6 +34,8 @@ CHANGED_DEEP_INSIDE: list[tuple[Path, Any]] = [
     (("args", 1), "x"),
     (("backoff", "cap"), "20m"),
     (("podGC", "strategy"), "Never"),
+    (("podFailurePolicy", "rules", 0, "onExitCodes", "values"), [42]),
+    (("podFailurePolicy", "rules", 1, "onPodConditions", 0, "status"), "False"),
 ]
 
 
@@ -136,6 +138,14 @@ def test_a_run_may_be_cancelled(api: Api, before: Any) -> None:
 def test_a_cancel_cannot_be_taken_back(api: Api, after: Any) -> None:
     sentence = refusal(api, SMALLEST | {"cancel": True}, SMALLEST | after)
     assert "spec.cancel: Forbidden: cancel cannot be taken back: leave it true" in sentence
+
+
+def test_a_run_may_be_suspended_and_resumed_at_any_time(api: Api) -> None:
+    run = api.create(FULL)
+    for generation, suspend in enumerate((True, False, True), start=2):
+        run = api.replace(run, FULL | {"suspend": suspend})
+        assert run["metadata"]["generation"] == generation
+    assert "suspend" not in api.replace(run, schemas.removed(FULL, ("suspend",)))["spec"]
 
 
 def test_labels_and_annotations_are_their_owners(api: Api) -> None:

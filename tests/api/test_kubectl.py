@@ -66,9 +66,9 @@ def test_the_definition_can_be_applied_again(cluster: Cluster, flags: tuple[str,
         ("spec.env.name", ["<string>", "Name of the variable. Not empty."]),
         ("spec.template", ["<Object>", "core/v1 PodTemplateSpec"]),
         ("spec.resources", ["<map[string]", "core/v1 ResourceRequirements"]),
-        ("spec", ["Fixed at creation, except cancel and ttlSecondsAfterFinished."]),
+        ("spec", ["Fixed at creation, but for suspend, cancel, ttlSecondsAfterFinished."]),
         ("status.conditions.type", ["Finished (either of them)"]),
-        ("status.phase", ["ENUM: Queued Pending", "Succeeded, Failed and Cancelled are"]),
+        ("status.phase", ["ENUM: Suspended Queued Pending", "Succeeded, Failed and Cancelled are"]),
     ],
 )
 def test_explain_tells_meaning_unit_default_and_bound(

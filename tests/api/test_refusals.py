@@ -16,7 +16,7 @@ from tests.api.served import Api
 from tests.support import schemas
 from tests.support.cluster_client import Refused
 from tests.support.schemas import Path, Schema
-from tests.support.specs import FULL, SMALLEST
+from tests.support.specs import BY_CODE, BY_CONDITION, FULL, SMALLEST, full_with
 
 SPEC: Schema = resource_schema()["properties"]["spec"]
 
@@ -30,6 +30,16 @@ WRONG_TYPE: dict[str, Any] = {
 }
 
 
+def _many(path: Path, count: int) -> list[Any]:
+    """So many items that are legal one by one and together."""
+    item: Any = full_with(path)
+    for part in (*path, 0):
+        item = item[part]
+    if isinstance(item, int):
+        return list(range(1, count + 1))
+    return [item | ({"mountPath": f"/{n}"} if "mountPath" in item else {}) for n in range(count)]
+
+
 def _beyond_bounds(schema: Schema) -> Iterator[tuple[str, Any, str]]:
     """Yield per bound of a schema: its keyword, a value just beyond it, and what is answered."""
     yield "type", WRONG_TYPE[schema["type"]], f"must be of type {schema['type']}"
@@ -38,12 +48,14 @@ def _beyond_bounds(schema: Schema) -> Iterator[tuple[str, Any, str]]:
         yield "enum", "Sometimes", f"supported values: {supported}"
     if "minimum" in schema:
         least = schema["minimum"]
-        yield "minimum", least - 1, f"should be greater than or equal to {least:g}"
+        yield "minimum", least - 1, f"should be greater than or equal to {least}"
     if "maximum" in schema:
         most = schema["maximum"]
         yield "maximum", most + 1, "should be less than or equal to "
     if "minLength" in schema:
         yield "minLength", "", "should be at least 1 chars long"
+    if "minItems" in schema:
+        yield "minItems", [], "should have at least 1 items"
     if "maxLength" in schema:
         yield "maxLength", "x" * (schema["maxLength"] + 1), "Too long: may not be more than "
 
@@ -56,7 +68,7 @@ def _bad_values() -> Iterator[Any]:
         for keyword, value, answer in _beyond_bounds(schema):
             yield pytest.param(path, value, answer, id=f"{place}-{keyword}")
         if "maxItems" in schema:
-            many = [{"name": "data", "mountPath": f"/{n}"} for n in range(schema["maxItems"] + 1)]
+            many = _many(path, schema["maxItems"] + 1)
             yield pytest.param(path, many, "must have at most ", id=f"{place}-maxItems")
         if keys := schema.get("x-kubernetes-list-map-keys"):
             item = {"name": "data", "mountPath": "/data", keys[0]: "/same"}
@@ -83,14 +95,14 @@ def refusal(api: Api, spec: Any, name: str = "") -> str:
 def test_a_value_of_another_type_or_beyond_a_bound(
     api: Api, path: Path, value: Any, answer: str
 ) -> None:
-    sentence = refusal(api, schemas.replaced(FULL, path, value))
+    sentence = refusal(api, schemas.replaced(full_with(path), path, value))
     assert answer in sentence
     assert schemas.written(("spec", *path)) in sentence
 
 
 @pytest.mark.parametrize(("path", "place"), list(_without_what_is_needed()))
 def test_a_value_that_is_missing(api: Api, path: Path, place: str) -> None:
-    assert f"{place}: Required value" in refusal(api, schemas.removed(FULL, path))
+    assert f"{place}: Required value" in refusal(api, schemas.removed(full_with(path), path))
 
 
 def test_no_spec_at_all(api: Api) -> None:
@@ -118,14 +130,20 @@ def _bad_duration(path: Path, value: str) -> Any:
     return rule, schemas.replaced(FULL, path, value), schemas.written(("spec", *path))
 
 
+def policy(*rules: Any) -> Any:
+    return {"podFailurePolicy": {"rules": list(rules)}}
+
+
 IMAGE = _rule("spec", "write image")
-RETRIES = _rule("spec", "without backoffLimit")
+RETRIES = _rule("spec", "without retries")
 DEADLINES = _rule("spec", "an attempt cannot")
 MOUNTED = _rule("spec", "mounted there")
 NODE = _rule("spec.template", "nodeName")
 RESTART = _rule("spec.template", "restartPolicy")
 RESULT = _rule("spec.resultPath")
 CAP = _rule("spec.backoff")
+ONE_WAY = _rule("spec.podFailurePolicy.rules[]")
+ZERO = _rule("spec.podFailurePolicy.rules[].onExitCodes")
 
 BROKEN = [
     (IMAGE, {}, "spec.image"),
@@ -174,6 +192,15 @@ BROKEN = [
             "/a\nb",
         )
     ),
+    *(
+        (ONE_WAY, SMALLEST | policy(rule), "spec.podFailurePolicy.rules[0]")
+        for rule in ({"action": "Ignore"}, {**BY_CODE, **BY_CONDITION})
+    ),
+    (
+        ZERO,
+        SMALLEST | policy({"action": "Count", "onExitCodes": {"operator": "In", "values": [1, 0]}}),
+        "spec.podFailurePolicy.rules[0].onExitCodes.values",
+    ),
     (CAP, FULL | {"backoff": {"duration": "2m", "cap": "1m59s"}}, "spec.backoff.cap"),
     (CAP, FULL | {"backoff": {"duration": "11m"}}, "spec.backoff.cap"),
     (CAP, FULL | {"backoff": {"cap": "9s"}}, "spec.backoff.cap"),
@@ -193,6 +220,16 @@ def test_a_broken_rule(api: Api, rule: Any, spec: Any, place: str) -> None:
     assert rule.message in sentence
     assert f"{place}: " in sentence
     assert "evaluating rule" not in sentence, "the rule itself failed"
+
+
+def test_an_action_of_indexed_jobs_is_answered_with_those_there_are(api: Api) -> None:
+    sentence = refusal(api, SMALLEST | policy({**BY_CODE, "action": "FailIndex"}))
+    assert 'supported values: "FailJob", "Ignore", "Count"' in sentence
+
+
+def test_an_exit_code_that_is_listed_twice(api: Api) -> None:
+    rule = {"action": "Count", "onExitCodes": {"operator": "In", "values": [3, 3]}}
+    assert "Duplicate value: 3" in refusal(api, SMALLEST | policy(rule))
 
 
 def test_a_name_that_is_no_label(api: Api) -> None:

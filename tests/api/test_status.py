@@ -11,7 +11,8 @@ from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.crd import resource_schema
 from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns.core import status as core_status
+from taskruns.core.message import MAX_MESSAGE
+from taskruns.core.status import MAX_ATTEMPTS_KEPT
 from tests.api.served import Api, answer
 from tests.support import schemas
 from tests.support.cluster_client import Refused
@@ -47,11 +48,13 @@ FULL: dict[str, Any] = {
             "startedTime": NOON,
             "finishedTime": NOON,
             "stopTime": NOON,
+            "troubleTime": NOON,
             "exitCode": 137,
             "signal": 9,
             "reason": "OOMKilled",
             "message": "out of memory",
             "outcome": "Failed",
+            "final": True,
         }
     ],
     "conditions": [
@@ -68,7 +71,7 @@ FULL: dict[str, Any] = {
 
 BEYOND: dict[str, list[tuple[Any, str]]] = {
     "status.observedGeneration": [(-2, "greater than or equal to -1")],
-    "status.phase": [("Suspended", 'supported values: "Queued", "Pending"')],
+    "status.phase": [("Sleeping", 'supported values: "Suspended", "Queued"')],
     "status.failureKind": [("Mine", 'supported values: "Application"')],
     "status.attempt": [(-1, "greater than or equal to 0")],
     "status.failed": [(-1, "greater than or equal to 0"), (2**31, "less than or equal to")],
@@ -136,7 +139,7 @@ def test_two_records_of_one_key_are_refused(api: Api, field: str) -> None:
 
 def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
     most = STATUS["properties"]["attempts"]["maxItems"]
-    assert most >= core_status.MAX_ATTEMPTS_KEPT
+    assert most >= MAX_ATTEMPTS_KEPT
     attempts = [{"number": n, "podName": f"p{n}", "podUID": f"u{n}"} for n in range(1, most + 2)]
     run = api.create(SMALLEST)
     assert api.report(run, {"attempts": attempts[:most]})
@@ -147,7 +150,7 @@ def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
 def test_the_longest_texts_of_the_controller_are_taken(api: Api) -> None:
     """Four bytes a character, and what an API server has said of a Pod in full."""
     wide = "\N{GRINNING FACE}"
-    texts = {"message": wide * core_status.MAX_MESSAGE, "result": wide * 1024}
+    texts = {"message": wide * MAX_MESSAGE, "result": wide * 1024}
     assert api.report(api.create(SMALLEST), texts)["status"].items() >= texts.items()
 
 

@@ -26,7 +26,15 @@ SWITCHES = {
     "full-name": ["fullnameOverride=runs"],
     "log": ["log.format=json", "log.level=debug"],
     "workers": ["workers=2"],
-    "defaults": ["defaults.ttlSecondsAfterFinished=-1", "defaults.deleteDelayDuration=2m"],
+    "defaults": [
+        "defaults.ttlSecondsAfterFinished=-1",
+        "defaults.deleteDelayDuration=2m",
+        "defaults.startupTimeoutSeconds=60",
+    ],
+    "task-pod-defaults": [
+        "taskPodDefaults.metadata.labels.team=data",
+        "taskPodDefaults.spec.nodeSelector.disk=ssd",
+    ],
     "no-crds": ["crds.install=false"],
     "crds-go-with-the-release": ["crds.keep=false"],
     "service-account": ["serviceAccount.name=runner", "serviceAccount.annotations.team=data"],
@@ -50,6 +58,8 @@ REFUSED = {
     "a word for a number": ["workers=many"],
     "a delay without a unit": ["defaults.deleteDelayDuration=30"],
     "a ttl below -1": ["defaults.ttlSecondsAfterFinished=-2"],
+    "no time to start": ["defaults.startupTimeoutSeconds=0"],
+    "task pod defaults that are no mapping": ["taskPodDefaults=x"],
     "an unknown pull policy": ["image.pullPolicy=Sometimes"],
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskruns.api.durations import DURATION_PATTERN
-from taskruns.operator import settings
+from taskruns.operator import pod_template, settings
 from tools import helm as helm_tool
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
@@ -43,10 +43,30 @@ def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
         "defaults.ttlSecondsAfterFinished=-1",
         "defaults.ttlSecondsAfterFinished=2147483647",
         "defaults.deleteDelayDuration=1h30m0.5s",
+        "defaults.startupTimeoutSeconds=1",
+        "defaults.startupTimeoutSeconds=2147483647",
     ],
 )
 def test_what_the_schema_allows_the_controller_understands(value: str) -> None:
     assert _told(value) != _told()
+
+
+def test_the_template_of_the_chart_is_what_the_controller_reads(tmp_path: Path) -> None:
+    values = ["taskPodDefaults.metadata.labels.team=data", "taskPodDefaults.spec.nodeSelector.a=b"]
+    objects = helm_tool.template(CHART, "taskruns-system", values)
+    (config,) = [each for each in objects if each["kind"] == "ConfigMap"]
+    (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,), (controller,) = pod["volumes"], pod["containers"]
+    (mount,) = controller["volumeMounts"]
+    assert volume["configMap"]["name"] == config["metadata"]["name"]
+    ((name, content),) = config["data"].items()
+    assert f"--pod-template={mount['mountPath']}/{name}" in controller["args"]
+    (tmp_path / name).write_text(content)
+    assert pod_template.read(str(tmp_path / name)) == {
+        "metadata": {"labels": {"team": "data"}},
+        "spec": {"nodeSelector": {"a": "b"}},
+    }
 
 
 def test_a_duration_is_written_alike_in_the_chart_and_in_a_task_run() -> None:

@@ -151,6 +151,9 @@ class Task:
     def cancel(self) -> None:
         self._lab.patch_run(self.name, {"spec": {"cancel": True}})
 
+    def suspend(self, *, wanted: bool = True) -> None:
+        self._lab.patch_run(self.name, {"spec": {"suspend": wanted}})
+
     def collect(self) -> None:
         """Say that the log of its last Pod has been read."""
         annotations = {names.ANNOTATION_COLLECTED: self.status["podUID"]}

@@ -150,3 +150,26 @@ def test_an_init_container_that_fails_is_named(lab: Lab) -> None:
     assert told_of(status) == ("Failed", "InitContainerFailed", None, ["Failed"])
     assert all(word in status["message"] for word in ("fetch", "code 7", "no route"))
     task.pods_gone()
+
+
+POLICY = {
+    "rules": [
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
+        {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [7]}},
+    ]
+}
+
+
+def test_a_policy_ends_the_run_whatever_is_left_to_retry(lab: Lab) -> None:
+    task = lab.start(exits(42), podFailurePolicy=POLICY, backoffLimit=5)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "NonZeroExitCode", 42, ["Failed"])
+    assert "FailJob by rule 1" in status["message"]
+
+
+def test_a_policy_has_failures_repeated_uncounted(lab: Lab) -> None:
+    soon = {"duration": "500ms", "factor": 1}
+    task = lab.start(THIRD_TIME_LUCKY, podFailurePolicy=POLICY, backoff=soon)
+    status = task.ended()
+    assert told_of(status) == ("Succeeded", "Completed", 0, ["Ignored", "Ignored", "Succeeded"])
+    assert status["failed"] == 0

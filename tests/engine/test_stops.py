@@ -1,9 +1,9 @@
-"""Runs that are stopped: deadlines and cancel, at every stage (DESIGN.md 5.4, 6.2)."""
+"""Runs that are stopped: deadlines, cancel and suspend, at every stage (DESIGN.md 5.4, 6.2)."""
 
 import pytest
 
 from tests.engine.lab import Lab, told_of
-from tests.engine.work import HELLO, POLITE, STUBBORN, Work, exits, lasts
+from tests.engine.work import HELLO, POLITE, SECOND_TIME_LUCKY, STUBBORN, Work, exits, lasts
 
 BRIEF = {"spec": {"terminationGracePeriodSeconds": 1}}
 NOWHERE = {"taskruns.dev/no-such-node": "true"}
@@ -93,3 +93,41 @@ def test_a_success_is_not_undone_by_a_cancel_that_comes_late(lab: Lab) -> None:
     other = lab.start(lasts(0.1), name="another")
     other.ended()
     assert told_of(task.status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+
+
+def test_a_run_suspended_from_the_beginning_starts_when_it_is_resumed(lab: Lab) -> None:
+    task = lab.start(HELLO, suspend=True)
+    status = task.reaches("Suspended")
+    assert "startTime" not in status
+    assert not task.pods
+    task.suspend(wanted=False)
+    assert told_of(task.ended()) == ("Succeeded", "Completed", 0, ["Succeeded"])
+
+
+def test_a_running_task_is_suspended_uncounted_and_starts_anew(lab: Lab) -> None:
+    task = lab.start(SECOND_TIME_LUCKY, template=BRIEF)
+    task.reaches("Running")
+    task.suspend()
+    status = task.reaches("Suspended")
+    assert told_of(status) == ("Suspended", "Suspended", 4, ["Stopped"])
+    assert status["failed"] == 0
+    task.suspend(wanted=False)
+    assert told_of(task.ended()) == ("Succeeded", "Completed", 0, ["Stopped", "Succeeded"])
+    task.pods_gone()
+
+
+def test_a_run_is_suspended_while_it_backs_off_and_cancelled_there(lab: Lab) -> None:
+    task = lab.start(exits(1), backoffLimit=3, backoff=LONG)
+    task.reaches("BackingOff")
+    task.suspend()
+    task.reaches("Suspended")
+    task.suspend(wanted=False)
+    task.reaches("BackingOff")
+    task.cancel()
+    assert told_of(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
+
+
+def test_a_run_that_no_node_takes_is_given_up(lab: Lab) -> None:
+    task = lab.start(HELLO, scheduleTimeoutSeconds=2, nodeSelector=NOWHERE)
+    assert told_of(task.ended()) == ("Failed", "ScheduleTimeout", None, ["Stopped"])
+    task.pods_gone()

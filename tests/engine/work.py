@@ -57,6 +57,11 @@ THIRD_TIME_LUCKY = Work(
     '[ "$TASKRUN_ATTEMPT" = 3 ] || exit 7',
     {1: Script(exit_code=7), 2: Script(exit_code=7), 3: Script()},
 )
+SECOND_TIME_LUCKY = Work(
+    f"trap 'exit 4' TERM; [ \"$TASKRUN_ATTEMPT\" = 2 ] || {FOR_EVER}",
+    {1: Script(seconds=10**6, term_seconds=0.1, term_exit_code=4), 2: Script()},
+)
+"""Goes on until it is stopped, and ends well the next time."""
 KILLS_ITSELF = Work("kill -9 $PPID; sleep 5", Script(exit_code=137))
 """A signal from within; it needs a process namespace in which main is not process 1."""
 EATS_MEMORY = Work("exec tail /dev/zero", Script(oom=True))

@@ -110,6 +110,11 @@ class Kube:
             if refused.status != _NOT_FOUND:
                 raise
 
+    def evict(self, namespace: str, pod: str) -> None:
+        """End a Pod as `kubectl drain` does."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+        self._request("POST", PODS.path(namespace, pod, "eviction"), {}, eviction)
+
     def log(self, namespace: str, pod: str, container: str = "main") -> str:
         path = PODS.path(namespace, pod, "log")
         body: bytes = self._send("GET", path, {"container": container}).read()

@@ -25,7 +25,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
@@ -86,6 +86,9 @@ class CrashingEngine:
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         return await self._engine.read_pod(namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        return await self._engine.read_pod_events(pod)
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         return await self._crash.around(

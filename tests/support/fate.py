@@ -4,7 +4,7 @@ The engine that it wraps stands for the apiserver. A controller's work is a coro
 at every request, so two controllers can be led through any order of requests without threads.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -60,6 +60,10 @@ class FatedEngine:
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         return await self._send("read_pod", namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        events: Any = await self._send("read_pod_events", pod)
+        return tuple(events)
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         return await self._send("write_status", run, patch)

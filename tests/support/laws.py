@@ -12,12 +12,14 @@ from tests.support.cluster_client import Object
 from tests.support.run import Run
 
 _LEGAL_AFTER: dict[str | None, set[str]] = {
-    None: {"Queued", "Pending", "Stopping", "Succeeded", "Failed", "Cancelled"},
-    "Queued": {"Pending", "Stopping", "Failed", "Cancelled"},
+    None: {"Suspended", "Queued", "Pending", "Stopping", "Succeeded", "Failed", "Cancelled"},
+    "Suspended": {"Queued", "BackingOff", "Cancelled"},
+    # A claimed Pod that somebody else's gate holds is Queued, too, and goes on from there.
+    "Queued": {"Suspended", "Pending", "Running", "Stopping", "BackingOff"} | TERMINAL_PHASES,
     "Pending": {"Running", "Stopping", "BackingOff", "Queued", "Succeeded", "Failed", "Cancelled"},
     "Running": {"Stopping", "BackingOff", "Succeeded", "Failed", "Cancelled"},
-    "Stopping": {"BackingOff", "Succeeded", "Failed", "Cancelled"},
-    "BackingOff": {"Pending", "Queued", "Failed", "Cancelled"},
+    "Stopping": {"Suspended", "BackingOff", "Succeeded", "Failed", "Cancelled"},
+    "BackingOff": {"Suspended", "Pending", "Queued", "Failed", "Cancelled"},
 }
 
 

@@ -91,10 +91,13 @@ def _objects(schema: Schema) -> Values:
 
 def _lists(schema: Schema) -> Values:
     keys: Sequence[str] = schema.get("x-kubernetes-list-map-keys", ())
+    is_set = schema.get("x-kubernetes-list-type") == "set"
     return st.lists(
         conforming(schema["items"]),
+        min_size=schema.get("minItems", 0),
         max_size=min(schema.get("maxItems", 4), 4),
         unique_by=(lambda item: tuple(item[key] for key in keys)) if keys else None,
+        unique=is_set,
     )
 
 

@@ -6,6 +6,16 @@ Spec = dict[str, Any]
 
 SMALLEST: Spec = {"image": "busybox:1"}
 
+BY_CODE: Spec = {
+    "action": "FailJob",
+    "onExitCodes": {"containerName": "main", "operator": "In", "values": [42, 43]},
+}
+BY_CONDITION: Spec = {
+    "action": "Ignore",
+    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+}
+"""The two rules of the podFailurePolicy in Kubernetes' own documentation of Jobs."""
+
 FULL: Spec = {
     "image": "registry.example/etl@sha256:" + "0" * 64,
     "command": ["python", "-c"],
@@ -39,12 +49,26 @@ FULL: Spec = {
     "resultPath": "/airflow/xcom/return.json",
     "backoffLimit": 3,
     "backoff": {"duration": "10s", "factor": 2, "cap": "10m"},
+    "podFailurePolicy": {"rules": [BY_CODE, BY_CONDITION]},
+    "disruptionLimit": 2,
+    "podReplacementPolicy": "Failed",
     "activeDeadlineSeconds": 3600,
     "attemptDeadlineSeconds": 1800,
+    "scheduleTimeoutSeconds": 600,
+    "startupTimeoutSeconds": 300,
+    "suspend": False,
     "cancel": False,
     "podGC": {"strategy": "OnPodSuccess", "deleteDelayDuration": "1m30s"},
     "ttlSecondsAfterFinished": 86400,
 }
+
+
+def full_with(path: tuple[str | int, ...]) -> Spec:
+    """A legal spec with something in every field, and at this path in particular."""
+    if "onPodConditions" not in path:
+        return FULL
+    return {**FULL, "podFailurePolicy": {"rules": [BY_CONDITION]}}
+
 
 OTHER: Spec = {
     "image": "busybox:2",
@@ -68,8 +92,13 @@ OTHER: Spec = {
     "resultPath": "/dev/termination-log",
     "backoffLimit": 4,
     "backoff": {"duration": "10s", "factor": 3, "cap": "10m"},
+    "podFailurePolicy": {"rules": [BY_CODE, {**BY_CONDITION, "action": "Count"}]},
+    "disruptionLimit": 3,
+    "podReplacementPolicy": "TerminatingOrFailed",
     "activeDeadlineSeconds": 3601,
     "attemptDeadlineSeconds": 1801,
+    "scheduleTimeoutSeconds": 601,
+    "startupTimeoutSeconds": 301,
     "podGC": {"strategy": "OnPodSuccess", "deleteDelayDuration": "90s"},
 }
 """Another legal value for every field that is fixed, often one that differs only deep inside."""

@@ -11,6 +11,7 @@ from typing import Self
 class Phase(StrEnum):
     """Where a run stands, for printing and for a quick look; conditions are for machines."""
 
+    SUSPENDED = "Suspended"
     QUEUED = "Queued"
     PENDING = "Pending"
     RUNNING = "Running"
@@ -49,8 +50,10 @@ class Outcome(StrEnum):
     """The cluster ended it after its main container may have started."""
     REPLACED = "Replaced"
     """The cluster ended it before its main container started: no work is repeated."""
+    IGNORED = "Ignored"
+    """A podFailurePolicy rule says that it does not count."""
     STOPPED = "Stopped"
-    """taskruns stopped it: cancel or deadline."""
+    """taskruns stopped it: cancel, suspend, a deadline, or a start that cannot come."""
 
 
 class ConditionType(StrEnum):
@@ -62,6 +65,8 @@ class ConditionType(StrEnum):
     """True when the run failed or was cancelled (as on a Job)."""
     FINISHED = "Finished"
     """True on either end, for one `kubectl wait --for=condition=Finished`."""
+    SUSPENDED = "Suspended"
+    """True while suspended, False after a resume (as on a Job)."""
     RECONCILING = "Reconciling"
     """True while the run is on its way (kstatus)."""
     STALLED = "Stalled"
@@ -102,10 +107,7 @@ class Reason(StrEnum):
         "ResultTooLarge",
         None,
         "The result reached the kubelet's limit and was cut, so it was not stored.",
-        (
-            "Write at most 4095 bytes to resultPath, or write the result to a volume or object "
-            "store and return where it is."
-        ),
+        "Write at most 4095 bytes to resultPath, or store the result and return where it is.",
     )
     WAITING_TO_START = (
         "WaitingToStart",
@@ -113,7 +115,8 @@ class Reason(StrEnum):
         "The attempt's Pod is released to the cluster and its main container has not started.",
         (
             "If it stays, kubectl describe pod says why: an image that cannot be pulled, a missing "
-            "Secret or volume, no room on a node. It is waited for until activeDeadlineSeconds."
+            "Secret or volume, no room on a node. scheduleTimeoutSeconds and "
+            "startupTimeoutSeconds say how long it is waited for."
         ),
     )
     MAIN_RUNNING = (
@@ -131,13 +134,28 @@ class Reason(StrEnum):
             "(init containers with restartPolicy Always)."
         ),
     )
+    SUSPENDED = (
+        "Suspended",
+        None,
+        "spec.suspend is true; nothing of the run is running.",
+        "To resume, set spec.suspend to false.",
+    )
+    RESUMED = (
+        "Resumed",
+        None,
+        "spec.suspend was set to false; the next attempt starts when it is due.",
+        "Nothing to do.",
+    )
+    SCHEDULING_GATED = (
+        "SchedulingGated",
+        None,
+        "Somebody else's scheduling gate, such as Kueue's, keeps the Pod waiting.",
+        "Look at the queue that the gate belongs to.",
+    )
     QUOTA_EXCEEDED = (
         "QuotaExceeded",
         None,
-        (
-            "The namespace's ResourceQuota has no room for the Pod; the run waits without using "
-            "up an attempt."
-        ),
+        "The namespace's ResourceQuota has no room for the Pod; waiting uses up no attempt.",
         "Wait, or raise the quota: kubectl describe resourcequota.",
     )
     SERVICE_ACCOUNT_NOT_FOUND = (
@@ -169,6 +187,30 @@ class Reason(StrEnum):
         FailureKind.CONFIGURATION,
         "The container runtime could not start the main container's program.",
         "Check image, command and args: the message has the runtime's sentence.",
+    )
+    IMAGE_PULL_FAILED = (
+        "ImagePullFailed",
+        FailureKind.CONFIGURATION,
+        "An image of the Pod could not be pulled for a minute, or its name is not valid.",
+        "Check the image's name and tag, imagePullSecrets, and that the registry answers.",
+    )
+    CONTAINER_CONFIG_ERROR = (
+        "ContainerConfigError",
+        FailureKind.CONFIGURATION,
+        "A container could not be made from its specification for half a minute.",
+        "Create the ConfigMap or Secret that the message names, or correct the reference.",
+    )
+    SCHEDULE_TIMEOUT = (
+        "ScheduleTimeout",
+        FailureKind.TIMEOUT,
+        "No node was found for the Pod within scheduleTimeoutSeconds.",
+        "Compare requests, node selectors, taints and quota with what the cluster has.",
+    )
+    STARTUP_TIMEOUT = (
+        "StartupTimeout",
+        FailureKind.TIMEOUT,
+        "The main container did not start within startupTimeoutSeconds.",
+        "The message has what the Pod's events say; raise startupTimeoutSeconds for slow images.",
     )
     INIT_CONTAINER_FAILED = (
         "InitContainerFailed",
@@ -239,10 +281,7 @@ class Reason(StrEnum):
     ADMISSION_REFUSED = (
         "AdmissionRefused",
         FailureKind.CONFIGURATION,
-        (
-            "The cluster's admission refused the Pod: Pod Security, a policy, a priority class, "
-            "or a quota that can never fit."
-        ),
+        "Admission refused the Pod: Pod Security, a policy, or a quota that can never fit.",
         "Change the Pod or ask the cluster's administrator.",
     )
     POD_NAME_CONFLICT = (

@@ -67,9 +67,11 @@ def resource_schema() -> Schema:
 
 
 def _at(schema: Schema, place: str) -> Schema:
-    """Find the schema of a field by its path, such as `spec.backoff.cap`."""
-    for name in filter(None, place.split(".")):
+    """Find the schema of a field by its path, such as `spec.backoff.cap` or `spec.env[]`."""
+    for part in filter(None, place.split(".")):
+        name = part.removesuffix("[]")
         schema = schema["properties"][name]
+        schema = schema if part == name else schema["items"]
     return schema
 
 

@@ -16,7 +16,7 @@ from taskruns.api.durations import DURATION_PATTERN, format_duration
 from taskruns.api.names import MAX_LABEL_LENGTH
 from taskruns.api.v1alpha1 import Backoff, TaskRunSpec
 
-MUTABLE = frozenset({"cancel", "ttlSecondsAfterFinished"})
+MUTABLE = frozenset({"cancel", "suspend", "ttlSecondsAfterFinished"})
 """The fields of spec that may change after creation. A new field may not, unless it is put here."""
 
 
@@ -86,9 +86,10 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             field="image",
         ),
         Rule(
-            "!has(self.backoff) || has(self.backoffLimit)",
-            "backoff does nothing without backoffLimit: write backoffLimit, how many failures are "
-            "retried, or leave backoff out",
+            "!has(self.backoff) || has(self.backoffLimit) || has(self.disruptionLimit) || "
+            "has(self.podFailurePolicy)",
+            "backoff does nothing without retries: write backoffLimit (or disruptionLimit, or "
+            "podFailurePolicy), or leave backoff out",
             field="backoff",
         ),
         Rule(
@@ -143,6 +144,19 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             f"write a cap ({_LONGEST_WAIT} unless given) that is at least duration "
             f"({_FIRST_WAIT} unless given)",
             field="cap",
+        ),
+    ),
+    "spec.podFailurePolicy.rules[]": (
+        Rule(
+            "has(self.onExitCodes) != has(self.onPodConditions)",
+            "a rule matches in one way: write either onExitCodes or onPodConditions",
+        ),
+    ),
+    "spec.podFailurePolicy.rules[].onExitCodes": (
+        Rule(
+            "self.operator != 'In' || !(0 in self.values)",
+            "exit code 0 is no failure: leave it out, or write operator NotIn",
+            field="values",
         ),
     ),
     "spec.backoff.duration": _DURATION,

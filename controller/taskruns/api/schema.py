@@ -126,7 +126,7 @@ def bounds(schema: Schema) -> list[str]:
     said = []
     if number := _number_bounds(schema):
         said.append(f"{number[:1].upper()}{number[1:]}.")
-    if schema.get("minLength"):
+    if schema.get("minLength") or schema.get("minItems"):
         said.append("Not empty.")
     for keyword, unit in (("maxLength", "characters"), ("maxItems", "items")):
         if keyword in schema:

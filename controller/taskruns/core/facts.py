@@ -6,43 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.api import names
+from taskruns.core.containers import Container, message_limit, read_container
 from taskruns.core.plan import STOP_SECONDS, PodRef
-from taskruns.core.wire import mapping, mappings, moment, number, strings, text
+from taskruns.core.wire import mapping, mappings, moment, strings, text
 
-_MAX_MESSAGE_BYTES = 4096
-_MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
-"""The kubelet's bounds on termination messages: of one container, and shared by all of a Pod."""
-
-
-_SIGNAL_BASE = 128
-_LAST_SIGNAL = 64
 _MAX_ATTEMPT_DIGITS = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a container ended, in the kubelet's words."""
-
-    exit_code: int
-    signal: int | None
-    reason: str
-    message: str
-    finished_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """One container of a Pod as the kubelet reports it."""
-
-    name: str
-    started_at: datetime | None
-    running: bool
-    ending: Ending | None
-
-    @property
-    def exited(self) -> Ending | None:
-        """How its program ended; None where none ran: then its exit code is made up."""
-        return self.ending if self.started_at is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +27,8 @@ class PodFacts:
     """The number in its label; 0 when there is none."""
     gated: bool
     """Whether our scheduling gate is on it, so that it cannot have been scheduled."""
+    foreign_gates: tuple[str, ...]
+    """Scheduling gates of others, such as Kueue's."""
     held: bool
     """Whether our finalizer is on it."""
     deleting: bool
@@ -72,7 +42,13 @@ class PodFacts:
     """Reason of a true DisruptionTarget condition; empty when there is none."""
     created_at: datetime | None
     scheduled_at: datetime | None
+    unschedulable: str
+    """The scheduler's sentence on why it has no node; empty when it has, or was not looked at."""
+    conditions: Mapping[str, str]
+    """The status of each condition by its type."""
     main: Container
+    containers: tuple[Container, ...]
+    """Every container that the kubelet reports, init containers first."""
     leftovers: tuple[str, ...]
     """Ordinary containers other than main that have not ended."""
     failed_init: Container | None
@@ -107,9 +83,10 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
     metadata, spec, status = (mapping(pod.get(part)) for part in ("metadata", "spec", "status"))
     containers = mappings(spec.get("containers"))
     main = main_name(containers, mapping(metadata.get("annotations")))
-    reported = [_read_container(found) for found in mappings(status.get("containerStatuses"))]
-    ended = {container.name for container in reported if container.ending is not None}
+    inits = tuple(map(read_container, mappings(status.get("initContainerStatuses"))))
+    reported = tuple(map(read_container, mappings(status.get("containerStatuses"))))
     conditions = {text(found.get("type")): found for found in mappings(status.get("conditions"))}
+    gates = [text(gate.get("name")) for gate in mappings(spec.get("schedulingGates"))]
     labels = mapping(metadata.get("labels"))
     return PodFacts(
         ref=PodRef(*(text(metadata.get(part)) for part in ("namespace", "name", "uid"))),
@@ -117,9 +94,8 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         run_uid=text(labels.get(names.LABEL_UID)),
         owner_uid=_owner_uid(metadata),
         attempt=_attempt(labels),
-        gated=any(
-            gate.get("name") == names.GATE_CLAIM for gate in mappings(spec.get("schedulingGates"))
-        ),
+        gated=names.GATE_CLAIM in gates,
+        foreign_gates=tuple(gate for gate in gates if gate != names.GATE_CLAIM),
         held=names.FINALIZER_OUTCOME in strings(metadata.get("finalizers")),
         deleting=bool(metadata.get("deletionTimestamp")),
         told_to_stop=spec.get("activeDeadlineSeconds") == STOP_SECONDS,
@@ -130,15 +106,30 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         disruption=_true_reason(conditions.get("DisruptionTarget")),
         created_at=moment(metadata.get("creationTimestamp")),
         scheduled_at=_transition(conditions.get("PodScheduled")),
-        main=next((found for found in reported if found.name == main), _unseen(main)),
-        leftovers=tuple(
-            name
-            for found in containers
-            if (name := text(found.get("name"))) != main and name not in ended
-        ),
-        failed_init=_failed_init(status),
-        message_limit=_message_limit(spec),
+        unschedulable=_unschedulable(conditions.get("PodScheduled")),
+        conditions={kind: text(found.get("status")) for kind, found in conditions.items()},
+        main=next((found for found in reported if found.name == main), Container(main)),
+        containers=(*inits, *reported),
+        leftovers=_leftovers(containers, reported, main),
+        failed_init=_failed_init(mappings(spec.get("initContainers")), inits),
+        message_limit=message_limit(spec),
     )
+
+
+def _leftovers(
+    containers: tuple[Mapping[str, Any], ...], reported: tuple[Container, ...], main: str
+) -> tuple[str, ...]:
+    over = {main, *(found.name for found in reported if found.ending is not None)}
+    return tuple(name for found in containers if (name := text(found.get("name"))) not in over)
+
+
+def _failed_init(
+    specs: tuple[Mapping[str, Any], ...], inits: tuple[Container, ...]
+) -> Container | None:
+    """Return the init container that kept main from starting; a sidecar is only ended with it."""
+    sidecars = {text(found.get("name")) for found in specs if found.get("restartPolicy")}
+    failed = (found for found in inits if found.ending is not None and found.ending.exit_code != 0)
+    return next((found for found in failed if found.name not in sidecars), None)
 
 
 def _owner_uid(metadata: Mapping[str, Any]) -> str:
@@ -170,45 +161,7 @@ def _transition(condition: Mapping[str, Any] | None) -> datetime | None:
     return moment(condition.get("lastTransitionTime"))
 
 
-def _unseen(name: str) -> Container:
-    return Container(name, started_at=None, running=False, ending=None)
-
-
-def _read_container(found: Mapping[str, Any]) -> Container:
-    state = mapping(found.get("state"))
-    running, terminated = mapping(state.get("running")), mapping(state.get("terminated"))
-    exit_code = number(terminated.get("exitCode"))
-    ending = None
-    if exit_code is not None:
-        ending = Ending(
-            exit_code=exit_code,
-            signal=number(terminated.get("signal")) or _signal(exit_code),
-            reason=text(terminated.get("reason")),
-            message=text(terminated.get("message")),
-            finished_at=moment(terminated.get("finishedAt")),
-        )
-    return Container(
-        name=text(found.get("name")),
-        started_at=moment((terminated or running).get("startedAt")),
-        running=bool(running),
-        ending=ending,
-    )
-
-
-def _signal(exit_code: int) -> int | None:
-    """Return the signal behind an exit code: shells and runtimes report 128 plus its number."""
-    number_of_signal = exit_code - _SIGNAL_BASE
-    return number_of_signal if 0 < number_of_signal <= _LAST_SIGNAL else None
-
-
-def _failed_init(status: Mapping[str, Any]) -> Container | None:
-    for found in mappings(status.get("initContainerStatuses")):
-        container = _read_container(found)
-        if container.ending is not None and container.ending.exit_code != 0:
-            return container
-    return None
-
-
-def _message_limit(spec: Mapping[str, Any]) -> int:
-    count = len(mappings(spec.get("containers"))) + len(mappings(spec.get("initContainers")))
-    return min(_MAX_MESSAGE_BYTES, _MAX_MESSAGE_BYTES_OF_POD // max(count, 1))
+def _unschedulable(condition: Mapping[str, Any] | None) -> str:
+    if condition is None or condition.get("reason") != "Unschedulable":
+        return ""
+    return text(condition.get("message"))

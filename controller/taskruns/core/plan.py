@@ -94,6 +94,13 @@ class ConfirmRunGone:
     """Read the TaskRun live by name; report its uid in `Findings.gone` if it is no longer there."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPodEvents:
+    """List the Pod's Events once; their sentences are reported in `Findings.events`."""
+
+    pod: PodRef
+
+
 Action = (
     CreatePod
     | ReleaseGate
@@ -104,6 +111,7 @@ Action = (
     | DeleteRun
     | ConfirmPodGone
     | ConfirmRunGone
+    | ReadPodEvents
 )
 
 
@@ -139,6 +147,8 @@ class Findings:
     gone: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     """Uids that a live read has proved absent, each with the object as last seen, if it was."""
     refusal: Refusal | None = None
+    events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The warnings of Pods whose Events were read, by uid, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

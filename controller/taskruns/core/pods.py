@@ -6,6 +6,7 @@ from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec
 from taskruns.core.facts import main_name
 from taskruns.core.merge import merge_container, merge_keys, merge_pod_spec
+from taskruns.core.site import SiteDefaults
 from taskruns.core.wire import mapping, mappings, strings
 
 _MAIN_FIELDS = (
@@ -35,12 +36,16 @@ _LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
 """Has the kubelet report a failed container's log: for main, and for what may end the run first."""
 
 
+NO_DEFAULTS = SiteDefaults()
+"""A site that sets nothing."""
+
+
 class InvalidTemplate(Exception):
     """A run that makes no Pod; the message says what to write instead."""
 
 
-def build_pod(run: TaskRun, attempt: int) -> dict[str, Any]:
-    """Build the Pod of one attempt: the same for the same arguments.
+def build_pod(run: TaskRun, attempt: int, site: SiteDefaults = NO_DEFAULTS) -> dict[str, Any]:
+    """Build the Pod of one attempt: site defaults < template < shorthand (DESIGN.md 6.4).
 
     Raises:
         InvalidTemplate: there is no main container, or the template sets what it must not.
@@ -50,18 +55,21 @@ def build_pod(run: TaskRun, attempt: int) -> dict[str, Any]:
     _refuse(spec)
     annotations = mapping(metadata.get("annotations"))
     main = _name_main(run.spec, spec, annotations)
+    below = mapping(site.pod_template.get("metadata"))
+    annotations = merge_keys(mapping(below.get("annotations")), annotations)
+    labels = merge_keys(mapping(below.get("labels")), mapping(metadata.get("labels")))
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": names.pod_name(run.metadata.name, run.metadata.uid, attempt),
             "namespace": run.metadata.namespace,
-            "labels": _labels(run, metadata, attempt),
+            "labels": {**labels, **_own_labels(run, attempt)},
             "annotations": {**annotations, names.ANNOTATION_DEFAULT_CONTAINER: main},
             "finalizers": [*strings(metadata.get("finalizers")), names.FINALIZER_OUTCOME],
             "ownerReferences": [_owner(run)],
         },
-        "spec": _pod_spec(run, spec, main, attempt),
+        "spec": _pod_spec(run, _over_site(site, spec, main), main, attempt),
     }
 
 
@@ -92,7 +100,18 @@ def _name_main(spec: TaskRunSpec, template: Any, annotations: Any) -> str:
     return main
 
 
-def _labels(run: TaskRun, metadata: Any, attempt: int) -> Any:
+def _over_site(site: SiteDefaults, template: Any, main: str) -> dict[str, Any]:
+    """Lay the template over the site's; containers that only the site names are left out."""
+    below = mapping(site.pod_template.get("spec"))
+    wanted = {main, *(found.get("name") for found in mappings(template.get("containers")))}
+    containers = [
+        found for found in mappings(below.get("containers")) if found.get("name") in wanted
+    ]
+    rest = {field: value for field, value in below.items() if field != "containers"}
+    return merge_pod_spec(rest | ({"containers": containers} if containers else {}), template)
+
+
+def _own_labels(run: TaskRun, attempt: int) -> dict[str, str]:
     propagated = {
         key: value
         for key, value in run.metadata.labels.items()
@@ -104,7 +123,7 @@ def _labels(run: TaskRun, metadata: Any, attempt: int) -> Any:
         names.LABEL_ATTEMPT: str(attempt),
         names.LABEL_MANAGED_BY: names.MANAGER,
     }
-    return merge_keys(mapping(metadata.get("labels")), propagated | own)
+    return propagated | own
 
 
 def _owner(run: TaskRun) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Nothing is remembered between looks, so a restarted controller keeps every due t
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from taskruns.api import names
@@ -61,12 +62,38 @@ def retry_at(run: TaskRun, end: datetime) -> datetime:
 
     `end` is when the last attempt ended, for one whose end is not recorded yet.
     """
-    attempts = run.status.attempts or []
-    if not attempts:
-        return run.status.start_time or end
-    retry = max((run.status.attempt or 1) - 1, 0)
+    return _due_after(run, run.status.attempts or [], end)
+
+
+def due_at(run: TaskRun, now: datetime) -> datetime:
+    """When the open attempt was due."""
+    return _due_after(run, (run.status.attempts or [])[:-1], now)
+
+
+def _due_after(run: TaskRun, attempts: Sequence[Attempt], end: datetime) -> datetime:
+    start = run.status.start_time
+    if not attempts or attempts[-1].outcome is Outcome.STOPPED:
+        return start or end
+    retry = max(attempts[-1].number - 1, 0)
     delay = backoff_delay(run.spec.backoff or Backoff(), retry, run.metadata.uid)
-    return later(attempts[-1].finished_time or end, delay)
+    due = later(attempts[-1].finished_time or end, delay)
+    return due if start is None else max(start, due)
+
+
+def schedule_timeout_at(run: TaskRun, due: datetime) -> datetime | None:
+    """When scheduleTimeoutSeconds is over for an attempt that was due at `due`."""
+    seconds = run.spec.schedule_timeout_seconds
+    return None if seconds is None else later(due, timedelta(seconds=seconds))
+
+
+def startup_timeout_at(
+    run: TaskRun, scheduled_at: datetime | None, site: SiteDefaults
+) -> datetime | None:
+    """When startupTimeoutSeconds is over for a Pod that got its node at `scheduled_at`."""
+    if scheduled_at is None:
+        return None
+    seconds = run.spec.startup_timeout_seconds or site.startup_timeout_seconds
+    return later(scheduled_at, timedelta(seconds=seconds))
 
 
 def backoff_delay(backoff: Backoff, retry: int, uid: str) -> timedelta:

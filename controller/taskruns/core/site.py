@@ -1,7 +1,9 @@
 """What an administrator sets for a whole cluster: defaults of fields that a run leaves out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +14,7 @@ class SiteDefaults:
     """Seconds after its end at which a TaskRun is deleted; -1: never."""
     delete_delay: timedelta = timedelta(seconds=30)
     """How long a finished Pod is kept for readers of its log."""
+    startup_timeout_seconds: int = 600
+    """Seconds that main may take to start once its Pod has a node."""
+    pod_template: Mapping[str, Any] = field(default_factory=dict)
+    """A PodTemplateSpec that lies under every Pod: what it sets, a template replaces."""

@@ -116,8 +116,8 @@ class Vanished:
 
 Situation = Ownerless | Unreadable | Finished | Due | Underway | Ended | Vanished
 
-_OPEN = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
-"""Phases in which the last attempt has a claimed Pod and no recorded end."""
+_WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
+"""Phases that make no sense without an open attempt."""
 
 
 def recognise(
@@ -151,10 +151,11 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
     status = run.status
     if status.phase is not None and status.phase.terminal:
         return Finished(run, pods)
-    if status.phase not in _OPEN and (status.attempt or 0) < MAX_COUNT:
+    attempt = _open_attempt(status)
+    room = (status.attempt or 0) < MAX_COUNT
+    if attempt is None and status.phase not in _WITH_POD and room:
         return Due(run, pods, number=(status.attempt or 0) + 1)
-    attempt = status.attempts[-1] if status.attempts else None
-    if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
+    if attempt is None:
         problem = (
             f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
         )
@@ -172,6 +173,14 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
         last_seen=None if last_seen is None else read_pod(last_seen),
         confirmed=attempt.pod_uid in gone,
     )
+
+
+def _open_attempt(status: TaskRunStatus) -> Attempt | None:
+    """Return the attempt whose Pod is claimed and whose end is not recorded."""
+    attempt = status.attempts[-1] if status.attempts else None
+    if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
+        return None
+    return attempt if attempt.outcome is None or status.phase is Phase.STOPPING else None
 
 
 def _parse(run: Mapping[str, Any]) -> TaskRun | str:

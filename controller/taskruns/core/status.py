@@ -8,16 +8,21 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase, Reason
-from taskruns.api.v1alpha1 import Attempt, Condition, TaskRun, TaskRunStatus
+from taskruns.api.v1alpha1 import Attempt, TaskRun, TaskRunStatus
+from taskruns.core.conditions import condition, kept_conditions
 from taskruns.core.facts import PodFacts
+from taskruns.core.message import (
+    MAX_ATTEMPT_MESSAGE,
+    MAX_MESSAGE,
+    addressed,
+    describe,
+    was_cut,
+    with_output,
+)
 from taskruns.core.verdict import Verdict, finished_at
 from taskruns.core.wire import mapping
 
 MAX_ATTEMPTS_KEPT = 20
-MAX_TAIL_CHARACTERS = 1024
-MAX_TAIL_LINES = 10
-MAX_ATTEMPT_MESSAGE = 256
-MAX_MESSAGE = 2048
 
 
 def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:
@@ -69,21 +74,37 @@ def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
     status = _moved(
         run, Phase.RUNNING, Reason.MAIN_RUNNING, f"Container {pod.main.name} is running{node}", now
     )
-    return _with_last_attempt(status, _seen(_last(run), pod))
-
-
-def stopping(run: TaskRun, pod: PodFacts, reason: Reason, now: datetime) -> TaskRunStatus:
-    """Record why the attempt is about to be stopped, before it is."""
-    status = _moved(run, Phase.STOPPING, reason, reason.meaning, now)
-    attempt = _seen(_last(run), pod).model_copy(update={"reason": reason, "stop_time": now})
+    attempt = _seen(_last(run), pod).model_copy(update={"reason": None, "trouble_time": None})
     return _with_last_attempt(status, attempt)
+
+
+def pending(
+    run: TaskRun, pod: PodFacts, reason: Reason, message: str, now: datetime
+) -> TaskRunStatus:
+    """Show what keeps the attempt's main container from starting, and since when."""
+    phase = Phase.QUEUED if reason is Reason.SCHEDULING_GATED else Phase.PENDING
+    status = _moved(run, phase, reason, message, now)
+    troubled = reason.kind is not None
+    attempt = _seen(_last(run), pod).model_copy(
+        update={"reason": reason if troubled else None, "trouble_time": now if troubled else None}
+    )
+    return _with_last_attempt(status, attempt)
+
+
+def stopping(
+    run: TaskRun, pod: PodFacts, reason: Reason, cause: str, now: datetime
+) -> TaskRunStatus:
+    """Record why the attempt is about to be stopped, before it is."""
+    status = _moved(run, Phase.STOPPING, reason, cause, now)
+    update = {"reason": reason, "message": cause[:MAX_ATTEMPT_MESSAGE], "stop_time": now}
+    return _with_last_attempt(status, _seen(_last(run), pod).model_copy(update=update))
 
 
 def stopping_leftovers(
     run: TaskRun, pod: PodFacts, verdict: Verdict, now: datetime
 ) -> TaskRunStatus:
     """Record main's own, final verdict while other containers still have to be stopped."""
-    status = stopping(run, pod, Reason.MAIN_ENDED, now)
+    status = stopping(run, pod, Reason.MAIN_ENDED, verdict.cause, now)
     others = ", ".join(pod.leftovers)
     update = {
         "message": f"{verdict.cause}; stopping the containers that went on: {others}"[:MAX_MESSAGE]
@@ -97,13 +118,38 @@ def status_of(run: TaskRun, status: TaskRunStatus) -> TaskRun:
     return run.model_copy(update={"status": status})
 
 
+def suspended(
+    run: TaskRun, pod: PodFacts | None, verdict: Verdict | None, now: datetime
+) -> TaskRunStatus:
+    """Record that nothing runs while suspended; `verdict` is that of an attempt stopped for it.
+
+    startTime goes, and comes anew on resume, as a Job's does.
+    """
+    reason = Reason.SUSPENDED
+    status = _moved(run, Phase.SUSPENDED, reason, reason.meaning, now)
+    if verdict is not None:
+        status = _recorded(run, status, pod, verdict, now)
+    said = condition(run, ConditionType.SUSPENDED, "True", reason, reason.meaning, now)
+    return status.model_copy(update={"start_time": None, "conditions": [said]})
+
+
+def resumed(run: TaskRun, phase: Phase, now: datetime) -> TaskRunStatus:
+    """Record that a suspended run goes on; its clock starts anew."""
+    reason = Reason.RESUMED
+    status = _moved(run, phase, reason, reason.meaning, now)
+    said = condition(run, ConditionType.SUSPENDED, "False", reason, reason.meaning, now)
+    others = [found for found in status.conditions or () if found.type != said.type]
+    conditions = [*others, said]
+    return status.model_copy(update={"start_time": now, "conditions": conditions})
+
+
 def retrying(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict, due: datetime, now: datetime
 ) -> TaskRunStatus:
     """Record an attempt's outcome, and that there will be another attempt."""
     at = due.strftime("%H:%M:%S")
-    message = _message(
-        f"{_described(run, pod, verdict)}; the next attempt is due at {at} UTC", verdict
+    message = with_output(
+        f"{describe(run, pod, verdict)}; the next attempt is due at {at} UTC", verdict
     )
     status = _moved(run, Phase.BACKING_OFF, verdict.reason, message, now)
     return _recorded(run, status, pod, verdict, now)
@@ -114,9 +160,9 @@ def concluded(run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetim
     if verdict.outcome == Outcome.SUCCEEDED:
         ended = _succeeded(run, pod, verdict, now)
     else:
-        advice = _addressed(verdict.reason.advice, run, pod)
-        cause = f"{_described(run, pod, verdict)}. {advice}"
-        ended = failed(run, verdict.reason, _message(cause.rstrip("."), verdict), now)
+        advice = addressed(verdict.reason.advice, run, pod)
+        cause = f"{describe(run, pod, verdict)}. {advice}"
+        ended = failed(run, verdict.reason, with_output(cause.rstrip("."), verdict), now)
     return _recorded(run, ended, pod, verdict, now)
 
 
@@ -126,9 +172,10 @@ def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRun
     message = message[:MAX_MESSAGE]
     status = _moved(run, phase, reason, message, now)
     conditions = [
-        _condition(run, kind, "True", reason, reason.meaning, now)
+        condition(run, kind, "True", reason, reason.meaning, now)
         for kind in (ConditionType.FAILED, ConditionType.FINISHED, ConditionType.STALLED)
     ]
+    conditions += (found for found in kept_conditions(run) if found.status == "False")
     return status.model_copy(
         update={
             "failure_kind": reason.kind,
@@ -142,18 +189,19 @@ def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRun
 def _succeeded(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime
 ) -> TaskRunStatus:
-    message = _described(run, pod, verdict)
+    message = describe(run, pod, verdict)
     status = _moved(run, Phase.SUCCEEDED, verdict.reason, message, now)
     conditions = [
-        _condition(run, kind, "True", verdict.reason, verdict.reason.meaning, now)
+        condition(run, kind, "True", verdict.reason, verdict.reason.meaning, now)
         for kind in (ConditionType.COMPLETE, ConditionType.FINISHED)
     ]
+    conditions += (found for found in kept_conditions(run) if found.status == "False")
     text = pod.main.ending.message if pod is not None and pod.main.ending is not None else ""
     limit = pod.message_limit if pod is not None else 0
-    if text and _was_cut(text, limit):
+    if text and was_cut(text, limit):
         cut = Reason.RESULT_TOO_LARGE
         said = f"The result reached the limit of {limit} bytes. {cut.advice}"
-        stored = _condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
+        stored = condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
         conditions.append(stored)
         text = ""
         message = f"{message}, but its result was too large and is lost"
@@ -165,17 +213,6 @@ def _succeeded(
             "conditions": conditions,
         }
     )
-
-
-def _was_cut(text: str, limit: int) -> bool:
-    """Whether a termination message has exactly as many bytes as the kubelet keeps.
-
-    A byte that is not UTF-8 arrives as U+FFFD, which is three bytes long: each U+FFFD stands for
-    one byte or three, so of such a text only the possible lengths are known.
-    """
-    most = len(text.encode(errors="surrogatepass"))
-    least = most - 2 * text.count("\N{REPLACEMENT CHARACTER}")
-    return least <= limit <= most and (limit - least) % 2 == 0
 
 
 def _recorded(
@@ -205,8 +242,10 @@ def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datet
             "exit_code": ending.exit_code if ending is not None else None,
             "signal": ending.signal if ending is not None else None,
             "reason": verdict.reason,
-            "message": _message(verdict.cause, verdict)[:MAX_ATTEMPT_MESSAGE],
+            "trouble_time": None,
+            "message": with_output(verdict.cause, verdict)[:MAX_ATTEMPT_MESSAGE],
             "outcome": verdict.outcome,
+            "final": verdict.final or None,
         }
     )
 
@@ -230,37 +269,11 @@ def _with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus
     return status.model_copy(update={"attempts": [*(status.attempts or ())[:-1], attempt]})
 
 
-def _described(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
-    node = f" on node {pod.node}" if pod is not None and pod.node else ""
-    node = "" if node in verdict.cause else node
-    budget = (run.spec.backoff_limit or 0) + 1
-    which = f", attempt {run.status.attempt} of {budget}" if budget > 1 else ""
-    return f"{verdict.cause}{node}{which}"
-
-
-def _addressed(advice: str, run: TaskRun, pod: PodFacts | None) -> str:
-    """Put the Pod's and the container's names into an advice that names them as placeholders."""
-    if pod is None:
-        return advice
-    failed = pod.failed_init if pod.main.started_at is None else None
-    container = failed.name if failed is not None else pod.main.name
-    return advice.replace("POD", run.status.pod_name or pod.ref.name).replace(
-        "CONTAINER", container
-    )
-
-
-def _message(cause: str, verdict: Verdict) -> str:
-    """Join a cause and the last lines of output into one line."""
-    tail = verdict.output[-MAX_TAIL_CHARACTERS:].splitlines()[-MAX_TAIL_LINES:]
-    output = " | ".join(line.strip() for line in tail if line.strip())
-    return (f"{cause}. Last output: {output}" if output else cause)[:MAX_MESSAGE]
-
-
 def _moved(
     run: TaskRun, phase: Phase, reason: Reason, message: str, now: datetime
 ) -> TaskRunStatus:
     message = message[:MAX_MESSAGE]
-    reconciling = _condition(run, ConditionType.RECONCILING, "True", reason, reason.meaning, now)
+    reconciling = condition(run, ConditionType.RECONCILING, "True", reason, reason.meaning, now)
     return run.status.model_copy(
         update={
             "observed_generation": run.metadata.generation,
@@ -269,22 +282,6 @@ def _moved(
             "message": message,
             "start_time": run.status.start_time or (now if phase == Phase.QUEUED else None),
             "failure_kind": reason.kind if phase == Phase.BACKING_OFF else None,
-            "conditions": [reconciling],
+            "conditions": [reconciling, *kept_conditions(run)],
         }
-    )
-
-
-def _condition(
-    run: TaskRun, kind: ConditionType, value: str, reason: Reason, message: str, now: datetime
-) -> Condition:
-    """Make a condition that keeps its transition time while its value stays (metav1.Condition)."""
-    before = {condition.type: condition for condition in run.status.conditions or ()}.get(kind)
-    since = before.last_transition_time if before is not None and before.status == value else now
-    return Condition(
-        type=kind,
-        status=value,
-        observed_generation=run.metadata.generation,
-        last_transition_time=since,
-        reason=reason,
-        message=message,
     )

@@ -38,7 +38,8 @@ def _is_in_use(pod: PodFacts, situation: Alive) -> bool:
     match situation:
         case Due():
             candidate = situation.candidate
-            return candidate is not None and pod.ref == candidate.ref and not pod.deleting
+            wanted = not situation.run.spec.suspend and not pod.deleting
+            return candidate is not None and pod.ref == candidate.ref and wanted
         case Underway() | Ended() | Vanished():
             return pod.ref.uid == situation.attempt.pod_uid
         case Finished():
@@ -75,7 +76,7 @@ def _clear(pod: PodFacts, run: TaskRun, look: Look) -> tuple[list[Action], datet
     """Plan what a past Pod needs now, and when it is to be deleted if that is later."""
     record = _record(pod, run)
     if not pod.ended:
-        stoppable = record is not None and not pod.told_to_stop
+        stoppable = record is not None and not pod.told_to_stop and not pod.deleting
         return [StopPod(pod.ref)] if stoppable else [], None
     actions: list[Action] = [ReleasePod(pod.ref)] if pod.held else []
     at = schedule.pod_deletion_at(run, record, look.site, look.now)

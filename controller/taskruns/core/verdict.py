@@ -1,11 +1,14 @@
 """How an attempt ended: the first line of DESIGN.md 6.1 that holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskruns.api.conditions import Outcome, Reason
 from taskruns.api.v1alpha1 import Attempt
-from taskruns.core.facts import Container, Ending, PodFacts
+from taskruns.api.v1alpha1.failure_policy import FailureAction, PodFailurePolicy
+from taskruns.core import failure_policy
+from taskruns.core.containers import Container, Ending
+from taskruns.core.facts import PodFacts
 
 _DISRUPTIONS = {
     # Reasons of the DisruptionTarget condition, and of a Pod's status where older or lost
@@ -30,8 +33,23 @@ _OUTCOME_OF_STOP = {
     Reason.CANCELLED: Outcome.STOPPED,
     Reason.DEADLINE_EXCEEDED: Outcome.STOPPED,
     Reason.ATTEMPT_DEADLINE_EXCEEDED: Outcome.FAILED,
+    Reason.SUSPENDED: Outcome.STOPPED,
+    Reason.SCHEDULE_TIMEOUT: Outcome.STOPPED,
+    Reason.STARTUP_TIMEOUT: Outcome.STOPPED,
+    Reason.IMAGE_PULL_FAILED: Outcome.STOPPED,
+    Reason.CONTAINER_CONFIG_ERROR: Outcome.STOPPED,
 }
 """What a stop that we decided makes of the attempt it stopped."""
+
+_NOT_STARTED = frozenset(
+    {
+        Reason.SCHEDULE_TIMEOUT,
+        Reason.STARTUP_TIMEOUT,
+        Reason.IMAGE_PULL_FAILED,
+        Reason.CONTAINER_CONFIG_ERROR,
+    }
+)
+"""Stops that say by themselves that main had not started."""
 
 _STATUS_UNKNOWN = "ContainerStatusUnknown"
 _CANNOT_START = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
@@ -47,9 +65,11 @@ class Verdict:
     """One sentence for a person, without a full stop."""
     output: str = ""
     """What the container left behind as its last words."""
+    final: bool = False
+    """Whether a podFailurePolicy rule forbids to try again."""
 
 
-def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
+def judge(pod: PodFacts, attempt: Attempt, policy: PodFailurePolicy | None) -> Verdict:
     """Judge an attempt whose Pod has ended, or whose main container has."""
     ending = pod.main.ending
     stopped = _was_stopped(ending, attempt)
@@ -57,6 +77,23 @@ def judge(pod: PodFacts, attempt: Attempt) -> Verdict:
         return Verdict(Outcome.SUCCEEDED, Reason.COMPLETED, f"Container {pod.main.name} completed")
     if stopped:
         return _judge_stopped(attempt, pod.main)
+    return _follow(policy, pod, _judge_failed(pod, attempt))
+
+
+def _follow(policy: PodFailurePolicy | None, pod: PodFacts, verdict: Verdict) -> Verdict:
+    """Let the run's own policy decide what a failure, or a disruption, counts as."""
+    found = failure_policy.match(policy, pod)
+    if found is None:
+        return verdict
+    number, action = found
+    outcome = Outcome.IGNORED if action is FailureAction.IGNORE else Outcome.FAILED
+    cause = f"{verdict.cause} ({action} by rule {number} of podFailurePolicy)"
+    final = action is FailureAction.FAIL_JOB
+    return replace(verdict, outcome=outcome, cause=cause, final=final)
+
+
+def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
+    ending = pod.main.ending
     if pod.reason == "DeadlineExceeded" and attempt.stop_time is None:
         reason = Reason.ATTEMPT_DEADLINE_EXCEEDED
         return Verdict(
@@ -84,10 +121,12 @@ def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
     return started or (bool(pod.node) and bool(unheard))
 
 
-def judge_gone(last_seen: PodFacts | None, attempt: Attempt) -> Verdict:
+def judge_gone(
+    last_seen: PodFacts | None, attempt: Attempt, policy: PodFailurePolicy | None
+) -> Verdict:
     """Judge an attempt whose Pod vanished; `last_seen` is the Pod as it was last seen."""
     if last_seen is not None and (last_seen.main.ending is not None or last_seen.ended):
-        return judge(last_seen, attempt)
+        return judge(last_seen, attempt, policy)
     if attempt.stop_time is not None and attempt.reason in _OUTCOME_OF_STOP:
         return _judge_stopped(attempt, None)
     if last_seen is not None and not last_seen.node:
@@ -102,11 +141,8 @@ def _judge_stopped(attempt: Attempt, main: Container | None) -> Verdict:
     reason = Reason.named(attempt.reason)
     if reason not in _OUTCOME_OF_STOP:
         reason = Reason.CANCELLED
-    after = _exit_of(main) if main is not None else ""
-    cause = {
-        Reason.CANCELLED: "The run was cancelled; its Pod was stopped",
-        Reason.DEADLINE_EXCEEDED: "The run passed activeDeadlineSeconds; its Pod was stopped",
-    }.get(reason, "The attempt passed attemptDeadlineSeconds and was stopped")
+    cause = attempt.message or reason.meaning.rstrip(".")
+    after = _exit_of(main) if main is not None and reason not in _NOT_STARTED else ""
     output = main.exited.message if main is not None and main.exited is not None else ""
     return Verdict(_OUTCOME_OF_STOP[reason], reason, cause + after, output)
 

@@ -15,6 +15,7 @@ from taskruns.core.plan import (
     Findings,
     Plan,
     PodRef,
+    ReadPodEvents,
     Refusal,
     RefusalKind,
     ReleaseGate,
@@ -53,7 +54,11 @@ async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Finding
 
 def together(findings: Findings, more: Findings) -> Findings:
     """Add findings to others; a refusal stands until the look is over."""
-    return Findings({**findings.gone, **more.gone}, more.refusal or findings.refusal)
+    return Findings(
+        gone={**findings.gone, **more.gone},
+        refusal=more.refusal or findings.refusal,
+        events={**findings.events, **more.events},
+    )
 
 
 async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Findings:
@@ -64,6 +69,8 @@ async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Find
             return await _confirm_pod_gone(pod, view, cache, engine)
         case ConfirmRunGone():
             return await _confirm_run_gone(view, cache, engine)
+        case ReadPodEvents(pod):
+            return Findings(events={pod.uid: tuple(await engine.read_pod_events(pod))})
         case DiscardPod(pod, resource_version):
             await _discard(pod, resource_version, view, cache, engine)
         case DeleteRun():

@@ -5,7 +5,7 @@ Every write names the uid it means. "Gone" (None) always rests on an answer of t
 there is no such object, or the name now belongs to another uid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,6 +62,9 @@ class Engine(Protocol):
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         """Read a Pod live; None when there is none of that name."""
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        """List the sentences of the Pod's warnings, oldest first."""
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         """Merge `patch` (it holds metadata.resourceVersion and status) into the run's status.

@@ -12,9 +12,10 @@ from typing_extensions import override
 
 from taskruns.api.durations import parse_duration
 from taskruns.core.site import SiteDefaults
+from taskruns.operator import pod_template
 from taskruns.operator.logs import Format
 
-_LONGEST_TTL = 2**31 - 1
+_MOST_SECONDS = 2**31 - 1
 _LARGEST_PORT = 65535
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -102,12 +103,18 @@ _OPTIONS = (
             "the least severe lines to write: debug, info, warning or error"),
     _Option("--workers", "N", "8", _whole(1, 256),
             "how many runs are worked on at the same time"),
-    _Option("--default-ttl", "SECONDS", "604800", _whole(-1, _LONGEST_TTL),
+    _Option("--default-ttl", "SECONDS", "604800", _whole(-1, _MOST_SECONDS),
             "seconds after its end at which a TaskRun is deleted that does not say it itself; "
             "0: at once, -1: never"),
     _Option("--default-delete-delay", "DURATION", "30s", _duration,
             "how long a finished Pod is kept for readers of its log, where its TaskRun does "
             "not say it"),
+    _Option("--default-startup-timeout", "SECONDS", "600", _whole(1, _MOST_SECONDS),
+            "seconds that main may take to start once its Pod has a node, where its TaskRun "
+            "does not say it"),
+    _Option("--pod-template", "FILE", None, pod_template.read,
+            "a PodTemplateSpec in YAML or JSON that lies under every Pod: what it sets, the "
+            "TaskRun's template and fields replace"),
     _Option("--probes-host", "ADDRESS", "127.0.0.1", str,
             "address on which /livez and /readyz are served"),
     _Option("--probes-port", "PORT", "8080", _whole(0, _LARGEST_PORT),
@@ -148,8 +155,13 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         parser.add_argument(option.flag, metavar=option.metavar, help=text)
     given = vars(parser.parse_args(argv))
     values = {o.name: _value(parser, o, given[o.name], environment) for o in _OPTIONS}
-    ttl, delay = values.pop("default_ttl"), values.pop("default_delete_delay")
-    return Settings(site=SiteDefaults(ttl, delay), **values)
+    site = SiteDefaults(
+        ttl_seconds_after_finished=values.pop("default_ttl"),
+        delete_delay=values.pop("default_delete_delay"),
+        startup_timeout_seconds=values.pop("default_startup_timeout"),
+        pod_template=values.pop("pod_template") or {},
+    )
+    return Settings(site=site, **values)
 
 
 def _value(

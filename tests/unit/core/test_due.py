@@ -202,3 +202,23 @@ def test_a_template_that_makes_no_pod_fails_the_run_and_says_what_to_write(
     written = status_for(a_run(template=template))
     assert (written.phase, written.reason) == ("Failed", "InvalidPodTemplate")
     assert word in (written.message or "")
+
+
+def test_waiting_for_room_counts_for_the_schedule_timeout() -> None:
+    message = "exceeded quota: pods"
+    waiting = {"phase": "Queued", "startTime": stamp(0), "message": message}
+    run = a_run(scheduleTimeoutSeconds=30, status=waiting)
+    assert plan_for(run, seconds=25, findings=refused(RefusalKind.NO_ROOM)).wake_at == at(30)
+    written = status_for(run, seconds=30)
+    assert (written.phase, written.reason) == ("Failed", "ScheduleTimeout")
+    assert message in (written.message or "")
+
+
+def test_a_backoff_does_not_count_for_the_schedule_timeout() -> None:
+    run = a_run(
+        scheduleTimeoutSeconds=5, backoffLimit=3, backoff={"duration": "60s"}, status=backing_off()
+    )
+    waiting = plan_for(run, seconds=60)
+    assert waiting.idle
+    assert waiting.wake_at is not None
+    assert at(70) <= waiting.wake_at <= at(76)

@@ -169,3 +169,59 @@ def test_an_end_is_told_to_machines_too() -> None:
         "Stalled": "True",
     }
     assert good.completion_time == bad.completion_time == at(5)
+
+
+@pytest.mark.parametrize(("limit", "phase"), [(None, "Failed"), (0, "Failed"), (1, "BackingOff")])
+def test_disruptions_are_repeated_within_the_disruption_limit(
+    limit: int | None, phase: str
+) -> None:
+    run = a_run(disruptionLimit=limit, backoffLimit=5, status=a_claimed_status("Running"))
+    pod = a_pod(main=ended(143), phase="Failed", reason="Evicted")
+    written = status_for(run, pod, seconds=5)
+    assert (written.phase, written.failed, written.disrupted) == (phase, 0, 1)
+
+
+def test_a_used_up_disruption_limit_ends_the_run() -> None:
+    before = [record_of("Disrupted", 1)]
+    run = a_run(disruptionLimit=1, status=at_attempt(2, before, disrupted=1))
+    pod = a_pod(run, 2, main=ended(143), phase="Failed", reason="Evicted")
+    written = status_for(run, pod, seconds=5)
+    assert (written.phase, written.disrupted) == ("Failed", 2)
+    assert "attempt 2" in (written.message or "")
+
+
+def test_what_was_not_counted_is_not_taken_from_the_attempts_that_are_told() -> None:
+    before = [record_of("Disrupted", 1)]
+    run = a_run(backoffLimit=2, disruptionLimit=1, status=at_attempt(2, before, disrupted=1))
+    written = status_for(run, a_pod(run, 2, main=ended(1)), seconds=5)
+    assert "attempt 2 of 4" in (written.message or "")
+
+
+DELETED = {"deletionTimestamp": stamp(3)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "phase"),
+    [
+        ({"podReplacementPolicy": "TerminatingOrFailed", "disruptionLimit": 1}, "BackingOff"),
+        ({"podReplacementPolicy": "TerminatingOrFailed"}, None),
+        ({"podReplacementPolicy": "Failed", "disruptionLimit": 1}, None),
+        ({"disruptionLimit": 1}, None),
+    ],
+)
+def test_a_terminating_pod_is_given_up_only_for_another(spec: Any, phase: str | None) -> None:
+    run = a_run(status=a_claimed_status("Running"), **spec)
+    pod = a_pod(main={"running": {"startedAt": stamp(2)}}, metadata=DELETED)
+    plan = plan_for(run, pod, seconds=5)
+    assert (plan.status.phase if plan.status else None) == phase
+
+
+def test_a_terminating_pod_of_a_cancelled_run_is_waited_for() -> None:
+    run = a_run(
+        cancel=True,
+        podReplacementPolicy="TerminatingOrFailed",
+        disruptionLimit=1,
+        status=a_claimed_status("Running"),
+    )
+    pod = a_pod(main={"running": {"startedAt": stamp(2)}}, metadata=DELETED)
+    assert status_for(run, pod, seconds=5).phase == "Stopping"

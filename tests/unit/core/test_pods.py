@@ -1,6 +1,7 @@
 """The Pod of an attempt, whole: `golden/pods` holds each TaskRun and, below it, its Pod.
 
-A new case is a file with a TaskRun alone; `pytest --update-golden` writes the Pod to it.
+A new case is a file with a TaskRun alone, or with the site's template above it;
+`pytest --update-golden` writes the Pod to it.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import InvalidTemplate, build_pod
+from taskruns.core.site import SiteDefaults
 from tests.support.builder import RUN_UID, a_run
 from tests.support.golden import Golden
 
@@ -34,7 +36,8 @@ def test_a_task_run_makes_its_pod(golden: Golden, case: str) -> None:
     source, *_ = path.read_text().partition("---\n")
     given = yaml.safe_load(source)
     run = a_run(metadata=given["metadata"])
-    pod = build_pod(TaskRun.model_validate({**run, "spec": given["spec"]}), 1)
+    site = SiteDefaults(pod_template=given.get("site", {}))
+    pod = build_pod(TaskRun.model_validate({**run, "spec": given["spec"]}), 1, site)
     told = yaml.safe_dump(pod, sort_keys=True, width=100)
     golden.compare(f"pods/{case}", f"{source}---\n{told}")
 
@@ -43,7 +46,8 @@ def test_a_task_run_makes_its_pod(golden: Golden, case: str) -> None:
 def test_what_must_hold_of_every_pod(case: str) -> None:
     given = yaml.safe_load((FOLDER / "pods" / case).read_text().partition("---\n")[0])
     run = a_run(metadata=given["metadata"])
-    pod = build_pod(TaskRun.model_validate({**run, "spec": given["spec"]}), 3)
+    site = SiteDefaults(pod_template=given.get("site", {}))
+    pod = build_pod(TaskRun.model_validate({**run, "spec": given["spec"]}), 3, site)
     metadata, spec = pod["metadata"], pod["spec"]
     assert {"name": names.GATE_CLAIM} in spec["schedulingGates"]
     assert names.FINALIZER_OUTCOME in metadata["finalizers"]

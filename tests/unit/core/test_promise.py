@@ -26,6 +26,17 @@ SPECS = st.fixed_dictionaries(
     optional={
         "activeDeadlineSeconds": st.sampled_from([2, 20]),
         "attemptDeadlineSeconds": st.sampled_from([1, 5]),
+        "scheduleTimeoutSeconds": st.just(2),
+        "startupTimeoutSeconds": st.sampled_from([1, 5]),
+        "disruptionLimit": st.integers(0, 2),
+        "podFailurePolicy": st.sampled_from(["FailJob", "Count"]).map(
+            lambda action: {
+                "rules": [
+                    {"action": action, "onExitCodes": {"operator": "In", "values": [3, 143]}},
+                    {"action": action, "onPodConditions": [{"type": "DisruptionTarget"}]},
+                ]
+            }
+        ),
         "backoff": st.just({"duration": "1s"}),
     },
 )
@@ -36,6 +47,8 @@ SIGHTS = st.sampled_from([tuple(Kind), tuple(Kind), (), (Kind.RUN,), (Kind.POD,)
 
 TROUBLES = (
     "cancel",
+    "suspend",
+    "resume",
     "delete the run",
     "orphan",
     "delete a pod",
@@ -83,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         self.troubles = troubles
         self.node_returns = node_returns
         self.scripts = scripts
-        self.budget = spec["backoffLimit"]
+        self.budget = spec["backoffLimit"] + spec.get("disruptionLimit", 0)
         run = self.cluster.create_run(a_run(**spec))
         self.uid = run["metadata"]["uid"]
 
@@ -130,6 +143,8 @@ class Machine(RuleBasedStateMachine):
         what, pods = self.troubles[-1], self.world.pods()
         if what == "cancel" and self.world.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"cancel": True}})
+        elif what in ("suspend", "resume"):
+            self.suspend(wanted=what == "suspend")
         elif what in ("delete the run", "orphan"):
             self.cluster.delete_run("default", "hello", orphan=what == "orphan")
         elif not pods:
@@ -139,6 +154,12 @@ class Machine(RuleBasedStateMachine):
         else:
             self.harm_a_pod(what, data.draw(st.sampled_from(pods)))
         self.troubles.pop()
+
+    def suspend(self, *, wanted: bool) -> None:
+        """Work that is stopped for it starts once more, uncounted."""
+        if self.world.run() is not None:
+            self.budget += wanted
+            self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"suspend": wanted}})
 
     def harm_a_pod(self, how: str, pod: Object) -> None:
         if how == "evict a pod":
@@ -191,6 +212,7 @@ class Machine(RuleBasedStateMachine):
             while controller.busy:
                 controller.step()
             controller.unsettled = 0
+        self.suspend(wanted=False)
         if "node-1" not in self.cluster.nodes and self.node_returns:
             self.cluster.restore_node("node-1")
         elif "node-1" not in self.cluster.nodes:

@@ -26,10 +26,11 @@ def test_everything_has_a_default() -> None:
 
 def test_flags_are_read() -> None:
     flags = "--log-format=json --log-level debug --workers 3 --default-ttl=-1"
-    more = "--default-delete-delay 1m30s --probes-host 0.0.0.0 --probes-port 0 --context dev"
-    found = settings.read([*flags.split(), *more.split(), "--resync-seconds=5"], {})
+    more = "--default-delete-delay 1m30s --default-startup-timeout=45 --resync-seconds=5"
+    rest = "--probes-host 0.0.0.0 --probes-port 0 --context dev"
+    found = settings.read(f"{flags} {more} {rest}".split(), {})
     assert (found.log_format, found.log_level, found.workers) == (Format.JSON, logging.DEBUG, 3)
-    assert found.site == SiteDefaults(-1, timedelta(seconds=90))
+    assert found.site == SiteDefaults(-1, timedelta(seconds=90), 45)
     assert (found.probes_host, found.probes_port, found.context) == ("0.0.0.0", 0, "dev")
     assert found.resync_seconds == 5
 
@@ -52,6 +53,12 @@ WRONG = {
     "--default-ttl=-2": "--default-ttl is '-2': write a whole number from -1 to 2147483647",
     "--default-delete-delay=5": (
         "--default-delete-delay is '5': write a duration such as 30s, 5m or 1h30m"
+    ),
+    "--default-startup-timeout=0": (
+        "--default-startup-timeout is '0': write a whole number from 1 to 2147483647"
+    ),
+    "--pod-template=/none": (
+        "--pod-template is '/none': write the path of a file that can be read"
     ),
     "--probes-port=70000": "--probes-port is '70000': write a whole number from 0 to 65535",
     "--kubeconfig=/none": (
@@ -91,3 +98,44 @@ def test_a_kubeconfig_that_is_there_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.touch()
     assert settings.read([f"--kubeconfig={path}"], {}).kubeconfig == str(path)
+
+
+def test_a_pod_template_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text("metadata: {labels: {team: data}}\nspec: {restartPolicy: Never}\n")
+    found = settings.read([f"--pod-template={path}"], {}).site.pod_template
+    assert found == {"metadata": {"labels": {"team": "data"}}, "spec": {"restartPolicy": "Never"}}
+
+
+def test_an_empty_pod_template_sets_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.touch()
+    assert settings.read([f"--pod-template={path}"], {}).site == SiteDefaults()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("a: [", "write YAML or JSON into that file"),
+        ("\x00", "write YAML or JSON into that file"),
+        ("- a", "template in that file is no mapping: write a PodTemplateSpec"),
+        ("specs: {}", "template in that file has specs: write only metadata and spec"),
+        (
+            "metadata: {name: a}",
+            "template.metadata in that file has name: write only annotations and labels",
+        ),
+        ("spec: [a]", "template.spec in that file is no mapping: write a PodSpec"),
+        ("spec: {nodeName: a}", "spec.nodeName in that file would go round the scheduler"),
+        ("spec: {restartPolicy: Always}", "spec.restartPolicy in that file is not Never"),
+    ],
+)
+def test_a_wrong_pod_template_is_one_sentence(
+    content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(content)
+    with pytest.raises(SystemExit) as exit_:
+        settings.read([f"--pod-template={path}"], {})
+    assert exit_.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"taskruns-controller: --pod-template is '{path}': {sentence}")

@@ -18,6 +18,7 @@ from taskruns.api.v1alpha1.spec import (
     Backoff,
     PodGC,
     PodGCStrategy,
+    PodReplacementPolicy,
     TaskRunSpec,
 )
 from taskruns.api.v1alpha1.status import Attempt, Condition, TaskRunStatus
@@ -35,6 +36,7 @@ __all__ = [
     "ObjectMeta",
     "PodGC",
     "PodGCStrategy",
+    "PodReplacementPolicy",
     "TaskRun",
     "TaskRunSpec",
     "TaskRunStatus",

@@ -14,6 +14,7 @@ from taskruns.api.v1alpha1.corev1 import (
     Toleration,
     VolumeMount,
 )
+from taskruns.api.v1alpha1.failure_policy import PodFailurePolicy
 from taskruns.api.v1alpha1.model import MAX_SECONDS, CoreObject, Duration, Model
 
 DEFAULT_RESULT_PATH = "/dev/termination-log"
@@ -55,6 +56,13 @@ class PodGCStrategy(StrEnum):
     NEVER = "Never"
 
 
+class PodReplacementPolicy(StrEnum):
+    """When an attempt that the cluster is ending may be replaced (the names are Job's)."""
+
+    FAILED = "Failed"
+    TERMINATING_OR_FAILED = "TerminatingOrFailed"
+
+
 class PodGC(Model):
     """What becomes of the Pods of finished attempts."""
 
@@ -72,7 +80,7 @@ class PodGC(Model):
 
 
 class TaskRunSpec(Model):
-    """What to run and how. Fixed at creation, except cancel and ttlSecondsAfterFinished."""
+    """What to run and how. Fixed at creation, but for suspend, cancel, ttlSecondsAfterFinished."""
 
     image: str | None = Field(
         None,
@@ -199,8 +207,28 @@ class TaskRunSpec(Model):
     backoff: Backoff | None = Field(
         None,
         description="How long to wait before a retry: duration x factor^n, at most cap, plus up "
-        "to a tenth so that runs do not retry in step. Needs backoffLimit. "
+        "to a tenth so that runs do not retry in step. Needs "
+        "backoffLimit, disruptionLimit or podFailurePolicy. "
         "Default: 10s, doubled up to 10m.",
+    )
+    pod_failure_policy: PodFailurePolicy | None = Field(
+        None,
+        description="What failures mean, by exit code or by condition of the Pod: a Job's "
+        "podFailurePolicy, asked before anything is called a disruption. Default: none.",
+    )
+    disruption_limit: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="How many attempts are repeated that the cluster ended (eviction, preemption, "
+        "lost node, deleted Pod) once main may have started; before that an attempt is replaced "
+        "up to 3 times anyway. Default: 0.",
+    )
+    pod_replacement_policy: PodReplacementPolicy | None = Field(
+        None,
+        description="Failed: an attempt is replaced once its Pod has ended, which on a lost node "
+        "is when the cluster gives the node up. TerminatingOrFailed: as soon as its Pod is being "
+        "deleted, so that the work may run twice at a time. Default: Failed.",
     )
     active_deadline_seconds: Seconds | None = Field(
         None,
@@ -212,6 +240,23 @@ class TaskRunSpec(Model):
         description="Seconds that one attempt's main container may run; at most "
         "activeDeadlineSeconds. Past it the attempt is stopped and fails with "
         "AttemptDeadlineExceeded, retried within backoffLimit. Default: no limit.",
+    )
+    schedule_timeout_seconds: Seconds | None = Field(
+        None,
+        description="Seconds from when an attempt is due until its Pod has a node, waiting for "
+        "quota and for the scheduling gates of others included. Past it the run fails with "
+        "ScheduleTimeout. Default: no limit.",
+    )
+    startup_timeout_seconds: Seconds | None = Field(
+        None,
+        description="Seconds from when its Pod has a node until main has started. Past it the "
+        "run fails with StartupTimeout. Default: the site's, normally 600.",
+    )
+    suspend: bool | None = Field(
+        None,
+        description="While true nothing runs: a running attempt is stopped with its Pod's grace "
+        "period and not counted, and activeDeadlineSeconds starts anew on resume. May be changed "
+        "at any time. Default: false.",
     )
     cancel: bool | None = Field(
         None,

@@ -43,6 +43,9 @@ class Attempt(Model):
         None, description="When its main container, or else its Pod, ended."
     )
     stop_time: Time | None = Field(None, description="When it was decided to stop it.")
+    trouble_time: Time | None = Field(
+        None, description="When it was first seen unable to start, for the cause in reason."
+    )
     exit_code: Code | None = Field(
         None, description="Exit code of its main container; absent where it never ran."
     )
@@ -56,8 +59,12 @@ class Attempt(Model):
     outcome: Outcome | None = Field(
         None,
         description="How it ended: Succeeded, Failed (counts for backoffLimit), Disrupted (by the "
-        "cluster, after main may have started), Replaced (by the cluster, before main started) or "
-        "Stopped (by taskruns: cancel or a deadline). Absent while it goes on.",
+        "cluster, after main may have started), Replaced (by the cluster, before main started), "
+        "Ignored (by podFailurePolicy) or Stopped (by taskruns: cancel, suspend, a deadline, or a "
+        "start that cannot come). Absent while it goes on.",
+    )
+    final: bool | None = Field(
+        None, description="True where podFailurePolicy (FailJob) forbids another attempt."
     )
 
 
@@ -65,8 +72,8 @@ class Condition(Model):
     """An aspect of the run's state, in the form of metav1.Condition."""
 
     type: ConditionWord = Field(
-        description="Complete, Failed, Finished (either of them), Reconciling, Stalled or "
-        "ResultStored."
+        description="Complete, Failed, Finished (either of them), Suspended, Reconciling, "
+        "Stalled or ResultStored."
     )
     status: str = Field(
         description="Whether it is so.", json_schema_extra={"enum": ["True", "False", "Unknown"]}
@@ -114,7 +121,9 @@ class TaskRunStatus(Model):
         None, alias="podUID", description="Its uid: only this Pod may run the work."
     )
     start_time: Time | None = Field(
-        None, description="When the controller first looked at the run."
+        None,
+        description="When the controller first looked at the run, or when it was last resumed; "
+        "absent while it is suspended.",
     )
     completion_time: Time | None = Field(None, description="When the run ended, either way.")
     failed: Count | None = Field(
@@ -131,7 +140,7 @@ class TaskRunStatus(Model):
     )
     conditions: list[Condition] | None = Field(
         None,
-        description="Complete, Failed, Finished, Reconciling, Stalled, ResultStored; wait for the "
-        "end with kubectl wait --for=condition=Finished.",
+        description="Complete, Failed, Finished, Suspended, Reconciling, Stalled, ResultStored; "
+        "wait for the end with kubectl wait --for=condition=Finished.",
         json_schema_extra=_keyed("type"),
     )

@@ -23,6 +23,24 @@ def cancel(situation: Due, look: Look) -> Plan | None:
     return Plan(status=status.failed(situation.run, Reason.CANCELLED, message, look.now))
 
 
+def hold(situation: Due, look: Look) -> Plan | None:
+    """spec.suspend: Suspended, nothing until it is taken back."""
+    if not situation.run.spec.suspend:
+        return None
+    if situation.run.status.phase is Phase.SUSPENDED:
+        return Plan()
+    return Plan(status=status.suspended(situation.run, None, None, look.now))
+
+
+def resume(situation: Due, look: Look) -> Plan | None:
+    """No longer suspended: Queued or BackingOff, with a new startTime."""
+    if situation.run.status.phase is not Phase.SUSPENDED:
+        return None
+    waits = schedule.retry_at(situation.run, look.now) > look.now
+    phase = Phase.BACKING_OFF if waits else Phase.QUEUED
+    return Plan(status=status.resumed(situation.run, phase, look.now))
+
+
 def end_at_deadline(situation: Due, look: Look) -> Plan | None:
     """ActiveDeadlineSeconds over: Failed, DeadlineExceeded."""
     deadline = schedule.deadline_at(situation.run)
@@ -30,6 +48,20 @@ def end_at_deadline(situation: Due, look: Look) -> Plan | None:
         return None
     reason = Reason.DEADLINE_EXCEEDED
     message = f"activeDeadlineSeconds passed before attempt {situation.number} could start"
+    return Plan(
+        status=status.failed(situation.run, reason, f"{message}. {reason.advice}", look.now)
+    )
+
+
+def end_at_schedule_timeout(situation: Due, look: Look) -> Plan | None:
+    """ScheduleTimeoutSeconds over without a Pod: Failed, ScheduleTimeout."""
+    timeout = _schedule_timeout(situation, look)
+    if timeout is None or look.now < timeout:
+        return None
+    reason = Reason.SCHEDULE_TIMEOUT
+    before = situation.run.status
+    said = f": {before.message}" if before.phase is Phase.QUEUED and before.message else ""
+    message = f"Attempt {situation.number} got no Pod within scheduleTimeoutSeconds{said}"
     return Plan(
         status=status.failed(situation.run, reason, f"{message}. {reason.advice}", look.now)
     )
@@ -86,7 +118,7 @@ def claim(situation: Due, look: Look) -> Plan | None:
 def await_removal(situation: Due, look: Look) -> Plan | None:
     """Pod of the attempt being deleted unclaimed: wait until it is gone."""
     pod = situation.candidate
-    return Plan(wake_at=_deadline(situation)) if pod is not None and pod.deleting else None
+    return Plan(wake_at=_limit(situation, look)) if pod is not None and pod.deleting else None
 
 
 def refuse_ungated(situation: Due, look: Look) -> Plan | None:
@@ -104,26 +136,34 @@ def back_off(situation: Due, look: Look) -> Plan | None:
     at = schedule.retry_at(situation.run, look.now)
     if look.now >= at:
         return None
-    return Plan(wake_at=schedule.earliest(at, _deadline(situation)))
+    return Plan(wake_at=schedule.earliest(at, _limit(situation, look)))
 
 
 def create(situation: Due, look: Look) -> Plan | None:
     """Due: create the Pod, gated."""
     try:
-        return Plan(actions=(CreatePod(build_pod(situation.run, situation.number)),))
+        return Plan(actions=(CreatePod(build_pod(situation.run, situation.number, look.site)),))
     except InvalidTemplate as error:
         reason = Reason.INVALID_POD_TEMPLATE
         message = f"{error}. {reason.advice}"
         return Plan(status=status.failed(situation.run, reason, message, look.now))
 
 
-def _deadline(situation: Due) -> datetime | None:
-    return schedule.deadline_at(situation.run)
+def _limit(situation: Due, look: Look) -> datetime | None:
+    """When waiting ends, whatever it is for."""
+    return schedule.earliest(
+        schedule.deadline_at(situation.run), _schedule_timeout(situation, look)
+    )
+
+
+def _schedule_timeout(situation: Due, look: Look) -> datetime | None:
+    due = schedule.retry_at(situation.run, look.now)
+    return schedule.schedule_timeout_at(situation.run, due)
 
 
 def _queue(situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime) -> Plan:
     before = situation.run.status
-    wake_at = schedule.earliest(retry, _deadline(situation))
+    wake_at = schedule.earliest(retry, _limit(situation, look))
     if (before.phase, before.reason) == (Phase.QUEUED, reason):
         return Plan(wake_at=wake_at)
     wanted = status.queued(situation.run, reason, refusal.message, look.now)
@@ -132,7 +172,10 @@ def _queue(situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: 
 
 RULES = (
     cancel,
+    hold,
+    resume,
     end_at_deadline,
+    end_at_schedule_timeout,
     end_on_refusal,
     leave_with_namespace,
     wait_for_service_account,

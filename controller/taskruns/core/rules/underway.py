@@ -3,9 +3,12 @@
 from datetime import datetime
 
 from taskruns.api.conditions import Phase, Reason
+from taskruns.api.v1alpha1 import PodReplacementPolicy
 from taskruns.core import schedule, status
-from taskruns.core.plan import DeletePod, Plan, ReleaseGate, StopPod
+from taskruns.core.budget import next_due
+from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, StopPod
 from taskruns.core.situation import Look, Underway
+from taskruns.core.startup import find_trouble
 from taskruns.core.verdict import judge
 
 
@@ -28,26 +31,86 @@ def stop_leftovers(situation: Underway, look: Look) -> Plan | None:
         return None
     if not pod.leftovers:
         return Plan()
-    verdict = judge(pod, situation.attempt)
+    verdict = judge(pod, situation.attempt, situation.run.spec.pod_failure_policy)
     return Plan(status=status.stopping_leftovers(situation.run, pod, verdict, look.now))
 
 
 def stop(situation: Underway, look: Look) -> Plan | None:
-    """Cancelled or past a deadline: record Stopping."""
-    run, pod = situation.run, situation.pod
+    """Cancelled, suspended or past a deadline: record Stopping."""
+    run, main = situation.run, situation.pod.main
     if run.spec.cancel:
-        return Plan(status=status.stopping(run, pod, Reason.CANCELLED, look.now))
+        return _stop(situation, Reason.CANCELLED, "The run was cancelled", look)
+    if run.spec.suspend:
+        return _stop(situation, Reason.SUSPENDED, "The run was suspended", look)
     if _is_over(schedule.deadline_at(run), look):
-        return Plan(status=status.stopping(run, pod, Reason.DEADLINE_EXCEEDED, look.now))
-    if _is_over(schedule.attempt_deadline_at(run, pod.main.started_at), look):
-        reason = Reason.ATTEMPT_DEADLINE_EXCEEDED
-        return Plan(status=status.stopping(run, pod, reason, look.now))
+        cause = "The run passed activeDeadlineSeconds"
+        return _stop(situation, Reason.DEADLINE_EXCEEDED, cause, look)
+    if _is_over(schedule.attempt_deadline_at(run, main.started_at), look):
+        cause = "The attempt passed attemptDeadlineSeconds"
+        return _stop(situation, Reason.ATTEMPT_DEADLINE_EXCEEDED, cause, look)
     return None
+
+
+def replace_at_once(situation: Underway, look: Look) -> Plan | None:
+    """Being deleted by somebody, TerminatingOrFailed: record it if another attempt follows."""
+    run, pod = situation.run, situation.pod
+    eager = run.spec.pod_replacement_policy is PodReplacementPolicy.TERMINATING_OR_FAILED
+    if not eager or not pod.deleting:
+        return None
+    verdict = judge(pod, situation.attempt, run.spec.pod_failure_policy)
+    due = next_due(run, verdict, look.now)
+    if due is None:
+        return None
+    return Plan(status=status.retrying(run, pod, verdict, due, look.now))
 
 
 def release_gate(situation: Underway, look: Look) -> Plan | None:
     """Claimed and still gated: release the gate."""
     return Plan(actions=(ReleaseGate(situation.pod.ref),)) if situation.pod.gated else None
+
+
+def give_up_scheduling(situation: Underway, look: Look) -> Plan | None:
+    """No node within scheduleTimeoutSeconds: record Stopping."""
+    if not _is_over(_schedule_timeout(situation, look), look):
+        return None
+    pod = situation.pod
+    gates = "scheduling gates " + ", ".join(pod.foreign_gates) if pod.foreign_gates else ""
+    said = pod.unschedulable or gates or "the scheduler has not said why"
+    cause = f"No node was found within scheduleTimeoutSeconds: {said}"
+    return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, look)
+
+
+def give_up_starting(situation: Underway, look: Look) -> Plan | None:
+    """A container cannot start, or main has not in time: record Stopping."""
+    trouble = find_trouble(situation.pod)
+    if trouble is not None and look.now >= trouble.ends_at(situation.attempt, look.now):
+        return _stop(situation, trouble.reason, trouble.cause, look)
+    if not _is_over(_startup_timeout(situation, look), look):
+        return None
+    pod = situation.pod.ref
+    if trouble is None and pod.uid not in look.findings.events:
+        return Plan(actions=(ReadPodEvents(pod),))
+    events = look.findings.events.get(pod.uid, ())
+    said = trouble.cause if trouble is not None else " ".join(events[-1:])
+    cause = "Main did not start within startupTimeoutSeconds" + (f": {said}" if said else "")
+    return _stop(situation, Reason.STARTUP_TIMEOUT, cause, look)
+
+
+def show_waiting(situation: Underway, look: Look) -> Plan | None:
+    """A foreign gate or trouble with starting came or went: show it."""
+    pod, run = situation.pod, situation.run
+    trouble = find_trouble(pod)
+    if trouble is not None and not trouble.is_noted(situation.attempt):
+        wanted = status.pending(run, pod, trouble.reason, trouble.cause, look.now)
+        return Plan(status=wanted)
+    recovered = trouble is None and situation.attempt.trouble_time is not None
+    queued = run.status.phase is Phase.QUEUED
+    if pod.main.started_at is not None or (bool(pod.foreign_gates) is queued and not recovered):
+        return None
+    reason = Reason.SCHEDULING_GATED if pod.foreign_gates else Reason.WAITING_TO_START
+    said = ": " + ", ".join(pod.foreign_gates) if pod.foreign_gates else ""
+    message = reason.meaning.rstrip(".") + said
+    return Plan(status=status.pending(run, pod, reason, message, look.now))
 
 
 def show_running(situation: Underway, look: Look) -> Plan | None:
@@ -61,13 +124,35 @@ def show_running(situation: Underway, look: Look) -> Plan | None:
 def wait(situation: Underway, look: Look) -> Plan | None:
     """Otherwise: wait."""
     run, main = situation.run, situation.pod.main
+    trouble = find_trouble(situation.pod)
     return Plan(
         wake_at=schedule.earliest(
             schedule.deadline_at(run),
             schedule.attempt_deadline_at(run, main.started_at),
+            _schedule_timeout(situation, look),
+            _startup_timeout(situation, look),
+            None if trouble is None else trouble.ends_at(situation.attempt, look.now),
             _running_shown_at(situation),
         )
     )
+
+
+def _stop(situation: Underway, reason: Reason, cause: str, look: Look) -> Plan:
+    return Plan(status=status.stopping(situation.run, situation.pod, reason, cause, look.now))
+
+
+def _schedule_timeout(situation: Underway, look: Look) -> datetime | None:
+    if situation.pod.node:
+        return None
+    due = schedule.due_at(situation.run, look.now)
+    return schedule.schedule_timeout_at(situation.run, due)
+
+
+def _startup_timeout(situation: Underway, look: Look) -> datetime | None:
+    pod = situation.pod
+    if pod.main.started_at is not None or not pod.node:
+        return None
+    return schedule.startup_timeout_at(situation.run, pod.scheduled_at, look.site)
 
 
 def _running_shown_at(situation: Underway) -> datetime | None:
@@ -82,4 +167,15 @@ def _is_over(deadline: datetime | None, look: Look) -> bool:
     return deadline is not None and look.now >= deadline
 
 
-RULES = (carry_out_stop, stop_leftovers, stop, release_gate, show_running, wait)
+RULES = (
+    carry_out_stop,
+    stop_leftovers,
+    stop,
+    replace_at_once,
+    give_up_scheduling,
+    release_gate,
+    give_up_starting,
+    show_waiting,
+    show_running,
+    wait,
+)

@@ -52,6 +52,7 @@ LIST_PODS = Call("list", "", "pods")
 CREATE_POD = Call("create", "", "pods")
 PATCH_POD = Call("patch", "", "pods")
 DELETE_POD = Call("delete", "", "pods")
+LIST_EVENTS = Call("list", "", "events")
 
 CALLS = frozenset(
     {
@@ -64,6 +65,7 @@ CALLS = frozenset(
         CREATE_POD,
         PATCH_POD,
         DELETE_POD,
+        LIST_EVENTS,
     }
 )
 """What the engine needs to be allowed to do."""

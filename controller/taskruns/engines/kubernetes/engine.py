@@ -1,8 +1,10 @@
 """The port on a real apiserver."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from taskruns.core.plan import PodRef
+from taskruns.core.wire import mappings, text
 from taskruns.engines.kubernetes import answers, calls, patches
 from taskruns.engines.kubernetes.answers import Answer
 from taskruns.engines.kubernetes.calls import Call
@@ -12,7 +14,9 @@ from taskruns.engines.port import Object, RunRef
 MERGE = "application/merge-patch+json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 
-_NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 404, 409, 422
+_MAX_EVENTS = 100
+
+_FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 403, 404, 409, 422
 _ANOTHER_OBJECT = (_CONFLICT, _UNPROCESSABLE)
 """How the apiserver answers a write that names another uid than the object's."""
 
@@ -34,6 +38,22 @@ class KubernetesEngine:
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         """Read a Pod live."""
         return await self._read(calls.GET_POD, namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        """List the Pod's warnings; what only they tell is, for one, why a volume is not mounted.
+
+        A role of an older release does not allow it: then there are none, and the run goes on.
+        """
+        path = calls.LIST_EVENTS.path(pod.namespace)
+        selector = f"involvedObject.uid={pod.uid},type=Warning"
+        query = {"fieldSelector": selector, "limit": str(_MAX_EVENTS)}
+        answer = await self._connection.send(calls.LIST_EVENTS, path, query=query)
+        if answer.code == _FORBIDDEN:
+            return []
+        if not answer.ok:
+            raise answers.error(answer)
+        events = sorted(mappings(answer.body.get("items")), key=_last_time)
+        return [" ".join(text(event.get("message")).split()) for event in events]
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         """Merge into the status.
@@ -102,6 +122,10 @@ class KubernetesEngine:
             if live is None or live["metadata"]["uid"] != pod.uid:
                 return None
         return _object_or_gone(answer)
+
+
+def _last_time(event: Object) -> str:
+    return text(event.get("lastTimestamp")) or text(event.get("eventTime"))
 
 
 def _object_or_gone(answer: Answer) -> Object | None:

@@ -1,5 +1,6 @@
 """The `Engine` port on a simulated cluster; every request is recorded, for tests of cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +33,8 @@ class MemoryEngine:
         self._cluster = cluster
         self._store = cluster.store
         self.requests: list[Request] = []
+        self.warnings: dict[str, Sequence[str]] = {}
+        """Sentences of Events, by the uid of their Pod."""
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun; None when there is none of that name."""
@@ -42,6 +45,11 @@ class MemoryEngine:
         """Read a Pod; None when there is none of that name."""
         self._record("read_pod", name)
         return self._store.get(Kind.POD, namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        """List the Pod's warnings: a test says what they are."""
+        self._record("read_pod_events", pod.name)
+        return self.warnings.get(pod.uid, ())
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         """Merge a patch into the status subresource; nothing else of the run can change."""

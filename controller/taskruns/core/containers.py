@@ -1,0 +1,82 @@
+"""What the kubelet says of one container, and of the words that it left behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from taskruns.core.wire import mapping, mappings, moment, number, text
+
+_MAX_MESSAGE_BYTES = 4096
+_MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
+"""The kubelet's bounds on termination messages: of one container, and shared by all of a Pod."""
+
+
+_SIGNAL_BASE = 128
+_LAST_SIGNAL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a container ended, in the kubelet's words."""
+
+    exit_code: int
+    signal: int | None
+    reason: str
+    message: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a Pod as the kubelet reports it."""
+
+    name: str
+    started_at: datetime | None = None
+    running: bool = False
+    ending: Ending | None = None
+    waiting_reason: str = ""
+    """Why it has not started yet, in the kubelet's word; empty when it does not wait."""
+    waiting_message: str = ""
+
+    @property
+    def exited(self) -> Ending | None:
+        """How its program ended; None where none ran: then its exit code is made up."""
+        return self.ending if self.started_at is not None else None
+
+
+def read_container(found: Mapping[str, Any]) -> Container:
+    """Read one entry of a Pod's containerStatuses."""
+    state = mapping(found.get("state"))
+    running, terminated = mapping(state.get("running")), mapping(state.get("terminated"))
+    waiting = mapping(state.get("waiting"))
+    exit_code = number(terminated.get("exitCode"))
+    ending = None
+    if exit_code is not None:
+        ending = Ending(
+            exit_code=exit_code,
+            signal=number(terminated.get("signal")) or _signal(exit_code),
+            reason=text(terminated.get("reason")),
+            message=text(terminated.get("message")),
+            finished_at=moment(terminated.get("finishedAt")),
+        )
+    return Container(
+        name=text(found.get("name")),
+        started_at=moment((terminated or running).get("startedAt")),
+        running=bool(running),
+        ending=ending,
+        waiting_reason=text(waiting.get("reason")),
+        waiting_message=text(waiting.get("message")),
+    )
+
+
+def _signal(exit_code: int) -> int | None:
+    """Return the signal behind an exit code: shells and runtimes report 128 plus its number."""
+    number_of_signal = exit_code - _SIGNAL_BASE
+    return number_of_signal if 0 < number_of_signal <= _LAST_SIGNAL else None
+
+
+def message_limit(spec: Mapping[str, Any]) -> int:
+    """Return the bytes at which the kubelet cuts a termination message in a Pod."""
+    count = len(mappings(spec.get("containers"))) + len(mappings(spec.get("initContainers")))
+    return min(_MAX_MESSAGE_BYTES, _MAX_MESSAGE_BYTES_OF_POD // max(count, 1))

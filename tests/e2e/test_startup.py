@@ -1,0 +1,133 @@
+"""Starts that cannot come: each ends within its clock, and its message has the cause.
+
+The one whose clock a test must beat stands first: runs start when the first test does.
+"""
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.support.cluster_client import PODS, Resource
+from tests.support.ending import Ending
+from tests.support.manifests import IMAGE, pod_spec, shell
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+CONFIG_MAPS = Resource("/api/v1", "configmaps")
+PATIENT = 100.0
+HOLD = "example.test/hold"
+
+
+def stopped(reason: Reason, *message: str) -> Ending:
+    return Ending(Phase.FAILED, reason, None, message, attempts=(Outcome.STOPPED,))
+
+
+def env_from(kind: str, name: str) -> dict[str, object]:
+    return {"envFrom": [{kind: {"name": name}}]}
+
+
+@pytest.mark.taskrun(shell('[ "$WORD" = late ]', **env_from("configMapRef", "late")))
+def test_a_config_map_that_comes_late_is_waited_for(run: Run, stage: Stage) -> None:
+    def troubled() -> bool | None:
+        return True if run.status.get("reason") == Reason.CONTAINER_CONFIG_ERROR else None
+
+    stage.journal.wait(troubled, 30, "the missing ConfigMap is shown")
+    data = {"metadata": {"name": "late"}, "data": {"WORD": "late"}}
+    stage.kube.create(CONFIG_MAPS, run.namespace, data)
+    ending = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+    ending.check(run)
+
+
+@pytest.mark.taskrun(shell("exit 0") | {"image": "localhost:1/no-such-image:1"})
+def test_an_image_that_is_not_there_is_given_up_after_a_minute(run: Run) -> None:
+    run.ended(seconds=PATIENT)
+    status = stopped(Reason.IMAGE_PULL_FAILED, r"\bmain\b.*no-such-image:1").check(run)
+    assert status["attempts"][0]["reason"] == Reason.IMAGE_PULL_FAILED
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("exit 0") | {"image": "busybox:not:valid"})
+def test_an_invalid_image_name_is_given_up_at_once(run: Run) -> None:
+    stopped(Reason.IMAGE_PULL_FAILED, r"busybox:not:valid").check(run)
+    run.pods_gone()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(ref, marks=pytest.mark.taskrun(shell("exit 0", **env_from(ref, "missing"))))
+        for ref in ("configMapRef", "secretRef")
+    ],
+)
+def test_a_missing_config_map_or_secret_is_given_up_after_half_a_minute(
+    run: Run, kind: str
+) -> None:
+    run.ended(seconds=PATIENT)
+    kind = kind.removesuffix("Ref").lower()
+    stopped(Reason.CONTAINER_CONFIG_ERROR, rf'{kind} "missing" not found').check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(
+        "exit 0",
+        startupTimeoutSeconds=6,
+        volumes=[{"name": "data", "configMap": {"name": "not-mounted"}}],
+        volumeMounts=[{"name": "data", "mountPath": "/data"}],
+    )
+)
+def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(run: Run) -> None:
+    stopped(Reason.STARTUP_TIMEOUT, r"startupTimeoutSeconds", r'"not-mounted" not found').check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell("exit 0", scheduleTimeoutSeconds=3, nodeSelector={"taskruns.dev/no-such-node": "true"})
+)
+def test_a_pod_that_no_node_takes_is_given_up(run: Run) -> None:
+    stopped(Reason.SCHEDULE_TIMEOUT, r"scheduleTimeoutSeconds", r"0/1 nodes").check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun({"image": IMAGE, "command": ["/no/such/program"]})
+def test_a_program_that_is_not_there_is_named(run: Run) -> None:
+    ending = Ending(
+        Phase.FAILED,
+        Reason.CONTAINER_CANNOT_START,
+        None,
+        (r"\bmain\b", r"/no/such/program"),
+        (Outcome.FAILED,),
+    )
+    ending.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    {
+        "args": ["exit 6"],
+        **pod_spec(containers=[{"name": "work", "image": IMAGE, "command": ["sh", "-c"]}]),
+    }
+)
+def test_the_only_container_is_main_whatever_its_name(run: Run) -> None:
+    ending = Ending(
+        Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 6, (r"\bwork\b.* code 6",), (Outcome.FAILED,)
+    )
+    ending.check(run)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(shell("exit 0", **pod_spec(schedulingGates=[{"name": HOLD}])))
+def test_somebody_elses_gate_is_shown_as_queued_and_left_to_them(run: Run, stage: Stage) -> None:
+    status = run.reaches(Phase.QUEUED)
+    assert (status["reason"], status["attempt"]) == (Reason.SCHEDULING_GATED, 1)
+    assert HOLD in status["message"]
+    assert run.pod()["spec"]["schedulingGates"] == [{"name": HOLD}]
+    stage.kube.merge(PODS, run.namespace, run.pod_name(), {"spec": {"schedulingGates": None}})
+    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)).check(run)
+
+
+@pytest.mark.taskrun(
+    shell("exit 0", scheduleTimeoutSeconds=2, **pod_spec(schedulingGates=[{"name": HOLD}]))
+)
+def test_waiting_at_somebody_elses_gate_counts_for_the_schedule_timeout(run: Run) -> None:
+    stopped(Reason.SCHEDULE_TIMEOUT, HOLD).check(run)
+    run.pods_gone()

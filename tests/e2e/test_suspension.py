@@ -1,0 +1,85 @@
+"""spec.suspend at every stage of a run: before a Pod, without a node, at work, between attempts.
+
+What must be caught while it waits stands first: runs start when the first test does.
+"""
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase, Reason
+from tests.support.ending import Ending
+from tests.support.ledger import END, START, Ledger
+from tests.support.manifests import pod_spec, shell
+from tests.support.run import Run
+
+GRACE = pod_spec(terminationGracePeriodSeconds=1)
+NOWHERE = {"nodeSelector": {"taskruns.dev/no-such-node": "true"}}
+
+
+def succeeded(*outcomes: Outcome) -> Ending:
+    return Ending(
+        Phase.SUCCEEDED,
+        Reason.COMPLETED,
+        0,
+        attempts=(*outcomes, Outcome.SUCCEEDED),
+        conditions={"Suspended": "False"},
+    )
+
+
+@pytest.mark.taskrun(
+    shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, backoff={"duration": "8s", "factor": 1})
+)
+def test_a_run_suspended_while_it_backs_off_keeps_its_due_time(run: Run) -> None:
+    run.reaches(Phase.BACKING_OFF)
+    run.change(suspend=True)
+    run.reaches(Phase.SUSPENDED)
+    run.change(suspend=False)
+    status = succeeded(Outcome.FAILED).check(run)
+    assert run.phases().count("BackingOff") == 2
+    assert status["failed"] == 1
+
+
+@pytest.mark.taskrun(shell("exit 0", suspend=True, activeDeadlineSeconds=60))
+def test_a_run_suspended_at_birth_has_no_pod_until_it_is_resumed(run: Run) -> None:
+    status = run.reaches(Phase.SUSPENDED)
+    assert "startTime" not in status
+    assert not run.pods()
+    run.change(suspend=False)
+    succeeded().check(run)
+
+
+@pytest.mark.taskrun(shell(f"{START}", suspend=True), ledger=True)
+def test_a_suspended_run_is_cancelled_at_once(run: Run, ledger: Ledger) -> None:
+    run.reaches(Phase.SUSPENDED)
+    run.cancel()
+    Ending(Phase.CANCELLED, Reason.CANCELLED).check(run)
+    assert ledger.starts(run.uid) == 0
+
+
+@pytest.mark.taskrun(shell("exit 0", **NOWHERE))
+def test_a_run_suspended_without_a_node_lets_its_pod_go(run: Run) -> None:
+    run.reaches(Phase.PENDING)
+    run.change(suspend=True)
+    status = run.reaches(Phase.SUSPENDED)
+    assert [attempt["outcome"] for attempt in status["attempts"]] == [Outcome.STOPPED]
+    run.cancel()
+    status = run.ended()
+    assert (status["phase"], status["attempt"]) == (Phase.CANCELLED, 1)
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600; {END}', **GRACE), ledger=True
+)
+def test_a_running_task_is_stopped_uncounted_and_starts_anew_on_resume(
+    run: Run, ledger: Ledger
+) -> None:
+    first = run.reaches(Phase.RUNNING)
+    run.change(suspend=True)
+    status = run.reaches(Phase.SUSPENDED)
+    assert (status["reason"], status["exitCode"], status.get("failed", 0)) == ("Suspended", 137, 0)
+    assert "startTime" not in status
+    run.change(suspend=False)
+    ended = succeeded(Outcome.STOPPED).check(run)
+    assert ended["startTime"] > first["startTime"], "the deadline's clock starts anew"
+    assert ledger.starts(run.uid) == 2
+    assert ledger.ends(run.uid) == 1

@@ -1,0 +1,133 @@
+"""What a run's podFailurePolicy makes of an attempt's end (core/failure_policy.py, 6.5)."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.builder import (
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    disrupted,
+    ended,
+    running,
+    stamp,
+    told,
+)
+from tests.support.decision import status_for
+
+EVICTED = disrupted("EvictionByEvictionAPI")
+FAILED = a_pod(main=ended(42))
+
+
+def codes(action: str, operator: str, *values: int, container: str | None = None) -> Any:
+    named = {} if container is None else {"containerName": container}
+    return {"action": action, "onExitCodes": {"operator": operator, "values": values, **named}}
+
+
+def condition(action: str, **pattern: str) -> Any:
+    return {"action": action, "onPodConditions": [{"type": "DisruptionTarget", **pattern}]}
+
+
+def judged(pod: Any, *rules: Any, number: int = 1, **spec: Any) -> Any:
+    status = a_claimed_status("Running", number)
+    run = a_run(podFailurePolicy={"rules": list(rules)}, status=status, **spec)
+    return status_for(run, pod, seconds=20)
+
+
+def outcome_of(pod: Any, *rules: Any, **spec: Any) -> tuple[str, str]:
+    written = judged(pod, *rules, **spec)
+    return written.phase, written.attempts[-1].outcome
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (codes("FailJob", "In", 1, 42), ("Failed", "Failed")),
+        (codes("Ignore", "In", 42), ("BackingOff", "Ignored")),
+        (codes("Count", "In", 42), ("BackingOff", "Failed")),
+        (codes("Ignore", "In", 41), ("BackingOff", "Failed")),
+        (codes("Ignore", "NotIn", 41), ("BackingOff", "Ignored")),
+        (codes("Ignore", "NotIn", 42), ("BackingOff", "Failed")),
+        (codes("FailJob", "In", 42, container="main"), ("Failed", "Failed")),
+        (codes("FailJob", "In", 42, container="other"), ("BackingOff", "Failed")),
+    ],
+)
+def test_an_exit_code_is_compared(rule: Any, expected: tuple[str, str]) -> None:
+    assert outcome_of(FAILED, rule, backoffLimit=3) == expected
+
+
+def test_the_first_rule_that_matches_decides_and_is_named() -> None:
+    rules = [codes("Count", "In", 1), codes("Ignore", "In", 42), codes("FailJob", "In", 42)]
+    written = judged(FAILED, *rules)
+    assert written.phase == "BackingOff"
+    assert "Ignore by rule 2 of podFailurePolicy" in written.message
+
+
+def test_exit_code_0_of_a_container_matches_nothing() -> None:
+    both = [told("main", ended(42)), told("log", ended(0))]
+    template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
+    pod = a_pod(a_run(template=template), containerStatuses=both, phase="Failed")
+    assert outcome_of(pod, codes("Ignore", "NotIn", 42), template=template) == ("Failed", "Failed")
+
+
+def test_no_container_named_means_init_containers_too() -> None:
+    template = {"spec": {"initContainers": [{"name": "prepare", "image": "busybox:1"}]}}
+    init = [told("prepare", ended(42))]
+    pod = a_pod(a_run(template=template), phase="Failed", initContainerStatuses=init)
+    ignored = ("BackingOff", "Ignored")
+    assert outcome_of(pod, codes("Ignore", "In", 42), template=template) == ignored
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ({}, ("BackingOff", "Ignored")),
+        ({"status": "True"}, ("BackingOff", "Ignored")),
+        ({"status": "False"}, ("Failed", "Disrupted")),
+        ({"type": "Other"}, ("Failed", "Disrupted")),
+    ],
+)
+def test_a_policy_goes_before_a_disruption(pattern: Any, expected: tuple[str, str]) -> None:
+    pod = a_pod(main=ended(143), phase="Failed", conditions=[EVICTED])
+    assert outcome_of(pod, condition("Ignore", **pattern)) == expected
+
+
+def test_a_policy_goes_before_a_replacement() -> None:
+    pod = a_pod(phase="Failed", conditions=[EVICTED])
+    assert outcome_of(pod, condition("FailJob")) == ("Failed", "Failed")
+
+
+def test_a_success_is_no_matter_for_a_policy() -> None:
+    pod = a_pod(main=ended(0), conditions=[EVICTED])
+    assert outcome_of(pod, condition("FailJob")) == ("Succeeded", "Succeeded")
+
+
+def test_what_was_stopped_is_no_matter_for_a_policy() -> None:
+    record = a_record(stopTime=stamp(3), reason="Cancelled")
+    status = a_claimed_status("Stopping", attempts=[record])
+    rules = {"rules": [codes("Ignore", "In", 42)]}
+    written = status_for(a_run(podFailurePolicy=rules, status=status), FAILED, seconds=20)
+    assert written.phase == "Cancelled"
+
+
+@pytest.mark.parametrize(("number", "phase"), [(99, "BackingOff"), (100, "Failed")])
+def test_attempts_are_ignored_up_to_a_hundred_in_all(number: int, phase: str) -> None:
+    pod = a_pod(number=number, main=ended(42))
+    written = judged(pod, codes("Ignore", "In", 42), number=number)
+    assert (written.phase, written.failed) == (phase, 0)
+    assert ("100 attempts are all" in written.message) is (phase == "Failed")
+
+
+def test_mains_verdict_by_policy_stands_while_other_containers_are_stopped() -> None:
+    template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
+    both = [told("main", ended(42)), told("log", running())]
+    rules = {"rules": [codes("FailJob", "In", 42)]}
+    run = a_run(template=template, podFailurePolicy=rules, backoffLimit=3)
+    claimed = {**run, "status": a_claimed_status("Running")}
+    pod = a_pod(run, phase="Running", containerStatuses=both)
+    stopping = status_for(claimed, pod, seconds=5)
+    over = [told("main", ended(42)), told("log", ended(137))]
+    end = a_pod(run, phase="Failed", containerStatuses=over)
+    assert status_for({**run, "status": stopping.to_json()}, end, seconds=9).phase == "Failed"

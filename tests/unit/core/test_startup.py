@@ -1,0 +1,214 @@
+"""Starts that cannot come, and how long each is put up with (DESIGN.md 6.2)."""
+
+from typing import Any
+
+import pytest
+
+from taskruns.core.plan import Findings, PodRef, ReadPodEvents
+from taskruns.core.site import SiteDefaults
+from tests.support.builder import (
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    at,
+    ended,
+    pod_uid,
+    running,
+    stamp,
+    told,
+    waiting,
+)
+from tests.support.decision import plan_for, status_for
+
+NO_NODE = [
+    {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/3 nodes are available: 3 Insufficient cpu.",
+    }
+]
+
+
+def claimed(*, status: Any = None, **spec: Any) -> Any:
+    return a_run(status=a_claimed_status(**(status or {})), **spec)
+
+
+def noted(run_reason: str, since: float, **spec: Any) -> Any:
+    """A run whose trouble with starting is in its record."""
+    record = a_record(reason=run_reason, troubleTime=stamp(since))
+    return claimed(status={"attempts": [record], "reason": run_reason}, **spec)
+
+
+def troubled(reason: str, message: str = "no such thing") -> Any:
+    return a_pod(main=waiting(reason, message))
+
+
+@pytest.mark.parametrize(
+    ("word", "reason", "patience"),
+    [
+        ("ErrImagePull", "ImagePullFailed", 60),
+        ("ImagePullBackOff", "ImagePullFailed", 60),
+        ("ErrImageNeverPull", "ImagePullFailed", 60),
+        ("CreateContainerConfigError", "ContainerConfigError", 30),
+        ("CreateContainerError", "ContainerConfigError", 30),
+    ],
+)
+def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
+    word: str, reason: str, patience: int
+) -> None:
+    written = status_for(claimed(), troubled(word), seconds=5)
+    assert (written.phase, written.reason) == ("Pending", reason)
+    assert "Container main cannot start: no such thing" in (written.message or "")
+    waits = plan_for(noted(reason, 5), troubled(word), seconds=4 + patience)
+    assert waits.idle
+    assert waits.wake_at == at(5 + patience)
+    written = status_for(noted(reason, 5), troubled(word), seconds=5 + patience)
+    assert (written.phase, written.reason) == ("Stopping", reason)
+    assert (written.attempts or [])[0].stop_time == at(5 + patience)
+
+
+def test_an_image_name_that_can_never_be_pulled_is_given_up_at_once() -> None:
+    written = status_for(claimed(), troubled("InvalidImageName"), seconds=5)
+    assert (written.phase, written.reason) == ("Stopping", "ImagePullFailed")
+
+
+def test_another_trouble_has_its_own_patience() -> None:
+    run = noted("ContainerConfigError", 5)
+    written = status_for(run, troubled("ErrImagePull"), seconds=40)
+    assert (written.phase, written.reason) == ("Pending", "ImagePullFailed")
+    assert (written.attempts or [])[0].trouble_time == at(40)
+
+
+def test_trouble_that_is_over_is_taken_back() -> None:
+    run = noted("ContainerConfigError", 5)
+    written = status_for(run, troubled("ContainerCreating"), seconds=9)
+    assert (written.phase, written.reason) == ("Pending", "WaitingToStart")
+    (record,) = written.attempts or []
+    assert (record.reason, record.trouble_time) == (None, None)
+
+
+def test_trouble_that_ended_with_a_start_is_taken_back_when_running_is_shown() -> None:
+    run = noted("ContainerConfigError", 5)
+    assert plan_for(run, a_pod(main=running(since=9)), seconds=10).idle
+    (record,) = status_for(run, a_pod(main=running(since=9)), seconds=11).attempts or []
+    assert (record.reason, record.trouble_time) == (None, None)
+
+
+def test_a_container_beside_a_running_main_that_cannot_start_is_no_trouble() -> None:
+    template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
+    both = [told("main", running()), told("log", waiting("ErrImagePull"))]
+    pod = a_pod(a_run(template=template), containerStatuses=both, phase="Pending")
+    assert plan_for(claimed(template=template), pod, seconds=3).idle
+
+
+def test_an_init_container_that_cannot_start_is_trouble() -> None:
+    template = {"spec": {"initContainers": [{"name": "prepare", "image": "x"}]}}
+    init = [told("prepare", waiting("ErrImagePull", "not found"))]
+    pod = a_pod(a_run(template=template), initContainerStatuses=init)
+    written = status_for(claimed(template=template), pod, seconds=5)
+    assert "Container prepare cannot start: not found" in (written.message or "")
+
+
+@pytest.mark.parametrize(("own", "seconds"), [({}, 21), ({"startupTimeoutSeconds": 7}, 8)])
+def test_main_has_so_long_to_start_from_its_node_on(own: Any, seconds: int) -> None:
+    site = SiteDefaults(startup_timeout_seconds=20)
+    before = plan_for(claimed(**own), a_pod(), seconds=seconds - 1, site=site)
+    assert before.idle
+    assert before.wake_at == at(seconds)
+    plan = plan_for(claimed(**own), a_pod(), seconds=seconds, site=site)
+    name = a_pod()["metadata"]["name"]
+    assert plan.actions == (ReadPodEvents(PodRef("default", name, pod_uid(1))),)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"), [((), "startupTimeoutSeconds"), (("old", "no mount"), ": no mount")]
+)
+def test_a_start_that_took_too_long_is_told_by_the_last_event(
+    events: tuple[str, ...], said: str
+) -> None:
+    found = Findings(events={pod_uid(1): events})
+    written = status_for(claimed(), a_pod(), seconds=601, findings=found)
+    assert (written.phase, written.reason) == ("Stopping", "StartupTimeout")
+    assert (written.message or "").endswith(said)
+
+
+def test_known_trouble_is_told_without_asking_for_events() -> None:
+    run = noted("ImagePullFailed", 5, startupTimeoutSeconds=9)
+    written = status_for(run, troubled("ErrImagePull", "not found"), seconds=10)
+    assert written.reason == "StartupTimeout"
+    assert "not found" in (written.message or "")
+
+
+def test_the_time_to_start_does_not_run_without_a_node_nor_once_main_has_started() -> None:
+    assert plan_for(claimed(), a_pod(node=""), seconds=9999).idle
+    shown = claimed(status={"phase": "Running"})
+    assert plan_for(shown, a_pod(main=running()), seconds=9999).idle
+
+
+def test_a_node_is_waited_for_from_when_the_attempt_was_due() -> None:
+    run = claimed(scheduleTimeoutSeconds=30)
+    before = plan_for(run, a_pod(node=""), seconds=29)
+    assert before.wake_at == at(30)
+    written = status_for(run, a_pod(node="", conditions=NO_NODE), seconds=30)
+    assert (written.phase, written.reason) == ("Stopping", "ScheduleTimeout")
+    assert "3 Insufficient cpu" in (written.message or "")
+    assert plan_for(run, a_pod(), seconds=30).status is None
+
+
+def test_a_retry_waits_for_its_node_from_its_own_time() -> None:
+    failed = a_record(1, finishedTime=stamp(100), outcome="Failed")
+    status = a_claimed_status(number=2, attempts=[failed, a_record(2)], failed=1)
+    run = a_run(
+        scheduleTimeoutSeconds=30,
+        backoffLimit=1,
+        backoff={"duration": "10s", "factor": 1},
+        status=status,
+    )
+    wake_at = plan_for(run, a_pod(run, 2, node=""), seconds=115).wake_at
+    assert wake_at is not None
+    assert at(140) <= wake_at <= at(141)
+
+
+def test_an_attempt_that_is_given_up_is_not_released_before() -> None:
+    plan = plan_for(claimed(scheduleTimeoutSeconds=5), a_pod(gated=True), seconds=5)
+    assert plan.actions == ()
+    assert plan.status is not None
+    assert plan.status.reason == "ScheduleTimeout"
+
+
+def gated_pod() -> Any:
+    pod = a_pod(gated=True)
+    pod["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]
+    return pod
+
+
+def test_somebody_elses_gate_is_shown_as_queued() -> None:
+    written = status_for(claimed(), gated_pod(), seconds=3)
+    assert (written.phase, written.reason) == ("Queued", "SchedulingGated")
+    assert "kueue.x-k8s.io/admission" in (written.message or "")
+    after = a_run(status=written.to_json())
+    assert plan_for(after, gated_pod(), seconds=9).idle
+    for released in (a_pod(node=""), a_pod()):
+        shown = status_for(after, released, seconds=9)
+        assert (shown.phase, shown.reason) == ("Pending", "WaitingToStart")
+
+
+def test_somebody_elses_gate_counts_for_the_schedule_timeout_and_is_told() -> None:
+    written = status_for(claimed(scheduleTimeoutSeconds=5), gated_pod(), seconds=5)
+    assert written.reason == "ScheduleTimeout"
+    assert "kueue.x-k8s.io/admission" in (written.message or "")
+
+
+def test_a_sidecar_that_was_killed_with_a_failed_init_container_is_not_to_blame() -> None:
+    inits = [
+        {"name": "proxy", "image": "busybox:1", "restartPolicy": "Always"},
+        {"name": "prepare", "image": "busybox:1"},
+    ]
+    template = {"spec": {"initContainers": inits}}
+    states = [told("proxy", ended(137)), told("prepare", ended(5))]
+    pod = a_pod(a_run(template=template), phase="Failed", initContainerStatuses=states)
+    written = status_for(claimed(template=template), pod, seconds=9)
+    assert written.reason == "InitContainerFailed"
+    assert "prepare exited with code 5" in (written.message or "")
