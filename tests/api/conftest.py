@@ -38,6 +38,8 @@ def definition(cluster: Cluster, kube: Kube) -> Object:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
     served = _served(kube, crd()["metadata"]["name"])
     _await(lambda: cluster.kubectl("get", names.SHORT_NAME), ClusterError)
+    # The apiserver tells what a field means later than it serves the resource.
+    _await(lambda: cluster.kubectl("explain", names.SHORT_NAME), ClusterError)
     return served
 
 
