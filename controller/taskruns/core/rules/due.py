@@ -42,7 +42,7 @@ def resume(situation: Due, look: Look) -> Plan | None:
 
 
 def end_at_deadline(situation: Due, look: Look) -> Plan | None:
-    """ActiveDeadlineSeconds over: Failed, DeadlineExceeded."""
+    """activeDeadlineSeconds over: Failed, DeadlineExceeded."""
     deadline = schedule.deadline_at(situation.run)
     if deadline is None or look.now < deadline:
         return None
@@ -54,7 +54,7 @@ def end_at_deadline(situation: Due, look: Look) -> Plan | None:
 
 
 def end_at_schedule_timeout(situation: Due, look: Look) -> Plan | None:
-    """ScheduleTimeoutSeconds over without a Pod: Failed, ScheduleTimeout."""
+    """scheduleTimeoutSeconds over without a Pod: Failed, ScheduleTimeout."""
     timeout = _schedule_timeout(situation, look)
     if timeout is None or look.now < timeout:
         return None
