@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from taskruns.api.conditions import FailureKind, Reason
+from taskruns.api.conditions import FailureKind
+from taskruns.api.reasons import Reason
 from tools.writing import made_from
 
 INTRODUCTION = """\
@@ -26,7 +27,7 @@ HEADINGS = {
 
 def reasons(_root: Path) -> str:
     """The page of all reasons: what each means and what to do."""
-    head = f"<!-- {made_from('controller/taskruns/api/conditions.py')} -->\n\n{INTRODUCTION}"
+    head = f"<!-- {made_from('controller/taskruns/api/reasons.py')} -->\n\n{INTRODUCTION}"
     return "\n".join([head, *(_section(kind) for kind in HEADINGS)])
 
 

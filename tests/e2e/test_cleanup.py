@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from taskruns.api import names
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import NAMESPACES
 from tests.support.ending import Ending
 from tests.support.journal import TooLate

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.cluster_client import Object

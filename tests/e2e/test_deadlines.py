@@ -2,7 +2,8 @@
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.manifests import KEEP_POD, SOON, pod_spec, shell
 from tests.support.run import Run

@@ -5,7 +5,8 @@ The Pod that must be caught before its main starts stands first: runs start with
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import PODS
 from tests.support.ending import Ending
 from tests.support.ledger import START, Ledger

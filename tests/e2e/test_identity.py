@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import PODS, Object
 from tests.support.ending import Ending
 from tests.support.journal import Journal

@@ -6,7 +6,8 @@ Here too every test runs under the installations that it names; `manifest` is
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube

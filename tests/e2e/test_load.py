@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.ending import Ending

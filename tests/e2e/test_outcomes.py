@@ -8,7 +8,8 @@ import re
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.manifests import IMAGE, KEEP_POD, pod_spec, shell
 from tests.support.run import Run

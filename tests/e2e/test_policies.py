@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import Object
 from tests.support.ending import Ending
 from tests.support.ledger import START, Ledger

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from taskruns.api.conditions import Phase, Reason
+from taskruns.api.conditions import Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import NAMESPACES, RUNS, Object
 from tests.support.ending import Ending
 from tests.support.installation import RESTRICTED

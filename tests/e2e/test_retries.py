@@ -4,7 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.ledger import START, Ledger
 from tests.support.manifests import SOON, shell

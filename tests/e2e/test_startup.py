@@ -5,7 +5,8 @@ The one whose clock a test must beat stands first: runs start when the first tes
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import PODS, Resource
 from tests.support.ending import Ending
 from tests.support.manifests import IMAGE, pod_spec, shell

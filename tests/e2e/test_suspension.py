@@ -5,7 +5,8 @@ What must be caught while it waits stands first: runs start when the first test 
 
 import pytest
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.ledger import END, START, Ledger
 from tests.support.manifests import pod_spec, shell

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase, Reason
+from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support.cluster_client import Object
 from tests.support.run import Run
 

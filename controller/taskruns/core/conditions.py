@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from taskruns.api.conditions import ConditionType, Reason
+from taskruns.api.conditions import ConditionType
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Condition, TaskRun
 
 

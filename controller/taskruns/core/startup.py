@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from taskruns.api.conditions import Reason
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
 from taskruns.core import schedule
 from taskruns.core.facts import PodFacts

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase, Reason
+from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun, TaskRunStatus
 from taskruns.core.conditions import condition, kept_conditions
 from taskruns.core.facts import PodFacts

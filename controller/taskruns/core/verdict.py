@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from taskruns.api.conditions import Outcome, Reason
+from taskruns.api.conditions import Outcome
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
 from taskruns.api.v1alpha1.failure_policy import FailureAction, PodFailurePolicy
 from taskruns.core import failure_policy

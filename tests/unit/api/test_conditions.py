@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from taskruns.api.conditions import TERMINAL_PHASES, ConditionType, FailureKind, Phase, Reason
+from taskruns.api.conditions import TERMINAL_PHASES, ConditionType, FailureKind, Phase
+from taskruns.api.reasons import Reason
 
 KUBERNETES_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
 """metav1.Condition's own pattern for a reason."""

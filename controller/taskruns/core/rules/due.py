@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from taskruns.api.conditions import Phase, Reason
+from taskruns.api.conditions import Phase
+from taskruns.api.reasons import Reason
 from taskruns.core import schedule, status
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod

@@ -1,6 +1,6 @@
 """The attempt is over: record its outcome, and whether there will be another."""
 
-from taskruns.api.conditions import Reason
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core import status
 from taskruns.core.budget import explain_end, next_due

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from taskruns.api.conditions import Phase, Reason
+from taskruns.api.conditions import Phase
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy
 from taskruns.core import schedule, status
 from taskruns.core.budget import next_due

@@ -1,6 +1,6 @@
 """The TaskRun cannot be understood: nothing of it goes on running, and it ends as Failed."""
 
-from taskruns.api.conditions import Reason
+from taskruns.api.reasons import Reason
 from taskruns.core import status
 from taskruns.core.plan import DiscardPod, Plan, ReleasePod, StopPod
 from taskruns.core.situation import Look, Unreadable
