@@ -34,6 +34,7 @@ FROM_SOURCES = (
     Generated("crds/taskruns.yaml", definition.plain),
     Generated("charts/taskruns/templates/crd.yaml", definition.template),
     Generated("charts/taskruns/values.schema.json", values.schema),
+    Generated("docs/values.md", values.page),
     Generated("docs/fields.md", fields.page),
     Generated("docs/reasons.md", reference.reasons),
     Generated("docs/architecture.md", figure.page),

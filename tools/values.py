@@ -1,12 +1,14 @@
-"""The schema of the chart's values, read from `values.yaml` itself.
+"""The schema and the reference page of the chart's values, read from `values.yaml` itself.
 
 The comment right above a value is its description; lines in it that start with `@` bound it:
 `@enum a b`, `@minimum 1`, `@maximum 9`, `@pattern ^x$`, `@items object` (of a list; strings
-otherwise) and `@open` (a mapping of any content). A mapping that is empty by default maps names to
-strings; one that is not holds exactly its keys, so that a typo in a value's name is refused.
+otherwise), `@keys a b?` (of the mappings in a list; `?` marks what may be left out) and `@open` (a
+mapping of any content). A mapping that is empty by default maps names to strings; one that is not
+holds exactly its keys, so that a typo in a value's name is refused.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,21 @@ _JSON_TYPES = {
 }
 _NUMBERS = frozenset({"minimum", "maximum"})
 
+INTRODUCTION = """\
+# Values of the chart
+
+What can be set when taskruns is installed by Helm: `--set name=value`, or a file after `--values`.
+A name that is not in this list, and a value of another type or out of bounds, is refused before
+anything is installed.
+
+There is one controller: it is replaced, not added to, when it changes, so that a budget for
+disruptions would only hold up the draining of its node, and rules that spread replicas have nothing
+to spread. TaskRuns that are under way do not notice that it is gone for a moment.
+
+| value | default | meaning |
+|---|---|---|
+"""
+
 Schema = dict[str, Any]
 
 
@@ -33,10 +50,27 @@ def schema(root: Path) -> str:
     if not isinstance(document, yaml.MappingNode):
         raise TypeError(f"{SOURCE} is to be a mapping")
     top = _mapping(document, text.splitlines())
-    top["properties"]["global"] = {"description": "Helm's, for parent charts.", "type": "object"}
     head = {"$comment": made_from(SOURCE), "$schema": "http://json-schema.org/draft-07/schema#"}
     # Line one names the generator, which JSON can only say inside the braces.
     return json.dumps(head | top, indent=2).replace("{\n ", "{", 1) + "\n"
+
+
+def page(root: Path) -> str:
+    """The page of all values: what each is, and what it is when nobody sets it."""
+    head = f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}"
+    defaults = yaml.safe_load((root / SOURCE).read_text())
+    return head + "".join(_rows(json.loads(schema(root)), defaults, ""))
+
+
+def _rows(below: Schema, defaults: Any, place: str) -> Iterator[str]:
+    """Yield a row for each value below a place, in the order of the file; a group comes first."""
+    for name, found in below["properties"].items():
+        here, meaning = f"{place}{name}", found["description"].replace("|", "&#124;")
+        if "properties" in found:
+            yield f"| `{here}` | | {meaning} |\n"
+            yield from _rows(found, defaults[name], f"{here}.")
+        else:
+            yield f"| `{here}` | `{json.dumps(defaults[name])}` | {meaning} |\n"
 
 
 def _mapping(node: yaml.MappingNode, lines: list[str]) -> Schema:
@@ -48,7 +82,8 @@ def _mapping(node: yaml.MappingNode, lines: list[str]) -> Schema:
 
 def _value(node: yaml.Node, description: str, bounds: Schema, lines: list[str]) -> Schema:
     open_mapping = bounds.pop("open", None) is not None
-    items = bounds.pop("items", "string")
+    keys = bounds.pop("keys", None)
+    items = _items(keys) if keys else {"type": bounds.pop("items", "string")}
     match node:
         case yaml.MappingNode() if open_mapping:
             shape: Schema = {"type": "object"}
@@ -57,10 +92,22 @@ def _value(node: yaml.Node, description: str, bounds: Schema, lines: list[str]) 
         case yaml.MappingNode():
             shape = _mapping(node, lines)
         case yaml.SequenceNode():
-            shape = {"type": "array", "items": {"type": items}}
+            shape = {"type": "array", "items": items}
         case _:
             shape = {"type": _JSON_TYPES[node.tag]}
     return {"description": description} | shape | bounds
+
+
+def _items(keys: str) -> Schema:
+    """Return the schema of a list's mappings, which have these keys and no others."""
+    names = {key.rstrip("?"): {"type": "string", "minLength": 1} for key in keys.split()}
+    required = [key for key in keys.split() if not key.endswith("?")]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": names,
+    }
 
 
 def _comment(key: yaml.Node, lines: list[str]) -> tuple[str, Schema]:

@@ -5,6 +5,7 @@ tests of its own; beside it one diff a switch. `pytest --update-golden` writes t
 """
 
 import difflib
+import re
 import subprocess
 from pathlib import Path
 
@@ -21,9 +22,21 @@ SWITCHES = {
         "image.tag=1.2.3",
         "image.pullPolicy=Never",
     ],
+    "image-registry": ["image.registry=example.test:5000"],
+    "image-digest": [f"image.digest=sha256:{'0' * 64}", "image.tag=does-not-count"],
     "image-pull-secrets": ["image.pullSecrets[0].name=registry"],
+    "global": [
+        "global.imageRegistry=mirror.test",
+        "image.registry=does-not-count",
+        "global.imagePullSecrets[0].name=mirror",
+        "image.pullSecrets[0].name=registry",
+    ],
     "name": ["nameOverride=runs"],
     "full-name": ["fullnameOverride=runs"],
+    "common-labels": [
+        "commonLabels.team=data",
+        "commonLabels.app\\.kubernetes\\.io/name=does-not-count",
+    ],
     "log": ["log.format=json", "log.level=debug"],
     "workers": ["workers=2"],
     "defaults": [
@@ -40,6 +53,38 @@ SWITCHES = {
     "service-account": ["serviceAccount.name=runner", "serviceAccount.annotations.team=data"],
     "foreign-service-account": ["serviceAccount.create=false", "serviceAccount.name=runner"],
     "no-service-account": ["serviceAccount.create=false"],
+    "no-aggregated-roles": ["roles.aggregate=false"],
+    "no-client-role": ["roles.client.create=false"],
+    "client-bindings": [
+        "roles.client.bindings[0].namespace=etl",
+        "roles.client.bindings[0].serviceAccount=runner",
+        "roles.client.bindings[1].namespace=etl",
+        "roles.client.bindings[1].serviceAccount=airflow-worker",
+        "roles.client.bindings[1].serviceAccountNamespace=airflow",
+    ],
+    "network-policy": ["networkPolicy.enabled=true"],
+    "narrow-network-policy": [
+        "networkPolicy.enabled=true",
+        "networkPolicy.apiserverPorts={6443}",
+        "networkPolicy.apiserverCIDRs={10.0.0.1/32,10.0.0.2/32}",
+    ],
+    "priority-class": ["priorityClass.create=true", "priorityClass.value=5"],
+    "named-priority-class": ["priorityClass.create=true", "priorityClassName=controllers"],
+    "revision-history": ["revisionHistoryLimit=2"],
+    "security": [
+        "podSecurityContext.runAsUser=null",
+        "podSecurityContext.runAsGroup=null",
+        "securityContext.seccompProfile.type=RuntimeDefault",
+    ],
+    "extras": [
+        "extraArgs={--resync-seconds=30}",
+        "extraEnv[0].name=HTTPS_PROXY",
+        "extraEnv[0].value=http://proxy.test:3128",
+        "extraVolumes[0].name=cluster",
+        "extraVolumes[0].secret.secretName=kubeconfig",
+        "extraVolumeMounts[0].name=cluster",
+        "extraVolumeMounts[0].mountPath=/etc/cluster",
+    ],
     "resources": ["resources.limits.memory=1Gi", "resources.limits.cpu=2"],
     "pod-metadata": ["podLabels.team=data", "podAnnotations.note=hello"],
     "placement": [
@@ -61,6 +106,14 @@ REFUSED = {
     "no time to start": ["defaults.startupTimeoutSeconds=0"],
     "task pod defaults that are no mapping": ["taskPodDefaults=x"],
     "an unknown pull policy": ["image.pullPolicy=Sometimes"],
+    "a digest that is none": ["image.digest=1.2.3"],
+    "a misspelt key of a binding": [
+        "roles.client.bindings[0].namespace=etl",
+        "roles.client.bindings[0].serviceAccountName=runner",
+    ],
+    "a binding without a namespace": ["roles.client.bindings[0].serviceAccount=runner"],
+    "a port that is a word": ["networkPolicy.apiserverPorts={https}"],
+    "a priority above what is Kubernetes' own": ["priorityClass.value=1000000001"],
 }
 
 pytestmark = pytest.mark.usefixtures("helm")
@@ -90,6 +143,15 @@ def test_a_switch_changes_what_it_says(golden: Golden, switch: str) -> None:
     changes = "".join(lines)
     assert changes
     golden.compare(f"chart/{switch}.diff", changes)
+
+
+def test_every_value_has_a_switch_that_shows_what_it_changes() -> None:
+    page = (CHART.parents[1] / "docs/values.md").read_text()
+    values = re.findall(r"^\| `(\S+)` \| `", page, re.MULTILINE)
+    assert len(values) > 40
+    settings = [setting for switch in SWITCHES.values() for setting in switch]
+    shown = {v for v in values if any(re.match(rf"{re.escape(v)}[.\[=]", s) for s in settings)}
+    assert set(values) == shown
 
 
 @pytest.mark.parametrize("settings", REFUSED.values(), ids=REFUSED)

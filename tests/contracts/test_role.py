@@ -18,7 +18,11 @@ pytestmark = pytest.mark.usefixtures("helm")
 
 def test_the_role_allows_what_the_code_does_and_no_more() -> None:
     rendered = helm_tool.template(CHART, "taskruns-system")
-    (role,) = [each for each in rendered if each["kind"].endswith("Role")]
+    (role,) = [
+        each
+        for each in rendered
+        if each["kind"].endswith("Role") and each["metadata"]["name"] == "taskruns"
+    ]
     allowed = {
         permission
         for rule in role["rules"]

@@ -29,9 +29,36 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: controller
 {{- end }}
 
+{{- /* The chart's own count before commonLabels: selectors and Helm rest on them. */ -}}
 {{- define "taskruns.labels" -}}
+{{- $own := include "taskruns.ownLabels" . -}}
+{{ $own }}
+{{- range $name, $value := .Values.commonLabels }}
+{{- if not (hasKey ($own | fromYaml) $name) }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "taskruns.ownLabels" -}}
 {{ include "taskruns.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "taskruns.image" -}}
+{{- with default .Values.image.registry .Values.global.imageRegistry }}{{ . }}/{{ end -}}
+{{ .Values.image.repository }}
+{{- if .Values.image.digest }}@{{ .Values.image.digest }}
+{{- else }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "taskruns.priorityClassName" -}}
+{{- if or .Values.priorityClassName (not .Values.priorityClass.create) -}}
+{{ .Values.priorityClassName }}
+{{- else -}}
+{{ include "taskruns.fullname" . }}
+{{- end }}
 {{- end }}
