@@ -5,6 +5,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := .build/uv/bin/uv
 PYTEST := $(PYTHON) -m pytest
+AIRFLOW_3 := .build/airflow-3
+AIRFLOW_2 := .build/airflow-2
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -28,18 +30,27 @@ demo-down: setup ## Take down all that `make demo` brought up
 setup: $(VENV)/package.stamp ## Make .venv from the hashed locks (needs CPython 3.11 or newer, no more)
 
 .PHONY: test
-test: lint types ## Run everything: style, types, and every test, on a real cluster that it brings up
+test: lint types provider-unit ## Run everything: style, types, and every test, on a real cluster that it brings up
 	$(PYTEST) --with-cluster
 
 .PHONY: unit
 unit: setup ## Run the tests that need nothing: a matter of seconds
 	$(PYTEST) tests/unit tests/contracts
 
+.PHONY: airflow
+airflow: $(AIRFLOW_3).stamp $(AIRFLOW_2).stamp ## Make .build/airflow-3 and .build/airflow-2, which the provider's tests run in
+
+.PHONY: provider-unit
+provider-unit: airflow ## Run the provider's tests that need no cluster, with Airflow 3 and with Airflow 2
+	cd provider && ../$(AIRFLOW_3)/bin/python -m pytest
+	cd provider && ../$(AIRFLOW_2)/bin/python -m pytest
+
 .PHONY: lint
 lint: setup ## Check style and the direction of imports
 	ruff check
 	ruff format --check
 	lint-imports
+	PYTHONPATH=provider lint-imports --config provider/pyproject.toml
 
 .PHONY: format
 format: setup ## Rewrite the sources in the project's style
@@ -47,8 +58,9 @@ format: setup ## Rewrite the sources in the project's style
 	ruff format
 
 .PHONY: types
-types: setup ## Check types, strictly
+types: setup $(AIRFLOW_3).stamp ## Check types, strictly; the provider's against Airflow 3
 	mypy
+	mypy --python-executable $(AIRFLOW_3)/bin/python --cache-dir .mypy_cache/provider provider
 
 .PHONY: generate
 generate: setup ## Write every generated file: CRD, chart parts, manifests, reference pages
@@ -73,6 +85,10 @@ cluster-down: setup ## Stop it and remove what it made; what was built stays cac
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header $(if $(UPGRADE),--upgrade)
 
+# taskruns itself comes from this checkout.
+COMPILE_PROVIDER = $(COMPILE) --no-emit-package taskruns provider/pyproject.toml \
+	--group provider/pyproject.toml
+
 .PHONY: lock
 lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the newest of everything)
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
@@ -81,10 +97,13 @@ lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the
 	$(COMPILE) pyproject.toml --extra controller --group dev \
 		--constraint requirements/controller.txt --constraint requirements/build.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE_PROVIDER):airflow-3 --output-file provider/requirements/airflow-3.txt
+	$(COMPILE_PROVIDER):airflow-2 --output-file provider/requirements/airflow-2.txt
 
 .PHONY: clean
 clean: ## Remove what was built in this checkout
-	rm -rf $(VENV) .build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .import_linter_cache \
+		.hypothesis .pytest_cache provider/.hypothesis provider/.pytest_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -107,4 +126,13 @@ $(VENV)/requirements.stamp: requirements/dev.txt $(UV)
 
 $(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.build/airflow-%.stamp: provider/requirements/airflow-%.txt provider/pyproject.toml pyproject.toml $(UV)
+	@echo 'setting up: Airflow $*, by hash, and the provider from this checkout'
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) .build/airflow-$*
+	@$(UV) pip sync --quiet --require-hashes --python .build/airflow-$* \
+		provider/requirements/airflow-$*.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python .build/airflow-$* \
+		--editable . --editable provider
 	@touch $@

@@ -15,11 +15,21 @@ BASE = PROJECT["project"]["dependencies"]
 CONTROLLER = BASE + PROJECT["project"]["optional-dependencies"]["controller"]
 BUILD = PROJECT["dependency-groups"]["build"] + PROJECT["build-system"]["requires"]
 DEV = [each for each in PROJECT["dependency-groups"]["dev"] if isinstance(each, str)]
-ASKED = {"build": BUILD, "controller": CONTROLLER, "dev": CONTROLLER + BUILD + DEV, "uv": ["uv"]}
+PROVIDER = tomllib.loads((ROOT / "provider/pyproject.toml").read_text())
+GROUPS = PROVIDER["dependency-groups"]
+WITH_AIRFLOW = [each for each in PROVIDER["project"]["dependencies"] if "taskruns" not in each]
+ASKED = {
+    "requirements/build": BUILD,
+    "requirements/controller": CONTROLLER,
+    "requirements/dev": CONTROLLER + BUILD + DEV,
+    "requirements/uv": ["uv"],
+    "provider/requirements/airflow-3": WITH_AIRFLOW + GROUPS["test"] + GROUPS["airflow-3"][1:],
+    "provider/requirements/airflow-2": WITH_AIRFLOW + GROUPS["test"] + GROUPS["airflow-2"][1:],
+}
 
 
 def _entries(lock: str) -> list[str]:
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    text = (ROOT / f"{lock}.txt").read_text()
     return re.findall(r"^[A-Za-z0-9].*?(?=^[A-Za-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
 
 
@@ -41,4 +51,9 @@ def test_every_pin_has_a_hash(lock: str) -> None:
 
 
 def test_what_is_tested_is_what_the_image_holds() -> None:
-    assert _pins("controller").items() <= _pins("dev").items()
+    assert _pins("requirements/controller").items() <= _pins("requirements/dev").items()
+
+
+def test_the_provider_asks_for_the_contract_of_this_checkout() -> None:
+    project = PROJECT["project"]
+    assert f"{project['name']}=={project['version']}" in PROVIDER["project"]["dependencies"]

@@ -11,8 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BOUNDS = {"controller": (300, 40), "tools": (300, 40), "tests": (400, 60)}
-"""Per top folder: lines of a module, lines of a function with its docstring."""
+BOUNDS = {
+    "controller": (300, 40),
+    "provider/taskruns_airflow": (300, 40),
+    "tools": (300, 40),
+    "tests": (400, 60),
+    "provider/tests": (400, 60),
+}
+"""Per folder: lines of a module, lines of a function with its docstring."""
 
 MODULES = [path for folder in BOUNDS for path in sorted((ROOT / folder).rglob("*.py"))]
 VAGUE = {"base", "common", "helpers", "manager", "managers", "misc", "util", "utils"}
@@ -30,7 +36,8 @@ def _place(path: Path) -> str:
 
 @pytest.mark.parametrize("path", MODULES, ids=_place)
 def test_modules_and_functions_stay_short(path: Path) -> None:
-    most_lines, most_function_lines = BOUNDS[path.relative_to(ROOT).parts[0]]
+    folder = next(each for each in BOUNDS if path.is_relative_to(ROOT / each))
+    most_lines, most_function_lines = BOUNDS[folder]
     source = path.read_text()
     assert len(source.splitlines()) <= most_lines
     long = {name: lines for name, lines in _functions(source) if lines > most_function_lines}

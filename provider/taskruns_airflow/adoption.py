@@ -1,0 +1,78 @@
+"""What a try does about the TaskRuns of the tries before it.
+
+A retry goes on with the run that its predecessor left: it follows one that is active and takes the
+result of one that succeeded unseen. A clear asks for the work anew: it adopts nothing. Whatever
+else of this task is still active must end first, so that two of its runs never overlap.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from taskruns.api.conditions import Phase
+from taskruns.api.names import ANNOTATION_COLLECTED
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.identity import Try
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a try finds when it starts."""
+
+    adopted: TaskRun | None = None
+    """The run to go on with; None: create one."""
+    superseded: tuple[TaskRun, ...] = ()
+    """Active runs of this task to cancel, and to wait for, before one is created."""
+
+
+def inheritance(own: Try, found: Iterable[TaskRun]) -> Inheritance:
+    """Say what becomes of the TaskRuns with the task's label; some may be another Airflow's."""
+    tries = [(run, Try.of(run.metadata.annotations)) for run in found]
+    kin = [(run, each) for run, each in tries if each is not None and _of_one_task(own, each)]
+    mine = next((run for run, each in kin if each.key == own.key), None)
+    if mine is not None:
+        return Inheritance(adopted=mine)
+    before = sorted(
+        ((run, each) for run, each in kin if _order(each) < _order(own)),
+        key=lambda pair: _order(pair[1]),
+    )
+    adopted = None
+    if before and _retried(own, before[-1][1]) and _has_more_to_give(before[-1][0]):
+        adopted = before[-1][0]
+    active = (run for run, _ in before if run is not adopted and not ended(run))
+    return Inheritance(adopted, tuple(active))
+
+
+def ended(run: TaskRun) -> bool:
+    """Whether a run has come to its end."""
+    return run.status.phase is not None and run.status.phase.terminal
+
+
+def collected(run: TaskRun) -> bool:
+    """Whether a client has had the outcome of the run's last Pod in hand."""
+    mark = run.metadata.annotations.get(ANNOTATION_COLLECTED)
+    return mark is not None and mark == run.status.pod_uid
+
+
+def _of_one_task(own: Try, other: Try) -> bool:
+    """Whether both are of the same task of the same Airflow.
+
+    Two Airflows in one namespace may have the same DAG with the same run ids. What they cannot
+    share is a DAG run's start to the microsecond, or the id of a DAG's version.
+    """
+    same_place = other.dag_version == own.dag_version if own.dag_version else False
+    same_run = bool(own.run_start) and other.run_start == own.run_start
+    return other.task_label == own.task_label and (same_run or same_place)
+
+
+def _retried(own: Try, other: Try) -> bool:
+    return (own.run_start, own.max_tries) == (other.run_start, other.max_tries)
+
+
+def _order(each: Try) -> tuple[str, int]:
+    return each.run_start, each.try_number
+
+
+def _has_more_to_give(run: TaskRun) -> bool:
+    if ended(run):
+        return run.status.phase is Phase.SUCCEEDED and not collected(run)
+    return run.metadata.deletion_timestamp is None and not run.spec.cancel

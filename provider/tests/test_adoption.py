@@ -1,0 +1,165 @@
+"""What a try does about the runs before it: retry against clear, found against foreign."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskruns.api.names import ANNOTATION_COLLECTED
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.adoption import Inheritance, inheritance
+from taskruns_airflow.identity import Try
+
+POD = "uid-of-the-pod"
+FIRST = Try(
+    dag_id="sales",
+    task_id="load",
+    run_id="manual",
+    map_index=-1,
+    try_number=1,
+    max_tries=2,
+    run_start="2026-11-25T04:00:00.000001+00:00",
+    instance="i1",
+    dag_version="v1",
+)
+RETRY = dataclasses.replace(FIRST, try_number=2, instance="i2")
+CLEAR = dataclasses.replace(FIRST, try_number=2, max_tries=3, instance="i2")
+CLEAR_OF_A_FINISHED_DAG_RUN = dataclasses.replace(
+    CLEAR, run_start="2026-11-25T05:00:00.000001+00:00"
+)
+CREATED_AGAIN = dataclasses.replace(
+    FIRST, run_start="2026-11-25T05:00:00.000001+00:00", instance="i2"
+)
+
+
+def run(
+    of: Try,
+    phase: str | None = "Running",
+    *,
+    collected: bool = False,
+    cancel: bool = False,
+    deleting: bool = False,
+) -> TaskRun:
+    annotations = dict(of.annotations) | ({ANNOTATION_COLLECTED: POD} if collected else {})
+    metadata: dict[str, Any] = {
+        "name": of.name,
+        "namespace": "default",
+        "uid": f"uid-of-{of.name}",
+        "annotations": annotations,
+        "deletionTimestamp": "2026-11-25T06:00:00Z" if deleting else None,
+    }
+    status = {"phase": phase, "podUID": POD} if phase else {}
+    return TaskRun.model_validate(
+        {"metadata": metadata, "spec": {"cancel": cancel}, "status": status}
+    )
+
+
+def test_nothing_found_means_create() -> None:
+    assert inheritance(FIRST, []) == Inheritance()
+
+
+@pytest.mark.parametrize("phase", [None, "Queued", "Running", "Succeeded", "Failed", "Cancelled"])
+def test_a_create_that_got_through_is_gone_on_with(phase: str | None) -> None:
+    mine = run(FIRST, phase)
+    assert inheritance(FIRST, [mine]) == Inheritance(adopted=mine)
+
+
+@pytest.mark.parametrize("phase", [None, "Queued", "Pending", "Running", "BackingOff"])
+def test_a_retry_adopts_what_is_active(phase: str | None) -> None:
+    before = run(FIRST, phase)
+    assert inheritance(RETRY, [before]) == Inheritance(adopted=before)
+
+
+def test_a_retry_takes_a_success_that_nobody_has_collected() -> None:
+    before = run(FIRST, "Succeeded")
+    assert inheritance(RETRY, [before]) == Inheritance(adopted=before)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [run(FIRST, "Succeeded", collected=True), run(FIRST, "Failed"), run(FIRST, "Cancelled")],
+)
+def test_a_retry_starts_anew_after_an_outcome_that_was_told_or_is_no_success(
+    before: TaskRun,
+) -> None:
+    assert inheritance(RETRY, [before]) == Inheritance()
+
+
+@pytest.mark.parametrize("how", [{"cancel": True}, {"deleting": True}])
+def test_a_retry_waits_for_the_end_of_what_is_being_stopped(how: dict[str, bool]) -> None:
+    before = run(FIRST, "Stopping", **how)
+    assert inheritance(RETRY, [before]) == Inheritance(superseded=(before,))
+
+
+def test_a_retry_goes_on_with_the_latest_of_several_and_ends_the_others() -> None:
+    first, second = run(FIRST), run(RETRY)
+    third = dataclasses.replace(RETRY, try_number=3, instance="i3")
+    assert inheritance(third, [second, first]) == Inheritance(second, (first,))
+
+
+@pytest.mark.parametrize("own", [CLEAR, CLEAR_OF_A_FINISHED_DAG_RUN, CREATED_AGAIN])
+def test_a_clear_adopts_nothing_and_ends_what_is_active(own: Try) -> None:
+    active = run(FIRST)
+    assert inheritance(own, [active]) == Inheritance(superseded=(active,))
+    assert inheritance(own, [run(FIRST, "Succeeded")]) == Inheritance()
+    assert inheritance(own, [run(FIRST, "Failed")]) == Inheritance()
+
+
+def test_the_try_after_a_clear_that_was_adopted_is_a_retry_of_the_clear() -> None:
+    after = dataclasses.replace(CLEAR, try_number=3, instance="i3")
+    old, cleared = run(FIRST, "Failed"), run(CLEAR)
+    assert inheritance(after, [old, cleared]) == Inheritance(adopted=cleared)
+
+
+def test_another_airflow_with_the_same_dag_and_run_id_is_left_alone() -> None:
+    theirs = dataclasses.replace(
+        FIRST,
+        instance="i9",
+        dag_version="v9",
+        run_start="2026-11-25T04:00:00.000002+00:00",
+    )
+    for own in (RETRY, CLEAR, CLEAR_OF_A_FINISHED_DAG_RUN, CREATED_AGAIN):
+        assert inheritance(own, [run(theirs)]) == Inheritance()
+
+
+def test_two_airflows_2_are_told_apart_by_when_their_dag_runs_started() -> None:
+    before = dataclasses.replace(FIRST, instance="", dag_version="", deployment="d")
+    theirs = dataclasses.replace(before, run_start="2026-11-25T04:00:00.000002+00:00")
+    own = dataclasses.replace(before, try_number=2)
+    assert inheritance(own, [run(theirs)]) == Inheritance()
+    assert inheritance(own, [run(before)]) == Inheritance(adopted=run(before))
+
+
+def test_what_tells_of_no_try_is_left_alone() -> None:
+    strange = run(FIRST).model_copy()
+    nameless = strange.model_copy(
+        update={"metadata": strange.metadata.model_copy(update={"annotations": {}})}
+    )
+    assert inheritance(RETRY, [nameless]) == Inheritance()
+
+
+def test_a_try_that_came_back_late_leaves_the_later_ones_alone() -> None:
+    assert inheritance(FIRST, [run(RETRY)]) == Inheritance()
+
+
+CASES = [
+    run(of, phase, collected=collected)
+    for of, phase, collected in itertools.product(
+        (FIRST, RETRY, CLEAR, CREATED_AGAIN),
+        (None, "Running", "Stopping", "Succeeded", "Failed"),
+        (False, True),
+    )
+]
+
+
+@given(st.sampled_from([RETRY, CLEAR, CREATED_AGAIN]), st.lists(st.sampled_from(CASES), max_size=6))
+def test_nothing_that_has_ended_is_cancelled_and_nothing_is_both(
+    own: Try, found: list[TaskRun]
+) -> None:
+    told = inheritance(own, found)
+    assert all(each in found for each in told.superseded)
+    assert all(each.status.phase not in {"Succeeded", "Failed"} for each in told.superseded)
+    assert told.adopted not in told.superseded or found.count(told.adopted) > 1
