@@ -13,6 +13,7 @@ from tests.cluster.local import LocalDriver
 from tests.cluster.lock import held
 from tests.cluster.place import Place
 from tests.cluster.progress import Progress, Write, to_stderr
+from tests.cluster.slot import SPARE_NODES
 from tests.cluster.status import READY, Status
 
 
@@ -88,6 +89,29 @@ class Cluster:
     def stop(self, component: str, grace: float = 20) -> None:
         """Stop one component; without grace it is killed, as in a crash."""
         self.driver.stop(component, grace)
+
+    def node(self, number: int) -> str:
+        """What Kubernetes calls a spare node."""
+        return self.place.node_name(number)
+
+    def add_node(self, number: int, progress: Write = to_stderr) -> str:
+        """Switch a spare node (1 to 4) on, or on again, wait until it is ready; return its name.
+
+        It is tainted `taskruns.dev/spare-node=<number>:NoSchedule` and labelled the same.
+        """
+        if number not in SPARE_NODES:
+            raise ClusterError(f"no spare node {number}: choose one of {SPARE_NODES}")
+        self.driver.add_node(number, Progress(progress))
+        return self.node(number)
+
+    def power_off(self, number: int) -> None:
+        """Switch a spare node off with no warning: nobody reports how its Pods ended."""
+        self.driver.power_off(number)
+
+    def remove_node(self, number: int) -> None:
+        """Switch a spare node off, and remove its disk and its Node object."""
+        self.driver.remove_node(number)
+        self.kubectl("delete", "node", self.node(number), "--ignore-not-found")
 
     def load_image(self, archive: Path) -> None:
         """Load what `docker save` wrote; Pods find it by its tag, with no pull."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.node import Node
 from tests.cluster.place import Place
 from tests.cluster.slot import Slot
 
@@ -90,14 +91,14 @@ def cni(place: Place, slot: Slot) -> str:
     return _json({"cniVersion": "1.0.0", "name": slot.handle, "plugins": [bridge]})
 
 
-def containerd(place: Place) -> str:
+def containerd(node: Node) -> str:
     """An own root, state and socket leave a system's containerd alone."""
     cri = '[plugins."io.containerd.grpc.v1.cri"'
     return f"""version = 2
-root = "{place.containerd}/root"
-state = "{place.containerd}/state"
+root = "{node.containerd}/root"
+state = "{node.state}"
 [grpc]
-address = "{place.socket}"
+address = "{node.socket}"
 {cri}]
 sandbox_image = "{PAUSE_IMAGE}"
 # Without CAP_SYS_RESOURCE the score may not be lowered, and runc ends with an obscure EOF.
@@ -107,60 +108,69 @@ netns_mounts_under_state_dir = true
 {cri}.containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 {cri}.containerd.runtimes.runc.options]
-Root = "{place.containerd}/runc"
+Root = "{node.containerd}/runc"
 SystemdCgroup = false
 {cri}.cni]
 bin_dir = "{CNI_PLUGINS}"
-conf_dir = "{place.config}/cni"
+conf_dir = "{node.place.config}/cni"
 """
 
 
-def kubelet(place: Place, slot: Slot) -> str:
+def kubelet(node: Node) -> str:
     return _json(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            **_kubelet_access(place, slot),
-            **_kubelet_groups(slot),
+            **_kubelet_access(node),
+            **_kubelet_groups(node),
             **_kubelet_limits(),
-            "containerRuntimeEndpoint": f"unix://{place.socket}",
-            "podLogsDir": str(place.log / "pods"),
+            **_kubelet_taints(node),
+            "containerRuntimeEndpoint": f"unix://{node.socket}",
+            "podLogsDir": str(node.logs),
             # No DNS runs. An address that refuses fails a look-up at once, and spares each Pod
             # the event that says that there is none.
-            "clusterDNS": [str(slot.gateway)],
+            "clusterDNS": [str(node.slot.gateway)],
             "clusterDomain": "cluster.local",
             "makeIPTablesUtilChains": False,
         }
     )
 
 
-def _kubelet_access(place: Place, slot: Slot) -> dict[str, Any]:
+def _kubelet_access(node: Node) -> dict[str, Any]:
+    pki, slot, identity = node.place.pki, node.slot, node.own("kubelet")
     return {
         "address": str(slot.gateway),
-        "port": slot.port("kubelet"),
+        "port": slot.port(identity),
         "healthzBindAddress": "127.0.0.1",
-        "healthzPort": slot.port("kubelet-health"),
-        "tlsCertFile": str(place.pki / "kubelet.crt"),
-        "tlsPrivateKeyFile": str(place.pki / "kubelet.key"),
+        "healthzPort": slot.port(node.own("kubelet-health")),
+        "tlsCertFile": str(pki / f"{identity}.crt"),
+        "tlsPrivateKeyFile": str(pki / f"{identity}.key"),
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": False},
-            "x509": {"clientCAFile": str(place.pki / "ca.crt")},
+            "x509": {"clientCAFile": str(pki / "ca.crt")},
         },
         "authorization": {"mode": "AlwaysAllow"},
     }
 
 
-def _kubelet_groups(slot: Slot) -> dict[str, Any]:
+def _kubelet_groups(node: Node) -> dict[str, Any]:
     return {
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{slot.handle}/pods",
+        "cgroupRoot": f"/{node.slot.handle}/{node.pods_group}",
         "failCgroupV1": False,
         "enforceNodeAllocatable": [],
         "oomScoreAdj": 0,
         "failSwapOn": False,
         "localStorageCapacityIsolation": False,
     }
+
+
+def _kubelet_taints(node: Node) -> dict[str, Any]:
+    """Only Pods that say so go to a spare node."""
+    key, value = node.label
+    taint = {"key": key, "value": value, "effect": "NoSchedule"}
+    return {"registerWithTaints": [taint]} if node.number else {}
 
 
 def _kubelet_limits() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.cluster import configuration
+from tests.cluster.node import Node
 from tests.cluster.place import Place
 from tests.cluster.slot import SERVICE_CIDR, Slot
 from tests.cluster.supervisor import Component
@@ -19,20 +20,22 @@ LOOPBACK = "127.0.0.1"
 
 
 def component(name: str, place: Place, slot: Slot) -> Component:
-    """One of NAMES, with everything that it is started with."""
+    """One of NAMES, or of a spare node's, with everything that it is started with."""
     make = {
         "etcd": etcd,
-        "containerd": containerd,
         "kube-apiserver": apiserver,
         "kube-controller-manager": controller_manager,
         "kube-scheduler": scheduler,
-        "kubelet": kubelet,
     }
-    return make[name](place, slot)
+    node = node_of(name, place, slot)
+    of_a_node = {node.own("containerd"): containerd, node.own("kubelet"): kubelet}
+    return of_a_node[name](node) if name in of_a_node else make[name](place, slot)
 
 
-def node_name(place: Place) -> str:
-    return f"{place.name}-node"
+def node_of(name: str, place: Place, slot: Slot) -> Node:
+    """The node that a component runs on: a spare one has its number in the name."""
+    number = name.rpartition("-")[2]
+    return Node(place, slot, int(number) if number.isdecimal() else 0)
 
 
 def client_config(place: Place, slot: Slot, identity: str) -> tuple[Path, str]:
@@ -130,30 +133,37 @@ def scheduler(place: Place, slot: Slot) -> Component:
     )
 
 
-def containerd(place: Place, slot: Slot) -> Component:
-    config = place.config / "containerd.toml"
+def containerd(node: Node) -> Component:
+    name, place = node.own("containerd"), node.place
+    config = place.config / f"{name}.toml"
     network = place.config / "cni" / "10-bridge.conflist"
     return Component(
-        "containerd",
+        name,
         ("containerd", f"--config={config}"),
-        files={config: configuration.containerd(place), network: configuration.cni(place, slot)},
+        files={
+            config: configuration.containerd(node),
+            network: configuration.cni(place, node.slot),
+        },
     )
 
 
-def kubelet(place: Place, slot: Slot) -> Component:
-    path, text = client_config(place, slot, "kubelet")
-    config = place.config / "kubelet.json"
+def kubelet(node: Node) -> Component:
+    name, place = node.own("kubelet"), node.place
+    path, text = client_config(place, node.slot, name)
+    config = place.config / f"{name}.json"
+    labels = ("--node-labels={}={}".format(*node.label),) if node.number else ()
     return Component(
-        "kubelet",
+        name,
         (
             f"{place.bin}/kubelet",
             f"--config={config}",
             f"--kubeconfig={path}",
-            f"--root-dir={place.kubelet}",
-            f"--cert-dir={place.kubelet}/pki",
-            f"--hostname-override={node_name(place)}",
-            f"--node-ip={slot.gateway}",
+            f"--root-dir={node.kubelet}",
+            f"--cert-dir={node.kubelet}/pki",
+            f"--hostname-override={node.name}",
+            f"--node-ip={node.slot.gateway}",
             "--v=2",
+            *labels,
         ),
-        files={path: text, config: configuration.kubelet(place, slot)},
+        files={path: text, config: configuration.kubelet(node)},
     )

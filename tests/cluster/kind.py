@@ -20,6 +20,7 @@ from tests.cluster.python_base import PythonBase
 from tests.cluster.status import ComponentStatus, Status
 
 NODE_IMAGE = "kindest/node:v1.36.3"
+NO_SPARE_NODES = "nodes that come and go need `--driver local`"
 NEEDED = ("docker", "kind", "kubectl", "helm")
 LIMIT = 15 * 60.0
 AUDIT = "/etc/taskruns"
@@ -140,6 +141,15 @@ class KindDriver:
 
     def stop(self, name: str, grace: float) -> None:  # noqa: ARG002 - as above
         raise ClusterError(f"kind runs {name} itself: single components need `--driver local`")
+
+    def add_node(self, number: int, progress: Progress) -> None:  # noqa: ARG002 - as above
+        raise ClusterError(NO_SPARE_NODES)
+
+    def power_off(self, number: int) -> None:  # noqa: ARG002 - as above
+        raise ClusterError(NO_SPARE_NODES)
+
+    def remove_node(self, number: int) -> None:  # noqa: ARG002 - as above
+        raise ClusterError(NO_SPARE_NODES)
 
     def load_image(self, archive: Path) -> None:
         run(["kind", "load", "image-archive", archive, "--name", self.kind_name], within=LIMIT)

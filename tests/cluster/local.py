@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import binary, configuration, control_plane, image, network, node, package, pki
+from tests.cluster import binary, configuration, control_plane, image, network, package, pki
+from tests.cluster import node as nodes
 from tests.cluster import slot as slots
 from tests.cluster.api import Api, answers
 from tests.cluster.cgroup import Cgroup
@@ -19,6 +20,7 @@ from tests.cluster.deadline import wait_until
 from tests.cluster.error import ClusterError
 from tests.cluster.image_build import ImageBuild
 from tests.cluster.image_store import ImageStore
+from tests.cluster.node import Node
 from tests.cluster.place import Place
 from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
@@ -62,7 +64,7 @@ class LocalDriver:
 
     @property
     def node_name(self) -> str:
-        return control_plane.node_name(self.place)
+        return self.place.node_name()
 
     @property
     def api(self) -> Api:
@@ -72,21 +74,21 @@ class LocalDriver:
     def group(self) -> Cgroup:
         return Cgroup(f"/{self.slot.handle}")
 
-    @property
-    def supervisor(self) -> Supervisor:
-        return Supervisor(self.place.run, self.place.log, self.group.child("system"))
+    def _supervisor_of(self, component: str) -> Supervisor:
+        node = control_plane.node_of(component, self.place, self.slot)
+        group = self.group.child(node.system_group)
+        return Supervisor(self.place.run, self.place.log, group)
 
-    @property
-    def store(self) -> ImageStore:
-        return ImageStore(self.place)
+    def _node(self, number: int = 0) -> Node:
+        return Node(self.place, self.slot, number)
 
     def up(self, progress: Progress) -> None:
         package.require_root()
         package.install(package.NODE, progress)
         for module in MODULES:
             binary.build(module, progress)
-        archives = (image.pause(progress), image.busybox(progress))
-        node.remove_rubbish(self.place)
+        archives = _archives(progress)
+        nodes.remove_rubbish(self.place)
         slots.allocate(self.place, slots.is_unused)
         self._prepare()
         began = time.strftime(RFC3339, time.gmtime())
@@ -96,16 +98,15 @@ class LocalDriver:
             for name in names:
                 self._wait_ready(name)
             if "containerd" in names:
-                self._load_missing(archives, progress)
-        self._wait_for_node(progress, began if "kubelet" in started else "")
+                self._load_missing(self._node(), archives, progress)
+        self._wait_for_node(self._node(), progress, began if "kubelet" in started else "")
 
     def _prepare(self) -> None:
         """Everything that components find when they start."""
         for module in MODULES:
             _link_all(module.built, self.place.bin)
         network.bring_up(self.slot)
-        self.group.child("pods").make()
-        self.group.child("system").make()
+        self._make_groups(self._node())
         pki.make(self.place.pki, self.slot, self.node_name)
         admin = configuration.kubeconfig(
             f"taskruns-{self.place.name}", self.server, self.place.pki, "admin"
@@ -114,24 +115,31 @@ class LocalDriver:
             self.place.kubeconfig.touch(mode=0o600)
             self.place.kubeconfig.write_text(admin)
 
+    def _make_groups(self, node: Node) -> None:
+        for group in (node.pods_group, node.system_group):
+            self.group.child(group).make()
+
     def _ensure(self, name: str, progress: Progress) -> bool:
         """Start it where it does not run as it would be started now."""
         component = control_plane.component(name, self.place, self.slot)
-        if self.supervisor.is_current(component):
+        supervisor = self._supervisor_of(name)
+        if supervisor.is_current(component):
             return False
         progress.say(f"starting {name}")
-        self.supervisor.start(component)
+        supervisor.start(component)
         return True
 
     def _wait_ready(self, name: str) -> None:
         component = control_plane.component(name, self.place, self.slot)
-        self.supervisor.wait_ready(component, self._probe(name), START_LIMIT)
+        self._supervisor_of(name).wait_ready(component, self._probe(name), START_LIMIT)
 
     def _probe(self, name: str) -> Callable[[], bool]:
         slot = self.slot
+        node = control_plane.node_of(name, self.place, slot)
+        health = node.own("kubelet-health")
         probes: dict[str, Callable[[], bool]] = {
             "etcd": lambda: answers(f"http://{LOOPBACK}:{slot.port('etcd')}/health"),
-            "containerd": self.store.answers,
+            node.own("containerd"): ImageStore(node).answers,
             "kube-apiserver": self.api.is_ready,
             "kube-controller-manager": lambda: answers(
                 f"https://{LOOPBACK}:{slot.port('controllers')}/healthz"
@@ -139,23 +147,24 @@ class LocalDriver:
             "kube-scheduler": lambda: answers(
                 f"https://{LOOPBACK}:{slot.port('scheduler')}/healthz"
             ),
-            "kubelet": lambda: answers(f"http://{LOOPBACK}:{slot.port('kubelet-health')}/healthz"),
+            node.own("kubelet"): lambda: answers(f"http://{LOOPBACK}:{slot.port(health)}/healthz"),
         }
         return probes[name]
 
-    def _load_missing(self, archives: tuple[Path, ...], progress: Progress) -> None:
+    def _load_missing(self, node: Node, archives: tuple[Path, ...], progress: Progress) -> None:
+        store = ImageStore(node)
         for archive in archives:
-            if not self.store.holds(archive.name, archive.name):
+            if not store.holds(archive.name, archive.name):
                 progress.say(f"loading image {archive.name}")
-                self.store.load_as(archive.name, archive.name, archive)
+                store.load_as(archive.name, archive.name, archive)
 
     def _running_store(self) -> ImageStore:
-        if not self.supervisor.process("containerd"):
+        if not self._supervisor_of("containerd").process("containerd"):
             raise ClusterError(
                 f"cluster {self.place.name!r} does not run, so no image can be loaded: "
                 f"`python -m tests.cluster up --name {self.place.name}` first"
             )
-        return self.store
+        return ImageStore(self._node())
 
     def load_image(self, archive: Path) -> None:
         self._running_store().load(archive)
@@ -178,13 +187,13 @@ class LocalDriver:
             progress=progress,
         )
 
-    def _wait_for_node(self, progress: Progress, since: str) -> None:
-        api = self.api
+    def _wait_for_node(self, node: Node, progress: Progress, since: str) -> None:
+        api, kubelet = self.api, node.own("kubelet")
         if since:
-            progress.say("waiting for the node to be ready")
-        self.supervisor.wait_ready(
-            control_plane.component("kubelet", self.place, self.slot),
-            lambda: api.node_is_ready(self.node_name, since),
+            progress.say(f"waiting for {node.name} to be ready")
+        self._supervisor_of(kubelet).wait_ready(
+            control_plane.component(kubelet, self.place, self.slot),
+            lambda: api.node_is_ready(node.name, since),
             NODE_LIMIT,
         )
         wait_until(api.has_default_account, within=NODE_LIMIT, what="the first service account")
@@ -197,28 +206,60 @@ class LocalDriver:
             progress.say(f"stopping {self.place.name}")
             for name in (*STOPPED_FIRST, *reversed(control_plane.NAMES)):
                 if name == "containerd":
-                    self.group.child("pods").kill()
-                self.supervisor.stop(name)
+                    self.group.child(self._node().pods_group).kill()
+                self._supervisor_of(name).stop(name)
             self.group.kill()
             network.take_down(slot)
-            node.forget(self.place, slot)
+            nodes.forget(self.place, slot)
             self.group.remove()
-        node.remove_folder(self.place)
+        nodes.remove_folder(self.place)
+
+    def add_node(self, number: int, progress: Progress) -> None:
+        """Switch a spare node on, for the first time or again, and wait until it is ready."""
+        node, archives = self._node(number), _archives(progress)
+        self._make_groups(node)
+        pki.make_one(self.place.pki, pki.kubelet(self.slot, node.name, node.own("kubelet")))
+        self._ensure(node.own("containerd"), progress)
+        self._wait_ready(node.own("containerd"))
+        self._load_missing(node, archives, progress)
+        self.start(node.own("kubelet"), progress)
+
+    def power_off(self, number: int) -> None:
+        """Switch a spare node off with no warning; what was on its disk stays."""
+        node = self._node(number)
+        # First whoever would tell how the rest has ended.
+        for name in (node.own("kubelet"), node.own("containerd")):
+            self.stop(name, grace=0)
+        for group in (node.system_group, node.pods_group):
+            self.group.child(group).kill()
+        nodes.lose_memory(node)
+
+    def remove_node(self, number: int) -> None:
+        """Switch a spare node off and remove its disk; its Node object is the API's."""
+        self.power_off(number)
+        node = self._node(number)
+        nodes.remove_disk(node)
+        for group in (node.system_group, node.pods_group):
+            self.group.child(group).remove()
 
     def start(self, name: str, progress: Progress) -> None:
         """Start one component again and wait until it answers."""
         began = time.strftime(RFC3339, time.gmtime())
         started = self._ensure(name, progress)
         self._wait_ready(name)
-        if started and name == "kubelet":
-            self._wait_for_node(progress, began)
+        node = control_plane.node_of(name, self.place, self.slot)
+        if started and name == node.own("kubelet"):
+            self._wait_for_node(node, progress, began)
 
     def stop(self, name: str, grace: float) -> None:
-        self.supervisor.stop(name, grace)
+        self._supervisor_of(name).stop(name, grace)
 
     def status(self) -> Status:
         slot = slots.recorded(self.place)
-        processes = {n: self.supervisor.process(n) if slot else None for n in control_plane.NAMES}
+        processes = {
+            name: self._supervisor_of(name).process(name) if slot else None
+            for name in control_plane.NAMES
+        }
         components = tuple(
             ComponentStatus(n, p.pid if p else None, bool(p) and self._probe(n)())
             for n, p in processes.items()
@@ -231,6 +272,11 @@ class LocalDriver:
             node_ready=bool(slot) and self.api.node_is_ready(self.node_name),
             components=components,
         )
+
+
+def _archives(progress: Progress) -> tuple[Path, ...]:
+    """The images that every node is born with."""
+    return image.pause(progress), image.busybox(progress)
 
 
 def _link_all(built: Path, folder: Path) -> None:

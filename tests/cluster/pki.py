@@ -39,6 +39,12 @@ class Identity:
         return (f"/O={self.organisation}" if self.organisation else "") + f"/CN={self.name}"
 
 
+def kubelet(slot: Slot, node: str, file: str = "kubelet") -> Identity:
+    """A node's kubelet, which serves and calls."""
+    addresses = (f"IP:{slot.gateway}", f"DNS:{node}")
+    return Identity(file, f"system:node:{node}", "system:nodes", addresses)
+
+
 def identities(slot: Slot, node: str) -> list[Identity]:
     """Everybody who serves or calls in a cluster."""
     gateway = f"IP:{slot.gateway}"
@@ -50,7 +56,7 @@ def identities(slot: Slot, node: str) -> list[Identity]:
         Identity("admin", "admin", "system:masters"),
         Identity("controller-manager", "system:kube-controller-manager"),
         Identity("scheduler", "system:kube-scheduler"),
-        Identity("kubelet", f"system:node:{node}", "system:nodes", (gateway, f"DNS:{node}")),
+        kubelet(slot, node),
     ]
 
 
@@ -60,10 +66,7 @@ def make(folder: Path, slot: Slot, node: str) -> None:
     if not (folder / "ca.crt").exists():
         _certificate(folder, "ca", "/CN=taskruns-test-cluster", AUTHORITY)
     for identity in identities(slot, node):
-        if not (folder / f"{identity.file}.crt").exists():
-            names = ", ".join(identity.addresses)
-            extensions = LEAF + (f"subjectAltName = {names}\n" if names else "")
-            _certificate(folder, identity.file, identity.subject, extensions, signed=True)
+        make_one(folder, identity)
     if not (folder / "service-account.pub").exists():
         key = folder / "service-account.key"
         algorithm = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
@@ -71,6 +74,14 @@ def make(folder: Path, slot: Slot, node: str) -> None:
         half = folder / "service-account.new"
         run(["openssl", "pkey", "-in", key, "-pubout", "-out", half])
         half.replace(folder / "service-account.pub")
+
+
+def make_one(folder: Path, identity: Identity) -> None:
+    """Make somebody's certificate where it is missing; the authority must be there."""
+    if not (folder / f"{identity.file}.crt").exists():
+        names = ", ".join(identity.addresses)
+        extensions = LEAF + (f"subjectAltName = {names}\n" if names else "")
+        _certificate(folder, identity.file, identity.subject, extensions, signed=True)
 
 
 def _certificate(

@@ -66,6 +66,10 @@ class Place:
         """What the folder is called while it is being removed: half a folder is no cluster."""
         return self.folder.with_name(f".{self.name}.removed")
 
+    def node_name(self, number: int = 0) -> str:
+        """What Kubernetes calls a node of the cluster; 0 is the one that is always there."""
+        return f"{self.name}-node-{number}" if number else f"{self.name}-node"
+
     @property
     def slot(self) -> Path:
         return self.folder / "slot"
@@ -105,22 +109,6 @@ class Place:
     @property
     def etcd(self) -> Path:
         return self.folder / "etcd"
-
-    @property
-    def containerd(self) -> Path:
-        return self.folder / "containerd"
-
-    @property
-    def socket(self) -> Path:
-        return self.run / "containerd.sock"
-
-    @property
-    def kubelet(self) -> Path:
-        return self.folder / "kubelet"
-
-    @property
-    def images(self) -> Path:
-        return self.folder / "loaded-images.json"
 
 
 def all_names(environ: Mapping[str, str] = os.environ) -> Iterator[str]:

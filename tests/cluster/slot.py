@@ -18,7 +18,12 @@ from tests.cluster.place import NAME, Place
 SLOTS = 12  # 10.244.0.0/16 to 10.255.0.0/16
 FIRST_PORT = 26400
 PORTS_PER_SLOT = 20
-PORTS = ("apiserver", "etcd", "etcd-peer", "kubelet", "kubelet-health", "controllers", "scheduler")
+SPARE_NODES = (1, 2, 3, 4)
+"""Numbers of the nodes that a cluster may have beside its own, which is number 0."""
+PORTS = (
+    *("apiserver", "etcd", "etcd-peer", "kubelet", "kubelet-health", "controllers", "scheduler"),
+    *(f"{server}-{number}" for number in SPARE_NODES for server in ("kubelet", "kubelet-health")),
+)
 
 SERVICE_CIDR = IPv4Network("10.96.0.0/16")
 API_SERVICE = IPv4Address("10.96.0.1")

@@ -90,7 +90,7 @@ def installation(
 def namespace(
     request: pytest.FixtureRequest, installation: Installation, kube: Kube
 ) -> Iterator[str]:
-    topic = request.path.stem.removeprefix("test_")
+    topic = request.path.stem.removeprefix("test_").replace("_", "-")
     prefix = f"e2e-{topic}-{installation.name}-"
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": prefix}})
     name: str = made["metadata"]["name"]

@@ -77,13 +77,13 @@ class Journal:
         with self._changed:
             return tuple(self._uids[resource.plural, namespace, name])
 
-    def present(self, resource: Resource, namespace: str) -> list[Object]:
-        """All objects of a kind that are in a namespace now."""
+    def present(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+        """All objects of a kind that are in a namespace, or in any, now."""
         with self._changed:
             uids = [
                 uid
                 for (plural, where, _), found in self._uids.items()
-                if (plural, where) == (resource.plural, namespace)
+                if plural == resource.plural and namespace in (None, where)
                 for uid in found
             ]
             last = [self._histories[uid][-1] for uid in uids]

@@ -1,6 +1,6 @@
 """One TaskRun as a test follows it: what it is now, what it ever was, and how to move it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from taskruns.api import names
@@ -85,6 +85,15 @@ class Run:
 
         return self._journal.wait(look, seconds, f"{self.name} is {phase}")
 
+    def says(self, reason: str, seconds: float = END) -> Object:
+        """Return the first status with a reason."""
+
+        def look() -> Object | None:
+            statuses: list[Object] = [seen.found.get("status") or {} for seen in self.history()]
+            return next((status for status in statuses if status.get("reason") == reason), None)
+
+        return self._journal.wait(look, seconds, f"{self.name} says {reason}")
+
     def ended(self, seconds: float = END) -> Object:
         """Return the status in which it ended."""
 
@@ -125,15 +134,29 @@ class Run:
     def main_started(self, attempt: int = 1, seconds: float = END) -> None:
         """Wait until the kubelet says that main of an attempt runs or has run."""
 
+        self._wait_for_pod(_main_started, attempt, seconds, "main has started")
+
+    def preparing(self, attempt: int = 1, seconds: float = END) -> None:
+        """Wait until an init container of an attempt is at work."""
+        self._wait_for_pod(_preparing, attempt, seconds, "an init container runs")
+
+    def deleting(self, attempt: int = 1, seconds: float = END) -> None:
+        """Wait until somebody has asked for the deletion of an attempt's Pod."""
+        self._wait_for_pod(_deleting, attempt, seconds, "the Pod is being deleted")
+
+    def _wait_for_pod(
+        self, holds: Callable[[Object], bool], attempt: int, seconds: float, what: str
+    ) -> None:
+        name = self.pod_name(attempt)
+
         def look() -> bool | None:
-            name = self.pod_name(attempt)
             for uid in self._journal.named(PODS, self.namespace, name):
                 last = self._journal.last(uid)
-                if last and _main_started(last.found):
+                if last and holds(last.found):
                     return True
             return None
 
-        self._journal.wait(look, seconds, f"main of {self.name}, attempt {attempt}, has started")
+        self._journal.wait(look, seconds, f"{self.name}, attempt {attempt}: {what}")
 
     # ------------------------------------------------------------------ moving it
 
@@ -158,3 +181,12 @@ def _main_started(pod: Object) -> bool:
             state = status.get("state") or {}
             return "running" in state or "terminated" in state
     return False
+
+
+def _preparing(pod: Object) -> bool:
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
+    return any("running" in (status.get("state") or {}) for status in statuses)
+
+
+def _deleting(pod: Object) -> bool:
+    return "deletionTimestamp" in pod["metadata"]

@@ -87,16 +87,6 @@ class Reason(StrEnum):
         "Somebody else's scheduling gate, such as Kueue's, keeps the Pod waiting.",
         "Look at the queue that the gate belongs to.",
     )
-    UNSCHEDULABLE = (
-        "Unschedulable",
-        None,
-        "No node of the cluster can take the Pod now; it is waited for.",
-        (
-            "The message has the scheduler's sentence: compare requests, node selectors and "
-            "taints with what the cluster has. scheduleTimeoutSeconds says how long it is waited "
-            "for."
-        ),
-    )
     QUOTA_EXCEEDED = (
         "QuotaExceeded",
         None,
@@ -167,25 +157,31 @@ class Reason(StrEnum):
         "Evicted",
         FailureKind.INFRASTRUCTURE,
         "The Pod was evicted from its node.",
-        "Run it again; if it repeats, set resource requests that match its use.",
+        (
+            "Run it again, or let disruptionLimit have it repeated; if that goes on, set resource "
+            "requests that match its use."
+        ),
     )
     PREEMPTED = (
         "Preempted",
         FailureKind.INFRASTRUCTURE,
         "The Pod had to make room for one of higher priority.",
-        "Run it again, or give it a priorityClassName.",
+        "Run it again, let disruptionLimit have it repeated, or give it a priorityClassName.",
     )
     NODE_LOST = (
         "NodeLost",
         FailureKind.INFRASTRUCTURE,
         "The Pod's node was shut down, tainted, deleted or lost.",
-        "Run it again.",
+        "Run it again, or let disruptionLimit have it repeated.",
     )
     POD_DELETED = (
         "PodDeleted",
         FailureKind.INFRASTRUCTURE,
         "Somebody deleted the Pod.",
-        "Run it again; to stop a run, set spec.cancel instead.",
+        (
+            "Run it again, or let disruptionLimit have it repeated; to stop a run, set spec.cancel "
+            "instead."
+        ),
     )
     POD_REJECTED = (
         "PodRejected",
@@ -196,7 +192,10 @@ class Reason(StrEnum):
     FINAL_STATE_UNKNOWN = (
         "FinalStateUnknown",
         FailureKind.INFRASTRUCTURE,
-        "The Pod is gone and nobody reported how it ended: its finalizer was forced off.",
+        (
+            "Nobody saw how the main container ended: its node was restarted or lost track of it, "
+            "or the Pod was removed by force."
+        ),
         "Check whether the work was done before running it again.",
     )
     DEADLINE_EXCEEDED = (

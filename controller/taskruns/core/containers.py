@@ -12,6 +12,12 @@ _MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
 """The kubelet's bounds on termination messages: of one container, and shared by all of a Pod."""
 
 
+_UNSEEN = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""Reasons of an end that nobody saw: the kubelet's, and the runtime's after a restart of its node.
+
+The exit code that comes with them is made up.
+"""
+
 _SIGNAL_BASE = 128
 _LAST_SIGNAL = 64
 
@@ -26,6 +32,11 @@ class Ending:
     message: str
     finished_at: datetime | None
 
+    @property
+    def unseen(self) -> bool:
+        """Whether nobody saw it: then neither code nor time is to be relied on."""
+        return self.exit_code != 0 and self.reason in _UNSEEN
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -34,6 +45,8 @@ class Container:
     name: str
     started_at: datetime | None = None
     running: bool = False
+    has_run: bool = False
+    """Whether its program has been started; an end that nobody saw comes without `started_at`."""
     ending: Ending | None = None
     waiting_reason: str = ""
     """Why it has not started yet, in the kubelet's word; empty when it does not wait."""
@@ -41,8 +54,9 @@ class Container:
 
     @property
     def exited(self) -> Ending | None:
-        """How its program ended; None where none ran: then its exit code is made up."""
-        return self.ending if self.started_at is not None else None
+        """How its program ended; None where none ran, or nobody saw: the code is made up."""
+        unseen = self.ending is not None and self.ending.unseen
+        return self.ending if self.started_at is not None and not unseen else None
 
 
 def read_container(found: Mapping[str, Any]) -> Container:
@@ -60,14 +74,25 @@ def read_container(found: Mapping[str, Any]) -> Container:
             message=text(terminated.get("message")),
             finished_at=moment(terminated.get("finishedAt")),
         )
+    started_at = moment((terminated or running).get("startedAt"))
     return Container(
         name=text(found.get("name")),
-        started_at=moment((terminated or running).get("startedAt")),
+        started_at=started_at,
         running=bool(running),
+        has_run=started_at is not None or _ran_before(found),
         ending=ending,
         waiting_reason=text(waiting.get("reason")),
         waiting_message=text(waiting.get("message")),
     )
+
+
+def _ran_before(found: Mapping[str, Any]) -> bool:
+    """Whether the kubelet knew the container as running before it lost track of it.
+
+    It then tells of an earlier end, or counts a restart that never was.
+    """
+    earlier = mapping(mapping(found.get("lastState")).get("terminated"))
+    return bool(earlier or number(found.get("restartCount")) or found.get("started") is True)
 
 
 def _signal(exit_code: int) -> int | None:

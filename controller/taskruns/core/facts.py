@@ -32,6 +32,8 @@ class PodFacts:
     held: bool
     """Whether our finalizer is on it."""
     deleting: bool
+    deletion_due: datetime | None
+    """When the grace period of its deletion ends."""
     told_to_stop: bool
     """Whether StopPod has reached it."""
     node: str
@@ -40,6 +42,7 @@ class PodFacts:
     message: str
     disruption: str
     """Reason of a true DisruptionTarget condition; empty when there is none."""
+    disruption_message: str
     created_at: datetime | None
     scheduled_at: datetime | None
     unschedulable: str
@@ -98,12 +101,14 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         foreign_gates=tuple(gate for gate in gates if gate != names.GATE_CLAIM),
         held=names.FINALIZER_OUTCOME in strings(metadata.get("finalizers")),
         deleting=bool(metadata.get("deletionTimestamp")),
+        deletion_due=moment(metadata.get("deletionTimestamp")),
         told_to_stop=spec.get("activeDeadlineSeconds") == STOP_SECONDS,
         node=text(spec.get("nodeName")),
         phase=text(status.get("phase")),
         reason=text(status.get("reason")),
         message=text(status.get("message")),
         disruption=_true_reason(conditions.get("DisruptionTarget")),
+        disruption_message=text(mapping(conditions.get("DisruptionTarget")).get("message")),
         created_at=moment(metadata.get("creationTimestamp")),
         scheduled_at=_transition(conditions.get("PodScheduled")),
         unschedulable=_unschedulable(conditions.get("PodScheduled")),

@@ -21,6 +21,9 @@ RUNNING_SHOWN_AFTER = timedelta(seconds=2)
 The kubelet reports startedAt cut to the second, so this is one second of work at least.
 """
 
+OVERDUE_SHOWN_AFTER = timedelta(seconds=10)
+"""How long after its grace period a deleted Pod may go on before that is shown."""
+
 NO_ROOM_RETRY = timedelta(seconds=10)
 NO_SERVICE_ACCOUNT_RETRY = timedelta(seconds=2)
 NO_SERVICE_ACCOUNT_PATIENCE = timedelta(seconds=60)

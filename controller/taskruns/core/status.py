@@ -92,6 +92,14 @@ def pending(
     return _with_last_attempt(status, attempt)
 
 
+def overdue(
+    run: TaskRun, pod: PodFacts, reason: Reason, message: str, now: datetime
+) -> TaskRunStatus:
+    """Show that the attempt's end is waited for, and why it does not come."""
+    status = _moved(run, run.status.phase or Phase.PENDING, reason, message, now)
+    return _with_last_attempt(status, _seen(_last(run), pod))
+
+
 def stopping(
     run: TaskRun, pod: PodFacts, reason: Reason, cause: str, now: datetime
 ) -> TaskRunStatus:

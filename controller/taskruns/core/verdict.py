@@ -52,7 +52,6 @@ _NOT_STARTED = frozenset(
 )
 """Stops that say by themselves that main had not started."""
 
-_STATUS_UNKNOWN = "ContainerStatusUnknown"
 _CANNOT_START = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
 
 
@@ -100,11 +99,11 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
         return Verdict(
             Outcome.FAILED, reason, "The Pod ran past the activeDeadlineSeconds of its template"
         )
-    disruption = _disruption(pod)
+    disruption = disruption_of(pod)
     if not _may_have_started(pod, attempt):
         return _judge_unstarted(pod, disruption)
     if disruption is not None:
-        cause = _disruption_cause(pod, disruption) + _exit_of(pod.main)
+        cause = _disruption_cause(pod, disruption) + _rest_of(pod)
         return Verdict(Outcome.DISRUPTED, disruption, cause, ending.message if ending else "")
     if ending is None:
         cause = f"The Pod ended without a word on how container {pod.main.name} did"
@@ -117,9 +116,12 @@ def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
 
     The Pods of a lost node are ended in the kubelet's name, which may have started them unseen.
     """
-    unheard = pod.main.ending is None and {pod.reason, pod.disruption} & _ENDED_UNHEARD
-    started = pod.main.started_at is not None or attempt.started_time is not None
-    return started or (bool(pod.node) and bool(unheard))
+    started = pod.main.has_run or attempt.started_time is not None
+    return started or (bool(pod.node) and _is_unheard(pod))
+
+
+def _is_unheard(pod: PodFacts) -> bool:
+    return pod.main.ending is None and bool({pod.reason, pod.disruption} & _ENDED_UNHEARD)
 
 
 def judge_gone(
@@ -150,11 +152,18 @@ def _judge_stopped(attempt: Attempt, main: Container | None) -> Verdict:
 
 def _exit_of(main: Container) -> str:
     """Say what became of main in an attempt that something else ended."""
-    if main.started_at is None:
+    if not main.has_run:
         return "; its main container had not started"
-    if main.ending is None or main.ending.reason == _STATUS_UNKNOWN:
+    if main.ending is None or main.ending.unseen:
         return ""
     return f"; container {main.name} exited with code {main.ending.exit_code}"
+
+
+def _rest_of(pod: PodFacts) -> str:
+    """Say what became of main in a Pod that the cluster ended after main may have started."""
+    if _is_unheard(pod):
+        return f"; nobody heard how container {pod.main.name} ended"
+    return _exit_of(pod.main)
 
 
 def _succeeded(pod: PodFacts) -> bool:
@@ -174,7 +183,8 @@ def _was_stopped(ending: Ending | None, attempt: Attempt) -> bool:
     return ending is None or ending.finished_at is None or ending.finished_at >= attempt.stop_time
 
 
-def _disruption(pod: PodFacts) -> Reason | None:
+def disruption_of(pod: PodFacts) -> Reason | None:
+    """Return what ends the Pod, or has ended it, other than what runs in it; None: nothing does."""
     for word in (pod.reason, pod.disruption):
         if word in _DISRUPTIONS:
             return _DISRUPTIONS[word]
@@ -182,14 +192,16 @@ def _disruption(pod: PodFacts) -> Reason | None:
         return Reason.EVICTED
     if pod.deleting:
         return Reason.POD_DELETED
-    if pod.main.ending is not None and pod.main.ending.reason == _STATUS_UNKNOWN:
+    endings = (found.ending for found in (pod.main, pod.failed_init) if found is not None)
+    if any(ending is not None and ending.unseen for ending in endings):
         return Reason.FINAL_STATE_UNKNOWN
     return None
 
 
 def _disruption_cause(pod: PodFacts, reason: Reason) -> str:
-    where = f" on node {pod.node}" if pod.node else ""
-    said = f": {pod.message}" if pod.message else ""
+    where = f" (node {pod.node})" if pod.node else ""
+    words = pod.message or pod.disruption_message
+    said = f": {words}" if words else ""
     return reason.meaning.rstrip(".") + where + said
 
 

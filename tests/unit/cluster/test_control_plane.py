@@ -7,6 +7,7 @@ import pytest
 
 from tests.cluster import configuration, control_plane
 from tests.cluster.configuration import PAUSE_IMAGE
+from tests.cluster.node import Node
 from tests.cluster.place import Place
 from tests.cluster.slot import Slot
 from tests.cluster.supervisor import Component
@@ -69,12 +70,12 @@ def test_the_kubelet_collects_no_image_that_nobody_can_pull_again(place: Place) 
 
 
 def _kubelet(place: Place) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(configuration.kubelet(place, Slot(5)))
+    settings: dict[str, Any] = json.loads(configuration.kubelet(Node(place, Slot(5))))
     return settings
 
 
 def test_containerd_stays_in_its_own_folder(place: Place) -> None:
-    text = configuration.containerd(place)
+    text = configuration.containerd(Node(place, Slot(5)))
     paths = re.findall(r'= "(/[^"]+)"', text)
     assert len(paths) == 6
     assert [p for p in paths if not p.startswith(f"{place.folder}/")] == ["/usr/lib/cni"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.core.plan import DeletePod, PodRef, ReleaseGate, StopPod
+from taskruns.core.plan import DeletePod, Plan, PodRef, ReleaseGate, StopPod
 from tests.support.builder import (
     a_claimed_status,
     a_pod,
@@ -58,6 +58,19 @@ def test_a_run_that_is_shown_as_running_is_left_alone() -> None:
     plan = plan_for(claimed("Running"), a_pod(main=running()), seconds=100)
     assert plan.idle
     assert plan.wake_at is None
+
+
+def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
+    """Its node may be lost, and then it is waited for, maybe for ever."""
+    pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(30)})
+    assert plan_for(claimed("Running"), pod, seconds=39).wake_at == at(40)
+    status = status_for(claimed("Running"), pod, seconds=40)
+    assert (status.phase, status.reason) == ("Running", "PodDeleted")
+    assert all(
+        word in (status.message or "") for word in ("12:00:30", "kubectl delete node node-1")
+    )
+    shown = claimed("Running", status={"reason": "PodDeleted"})
+    assert plan_for(shown, pod, seconds=50) == Plan()
 
 
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(), a_pod(main=running())])

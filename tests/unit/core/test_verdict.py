@@ -202,6 +202,37 @@ def test_a_node_that_was_recorded_is_not_forgotten() -> None:
     assert [record.node_name for record in status.attempts or []] == ["node-1"]
 
 
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"lastState": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}},
+        {"restartCount": 1},
+        {"started": True},
+    ],
+    ids=["an earlier end", "a restart that never was", "a start"],
+)
+def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: Any) -> None:
+    """It comes without a time of start, like one that never ran."""
+    pod = a_pod(main=unknown(), phase="Failed")
+    pod["status"]["containerStatuses"][0] |= evidence
+    status = judged(pod)
+    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert "Nobody saw" in status.message
+
+
+def test_an_end_that_the_restarted_node_did_not_see_has_no_exit_code() -> None:
+    status = judged(a_pod(main=ended(255, reason="Unknown")))
+    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert (status.failed, status.disrupted) == (0, 1)
+    assert "node-1" in status.message
+
+
+def test_an_init_container_that_a_restart_ended_has_not_failed() -> None:
+    init = told("fetch", ended(255, reason="Unknown"))
+    pod = a_pod(main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=[init])
+    assert told_of(judged(pod)) == ("BackingOff", "FinalStateUnknown", "Replaced", None)
+
+
 # ---------------------------------------------------------------- disrupted after the start
 
 
@@ -230,6 +261,18 @@ def test_a_disruption_after_the_start_is_nobodys_failure(pod: Any, reason: str) 
     assert (phase, told_reason, outcome) == ("Failed", reason, "Disrupted")
     assert status.failure_kind == "Infrastructure"
     assert (status.failed, status.disrupted) == (0, 1)
+
+
+def test_a_disruption_is_told_in_the_clusters_own_words() -> None:
+    condition = {**disrupted("DeletionByTaintManager"), "message": "deleting due to a taint"}
+    message = judged(a_pod(main=ended(137), conditions=[condition])).message
+    assert "(node node-1): deleting due to a taint; container main exited with code 137" in message
+    assert "disruptionLimit" in message
+
+
+def test_what_nobody_heard_of_is_told_so() -> None:
+    pod = a_pod(phase="Failed", conditions=[disrupted("DeletionByPodGC")])
+    assert "nobody heard how container main ended" in judged(pod).message
 
 
 def test_a_condition_that_does_not_hold_is_no_disruption() -> None:

@@ -84,6 +84,9 @@ def test_an_outcome_on_a_lost_node_is_awaited_and_told_when_it_is_back() -> None
     world.cluster.add_node("node-2")
     world.advance(3600)
     assert told(world)[0] == "Running", "a Pod that is deleted on a lost node may still be at work"
+    status = world.status()
+    assert status["reason"] == "NodeLost"
+    assert "kubectl delete node node-1" in status["message"]
     world.cluster.restore_node("node-1")
     world.until()
     assert told(world) == ("Succeeded", "Completed", 0, ["Succeeded"])
@@ -99,6 +102,19 @@ def test_a_node_that_is_removed_takes_the_attempt_with_it() -> None:
     world.until()
     assert told(world) == ("Failed", "NodeLost", None, ["Disrupted"])
     assert len(world.cluster.kubelet.executions) == 1
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_what_a_restarted_node_did_not_see_the_end_of_is_a_disruption(limit: int) -> None:
+    world = world_with(LONG, disruptionLimit=limit)
+    pod_at_work(world)
+    world.cluster.reboot_node("node-1")
+    world.until()
+    if limit:
+        assert told(world) == ("Succeeded", "Completed", 0, ["Disrupted", "Succeeded"])
+    else:
+        assert told(world) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
+    assert len(world.cluster.kubelet.executions) == 1 + limit
 
 
 def test_a_run_goes_with_its_namespace_and_holds_nothing_up() -> None:

@@ -7,12 +7,10 @@ from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy
 from taskruns.core import schedule, status
 from taskruns.core.budget import next_due
-from taskruns.core.facts import PodFacts
-from taskruns.core.message import same_cause
 from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, StopPod
 from taskruns.core.situation import Look, Underway
 from taskruns.core.startup import find_trouble
-from taskruns.core.verdict import judge
+from taskruns.core.verdict import disruption_of, judge
 
 
 def carry_out_stop(situation: Underway, look: Look) -> Plan | None:
@@ -67,6 +65,20 @@ def replace_at_once(situation: Underway, look: Look) -> Plan | None:
     return Plan(status=status.retrying(run, pod, verdict, due, look.now))
 
 
+def show_overdue(situation: Underway, look: Look) -> Plan | None:
+    """Deleted by somebody and not ended in time: show what is waited for."""
+    run, pod = situation.run, situation.pod
+    at, reason = _overdue_at(situation), disruption_of(pod)
+    if at is None or reason is None or look.now < at or run.status.reason == reason:
+        return None
+    message = (
+        f"The Pod was to end by {pod.deletion_due:%H:%M:%S} UTC and its node {pod.node} has not "
+        f"said that it has. Until then nothing else is started. If the node is gone for good: "
+        f"kubectl delete node {pod.node}"
+    )
+    return Plan(status=status.overdue(run, pod, reason, message, look.now))
+
+
 def release_gate(situation: Underway, look: Look) -> Plan | None:
     """Claimed and still gated: release the gate."""
     return Plan(actions=(ReleaseGate(situation.pod.ref),)) if situation.pod.gated else None
@@ -100,31 +112,20 @@ def give_up_starting(situation: Underway, look: Look) -> Plan | None:
 
 
 def show_waiting(situation: Underway, look: Look) -> Plan | None:
-    """What keeps main from starting came, went or changed: show it."""
+    """A foreign gate or trouble with starting came or went: show it."""
     pod, run = situation.pod, situation.run
-    if pod.main.started_at is not None or run.status.phase is Phase.RUNNING:
-        return None
     trouble = find_trouble(pod)
-    if trouble is not None:
-        noted = trouble.is_noted(situation.attempt)
-        reason, message = trouble.reason, trouble.cause
-    else:
-        reason, said = _waits_for(pod)
-        message = f"{reason.meaning.rstrip('.')}: {said}" if said else reason.meaning
-        news = bool(said) and not same_cause(run.status.message or "", message)
-        noted = reason == run.status.reason and not news
-    if noted:
+    if trouble is not None and not trouble.is_noted(situation.attempt):
+        wanted = status.pending(run, pod, trouble.reason, trouble.cause, look.now)
+        return Plan(status=wanted)
+    recovered = trouble is None and situation.attempt.trouble_time is not None
+    queued = run.status.phase is Phase.QUEUED
+    if pod.main.started_at is not None or (bool(pod.foreign_gates) is queued and not recovered):
         return None
+    reason = Reason.SCHEDULING_GATED if pod.foreign_gates else Reason.WAITING_TO_START
+    said = ": " + ", ".join(pod.foreign_gates) if pod.foreign_gates else ""
+    message = reason.meaning.rstrip(".") + said
     return Plan(status=status.pending(run, pod, reason, message, look.now))
-
-
-def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
-    """Say what a Pod without trouble waits for, and in whose words if it is not only its turn."""
-    if pod.foreign_gates:
-        return Reason.SCHEDULING_GATED, ", ".join(pod.foreign_gates)
-    if pod.unschedulable:
-        return Reason.UNSCHEDULABLE, pod.unschedulable
-    return Reason.WAITING_TO_START, ""
 
 
 def show_running(situation: Underway, look: Look) -> Plan | None:
@@ -138,7 +139,7 @@ def show_running(situation: Underway, look: Look) -> Plan | None:
 def wait(situation: Underway, look: Look) -> Plan | None:
     """Otherwise: wait."""
     run, main = situation.run, situation.pod.main
-    trouble = find_trouble(situation.pod)
+    trouble, at = find_trouble(situation.pod), _overdue_at(situation)
     return Plan(
         wake_at=schedule.earliest(
             schedule.deadline_at(run),
@@ -147,6 +148,7 @@ def wait(situation: Underway, look: Look) -> Plan | None:
             _startup_timeout(situation, look),
             None if trouble is None else trouble.ends_at(situation.attempt, look.now),
             _running_shown_at(situation),
+            None if at is None or look.now >= at else at,
         )
     )
 
@@ -169,6 +171,11 @@ def _startup_timeout(situation: Underway, look: Look) -> datetime | None:
     return schedule.startup_timeout_at(situation.run, pod.scheduled_at, look.site)
 
 
+def _overdue_at(situation: Underway) -> datetime | None:
+    due = situation.pod.deletion_due
+    return None if due is None else schedule.later(due, schedule.OVERDUE_SHOWN_AFTER)
+
+
 def _running_shown_at(situation: Underway) -> datetime | None:
     main = situation.pod.main
     shown = situation.run.status.phase == Phase.RUNNING
@@ -186,6 +193,7 @@ RULES = (
     stop_leftovers,
     stop,
     replace_at_once,
+    show_overdue,
     give_up_scheduling,
     release_gate,
     give_up_starting,

@@ -9,18 +9,32 @@ from dataclasses import dataclass
 from functools import partial
 
 from taskruns.core.plan import Refusal, RefusalKind
-from taskruns.engines.draft import Draft, drafted, merged, with_condition
 from taskruns.engines.memory.admission import admitted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.kubelet import Kubelet, Scripts
 from taskruns.engines.memory.script import Script
-from taskruns.engines.memory.store import Change, Kind, Store
+from taskruns.engines.memory.store import (
+    Change,
+    Draft,
+    Kind,
+    Store,
+    drafted,
+    merged,
+    with_condition,
+)
 from taskruns.engines.port import Object, Refused
 
 Admission = Callable[[Object], Refusal | None]
 """Says no to a Pod, or nothing."""
 
 _ENDED = ("Succeeded", "Failed")
+_WORDS = {
+    "EvictionByEvictionAPI": "Eviction API: evicting",
+    "PreemptionByScheduler": "default-scheduler: preempting to accommodate a higher priority pod",
+    "DeletionByTaintManager": "Taint manager: deleting due to NoExecute taint",
+    "DeletionByPodGC": "PodGC: node no longer exists",
+}
+"""What Kubernetes says where it ends a Pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +163,10 @@ class Cluster:
             if pod["spec"].get("nodeName") == node:
                 self._collect_from_lost_node(pod)
 
+    def reboot_node(self, node: str) -> None:
+        """Restart a node: what ran there has ended, and nobody saw how."""
+        self.kubelet.reboot(node)
+
     def add_node(self, node: str) -> None:
         """Add a node."""
         self.nodes.append(node)
@@ -171,6 +189,7 @@ class Cluster:
     def _mark_disrupted(self, pod: Object, reason: str) -> Object:
         draft = drafted(pod)
         condition = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+        condition["message"] = _WORDS.get(reason, "")
         draft["status"] = with_condition(draft["status"], self.agenda.now, condition)
         return self.store.update(Kind.POD, draft)
 

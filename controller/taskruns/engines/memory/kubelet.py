@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from taskruns.engines.draft import drafted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.report import reported
 from taskruns.engines.memory.sandbox import (
@@ -17,13 +16,15 @@ from taskruns.engines.memory.sandbox import (
     Sandbox,
 )
 from taskruns.engines.memory.script import SIGKILL_CODE, Script
-from taskruns.engines.memory.store import Change, Kind, Store
+from taskruns.engines.memory.store import Change, Kind, Store, drafted
 from taskruns.engines.port import Object
 
 Scripts = Callable[[Object, Object], Script]
 """Tells what a container of a Pod does, from the Pod and the container's specification."""
 
 _START_FAILED_CODE = 128
+_UNSEEN_CODE = 255
+"""What the runtime makes up for a container whose end nobody saw."""
 _DEADLINE = Disruption(
     "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
 )
@@ -82,6 +83,15 @@ class Kubelet:
             for container in box.running:
                 self._end(box, container, SIGKILL_CODE, "Error")
             box.ending = box.over = True
+
+    def reboot(self, node: str) -> None:
+        """Restart a node: it comes back and has not seen how its containers ended."""
+        for box in [box for box in self._boxes.values() if box.node == node and not box.over]:
+            for container in box.running:
+                self._end(box, container, _UNSEEN_CODE, "Unknown")
+            box.ending = box.over = True
+            self._report(box)
+            self._finish_deletion(box)
 
     def _on_change(self, change: Change) -> None:
         if change.kind is Kind.POD and change.object["spec"].get("nodeName"):

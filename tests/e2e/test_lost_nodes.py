@@ -1,0 +1,235 @@
+"""Nodes that are restarted, fall silent and come back, or are gone: what becomes of their Pods.
+
+Each is a spare node beside the cluster's own, so that nothing else is hit. All three are struck at
+once, because most of it is waiting: Kubernetes takes 50 s to call a node lost, and 40 to 60 s to
+end the Pods of one that was deleted. Tests that need the silent node to be silent stand before
+those that have it come back.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
+from tests.support.ending import Ending
+from tests.support.installation import Installation
+from tests.support.journal import Journal
+from tests.support.ledger import END, START, Ledger
+from tests.support.manifests import SOON, shell
+from tests.support.run import Run
+from tests.support.spare_nodes import in_place, on, preparing, spare
+
+pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+
+RESTARTED, SILENT, DELETED = 1, 2, 3
+STAYS = f"{START}; sleep 600"
+ONCE = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600'
+ENDS_UNHEARD = f"{START}; sleep 20; {END}"
+EVICTED = {"away_seconds": 0}
+"""For Pods that are evicted as soon as their node counts as lost: five minutes is the rule."""
+
+LOST = 150
+"""Seconds until Kubernetes has noticed a lost node and acted on it, on a busy machine."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nodes(
+    installation: Installation,  # noqa: ARG001 - a controller is there until the nodes are empty
+    cluster: Cluster,
+    journal: Journal,
+) -> Iterator[None]:
+    with spare(cluster, journal, RESTARTED, SILENT, DELETED):
+        yield
+
+
+@pytest.fixture(scope="module")
+def struck(submitted: dict[str, Run], cluster: Cluster) -> None:
+    for run in submitted.values():
+        in_place(run)
+    cluster.stop(f"kubelet-{SILENT}", grace=0)
+    cluster.power_off(DELETED)
+    cluster.kubectl("delete", "node", cluster.node(DELETED))
+    cluster.power_off(RESTARTED)
+    cluster.add_node(RESTARTED, progress=print)
+
+
+@pytest.fixture(scope="module")
+def back(struck: None, cluster: Cluster) -> None:  # noqa: ARG001 - it comes back from somewhere
+    """The silent node is heard again; what is repeated goes elsewhere, where it can start."""
+    cluster.kubectl("cordon", cluster.node(SILENT))
+    cluster.start(f"kubelet-{SILENT}", progress=print)
+
+
+def failed(reason: Reason, exit_code: int | None, *message: str) -> Ending:
+    return Ending(Phase.FAILED, reason, exit_code, message, (Outcome.DISRUPTED,))
+
+
+def succeeded(*before: Outcome) -> Ending:
+    outcomes = (*before, Outcome.SUCCEEDED)
+    return Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes)
+
+
+# ------------------------------------------------------------------------- a node that restarts
+
+
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+    """The runtime makes up an exit code; no failure of the task must come of it."""
+    status = failed(Reason.FINAL_STATE_UNKNOWN, None, r"\(node .*-node-1\)").check(run)
+    assert (status["failureKind"], status["failed"]) == ("Infrastructure", 0)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(RESTARTED)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
+    run: Run, ledger: Ledger
+) -> None:
+    status = succeeded(Outcome.DISRUPTED).check(run)
+    assert status["disrupted"] == 1
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(
+    shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **preparing(12))), ledger=True
+)
+@pytest.mark.usefixtures("struck")
+def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
+    run: Run, ledger: Ledger
+) -> None:
+    status = succeeded(Outcome.REPLACED).check(run)
+    assert (status["failed"], status["disrupted"]) == (0, 0)
+    assert ledger.starts(run.uid) == 1
+
+
+# --------------------------------------------------------------------------- a node that is gone
+
+
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(DELETED)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_on_a_deleted_node_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+    run.ended(seconds=LOST)
+    message = (r"\(node .*-node-3\): PodGC: node no longer exists", r"nobody heard .*\bmain\b")
+    failed(Reason.NODE_LOST, None, *message).check(run)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(DELETED)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
+    run: Run, ledger: Ledger
+) -> None:
+    run.ended(seconds=LOST)
+    succeeded(Outcome.DISRUPTED).check(run)
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(shell(START, **on(DELETED, **preparing(600))), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
+    run: Run, ledger: Ledger
+) -> None:
+    run.ended(seconds=LOST)
+    failed(Reason.NODE_LOST, None, r"nobody heard").check(run)
+    assert ledger.starts(run.uid) == 0
+
+
+# -------------------------------------------------------------------------- a node that is silent
+
+
+@pytest.mark.taskrun(
+    shell(
+        ONCE,
+        disruptionLimit=1,
+        podReplacementPolicy="TerminatingOrFailed",
+        **SOON,
+        **on(SILENT, **EVICTED),
+    ),
+    ledger=True,
+    lawful=False,  # it asks for what the law of one Pod forbids
+)
+@pytest.mark.usefixtures("struck")
+def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(
+    run: Run, ledger: Ledger
+) -> None:
+    run.ended(seconds=LOST)
+    succeeded(Outcome.DISRUPTED).check(run)
+    assert run.pod()["status"]["phase"] == "Running", "the first may be at work still"
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_a_run_on_a_silent_node_can_be_deleted(run: Run, ledger: Ledger) -> None:
+    run.delete()
+    run.gone(seconds=10)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(STAYS, disruptionLimit=1, **on(SILENT, **EVICTED)))
+@pytest.mark.usefixtures("struck")
+def test_a_run_that_waits_for_a_silent_node_says_so(run: Run, cluster: Cluster) -> None:
+    status = run.says(Reason.NODE_LOST, seconds=LOST)
+    assert status["phase"] == Phase.RUNNING
+    assert f"kubectl delete node {cluster.node(SILENT)}" in status["message"]
+    assert len(run.pods()) == 1
+
+
+@pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_a_cancel_is_done_when_the_silent_node_is_back(
+    run: Run, ledger: Ledger, request: pytest.FixtureRequest
+) -> None:
+    run.cancel()
+    run.reaches(Phase.STOPPING)
+    request.getfixturevalue("back")
+    Ending(Phase.CANCELLED, Reason.CANCELLED, 137, attempts=(Outcome.STOPPED,)).check(run)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(ENDS_UNHEARD, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.usefixtures("back")
+def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded().check(run)
+    assert run.pod()["metadata"]["deletionTimestamp"], "it had been evicted meanwhile"
+    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+
+
+@pytest.mark.taskrun(shell(f"{ENDS_UNHEARD}; exit 7", backoffLimit=0, **on(SILENT)), ledger=True)
+@pytest.mark.usefixtures("back")
+def test_a_node_that_is_back_in_time_changes_nothing(run: Run, ledger: Ledger) -> None:
+    ending = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,))
+    ending.check(run)
+    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+
+
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.usefixtures("back")
+def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+    failed(Reason.NODE_LOST, 137, r"Taint manager").check(run)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.usefixtures("back")
+def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded(Outcome.DISRUPTED).check(run)
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(
+    shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **preparing(12))), ledger=True
+)
+@pytest.mark.usefixtures("back")
+def test_what_a_silent_node_had_not_started_is_replaced_when_it_is_back(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded(Outcome.REPLACED).check(run)
+    assert ledger.starts(run.uid) == 1

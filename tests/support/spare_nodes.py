@@ -1,0 +1,76 @@
+"""Nodes for a test to break: bringing them, choosing them, and waiting for what is on them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.cluster import Cluster
+from tests.cluster.node import SPARE_LABEL
+from tests.support.cluster_client import PODS, Object
+from tests.support.journal import Journal
+from tests.support.manifests import IMAGE, pod_spec
+from tests.support.run import Run
+
+AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+"""The taints of a node that is not heard of, or says that it is not well."""
+
+
+@contextmanager
+def spare(cluster: Cluster, journal: Journal, *numbers: int) -> Iterator[None]:
+    """Bring nodes, and take them away once nothing is on them any more."""
+    try:
+        for number in numbers:
+            cluster.add_node(number, progress=print)
+        yield
+        names = {cluster.node(number) for number in numbers}
+        journal.wait(lambda: None if _occupied(journal, names) else True, 60, "nodes are empty")
+    finally:
+        for number in numbers:
+            cluster.remove_node(number)
+
+
+def on(number: int, *tolerated: str, away_seconds: int | None = None, **pod: Any) -> Object:
+    """A template whose Pod goes to a spare node, and elsewhere when it cannot have it.
+
+    Args:
+        number: the node's.
+        tolerated: keys of further taints that it puts up with.
+        away_seconds: how long it stays on a node that is lost; Kubernetes' own is 300.
+        pod: further fields of the Pod's spec.
+    """
+    chosen = {"key": SPARE_LABEL, "operator": "In", "values": [str(number)]}
+    prefers = {"weight": 100, "preference": {"matchExpressions": [chosen]}}
+    node_affinity = {"preferredDuringSchedulingIgnoredDuringExecution": [prefers]}
+    tolerations: list[Object] = [
+        {"key": key, "operator": "Exists"} for key in (SPARE_LABEL, *tolerated)
+    ]
+    if away_seconds is not None:
+        patience = {"effect": "NoExecute", "tolerationSeconds": away_seconds}
+        tolerations += ({"key": key, "operator": "Exists", **patience} for key in AWAY)
+    return pod_spec(
+        **{
+            "affinity": {"nodeAffinity": node_affinity},
+            "tolerations": tolerations,
+            "terminationGracePeriodSeconds": 1,
+            **pod,
+        }
+    )
+
+
+def preparing(seconds: float) -> Object:
+    """Init containers that keep main from starting for a while."""
+    script = ["sh", "-c", f"sleep {seconds}"]
+    return {"initContainers": [{"name": "prepare", "image": IMAGE, "command": script}]}
+
+
+def in_place(run: Run) -> None:
+    """Wait until a run is where it is meant to be hit: preparing, or else at work."""
+    if "initContainers" in run.spec["template"]["spec"]:
+        run.preparing()
+    else:
+        run.main_started()
+
+
+def _occupied(journal: Journal, names: set[str]) -> bool:
+    pods = journal.present(PODS)
+    return any(pod["spec"].get("nodeName") in names for pod in pods)
