@@ -1,10 +1,11 @@
 """The schema and the reference page of the chart's values, read from `values.yaml` itself.
 
 The comment right above a value is its description; lines in it that start with `@` bound it:
-`@enum a b`, `@minimum 1`, `@maximum 9`, `@pattern ^x$`, `@items object` (of a list; strings
-otherwise), `@keys a b?` (of the mappings in a list; `?` marks what may be left out) and `@open` (a
-mapping of any content). A mapping that is empty by default maps names to strings; one that is not
-holds exactly its keys, so that a typo in a value's name is refused.
+`@enum a b`, `@minimum 1`, `@maximum 9`, `@pattern ^x$` (of a list: of each of its items), `@unique`
+(of a list: nothing is in it twice), `@items object` (of a list; strings otherwise), `@keys a b?`
+(of the mappings in a list; `?` marks what may be left out) and `@open` (a mapping of any content).
+A mapping that is empty by default maps names to strings; one that is not holds exactly its keys, so
+that a typo in a value's name is refused.
 """
 
 import json
@@ -92,7 +93,9 @@ def _value(node: yaml.Node, description: str, bounds: Schema, lines: list[str]) 
         case yaml.MappingNode():
             shape = _mapping(node, lines)
         case yaml.SequenceNode():
-            shape = {"type": "array", "items": items}
+            pattern = {"pattern": bounds.pop("pattern")} if "pattern" in bounds else {}
+            unique = {"uniqueItems": True} if bounds.pop("unique", None) is not None else {}
+            shape = {"type": "array", "items": items | pattern, **unique}
         case _:
             shape = {"type": _JSON_TYPES[node.tag]}
     return {"description": description} | shape | bounds

@@ -37,6 +37,11 @@ SWITCHES = {
         "commonLabels.team=data",
         "commonLabels.app\\.kubernetes\\.io/name=does-not-count",
     ],
+    "namespaces": [
+        "namespaces={team-a,team-b}",
+        "roles.client.bindings[0].namespace=team-b",
+        "roles.client.bindings[0].serviceAccount=runner",
+    ],
     "log": ["log.format=json", "log.level=debug"],
     "workers": ["workers=2"],
     "defaults": [
@@ -107,6 +112,8 @@ REFUSED = {
     "task pod defaults that are no mapping": ["taskPodDefaults=x"],
     "an unknown pull policy": ["image.pullPolicy=Sometimes"],
     "a digest that is none": ["image.digest=1.2.3"],
+    "a namespace that is none": ["namespaces={Team}"],
+    "a namespace twice": ["namespaces={team-a,team-a}"],
     "a misspelt key of a binding": [
         "roles.client.bindings[0].namespace=etl",
         "roles.client.bindings[0].serviceAccountName=runner",
@@ -157,6 +164,22 @@ def test_every_value_has_a_switch_that_shows_what_it_changes() -> None:
 @pytest.mark.parametrize("settings", REFUSED.values(), ids=REFUSED)
 def test_the_schema_refuses(settings: list[str]) -> None:
     with pytest.raises(ValueError, match="schema"):
+        helm_tool.template(CHART, "taskruns-system", settings)
+
+
+def test_with_a_list_of_namespaces_nothing_belongs_to_the_whole_cluster() -> None:
+    served = ["team-a", "team-b"]
+    settings = [f"namespaces={{{','.join(served)}}}", "crds.install=false"]
+    objects = helm_tool.template(CHART, "taskruns-system", settings)
+    assert all(each["metadata"].get("namespace") for each in objects)
+    roles = [each for each in objects if each["kind"] == "Role"]
+    assert {each["metadata"]["namespace"] for each in roles} == set(served)
+
+
+def test_a_binding_outside_the_namespaces_that_are_served_is_refused() -> None:
+    binding = ["bindings[0].namespace=b", "bindings[0].serviceAccount=runner"]
+    settings = ["namespaces={a}", *(f"roles.client.{each}" for each in binding)]
+    with pytest.raises(ValueError, match="names the namespace b, which namespaces does not"):
         helm_tool.template(CHART, "taskruns-system", settings)
 
 

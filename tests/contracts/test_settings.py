@@ -39,6 +39,8 @@ def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
         "log.level=warning",
         "log.level=error",
         "workers=1",
+        "namespaces={team-a}",
+        f"namespaces={{team-a,b,0d,{'c' * 63}}}",
         "workers=256",
         "defaults.ttlSecondsAfterFinished=-1",
         "defaults.ttlSecondsAfterFinished=2147483647",

@@ -84,7 +84,14 @@ def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(run: Run) ->
 @pytest.mark.taskrun(
     shell("exit 0", scheduleTimeoutSeconds=3, nodeSelector={"taskruns.dev/no-such-node": "true"})
 )
-def test_a_pod_that_no_node_takes_is_given_up(run: Run) -> None:
+def test_a_pod_that_no_node_takes_is_shown_and_given_up(run: Run) -> None:
+    run.ended()
+    shown = [seen.found["status"] for seen in run.history()]
+    waiting = [status for status in shown if status.get("reason") == Reason.UNSCHEDULABLE]
+    assert [(status["phase"], status.get("failureKind")) for status in waiting] == [
+        (Phase.PENDING, None)
+    ]
+    assert "0/1 nodes are available" in waiting[0]["message"]
     stopped(Reason.SCHEDULE_TIMEOUT, r"scheduleTimeoutSeconds", r"0/1 nodes").check(run)
     run.pods_gone()
 

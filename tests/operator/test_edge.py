@@ -76,7 +76,12 @@ class Life:
 
 
 @asynccontextmanager
-async def at_work(server: LittleApiserver, folder: Path, every: float = 60) -> AsyncIterator[Life]:
+async def at_work(
+    server: LittleApiserver,
+    folder: Path,
+    every: float = 60,
+    namespaces: tuple[str, ...] | None = None,
+) -> AsyncIterator[Life]:
     settings = Settings(
         log_format=Format.PLAIN,
         log_level=20,
@@ -85,6 +90,7 @@ async def at_work(server: LittleApiserver, folder: Path, every: float = 60) -> A
         probes_host="127.0.0.1",
         probes_port=0,
         resync_seconds=every,
+        namespaces=namespaces,
         kubeconfig=server.kubeconfig(folder),
         context=None,
     )
@@ -286,3 +292,50 @@ async def test_lists_come_in_pages_of_metadata(server: LittleApiserver, tmp_path
     async with at_work(server, tmp_path) as life:
         await life.until(lambda: life.controller.barrier._awaited)
         assert life.controller.barrier._awaited == {"a", "b", "c"}
+
+
+async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others_none(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        server.put(RUNS, f"in-{name}", metadata={"namespace": name})
+    async with at_work(server, tmp_path, namespaces=("a", "b")) as life:
+        await life.ready()
+        assert set(life.controller.cache.versions().runs) == {"uid-in-a", "uid-in-b"}
+        server.put("pods", "pod", metadata={"namespace": "b", "labels": {names.LABEL_UID: "x"}})
+        await life.until(lambda: life.controller.cache.versions().pods)
+        life.task("watcher for pods.*@b").cancel()
+        await life.until(life.controller.watch.trouble)
+        assert await life.probe("livez") == (500, "watch: 3 of 4 watches are left\n")
+    asked = {plural for verb, plural, _ in server.requests if verb in ("list", "watch")}
+    assert asked == {f"{place}/{kind}" for place in ("a", "b") for kind in (RUNS, "pods")}
+
+
+async def test_a_namespace_without_rights_keeps_no_other_waiting(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    verbs = ("resync", "list")
+    closed = [server.turns[verb, f"b/{kind}"] for verb in verbs for kind in (RUNS, "pods")]
+    for turns in closed:
+        turns.extend([failure(403, "no role")] * 1000)
+    server.put(RUNS, "in-a", metadata={"namespace": "a"})
+    async with at_work(server, tmp_path, every=0.05, namespaces=("a", "b")) as life:
+        await life.ready()
+        await life.until(lambda: server.writes, "the run in a is worked on")
+        assert await life.probe("readyz") == (200, "ok\nnamespaces: b is not served: no role\n")
+        server.put(RUNS, "in-b", metadata={"namespace": "b"})
+        for turns in closed:
+            turns.clear()
+        await life.until(lambda: "uid-in-b" in life.controller.cache.versions().runs)
+        await life.until(lambda: not life.controller.resync.closed())
+        assert await life.probe("readyz") == (200, "ok\n")
+
+
+async def test_it_is_not_ready_while_no_namespace_can_be_served(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    for kind in (RUNS, "pods"):
+        server.turns["list", f"a/{kind}"].extend([failure(403, "no role")] * 1000)
+    async with at_work(server, tmp_path, namespaces=("a",)) as life:
+        await life.until(lambda: 403 in life.controller.watch._answers.values())
+        assert await life.probe("readyz") == (500, "start: 0 of 2 watches are open\n")

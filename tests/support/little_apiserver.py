@@ -3,7 +3,8 @@
 It has a thread and a loop of its own: kopf, when it ends, cancels every task of the loop it is in.
 
 Every request can be answered out of turn: a test puts answers into `turns` by (verb, plural), and
-each is given once before the ordinary ones go on.
+each is given once before the ordinary ones go on. What is asked of one namespace goes by
+`namespace/plural` in place of the plural.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ class LittleApiserver:
         """Verb, plural and headers of everything that was asked."""
         self._held: dict[tuple[str, str], asyncio.Event] = {}
         self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in GROUPS}
-        self._watches: dict[str, list[asyncio.Queue[Object | None]]] = {p: [] for p in GROUPS}
+        self._watches: defaultdict[str, list[asyncio.Queue[Object | None]]] = defaultdict(list)
         self._version = 100
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -102,8 +103,9 @@ class LittleApiserver:
             self.tell(plural, "DELETED", gone)
 
     def tell(self, plural: str, event: str, found: Object) -> None:
-        """Send an event to every watch of a kind."""
-        for watch in tuple(self._watches[plural]):
+        """Send an event to every watch of a kind that the object is in."""
+        place = found.get("metadata", {}).get("namespace", "")
+        for watch in (*self._watches[plural], *self._watches[f"{place}/{plural}"]):
             self._loop.call_soon_threadsafe(watch.put_nowait, {"type": event, "object": found})
 
     def end_watches(self) -> None:
@@ -136,26 +138,33 @@ class LittleApiserver:
         application.router.add_get(GROUPS[names.PLURAL], runs)
         for plural, path in GROUPS.items():
             application.router.add_get(f"{path}/{plural}", self._collection(plural))
+            one = f"{path}/namespaces/{{namespace}}/{plural}"
+            application.router.add_get(one, self._collection(plural))
         application.router.add_route("*", "/{rest:.*}", self._anything_else)
         return application
 
     def _collection(self, plural: str) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.StreamResponse:
             verb = "watch" if request.query.get("watch") else "list"
-            self.requests.append((verb, plural, request.headers))
+            place = request.match_info.get("namespace", "")
+            asked = f"{place}/{plural}" if place else plural
+            self.requests.append((verb, asked, request.headers))
             watching = "(watch)" in request.headers["User-Agent"]
-            if watching and (gate := self._held.get((verb, plural))):
+            if watching and (gate := self._held.get((verb, asked))):
                 await gate.wait()
-            if watching and self.turns[verb, plural]:
-                return self.turns[verb, plural].popleft()(request)
-            if not watching and self.turns["resync", plural]:
-                return self.turns["resync", plural].popleft()(request)
-            return await self._watch(request, plural) if verb == "watch" else self._list(plural)
+            if watching and self.turns[verb, asked]:
+                return self.turns[verb, asked].popleft()(request)
+            if not watching and self.turns["resync", asked]:
+                return self.turns["resync", asked].popleft()(request)
+            if verb == "watch":
+                return await self._watch(request, asked)
+            return self._list(plural, place)
 
         return answer
 
-    def _list(self, plural: str) -> web.Response:
-        items = list(self._objects[plural].values())
+    def _list(self, plural: str, place: str) -> web.Response:
+        known = self._objects[plural].values()
+        items = [each for each in known if place in ("", each["metadata"]["namespace"])]
         metadata = {"resourceVersion": str(self._version)}
         return web.json_response({"kind": "List", "metadata": metadata, "items": items})
 

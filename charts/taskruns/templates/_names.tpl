@@ -62,3 +62,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "taskruns.fullname" . }}
 {{- end }}
 {{- end }}
+
+{{- /* Whether rights are given everywhere, or in each of the namespaces that are served. */ -}}
+{{- define "taskruns.roleKind" -}}
+{{ ternary "Role" "ClusterRole" (gt (len .Values.namespaces) 0) }}
+{{- end }}

@@ -87,6 +87,16 @@ class Reason(StrEnum):
         "Somebody else's scheduling gate, such as Kueue's, keeps the Pod waiting.",
         "Look at the queue that the gate belongs to.",
     )
+    UNSCHEDULABLE = (
+        "Unschedulable",
+        None,
+        "No node of the cluster can take the Pod now; it is waited for.",
+        (
+            "The message has the scheduler's sentence: compare requests, node selectors and "
+            "taints with what the cluster has. scheduleTimeoutSeconds says how long it is waited "
+            "for."
+        ),
+    )
     QUOTA_EXCEEDED = (
         "QuotaExceeded",
         None,

@@ -1,5 +1,7 @@
 """Sentences for people: what happened, where, which attempt, and the last words of the log."""
 
+import re
+
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.facts import PodFacts
 from taskruns.core.verdict import Verdict
@@ -8,6 +10,8 @@ MAX_TAIL_CHARACTERS = 1024
 MAX_TAIL_LINES = 10
 MAX_ATTEMPT_MESSAGE = 256
 MAX_MESSAGE = 2048
+
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def describe(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
@@ -49,3 +53,13 @@ def was_cut(text: str, limit: int) -> bool:
     most = len(text.encode(errors="surrogatepass"))
     least = most - 2 * text.count("\N{REPLACEMENT CHARACTER}")
     return least <= limit <= most and (limit - least) % 2 == 0
+
+
+def same_cause(before: str, after: str) -> bool:
+    """Whether two sentences give one cause, whatever their numbers and the order of their parts.
+
+    A scheduler that says `1 Insufficient cpu, 2 node(s) had a taint` counts anew at every try; a
+    status that follows it would be written as often.
+    """
+    told = [sorted(_WORD.findall(sentence[:MAX_MESSAGE])) for sentence in (before, after)]
+    return told[0] == told[1]

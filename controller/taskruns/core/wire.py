@@ -56,3 +56,8 @@ def moment(value: object) -> datetime | None:
     except OverflowError:
         return None
     return found if found.timestamp() > 0 else None
+
+
+def stamp(moment: datetime) -> str:
+    """Write a moment as Kubernetes does: in UTC, cut to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

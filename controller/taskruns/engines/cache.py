@@ -134,12 +134,17 @@ class Cache:
             if key in self._pods_of or phase not in conditions.TERMINAL_PHASES:
                 yield key
 
-    def versions(self) -> Versions:
-        """How new everything is that is seen."""
-        return Versions(
-            {uid: version(run) for uid, run in self._runs.items()},
-            {uid: version(pod) for uid, pod in self._pods.items()},
-        )
+    def versions(self, namespace: str = "") -> Versions:
+        """How new everything is that is seen, in all namespaces or in one."""
+
+        def of(found: Mapping[str, Object]) -> dict[str, int]:
+            return {
+                uid: version(each)
+                for uid, each in found.items()
+                if namespace in ("", each["metadata"]["namespace"])
+            }
+
+        return Versions(of(self._runs), of(self._pods))
 
     def runs(self) -> Iterable[Object]:
         """Every TaskRun that is seen; those that have ended only in their slim form."""

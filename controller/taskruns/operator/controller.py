@@ -11,7 +11,7 @@ from typing import Any
 from taskruns.core.wire import mapping, number
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.engines.kubernetes import Connection, KubernetesEngine, connect
-from taskruns.engines.kubernetes.listing import list_all
+from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.engines.port import Engine
 from taskruns.engines.reconcile import reconcile
 from taskruns.operator import clock, logs
@@ -73,10 +73,16 @@ class Controller:
         self.cache = Cache()
         self.queue = Queue(self._look, settings.workers, clock.now, self._about)
         self.barrier = Barrier()
+        namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
-            lambda: list_all(connection), self.cache, self.queue.add, settings.resync_seconds
+            lambda namespace: list_all(connection, namespace),
+            self.cache,
+            self.queue.add,
+            settings.resync_seconds,
+            namespaces,
         )
-        self.watch = Watch(connection, Intake(self.cache, self.queue.add, self.barrier.arrive))
+        intake = Intake(self.cache, self.queue.add, self.barrier.arrive)
+        self.watch = Watch(connection, intake, namespaces)
         self._probes = Probes(self._health(), settings.probes_host, settings.probes_port)
         self._parts: list[asyncio.Task[Any]] = []
 
@@ -121,7 +127,8 @@ class Controller:
             log.info("waiting for the watch: %s", self.barrier.trouble())
             self.barrier.expect((await self.resync.take_stock()).all())
         seen = self.cache.versions()
-        log.info("serving: %d TaskRuns, %d Pods", len(seen.runs), len(seen.pods))
+        where = ", ".join(self._settings.namespaces or ("every namespace",))
+        log.info("serving %s: %d TaskRuns, %d Pods", where, len(seen.runs), len(seen.pods))
         await self.queue.run()
 
     async def _compare(self) -> None:
@@ -148,6 +155,7 @@ class Controller:
         health.ready["start"] = lambda: self.barrier.trouble() or self.watch.starting()
         health.ready["apiserver"] = lambda: self.resync.succeeded.missing(listing)
         health.ready["stop"] = lambda: "stopping" if self.stopping.is_set() else ""
+        health.notes["namespaces"] = self.resync.closed
         return health
 
     def _part(self, name: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":

@@ -38,6 +38,8 @@ class Health:
     """What only a restart can mend."""
     ready: dict[str, Check] = field(default_factory=dict)
     """What must be well besides, for runs to be worked on."""
+    notes: dict[str, Check] = field(default_factory=dict)
+    """What an administrator should know of, although the rest is worked on."""
 
     def not_alive(self) -> Mapping[str, str]:
         """Return what only a restart can mend."""
@@ -46,6 +48,10 @@ class Health:
     def not_ready(self) -> Mapping[str, str]:
         """Return all that keeps runs from being worked on."""
         return _troubles(self.alive | self.ready)
+
+    def noted(self) -> Mapping[str, str]:
+        """Return what is to be known although all is well."""
+        return _troubles(self.notes)
 
 
 def _troubles(checks: Mapping[str, Check]) -> dict[str, str]:

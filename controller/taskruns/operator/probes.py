@@ -1,4 +1,7 @@
-"""Serves /livez and /readyz: 200 `ok`, or 500 and a line for each thing that is wrong."""
+"""Serves /livez and /readyz: 200 `ok`, or 500 and a line for each thing that is wrong.
+
+After its `ok` /readyz has a line for each thing that is not well and keeps nothing else waiting.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,8 +18,8 @@ class Probes:
 
     def __init__(self, health: Health, host: str, port: int) -> None:
         application = web.Application()
-        application.router.add_get("/livez", _answer(health.not_alive))
-        application.router.add_get("/readyz", _answer(health.not_ready))
+        application.router.add_get("/livez", _answer(health.not_alive, dict))
+        application.router.add_get("/readyz", _answer(health.not_ready, health.noted))
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         self._host = host
         self._port = port
@@ -38,11 +41,15 @@ class Probes:
 
 
 def _answer(
-    troubles: Callable[[], Mapping[str, str]],
+    troubles: Callable[[], Mapping[str, str]], notes: Callable[[], Mapping[str, str]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         found = troubles()
-        text = "".join(f"{name}: {trouble}\n" for name, trouble in found.items()) or "ok\n"
+        text = _lines(found) or f"ok\n{_lines(notes())}"
         return web.Response(status=500 if found else 200, text=text)
 
     return answer
+
+
+def _lines(said: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {what}\n" for name, what in said.items())

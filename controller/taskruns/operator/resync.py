@@ -3,14 +3,16 @@
 A watch does not tell what was deleted while it was down, and it can die without a word. So before
 the first run is looked at, and every minute from then on, everything is listed: what is gone is
 dropped, what still needs something is looked at, and a watch that is behind is found out.
+
+Of several namespaces, one that may not be listed is told of and left as it was; the others go on.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from taskruns.engines.cache import Cache, RunKey, Versions
-from taskruns.engines.kubernetes.listing import NotInstalled
+from taskruns.engines.kubernetes.listing import EVERYWHERE, NotAllowed, NotInstalled
 from taskruns.engines.port import EngineError
 from taskruns.operator.health import Pulse
 
@@ -25,15 +27,19 @@ class Resync:
 
     def __init__(
         self,
-        list_all: Callable[[], Awaitable[Versions]],
+        list_all: Callable[[str], Awaitable[Versions]],
         cache: Cache,
         ask: Callable[[RunKey], None],
         interval: float,
+        namespaces: Sequence[str] = (EVERYWHERE,),
     ) -> None:
         self._list_all = list_all
         self._cache = cache
         self._ask = ask
         self._interval = interval
+        self._namespaces = namespaces
+        self._closed: Mapping[str, str] = {}
+        """Namespaces that may not be listed, and why."""
         self._behind: Mapping[str, int] = {}
         self._late = 0
         self.tried = Pulse()
@@ -64,15 +70,23 @@ class Resync:
         """Say how far the watch is behind, if it is by more than the time between two lists."""
         return f"{self._late} objects changed and no watch told so" if self._late else ""
 
+    def closed(self) -> str:
+        """Say which namespaces are not served, while others are."""
+        return "; ".join(f"{name} is not served: {why}" for name, why in self._closed.items())
+
     async def _compare(self) -> Versions:
         self.tried.beat()
-        before = self._cache.versions()
-        listed = await self._list_all()
+        listed = Versions({}, {})
+        closed: dict[str, NotAllowed] = {}
+        for namespace in self._namespaces:
+            try:
+                listed = together(listed, await self._compare_one(namespace))
+            except NotAllowed as error:
+                closed[namespace] = error
+        if len(closed) == len(self._namespaces):
+            raise closed[self._namespaces[0]]
+        self._tell_closed({namespace: str(error) for namespace, error in closed.items()})
         self.succeeded.beat()
-        for uid in before.runs.keys() - listed.runs.keys():
-            self._cache.drop_run(uid)
-        for uid in before.pods.keys() - listed.pods.keys():
-            self._cache.lose_pod(uid)
         kept = self._cache.versions()
         late = still_behind(self._behind, listed, kept)
         if late:
@@ -80,6 +94,28 @@ class Resync:
         self._late = len(late)
         self._behind = behind(listed, kept)
         return listed
+
+    async def _compare_one(self, namespace: str) -> Versions:
+        before = self._cache.versions(namespace)
+        listed = await self._list_all(namespace)
+        for uid in before.runs.keys() - listed.runs.keys():
+            self._cache.drop_run(uid)
+        for uid in before.pods.keys() - listed.pods.keys():
+            self._cache.lose_pod(uid)
+        return listed
+
+    def _tell_closed(self, closed: Mapping[str, str]) -> None:
+        for namespace in closed.keys() - self._closed.keys():
+            log.warning("namespace %s is not served: %s; it will be as soon as it is there and the "
+                        "controller has its role in it", namespace, closed[namespace])  # fmt: skip
+        for namespace in self._closed.keys() - closed.keys():
+            log.info("namespace %s is served from now on", namespace)
+        self._closed = closed
+
+
+def together(some: Versions, more: Versions) -> Versions:
+    """Join what there is in two places."""
+    return Versions({**some.runs, **more.runs}, {**some.pods, **more.pods})
 
 
 def behind(listed: Versions, kept: Versions) -> dict[str, int]:

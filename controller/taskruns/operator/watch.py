@@ -5,7 +5,7 @@ ERROR in a watch ends kopf, and with it the process: whoever started it starts i
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -14,13 +14,15 @@ from typing_extensions import override
 
 from taskruns.api import names
 from taskruns.engines.kubernetes import Connection
+from taskruns.engines.kubernetes.calls import LIST_PODS, LIST_RUNS
+from taskruns.engines.kubernetes.listing import EVERYWHERE
 from taskruns.operator import handlers
 from taskruns.operator.handlers import Intake
 
 TASK_PREFIX = "taskruns: "
 """What the names of our own tasks start with, so that kopf's end does not cancel them."""
 
-_KINDS = 2
+_OK, _FORBIDDEN = 200, 403
 _WATCHER = "watcher for "
 _PAGE = 500
 _REQUEST_SECONDS = 60.0
@@ -28,17 +30,25 @@ _CONNECT_SECONDS = 10.0
 
 
 class Watch:
-    """kopf's part of the process, from its start to its end."""
+    """kopf's part of the process, from its start to its end.
 
-    def __init__(self, connection: Connection, intake: Intake) -> None:
+    There is a watch for each kind and namespace. Of several namespaces, one that we have no right
+    to is asked for again and again, and keeps nothing from working elsewhere.
+    """
+
+    def __init__(
+        self, connection: Connection, intake: Intake, namespaces: Sequence[str] = (EVERYWHERE,)
+    ) -> None:
+        self._namespaces = namespaces
         self._connection = connection
         self._registry = kopf.OperatorRegistry()
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[None] | None = None
         self._sessions: list[aiohttp.ClientSession] = []
-        self._open: dict[str, bool] = {}
-        """By the path of a watch, whether it was granted when it was last asked for."""
+        paths = [call.path(place) for call in (LIST_RUNS, LIST_PODS) for place in namespaces]
+        self._answers: dict[str, int | None] = dict.fromkeys(paths)
+        """By path, how a watch was answered when it was last asked for; a list if it says no."""
         handlers.register(self._registry, intake)
         kopf.on.login(registry=self._registry)(self._login)
 
@@ -48,7 +58,8 @@ class Watch:
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
             settings=_settings(),
-            clusterwide=True,
+            clusterwide=EVERYWHERE in self._namespaces,
+            namespaces=[place for place in self._namespaces if place != EVERYWHERE],
             standalone=True,
             stop_flag=self._stop,
         )
@@ -72,18 +83,23 @@ class Watch:
             await session.close()
 
     def starting(self) -> str:
-        """Say how many watches are open, while it is not all of them."""
-        number = sum(self._open.values())
-        return "" if number == _KINDS else f"{number} of {_KINDS} watches are open"
+        """Say how many watches are open, while it is not all that we may have, or none is."""
+        answers = list(self._answers.values())
+        number, closed = answers.count(_OK), answers.count(_FORBIDDEN)
+        said = f"{number} of {len(answers)} watches are open"
+        return "" if number and number + closed == len(answers) else said
 
     def trouble(self) -> str:
         """Say how many watches are left once one has died: kopf does not always end with it."""
-        lost = len(self._open) == _KINDS and (running := len(_watches())) < _KINDS
-        return f"{running} of {_KINDS} watches are left" if lost else ""
+        all_of_them = len(self._answers)
+        begun = None not in self._answers.values()
+        lost = begun and (running := len(_watches())) < all_of_them
+        return f"{running} of {all_of_them} watches are left" if lost else ""
 
     def _answered(self, response: aiohttp.ClientResponse) -> None:
-        if "watch" in response.url.query:
-            self._open[response.url.path] = response.ok
+        path = response.url.path
+        if path in self._answers and ("watch" in response.url.query or not response.ok):
+            self._answers[path] = response.status
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Hand kopf a session that stays authenticated.

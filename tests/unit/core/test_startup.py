@@ -178,6 +178,51 @@ def test_an_attempt_that_is_given_up_is_not_released_before() -> None:
     assert plan.status.reason == "ScheduleTimeout"
 
 
+def without_node(sentence: str) -> Any:
+    return a_pod(node="", conditions=[{**NO_NODE[0], "message": sentence}])
+
+
+def test_the_schedulers_sentence_is_shown_as_soon_as_it_says_one() -> None:
+    written = status_for(claimed(), without_node("0/3 nodes are available: 3 Insufficient cpu."))
+    assert (written.phase, written.reason) == ("Pending", "Unschedulable")
+    assert "0/3 nodes are available: 3 Insufficient cpu." in (written.message or "")
+    assert (written.failure_kind, (written.attempts or [])[0].reason) == (None, None)
+    after = a_run(status=written.to_json())
+    shown = status_for(after, a_pod(), seconds=9)
+    assert (shown.phase, shown.reason) == ("Pending", "WaitingToStart")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "writes"),
+    [
+        ("0/5 nodes are available: 2 Insufficient cpu, 3 node(s) didn't match.", 0),
+        ("0/5 nodes are available: 4 node(s) didn't match, 1 Insufficient cpu.", False),
+        ("0/5 nodes are available: 5 Insufficient cpu.", 1),
+        ("0/5 nodes are available: 2 Insufficient memory, 3 node(s) didn't match.", 1),
+    ],
+)
+def test_the_schedulers_sentence_is_written_again_for_another_cause_alone(
+    sentence: str, writes: int
+) -> None:
+    first = "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match."
+    before = a_run(status=status_for(claimed(), without_node(first)).to_json())
+    plan = plan_for(before, without_node(sentence), seconds=9)
+    assert (plan.status is not None) == (writes == 1)
+    assert plan.status is None or sentence in (plan.status.message or "")
+
+
+def test_a_gate_of_two_that_goes_is_shown() -> None:
+    both = gated_pod()
+    both["spec"]["schedulingGates"].append({"name": "example.test/other"})
+    before = a_run(status=status_for(claimed(), both).to_json())
+    assert plan_for(before, both, seconds=9).idle
+    assert "example.test" not in (status_for(before, gated_pod(), seconds=9).message or "")
+
+
+def test_a_run_that_is_shown_as_running_is_never_shown_as_waiting() -> None:
+    assert plan_for(claimed(status={"phase": "Running"}), a_pod(), seconds=9).status is None
+
+
 def gated_pod() -> Any:
     pod = a_pod(gated=True)
     pod["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]

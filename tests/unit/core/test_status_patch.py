@@ -5,7 +5,7 @@ from typing import Any
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.status import status_patch
-from taskruns.engines.memory.store import merged
+from taskruns.engines.draft import merged
 from tests.support.builder import (
     a_claimed_status,
     a_pod,

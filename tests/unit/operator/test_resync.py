@@ -7,7 +7,7 @@ import pytest
 
 from taskruns.api import names
 from taskruns.engines.cache import Cache, RunKey, Versions
-from taskruns.engines.kubernetes.listing import NotInstalled
+from taskruns.engines.kubernetes.listing import NotAllowed, NotInstalled
 from taskruns.engines.port import Unavailable
 from taskruns.operator import resync
 from taskruns.operator.resync import Resync, behind, still_behind
@@ -29,7 +29,7 @@ class Lists:
     def __init__(self, *answers: Versions | Exception) -> None:
         self._answers = list(answers)
 
-    async def __call__(self) -> Versions:
+    async def __call__(self, _: str) -> Versions:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -55,7 +55,7 @@ async def test_what_exists_no_more_is_dropped(cache: Cache) -> None:
 
 
 async def test_what_came_in_during_the_list_is_kept(cache: Cache) -> None:
-    async def late_list() -> Versions:
+    async def late_list(_: str) -> Versions:
         cache.put_run(a_run("run-3"))
         return Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
 
@@ -126,6 +126,49 @@ async def test_a_list_that_fails_drops_nothing(
     stock.cancel()
     await asyncio.gather(stock, return_exceptions=True)
     assert len(cache.versions().all()) == 3
+
+
+def in_two_namespaces(cache: Cache, **lists: Versions | Exception) -> Resync:
+    each = {namespace: Lists(answer) for namespace, answer in lists.items()}
+    return Resync(lambda name: each[name](name), cache, lambda _: None, 60.0, tuple(lists))
+
+
+async def test_a_namespace_that_may_not_be_listed_keeps_what_is_known_of_it(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = a_run("away")
+    away["metadata"]["namespace"] = "m"
+    cache.put_run(away)
+    caplog.set_level("INFO")
+    found = in_two_namespaces(cache, n=Versions({"run-1": 1}, {}), m=NotAllowed("no role"))
+    assert await found.take_stock() == Versions({"run-1": 1}, {})
+    await found.take_stock()
+    assert cache.versions() == Versions({"run-1": 1, "away": 1}, {})
+    assert found.closed() == "m is not served: no role"
+    (told,) = caplog.messages
+    assert told.startswith("namespace m is not served: no role")
+
+
+async def test_a_namespace_that_comes_back_is_told_of(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    turns = {"n": Lists(Versions({}, {})), "m": Lists(NotAllowed("no role"), Versions({}, {}))}
+    found = Resync(lambda name: turns[name](name), cache, lambda _: None, 60.0, ("n", "m"))
+    await found.take_stock()
+    await found.take_stock()
+    assert found.closed() == ""
+    assert caplog.messages[1:] == ["namespace m is served from now on"]
+
+
+async def test_nothing_is_taken_stock_of_while_no_namespace_may_be_listed(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
+    there = Versions({"run-1": 1}, {})
+    found = a_resync(cache, NotAllowed("no role"), there)
+    assert await found.take_stock() == there
+    assert caplog.messages == ["cannot list what exists: no role"]
 
 
 async def test_only_what_may_need_something_is_looked_at(cache: Cache) -> None:

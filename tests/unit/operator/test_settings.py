@@ -19,6 +19,7 @@ def test_everything_has_a_default() -> None:
         probes_host="127.0.0.1",
         probes_port=8080,
         resync_seconds=60,
+        namespaces=None,
         kubeconfig=None,
         context=None,
     )
@@ -27,12 +28,12 @@ def test_everything_has_a_default() -> None:
 def test_flags_are_read() -> None:
     flags = "--log-format=json --log-level debug --workers 3 --default-ttl=-1"
     more = "--default-delete-delay 1m30s --default-startup-timeout=45 --resync-seconds=5"
-    rest = "--probes-host 0.0.0.0 --probes-port 0 --context dev"
+    rest = "--probes-host 0.0.0.0 --probes-port 0 --context dev --namespaces team-a,b"
     found = settings.read(f"{flags} {more} {rest}".split(), {})
     assert (found.log_format, found.log_level, found.workers) == (Format.JSON, logging.DEBUG, 3)
     assert found.site == SiteDefaults(-1, timedelta(seconds=90), 45)
     assert (found.probes_host, found.probes_port, found.context) == ("0.0.0.0", 0, "dev")
-    assert found.resync_seconds == 5
+    assert (found.resync_seconds, found.namespaces) == (5, ("team-a", "b"))
 
 
 def test_a_flag_counts_before_the_environment() -> None:
@@ -42,6 +43,7 @@ def test_a_flag_counts_before_the_environment() -> None:
 
 
 def test_an_empty_variable_counts_as_none() -> None:
+    assert settings.read([], {"TASKRUNS_NAMESPACES": ""}).namespaces is None
     assert settings.read([], {"TASKRUNS_WORKERS": "", "TASKRUNS_KUBECONFIG": ""}).workers == 8
 
 
@@ -64,6 +66,9 @@ WRONG = {
     "--kubeconfig=/none": (
         "--kubeconfig is '/none': write the path of a kubeconfig file; there is none here"
     ),
+    "--namespaces=a,b,a,c,b": (
+        "--namespaces is 'a,b,a,c,b': write each namespace once; more than once there is a, b"
+    ),
     "--work=3": "unrecognized arguments: --work=3",
 }
 
@@ -76,6 +81,13 @@ def test_a_wrong_value_is_one_sentence_and_exit_code_2(
         settings.read([flag], {})
     assert exit_.value.code == 2
     assert capsys.readouterr().err == f"taskruns-controller: {WRONG[flag]}\n"
+
+
+@pytest.mark.parametrize("names", ["", "a,", "Team", "a b", "a_b", "*", "-a", "a" * 64])
+def test_what_is_no_namespace_is_refused(names: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        settings.read([f"--namespaces={names}"], {})
+    assert "with commas between, such as team-a,team-b" in capsys.readouterr().err
 
 
 def test_a_wrong_variable_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,8 @@ from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy
 from taskruns.core import schedule, status
 from taskruns.core.budget import next_due
+from taskruns.core.facts import PodFacts
+from taskruns.core.message import same_cause
 from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, StopPod
 from taskruns.core.situation import Look, Underway
 from taskruns.core.startup import find_trouble
@@ -112,20 +114,31 @@ def give_up_starting(situation: Underway, look: Look) -> Plan | None:
 
 
 def show_waiting(situation: Underway, look: Look) -> Plan | None:
-    """A foreign gate or trouble with starting came or went: show it."""
+    """What keeps main from starting came, went or changed: show it."""
     pod, run = situation.pod, situation.run
-    trouble = find_trouble(pod)
-    if trouble is not None and not trouble.is_noted(situation.attempt):
-        wanted = status.pending(run, pod, trouble.reason, trouble.cause, look.now)
-        return Plan(status=wanted)
-    recovered = trouble is None and situation.attempt.trouble_time is not None
-    queued = run.status.phase is Phase.QUEUED
-    if pod.main.started_at is not None or (bool(pod.foreign_gates) is queued and not recovered):
+    if pod.main.started_at is not None or run.status.phase is Phase.RUNNING:
         return None
-    reason = Reason.SCHEDULING_GATED if pod.foreign_gates else Reason.WAITING_TO_START
-    said = ": " + ", ".join(pod.foreign_gates) if pod.foreign_gates else ""
-    message = reason.meaning.rstrip(".") + said
+    trouble = find_trouble(pod)
+    if trouble is not None:
+        noted = trouble.is_noted(situation.attempt)
+        reason, message = trouble.reason, trouble.cause
+    else:
+        reason, said = _waits_for(pod)
+        message = f"{reason.meaning.rstrip('.')}: {said}" if said else reason.meaning
+        news = bool(said) and not same_cause(run.status.message or "", message)
+        noted = reason == run.status.reason and not news
+    if noted:
+        return None
     return Plan(status=status.pending(run, pod, reason, message, look.now))
+
+
+def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
+    """Say what a Pod without trouble waits for, and in whose words if it is not only its turn."""
+    if pod.foreign_gates:
+        return Reason.SCHEDULING_GATED, ", ".join(pod.foreign_gates)
+    if pod.unschedulable:
+        return Reason.UNSCHEDULABLE, pod.unschedulable
+    return Reason.WAITING_TO_START, ""
 
 
 def show_running(situation: Underway, look: Look) -> Plan | None:

@@ -30,9 +30,9 @@ TIMEOUT_SECONDS = 10.0
 """For a whole request, connecting and waiting for a free connection included."""
 
 CREDENTIALS_PAUSE = 5.0
-"""Seconds until a watch tries again with what the credentials are by then."""
+"""Seconds until a watch tries again with what the credentials, and their rights, are by then."""
 
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 JSON = "application/json"
 _METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
@@ -109,8 +109,9 @@ class Connection:
     ) -> aiohttp.ClientSession:
         """Open a session of its own for watches, which stay open: same trust, same credentials.
 
-        `answered` is told of every answer as soon as it begins. A 401 is never handed on: while a
-        token is being replaced the request waits and is made again.
+        `answered` is told of every answer as soon as it begins. A 401 or 403 is never handed on:
+        while a token is being replaced, or a namespace with our role in it, the request waits and
+        is made again.
         """
 
         async def identify(
@@ -122,9 +123,10 @@ class Connection:
                 await self.authorize(request.headers)
                 response = await handler(request)
                 answered(response)
-                if response.status != _UNAUTHORIZED:
+                if response.status == _UNAUTHORIZED:
+                    log.warning("the apiserver does not know our credentials; trying again")
+                elif response.status != _FORBIDDEN:
                     return response
-                log.warning("the apiserver does not know our credentials; trying again")
                 response.release()
                 await asyncio.sleep(CREDENTIALS_PAUSE)
 

@@ -12,29 +12,39 @@ from taskruns.engines.port import EngineError, Object
 PAGE = 500
 """Objects that one request asks for."""
 
-_EXPIRED, _NOT_FOUND = 410, 404
+EVERYWHERE = ""
+"""In place of a namespace: all of them."""
+
+_EXPIRED, _NOT_FOUND, _FORBIDDEN = 410, 404, 403
 
 
 class NotInstalled(EngineError):
     """The apiserver does not know the resource."""
 
 
+class NotAllowed(EngineError):
+    """We have no right to list: a role is missing, or the namespace and the role with it."""
+
+
 class Expired(EngineError):
     """A list took longer than the apiserver keeps its snapshot: start again."""
 
 
-async def list_all(connection: Connection) -> Versions:
-    """List every TaskRun and every Pod that carries our label.
+async def list_all(connection: Connection, namespace: str) -> Versions:
+    """List every TaskRun and every Pod that carries our label, of a namespace or EVERYWHERE.
 
     Raises:
         NotInstalled: the cluster has no TaskRun resource.
+        NotAllowed: the apiserver says that we may not.
         Expired: it took too long; try again.
         Unavailable: the apiserver could not answer.
     """
-    runs = {_uid(item): version(item) async for item in _items(connection, calls.LIST_RUNS, "")}
-    ours = _items(connection, calls.LIST_PODS, names.LABEL_UID)
-    pods = {_uid(item): version(item) async for item in ours}
-    return Versions(runs, pods)
+    runs = _items(connection, calls.LIST_RUNS, namespace)
+    pods = _items(connection, calls.LIST_PODS, namespace, names.LABEL_UID)
+    return Versions(
+        {_uid(item): version(item) async for item in runs},
+        {_uid(item): version(item) async for item in pods},
+    )
 
 
 def _uid(item: Object) -> str:
@@ -42,14 +52,18 @@ def _uid(item: Object) -> str:
     return uid
 
 
-async def _items(connection: Connection, call: Call, label: str) -> AsyncIterator[Object]:
+async def _items(
+    connection: Connection, call: Call, namespace: str, label: str = ""
+) -> AsyncIterator[Object]:
     query = {"limit": str(PAGE)} | ({"labelSelector": label} if label else {})
     while True:
-        answer = await connection.send(call, call.path(), query=query, metadata_only=True)
+        answer = await connection.send(call, call.path(namespace), query=query, metadata_only=True)
         if answer.code == _EXPIRED:
             raise Expired(answer.message)
         if answer.code == _NOT_FOUND:
             raise NotInstalled(f"the cluster has no resource {call.resource}: {answer.message}")
+        if answer.code == _FORBIDDEN:
+            raise NotAllowed(answer.message)
         if not answer.ok:
             raise answers.error(answer)
         for item in answer.body.get("items") or ():

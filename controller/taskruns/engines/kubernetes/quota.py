@@ -5,17 +5,14 @@ The apiserver tells the numbers only in its message:
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+
+from taskruns.core.quantities import read_quantity
 
 _EXCEEDED = re.compile(
     r"exceeded quota: (?P<name>\S+), requested: (?P<requested>\S+), "
     r"used: (?P<used>\S+), limited: (?P<limited>\S+)"
 )
-_QUANTITY = re.compile(
-    r"(?P<number>[+-]?[0-9.]+(?:[eE][+-]?\d+)?)(?P<suffix>[KMGTPE]i|[numkMGTPE])?"
-)
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
 
 def is_exceeded(message: str) -> bool:
@@ -34,19 +31,5 @@ def could_fit(message: str) -> bool:
 
 def _amounts(text: str) -> dict[str, Decimal]:
     pairs = (item.partition("=") for item in text.split(","))
-    amounts = {name: quantity(value) for name, _, value in pairs}
+    amounts = {name: read_quantity(value) for name, _, value in pairs}
     return {name: amount for name, amount in amounts.items() if amount is not None}
-
-
-def quantity(text: str) -> Decimal | None:
-    """Read a Kubernetes quantity such as `500m`, `1Gi` or `3`; None for anything else."""
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
-        return None
-    try:
-        number, suffix = Decimal(found["number"]), found["suffix"] or ""
-    except InvalidOperation:
-        return None
-    if suffix in _BINARY:
-        return number * Decimal(1024) ** _BINARY[suffix]
-    return number.scaleb(_DECIMAL.get(suffix, 0))

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
-from taskruns.engines.memory.agenda import stamp
-from taskruns.engines.memory.store import Draft, drafted
+from taskruns.core.wire import stamp
+from taskruns.engines.draft import Draft, drafted
 from taskruns.engines.port import Object, Refused
 
 MAX_NAME = 253

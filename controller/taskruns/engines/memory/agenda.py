@@ -41,8 +41,3 @@ class Agenda:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.advance_to(self.now + timedelta(seconds=seconds))
-
-
-def stamp(moment: datetime) -> str:
-    """Write a moment as Kubernetes does: in UTC, cut to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

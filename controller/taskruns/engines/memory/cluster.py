@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from taskruns.core.plan import Refusal, RefusalKind
+from taskruns.engines.draft import Draft, drafted, merged, with_condition
 from taskruns.engines.memory.admission import admitted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.kubelet import Kubelet, Scripts
 from taskruns.engines.memory.script import Script
-from taskruns.engines.memory.store import (
-    Change,
-    Draft,
-    Kind,
-    Store,
-    drafted,
-    merged,
-    with_condition,
-)
+from taskruns.engines.memory.store import Change, Kind, Store
 from taskruns.engines.port import Object, Refused
 
 Admission = Callable[[Object], Refusal | None]

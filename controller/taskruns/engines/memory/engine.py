@@ -6,8 +6,9 @@ from datetime import datetime
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, PodRef
+from taskruns.engines.draft import Draft, drafted, merged
 from taskruns.engines.memory.cluster import Cluster
-from taskruns.engines.memory.store import Draft, Kind, drafted, merged
+from taskruns.engines.memory.store import Kind
 from taskruns.engines.port import Conflict, Object, RunRef
 
 

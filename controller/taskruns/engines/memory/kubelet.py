@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from taskruns.engines.draft import drafted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.report import reported
 from taskruns.engines.memory.sandbox import (
@@ -16,7 +17,7 @@ from taskruns.engines.memory.sandbox import (
     Sandbox,
 )
 from taskruns.engines.memory.script import SIGKILL_CODE, Script
-from taskruns.engines.memory.store import Change, Kind, Store, drafted
+from taskruns.engines.memory.store import Change, Kind, Store
 from taskruns.engines.port import Object
 
 Scripts = Callable[[Object, Object], Script]

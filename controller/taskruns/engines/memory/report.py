@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from taskruns.engines.memory.agenda import stamp
+from taskruns.core.wire import stamp
+from taskruns.engines.draft import with_condition
 from taskruns.engines.memory.sandbox import Container, Disruption, Role, Sandbox
 from taskruns.engines.memory.script import SIGKILL_CODE
-from taskruns.engines.memory.store import with_condition
 from taskruns.engines.port import Object
 
 

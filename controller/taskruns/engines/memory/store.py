@@ -3,17 +3,16 @@
 Objects are never changed in place: whoever was handed one keeps what it saw.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
-from taskruns.engines.memory.agenda import Agenda, stamp
+from taskruns.core.wire import stamp
+from taskruns.engines.draft import Draft, drafted
+from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.port import AlreadyExists, Object
-
-Draft = dict[str, Any]
-"""A copy of an object that may be changed, to be put back."""
 
 
 class Kind(StrEnum):
@@ -114,41 +113,6 @@ class Store:
         for observer in self._observers:
             observer(change)
         return draft
-
-
-def drafted(found: Any) -> Any:
-    """Copy an object, so that it may be changed."""
-    if isinstance(found, Mapping):
-        return {key: drafted(value) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [drafted(value) for value in found]
-    return found
-
-
-def merged(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7396)."""
-    if not isinstance(patch, Mapping):
-        return drafted(patch)
-    result = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
-
-
-def with_condition(status: Object, now: datetime, condition: Object) -> dict[str, Any]:
-    """Return a Pod's status with a condition set; its transition time moves with its status."""
-    before = list(status.get("conditions") or ())
-    since = stamp(now)
-    for index, found in enumerate(before):
-        if found["type"] == condition["type"]:
-            if found["status"] == condition["status"]:
-                since = found["lastTransitionTime"]
-            before[index] = {**condition, "lastTransitionTime": since}
-            return {**status, "conditions": before}
-    return {**status, "conditions": [*before, {**condition, "lastTransitionTime": since}]}
 
 
 def _deleting(found: Object) -> bool:
