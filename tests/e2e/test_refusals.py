@@ -88,7 +88,7 @@ FORGERIES: dict[str, Object] = {
 ENDS = {
     "running-without-an-attempt": {Reason.INVALID_TASK_RUN},
     "running-another-attempt": {Reason.INVALID_TASK_RUN},
-    "pending-on-a-pod-that-never-was": {Reason.FINAL_STATE_UNKNOWN},
+    "pending-on-a-pod-that-never-was": {Reason.INVALID_TASK_RUN},
 }
 """How those must end that leave no choice; the others may heal."""
 

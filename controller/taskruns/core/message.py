@@ -41,7 +41,16 @@ def with_output(cause: str, verdict: Verdict) -> str:
     """Join a cause and the last lines of output into one line."""
     tail = verdict.output[-MAX_TAIL_CHARACTERS:].splitlines()[-MAX_TAIL_LINES:]
     output = " | ".join(line.strip() for line in tail if line.strip())
-    return (f"{cause}. Last output: {output}" if output else cause)[:MAX_MESSAGE]
+    return f"{cause}. Last output: {output}" if output else cause
+
+
+def one_line(text: str, most: int) -> str:
+    """Return the start of a text as one line that is safe to show on a terminal.
+
+    Others have a say in messages, and line breaks, escapes and marks that turn the direction of
+    writing would let them say more than they do.
+    """
+    return "".join(char if char.isprintable() else " " for char in text[:most])
 
 
 def was_cut(text: str, limit: int) -> bool:

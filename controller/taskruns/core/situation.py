@@ -142,8 +142,14 @@ def recognise(
         owned = tuple(pod for pod in seen if pod.owner_uid == uid)
         phase = text(mapping(run.get("status")).get("phase"))
         return Unreadable(_nameplate(run), owned, parsed, phase in TERMINAL_PHASES)
-    claimed = {attempt.pod_uid for attempt in parsed.status.attempts or ()}
-    ours = tuple(pod for pod in seen if pod.owner_uid == uid or pod.ref.uid in claimed)
+    claimed = {
+        (attempt.pod_name, attempt.pod_uid)
+        for attempt in parsed.status.attempts or ()
+        if _names_its_pod(attempt, parsed)
+    }
+    ours = tuple(
+        pod for pod in seen if pod.owner_uid == uid or (pod.ref.name, pod.ref.uid) in claimed
+    )
     return _recognise_attempt(parsed, ours, findings)
 
 
@@ -151,7 +157,7 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
     status = run.status
     if status.phase is not None and status.phase.terminal:
         return Finished(run, pods)
-    attempt = _open_attempt(status)
+    attempt = _open_attempt(run)
     room = (status.attempt or 0) < MAX_COUNT
     if attempt is None and status.phase not in _WITH_POD and room:
         return Due(run, pods, number=(status.attempt or 0) + 1)
@@ -175,12 +181,21 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
     )
 
 
-def _open_attempt(status: TaskRunStatus) -> Attempt | None:
+def _open_attempt(run: TaskRun) -> Attempt | None:
     """Return the attempt whose Pod is claimed and whose end is not recorded."""
+    status = run.status
     attempt = status.attempts[-1] if status.attempts else None
     if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
         return None
+    if not _names_its_pod(attempt, run):
+        return None
     return attempt if attempt.outcome is None or status.phase is Phase.STOPPING else None
+
+
+def _names_its_pod(attempt: Attempt, run: TaskRun) -> bool:
+    """Whether a record names the Pod that its attempt must have; a forged one may name any."""
+    meta = run.metadata
+    return attempt.pod_name == names.pod_name(meta.name, meta.uid, attempt.number)
 
 
 def _parse(run: Mapping[str, Any]) -> TaskRun | str:

@@ -17,6 +17,7 @@ from taskruns.core.message import (
     MAX_MESSAGE,
     addressed,
     describe,
+    one_line,
     was_cut,
     with_output,
 )
@@ -105,7 +106,7 @@ def stopping(
 ) -> TaskRunStatus:
     """Record why the attempt is about to be stopped, before it is."""
     status = _moved(run, Phase.STOPPING, reason, cause, now)
-    update = {"reason": reason, "message": cause[:MAX_ATTEMPT_MESSAGE], "stop_time": now}
+    update = {"reason": reason, "message": one_line(cause, MAX_ATTEMPT_MESSAGE), "stop_time": now}
     return _with_last_attempt(status, _seen(_last(run), pod).model_copy(update=update))
 
 
@@ -115,9 +116,8 @@ def stopping_leftovers(
     """Record main's own, final verdict while other containers still have to be stopped."""
     status = stopping(run, pod, Reason.MAIN_ENDED, verdict.cause, now)
     others = ", ".join(pod.leftovers)
-    update = {
-        "message": f"{verdict.cause}; stopping the containers that went on: {others}"[:MAX_MESSAGE]
-    }
+    said = f"{verdict.cause}; stopping the containers that went on: {others}"
+    update = {"message": one_line(said, MAX_MESSAGE)}
     attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
     return _with_last_attempt(status.model_copy(update=update), attempt)
 
@@ -178,7 +178,7 @@ def concluded(run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetim
 def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRunStatus:
     """End a run that did not succeed; a cancelled one is Failed to machines, reason Cancelled."""
     phase = Phase.CANCELLED if reason.kind == FailureKind.CANCELLED else Phase.FAILED
-    message = message[:MAX_MESSAGE]
+    message = one_line(message, MAX_MESSAGE)
     status = _moved(run, phase, reason, message, now)
     conditions = [
         condition(run, kind, "True", reason, reason.meaning, now)
@@ -252,7 +252,7 @@ def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datet
             "signal": ending.signal if ending is not None else None,
             "reason": verdict.reason,
             "trouble_time": None,
-            "message": with_output(verdict.cause, verdict)[:MAX_ATTEMPT_MESSAGE],
+            "message": one_line(with_output(verdict.cause, verdict), MAX_ATTEMPT_MESSAGE),
             "outcome": verdict.outcome,
             "final": verdict.final or None,
         }
@@ -281,7 +281,7 @@ def _with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus
 def _moved(
     run: TaskRun, phase: Phase, reason: Reason, message: str, now: datetime
 ) -> TaskRunStatus:
-    message = message[:MAX_MESSAGE]
+    message = one_line(message, MAX_MESSAGE)
     reconciling = condition(run, ConditionType.RECONCILING, "True", reason, reason.meaning, now)
     return run.status.model_copy(
         update={

@@ -52,6 +52,22 @@ async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Finding
     return findings
 
 
+async def refresh(view: View, cache: Cache, engine: Engine) -> Object | None:
+    """Read a run live; return None when it is gone.
+
+    A run that is not seen is named by labels, which anybody can write: they are no proof that a
+    run of another name is gone, so it is not forgotten for good.
+    """
+    name = view.ref.name
+    live = await engine.read_run(view.key.namespace, name) if name else None
+    if live is not None and live["metadata"]["uid"] == view.key.uid:
+        cache.put_run(live)
+        return live
+    if view.run is not None:
+        cache.drop_run(view.key.uid)
+    return None
+
+
 def together(findings: Findings, more: Findings) -> Findings:
     """Add findings to others; a refusal stands until the look is over."""
     return Findings(
@@ -107,12 +123,10 @@ async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) ->
 async def _discard(
     pod: PodRef, resource_version: str, view: View, cache: Cache, engine: Engine
 ) -> None:
-    live = await engine.read_run(view.key.namespace, view.ref.name)
+    live = await refresh(view, cache, engine)
     seen = view.run["metadata"]["resourceVersion"] if view.run else None
-    if live is None or live["metadata"]["uid"] != view.key.uid:
-        cache.drop_run(view.key.uid)
+    if live is None:
         raise Conflict(f"the TaskRun of pod {pod.name} is gone")
-    cache.put_run(live)
     if live["metadata"]["resourceVersion"] != seen:
         raise Conflict(f"the TaskRun of pod {pod.name} has changed")
     log.warning("discarding Pod %s, which nobody has claimed", pod.name)
@@ -138,11 +152,8 @@ async def _confirm_pod_gone(pod: PodRef, view: View, cache: Cache, engine: Engin
 
 
 async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Findings:
-    live = await engine.read_run(view.key.namespace, view.ref.name)
-    if live is None or live["metadata"]["uid"] != view.key.uid:
-        cache.drop_run(view.key.uid)
+    if await refresh(view, cache, engine) is None:
         return Findings(gone={view.key.uid: None})
-    cache.put_run(live)
     return NOTHING_FOUND
 
 

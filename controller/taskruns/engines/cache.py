@@ -78,9 +78,13 @@ class Cache:
         self._gone: OrderedDict[str, _Grave] = OrderedDict()
 
     def view(self, key: RunKey) -> View:
-        """Return what is seen of a run now."""
+        """Return what is seen of a run now.
+
+        Anybody's Pod may carry the uid of another namespace's run: that run is not seen from there.
+        """
         pods = tuple(self._pods[uid] for uid in sorted(self._pods_of.get(key, ())))
-        return View(key, self._runs.get(key.uid), pods)
+        run = self._runs.get(key.uid)
+        return View(key, run if run is not None and key_of_run(run) == key else None, pods)
 
     def put_run(self, run: Object) -> RunKey:
         """Take in a TaskRun unless what is here is newer."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from taskruns.core.decide import decide
 from taskruns.core.plan import Findings
 from taskruns.core.site import SiteDefaults
-from taskruns.engines.apply import apply, together
-from taskruns.engines.cache import Cache, RunKey, View
+from taskruns.engines.apply import apply, refresh, together
+from taskruns.engines.cache import Cache, RunKey
 from taskruns.engines.port import Conflict, Engine
 
 MAX_ROUNDS = 20
@@ -40,16 +40,7 @@ async def reconcile(
         try:
             found = await apply(plan, view, cache, engine)
         except Conflict:
-            await _refresh(view, cache, engine)
+            await refresh(view, cache, engine)  # the watch may be later than the next look
             continue
         findings = together(findings, found)
     raise NotSettled(f"{key} changed faster than it could be followed")
-
-
-async def _refresh(view: View, cache: Cache, engine: Engine) -> None:
-    """Read a run live after a conflict: the watch may be later than the next look."""
-    live = await engine.read_run(view.key.namespace, view.ref.name)
-    if live is None or live["metadata"]["uid"] != view.key.uid:
-        cache.drop_run(view.key.uid)
-    else:
-        cache.put_run(live)

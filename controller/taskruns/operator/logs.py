@@ -72,7 +72,8 @@ class PlainLines(logging.Formatter):
         """Write a record as one line, and its traceback below it."""
         subject = _subject_now()
         place = f" {subject.namespace}/{subject.name}[{subject.attempt}]" if subject else ""
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        said = record.getMessage()
+        message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in said)
         line = f"{_time(record)} {record.levelname}{place} {message} ({record.name})"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

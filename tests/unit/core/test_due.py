@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.core.plan import CreatePod, DiscardPod, Plan, RefusalKind, ReleasePod
+from taskruns.core.plan import CreatePod, DiscardPod, Plan, RefusalKind, ReleasePod, StopPod
 from tests.support.builder import (
     RUN_UID,
     a_claimed_status,
@@ -14,6 +14,7 @@ from tests.support.builder import (
     a_run,
     at,
     pod_uid,
+    running,
     stamp,
 )
 from tests.support.decision import plan_for, refused, status_for
@@ -222,3 +223,27 @@ def test_a_backoff_does_not_count_for_the_schedule_timeout() -> None:
     assert waiting.idle
     assert waiting.wake_at is not None
     assert at(70) <= waiting.wake_at <= at(76)
+
+
+def overlooked() -> dict[str, Any]:
+    """A status that somebody forged: it says that an attempt is over whose Pod runs."""
+    return a_run(backoffLimit=3, status=backing_off())
+
+
+def test_no_attempt_is_made_while_a_pod_runs_that_a_forged_status_calls_over() -> None:
+    plan = plan_for(overlooked(), a_pod(main=running()), seconds=1000)
+    assert [type(action) for action in plan.actions] == [StopPod]
+    assert plan.status is None
+
+
+def test_a_pod_that_waits_for_its_claim_is_not_claimed_either() -> None:
+    next_pod = a_pod(number=2, gated=True)
+    plan = plan_for(overlooked(), a_pod(main=running()), next_pod, seconds=1000)
+    assert plan.status is None
+
+
+def test_where_two_pods_at_a_time_are_asked_for_the_next_attempt_is_made() -> None:
+    eager = a_run(podReplacementPolicy="TerminatingOrFailed", disruptionLimit=3)
+    run = eager | {"status": backing_off()}
+    plan = plan_for(run, a_pod(main=running()), seconds=1000)
+    assert CreatePod in [type(action) for action in plan.actions]

@@ -90,3 +90,12 @@ def test_the_result_of_an_earlier_attempt_does_not_survive() -> None:
     run = a_run(backoffLimit=1, status=status)
     written = status_for(run, a_pod(run, 2, main=ended(1, message="boom")), seconds=9)
     assert written.result is None
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "a\x07b\x7fc", "\u202ebackwards", "\u2028"])
+def test_a_message_cannot_command_a_terminal_or_turn_its_words_round(text: str) -> None:
+    status = ended_with(f"before {text} after", exit_code=1)
+    assert status.message.isprintable()
+    assert "before" in status.message
+    assert "after" in status.message
+    assert status.attempts[-1].message.isprintable()

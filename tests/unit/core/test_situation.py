@@ -73,3 +73,23 @@ def test_an_attempt_that_backs_off_is_not_open() -> None:
     plan = plan_for(run, a_pod(main=ended(1)), seconds=1)
     assert plan.status is None
     assert [type(action) for action in plan.actions] == [ReleasePod]
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running", "Stopping"])
+def test_a_forged_record_that_names_anybodys_pod_cannot_be_understood(phase: str) -> None:
+    record = a_record(podName="bystander", podUID="bystander")
+    status = a_claimed_status(
+        phase, podName="bystander", podUID="bystander", attempts=[record], reason="Cancelled"
+    )
+    bystander = a_pod(main=running(), metadata={**UNOWNED, "name": "bystander", "uid": "bystander"})
+    plan = plan_for(a_run(status=status), bystander, seconds=100)
+    assert plan.status is not None
+    assert plan.status.reason == "InvalidTaskRun"
+    assert not plan.actions
+
+
+def test_a_forged_record_of_the_past_reaches_no_pod_of_another_name() -> None:
+    record = a_record(podUID="bystander", finishedTime="2026-01-01T12:00:00Z", outcome="Failed")
+    run = a_run(status=a_claimed_status("Failed", podUID="bystander", attempts=[record]))
+    bystander = a_pod(main=running(), metadata={**UNOWNED, "name": "bystander", "uid": "bystander"})
+    assert not plan_for(run, bystander, seconds=10_000).actions

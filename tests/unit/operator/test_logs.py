@@ -32,7 +32,9 @@ def test_a_plain_line_about_no_run_names_none() -> None:
 
 
 def test_a_plain_line_stays_one_line_whatever_is_said() -> None:
-    assert "\n" not in PlainLines().format(a_record("%s", "one\ntwo\r\nthree"))
+    line = PlainLines().format(a_record("%s", "one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü"))
+    assert line.isprintable()
+    assert r"one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü" in line
 
 
 def test_a_json_line_carries_the_run_and_its_attempt() -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
+from taskruns.api.v1alpha1 import PodReplacementPolicy
 from taskruns.core import schedule, status
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
@@ -132,6 +133,18 @@ def refuse_ungated(situation: Due, look: Look) -> Plan | None:
     return Plan(status=status.failed(situation.run, reason, message, look.now))
 
 
+def await_others(situation: Due, look: Look) -> Plan | None:
+    """Another Pod of the run still runs: wait for its end (only a forged status overlooks one)."""
+    policy = situation.run.spec.pod_replacement_policy
+    if policy is PodReplacementPolicy.TERMINATING_OR_FAILED:
+        return None
+    candidate = situation.candidate
+    others = (pod for pod in situation.pods if candidate is None or pod.ref != candidate.ref)
+    if all(pod.gated or pod.ended for pod in others):
+        return None
+    return Plan(wake_at=_limit(situation, look))
+
+
 def back_off(situation: Due, look: Look) -> Plan | None:
     """Not due yet: wait."""
     at = schedule.retry_at(situation.run, look.now)
@@ -181,6 +194,7 @@ RULES = (
     leave_with_namespace,
     wait_for_service_account,
     wait_for_room,
+    await_others,
     claim,
     await_removal,
     refuse_ungated,

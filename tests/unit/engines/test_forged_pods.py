@@ -1,0 +1,67 @@
+"""Pods that anybody may create, with labels and owners that say they are a run's."""
+
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.engines.memory import Cluster, Kind, Script
+from taskruns.engines.port import Object
+from tests.support.builder import a_pod, a_run
+from tests.support.world import World
+
+
+def a_world() -> World:
+    return World(Cluster(lambda _pod, _container: Script(seconds=10)))
+
+
+def a_kept_run() -> Object:
+    return a_run(podGC={"strategy": "Never"}, ttlSecondsAfterFinished=-1)
+
+
+def forged(run: Object, *, gated: bool, **metadata: Any) -> Object:
+    """A Pod elsewhere that says it is the first of this run."""
+    place = {"namespace": "elsewhere", "name": "forged", "uid": "forged"}
+    pod = a_pod(run, gated=gated, node="", metadata={**place, **metadata})
+    return {**pod, "status": {}}
+
+
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("seconds", [0, 5, 20])
+def test_a_pod_of_another_namespace_changes_nothing_for_the_run_that_it_names(
+    *, gated: bool, seconds: float
+) -> None:
+    world = a_world()
+    run = world.cluster.create_run(a_kept_run())
+    world.advance(seconds)
+    world.cluster.create_pod(forged(run, gated=gated))
+    world.advance(60)
+    assert world.status()["phase"] == "Succeeded"
+    name = names.pod_name("hello", run["metadata"]["uid"], 1)
+    pod = world.cluster.store.get(Kind.POD, "default", name)
+    assert pod is not None
+    assert pod["metadata"]["uid"] == world.status()["podUID"]
+    assert "finalizers" not in pod["metadata"]
+
+
+def test_a_run_that_a_pod_has_named_before_it_was_seen_is_not_taken_for_gone() -> None:
+    world = a_world()
+    run = world.cluster.create_run(a_kept_run())
+    controller = world.controllers[0]
+    labels = a_pod(run)["metadata"]["labels"] | {names.LABEL_NAME: "another"}
+    world.cluster.create_pod(forged(run, gated=True, namespace="default", labels=labels))
+    controller.see(Kind.POD)
+    while controller.begin():
+        controller.step()
+    world.advance(60)
+    assert world.status()["phase"] == "Succeeded"
+
+
+def test_a_held_pod_that_does_not_name_its_run_is_let_go_without_asking() -> None:
+    world = a_world()
+    labels = {names.LABEL_UID: "made-up"}
+    world.cluster.create_pod(forged(a_run(), gated=True, labels=labels, ownerReferences=[]))
+    world.until()
+    (pod,) = world.pods()
+    assert "finalizers" not in pod["metadata"]
+    assert "read_run" not in {made.verb for made in world.controllers[0].answers.requests}
