@@ -14,9 +14,9 @@ from typing import Any, get_args, get_type_hints
 
 from taskruns.core import rules
 from taskruns.core.situation import Situation
+from tools.writing import framed
 
 PAGE = "docs/architecture.md"
-FRAME = re.compile(r"(<!-- figure: [^\n]*-->\n).*?(<!-- /figure -->)", re.DOTALL)
 
 WIDE = '%%{init: {"flowchart": {"wrappingWidth": 560}}}%%'
 """One rule, one line: what Mermaid breaks by itself is hard to read."""
@@ -26,11 +26,7 @@ Rule = Callable[..., Any]
 
 def page(root: Path) -> str:
     """The page on the architecture, with the figure in its frame drawn anew."""
-    text = (root / PAGE).read_text()
-    drawn, frames = FRAME.subn(lambda frame: frame[1] + figure() + frame[2], text)
-    if frames != 1:
-        raise ValueError(f"{PAGE} is to hold one frame for the figure")
-    return drawn
+    return framed((root / PAGE).read_text(), "figure", figure())
 
 
 def figure() -> str:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import ClusterError
-from tools import definition, fields, figure, helm, install, reference, values
+from tools import definition, fields, figure, helm, install, metrics, reference, values
+from tools.dashboard import grafana
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("charts", "crds", "docs", "manifests")
@@ -38,6 +39,8 @@ FROM_SOURCES = (
     Generated("docs/fields.md", fields.page),
     Generated("docs/reasons.md", reference.reasons),
     Generated("docs/architecture.md", figure.page),
+    Generated("docs/metrics.md", metrics.page),
+    Generated(grafana.PATH, grafana.dashboard),
 )
 BY_HELM = (Generated("manifests/install.yaml", install.manifest),)
 FILES = FROM_SOURCES + BY_HELM

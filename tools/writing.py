@@ -1,5 +1,6 @@
 """How generated text looks: the line that names its generator, and YAML as people write it."""
 
+import re
 from typing import Any
 
 import yaml
@@ -14,3 +15,16 @@ def dump(content: Any) -> str:
     """Write YAML in the order of `content`, one item a line."""
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     return text
+
+
+def framed(page: str, frame: str, content: str) -> str:
+    """Put content into the one frame of that name that a page written by hand has for it.
+
+    Raises:
+        ValueError: it has none, or several.
+    """
+    place = re.compile(rf"(<!-- {frame}: [^\n]*-->\n).*?(<!-- /{frame} -->)", re.DOTALL)
+    filled, frames = place.subn(lambda found: found[1] + content + found[2], page)
+    if frames != 1:
+        raise ValueError(f"the page is to hold one frame called {frame}")
+    return filled

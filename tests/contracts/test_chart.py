@@ -1,7 +1,8 @@
 """What the chart renders: the whole at its default values, and what each switch changes in it.
 
-`golden/chart/defaults.yaml` is the rendering at default values, without the CRD's schema, which has
-tests of its own; beside it one diff a switch. `pytest --update-golden` writes them anew.
+`golden/chart/defaults.yaml` is the rendering at default values; beside it is one diff a switch. The
+CRD's schema and the dashboard have tests of their own and are left out. `pytest --update-golden`
+writes them anew.
 """
 
 import difflib
@@ -52,6 +53,20 @@ SWITCHES = {
     "task-pod-defaults": [
         "taskPodDefaults.metadata.labels.team=data",
         "taskPodDefaults.spec.nodeSelector.disk=ssd",
+    ],
+    "no-metrics": ["metrics.enabled=false", "networkPolicy.enabled=true"],
+    "metrics-port": ["metrics.port=9000"],
+    "service-monitor": ["serviceMonitor.enabled=true"],
+    "service-monitor-chosen": [
+        "serviceMonitor.enabled=true",
+        "serviceMonitor.interval=15s",
+        "serviceMonitor.labels.release=stack",
+    ],
+    "alerts": ["alerts.enabled=true", "alerts.labels.release=stack"],
+    "dashboard": [
+        "dashboard.enabled=true",
+        "dashboard.labels.team=data",
+        "dashboard.annotations.grafana_folder=Batch",
     ],
     "no-crds": ["crds.install=false"],
     "crds-go-with-the-release": ["crds.keep=false"],
@@ -110,6 +125,8 @@ REFUSED = {
     "a ttl below -1": ["defaults.ttlSecondsAfterFinished=-2"],
     "no time to start": ["defaults.startupTimeoutSeconds=0"],
     "task pod defaults that are no mapping": ["taskPodDefaults=x"],
+    "a metrics port that takes root": ["metrics.port=80"],
+    "an interval without a unit": ["serviceMonitor.interval='30'"],
     "an unknown pull policy": ["image.pullPolicy=Sometimes"],
     "a digest that is none": ["image.digest=1.2.3"],
     "a namespace that is none": ["namespaces={Team}"],
@@ -131,6 +148,8 @@ def _render(settings: list[str]) -> str:
     for each in objects:
         if each["kind"] == "CustomResourceDefinition":
             each["spec"] = "..."
+        if each["metadata"].get("labels", {}).get("grafana_dashboard"):
+            each["data"] = "..."
     return "---\n".join(dump(each) for each in objects)
 
 

@@ -34,6 +34,6 @@ def _committed() -> list[Path]:
 
 @pytest.mark.parametrize("path", _committed(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_committed_file_belongs_to_no_registry_and_no_machine(path: Path) -> None:
-    text = path.read_text()
+    text = path.read_bytes().decode(errors="replace")
     assert [host for host in REGISTRIES if host in text] == []
     assert PLACES.findall(text) == []

@@ -26,7 +26,7 @@ def _told(*values: str) -> settings.Settings:
 
 def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
     default, told = settings.read([], {}), _told()
-    elsewhere = {"probes_host"}  # the kubelet asks from outside the Pod
+    elsewhere = {"probes_host", "metrics_host"}  # they are asked from outside the Pod
     for name in set(settings.Settings.__slots__) - elsewhere:
         assert getattr(told, name) == getattr(default, name), name
 
@@ -42,6 +42,9 @@ def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
         "namespaces={team-a}",
         f"namespaces={{team-a,b,0d,{'c' * 63}}}",
         "workers=256",
+        "metrics.enabled=false",
+        "metrics.port=1024",
+        "metrics.port=65535",
         "defaults.ttlSecondsAfterFinished=-1",
         "defaults.ttlSecondsAfterFinished=2147483647",
         "defaults.deleteDelayDuration=1h30m0.5s",

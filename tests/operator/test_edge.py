@@ -15,7 +15,8 @@ from aiohttp import web
 from taskruns.api import names
 from taskruns.core.site import SiteDefaults
 from taskruns.engines.kubernetes import connect, connection
-from taskruns.engines.port import Engine
+from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
+from taskruns.engines.port import Engine, Unavailable
 from taskruns.operator import resync
 from taskruns.operator.controller import Controller
 from taskruns.operator.logs import Format
@@ -53,7 +54,7 @@ class Life:
 
     async def ready(self) -> None:
         for _ in range(500):
-            if self.controller._probes._runner.addresses and await self._is_ready():
+            if self.controller._sites[0]._runner.addresses and await self._is_ready():
                 return
             await asyncio.sleep(0.01)
         raise AssertionError(await self.probe("readyz"))
@@ -61,8 +62,8 @@ class Life:
     async def _is_ready(self) -> bool:
         return (await self.probe("readyz"))[0] == 200
 
-    async def probe(self, path: str) -> tuple[int, str]:
-        host, port = self.controller._probes._runner.addresses[0][:2]
+    async def probe(self, path: str, site: int = 0) -> tuple[int, str]:
+        host, port = self.controller._sites[site]._runner.addresses[0][:2]
         url = f"http://{host}:{port}/{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()
@@ -89,6 +90,8 @@ async def at_work(
         site=SiteDefaults(-1, timedelta(seconds=1)),
         probes_host="127.0.0.1",
         probes_port=0,
+        metrics_host="127.0.0.1",
+        metrics_port=0,
         resync_seconds=every,
         namespaces=namespaces,
         kubeconfig=server.kubeconfig(folder),
@@ -339,3 +342,56 @@ async def test_it_is_not_ready_while_no_namespace_can_be_served(
     async with at_work(server, tmp_path, namespaces=("a",)) as life:
         await life.until(lambda: 403 in life.controller.watch._answers.values())
         assert await life.probe("readyz") == (500, "start: 0 of 2 watches are open\n")
+
+
+async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    server.put(RUNS, "hello", status={"phase": "Succeeded", "reason": "Completed"})
+    async with at_work(server, tmp_path, every=0.05) as life:
+        await life.ready()
+        await life.until(lambda: life.controller._observed.watches.ages().keys() == {RUNS, "pods"})
+        code, text = await life.probe("metrics", site=1)
+        assert code == 200
+        told = text.splitlines()
+        assert 'taskruns_runs{phase="Succeeded"} 1.0' in told
+        for call in ('resource="taskruns",verb="watch"', 'resource="pods",verb="list"'):
+            assert any(
+                line.startswith(f'taskruns_api_requests_total{{code="200",{call}}}')
+                for line in told
+            )
+        assert "taskruns_ready 1.0" in told
+        ends = [line for line in told if line.startswith("taskruns_finished_total")]
+        assert {line.rpartition(" ")[2] for line in ends} == {"0.0"}
+
+
+async def test_a_watch_that_is_deaf_grows_old(server: LittleApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path, every=0.05) as life:
+        await life.ready()
+        ages = life.controller._observed.watches.ages
+        await life.until(lambda: ages().keys() == {RUNS, "pods"})
+        server.put(RUNS, "hello", tell=False)
+        await life.until(lambda: ages()[RUNS] > 0.3)
+        assert ages()["pods"] < ages()[RUNS]
+
+
+async def test_a_request_without_an_answer_is_counted(
+    server: LittleApiserver, tmp_path: Path
+) -> None:
+    way = await connect(server.kubeconfig(tmp_path), None, 1)
+    seen: list[tuple[str, str, str]] = []
+    way.observe = lambda *told: seen.append(told[:3])
+    try:
+        server.turns["resync", "pods"].append(failure(503, "no"))
+        with pytest.raises(Unavailable):
+            await list_all(way, EVERYWHERE)
+        way.configuration.host = "http://127.0.0.1:1"
+        with pytest.raises(Unavailable):
+            await list_all(way, EVERYWHERE)
+    finally:
+        await way.close()
+    assert seen == [
+        ("list", RUNS, "200"),
+        ("list", "pods", "503"),
+        ("list", RUNS, "<error>"),
+    ]

@@ -30,6 +30,7 @@ class ControllerProcess:
             *("setpriv", "--pdeathsig", "KILL"),
             *(sys.executable, "-m", module, *arguments),
             *("--kubeconfig", str(cluster.kubeconfig), "--probes-port", "0"),
+            *("--metrics-port", "0"),
         ]
         self.log = Path(tempfile.mkdtemp(prefix="taskruns-controller-")) / "log"
         self.log.touch()

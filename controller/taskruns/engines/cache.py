@@ -5,7 +5,7 @@ own last write, however late the watch is. What is known to be gone stays gone.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -150,11 +150,11 @@ class Cache:
 
         return Versions(of(self._runs), of(self._pods))
 
-    def runs(self) -> Iterable[Object]:
+    def runs(self) -> Collection[Object]:
         """Every TaskRun that is seen; those that have ended only in their slim form."""
         return self._runs.values()
 
-    def pods(self) -> Iterable[Object]:
+    def pods(self) -> Collection[Object]:
         """Every Pod that is seen."""
         return self._pods.values()
 

@@ -36,8 +36,10 @@ class Backoff:
 class Backlog(Generic[K]):
     """Keys to be worked on: each at most once at a time, in the order of their asking."""
 
-    def __init__(self, backoff: Backoff) -> None:
+    def __init__(self, backoff: Backoff, waits: Callable[[K], None] = lambda _: None) -> None:
         self._backoff = backoff
+        self._waits = waits
+        """Told of a key when it begins to wait."""
         self._waiting: dict[K, None] = {}
         self._busy: dict[K, bool] = {}
         """Being worked on, and whether it was asked for again meanwhile."""
@@ -71,7 +73,7 @@ class Backlog(Generic[K]):
         if key in self._busy:
             self._busy[key] = True
         elif key not in self._held:
-            self._waiting.setdefault(key)
+            self._wait(key)
 
     def take(self) -> K | None:
         """Start on the key that has waited longest; None when there is none."""
@@ -86,7 +88,7 @@ class Backlog(Generic[K]):
         self._failures.pop(key, None)
         self._set_timer(key, wake_at)
         if self._busy.pop(key):
-            self._waiting.setdefault(key)
+            self._wait(key)
 
     def fail(self, key: K, now: float, at_least: float = 0.0, at_most: float = inf) -> float:
         """End a look that failed; return after how many seconds the key comes back.
@@ -118,6 +120,11 @@ class Backlog(Generic[K]):
             else:
                 return at
         return None
+
+    def _wait(self, key: K) -> None:
+        if key not in self._waiting:
+            self._waiting[key] = None
+            self._waits(key)
 
     def _set_timer(self, key: K, at: float | None) -> None:
         if at is None:

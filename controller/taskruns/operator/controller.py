@@ -10,15 +10,17 @@ from typing import Any
 
 from taskruns.core.wire import mapping, number
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.engines.kubernetes import Connection, KubernetesEngine, connect
+from taskruns.engines.kubernetes import Connection, connect
+from taskruns.engines.kubernetes.connection import release
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.engines.port import Engine
 from taskruns.engines.reconcile import reconcile
 from taskruns.operator import clock, logs
 from taskruns.operator.barrier import Barrier
-from taskruns.operator.handlers import Intake
 from taskruns.operator.health import Health
-from taskruns.operator.probes import Probes
+from taskruns.operator.metrics import Metrics, Snapshot
+from taskruns.operator.observation import Observation, ObservedEngine, ObservedIntake, census
+from taskruns.operator.probes import probes
 from taskruns.operator.queue import LONGEST_SLEEP, Queue
 from taskruns.operator.resync import Resync
 from taskruns.operator.settings import Settings
@@ -51,7 +53,7 @@ async def run(settings: Settings, wrap: WrapEngine = lambda engine: engine) -> i
 
     Raises:
         NoConfiguration: there is no cluster to serve.
-        OSError: the probes' address cannot be had.
+        CannotServe: the address of the probes or the metrics cannot be had.
     """
     connections = settings.workers + _SPARE_CONNECTIONS
     connection = await connect(settings.kubeconfig, settings.context, connections)
@@ -68,11 +70,16 @@ class Controller:
 
     def __init__(self, settings: Settings, connection: Connection, wrap: WrapEngine) -> None:
         self._settings = settings
-        self._engine = wrap(KubernetesEngine(connection))
         self.stopping = asyncio.Event()
         self.cache = Cache()
-        self.queue = Queue(self._look, settings.workers, clock.now, self._about)
         self.barrier = Barrier()
+        self.metrics = Metrics(release(), self._look_around)
+        connection.observe = self.metrics.requests.ended
+        self._observed = observed = Observation(self.metrics)
+        self._engine = wrap(ObservedEngine(connection, self.cache, observed.lives))
+        self.queue = Queue(
+            self._look, settings.workers, clock.now, self._about, observer=observed.turns
+        )
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
             lambda namespace: list_all(connection, namespace),
@@ -80,16 +87,21 @@ class Controller:
             self.queue.add,
             settings.resync_seconds,
             namespaces,
+            observed.watches.compared,
         )
-        intake = Intake(self.cache, self.queue.add, self.barrier.arrive)
+        intake = ObservedIntake(self.cache, self.queue.add, self.barrier.arrive, observed)
         self.watch = Watch(connection, intake, namespaces)
-        self._probes = Probes(self._health(), settings.probes_host, settings.probes_port)
+        self._health = self._checks()
+        self._sites = [probes(self._health, settings.probes_host, settings.probes_port)]
+        if settings.metrics_port is not None:
+            self._sites.append(self.metrics.site(settings.metrics_host, settings.metrics_port))
         self._parts: list[asyncio.Task[Any]] = []
 
     async def serve(self) -> int:
         """Work until `stopping` is set or a signal comes (0), or a part ends that must not (1)."""
         _stop_on_signals(self.stopping)
-        await self._probes.start()
+        for site in self._sites:
+            await site.start()
         stop = self._part("stop", self.stopping.wait())
         stock = self._part("start", self.resync.take_stock())
         await asyncio.wait({stop, stock}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +131,8 @@ class Controller:
             part.cancel()
         await asyncio.gather(*self._parts, return_exceptions=True)
         await self.queue.drain(DRAIN_SECONDS)
-        await self._probes.stop()
+        for site in self._sites:
+            await site.stop()
         await self.watch.stop(KOPF_SECONDS)
 
     async def _work_on_runs(self) -> None:
@@ -146,7 +159,21 @@ class Controller:
         attempt = number(mapping(mapping(view.run).get("status")).get("attempt")) or 0
         return logs.Subject(key.namespace, view.ref.name, key.uid, attempt)
 
-    def _health(self) -> Health:
+    def _look_around(self) -> Snapshot:
+        phases, queued = census(self.cache.runs())
+        return Snapshot(
+            ready=not self._health.not_ready(),
+            runs=phases,
+            queued=queued,
+            pods=len(self.cache.pods()),
+            watch_ages=self._observed.watches.ages(),
+            waiting=self.queue.depth,
+            longest_wait=self._observed.turns.longest_wait(),
+            workers=self._settings.workers,
+            busy=self.queue.busy,
+        )
+
+    def _checks(self) -> Health:
         listing = _BEATS_MISSED * self._settings.resync_seconds + _LIST_SECONDS
         health = Health()
         health.alive["watch"] = lambda: self.watch.trouble() or self.resync.trouble()

@@ -12,6 +12,7 @@ import threading
 from taskruns.engines.kubernetes import NoConfiguration
 from taskruns.operator import logs, settings
 from taskruns.operator.controller import WrapEngine, run
+from taskruns.operator.serving import CannotServe
 from taskruns.operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ def _run(runner: asyncio.Runner, told: Settings, wrap: WrapEngine) -> int:
         return runner.run(run(told, wrap))
     except NoConfiguration as error:
         log.critical("no cluster to serve: %s", error)
-    except OSError as error:
-        log.critical("the probes cannot be served on %s:%s: %s", told.probes_host,
-                     told.probes_port, error)  # fmt: skip
+    except CannotServe as error:
+        log.critical("the %s", error)
     return 1

@@ -58,6 +58,18 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def or_off(parse: Callable[[str], int]) -> Callable[[str], int | None]:
+    """Take what another takes, or the word off, which is None."""
+
+    def parse_or_off(text: str) -> int | None:
+        try:
+            return None if text == "off" else parse(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or off") from None
+
+    return parse_or_off
+
+
 def one_of(choices: Mapping[str, Any]) -> Callable[[str], Any]:
     """Read one of some words."""
 

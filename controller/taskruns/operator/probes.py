@@ -1,43 +1,23 @@
-"""Serves /livez and /readyz: 200 `ok`, or 500 and a line for each thing that is wrong.
+"""Answers /livez and /readyz: 200 `ok`, or 500 and a line for each thing that is wrong.
 
 After its `ok` /readyz has a line for each thing that is not well and keeps nothing else waiting.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from taskruns.operator.health import Health
+from taskruns.operator.serving import Site
 
-log = logging.getLogger(__name__)
 
-
-class Probes:
-    """The little server that the kubelet asks."""
-
-    def __init__(self, health: Health, host: str, port: int) -> None:
-        application = web.Application()
-        application.router.add_get("/livez", _answer(health.not_alive, dict))
-        application.router.add_get("/readyz", _answer(health.not_ready, health.noted))
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        self._host = host
-        self._port = port
-
-    async def start(self) -> None:
-        """Begin to answer.
-
-        Raises:
-            OSError: the address cannot be had.
-        """
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        host, port = self._runner.addresses[0][:2]
-        log.info("probes are answered on http://%s:%s/livez and /readyz", host, port)
-
-    async def stop(self) -> None:
-        """End, and close what connections are left."""
-        await self._runner.cleanup()
+def probes(health: Health, host: str, port: int) -> Site:
+    """Make the little server that the kubelet asks."""
+    answers = {
+        "/livez": _answer(health.not_alive, dict),
+        "/readyz": _answer(health.not_ready, health.noted),
+    }
+    return Site("probes", host, port, answers)
 
 
 def _answer(

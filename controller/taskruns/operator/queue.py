@@ -33,8 +33,24 @@ everything goes on within that time.
 LONGEST_SLEEP = 30.0
 """Seconds after which timers are compared with the clock anew: it may have been set."""
 
+DONE, PUT_OFF, FAILED = "done", "put_off", "failed"
+"""How a look ends: well; for want of an answer, or of rest in the run; by a fault of ours."""
+
 _SHORTEST_SLEEP = timedelta(seconds=1)
 """What a wake-up that is already over is put off by, so that it can never spin."""
+
+
+class Observer:
+    """Told how long keys wait and how long the work on them takes; this one does not care."""
+
+    def waits(self, key: Hashable) -> None:
+        """A key has begun to wait for a worker."""
+
+    def begins(self, key: Hashable) -> None:
+        """A worker has taken it on."""
+
+    def ends(self, key: Hashable, result: str) -> None:
+        """The worker is through with it: DONE, PUT_OFF or FAILED."""
 
 
 class Queue(Generic[K]):
@@ -51,12 +67,14 @@ class Queue(Generic[K]):
         now: Callable[[], datetime],
         around: Callable[[K], AbstractContextManager[None]] = lambda _: nullcontext(),
         backoff: Backoff | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._work = work
         self._workers = workers
         self._now = now
         self._around = around
-        self._backlog = Backlog[K](backoff or Backoff(spread=random.random))
+        self._observer = observer or Observer()
+        self._backlog = Backlog[K](backoff or Backoff(spread=random.random), self._observer.waits)
         self._changed = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
         self.pulse = Pulse()
@@ -116,10 +134,16 @@ class Queue(Generic[K]):
         self._changed.set()
 
     async def _look(self, key: K) -> None:
-        with self._around(key):
-            await self._attempt(key)
+        self._observer.begins(key)
+        result = FAILED
+        try:
+            with self._around(key):
+                result = await self._attempt(key)
+        finally:
+            self._observer.ends(key, result)
 
-    async def _attempt(self, key: K) -> None:
+    async def _attempt(self, key: K) -> str:
+        """Work on a key; return DONE, PUT_OFF or FAILED."""
         try:
             async with asyncio.timeout(WORK_TIMEOUT):
                 wake_at = await self._work(key)
@@ -127,20 +151,21 @@ class Queue(Generic[K]):
             self._backlog.fail(key, self._seconds())
             raise
         except Exception as error:  # noqa: BLE001 - one run's fault must not become the others'
-            self._put_off(key, error)
-        else:
-            self._backlog.done(key, self._timer(wake_at))
+            return self._put_off(key, error)
+        self._backlog.done(key, self._timer(wake_at))
+        return DONE
 
-    def _put_off(self, key: K, error: Exception) -> None:
+    def _put_off(self, key: K, error: Exception) -> str:
         away = isinstance(error, Unavailable)
         at_least = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
         delay = self._backlog.fail(key, self._seconds(), at_least, OUTAGE_CAP if away else inf)
         if away or isinstance(error, NotSettled):
             log.warning("%s; trying again in %.1f s", error, delay)
-        else:
-            first = self._backlog.failures(key) == 1
-            told = f"{type(error).__name__}: {error}"
-            log.error("failed: %s; trying again in %.1f s", told, delay, exc_info=first and error)
+            return PUT_OFF
+        first = self._backlog.failures(key) == 1
+        told = f"{type(error).__name__}: {error}"
+        log.error("failed: %s; trying again in %.1f s", told, delay, exc_info=first and error)
+        return FAILED
 
     def _seconds(self) -> float:
         return self._now().timestamp()

@@ -32,6 +32,7 @@ class Resync:
         ask: Callable[[RunKey], None],
         interval: float,
         namespaces: Sequence[str] = (EVERYWHERE,),
+        compared: Callable[[Versions, Mapping[str, int]], None] = lambda *_: None,
     ) -> None:
         self._list_all = list_all
         self._cache = cache
@@ -40,6 +41,7 @@ class Resync:
         self._namespaces = namespaces
         self._closed: Mapping[str, str] = {}
         """Namespaces that may not be listed, and why."""
+        self._compared = compared
         self._behind: Mapping[str, int] = {}
         self._late = 0
         self.tried = Pulse()
@@ -93,6 +95,7 @@ class Resync:
             log.error("the watch is dead: it did not tell of %s", ", ".join(sorted(late)[:5]))
         self._late = len(late)
         self._behind = behind(listed, kept)
+        self._compared(listed, self._behind)
         return listed
 
     async def _compare_one(self, namespace: str) -> Versions:

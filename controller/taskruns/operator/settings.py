@@ -15,6 +15,7 @@ from taskruns.operator.options import (
     Parser,
     duration,
     one_of,
+    or_off,
     whole,
 )
 
@@ -40,6 +41,9 @@ class Settings:
     probes_host: str
     probes_port: int
     """0 lets the system choose one, which the log then names."""
+    metrics_host: str
+    metrics_port: int | None
+    """As the probes' port; None: there are none."""
     resync_seconds: float
     namespaces: tuple[str, ...] | None
     """The only ones to be served; None: every one of the cluster."""
@@ -70,6 +74,10 @@ _OPTIONS = (
             "address on which /livez and /readyz are served"),
     Option("--probes-port", "PORT", "8080", whole(0, _LARGEST_PORT),
             "their port; 0 lets the system choose one, which the log then names"),
+    Option("--metrics-host", "ADDRESS", "127.0.0.1", str,
+            "address on which /metrics is served to Prometheus"),
+    Option("--metrics-port", "PORT", "8081", or_off(whole(0, _LARGEST_PORT)),
+            "its port; 0 lets the system choose one, which the log then names; off: not served"),
     Option("--resync-seconds", "SECONDS", "60", whole(1, 3600),
             "how often the watch is compared with a list of what exists"),
     NAMESPACES,

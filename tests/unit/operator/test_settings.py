@@ -18,6 +18,8 @@ def test_everything_has_a_default() -> None:
         site=SiteDefaults(604800, timedelta(seconds=30)),
         probes_host="127.0.0.1",
         probes_port=8080,
+        metrics_host="127.0.0.1",
+        metrics_port=8081,
         resync_seconds=60,
         namespaces=None,
         kubeconfig=None,
@@ -28,11 +30,13 @@ def test_everything_has_a_default() -> None:
 def test_flags_are_read() -> None:
     flags = "--log-format=json --log-level debug --workers 3 --default-ttl=-1"
     more = "--default-delete-delay 1m30s --default-startup-timeout=45 --resync-seconds=5"
-    rest = "--probes-host 0.0.0.0 --probes-port 0 --context dev --namespaces team-a,b"
-    found = settings.read(f"{flags} {more} {rest}".split(), {})
+    sites = "--probes-host 0.0.0.0 --probes-port 0 --metrics-host ::1 --metrics-port off"
+    rest = "--context dev --namespaces team-a,b"
+    found = settings.read(f"{flags} {more} {sites} {rest}".split(), {})
     assert (found.log_format, found.log_level, found.workers) == (Format.JSON, logging.DEBUG, 3)
     assert found.site == SiteDefaults(-1, timedelta(seconds=90), 45)
     assert (found.probes_host, found.probes_port, found.context) == ("0.0.0.0", 0, "dev")
+    assert (found.metrics_host, found.metrics_port) == ("::1", None)
     assert (found.resync_seconds, found.namespaces) == (5, ("team-a", "b"))
 
 
@@ -63,6 +67,9 @@ WRONG = {
         "--pod-template is '/none': write the path of a file that can be read"
     ),
     "--probes-port=70000": "--probes-port is '70000': write a whole number from 0 to 65535",
+    "--metrics-port=none": (
+        "--metrics-port is 'none': write a whole number from 0 to 65535, or off"
+    ),
     "--kubeconfig=/none": (
         "--kubeconfig is '/none': write the path of a kubeconfig file; there is none here"
     ),

@@ -11,7 +11,8 @@ from taskruns.engines.cache import Cache, RunKey
 from taskruns.operator.barrier import Barrier
 from taskruns.operator.handlers import Intake
 from taskruns.operator.health import Health, Pulse
-from taskruns.operator.probes import Probes
+from taskruns.operator.probes import probes
+from taskruns.operator.serving import CannotServe
 
 
 def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:
@@ -131,25 +132,27 @@ async def test_probes_say_what_is_wrong(
     alive: str, ready: str, livez: tuple[int, str], readyz: tuple[int, str]
 ) -> None:
     health = Health({"a": lambda: alive}, {"b": lambda: ready})
-    probes = Probes(health, "127.0.0.1", 0)
-    await probes.start()
-    port = probes._runner.addresses[0][1]
+    site = probes(health, "127.0.0.1", 0)
+    await site.start()
+    port = site._runner.addresses[0][1]
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             for path, (code, text) in (("/livez", livez), ("/readyz", readyz)):
                 async with session.get(path) as answer:
                     assert (answer.status, await answer.text()) == (code, text)
     finally:
-        await probes.stop()
+        await site.stop()
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        probes = Probes(Health(), "127.0.0.1", taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        site = probes(Health(), "127.0.0.1", port)
+        said = f"^probes cannot be served on 127.0.0.1:{port}: .*address already in use"
         try:
-            with pytest.raises(OSError, match="address already in use"):
-                await probes.start()
+            with pytest.raises(CannotServe, match=said):
+                await site.start()
         finally:
-            await probes.stop()
+            await site.stop()

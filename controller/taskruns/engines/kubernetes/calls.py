@@ -54,6 +54,15 @@ PATCH_POD = Call("patch", "", "pods")
 DELETE_POD = Call("delete", "", "pods")
 LIST_EVENTS = Call("list", "", "events")
 
+
+def watcher_call(path: str, *, watching: bool) -> tuple[str, str]:
+    """Name verb and resource of a request that kopf makes: a watch, its list, or discovery."""
+    plural = path.rpartition("/")[2]
+    if plural not in (LIST_RUNS.resource, LIST_PODS.resource):
+        return "get", "discovery"
+    return "watch" if watching else "list", plural
+
+
 CALLS = frozenset(
     {
         GET_RUN,

@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,7 +23,7 @@ from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
 from yaml import YAMLError
 
 from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.kubernetes.calls import Call, watcher_call
 from taskruns.engines.port import Unavailable
 
 TIMEOUT_SECONDS = 10.0
@@ -37,6 +37,12 @@ _UNAUTHORIZED, _FORBIDDEN = 401, 403
 JSON = "application/json"
 _METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 
+Observer = Callable[[str, str, str, float], None]
+"""Told of a request that is over: RBAC verb, resource, HTTP code or NO_ANSWER, seconds."""
+
+NO_ANSWER = "<error>"
+"""In place of a code, as Kubernetes' own clients count it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -44,12 +50,17 @@ class NoConfiguration(Exception):
     """There is no usable kubeconfig, and this is not a Pod of a cluster."""
 
 
+def release() -> str:
+    """Return this program's version."""
+    try:
+        return version("taskruns")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def user_agent() -> str:
     """Name this program to the apiserver, as its audit log will show it."""
-    try:
-        return f"taskruns-controller/{version('taskruns')}"
-    except PackageNotFoundError:
-        return "taskruns-controller"
+    return f"taskruns-controller/{release()}"
 
 
 class Connection:
@@ -60,6 +71,8 @@ class Connection:
         self._client.user_agent = user_agent()
         self._refresh = refresh
         self.configuration = configuration
+        self.observe: Observer = lambda *_: None
+        """Told of every request, those of watches included; it must return at once."""
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -90,15 +103,18 @@ class Connection:
         """
         headers = {"Content-Type": content_type, "Accept": _METADATA if metadata_only else JSON}
         try:
-            await self.authorize(headers)
-            response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
-                call.method,
-                f"{self.configuration.host}{path}" + (f"?{urlencode(query)}" if query else ""),
-                headers=headers | self._client.default_headers,
-                body=body,
-                _request_timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-            )
-            return _read(response.response, await response.read())
+            with self._observed(call.verb, call.resource) as answered:
+                await self.authorize(headers)
+                response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                    call.method,
+                    f"{self.configuration.host}{path}" + (f"?{urlencode(query)}" if query else ""),
+                    headers=headers | self._client.default_headers,
+                    body=body,
+                    _request_timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+                )
+                answer = _read(response.response, await response.read())
+                answered(answer.code)
+                return answer
         except TimeoutError as error:
             raise Unavailable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
@@ -119,9 +135,12 @@ class Connection:
         ) -> aiohttp.ClientResponse:
             if self.configuration.tls_server_name:
                 request.server_hostname = self.configuration.tls_server_name
+            call = watcher_call(request.url.path, watching="watch" in request.url.query)
             while True:
                 await self.authorize(request.headers)
-                response = await handler(request)
+                with self._observed(*call) as code:
+                    response = await handler(request)
+                    code(response.status)
                 answered(response)
                 if response.status == _UNAUTHORIZED:
                     log.warning("the apiserver does not know our credentials; trying again")
@@ -136,6 +155,16 @@ class Connection:
             middlewares=(identify,),
             proxy=self.configuration.proxy,
         )
+
+    @contextlib.contextmanager
+    def _observed(self, verb: str, resource: str) -> Iterator[Callable[[int], None]]:
+        """Tell of one request when it is over; the code is handed to what is yielded."""
+        ticks = asyncio.get_running_loop().time
+        began, codes = ticks(), [NO_ANSWER]
+        try:
+            yield lambda code: codes.append(str(code))
+        finally:
+            self.observe(verb, resource, codes[-1], ticks() - began)
 
     async def close(self) -> None:
         """End the connections and whatever keeps the credentials fresh."""

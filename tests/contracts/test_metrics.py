@@ -1,0 +1,133 @@
+"""Dashboard, alerts and documentation speak of metrics and labels that there are, and of all."""
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import promql
+from tools import helm as helm_tool
+from tools import metrics
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "taskruns"
+DASHBOARD = json.loads((CHART / "dashboards/taskruns.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+ALERTS = metrics.alerts(ROOT)
+SCRAPE = {"job", "instance"}
+"""Labels that Prometheus itself puts on everything."""
+
+SAMPLES = {
+    sample.name: set(sample.labels) | set(metrics.labels(family)) | SCRAPE
+    for family in metrics.families()
+    for sample in family.samples
+}
+"""By the name of a sample, the labels that it can have."""
+
+EXPRESSIONS = {
+    f"{panel['title']} {target['refId']}": target["expr"]
+    for panel in PANELS
+    for target in panel["targets"]
+} | {rule["alert"]: rule["expr"] for rule in ALERTS}
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
+def test_an_expression_asks_for_what_there_is(expression: str) -> None:
+    asked = list(promql.selectors(promql.filled(expression)))
+    assert asked
+    for name, labels in asked:
+        assert labels <= SAMPLES[name]
+    there = set.union(*(SAMPLES[name] for name, _ in asked))
+    assert promql.groupings(promql.filled(expression)) <= there
+
+
+def test_the_dashboard_or_an_alert_shows_every_metric_of_ours() -> None:
+    asked = {n for e in EXPRESSIONS.values() for n, _ in promql.selectors(promql.filled(e))}
+    shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked}
+    ours = {metrics.full_name(found) for found in metrics.families()}
+    by_its_age = {"taskruns_queue_depth"}
+    assert {name for name in ours if name.startswith("taskruns_")} - shown == by_its_age
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_follows_the_job_that_is_chosen(panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        for _, labels in promql.selectors(promql.filled(target["expr"])):
+            assert "job" in labels
+        assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    seconds = any(
+        name.endswith(("_seconds", "_seconds_bucket"))
+        for target in panel["targets"]
+        for name, _ in promql.selectors(promql.filled(target["expr"]))
+    )
+    assert (panel["fieldConfig"]["defaults"]["unit"] == "s") == seconds
+
+
+def test_panels_have_a_place_and_a_number_each() -> None:
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for one, other in combinations([panel["gridPos"] for panel in panels], 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or below
+    assert all(place["x"] + place["w"] <= 24 for place in (panel["gridPos"] for panel in panels))
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert all(text.endswith(".") for text in rule["annotations"].values())
+    used = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+    assert used <= promql.groupings(rule["expr"])
+
+
+def test_every_label_is_explained() -> None:
+    page = (ROOT / metrics.PAGE).read_text()
+    explained = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|", page, re.MULTILINE))))
+    assert {label for found in metrics.families() for label in metrics.labels(found)} <= explained
+
+
+@pytest.mark.usefixtures("helm")
+def test_the_chart_holds_the_files_as_they_are() -> None:
+    rendered = helm_tool.template(
+        CHART, "taskruns-system", ["dashboard.enabled=true", "alerts.enabled=true"]
+    )
+    (rules,) = [each["spec"] for each in rendered if each["kind"] == "PrometheusRule"]
+    assert rules["groups"][0]["rules"] == ALERTS
+    (config,) = [each for each in rendered if each["metadata"]["name"].endswith("-dashboard")]
+    assert json.loads(config["data"]["taskruns.json"]) == DASHBOARD
+
+
+@pytest.mark.usefixtures("helm")
+def test_the_service_and_its_monitor_find_the_controller() -> None:
+    objects = helm_tool.template(CHART, "taskruns-system", ["serviceMonitor.enabled=true"])
+    (deployment,), (service,), (monitor,) = (
+        [each for each in objects if each["kind"] == kind]
+        for kind in ("Deployment", "Service", "ServiceMonitor")
+    )
+    pod = deployment["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    chosen = monitor["spec"]["selector"]["matchLabels"]
+    assert chosen.items() <= service["metadata"]["labels"].items()
+    (port,), (endpoint,) = service["spec"]["ports"], monitor["spec"]["endpoints"]
+    assert endpoint["port"] == port["name"]
+    (controller,) = pod["spec"]["containers"]
+    ports = {each["name"]: each["containerPort"] for each in controller["ports"]}
+    assert f"--metrics-port={ports[port['targetPort']]}" in controller["args"]
+
+
+@pytest.mark.usefixtures("helm")
+def test_a_monitor_without_metrics_is_refused() -> None:
+    settings = ["serviceMonitor.enabled=true", "metrics.enabled=false"]
+    with pytest.raises(ValueError, match=r"serviceMonitor\.enabled needs metrics\.enabled"):
+        helm_tool.template(CHART, "taskruns-system", settings)

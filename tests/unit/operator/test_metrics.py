@@ -1,0 +1,114 @@
+"""What the metrics are called, what they can say, and that a scrape of many runs is cheap."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from taskruns.api.conditions import Phase
+from taskruns.api.reasons import Reason
+from taskruns.operator.metrics import UNSEEN, Metrics, Snapshot
+
+NOTHING = Snapshot(
+    ready=True,
+    runs={},
+    queued={},
+    pods=0,
+    watch_ages={"pods": 0.5},
+    waiting=0,
+    longest_wait=0.0,
+    workers=8,
+    busy=0,
+)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics("1.2.3", lambda: NOTHING)
+
+
+def families(registry: CollectorRegistry) -> Iterator[Metric]:
+    """What whoever scrapes reads, by the library's own parser."""
+    yield from text_string_to_metric_families(generate_latest(registry).decode())
+
+
+def told(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(sample.labels.values()): sample.value
+        for family in families(registry)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_names_follow_the_convention(metrics: Metrics) -> None:
+    for family in families(metrics.registry):
+        assert re.fullmatch(r"(taskruns|process)_[a-z_]+", family.name), family.name
+        assert not re.search(r"milli|micro|minutes|hours|_ms$|kilo|mega|percent", family.name)
+        for sample in family.samples:
+            if family.type == "counter":
+                assert sample.name.endswith("_total"), sample.name
+            else:
+                assert not sample.name.endswith("_total"), sample.name
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds"), family.name
+
+
+def test_every_metric_says_what_it_means_in_a_sentence(metrics: Metrics) -> None:
+    for family in families(metrics.registry):
+        assert family.documentation.endswith("."), family.name
+
+
+def test_every_end_and_every_retry_is_there_before_it_happens(metrics: Metrics) -> None:
+    ends = told(metrics.registry, "taskruns_finished_total")
+    assert set(ends.values()) == {0}
+    reasons = {reason for reason in Reason if reason.kind is not None} | {Reason.COMPLETED}
+    assert {reason for _, _, reason in ends} | {r for r, _, _ in ends} >= reasons
+    assert len(ends) == len(reasons)
+    kinds = {("application",), ("disruption",), ("replaced",), ("ignored",)}
+    assert told(metrics.registry, "taskruns_retries_total").keys() == kinds
+
+
+def test_runs_are_told_by_every_phase_there_is(metrics: Metrics) -> None:
+    phases = {(UNSEEN,)} | {(phase.value,) for phase in Phase}
+    assert told(metrics.registry, "taskruns_runs").keys() == phases
+
+
+def test_two_controllers_in_one_process_share_nothing(metrics: Metrics) -> None:
+    other = Metrics("1.2.3", lambda: NOTHING)
+    other.runs.retries.labels("application").inc()
+    assert told(metrics.registry, "taskruns_retries_total")["application",] == 0
+
+
+def test_the_version_and_the_process_are_told(metrics: Metrics) -> None:
+    (labels,) = told(metrics.registry, "taskruns_build_info")
+    assert "1.2.3" in labels
+    for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"):
+        assert told(metrics.registry, name)[()] > 0
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "text/plain"),
+        ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text"),
+    ],
+)
+async def test_they_are_served_in_the_form_that_is_asked_for(
+    metrics: Metrics, accept: str, kind: str
+) -> None:
+    site = metrics.site("127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{site._runner.addresses[0][1]}/metrics"
+    headers: Mapping[str, Any] = {"Accept": accept}
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+            assert answer.content_type == kind
+            assert "taskruns_ready 1.0" in await answer.text()
+    finally:
+        await site.stop()

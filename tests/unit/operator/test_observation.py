@@ -1,0 +1,297 @@
+"""What is counted and timed, and what is not: each end once, each wait from its beginning."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from taskruns.engines.cache import Versions
+from taskruns.engines.reconcile import NotSettled
+from taskruns.operator import clock, observation
+from taskruns.operator.metrics import UNSEEN, Metrics
+from taskruns.operator.observation import Lives, Observation, Turns, Watches, census
+from taskruns.operator.queue import DONE, Queue
+from tests.unit.operator.test_metrics import NOTHING, told
+
+Object = dict[str, Any]
+NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+
+
+class Time:
+    """The loop's clock and the world's, moved by hand."""
+
+    def __init__(self) -> None:
+        self.begun = self.ticks = 100.0
+
+    def passes(self, seconds: float) -> None:
+        self.ticks += seconds
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.ticks - self.begun)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(observation, "_ticks", lambda: time.ticks)
+    monkeypatch.setattr(clock, "now", time.now)
+    return time
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics("1", lambda: NOTHING)
+
+
+@pytest.fixture
+def lives(metrics: Metrics, time: Time) -> Lives:
+    assert time.ticks == time.begun
+    return Lives(metrics.runs)
+
+
+def run(phase: Phase | None, *attempts: Object, **status: Any) -> Object:
+    created = {"metadata": {"uid": "run", "creationTimestamp": "2026-05-01T12:00:00Z"}}
+    if phase is None:
+        return created | {"status": {"observedGeneration": -1}}
+    return created | {"status": {"phase": phase, "attempts": list(attempts), **status}}
+
+
+def pod(phase: str = "Pending", attempt: int = 1, *, held: bool = True) -> Object:
+    labels = {names.LABEL_UID: "run", names.LABEL_ATTEMPT: str(attempt)}
+    metadata = {"uid": f"pod-{attempt}", "labels": labels, "namespace": "n", "name": "p"}
+    finalizers = {"finalizers": [names.FINALIZER_OUTCOME]} if held else {}
+    return {"metadata": metadata | finalizers, "spec": {}, "status": {"phase": phase}}
+
+
+def attempt(outcome: Outcome | None = None, number: int = 1, **more: Any) -> Object:
+    return {"number": number, "podUID": f"pod-{number}"} | (
+        {"outcome": outcome, "exitCode": 0, "finishedTime": "2026-05-01T12:00:00Z"} | more
+        if outcome
+        else {}
+    )
+
+
+SUCCEEDED = run(Phase.SUCCEEDED, attempt(Outcome.SUCCEEDED), reason=Reason.COMPLETED)
+RUNNING = run(Phase.RUNNING, attempt())
+
+
+def ends(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    return {
+        labels: n for labels, n in told(metrics.registry, "taskruns_finished_total").items() if n
+    }
+
+
+def timed(metrics: Metrics, name: str) -> tuple[float, float]:
+    """How often something was timed, and the seconds in all."""
+    return tuple(told(metrics.registry, f"{name}_{part}")[()] for part in ("count", "sum"))  # type: ignore[return-value]
+
+
+def test_an_end_is_counted_by_phase_kind_and_reason(metrics: Metrics, lives: Lives) -> None:
+    lives.status_written(RUNNING, SUCCEEDED)
+    failed = run(
+        Phase.FAILED,
+        attempt(Outcome.FAILED),
+        reason=Reason.OOM_KILLED,
+        failureKind="Application",
+    )
+    lives.status_written(RUNNING, failed)
+    lives.status_written(RUNNING, failed)
+    assert sorted((set(labels), n) for labels, n in ends(metrics).items()) == sorted(
+        [({"None", "Succeeded", "Completed"}, 1), ({"Application", "Failed", "OOMKilled"}, 2)]
+    )
+
+
+def test_a_status_written_after_the_end_is_no_end(metrics: Metrics, lives: Lives) -> None:
+    lives.status_written(SUCCEEDED, SUCCEEDED)
+    assert ends(metrics) == {}
+
+
+def test_a_run_that_ends_without_an_attempt_is_counted(metrics: Metrics, lives: Lives) -> None:
+    refused = run(Phase.FAILED, reason=Reason.ADMISSION_REFUSED, failureKind="Configuration")
+    lives.status_written(run(None), refused)
+    assert list(ends(metrics).values()) == [1]
+    assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (Outcome.FAILED, "application"),
+        (Outcome.DISRUPTED, "disruption"),
+        (Outcome.REPLACED, "replaced"),
+        (Outcome.IGNORED, "ignored"),
+    ],
+)
+def test_a_retry_is_counted_by_what_it_is_charged_to(
+    metrics: Metrics, lives: Lives, outcome: Outcome, kind: str
+) -> None:
+    lives.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(outcome)))
+    counted = told(metrics.registry, "taskruns_retries_total")
+    assert {labels: n for labels, n in counted.items() if n} == {(kind,): 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Phase.SUSPENDED, Phase.BACKING_OFF),
+        (Phase.BACKING_OFF, Phase.SUSPENDED),
+        (Phase.BACKING_OFF, Phase.CANCELLED),
+    ],
+)
+def test_what_happens_between_two_attempts_is_no_retry_and_no_end_of_one(
+    metrics: Metrics, lives: Lives, before: Phase, after: Phase
+) -> None:
+    ended = attempt(Outcome.FAILED)
+    lives.status_written(run(before, ended), run(after, ended, reason=Reason.CANCELLED))
+    assert not any(told(metrics.registry, "taskruns_retries_total").values())
+    assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
+
+
+def test_an_attempt_that_is_stopped_for_a_suspension_is_no_retry(
+    metrics: Metrics, lives: Lives
+) -> None:
+    lives.status_written(
+        run(Phase.STOPPING, attempt()), run(Phase.SUSPENDED, attempt(Outcome.STOPPED))
+    )
+    assert not any(told(metrics.registry, "taskruns_retries_total").values())
+
+
+def test_from_creation_to_the_first_pod(metrics: Metrics, lives: Lives, time: Time) -> None:
+    time.passes(1)
+    lives.pod_created(pod(), run(None))
+    assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("created", "of"),
+    [
+        (pod(attempt=2), run(Phase.BACKING_OFF, attempt(Outcome.FAILED))),
+        (pod(), run(Phase.QUEUED)),
+        (pod(), run(Phase.SUSPENDED)),
+        (pod(), None),
+    ],
+    ids=["a later attempt", "after a wait", "after a suspension", "of a run that is gone"],
+)
+def test_no_other_pod_is_timed(
+    metrics: Metrics, lives: Lives, created: Object, of: Object | None
+) -> None:
+    lives.pod_created(created, of)
+    assert timed(metrics, "taskruns_create_to_pod_seconds") == (0, 0)
+
+
+def test_a_clock_that_is_behind_counts_as_no_time(
+    metrics: Metrics, lives: Lives, time: Time
+) -> None:
+    time.passes(-60)
+    lives.pod_created(pod(), run(None))
+    assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 0)
+
+
+def test_from_the_end_of_a_pod_to_its_status(metrics: Metrics, lives: Lives, time: Time) -> None:
+    lives.pod_told(pod("Running"), gone=False)
+    time.passes(5)
+    lives.pod_told(pod("Succeeded"), gone=False)
+    time.passes(1)
+    lives.pod_told(pod("Succeeded"), gone=False)
+    time.passes(1)
+    lives.status_written(RUNNING, SUCCEEDED)
+    assert timed(metrics, "taskruns_pod_end_to_status_seconds") == (1, 2)
+    assert timed(metrics, "taskruns_main_end_to_status_seconds") == (1, 7.5)
+
+
+def test_main_that_ends_before_its_pod_is_timed_at_the_end_of_both(
+    metrics: Metrics, lives: Lives
+) -> None:
+    stopping = run(Phase.STOPPING, attempt(Outcome.SUCCEEDED))
+    lives.status_written(RUNNING, stopping)
+    assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
+    lives.status_written(stopping, SUCCEEDED)
+    assert timed(metrics, "taskruns_main_end_to_status_seconds") == (1, 0.5)
+
+
+def test_main_that_never_ran_has_no_end(metrics: Metrics, lives: Lives) -> None:
+    lives.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(Outcome.REPLACED, exitCode=None)))
+    assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
+
+
+@pytest.mark.parametrize("how", ["gone", "released"])
+def test_nothing_is_remembered_of_a_pod_that_is_done_with(lives: Lives, how: str) -> None:
+    lives.pod_told(pod("Succeeded"), gone=False)
+    assert lives._ended
+    lives.pod_told(pod("Succeeded", held=how != "released"), gone=how == "gone")
+    assert not lives._ended
+
+
+def test_a_wait_and_a_look_are_timed(metrics: Metrics, time: Time) -> None:
+    turns = Turns(metrics.queue)
+    turns.waits("a")
+    time.passes(2)
+    turns.waits("b")
+    assert turns.longest_wait() == 2
+    turns.begins("a")
+    assert turns.longest_wait() == 0
+    time.passes(3)
+    turns.ends("a", DONE)
+    assert timed(metrics, "taskruns_queue_wait_seconds") == (1, 2)
+    took = told(metrics.registry, "taskruns_reconcile_duration_seconds_sum")
+    assert took == {("done",): 3, ("put_off",): 0, ("failed",): 0}
+
+
+async def test_the_queue_tells_of_every_wait_and_of_every_look(metrics: Metrics) -> None:
+    through = asyncio.Event()
+
+    async def work(key: str) -> datetime | None:
+        if key == "last":
+            through.set()
+        if key == "broken":
+            raise RuntimeError("no")
+        if key == "restless":
+            raise NotSettled("no")
+        return None
+
+    queue = Queue(work, 1, clock.now, observer=Observation(metrics).turns)
+    for key in ("well", "broken", "restless", "last"):
+        queue.add(key)
+    running = asyncio.create_task(queue.run())
+    await through.wait()
+    running.cancel()
+    await queue.drain(1)
+    counted = told(metrics.registry, "taskruns_reconcile_duration_seconds_count")
+    assert counted == {("done",): 2, ("put_off",): 1, ("failed",): 1}
+    assert timed(metrics, "taskruns_queue_wait_seconds")[0] == 4
+
+
+def test_a_watch_ages_until_it_tells_of_something(time: Time) -> None:
+    watches = Watches()
+    assert watches.ages() == {}
+    watches.told("pods")
+    time.passes(3)
+    assert watches.ages() == {"pods": 3}
+    watches.told("pods")
+    assert watches.ages() == {"pods": 0}
+
+
+def test_a_list_shows_which_watch_has_missed_nothing(time: Time) -> None:
+    watches = Watches()
+    listed = Versions({"run": 5}, {"pod": 7})
+    watches.compared(listed, {})
+    time.passes(60)
+    watches.compared(listed, {"pod": 7})
+    assert watches.ages() == {"pods": 60, names.PLURAL: 0}
+
+
+def test_a_census_knows_our_own_words_only() -> None:
+    runs = [
+        run(None),
+        run(Phase.RUNNING),
+        run(Phase.QUEUED, reason="QuotaExceeded"),
+        run(Phase.QUEUED, reason="forged"),
+        {"metadata": {}},
+    ]
+    phases, queued = census(runs)
+    assert phases == {UNSEEN: 2, "Running": 1, "Queued": 2}
+    assert queued == {"QuotaExceeded": 1, "Other": 1}

@@ -1,0 +1,277 @@
+"""What the dashboard asks of Prometheus: rows of panels, each with its question and its answer.
+
+`$job` and `$__rate_interval` are Grafana's. Every question is narrowed to the chosen jobs, so that
+several controllers can be looked at together or one by one.
+"""
+
+from tools.dashboard.panel import Kind, Panel, Query, Row
+
+JOB = 'job=~"$job"'
+
+
+def _quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
+    """The median and the slowest of 20, of a histogram."""
+    rate = f"rate({metric}_bucket{{{where}{JOB}}}[$__rate_interval])"
+    grouped = f"sum by ({by}le) ({rate})"
+    name = "{{" + by.rstrip(", ") + "}} " if by else ""
+    return tuple(
+        Query(f"histogram_quantile({quantile}, {grouped})", f"{name}{word}")
+        for quantile, word in ((0.5, "median"), (0.95, "95 of 100"))
+    )
+
+
+def _per_minute(metric: str, by: str, where: str = "") -> Query:
+    rate = f"rate({metric}{{{where}{JOB}}}[$__rate_interval])"
+    return Query(f"sum by ({by}) ({rate}) * 60", "{{" + by + "}}")
+
+
+HEALTH = Row(
+    "Is it healthy?",
+    (
+        Panel(
+            "Controller",
+            "Whether every controller says that it is ready to work on runs (/readyz).",
+            (Query(f"min(taskruns_ready{{{JOB}}})"),),
+            kind=Kind.STAT,
+            words={1: ("Ready", "green"), 0: ("Not ready", "red")},
+        ),
+        Panel(
+            "Version",
+            "The version of the controllers.",
+            (Query(f"count by (version) (taskruns_build_info{{{JOB}}})", "{{version}}"),),
+            kind=Kind.STAT,
+            names_only=True,
+        ),
+        Panel(
+            "Age of the watches",
+            "Seconds since the older of the two watches told of a change, or a list showed that it "
+            "had missed none. Lists come once a minute: more than two of them missing is a fault.",
+            (Query(f"max(taskruns_watch_age_seconds{{{JOB}}})"),),
+            unit="s",
+            kind=Kind.STAT,
+            thresholds=(130, 300),
+        ),
+        Panel(
+            "Longest wait",
+            "For how long the run that waits longest has been waiting for a free worker.",
+            (Query(f"max(taskruns_queue_longest_wait_seconds{{{JOB}}})"),),
+            unit="s",
+            kind=Kind.STAT,
+            thresholds=(5, 60),
+        ),
+        Panel(
+            "Busy workers",
+            "The share of workers that are working on a run. At 100 % for long, runs wait.",
+            (Query(f"sum(taskruns_workers_busy{{{JOB}}}) / sum(taskruns_workers{{{JOB}}})"),),
+            unit="percentunit",
+            kind=Kind.STAT,
+            thresholds=(0.8, 0.95),
+        ),
+        Panel(
+            "Faults",
+            "Looks at runs that failed by a fault of the controller's within the time that is "
+            "shown. Any is worth a report.",
+            (
+                Query(
+                    "sum(increase(taskruns_reconcile_duration_seconds_count"
+                    f'{{result="failed",{JOB}}}[$__range]))'
+                ),
+            ),
+            kind=Kind.STAT,
+            thresholds=(None, 1),
+        ),
+        Panel(
+            "Memory",
+            "Memory of the controller's process that is in use. The chart's limit is 512 MiB.",
+            (Query(f"max(process_resident_memory_bytes{{{JOB}}})"),),
+            unit="bytes",
+            kind=Kind.STAT,
+            thresholds=(4e8, 5e8),
+        ),
+        Panel(
+            "CPU",
+            "Cores that the controllers use. One can use one core.",
+            (Query(f"sum(rate(process_cpu_seconds_total{{{JOB}}}[$__rate_interval]))"),),
+            kind=Kind.STAT,
+            thresholds=(0.7, 0.9),
+        ),
+    ),
+    height=4,
+)
+
+LOAD = Row(
+    "How much runs?",
+    (
+        Panel(
+            "Under way, by phase",
+            "TaskRuns that have not ended, by the phase of their status.",
+            (
+                Query(
+                    f'sum by (phase) (taskruns_runs{{phase!~"Succeeded|Failed|Cancelled",{JOB}}})',
+                    "{{phase}}",
+                ),
+            ),
+            stacked=True,
+        ),
+        Panel(
+            "Ended per minute, by phase",
+            "TaskRuns that came to their end, however they did.",
+            (_per_minute("taskruns_finished_total", "phase"),),
+            stacked=True,
+        ),
+        Panel(
+            "Queued, by reason",
+            "TaskRuns that wait for something that is not the controller's: a quota, a gate such "
+            "as Kueue's, a service account.",
+            (Query(f"sum by (reason) (taskruns_runs_queued{{{JOB}}})", "{{reason}}"),),
+            stacked=True,
+        ),
+        Panel(
+            "Kept",
+            "TaskRuns that there are, ended ones until their time to live is over, and their Pods.",
+            (
+                Query(f"sum(taskruns_runs{{{JOB}}})", "TaskRuns"),
+                Query(f"sum(taskruns_pods{{{JOB}}})", "Pods"),
+            ),
+        ),
+    ),
+)
+
+SPEED = Row(
+    "How fast?",
+    (
+        Panel(
+            "From creation to Pod",
+            "From the creation of a TaskRun to the answer to the create of its first Pod, where "
+            "nothing held it back. Creation is told to the second: a second more or less says "
+            "nothing.",
+            _quantiles("taskruns_create_to_pod_seconds"),
+            unit="s",
+        ),
+        Panel(
+            "From main's end to status",
+            "From the end of the main container, by its node's clock and to the second, to the "
+            "status that says how: what whoever waits for the run notices.",
+            _quantiles("taskruns_main_end_to_status_seconds"),
+            unit="s",
+        ),
+        Panel(
+            "The controller's share of it",
+            "From when the watch told that the Pod had ended to the answer to the status write.",
+            _quantiles("taskruns_pod_end_to_status_seconds"),
+            unit="s",
+        ),
+        Panel(
+            "Wait for a worker, and a look",
+            "The slowest of 20: how long a run that was to be looked at waited for a free worker, "
+            "and how long the look took, its requests included.",
+            (
+                Query(_quantiles("taskruns_queue_wait_seconds")[1].expression, "wait"),
+                Query(_quantiles("taskruns_reconcile_duration_seconds")[1].expression, "look"),
+            ),
+            unit="s",
+        ),
+    ),
+)
+
+FAILURES = Row(
+    "What fails?",
+    (
+        Panel(
+            "Did not succeed, per minute",
+            "TaskRuns that failed or were cancelled, by reason; docs/reasons.md explains each.",
+            (
+                Query(
+                    "sum by (reason) (rate(taskruns_finished_total"
+                    f'{{phase!="Succeeded",{JOB}}}[$__rate_interval])) * 60 > 0',
+                    "{{reason}}",
+                ),
+            ),
+            stacked=True,
+        ),
+        Panel(
+            "Whose failure it was",
+            "TaskRuns that did not succeed within the time that is shown, by failure kind.",
+            (
+                Query(
+                    "sum by (failure_kind) (increase(taskruns_finished_total"
+                    f'{{phase!="Succeeded",{JOB}}}[$__range]))',
+                    "{{failure_kind}}",
+                ),
+            ),
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Retries per minute",
+            "Attempts that are followed by another: application failures by backoffLimit, "
+            "disruptions by disruptionLimit, attempts replaced before they started, failures "
+            "ignored by podFailurePolicy.",
+            (_per_minute("taskruns_retries_total", "kind"),),
+            stacked=True,
+        ),
+        Panel(
+            "Looks that did not go well, per minute",
+            "put_off: the apiserver did not answer, or the run changed faster than it could be "
+            "followed. failed: a fault of the controller's. Both are tried again.",
+            (
+                _per_minute(
+                    "taskruns_reconcile_duration_seconds_count", "result", 'result!="done",'
+                ),
+            ),
+            thresholds=(None, 1),
+        ),
+    ),
+)
+
+COST = Row(
+    "What does it cost the apiserver?",
+    (
+        Panel(
+            "Requests per second",
+            "Requests of the controllers to the apiserver.",
+            (
+                Query(
+                    "sum by (verb, resource) "
+                    f"(rate(taskruns_api_requests_total{{{JOB}}}[$__rate_interval])) > 0",
+                    "{{verb}} {{resource}}",
+                ),
+            ),
+            unit="reqps",
+            stacked=True,
+        ),
+        Panel(
+            "Not answered with success, per minute",
+            "Requests by code. 409: somebody else was faster, which is harmless. 403 on create: a "
+            "quota, or admission. 429 and 5xx: the apiserver is overloaded. <error>: no answer.",
+            (
+                Query(
+                    "sum by (verb, resource, code) (rate(taskruns_api_requests_total"
+                    f'{{code!~"2..",{JOB}}}[$__rate_interval])) * 60 > 0',
+                    "{{code}} {{verb}} {{resource}}",
+                ),
+            ),
+            stacked=True,
+        ),
+        Panel(
+            "Time to an answer, 95 of 100",
+            "How long the apiserver took to answer 95 of 100 requests.",
+            (
+                Query(
+                    _quantiles("taskruns_api_request_duration_seconds", "verb, ", 'verb!="watch",')[
+                        1
+                    ].expression,
+                    "{{verb}}",
+                ),
+            ),
+            unit="s",
+            thresholds=(None, 1),
+        ),
+        Panel(
+            "Open files",
+            "Files and connections that the controller's process holds open.",
+            (Query(f"max(process_open_fds{{{JOB}}})", "open"),),
+        ),
+    ),
+)
+
+ROWS = (HEALTH, LOAD, SPEED, FAILURES, COST)
