@@ -38,6 +38,7 @@ FROM_SOURCES = (
     Generated("docs/values.md", values.page),
     Generated("docs/fields.md", fields.page),
     Generated("docs/reasons.md", reference.reasons),
+    Generated("docs/events.md", reference.events),
     Generated("docs/architecture.md", figure.page),
     Generated("docs/metrics.md", metrics.page),
     Generated(grafana.PATH, grafana.dashboard),

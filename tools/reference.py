@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from taskruns.api.conditions import FailureKind
+from taskruns.api.events import EventReason
 from taskruns.api.reasons import Reason
+from taskruns.engines.kubernetes import recorder
 from tools.writing import made_from
 
 INTRODUCTION = """\
@@ -13,6 +15,37 @@ INTRODUCTION = """\
 `status.reason` of a TaskRun, the reason of each attempt and those of its conditions are words of
 this list, and `status.failureKind` is the heading that a failure stands under. The message beside
 a reason names the container, the cause and what is known of it.
+"""
+
+EVENTS = f"""\
+# Events
+
+What becomes of a run is told by Kubernetes Events about its TaskRun, which
+`kubectl describe taskrun NAME` shows at its end, and `kubectl events --for taskrun/NAME` by itself:
+
+```text
+Events:
+  Type     Reason      Age               From      Message
+  ----     ------      ----              ----      -------
+  Normal   PodCreated  2s (x2 over 13s)  taskruns  Created Pod nightly-9f3c1a77d2-2 for attempt 2
+  Warning  Retrying    12s               taskruns  NonZeroExitCode: Container main exited with \
+code 7 on node n1, attempt 1 of 2; the next attempt is due at 00:45:40 UTC
+  Normal   Succeeded   1s                taskruns  Container main completed on node n1, \
+attempt 2 of 2
+```
+
+A run that succeeds at once has two, one of more than a second three. What is told of a run again is
+no other Event: its count goes up and it has the last message; `status.attempts` keeps the message
+of every attempt. The message of a warning begins with the [reason](reasons.md) that is in status.
+
+Events are for whoever looks, and nothing to rely on: a run never waits for one, one that cannot be
+written is not tried again, and the apiserver drops each after an hour. Of one namespace the
+controller writes at most {recorder.BURST} at once, half of them kept for warnings, and
+{recorder.PER_SECOND} a second in the long run; what is beyond that is not told. What a task has
+printed is in `status.message` and never in an Event, which more people may read.
+
+| reason | type | meaning |
+|---|---|---|
 """
 
 HEADINGS = {
@@ -38,3 +71,9 @@ def _section(kind: FailureKind | None) -> str:
 
 def _rows(reasons: Iterable[Reason]) -> str:
     return "".join(f"| `{each}` | {each.meaning} | {each.advice} |\n" for each in reasons)
+
+
+def events(_root: Path) -> str:
+    """The page of Events: what is told, how often, and by which words."""
+    rows = (f"| `{each}` | {each.type} | {each.meaning} |\n" for each in EventReason)
+    return f"<!-- {made_from('controller/taskruns/api/events.py')} -->\n\n{EVENTS}{''.join(rows)}"

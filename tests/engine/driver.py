@@ -21,6 +21,7 @@ from tests.support.journal import Journal, TooLate
 CONNECTIONS = 10
 RETRY = timedelta(seconds=1)
 ROUND_SECONDS = 1.0
+EVENTS_SECONDS = 5.0
 
 
 def now() -> datetime:
@@ -59,6 +60,7 @@ class Driver:
                 await asyncio.to_thread(self._await_something)
                 for key in self._take_in() | self._due():
                     await self._reconcile(key, engine)
+            await engine.drain(EVENTS_SECONDS)
         except Exception as error:  # noqa: BLE001 - the scenario that waits is to tell of it
             self.failure = error
         finally:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from taskruns.api import names
@@ -11,6 +12,18 @@ from tests.engine.work import IMAGE, Work
 
 T = TypeVar("T")
 Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """An Event as whoever looks at a run sees it."""
+
+    reason: str
+    count: int
+    message: str
+    pod: str
+    """Uid of the Pod that it is about, too; empty when there is none."""
+
 
 SITE = SiteDefaults()
 
@@ -75,6 +88,10 @@ class Lab(ABC):
         """Every Pod that is there now."""
 
     @abstractmethod
+    def events(self, run_uid: str) -> list[Told]:
+        """The Events about a TaskRun, the one that was first told of first."""
+
+    @abstractmethod
     def patch_run(self, name: str, patch: Object) -> None: ...
 
     @abstractmethod
@@ -130,6 +147,15 @@ class Task:
             return self.status if self.status.get("phase") == phase else None
 
         return self._lab.wait(f"{self.name} is {phase}", look)
+
+    def told(self, last: str) -> list[Told]:
+        """Wait for an Event of that reason; return all up to now, which come in their order."""
+
+        def look() -> list[Told] | None:
+            events = self._lab.events(self.uid)
+            return events if last in [event.reason for event in events] else None
+
+        return self._lab.wait(f"{self.name} tells of {last}", look)
 
     def main_runs(self) -> Object:
         """Wait until a Pod of it has a running main container, and return the Pod."""

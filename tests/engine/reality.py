@@ -7,8 +7,8 @@ from typing import TypeVar
 from typing_extensions import override
 
 from tests.engine.driver import Driver
-from tests.engine.lab import Lab, Object
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube
+from tests.engine.lab import Lab, Object, Told
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, events_about
 from tests.support.journal import Journal
 
 T = TypeVar("T")
@@ -67,6 +67,18 @@ class KubernetesLab(Lab):
     @override
     def pods(self) -> list[Object]:
         return list(self._journal.present(PODS, self.namespace))
+
+    @override
+    def events(self, run_uid: str) -> list[Told]:
+        return [
+            Told(
+                event["reason"],
+                event["count"],
+                event["message"],
+                (event.get("related") or {}).get("uid", ""),
+            )
+            for event in events_about(self._kube, self.namespace, run_uid)
+        ]
 
     @override
     def patch_run(self, name: str, patch: Object) -> None:

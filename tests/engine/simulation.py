@@ -6,7 +6,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from taskruns.engines.memory import Cluster, Kind, Script
-from tests.engine.lab import SITE, Lab, Object
+from tests.engine.lab import SITE, Lab, Object, Told
 from tests.engine.work import Work
 from tests.support.world import Controller, World
 
@@ -62,6 +62,15 @@ class MemoryLab(Lab):
     @override
     def pods(self) -> list[Object]:
         return self.world.pods()
+
+    @override
+    def events(self, run_uid: str) -> list[Told]:
+        told = self.world.cluster.chronicle.told()
+        found = [(series, series.event) for series in told if series.run.uid == run_uid]
+        return [
+            Told(event.reason, series.count, event.message, event.pod.uid if event.pod else "")
+            for series, event in found
+        ]
 
     @override
     def patch_run(self, name: str, patch: Object) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.operator.conftest import Submit
-from tests.support.audit import Audit
+from tests.support.audit import Audit, Request
 from tests.support.cluster_client import Object
 from tests.support.journal import Journal
 
@@ -22,22 +22,29 @@ SHORT = [
     "delete pods",
 ]
 LONGER = [*SHORT[:3], "patch taskruns/status", *SHORT[3:]]
+EVENT = "create events"
 
 
-def test_a_run_of_under_a_second_costs_six_writes_and_no_read(
+def split(requests: list[Request]) -> tuple[list[str], list[str]]:
+    """What the run itself costs, and its Events, which are written beside that."""
+    asked = [str(request) for request in requests]
+    return [each for each in asked if each != EVENT], [each for each in asked if each == EVENT]
+
+
+def test_a_run_of_under_a_second_costs_six_writes_two_events_and_no_read(
     submit: Submit, ended: Ended, audit: Audit, namespace: str
 ) -> None:
     ended(submit("true"))
     requests = audit.settled(namespace)
-    assert [str(request) for request in requests] == SHORT
+    assert split(requests) == (SHORT, [EVENT] * 2)
     assert {request.code for request in requests} <= {200, 201}
 
 
-def test_a_longer_run_costs_one_write_more(
+def test_a_longer_run_costs_one_write_and_one_event_more(
     submit: Submit, ended: Ended, audit: Audit, namespace: str
 ) -> None:
     ended(submit("sleep 3"))
-    assert [str(request) for request in audit.settled(namespace)] == LONGER
+    assert split(audit.settled(namespace)) == (LONGER, [EVENT] * 3)
 
 
 def test_a_ttl_costs_one_write_more(
@@ -45,7 +52,7 @@ def test_a_ttl_costs_one_write_more(
 ) -> None:
     uid = submit("true", ttlSecondsAfterFinished=2)["metadata"]["uid"]
     journal.wait(lambda: (last := journal.last(uid)) and (last.gone or None), 30, "it is gone")
-    assert [str(r) for r in audit.settled(namespace)] == [*SHORT, "delete taskruns"]
+    assert split(audit.settled(namespace)) == ([*SHORT, "delete taskruns"], [EVENT] * 2)
 
 
 def test_nothing_else_is_asked_of_the_apiserver(submit: Submit, ended: Ended, audit: Audit) -> None:

@@ -156,6 +156,12 @@ class Kube:
         return answer
 
 
+def events_about(kube: Kube, namespace: str, uid: str) -> list[Object]:
+    """The Events about one object, the one that was first told of first, also within a second."""
+    found = [each for each in kube.list(EVENTS, namespace) if each["involvedObject"]["uid"] == uid]
+    return sorted(found, key=lambda each: (each["firstTimestamp"], each["metadata"]["name"]))
+
+
 class Watch:
     """The changes after a version, as they come; `stop` ends it from another thread."""
 

@@ -29,7 +29,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.core.plan import PodRef
+from taskruns.core.plan import Event, PodRef
 from taskruns.engines.port import Engine, Object, RunRef
 from taskruns.operator.main import main
 
@@ -116,6 +116,9 @@ class CrashingEngine:
         return await self._crash.around(
             "ttl", lambda: self._engine.delete_run(run, resource_version)
         )
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        self._engine.record_event(run, event)
 
 
 def status_step(patch: Object) -> str:

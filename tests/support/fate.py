@@ -11,7 +11,7 @@ from functools import partial
 from types import coroutine
 from typing import Any
 
-from taskruns.core.plan import PodRef
+from taskruns.core.plan import Event, PodRef
 from taskruns.engines.port import Engine, EngineError, Object, RunRef, Unavailable
 
 
@@ -85,6 +85,9 @@ class FatedEngine:
 
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
         return await self._send("delete_run", run, resource_version)
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        self._engine.record_event(run, event)
 
     async def _send(self, verb: str, *arguments: Any) -> Object | None:
         fate = await _meet(Request(verb, arguments))

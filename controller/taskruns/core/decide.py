@@ -5,10 +5,12 @@ The same arguments always give the same plan, whoever asks and however often.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, assert_never
 
 from taskruns.core import schedule
+from taskruns.core.events import events_of
 from taskruns.core.plan import Findings, Plan
 from taskruns.core.rules import due, ended, finished, ownerless, underway, unreadable
 from taskruns.core.site import SiteDefaults
@@ -50,10 +52,15 @@ def decide(
     situation = recognise(run, pods, findings)
     plan = _answer(situation, look)
     match situation:
-        case Ownerless() | Unreadable():
+        case Ownerless():
             return plan
+        case Unreadable():
+            pass
         case _:
-            return _together(plan, tidy(situation, look))
+            plan = _together(plan, tidy(situation, look))
+    if plan.status is None:
+        return plan
+    return replace(plan, events=events_of(situation.run, plan.status, now))
 
 
 def _answer(situation: Situation, look: Look) -> Plan:

@@ -13,6 +13,9 @@ MAX_MESSAGE = 2048
 
 _WORD = re.compile(r"[^\W\d_]+")
 
+_OUTPUT = ". Last output: "
+"""Stands between what we say and what the task has said."""
+
 
 def describe(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
     """Say what ended an attempt, on which node, and how many are allowed."""
@@ -41,7 +44,12 @@ def with_output(cause: str, verdict: Verdict) -> str:
     """Join a cause and the last lines of output into one line."""
     tail = verdict.output[-MAX_TAIL_CHARACTERS:].splitlines()[-MAX_TAIL_LINES:]
     output = " | ".join(line.strip() for line in tail if line.strip())
-    return f"{cause}. Last output: {output}" if output else cause
+    return f"{cause}{_OUTPUT}{output}" if output else cause
+
+
+def without_output(message: str) -> str:
+    """Return a message without the lines of output that it may end with."""
+    return message.partition(_OUTPUT)[0]
 
 
 def one_line(text: str, most: int) -> str:

@@ -2,7 +2,8 @@
 
 An engine first writes the status, if there is one, and only then takes the actions in order; when
 the status cannot be written because the run has changed, nothing else of the plan happens. All
-actions are safe to repeat, so a crash anywhere only leaves work that the next look does.
+actions are safe to repeat, so a crash anywhere only leaves work that the next look does. Events
+tell of a status that has been written; nobody waits for them, and one that is lost stays lost.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from taskruns.api.events import EventReason
 from taskruns.api.v1alpha1 import TaskRunStatus
 
 
@@ -152,11 +154,25 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something to be told to people, as a Kubernetes Event about the run."""
+
+    reason: EventReason
+    message: str
+    """One line of at most a KiB, without anything that a task has printed."""
+    pod: PodRef | None
+    """The Pod that it is about, too."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer to one look at a run. The empty plan means: nothing until something changes."""
 
     status: TaskRunStatus | None = None
     actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    """What tells of `status`, once it is written; without one there are none."""
     wake_at: datetime | None = None
     """When to look again although nothing has changed; None: never."""
 

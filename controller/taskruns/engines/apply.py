@@ -1,4 +1,7 @@
-"""The only interpreter of a plan: status first, then the actions, every answer into the cache."""
+"""The only interpreter of a plan: status first, then the actions, every answer into the cache.
+
+Events are handed over once the status that they tell of is written; nothing waits for them.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,7 +43,10 @@ async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Finding
     """
     if plan.status is not None and view.run is not None:
         patch = status_patch(view.run, plan.status)
-        _take_run(await engine.write_status(view.ref, patch), view, cache)
+        written = await engine.write_status(view.ref, patch)
+        _take_run(written, view, cache)
+        for event in plan.events if written is not None else ():
+            engine.record_event(view.ref, event)
         if "phase" in patch["status"]:
             # The reason alone: a message may carry what the task has printed.
             log.info("%s: %s", plan.status.phase, plan.status.reason)

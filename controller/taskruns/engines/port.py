@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taskruns.core.plan import PodRef, Refusal
+from taskruns.core.plan import Event, PodRef, Refusal
 
 Object = Mapping[str, Any]
 
@@ -55,7 +55,7 @@ class Unavailable(EngineError):
 
 
 class Engine(Protocol):
-    """A runtime that keeps TaskRuns and Pods. Any method may raise Unavailable."""
+    """A runtime that keeps TaskRuns and Pods. Any method that is awaited may raise Unavailable."""
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun live; None when there is none of that name."""
@@ -92,3 +92,9 @@ class Engine(Protocol):
 
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
         """Delete the TaskRun; None when it is gone. Raises Conflict when it has changed."""
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        """Take note of an Event about a run, to be told when there is time, or never.
+
+        Returns at once and does not fail: no run waits for an Event.
+        """

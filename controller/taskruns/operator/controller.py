@@ -32,11 +32,13 @@ WrapEngine = Callable[[Engine], Engine]
 """Puts something between the controller and the cluster; for tests."""
 
 DRAIN_SECONDS = 5.0
+EVENTS_SECONDS = 0.5
 KOPF_SECONDS = 4.0
-"""What a graceful stop gives to looks that are under way, then to kopf: under 10 s in all."""
+"""What a graceful stop gives to looks that are under way, then to Events that still have to be
+written, then to kopf: under 10 s in all."""
 
-_SPARE_CONNECTIONS = 2
-"""For lists, beside one connection a worker."""
+_SPARE_CONNECTIONS = 3
+"""For lists and for Events, beside one connection a worker."""
 
 _BARRIER_SECONDS = 5.0
 """How often a start that waits for the watch asks whether what it waits for still exists."""
@@ -76,7 +78,8 @@ class Controller:
         self.metrics = Metrics(release(), self._look_around)
         connection.observe = self.metrics.requests.ended
         self._observed = observed = Observation(self.metrics)
-        self._engine = wrap(ObservedEngine(connection, self.cache, observed.lives))
+        self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
+        self._engine = wrap(self._kubernetes)
         self.queue = Queue(
             self._look, settings.workers, clock.now, self._about, observer=observed.turns
         )
@@ -131,6 +134,7 @@ class Controller:
             part.cancel()
         await asyncio.gather(*self._parts, return_exceptions=True)
         await self.queue.drain(DRAIN_SECONDS)
+        await self._kubernetes.drain(EVENTS_SECONDS)
         for site in self._sites:
             await site.stop()
         await self.watch.stop(KOPF_SECONDS)

@@ -79,11 +79,18 @@ def create_error(answer: Answer) -> EngineError:
             return _refused(_invalid_kind(answer), answer)
         case 403:
             return _forbidden(answer)
-        case 404 if answer.details.get("kind") == "namespaces":
+        case 404 if is_namespace_going(answer):
             return _refused(RefusalKind.NAMESPACE_GOING, answer)
         case 500 if _TOO_LARGE in answer.message:
             return _refused(RefusalKind.INVALID, answer)
     return unavailable(answer)
+
+
+def is_namespace_going(answer: Answer) -> bool:
+    """Whether a create failed because its namespace is being deleted, or is gone."""
+    if answer.code == 404:  # noqa: PLR2004
+        return answer.details.get("kind") == "namespaces"
+    return answer.has_cause("NamespaceTerminating")
 
 
 def unavailable(answer: Answer) -> Unavailable:
@@ -93,7 +100,7 @@ def unavailable(answer: Answer) -> Unavailable:
 
 def _forbidden(answer: Answer) -> EngineError:
     message = answer.message
-    if answer.has_cause("NamespaceTerminating"):
+    if is_namespace_going(answer):
         return _refused(RefusalKind.NAMESPACE_GOING, answer)
     if _OWN_RIGHTS.search(message) or any(words in message for words in _NOT_YET):
         return unavailable(answer)

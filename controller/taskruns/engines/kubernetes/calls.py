@@ -53,6 +53,8 @@ CREATE_POD = Call("create", "", "pods")
 PATCH_POD = Call("patch", "", "pods")
 DELETE_POD = Call("delete", "", "pods")
 LIST_EVENTS = Call("list", "", "events")
+CREATE_EVENT = Call("create", "", "events")
+PATCH_EVENT = Call("patch", "", "events")
 
 
 def watcher_call(path: str, *, watching: bool) -> tuple[str, str]:
@@ -75,6 +77,8 @@ CALLS = frozenset(
         PATCH_POD,
         DELETE_POD,
         LIST_EVENTS,
+        CREATE_EVENT,
+        PATCH_EVENT,
     }
 )
 """What the engine needs to be allowed to do."""

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from taskruns.core.plan import PodRef
+from taskruns.core.plan import Event, PodRef
 from taskruns.core.wire import mappings, text
 from taskruns.engines.kubernetes import answers, calls, patches
 from taskruns.engines.kubernetes.answers import Answer
 from taskruns.engines.kubernetes.calls import Call
 from taskruns.engines.kubernetes.connection import Connection
+from taskruns.engines.kubernetes.recorder import Recorder
 from taskruns.engines.port import Object, RunRef
 
 MERGE = "application/merge-patch+json"
@@ -30,6 +31,7 @@ class KubernetesEngine:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._recorder = Recorder(connection)
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun live."""
@@ -100,6 +102,14 @@ class KubernetesEngine:
         path = calls.DELETE_RUN.path(run.namespace, run.name)
         body = patches.delete_run(run, resource_version)
         return _object_or_gone(await self._connection.send(calls.DELETE_RUN, path, body))
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        """Put an Event into the line of those to be written."""
+        self._recorder.record(run, event)
+
+    async def drain(self, grace: float) -> None:
+        """Before an end: give Events that are still to be written some seconds."""
+        await self._recorder.drain(grace)
 
     async def _read(self, call: Call, namespace: str, name: str) -> Object | None:
         answer = await self._connection.send(call, call.path(namespace, name))

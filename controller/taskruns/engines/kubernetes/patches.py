@@ -1,13 +1,15 @@
 """The bodies of the engine's writes. Each names the uid that it means.
 
 A patch whose `metadata.uid` is not the object's is refused by the apiserver, so no write ever
-reaches another object of the same name.
+reaches another object of the same name. Events alone have names that nothing else can have.
 """
 
 from typing import Any
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, PodRef
+from taskruns.core.wire import stamp
+from taskruns.engines.chronicle import Series
 from taskruns.engines.port import Object, RunRef
 
 
@@ -41,6 +43,44 @@ def delete_pod(pod: PodRef, resource_version: str | None) -> dict[str, Any]:
 def delete_run(run: RunRef, resource_version: str) -> dict[str, Any]:
     """Delete exactly this TaskRun; what it owns is collected afterwards."""
     return _delete_options(run.uid, resource_version) | {"propagationPolicy": "Background"}
+
+
+def event(series: Series) -> dict[str, Any]:
+    """Tell of a run for the first time.
+
+    In the older of the two Event APIs: what the newer one writes has no lastTimestamp, and
+    `kubectl describe` puts it before everything else.
+    """
+    run, told = series.run, series.event
+    about = {"apiVersion": names.API_VERSION, "kind": names.KIND, **_reference(run)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": series.name, "namespace": run.namespace},
+        "involvedObject": about,
+        "type": told.reason.type,
+        "reason": told.reason,
+        "source": {"component": names.MANAGER},
+        "reportingComponent": names.MANAGER,
+        "firstTimestamp": stamp(series.first),
+        **event_again(series),
+    }
+
+
+def event_again(series: Series) -> dict[str, Any]:
+    """Tell it again: the last time, the last words, and how often (merge)."""
+    told = series.event
+    related = {} if told.pod is None else {"apiVersion": "v1", "kind": "Pod"} | _reference(told.pod)
+    return {
+        "message": told.message,
+        "lastTimestamp": stamp(told.at),
+        "count": series.count,
+        **({"related": related} if related else {}),
+    }
+
+
+def _reference(ref: RunRef | PodRef) -> dict[str, str]:
+    return {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid}
 
 
 def _delete_options(uid: str, resource_version: str | None) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from taskruns.core.plan import Refusal, RefusalKind
+from taskruns.core.plan import Event, Refusal, RefusalKind
+from taskruns.engines.chronicle import Chronicle
 from taskruns.engines.draft import Draft, drafted, merged, with_condition
 from taskruns.engines.memory.admission import admitted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.kubelet import Kubelet, Scripts
 from taskruns.engines.memory.script import Script
 from taskruns.engines.memory.store import Change, Kind, Store
-from taskruns.engines.port import Object, Refused
+from taskruns.engines.port import Object, Refused, RunRef
 
 Admission = Callable[[Object], Refusal | None]
 """Says no to a Pod, or nothing."""
@@ -67,6 +68,8 @@ class Cluster:
         """Nodes that Pods are scheduled to, the first one first. They have no labels."""
         self.admission: list[Admission] = []
         """What may refuse a Pod, besides its own faults."""
+        self.chronicle = Chronicle()
+        """The Events that controllers have told."""
         self._going: set[str] = set()
         self.store.observe(self._on_change)
 
@@ -94,6 +97,11 @@ class Cluster:
             if (refusal := admission(manifest)) is not None:
                 raise Refused(refusal)
         return self.store.create(Kind.POD, admitted(manifest, self.agenda.now))
+
+    def create_event(self, run: RunRef, event: Event) -> None:
+        """Keep an Event; a namespace that goes lets none in."""
+        if run.namespace not in self._going:
+            self.chronicle.note(run, event)
 
     def delete_run(self, namespace: str, name: str, *, orphan: bool = False) -> None:
         """Delete a TaskRun; its Pods are deleted with it unless they are orphaned."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskruns.api import names
-from taskruns.core.plan import STOP_SECONDS, PodRef
+from taskruns.core.plan import STOP_SECONDS, Event, PodRef
 from taskruns.engines.draft import Draft, drafted, merged
 from taskruns.engines.memory.cluster import Cluster
 from taskruns.engines.memory.store import Kind
@@ -116,6 +116,10 @@ class MemoryEngine:
         _check_version(live, resource_version)
         self._cluster.delete_run(run.namespace, run.name)
         return self._run(run)
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        """Keep an Event at once; it is no request, for no run waits for it."""
+        self._cluster.create_event(run, event)
 
     def _record(self, verb: str, name: str) -> None:
         self.requests.append(Request(verb, name, self._cluster.agenda.now))

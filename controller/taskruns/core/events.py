@@ -1,0 +1,76 @@
+"""Which Events tell of a change of status: derived here alone, so that no rule has to think of it.
+
+What a task has printed stays out of them: more people may read Events than statuses.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from taskruns.api.conditions import Phase
+from taskruns.api.events import EventReason, EventType
+from taskruns.api.reasons import Reason
+from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
+from taskruns.core.message import without_output
+from taskruns.core.plan import Event, PodRef
+
+MAX_EVENT_BYTES = 1024
+"""What the newer of the two Event APIs takes as a message; the older one takes more."""
+
+_BY_REASON: Mapping[Reason | None, EventReason | None] = {
+    Reason.QUOTA_EXCEEDED: EventReason.BLOCKED,
+    Reason.SCHEDULING_GATED: EventReason.GATED,
+    Reason.UNSCHEDULABLE: EventReason.CANNOT_START,
+    Reason.RESUMED: EventReason.RESUMED,
+    # Every task with an ordinary container beside main ends like that: the end is told, this not.
+    Reason.MAIN_ENDED: None,
+}
+_BY_PHASE: Mapping[Phase, EventReason] = {
+    Phase.QUEUED: EventReason.BLOCKED,
+    Phase.RUNNING: EventReason.STARTED,
+    Phase.BACKING_OFF: EventReason.RETRYING,
+    Phase.STOPPING: EventReason.STOPPING,
+    Phase.SUSPENDED: EventReason.SUSPENDED,
+    Phase.SUCCEEDED: EventReason.SUCCEEDED,
+    Phase.FAILED: EventReason.FAILED,
+    Phase.CANCELLED: EventReason.CANCELLED,
+}
+_WITHOUT_POD = frozenset({EventReason.BLOCKED, EventReason.RESUMED})
+"""What happens between two attempts: the Pod in status is that of the one before."""
+
+
+def events_of(run: TaskRun, after: TaskRunStatus, now: datetime) -> tuple[Event, ...]:
+    """Return what is to be told when this status has taken the place of the run's own."""
+    reason = _change(run.status, after)
+    if reason is None:
+        return ()
+    message = f"Created Pod {after.pod_name} for attempt {after.attempt}"
+    if reason is not EventReason.POD_CREATED:
+        message = _why(reason, after)
+    pod = None
+    if after.pod_name and after.pod_uid and reason not in _WITHOUT_POD:
+        pod = PodRef(run.metadata.namespace, after.pod_name, after.pod_uid)
+    return (Event(reason, cut(message), pod, now),)
+
+
+def _change(before: TaskRunStatus, after: TaskRunStatus) -> EventReason | None:
+    if after.phase is Phase.PENDING and after.attempt != before.attempt:
+        return EventReason.POD_CREATED
+    said, already = ((each.phase, each.reason, each.message) for each in (after, before))
+    if after.phase is None or said == already:
+        return None
+    reason = Reason.named(after.reason)
+    if reason in _BY_REASON and not after.phase.terminal:
+        return _BY_REASON[reason]
+    if after.phase is Phase.PENDING:
+        return EventReason.CANNOT_START if reason and reason.kind else None
+    return _BY_PHASE[after.phase]
+
+
+def _why(reason: EventReason, after: TaskRunStatus) -> str:
+    said = without_output(after.message or "")
+    return f"{after.reason}: {said}" if reason.type is EventType.WARNING else said
+
+
+def cut(message: str) -> str:
+    """Return as much of a message as an Event takes, without half a character at its end."""
+    return message.encode(errors="replace")[:MAX_EVENT_BYTES].decode(errors="ignore")

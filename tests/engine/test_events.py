@@ -1,0 +1,69 @@
+"""What a run tells in Kubernetes Events: few, in order, counted, and nothing of the task's own."""
+
+from tests.engine.lab import Lab, Task
+from tests.engine.work import HELLO, POLITE, THIRD_TIME_LUCKY, exits
+
+SOON = {"duration": "500ms", "factor": 1}
+
+
+def counted(task: Task, last: str) -> list[tuple[str, int]]:
+    return [(event.reason, event.count) for event in task.told(last)]
+
+
+def test_a_clean_run_tells_of_its_pod_and_its_end(lab: Lab) -> None:
+    task = lab.start(HELLO)
+    created, succeeded = task.told("Succeeded")
+    status = task.ended()
+    assert (created.reason, created.count, succeeded.count) == ("PodCreated", 1, 1)
+    assert created.message == f"Created Pod {status['podName']} for attempt 1"
+    assert succeeded.message == status["message"]
+    assert {created.pod, succeeded.pod} == {status["podUID"]}
+
+
+def test_a_longer_run_tells_of_its_start_too(lab: Lab) -> None:
+    task = lab.start(POLITE)
+    task.reaches("Running")
+    assert counted(task, "Started") == [("PodCreated", 1), ("Started", 1)]
+
+
+def test_retries_are_counted_and_the_last_says_why(lab: Lab) -> None:
+    task = lab.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
+    events = task.told("Succeeded")
+    told = [(event.reason, event.count) for event in events]
+    assert told == [("PodCreated", 3), ("Retrying", 2), ("Succeeded", 1)]
+    assert "NonZeroExitCode: Container main exited with code 7" in events[1].message
+    assert "attempt 2 of 3; the next attempt is due at" in events[1].message
+    assert events[0].pod == task.status["podUID"]
+    assert events[1].pod == task.status["attempts"][1]["podUID"]
+
+
+def test_a_cancelled_run_tells_of_the_stop_and_of_the_end(lab: Lab) -> None:
+    task = lab.start(POLITE)
+    task.reaches("Running")
+    task.cancel()
+    reasons = [reason for reason, _ in counted(task, "Cancelled")]
+    assert reasons == ["PodCreated", "Started", "Stopping", "Cancelled"]
+
+
+def test_a_suspended_and_resumed_run_tells_of_both(lab: Lab) -> None:
+    task = lab.start(HELLO, suspend=True)
+    task.reaches("Suspended")
+    task.suspend(wanted=False)
+    reasons = [reason for reason, _ in counted(task, "Succeeded")]
+    assert reasons == ["Suspended", "Resumed", "PodCreated", "Succeeded"]
+
+
+def test_what_the_task_has_printed_is_in_the_status_and_in_no_event(lab: Lab) -> None:
+    task = lab.start(exits(3, "topsecret"))
+    failed = task.told("Failed")[-1]
+    assert "topsecret" in task.ended()["message"]
+    assert failed.message.startswith("NonZeroExitCode: Container main exited with code 3")
+    assert "topsecret" not in failed.message
+
+
+def test_a_run_that_makes_no_pod_tells_so_once(lab: Lab) -> None:
+    container = {"name": "main", "imgaePullPolicy": "Never"}
+    task = lab.start(HELLO, template={"spec": {"containers": [container]}})
+    (failed,) = task.told("Failed")
+    assert failed.message.startswith("InvalidPodTemplate: ")
+    assert (failed.count, failed.pod) == (1, "")

@@ -1,0 +1,275 @@
+"""How Events reach the apiserver: beside the runs, counted, bounded, and never tried twice."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from taskruns.api.events import EventReason
+from taskruns.core.plan import Event, PodRef
+from taskruns.engines.chronicle import REMEMBERED, Chronicle
+from taskruns.engines.kubernetes import calls
+from taskruns.engines.kubernetes.answers import Answer
+from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.kubernetes.recorder import (
+    BURST,
+    MAX_WAITING,
+    PER_SECOND,
+    RESERVED,
+    Budget,
+    Recorder,
+)
+from taskruns.engines.port import RunRef, Unavailable
+from tests.support.builder import T0, at
+
+RUN = RunRef("team", "hello", "uid-0")
+POD = PodRef("team", "hello-1", "uid-1")
+
+
+def run(number: int) -> RunRef:
+    return RunRef("team", f"hello-{number}", f"uid-{number}")
+
+
+def event(
+    reason: EventReason = EventReason.RETRYING, seconds: float = 0, message: str = "why"
+) -> Event:
+    return Event(reason, message, POD, at(seconds))
+
+
+class Wire:
+    """Stands in for a connection: keeps what is sent, answers from a list and then always well."""
+
+    def __init__(self, *answers: Answer | Unavailable) -> None:
+        self._answers = list(answers)
+        self.sent: list[tuple[Call, str, Any]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, call: Call, path: str, body: Any = None, **_: Any) -> Answer:
+        await self.open.wait()
+        self.sent.append((call, path, body))
+        answer = self._answers.pop(0) if self._answers else Answer(200)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    @property
+    def recorder(self) -> Recorder:
+        return Recorder(self)  # type: ignore[arg-type]
+
+
+async def test_an_event_is_written_whole() -> None:
+    wire = Wire()
+    recorder = wire.recorder
+    recorder.record(RUN, event())
+    await recorder.drain(1)
+    micros = f"{int(T0.timestamp() * 1_000_000):x}"
+    assert wire.sent == [
+        (
+            calls.CREATE_EVENT,
+            "/api/v1/namespaces/team/events",
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": f"hello.{micros}.retrying", "namespace": "team"},
+                "involvedObject": {
+                    "apiVersion": "taskruns.dev/v1alpha1",
+                    "kind": "TaskRun",
+                    "namespace": "team",
+                    "name": "hello",
+                    "uid": "uid-0",
+                },
+                "related": {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "namespace": "team",
+                    "name": "hello-1",
+                    "uid": "uid-1",
+                },
+                "type": "Warning",
+                "reason": "Retrying",
+                "message": "why",
+                "source": {"component": "taskruns"},
+                "reportingComponent": "taskruns",
+                "firstTimestamp": "2026-01-01T12:00:00Z",
+                "lastTimestamp": "2026-01-01T12:00:00Z",
+                "count": 1,
+            },
+        )
+    ]
+
+
+async def test_the_same_again_only_counts() -> None:
+    wire = Wire()
+    recorder = wire.recorder
+    for seconds in (0, 60):
+        recorder.record(RUN, event(seconds=seconds, message=f"after {seconds}"))
+        await recorder.drain(1)
+    (_, _, first), (call, path, again) = wire.sent
+    assert call == calls.PATCH_EVENT
+    assert path.rpartition("/")[2] == first["metadata"]["name"]
+    assert (again["count"], again["message"]) == (2, "after 60")
+    assert again["lastTimestamp"] == "2026-01-01T12:01:00Z"
+    assert again.keys() == {"message", "lastTimestamp", "count", "related"}
+
+
+async def test_other_runs_and_other_reasons_are_other_events() -> None:
+    wire = Wire()
+    recorder = wire.recorder
+    recorder.record(RUN, event())
+    recorder.record(RUN, event(EventReason.STARTED))
+    recorder.record(run(1), event())
+    await recorder.drain(1)
+    assert [call for call, *_ in wire.sent] == [calls.CREATE_EVENT] * 3
+    assert len({body["metadata"]["name"] for _, _, body in wire.sent}) == 3
+
+
+async def test_one_that_has_expired_is_made_anew_with_its_count() -> None:
+    wire = Wire(Answer(201), Answer(404), Answer(201))
+    recorder = wire.recorder
+    for seconds in (0, 7200):
+        recorder.record(RUN, event(seconds=seconds))
+        await recorder.drain(1)
+    assert [call for call, *_ in wire.sent] == [
+        calls.CREATE_EVENT, calls.PATCH_EVENT, calls.CREATE_EVENT,
+    ]  # fmt: skip
+    assert wire.sent[-1][2]["count"] == 2
+    assert wire.sent[-1][2]["firstTimestamp"] == "2026-01-01T12:00:00Z"
+
+
+async def test_who_tells_of_an_event_does_not_wait_and_what_waits_is_written_once() -> None:
+    wire = Wire(Answer(201), Answer(404), Answer(201))
+    wire.open.clear()
+    recorder = wire.recorder
+    recorder.record(RUN, event(EventReason.POD_CREATED))
+    await asyncio.sleep(0)
+    for seconds in range(50):
+        recorder.record(RUN, event(seconds=seconds))
+    wire.open.set()
+    await recorder.drain(1)
+    assert len(wire.sent) == 3, "a patch that finds nothing is followed by a create"
+    assert wire.sent[-1][2]["count"] == 50
+
+
+async def test_what_waits_longest_is_dropped_when_too_many_do() -> None:
+    wire = Wire()
+    wire.open.clear()
+    recorder = wire.recorder
+    for number in range(MAX_WAITING + 10):
+        where = RunRef(f"team-{number}", "hello", f"uid-{number}")
+        recorder.record(where, event())
+    wire.open.set()
+    await recorder.drain(5)
+    names = [path for _, path, _ in wire.sent]
+    assert len(names) == MAX_WAITING
+    assert names[-1] == f"/api/v1/namespaces/team-{MAX_WAITING + 9}/events"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(403, {"message": 'cannot create resource "events"'}),
+        Answer(429, retry_after="1"),
+        Answer(500),
+        Unavailable("no answer"),
+    ],
+)
+async def test_a_failure_is_told_once_and_nothing_is_tried_again(
+    answer: Answer | Unavailable, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wire(answer, answer, Answer(201), answer)
+    recorder = wire.recorder
+    with caplog.at_level(logging.WARNING):
+        for number in range(4):
+            recorder.record(run(number), event())
+        await recorder.drain(1)
+    assert len(wire.sent) == 4
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2, "again only after one has got through"
+    assert told[0].startswith("the Event Retrying of team/hello-0 is lost: ")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(403, {"details": {"causes": [{"reason": "NamespaceTerminating"}]}}),
+        Answer(404, {"details": {"kind": "namespaces"}}),
+    ],
+)
+async def test_a_namespace_that_goes_is_nobodys_fault(
+    answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wire(answer)
+    recorder = wire.recorder
+    with caplog.at_level(logging.WARNING):
+        recorder.record(RUN, event())
+        await recorder.drain(1)
+    assert not caplog.records
+    assert len(wire.sent) == 1
+
+
+async def test_a_stop_drops_what_cannot_be_written_soon() -> None:
+    wire = Wire()
+    wire.open.clear()
+    recorder = wire.recorder
+    recorder.record(RUN, event())
+    await recorder.drain(0)
+    wire.open.set()
+    await asyncio.sleep(0)
+    assert not wire.sent
+
+
+async def test_a_drain_of_nothing_is_over_at_once() -> None:
+    await Wire().recorder.drain(1)
+
+
+def granted(budget: Budget, reason: EventReason, seconds: float = 0, namespace: str = "a") -> int:
+    """How many Events of a kind a namespace may write at one moment."""
+    count = 0
+    while budget.grants(namespace, event(reason, seconds)):
+        count += 1
+    return count
+
+
+def test_a_namespace_has_a_burst_of_warnings_and_then_a_trickle() -> None:
+    budget = Budget()
+    assert granted(budget, EventReason.FAILED) == BURST
+    assert granted(budget, EventReason.FAILED, seconds=10) == 10 * PER_SECOND
+    assert granted(budget, EventReason.FAILED, seconds=10_000) == BURST
+
+
+def test_success_leaves_something_to_warnings() -> None:
+    budget = Budget()
+    assert granted(budget, EventReason.SUCCEEDED) == BURST - RESERVED
+    assert granted(budget, EventReason.FAILED) == RESERVED
+
+
+def test_one_namespace_takes_nothing_from_another() -> None:
+    budget = Budget()
+    assert granted(budget, EventReason.FAILED) == BURST
+    assert granted(budget, EventReason.FAILED, namespace="b") == BURST
+
+
+def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
+    budget = Budget()
+    assert granted(budget, EventReason.FAILED, seconds=100) == BURST
+    assert granted(budget, EventReason.FAILED, seconds=0) == 0
+
+
+async def test_a_thousand_bad_runs_write_no_more_than_a_burst() -> None:
+    wire = Wire()
+    recorder = wire.recorder
+    for number in range(1000):
+        recorder.record(run(number), event(EventReason.FAILED))
+    await recorder.drain(5)
+    assert len(wire.sent) == BURST
+
+
+def test_what_is_remembered_is_bounded_and_the_oldest_goes() -> None:
+    chronicle = Chronicle()
+    for number in range(REMEMBERED + 1):
+        chronicle.note(run(number), event())
+    assert len(chronicle.told()) == REMEMBERED
+    assert chronicle.note(run(REMEMBERED), event()).count == 2
+    assert chronicle.note(run(0), event()).count == 1

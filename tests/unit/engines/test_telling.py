@@ -1,0 +1,115 @@
+"""Events go out after the status that they tell of, and only with it."""
+
+import pytest
+from typing_extensions import override
+
+from taskruns.core.decide import decide
+from taskruns.core.plan import Event, Plan
+from taskruns.core.site import SiteDefaults
+from taskruns.engines.apply import apply
+from taskruns.engines.cache import Cache, View, key_of_run
+from taskruns.engines.memory import Cluster, Kind, MemoryEngine, Script
+from taskruns.engines.memory.cluster import quota
+from taskruns.engines.port import Conflict, Object, RunRef, Unavailable
+from tests.support.builder import a_run, at
+from tests.support.decision import NOTHING_FOUND
+from tests.support.world import World
+
+
+class Silent(MemoryEngine):
+    """An engine that hears no answer to its writes of status."""
+
+    @override
+    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
+        await super().write_status(run, patch)
+        raise Unavailable("no answer")
+
+
+class Bench:
+    """A run that is about to be told as cancelled."""
+
+    def __init__(self, kind: type[MemoryEngine] = MemoryEngine) -> None:
+        self.cluster = Cluster()
+        self.engine = kind(self.cluster)
+        self.cache = Cache()
+        self.run = self.cluster.create_run(a_run(cancel=True))
+        self.cache.put_run(self.run)
+        self.plan: Plan = decide(self.run, (), at(0), NOTHING_FOUND, SiteDefaults())
+
+    @property
+    def view(self) -> View:
+        return self.cache.view(key_of_run(self.run))
+
+    def told(self) -> list[Event]:
+        return [series.event for series in self.cluster.chronicle.told()]
+
+    async def apply(self) -> None:
+        await apply(self.plan, self.view, self.cache, self.engine)
+
+
+async def test_a_status_that_is_written_is_told_of() -> None:
+    bench = Bench()
+    await bench.apply()
+    assert bench.told() == list(bench.plan.events)
+    assert len(bench.plan.events) == 1
+
+
+async def test_a_status_that_meets_a_conflict_is_not() -> None:
+    bench = Bench()
+    bench.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(Conflict):
+        await bench.apply()
+    assert bench.told() == []
+
+
+async def test_a_status_whose_answer_is_lost_is_not() -> None:
+    bench = Bench(Silent)
+    with pytest.raises(Unavailable):
+        await bench.apply()
+    assert bench.told() == []
+
+
+async def test_a_run_that_is_gone_is_not() -> None:
+    bench = Bench()
+    view = bench.view
+    bench.cluster.delete_run("default", "hello")
+    await apply(bench.plan, view, bench.cache, bench.engine)
+    assert bench.told() == []
+
+
+def told_in(world: World) -> list[tuple[str, int]]:
+    told = world.cluster.chronicle.told()
+    return [(series.event.reason, series.count) for series in told]
+
+
+def test_a_run_that_is_deleted_or_goes_with_its_namespace_tells_nothing_of_that() -> None:
+    def delete(world: World) -> None:
+        world.cluster.delete_run("default", "hello")
+
+    def terminate(world: World) -> None:
+        world.cluster.terminate_namespace("default")
+
+    for end in (delete, terminate):
+        world = World()
+        world.cluster.create_run(a_run(command=["sleep"]))
+        world.settle()
+        end(world)
+        world.until()
+        assert told_in(world) == [("PodCreated", 1)]
+
+
+def test_a_run_that_waits_long_in_a_full_quota_is_told_as_blocked_once() -> None:
+    world = World(Cluster(lambda _pod, _container: Script(seconds=1000)))
+    world.cluster.admission.append(quota(world.cluster, pods=1))
+    world.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))
+    world.settle()
+    world.cluster.create_run(a_run(metadata={"name": "second"}, ttlSecondsAfterFinished=-1))
+    world.until()
+    told = [
+        (series.run.name, series.event.reason, series.count)
+        for series in world.cluster.chronicle.told()
+    ]
+    assert [each for each in told if each[1] == "Blocked"] == [("second", "Blocked", 1)]
+    assert [reason for name, reason, _ in told if name == "second"] == [
+        "Blocked", "PodCreated", "Started", "Succeeded",
+    ]  # fmt: skip
