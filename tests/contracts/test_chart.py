@@ -166,7 +166,8 @@ def test_a_switch_changes_what_it_says(golden: Golden, switch: str) -> None:
         tofile=switch,
         n=2,
     )
-    changes = "".join(lines)
+    # Without line numbers, a change to one object leaves the diffs of all others as they are.
+    changes = re.sub(r"^@@ .* @@$", "@@", "".join(lines), flags=re.MULTILINE)
     assert changes
     golden.compare(f"chart/{switch}.diff", changes)
 

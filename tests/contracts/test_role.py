@@ -1,12 +1,14 @@
-"""The chart's role allows exactly the requests that the code can make."""
+"""The chart's roles: the controller's allows what the code does, and all are as they are told."""
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskruns.api import names
 from taskruns.engines.kubernetes.calls import CALLS
+from tests.support.permissions import requests
 from tools import helm as helm_tool
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
@@ -16,18 +18,52 @@ WATCHED = {(names.GROUP, names.PLURAL), ("", "pods")}
 pytestmark = pytest.mark.usefixtures("helm")
 
 
-def test_the_role_allows_what_the_code_does_and_no_more() -> None:
+def _role(name: str) -> Any:
     rendered = helm_tool.template(CHART, "taskruns-system")
     (role,) = [
         each
         for each in rendered
-        if each["kind"].endswith("Role") and each["metadata"]["name"] == "taskruns"
+        if each["kind"].endswith("Role") and each["metadata"]["name"] == name
     ]
-    allowed = {
+    return role
+
+
+def _allowed(role: Any) -> set[tuple[str, str, str]]:
+    return {
         permission
         for rule in role["rules"]
         for permission in product(rule["verbs"], rule["apiGroups"], rule["resources"])
     }
+
+
+def _told(column: str) -> set[tuple[str, str, str]]:
+    return {request.permission for request in requests() if request.allowed[column]}
+
+
+def test_the_role_allows_what_the_code_does_and_no_more() -> None:
     made = {(call.verb, call.group, call.resource) for call in CALLS}
     watching = {(verb, *kind) for verb in ("list", "watch") for kind in WATCHED}
-    assert allowed == made | watching
+    assert _allowed(_role("taskruns")) == made | watching
+
+
+@pytest.mark.parametrize(
+    ("column", "role"), [("controller", "taskruns"), ("client", "taskruns-client")]
+)
+def test_the_security_page_tells_all_that_a_role_of_ours_allows(column: str, role: str) -> None:
+    assert _allowed(_role(role)) == _told(column)
+
+
+def test_what_is_added_to_view_and_edit_is_what_the_security_page_tells() -> None:
+    view, edit = _allowed(_role("taskruns-view")), _allowed(_role("taskruns-edit"))
+    told = {
+        column: {found for found in _told(column) if found[1] == names.GROUP}
+        for column in ("view", "edit", "admin")
+    }
+    assert view == told["view"]
+    assert told["edit"] == told["admin"] == told["view"] | edit
+
+
+def test_no_role_for_users_may_write_a_status() -> None:
+    roles = [_role(f"taskruns-{name}") for name in ("view", "edit", "client")]
+    verbs = {verb for role in roles for verb, _, what in _allowed(role) if what.endswith("/status")}
+    assert verbs == {"get"}

@@ -124,6 +124,21 @@ class Kube:
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
         return Watch(self._send("GET", resource.path(None), query, seconds=None).response)
 
+    def code(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+    ) -> int:
+        """The code with which a request of any kind is answered; nobody reads what else it says."""
+        try:
+            answer = self._send(method, path, query or {}, body).response
+        except Refused as refused:
+            return refused.status
+        answer.close()
+        return int(answer.status)
+
     def _request(
         self,
         method: str,
@@ -145,6 +160,8 @@ class Kube:
         url = f"{self._client.configuration.host}{path}?{urlencode(query)}"
         kind = "merge-patch+json" if method == "PATCH" else "json"
         headers = {"Accept": "application/json", "Content-Type": f"application/{kind}"}
+        for proof in self._client.configuration.auth_settings().values():
+            headers[proof["key"]] = proof["value"]
         try:
             answer = self._client.call_api(
                 method, url, headers, body=body, _request_timeout=seconds

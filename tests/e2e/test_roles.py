@@ -1,0 +1,157 @@
+"""What each role may do: every row of the table in docs/security.md is asked for, by real tokens.
+
+Writes are dry runs: they pass authorization and admission like any other, and change nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
+from tests.support import installation as installed
+from tests.support.cluster_client import PODS, RUNS, Kube, Object, Resource
+from tests.support.ending import Ending
+from tests.support.identity import account, as_account
+from tests.support.manifests import IMAGE, KEEP_POD, shell, task_run
+from tests.support.permissions import Request, requests
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+BOUND = {"view": "view", "edit": "edit", "admin": "admin", "client": "taskruns-client"}
+"""The ClusterRole of each identity that has one."""
+
+RESOURCES = {
+    "taskruns": RUNS,
+    "pods": PODS,
+    "events": Resource("/api/v1", "events"),
+    "secrets": Resource("/api/v1", "secrets"),
+    "serviceaccounts": Resource("/api/v1", "serviceaccounts"),
+    "jobs": Resource("/apis/batch/v1", "jobs"),
+}
+METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH"}
+ON_A_COLLECTION = frozenset({"create", "list", "watch", "deletecollection"})
+OK, CREATED, NOT_AN_UPGRADE, FORBIDDEN = 200, 201, 400, 403
+ALLOWED = frozenset({OK, CREATED, NOT_AN_UPGRADE})
+"""A request to exec that is allowed is told that it should have been a stream."""
+
+
+@dataclass(frozen=True)
+class People:
+    """One client for each column, and what they ask about: a run that has ended, and its Pod."""
+
+    clients: dict[str, Kube]
+    run: Run
+
+    def code(self, who: str, request: Request) -> int:
+        """The code with which a request of somebody is answered."""
+        plural, _, part = request.resource.partition("/")
+        on_many = request.verb in ON_A_COLLECTION and not part
+        name = "" if on_many else self._name(plural)
+        path = RESOURCES[plural].path(self.run.namespace, name, part)
+        method = METHODS.get(request.verb)
+        method = method or ("DELETE" if request.verb.startswith("delete") else "GET")
+        return self.clients[who].code(method, path, _query(request), self._body(request))
+
+    def _name(self, plural: str) -> str:
+        given = {
+            "taskruns": self.run.name,
+            "pods": self.run.pod_name(),
+            "serviceaccounts": "client",
+        }
+        return given.get(plural, "kept")
+
+    def _body(self, request: Request) -> Object | None:
+        container = {"name": "main", "image": IMAGE}
+        pod = {"restartPolicy": "Never", "containers": [container]}
+        match request.verb, request.resource:
+            case "create", "taskruns":
+                return task_run("asked-", self.run.namespace, shell("exit 0"))
+            case "create", "pods":
+                return {"metadata": {"generateName": "asked-"}, "spec": pod}
+            case "create", "jobs":
+                return {"metadata": {"generateName": "asked-"}, "spec": {"template": {"spec": pod}}}
+            case "create", "serviceaccounts/token":
+                return {"spec": {}}
+            case "update", _:
+                return self.run.seen()
+            case "patch", _:
+                return {"metadata": {"labels": {"asked": "true"}}}
+            case _:
+                return None
+
+
+@pytest.fixture(scope="module")
+def people(
+    stage: Stage, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[People]:
+    folder = tmp_path_factory.mktemp("identities")
+    stage.kube.create(RESOURCES["secrets"], stage.namespace, {"metadata": {"name": "kept"}})
+    clients = {}
+    for name in (*BOUND, "stranger"):
+        account(cluster, stage.namespace, name, BOUND.get(name, ""))
+        clients[name] = as_account(cluster, stage.namespace, name, folder)
+    clients["controller"] = as_account(cluster, installed.NAMESPACE, "taskruns", folder)
+    run = stage.create("asked-about", shell("echo hello", **KEEP_POD))
+    run.ended()
+    yield People(clients, run)
+    for client in clients.values():
+        client.close()
+
+
+@pytest.mark.parametrize("request_", requests(), ids=str)
+def test_a_request_is_allowed_to_whom_the_table_says(people: People, request_: Request) -> None:
+    codes = {who: people.code(who, request_) for who in request_.allowed}
+    assert set(codes.values()) <= ALLOWED | {FORBIDDEN}, codes
+    assert {who: code != FORBIDDEN for who, code in codes.items()} == request_.allowed, codes
+
+
+def test_a_client_follows_a_run_to_its_end_with_nothing_but_its_role(
+    people: People, stage: Stage
+) -> None:
+    client = people.clients["client"]
+    manifest = task_run("followed", stage.namespace, shell("echo hello", **KEEP_POD))
+    run = Run(client.create(RUNS, stage.namespace, manifest), client, stage.journal)
+    status = SUCCEEDED.check(run)
+    assert run.log() == "hello\n"
+    run.annotate({names.ANNOTATION_COLLECTED: status["podUID"]})
+    run.cancel()
+    run.delete()
+    run.gone()
+
+
+def test_a_client_may_do_nothing_where_it_is_not_bound(people: People) -> None:
+    client = people.clients["client"]
+    elsewhere = RUNS.path("default")
+    assert client.code("GET", elsewhere) == FORBIDDEN
+    assert client.code("GET", RUNS.path(None)) == FORBIDDEN
+    body = task_run("asked-", "default", shell("exit 0"))
+    assert client.code("POST", elsewhere, {"dryRun": "All"}, body) == FORBIDDEN
+
+
+@pytest.mark.taskrun(shell("ls /var/run/secrets/kubernetes.io 2>&1; exit 0", **KEEP_POD))
+def test_a_task_gets_no_token_that_it_did_not_ask_for(run: Run) -> None:
+    SUCCEEDED.check(run)
+    assert "No such file or directory" in run.log()
+
+
+@pytest.mark.usefixtures("people")
+def test_a_task_that_names_a_service_account_has_its_token(stage: Stage) -> None:
+    script = "ls /var/run/secrets/kubernetes.io/serviceaccount"
+    run = stage.create("tokened", shell(script, serviceAccountName="client", **KEEP_POD))
+    SUCCEEDED.check(run)
+    assert "token" in run.log().split()
+
+
+def _query(request: Request) -> dict[str, str]:
+    if request.verb == "watch":
+        return {"watch": "true", "timeoutSeconds": "1"}
+    if request.resource == "pods/exec":
+        return {"command": "true", "container": "main"}
+    return {} if request.verb in ("get", "list") else {"dryRun": "All"}

@@ -1,0 +1,27 @@
+"""Somebody to the apiserver: a service account with a token of its own, bound to what it may do."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.cluster import Cluster
+from tests.support.cluster_client import Kube
+
+
+def account(cluster: Cluster, namespace: str, name: str, role: str = "") -> None:
+    """Make a service account and bind a ClusterRole to it, in its namespace."""
+    cluster.kubectl("create", "serviceaccount", name, "-n", namespace)
+    if role:
+        bound = (f"--clusterrole={role}", f"--serviceaccount={namespace}:{name}")
+        cluster.kubectl("create", "rolebinding", name, "-n", namespace, *bound)
+
+
+def as_account(cluster: Cluster, namespace: str, name: str, folder: Path) -> Kube:
+    """A client with nothing but a service account's token; `folder` keeps its kubeconfig."""
+    token = cluster.kubectl("create", "token", name, "-n", namespace).stdout.strip()
+    settings = yaml.safe_load(cluster.kubeconfig.read_text())
+    for user in settings["users"]:
+        user["user"] = {"token": token}
+    kubeconfig = folder / f"{name}.kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(settings))
+    return Kube(kubeconfig)
