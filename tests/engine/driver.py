@@ -12,8 +12,9 @@ from pathlib import Path
 from taskruns.engines.cache import Cache, RunKey, key_of_pod
 from taskruns.engines.kubernetes.connection import connect
 from taskruns.engines.kubernetes.engine import KubernetesEngine
-from taskruns.engines.port import Unavailable
+from taskruns.engines.port import Engine, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
+from taskruns.engines.turnstile import Turnstile
 from tests.engine.lab import SITE
 from tests.support.cluster_client import PODS, RUNS, Object
 from tests.support.journal import Journal, TooLate
@@ -55,16 +56,20 @@ class Driver:
     async def _work(self) -> None:
         connection = await connect(str(self._kubeconfig), None, CONNECTIONS)
         try:
-            engine = KubernetesEngine(connection)
+            kubernetes = KubernetesEngine(connection)
+            engine = Turnstile(kubernetes, self._cache, now, self._ask)
             while not self._ending.is_set():
                 await asyncio.to_thread(self._await_something)
                 for key in self._take_in() | self._due():
                     await self._reconcile(key, engine)
-            await engine.drain(EVENTS_SECONDS)
+            await kubernetes.drain(EVENTS_SECONDS)
         except Exception as error:  # noqa: BLE001 - the scenario that waits is to tell of it
             self.failure = error
         finally:
             await connection.close()
+
+    def _ask(self, key: RunKey) -> None:
+        self._alarms[key] = now()
 
     def _await_something(self) -> None:
         alarm = min(self._alarms.values(), default=now() + timedelta(seconds=ROUND_SECONDS))
@@ -113,7 +118,7 @@ class Driver:
     def _due(self) -> set[RunKey]:
         return {key for key, moment in self._alarms.items() if moment <= now()}
 
-    async def _reconcile(self, key: RunKey, engine: KubernetesEngine) -> None:
+    async def _reconcile(self, key: RunKey, engine: Engine) -> None:
         self._alarms.pop(key, None)
         try:
             alarm = await reconcile(key, self._cache, engine, now, SITE)

@@ -10,6 +10,7 @@ from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
 from taskruns.engines.memory import Change, Cluster, Kind, MemoryEngine
 from taskruns.engines.port import Object, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
+from taskruns.engines.turnstile import Turnstile
 from tests.support.fate import Crashed, Fate, FatedEngine, Request
 
 RETRY = timedelta(seconds=1)
@@ -37,6 +38,9 @@ class Controller:
         self.cache = Cache()
         self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
         self.queue: dict[RunKey, None] = {}
+        self.turnstile = Turnstile(
+            self.engine, self.cache, lambda: self._cluster.agenda.now, self._ask
+        )
         self.alarms: dict[RunKey, datetime] = {}
         self._key: RunKey | None = None
         self._work: Coroutine[Request, Fate, datetime | None] | None = None
@@ -47,6 +51,9 @@ class Controller:
             if (key := self.cache.put_pod(pod)) is not None:
                 self.queue[key] = None
         self._watched = {pod["metadata"]["uid"]: pod for pod in self._listed_pods()}
+
+    def _ask(self, key: RunKey) -> None:
+        self.queue[key] = None
 
     def resync(self) -> None:
         """List what there is and forget what is not there any more, as the operator does."""
@@ -119,7 +126,7 @@ class Controller:
         del self.queue[self._key]
         self.alarms.pop(self._key, None)
         now = self._cluster.agenda
-        self._work = reconcile(self._key, self.cache, self.engine, lambda: now.now, self._site)
+        self._work = reconcile(self._key, self.cache, self.turnstile, lambda: now.now, self._site)
         self._go(None)
         return True
 

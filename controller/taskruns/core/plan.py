@@ -140,6 +140,8 @@ class Refusal:
 
     kind: RefusalKind
     message: str
+    retry_at: datetime | None = None
+    """For want of room: when it is worth asking again; None: whoever knows will say."""
 
 
 @dataclass(frozen=True, slots=True)

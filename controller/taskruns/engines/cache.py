@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 from taskruns.api import conditions, names
 from taskruns.engines.port import Object, RunRef
@@ -67,15 +68,30 @@ class _Grave:
     """Nothing up to this version is taken in again; infinite once a live read proved it gone."""
 
 
+class Observer(Protocol):
+    """Who is told of what the cache takes in, at once and in its order."""
+
+    def run_changed(self, key: RunKey, run: Object | None) -> None:
+        """A TaskRun is seen anew, or is gone (None)."""
+
+    def pod_changed(self, before: Object, after: Object | None) -> None:
+        """A Pod that was seen before is seen anew, or is seen no more (None)."""
+
+
 class Cache:
     """Runs and Pods by uid, for one event loop."""
 
     def __init__(self) -> None:
+        self._observers: list[Observer] = []
         self._runs: dict[str, Object] = {}
         self._pods: dict[str, Object] = {}
         self._key_of: dict[str, RunKey] = {}
         self._pods_of: defaultdict[RunKey, set[str]] = defaultdict(set)
         self._gone: OrderedDict[str, _Grave] = OrderedDict()
+
+    def observe(self, observer: Observer) -> None:
+        """Tell somebody of all that is taken in from now on."""
+        self._observers.append(observer)
 
     def view(self, key: RunKey) -> View:
         """Return what is seen of a run now.
@@ -91,6 +107,8 @@ class Cache:
         key = key_of_run(run)
         if self._newer(run, self._runs.get(key.uid), key.uid):
             self._runs[key.uid] = slim(run)
+            for observer in self._observers:
+                observer.run_changed(key, run)
         return key
 
     def put_pod(self, pod: Object) -> RunKey | None:
@@ -113,12 +131,17 @@ class Cache:
 
     def drop_run(self, uid: str) -> None:
         """Forget a TaskRun that is gone, for good."""
-        self._runs.pop(uid, None)
+        run = self._runs.pop(uid, None)
         self._bury(uid, None, inf)
+        if run is not None:
+            for observer in self._observers:
+                observer.run_changed(key_of_run(run), None)
 
     def drop_pod(self, uid: str) -> Object | None:
         """Forget a Pod that is gone, for good; return it as it was last seen, if it was."""
-        self._bury(uid, self._take_out(uid), inf)
+        pod = self._take_out(uid)
+        self._bury(uid, pod, inf)
+        self._tell_pod(pod, None)
         return self._gone[uid].last_seen
 
     def lose_pod(self, uid: str) -> None:
@@ -126,6 +149,7 @@ class Cache:
         pod = self._take_out(uid)
         if pod is not None:
             self._bury(uid, pod, version(pod))
+            self._tell_pod(pod, None)
 
     def keys(self) -> Iterator[RunKey]:
         """Every run of which anything is seen."""
@@ -165,10 +189,16 @@ class Cache:
         return kept is None or version(found) > version(kept)
 
     def _set_pod(self, uid: str, key: RunKey, pod: Object) -> None:
-        self._take_out(uid)
+        before = self._take_out(uid)
         self._pods[uid] = without_managed_fields(pod)
         self._key_of[uid] = key
         self._pods_of[key].add(uid)
+        self._tell_pod(before, pod)
+
+    def _tell_pod(self, before: Object | None, after: Object | None) -> None:
+        if before is not None:
+            for observer in self._observers:
+                observer.pod_changed(before, after)
 
     def _take_out(self, uid: str) -> Object | None:
         key = self._key_of.pop(uid, None)

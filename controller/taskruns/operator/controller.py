@@ -15,6 +15,7 @@ from taskruns.engines.kubernetes.connection import release
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.engines.port import Engine
 from taskruns.engines.reconcile import reconcile
+from taskruns.engines.turnstile import Turnstile
 from taskruns.operator import clock, logs
 from taskruns.operator.barrier import Barrier
 from taskruns.operator.health import Health
@@ -78,11 +79,11 @@ class Controller:
         self.metrics = Metrics(release(), self._look_around)
         connection.observe = self.metrics.requests.ended
         self._observed = observed = Observation(self.metrics)
-        self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
-        self._engine = wrap(self._kubernetes)
         self.queue = Queue(
             self._look, settings.workers, clock.now, self._about, observer=observed.turns
         )
+        self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
+        self.turnstile = Turnstile(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
             lambda namespace: list_all(connection, namespace),
@@ -153,7 +154,7 @@ class Controller:
         await self.resync.run()
 
     async def _look(self, key: RunKey) -> datetime | None:
-        return await reconcile(key, self.cache, self._engine, clock.now, self._settings.site)
+        return await reconcile(key, self.cache, self.turnstile, clock.now, self._settings.site)
 
     def _about(self, key: RunKey) -> AbstractContextManager[None]:
         return logs.about(lambda: self._subject(key))

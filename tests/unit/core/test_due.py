@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.core.plan import CreatePod, DiscardPod, Plan, RefusalKind, ReleasePod, StopPod
+from taskruns.core.plan import (
+    CreatePod,
+    DiscardPod,
+    Findings,
+    Plan,
+    Refusal,
+    RefusalKind,
+    ReleasePod,
+    StopPod,
+)
 from tests.support.builder import (
     RUN_UID,
     a_claimed_status,
@@ -90,21 +99,27 @@ def test_a_run_goes_with_its_namespace() -> None:
     assert plan_for(a_run(), findings=refused(RefusalKind.NAMESPACE_GOING)) == Plan()
 
 
-def test_a_full_quota_queues_the_run_and_is_tried_again() -> None:
-    plan = plan_for(a_run(), findings=refused(RefusalKind.NO_ROOM))
+def no_room(quota: str, used: int = 3, retry: float | None = None) -> Findings:
+    message = f"exceeded quota: {quota}, requested: pods=1, used: pods={used}, limited: pods=3"
+    at_ = None if retry is None else at(retry)
+    return Findings(refusal=Refusal(RefusalKind.NO_ROOM, message, at_))
+
+
+@pytest.mark.parametrize("retry", [12.0, None])
+def test_a_full_quota_queues_the_run_until_its_turn(retry: float | None) -> None:
+    plan = plan_for(a_run(), findings=no_room("small", retry=retry))
     assert plan.status is not None
     assert (plan.status.phase, plan.status.reason) == ("Queued", "QuotaExceeded")
     assert plan.status.start_time == at(0)
-    assert plan.wake_at is not None
-    assert at(10) <= plan.wake_at <= at(20)
+    assert plan.wake_at == (None if retry is None else at(retry))
 
 
-def test_a_queued_run_is_not_written_again_for_the_same_refusal() -> None:
-    run = a_run(status={"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)})
-    plan = plan_for(run, seconds=30, findings=refused(RefusalKind.NO_ROOM))
+def test_a_queued_run_is_written_again_for_another_quota_alone() -> None:
+    run = a_run(status=status_for(a_run(), findings=no_room("small")).to_json())
+    plan = plan_for(run, seconds=30, findings=no_room("small", used=2, retry=41))
     assert plan.idle
-    assert plan.wake_at is not None
-    assert plan.wake_at > at(30)
+    assert plan.wake_at == at(41)
+    assert "other" in (status_for(run, findings=no_room("other")).message or "")
 
 
 def test_a_queued_run_wakes_for_its_deadline() -> None:

@@ -123,7 +123,7 @@ def test_a_service_account_that_is_missing_is_told() -> None:
 
 
 def test_waiting_on_for_the_same_quota_is_told_no_second_time() -> None:
-    status = {"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)}
+    status = {"phase": "Queued", "reason": "QuotaExceeded", "message": QUOTA, "startTime": stamp(0)}
     plan = plan_for(a_run(status=status), findings=refused(RefusalKind.NO_ROOM, QUOTA))
     assert plan.idle
     assert plan.events == ()

@@ -2,11 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.engines.kubernetes import quota
+from taskruns.engines.quota import Shortage, read_shortage
+
+PREFIX = 'pods "hello-1" is forbidden: '
 
 
-def message(requested: str, limited: str) -> str:
-    return f"exceeded quota: q, requested: {requested}, used: pods=0, limited: {limited}"
+def shortage(requested: str, limited: str) -> Shortage:
+    numbers = f"requested: {requested}, used: pods=0, limited: {limited}"
+    found = read_shortage(f"{PREFIX}exceeded quota: small, {numbers}")
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -22,9 +27,41 @@ def message(requested: str, limited: str) -> str:
     ],
 )
 def test_a_request_above_the_limit_can_never_fit(requested: str, limited: str, fits: bool) -> None:  # noqa: FBT001
-    assert quota.could_fit(message(requested, limited)) is fits
+    assert shortage(requested, limited).could_fit is fits
+
+
+def test_the_quota_is_named_and_the_pod_is_not() -> None:
+    found = shortage("pods=1", "pods=1")
+    assert found.quota == "small"
+    assert found.sentence.startswith("exceeded quota: small, requested: pods=1")
+
+
+@pytest.mark.parametrize(
+    ("requested", "counts_pods", "until_gone"),
+    [
+        ("pods=1", True, False),
+        ("count/pods=1", True, True),
+        ("count/pods=1,pods=1", True, True),
+        ("pods=1,requests.cpu=1", False, False),
+        ("requests.memory=1Gi", False, False),
+        ("pods=odd", False, False),
+    ],
+)
+def test_what_is_used_up_says_what_makes_room(
+    requested: str,
+    counts_pods: bool,  # noqa: FBT001
+    until_gone: bool,  # noqa: FBT001
+) -> None:
+    found = shortage(requested, "pods=9")
+    assert (found.counts_pods, found.until_gone) == (counts_pods, until_gone)
+
+
+def test_other_sentences_are_no_shortage() -> None:
+    assert read_shortage("failed quota: small: must specify limits.memory for: main") is None
 
 
 @given(st.text())
 def test_no_sentence_is_too_odd(text: str) -> None:
-    assert isinstance(quota.could_fit(f"exceeded quota: {text}"), bool)
+    found = read_shortage(f"exceeded quota: {text}")
+    assert found is not None
+    assert found.quota in text

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
-from taskruns.api.v1alpha1 import PodReplacementPolicy
+from taskruns.api.v1alpha1 import PodReplacementPolicy, TaskRunStatus
 from taskruns.core import schedule, status
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
@@ -100,13 +100,11 @@ def wait_for_service_account(situation: Due, look: Look) -> Plan | None:
 
 
 def wait_for_room(situation: Due, look: Look) -> Plan | None:
-    """Quota used up: Queued, tried again later."""
+    """Quota used up: Queued, until its turn in line comes."""
     refusal = look.findings.refusal
     if refusal is None or refusal.kind != RefusalKind.NO_ROOM:
         return None
-    uid = situation.run.metadata.uid
-    delay = schedule.NO_ROOM_RETRY * (1 + schedule.spread(uid, situation.number))
-    return _queue(situation, Reason.QUOTA_EXCEEDED, refusal, look, schedule.later(look.now, delay))
+    return _queue(situation, Reason.QUOTA_EXCEEDED, refusal, look, refusal.retry_at)
 
 
 def claim(situation: Due, look: Look) -> Plan | None:
@@ -175,13 +173,20 @@ def _schedule_timeout(situation: Due, look: Look) -> datetime | None:
     return schedule.schedule_timeout_at(situation.run, due)
 
 
-def _queue(situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime) -> Plan:
+def _queue(
+    situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime | None
+) -> Plan:
     before = situation.run.status
     wake_at = schedule.earliest(retry, _limit(situation, look))
-    if (before.phase, before.reason) == (Phase.QUEUED, reason):
+    if (before.phase, before.reason) == (Phase.QUEUED, reason) and _is_told(refusal, before):
         return Plan(wake_at=wake_at)
     wanted = status.queued(situation.run, reason, refusal.message, look.now)
     return Plan(status=wanted, wake_at=wake_at)
+
+
+def _is_told(refusal: Refusal, before: TaskRunStatus) -> bool:
+    """Whether the status names the same cause: a quota's name, before the numbers that change."""
+    return (before.message or "").partition(",")[0] == refusal.message.partition(",")[0]
 
 
 RULES = (

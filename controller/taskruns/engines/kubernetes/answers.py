@@ -11,8 +11,8 @@ from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.wire import mapping, mappings, number, text
-from taskruns.engines.kubernetes import quota
 from taskruns.engines.port import AlreadyExists, Conflict, EngineError, Refused, Unavailable
+from taskruns.engines.quota import read_shortage
 
 _QUOTA_RACE_SECONDS = 1.0
 """After two creates raced for one quota: the apiserver asks for another try."""
@@ -104,9 +104,9 @@ def _forbidden(answer: Answer) -> EngineError:
         return _refused(RefusalKind.NAMESPACE_GOING, answer)
     if _OWN_RIGHTS.search(message) or any(words in message for words in _NOT_YET):
         return unavailable(answer)
-    if quota.is_exceeded(message):
-        fits = quota.could_fit(message)
-        return _refused(RefusalKind.NO_ROOM if fits else RefusalKind.FORBIDDEN, answer)
+    if (shortage := read_shortage(message)) is not None:
+        kind = RefusalKind.NO_ROOM if shortage.could_fit else RefusalKind.FORBIDDEN
+        return _refused(kind, answer)
     if _NO_SERVICE_ACCOUNT.search(message):
         return _refused(RefusalKind.NO_SERVICE_ACCOUNT, answer)
     return _refused(RefusalKind.FORBIDDEN, answer)

@@ -1,0 +1,290 @@
+"""Runs that wait for room in a quota: who asks, how often, in which order."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from taskruns.api import names
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.plan import Refusal, RefusalKind
+from taskruns.core.pods import build_pod
+from taskruns.engines.cache import Cache
+from taskruns.engines.memory import Cluster, Kind, MemoryEngine, Script
+from taskruns.engines.memory.cluster import quota
+from taskruns.engines.port import Object, Refused
+from taskruns.engines.turnstile import Turnstile
+from tests.support.builder import a_run
+from tests.support.world import World
+
+MINUTE = timedelta(minutes=1)
+
+
+class Crowd:
+    """Many runs, a cluster that has no room for all of them, and what was asked of it."""
+
+    def __init__(self, seconds: float = 5) -> None:
+        self.world = World(Cluster(lambda _pod, _container: Script(seconds=seconds)))
+        self.refused: list[str] = []
+        self.created: list[str] = []
+
+    def admit(self, admission: Callable[[Object], Refusal | None]) -> None:
+        def counted(manifest: Object) -> Refusal | None:
+            refusal = admission(manifest)
+            name = manifest["metadata"]["labels"][names.LABEL_NAME]
+            (self.created if refusal is None else self.refused).append(name)
+            return refusal
+
+        self.world.cluster.admission[:] = [counted]
+
+    def limit(self, pods: int) -> None:
+        self.admit(quota(self.world.cluster, pods))
+
+    def create(self, *runs: str, **spec: Any) -> None:
+        for name in runs:
+            spec = {"ttlSecondsAfterFinished": -1, "podGC": {"deleteDelayDuration": "0s"}, **spec}
+            self.world.cluster.create_run(
+                a_run(metadata={"name": name, "uid": f"{name}-uid"}, **spec)
+            )
+
+    def statuses(self) -> dict[str, Any]:
+        runs = self.world.cluster.store.all(Kind.RUN)
+        return {run["metadata"]["name"]: run["status"] for run in runs}
+
+    def phases(self) -> set[str]:
+        return {status["phase"] for status in self.statuses().values()}
+
+    def working(self) -> int:
+        return sum(p["status"]["phase"] in ("Pending", "Running") for p in self.world.pods())
+
+    @property
+    def line(self) -> int:
+        return len(self.world.controllers[0].turnstile.lines)
+
+
+TWELVE = [f"run-{number:02d}" for number in range(12)]
+
+
+def test_twelve_runs_share_three_places_in_order_and_hardly_ask() -> None:
+    crowd = Crowd()
+    crowd.limit(pods=3)
+    crowd.create(*TWELVE)
+    crowd.world.settle()
+    assert crowd.line == 9
+    while crowd.phases() != {"Succeeded"}:
+        crowd.world.advance(0.1)
+        assert crowd.working() <= 3
+    assert crowd.created == TWELVE
+    assert len(crowd.refused) == 1, "one teaches the rest"
+    assert {status["attempt"] for status in crowd.statuses().values()} == {1}
+    assert crowd.line == 0
+
+
+def test_a_freed_place_is_taken_at_once() -> None:
+    crowd = Crowd(seconds=5)
+    crowd.limit(pods=1)
+    crowd.create("first", "second")
+    crowd.world.advance(7)
+    assert crowd.created == ["first", "second"]
+
+
+def test_all_who_wait_say_so_once() -> None:
+    crowd = Crowd(seconds=300)
+    crowd.limit(pods=1)
+    crowd.create(*TWELVE)
+    crowd.world.advance(200)
+    waiting = [s for name, s in crowd.statuses().items() if name != TWELVE[0]]
+    assert {(s["phase"], s["reason"]) for s in waiting} == {("Queued", "QuotaExceeded")}
+    assert len({s["message"] for s in waiting}) == 1
+    assert "exceeded quota: pods" in waiting[0]["message"]
+    writes = [r for r in crowd.world.controllers[0].answers.requests if r.verb == "write_status"]
+    assert len(writes) == 2 + len(waiting)
+
+
+def test_while_nothing_ends_only_the_first_asks_and_seldom() -> None:
+    crowd = Crowd(seconds=10_000)
+    crowd.limit(pods=1)
+    crowd.create(*TWELVE)
+    for _ in range(10):
+        crowd.world.advance(60)
+        for controller in crowd.world.controllers:
+            controller.resync()
+    assert set(crowd.refused) == {TWELVE[1]}
+    assert 30 <= len(crowd.refused) <= 61, "every 10 to 20 seconds"
+
+
+def test_room_that_others_make_is_found_and_used_up() -> None:
+    crowd = Crowd(seconds=10_000)
+    crowd.limit(pods=1)
+    crowd.create(*TWELVE)
+    crowd.world.settle()
+    crowd.limit(pods=5)
+    crowd.world.advance(21)
+    assert crowd.created == TWELVE[:5]
+
+
+def test_a_controller_that_starts_anew_finds_the_line_as_it_was() -> None:
+    crowd = Crowd(seconds=300)
+    crowd.limit(pods=1)
+    crowd.create(*reversed(TWELVE))
+    crowd.world.settle()
+    crowd.refused.clear()
+    (controller,) = crowd.world.controllers
+    requests = len(controller.answers.requests)
+    controller.restart()
+    crowd.world.settle()
+    assert crowd.line == 11
+    assert crowd.refused == ["run-00"], "one asks for all"
+    assert len(controller.answers.requests) == requests + 1, "and nothing is written anew"
+
+
+def test_the_oldest_goes_first_after_a_restart_that_found_room() -> None:
+    crowd = Crowd(seconds=300)
+    crowd.limit(pods=1)
+    crowd.create(*reversed(TWELVE))
+    crowd.world.settle()
+    crowd.limit(pods=3)
+    crowd.world.controllers[0].restart()
+    crowd.world.settle()
+    assert crowd.created == ["run-11", "run-00", "run-01"]
+
+
+@pytest.mark.parametrize("change", [{"cancel": True}, {"suspend": True}, None])
+def test_whoever_leaves_the_line_does_not_hold_it_up(change: Object | None) -> None:
+    crowd = Crowd(seconds=30)
+    crowd.limit(pods=1)
+    crowd.create("a", "b", "c")
+    crowd.world.settle()
+    cluster = crowd.world.cluster
+    if change is None:
+        cluster.delete_run("default", "b")
+    else:
+        cluster.patch(Kind.RUN, "default", "b", {"spec": change})
+    crowd.world.advance(32)
+    assert crowd.created == ["a", "c"]
+
+
+def test_a_run_whose_time_is_up_leaves_the_line() -> None:
+    crowd = Crowd(seconds=30)
+    crowd.limit(pods=1)
+    crowd.create("a")
+    crowd.create("b", scheduleTimeoutSeconds=5)
+    crowd.create("c")
+    crowd.world.advance(33)
+    assert crowd.statuses()["b"]["reason"] == "ScheduleTimeout"
+    assert "exceeded quota" in crowd.statuses()["b"]["message"]
+    assert crowd.created == ["a", "c"]
+
+
+def test_a_quota_that_does_not_concern_a_run_does_not_hold_it_up() -> None:
+    crowd = Crowd(seconds=300)
+
+    def scoped(manifest: Object) -> Refusal | None:
+        high = manifest["spec"].get("priorityClassName") == "high"
+        message = "exceeded quota: high, requested: pods=1, used: pods=0, limited: pods=0.5"
+        return Refusal(RefusalKind.NO_ROOM, message) if high else None
+
+    crowd.admit(scoped)
+    crowd.create("a", "b", "c", priorityClassName="high")
+    crowd.create("d", "e")
+    crowd.world.advance(1)
+    assert crowd.created == ["d", "e"]
+    assert crowd.refused == ["a"]
+
+
+def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
+    """Once a quota is known to concern both, a small one does not slip past a large one."""
+    crowd = Crowd(seconds=5)
+    cpu = {"small": 1, "large": 3}
+
+    def capacity(manifest: Object) -> Refusal | None:
+        def asks(pod: Object) -> int:
+            return int(pod["spec"]["containers"][0]["resources"]["requests"]["cpu"])
+
+        active = [p for p in crowd.world.pods() if p["status"]["phase"] in ("Pending", "Running")]
+        used, wanted = sum(map(asks, active)), asks(manifest)
+        if used + wanted <= 3:
+            return None
+        numbers = f"requested: cpu={wanted}, used: cpu={used}, limited: cpu=3"
+        return Refusal(RefusalKind.NO_ROOM, f"exceeded quota: cpu, {numbers}")
+
+    crowd.admit(capacity)
+    for name in ("a-small", "b-small", "c-large", "d-small", "e-small"):
+        size = cpu[name.partition("-")[2]]
+        crowd.create(name, resources={"requests": {"cpu": str(size)}})
+    crowd.world.until(within=2 * MINUTE)
+    assert crowd.created.index("c-large") == 2 or crowd.created[2] == "d-small"
+    assert crowd.phases() == {"Succeeded"}
+
+
+class BusyEngine(MemoryEngine):
+    """One whose creates take a while, so that several are under way at a time."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.under_way = self.most = 0
+
+    @override
+    async def create_pod(self, manifest: Object) -> Object:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(0)
+            return await super().create_pod(manifest)
+        finally:
+            self.under_way -= 1
+
+
+class Rush:
+    """Runs of one namespace that all want their Pod at the same moment, in any order."""
+
+    def __init__(self, *names_: str) -> None:
+        self.cluster = Cluster()
+        self.engine = BusyEngine(self.cluster)
+        self.cache = Cache()
+        self.turnstile = Turnstile(
+            self.engine, self.cache, lambda: self.cluster.agenda.now, lambda _: None
+        )
+        self.manifests = [self._manifest(name) for name in names_]
+
+    def _manifest(self, name: str) -> Object:
+        run = self.cluster.create_run(a_run(metadata={"name": name, "uid": f"{name}-uid"}))
+        self.cache.put_run(run)
+        return build_pod(TaskRun.model_validate(run), 1)
+
+    async def create(self) -> list[Object | BaseException]:
+        work = (self.turnstile.create_pod(manifest) for manifest in self.manifests)
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    @property
+    def created(self) -> list[str]:
+        pods = self.cluster.store.all(Kind.POD)
+        return [pod["metadata"]["labels"][names.LABEL_NAME] for pod in pods]
+
+
+async def test_of_many_that_ask_at_once_the_oldest_go_first_and_one_is_refused() -> None:
+    rush = Rush(*reversed(TWELVE))
+    rush.cluster.admission.append(quota(rush.cluster, pods=3))
+    answers = await rush.create()
+    assert rush.created == ["run-11", "run-00", "run-01"]
+    assert sum(isinstance(answer, Refused) for answer in answers) == 9
+    assert sum(r.verb == "create_pod" for r in rush.engine.requests) == 4
+
+
+async def test_where_there_is_room_creates_are_soon_made_side_by_side() -> None:
+    rush = Rush(*(f"run-{number:03d}" for number in range(100)))
+    await rush.create()
+    assert len(rush.created) == 100
+    assert rush.engine.most >= 8
+
+
+async def test_one_that_gives_up_at_the_door_does_not_block_it() -> None:
+    rush = Rush("a", "b", "c")
+    tasks = [asyncio.create_task(rush.turnstile.create_pod(m)) for m in rush.manifests]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert rush.created == ["a", "c"]
