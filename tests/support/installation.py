@@ -4,6 +4,7 @@ A scenario neither knows nor cares which one it runs under; that is what "identi
 means. A controller can be stopped and started in good order, and killed without warning.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -24,6 +25,23 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "taskruns-system"
 DELETE_DELAY = "1s"
 """The site's default: scenarios see their Pods go without waiting half a minute for each."""
+
+SITE_KEY = "example.test/site"
+SITE_POD: Object = {
+    "metadata": {"labels": {SITE_KEY: "default", "example.test/team": "nobody"}},
+    "spec": {
+        "tolerations": [{"key": SITE_KEY, "operator": "Exists"}],
+        "containers": [
+            {
+                "name": "main",
+                "env": [
+                    {"name": name, "value": "site"} for name in ("SITE", "TEMPLATE", "SHORTHAND")
+                ],
+            }
+        ],
+    },
+}
+"""What the chart's release lays under every Pod; no scenario but one looks at it."""
 
 LABEL = "app.kubernetes.io/name"
 SELECTOR = f"{LABEL}=taskruns"
@@ -162,6 +180,8 @@ class Helm(InCluster):
             "--force-conflicts",
             "--set",
             f"defaults.deleteDelayDuration={DELETE_DELAY}",
+            "--set-json",
+            f"taskPodDefaults={json.dumps(SITE_POD)}",
             # A new image under the same tag brings a new Pod.
             "--set-string",
             f"podAnnotations.image={image}",

@@ -1,0 +1,121 @@
+"""What `kubectl describe` tells of a run: few Events, in order, counted, allowed by our own role.
+
+The behaviour itself is in `tests/engine`; here it is looked at as a person does, and under a quota.
+"""
+
+import pytest
+
+from taskruns.api.conditions import Phase
+from taskruns.api.events import EventReason
+from tests.cluster import Cluster
+from tests.support.audit import Audit
+from tests.support.cluster_client import NAMESPACES, Object, Resource, events_about
+from tests.support.manifests import SOON, pod_spec, shell
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+IN_CLUSTER = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+pytestmark = IN_CLUSTER
+
+QUOTAS = Resource("/api/v1", "resourcequotas")
+ROOM = 1
+MANY = 4
+FORBIDDEN = 403
+
+
+def told(run: Run, stage: Stage, last: EventReason) -> list[Object]:
+    """Wait for an Event and return all there are, which come in their order."""
+
+    def look() -> list[Object] | None:
+        events = events_about(stage.kube, run.namespace, run.uid)
+        return events if last in [event["reason"] for event in events] else None
+
+    return stage.journal.wait(look, 30, f"{run.name} tells of {last}")
+
+
+def turns(events: list[Object]) -> list[Object]:
+    """All but Started, which a task of a moment has where the machine is slow to tell its end."""
+    return [event for event in events if event["reason"] != EventReason.STARTED]
+
+
+def counted(events: list[Object]) -> list[tuple[str, int]]:
+    return [(event["reason"], event["count"]) for event in events]
+
+
+def described(run: Run, cluster: Cluster) -> list[str]:
+    """The Events that `kubectl describe taskrun` ends with, a line each."""
+    text = cluster.kubectl("describe", "taskrun", run.name, "-n", run.namespace).stdout
+    _, found, table = text.partition("\nEvents:\n")
+    assert found, text
+    return table.splitlines()[2:]
+
+
+@pytest.mark.taskrun(shell("sleep 4"))
+def test_a_clean_run_is_described_by_three_events_in_order(
+    run: Run, stage: Stage, cluster: Cluster
+) -> None:
+    run.ended()
+    told(run, stage, EventReason.SUCCEEDED)
+    created, started, succeeded = described(run, cluster)
+    assert created.split()[:2] == ["Normal", "PodCreated"]
+    assert created.endswith(f" Created Pod {run.pod_name()} for attempt 1")
+    assert started.split()[:2] == ["Normal", "Started"]
+    assert succeeded.split()[:2] == ["Normal", "Succeeded"]
+    assert succeeded.endswith(f" {run.status['message']}")
+
+
+@pytest.mark.taskrun(shell("echo topsecret; exit 7", backoffLimit=2, **SOON))
+def test_retries_are_described_with_their_number_and_why(
+    run: Run, stage: Stage, cluster: Cluster
+) -> None:
+    run.ended()
+    events = turns(told(run, stage, EventReason.FAILED))
+    assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Failed", 1)]
+    assert [event["related"]["name"] for event in events] == [
+        run.pod_name(attempt) for attempt in (3, 2, 3)
+    ]
+    lines = described(run, cluster)
+    retrying = next(line for line in lines if " Retrying " in line)
+    assert "(x2 over" in retrying
+    assert "NonZeroExitCode: Container main exited with code 7 on node" in retrying
+    assert "topsecret" in run.status["message"]
+    assert not [line for line in lines if "topsecret" in line]
+
+
+@pytest.mark.taskrun(shell("sleep 600", **pod_spec(terminationGracePeriodSeconds=1)))
+def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, stage: Stage) -> None:
+    run.reaches(Phase.RUNNING)
+    run.cancel()
+    reasons = [reason for reason, _ in counted(told(run, stage, EventReason.CANCELLED))]
+    assert reasons == ["PodCreated", "Started", "Stopping", "Cancelled"]
+
+
+@pytest.mark.taskrun(shell("exit 0", nodeSelector={"taskruns.dev/no-such-node": "true"}))
+def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(run: Run, stage: Stage) -> None:
+    cannot_start = told(run, stage, EventReason.CANNOT_START)[-1]
+    assert cannot_start["type"] == "Warning"
+    assert cannot_start["message"].startswith("Unschedulable: ")
+    assert "0/" in cannot_start["message"]
+    run.cancel()
+    run.ended()
+
+
+def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
+    stage: Stage, cluster: Cluster
+) -> None:
+    crowded = f"{stage.namespace}-crowded"
+    stage.kube.create(NAMESPACES, None, {"metadata": {"name": crowded}})
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(ROOM)}}}
+    stage.kube.create(QUOTAS, crowded, quota)
+    audit = Audit(cluster)
+    runs = [stage.create(f"crowded-{n}", shell("sleep 1"), crowded) for n in range(MANY)]
+    for run in runs:
+        run.ended()
+    told_of = [counted(told(run, stage, EventReason.SUCCEEDED)) for run in runs]
+    blocked = [dict(each).get("Blocked", 0) for each in told_of]
+    assert (min(blocked), max(blocked)) == (0, 1), "the first has room, and the last has to wait"
+    asked = [str(request) for request in audit.settled(crowded) if "events" in request.resource]
+    assert asked.count("create events") + asked.count("patch events") <= 3 * MANY + sum(blocked)
+    refused = {request.resource for request in audit.requests(crowded) if request.code == FORBIDDEN}
+    assert refused == {"pods"}, "the chart's role allows Events"
+    stage.kube.delete(NAMESPACES, None, crowded)

@@ -1,0 +1,129 @@
+"""What a task finds in its Pod: its identity, no token, a seccomp profile, and the site's defaults.
+
+Whole Pods are compared in `tests/unit/core/golden/pods`; here the task itself looks.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.support.installation import SITE_KEY
+from tests.support.manifests import KEEP_POD, pod_spec, shell
+from tests.support.run import Run
+
+pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+LOOK_FOR_TOKEN = f"[ -s {TOKEN} ] && echo a token || echo none"
+LOOK_AT_SECCOMP = "sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status"
+UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
+FILTERED, OFF = "2\n", "0\n"
+"""The kernel's words for what a process may call: what a filter lets through, or everything."""
+
+
+def kept(script: str, **spec: Any) -> dict[str, Any]:
+    return shell(script, **KEEP_POD, **spec)
+
+
+def log_of(run: Run, attempt: int = 1) -> str:
+    assert run.ended()["phase"] == "Succeeded"
+    return run.log(attempt)
+
+
+@pytest.mark.taskrun(
+    kept(
+        'env | grep ^TASKRUN_ | sort; [ "$TASKRUN_ATTEMPT" = 2 ]',
+        backoffLimit=1,
+        backoff={"duration": "100ms"},
+    )
+)
+def test_a_task_finds_its_identity_in_its_environment(run: Run) -> None:
+    assert log_of(run, attempt=2).splitlines() == [
+        "TASKRUN_ATTEMPT=2",
+        f"TASKRUN_NAME={run.name}",
+        f"TASKRUN_NAMESPACE={run.namespace}",
+        f"TASKRUN_UID={run.uid}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param("none", marks=pytest.mark.taskrun(kept(LOOK_FOR_TOKEN)), id="unasked"),
+        pytest.param(
+            "a token",
+            marks=pytest.mark.taskrun(kept(LOOK_FOR_TOKEN, serviceAccountName="default")),
+            id="by-naming-the-account",
+        ),
+        pytest.param(
+            "a token",
+            marks=pytest.mark.taskrun(
+                kept(LOOK_FOR_TOKEN, **pod_spec(automountServiceAccountToken=True))
+            ),
+            id="by-asking-for-it",
+        ),
+        pytest.param(
+            "none",
+            marks=pytest.mark.taskrun(
+                kept(
+                    LOOK_FOR_TOKEN,
+                    serviceAccountName="default",
+                    **pod_spec(automountServiceAccountToken=False),
+                )
+            ),
+            id="declined",
+        ),
+    ],
+)
+def test_a_task_has_a_token_only_if_it_asks_for_one(run: Run, found: str) -> None:
+    assert log_of(run) == f"{found}\n"
+
+
+@pytest.mark.parametrize(
+    "seccomp",
+    [
+        pytest.param(FILTERED, marks=pytest.mark.taskrun(kept(LOOK_AT_SECCOMP)), id="unasked"),
+        pytest.param(
+            OFF,
+            marks=pytest.mark.taskrun(
+                kept(LOOK_AT_SECCOMP, **pod_spec(securityContext=UNCONFINED))
+            ),
+            id="declined",
+        ),
+    ],
+)
+def test_a_task_runs_under_the_runtimes_seccomp_profile_unless_it_declines(
+    run: Run, seccomp: str
+) -> None:
+    assert log_of(run) == seccomp
+
+
+LAYERS = ("SITE", "TEMPLATE", "SHORTHAND")
+"""Variables that the site sets, of which the template sets the last two, the shorthand the last."""
+
+LAYERED = {
+    **kept('echo "$SITE $TEMPLATE $SHORTHAND"'),
+    "env": [{"name": "SHORTHAND", "value": "shorthand"}],
+    "tolerations": [{"key": "example.test/own", "operator": "Exists"}],
+    "template": {
+        "metadata": {"labels": {"example.test/team": "data"}},
+        "spec": {
+            "containers": [
+                {
+                    "name": "main",
+                    "env": [{"name": name, "value": "template"} for name in LAYERS[1:]],
+                }
+            ]
+        },
+    },
+}
+
+
+@pytest.mark.taskrun(LAYERED)
+def test_the_sites_defaults_lie_under_the_template_and_that_under_the_shorthand(run: Run) -> None:
+    assert log_of(run) == "site template shorthand\n"
+    pod = run.pod()
+    labels = pod["metadata"]["labels"]
+    assert (labels[SITE_KEY], labels["example.test/team"]) == ("default", "data")
+    tolerated = [toleration["key"] for toleration in pod["spec"]["tolerations"]]
+    assert tolerated[:2] == [SITE_KEY, "example.test/own"]
