@@ -1,5 +1,6 @@
 """A controller as a program of this machine: started, asked to stop, or killed."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -94,14 +95,19 @@ class ControllerProcess:
             process.wait()
             raise AssertionError(f"the controller did not end:\n{self.log_tail()}") from None
 
+    def address(self, what: str) -> str:
+        """Where it answers, by its log: `probes` or `metrics`; empty before it does."""
+        told = re.findall(
+            rf"{what} are answered on http://([^/]+)/", self.log.read_text(errors="replace")
+        )
+        return told[-1] if told else ""
+
     def _is_ready(self) -> bool:
-        marker = "probes are answered on "
-        told = self.log.read_text(errors="replace").rpartition(marker)[2].split()
-        if not told or not told[0].startswith("http"):
+        address = self.address("probes")
+        if not address:
             return False
-        url = told[0].removesuffix("/livez") + "/readyz"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
                 return bool(answer.status == _OK)
         except (urllib.error.URLError, OSError):
             return False

@@ -1,0 +1,221 @@
+"""The metrics against what really happened: 50 runs, the audit log, a real Prometheus."""
+
+import json
+import re
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from taskruns.api.conditions import TERMINAL_PHASES
+from tests.cluster import Cluster
+from tests.operator.conftest import ARGUMENTS
+from tests.support import prometheus, promql
+from tests.support.audit import Audit, Request
+from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object
+from tests.support.journal import Journal
+from tests.support.manifests import SOON, shell, task_run
+from tests.support.process import ControllerProcess
+from tests.support.prometheus import Prometheus
+from tools import metrics
+
+CHART = Path(__file__).parents[2] / "charts" / "taskruns"
+ALERTS = {rule["alert"]: rule["expr"] for rule in metrics.alerts(CHART.parents[1])}
+QUESTIONS = ALERTS | {
+    f"{panel['title']} {target['refId']}": target["expr"]
+    for panel in json.loads((CHART / "dashboards/taskruns.json").read_text())["panels"]
+    if panel["type"] != "row"
+    for target in panel["targets"]
+}
+TROUBLE = {*ALERTS, "Not answered with success, per minute A"}
+"""What has no answer when all is well."""
+
+REST = 46
+"""Runs beside the four that are looked at: cancelled before they have a Pod."""
+
+ALL_SEEN = f'sum(taskruns_runs{{phase="Cancelled"}}) == {1 + REST}'
+
+Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def page(controller: ControllerProcess) -> str:
+    """What it answers to a scrape."""
+    url = f"http://{controller.address('metrics')}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def scrape(controller: ControllerProcess) -> Scrape:
+    """Every sample by its name and labels."""
+    text = page(controller)
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def told(scraped: Scrape, name: str) -> dict[tuple[str, ...], float]:
+    """What a metric says other than 0, by the values of its labels in the order of their names."""
+    return {
+        tuple(value for _, value in labels): number
+        for (found, labels), number in scraped.items()
+        if found == name and number
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What was told before, when four runs had ended, and when all had."""
+
+    before: Scrape
+    midway: Scrape
+    after: Scrape
+    reborn: Scrape
+    """By another process, afterwards."""
+    page: str
+    requests: list[Request]
+    answers: dict[str, list[Object]]
+    """What Prometheus answered to the questions of dashboard and alerts."""
+
+
+FOUR = {
+    "success": shell("true"),
+    "failure": shell("exit 3"),
+    "retry": shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON),
+    "cancel": shell("trap 'exit 0' TERM; sleep 60 & wait"),
+}
+
+
+@pytest.fixture(scope="module")
+def place(kube: Kube) -> Iterator[str]:
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "metrics-"}})
+    name: str = made["metadata"]["name"]
+    yield name
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture(scope="module")
+def story(cluster: Cluster, served: Cluster, kube: Kube, journal: Journal, place: str) -> Story:
+    assert served is cluster
+    prometheus.install()
+    audit = Audit(cluster)
+    controller = ControllerProcess(cluster, *ARGUMENTS, "--namespaces", place)
+    with controller.at_work():
+        before = scrape(controller)
+        with Prometheus(controller.address("metrics")) as scraping:
+            uids = [_submit(kube, place, name, spec) for name, spec in FOUR.items()]
+            phase = _phases(journal)
+            journal.wait(lambda: phase(uids[-1]) == "Running" or None, 60, "one runs")
+            kube.merge(RUNS, place, "cancel", {"spec": {"cancel": True}})
+            journal.wait(lambda: _all_ended(phase, uids), 60, "four have ended")
+            journal.wait(lambda: _without_pods(journal, uids), 60, "their Pods are gone")
+            midway = scrape(controller)
+            waiting = FOUR["success"] | {"suspend": True, "cancel": True}
+            rest = [_submit(kube, place, f"rest-{n}", waiting) for n in range(REST)]
+            journal.wait(lambda: _all_ended(phase, rest), 60, "all have ended")
+            after, text = scrape(controller), page(controller)
+            scraping.until(ALL_SEEN)
+            answers = {
+                name: scraping.query(promql.filled(asked)) for name, asked in QUESTIONS.items()
+            }
+        requests = audit.settled(place)
+    with controller.at_work():
+        reborn = scrape(controller)
+    return Story(before, midway, after, reborn, text, requests, answers)
+
+
+def _submit(kube: Kube, namespace: str, name: str, spec: Object) -> str:
+    created = kube.create(RUNS, namespace, task_run(name, namespace, spec))
+    uid: str = created["metadata"]["uid"]
+    return uid
+
+
+def _phases(journal: Journal) -> Callable[[str], str]:
+    def phase(uid: str) -> str:
+        last = journal.last(uid)
+        return ((last.found.get("status") or {}).get("phase") or "") if last else ""
+
+    return phase
+
+
+def _all_ended(phase: Callable[[str], str], uids: list[str]) -> bool | None:
+    return all(phase(uid) in TERMINAL_PHASES for uid in uids) or None
+
+
+def _without_pods(journal: Journal, uids: list[str]) -> bool | None:
+    pods = [history for uid in uids for history in journal.pods_of(uid)]
+    return all(history[-1].gone for history in pods) or None
+
+
+def test_nothing_has_ended_before_anything_has_run(story: Story) -> None:
+    assert told(story.before, "taskruns_finished_total") == {}
+
+
+def test_each_end_is_counted_once_and_by_its_reason(story: Story) -> None:
+    ends = {
+        ("None", "Succeeded", "Completed"): 2,
+        ("Application", "Failed", "NonZeroExitCode"): 1,
+        ("Cancelled", "Cancelled", "Cancelled"): 1,
+    }
+    assert told(story.midway, "taskruns_finished_total") == ends
+    all_ends = ends | {("Cancelled", "Cancelled", "Cancelled"): 1 + REST}
+    assert told(story.after, "taskruns_finished_total") == all_ends
+
+
+def test_a_retry_is_counted_as_what_it_was(story: Story) -> None:
+    assert told(story.after, "taskruns_retries_total") == {("application",): 1}
+
+
+def test_what_there_is_is_told_by_phase(story: Story) -> None:
+    there = {("Succeeded",): 2, ("Failed",): 1, ("Cancelled",): 1}
+    assert told(story.midway, "taskruns_runs") == there
+    assert told(story.after, "taskruns_runs") == there | {("Cancelled",): 1 + REST}
+
+
+def test_every_first_pod_and_every_end_of_an_attempt_is_timed(story: Story) -> None:
+    for name, times in (("create_to_pod", 4), ("pod_end_to_status", 5), ("main_end_to_status", 5)):
+        assert told(story.midway, f"taskruns_{name}_seconds_count") == {(): times}, name
+        assert story.after[f"taskruns_{name}_seconds_sum", ()] < times * 30
+
+
+def test_the_requests_are_those_of_the_audit_log(story: Story) -> None:
+    counted = told(story.after, "taskruns_api_requests_total")
+    writes = {key: n for key, n in counted.items() if key[2] in ("create", "patch", "delete")}
+    assert writes == Counter(
+        (str(r.code), r.resource, r.verb) for r in story.requests if r.is_write
+    )
+
+
+def test_a_new_process_counts_no_old_end_again(story: Story) -> None:
+    assert told(story.reborn, "taskruns_finished_total") == {}
+    assert told(story.reborn, "taskruns_runs") == told(story.after, "taskruns_runs")
+
+
+def test_counts_never_fall(story: Story) -> None:
+    for one, other in ((story.before, story.midway), (story.midway, story.after)):
+        for key, number in one.items():
+            if re.search(r"_(total|count|sum|bucket)$", key[0]):
+                assert other[key] >= number, key
+
+
+def test_fifty_runs_bring_no_label_that_four_did_not(story: Story) -> None:
+    assert story.after.keys() == story.midway.keys()
+    values = {value for _, labels in story.after for _, value in labels}
+    assert not [value for value in values if re.search(r"rest-|success|metrics-", value)]
+
+
+def test_promtool_finds_nothing_to_complain_about(story: Story) -> None:
+    assert prometheus.promtool("check", "metrics", stdin=story.page) == ""
+    rules = str(CHART / "alerts/taskruns.yaml")
+    assert prometheus.promtool("check", "rules", rules) == ""
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_prometheus_answers_the_dashboard_and_raises_no_alert(story: Story, question: str) -> None:
+    assert bool(story.answers[question]) != (question in TROUBLE)
