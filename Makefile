@@ -97,8 +97,13 @@ lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the
 	$(COMPILE) pyproject.toml --extra controller --group dev \
 		--constraint requirements/controller.txt --constraint requirements/build.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) --group picture --output-file requirements/picture.txt
 	$(COMPILE_PROVIDER):airflow-3 --output-file provider/requirements/airflow-3.txt
 	$(COMPILE_PROVIDER):airflow-2 --output-file provider/requirements/airflow-2.txt
+
+.PHONY: picture
+picture: setup .build/picture/requirements.stamp ## Draw docs/dashboard.png from some minutes of real runs (root and Go)
+	$(PYTHON) -m tools.dashboard
 
 .PHONY: clean
 clean: ## Remove what was built in this checkout
@@ -126,6 +131,11 @@ $(VENV)/requirements.stamp: requirements/dev.txt $(UV)
 
 $(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.build/picture/requirements.stamp: requirements/picture.txt $(UV)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) $(@D)
+	@$(UV) pip sync --quiet --require-hashes --python $(@D) requirements/picture.txt
 	@touch $@
 
 .build/airflow-%.stamp: provider/requirements/airflow-%.txt provider/pyproject.toml pyproject.toml $(UV)

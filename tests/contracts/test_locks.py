@@ -22,6 +22,7 @@ ASKED = {
     "requirements/build": BUILD,
     "requirements/controller": CONTROLLER,
     "requirements/dev": CONTROLLER + BUILD + DEV,
+    "requirements/picture": PROJECT["dependency-groups"]["picture"],
     "requirements/uv": ["uv"],
     "provider/requirements/airflow-3": WITH_AIRFLOW + GROUPS["test"] + GROUPS["airflow-3"][1:],
     "provider/requirements/airflow-2": WITH_AIRFLOW + GROUPS["test"] + GROUPS["airflow-2"][1:],

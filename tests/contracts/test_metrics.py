@@ -1,6 +1,7 @@
 """Dashboard, alerts and documentation speak of metrics and labels that there are, and of all."""
 
 import json
+import math
 import re
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.support import promql
 from tools import helm as helm_tool
 from tools import metrics
+from tools.dashboard import units
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "taskruns"
@@ -70,6 +72,27 @@ def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None
         for name, _ in promql.selectors(promql.filled(target["expr"]))
     )
     assert (panel["fieldConfig"]["defaults"]["unit"] == "s") == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.0042, "s", "4.2 ms"),
+        (90, "s", "1.5 min"),
+        (0.125, "percentunit", "12.5 %"),
+        (64 * 2**20, "bytes", "64 MiB"),
+        (1234.5, "short", "1234"),
+        (0.5, "reqps", "0.5 req/s"),
+        (math.nan, "s", "no data"),
+    ],
+)
+def test_the_picture_writes_numbers_as_grafana_does(value: float, unit: str, text: str) -> None:
+    assert units.shown(value, unit) == text
+
+
+def test_the_picture_knows_every_unit_of_the_dashboard() -> None:
+    for panel in PANELS:
+        assert units.shown(1, panel["fieldConfig"]["defaults"]["unit"])
 
 
 def test_panels_have_a_place_and_a_number_each() -> None:

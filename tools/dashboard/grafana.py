@@ -15,7 +15,7 @@ SCHEMA_VERSION = 42
 COLUMNS = 24
 
 COLOURS = {
-    # Phases and kinds have the same colour wherever they are shown.
+    # Phases and kinds of failure have the same colour wherever they are shown.
     "Succeeded": "green",
     "Failed": "red",
     "Cancelled": "purple",
@@ -26,6 +26,10 @@ COLOURS = {
     "Stopping": "dark-orange",
     "Suspended": "text",
     "Unseen": "light-yellow",
+    "Application": "red",
+    "Infrastructure": "orange",
+    "Configuration": "yellow",
+    "Timeout": "blue",
 }
 
 Json = dict[str, Any]
@@ -143,6 +147,8 @@ def _defaults(panel: Panel) -> Json:
             "steps": [{"color": colour, "value": value} for colour, value in steps],
         },
     }
+    if panel.decimals is not None:
+        defaults["decimals"] = panel.decimals
     if panel.words:
         options = {
             str(value): {"text": word, "color": colour, "index": index}

@@ -33,6 +33,8 @@ class Panel:
     stacked: bool = False
     words: dict[int, tuple[str, str]] = field(default_factory=dict)
     """By a value, the word and the colour to show instead."""
+    decimals: int | None = None
+    """Digits after the point; None leaves them to Grafana. An increase is an estimate."""
     names_only: bool = False
     """A stat that shows the legend and no number."""
 

@@ -79,6 +79,7 @@ HEALTH = Row(
             ),
             kind=Kind.STAT,
             thresholds=(None, 1),
+            decimals=0,
         ),
         Panel(
             "Memory",
@@ -200,6 +201,7 @@ FAILURES = Row(
                 ),
             ),
             kind=Kind.BARS,
+            decimals=0,
         ),
         Panel(
             "Retries per minute",

@@ -58,6 +58,8 @@ class Lives:
 
     def pod_told(self, pod: Object, *, gone: bool) -> None:
         """The watch has told of a Pod; one that is still held has an end to be recorded."""
+        if _goes_on(pod):
+            return
         facts = read_pod(pod)
         if facts.ended and facts.held and not gone:
             self._ended.setdefault(facts.ref.uid, _ticks())
@@ -208,8 +210,14 @@ def census(runs: Collection[Object]) -> tuple[Counter[str], Counter[str]]:
     return Counter(phases), Counter(reasons)
 
 
-def _phase(run: Object) -> str | None:
-    phase: str | None = (run.get("status") or {}).get("phase")
+def _goes_on(pod: Object) -> bool:
+    """Whether it has certainly not ended: most of what is told, and to read it all takes time."""
+    deleting = "deletionTimestamp" in mapping(pod.get("metadata"))
+    return _phase(pod) in ("Pending", "Running") and not deleting
+
+
+def _phase(found: Object) -> str | None:
+    phase: str | None = (found.get("status") or {}).get("phase")
     return phase
 
 
