@@ -7,13 +7,15 @@ Engineers who share a machine choose their own cluster by name in `TASKRUNS_TEST
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.cluster import Cluster, ClusterError
+from tests.cluster import Cluster, ClusterError, image
+from tests.cluster.docker_engine import DockerEngine
+from tests.cluster.progress import Progress
 from tools import helm as helm_tool
 
 IN_CI = os.environ.get("CI") == "true"
@@ -44,6 +46,18 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     yield cluster
     if started and IN_CI:
         cluster.down()
+
+
+@pytest.fixture(scope="session")
+def docker_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a real Docker daemon with busybox:1 answers; it is there for this session alone."""
+    engine = DockerEngine.for_containers(CLUSTER_NAME)
+    progress = Progress(print)
+    with ExitStack() as stack:
+        with _expensive(request, "Docker daemon for tests"):
+            stack.enter_context(engine.running(progress))
+            engine.docker("load", "--input", image.busybox(progress))
+        yield engine.address
 
 
 @pytest.fixture(scope="session")

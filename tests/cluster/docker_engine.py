@@ -39,6 +39,13 @@ class DockerEngine:
         folder = place.cache() / "docker"
         return cls(folder, place.state() / "docker", Cgroup(f"/taskruns-docker-{os.geteuid()}"))
 
+    @classmethod
+    def for_containers(cls, name: str) -> "DockerEngine":
+        """One that runs the containers of tests; each name has its own."""
+        folder = place.cache() / f"docker-{name}"
+        group = Cgroup(f"/taskruns-docker-{name}-{os.geteuid()}")
+        return cls(folder, place.state() / f"docker-{name}", group)
+
     @property
     def address(self) -> str:
         return f"unix://{self.run}/docker.sock"
@@ -74,7 +81,7 @@ class DockerEngine:
                     self._clear()
 
     def _start(self, progress: Progress) -> None:
-        progress.say("starting a Docker engine for the build")
+        progress.say("starting a Docker engine of our own")
         self.group.child("system").make()
         self.group.child("containers").make()
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)

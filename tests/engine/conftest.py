@@ -1,4 +1,8 @@
-"""Each scenario runs twice: in memory, where time is simulated, and on the real cluster."""
+"""Each scenario runs in memory, where time is simulated, on the real cluster, and on real Docker.
+
+What only a cluster has (more than one container, nodes to choose from, Pods made by hand) is marked
+`of_a_cluster`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
+from tests.engine.docker_host import DockerLab
 from tests.engine.lab import Lab
 from tests.engine.reality import KubernetesLab
 from tests.engine.simulation import MemoryLab
@@ -36,13 +41,31 @@ def watched(cluster: Cluster) -> Iterator[Watched]:
     kube.close()
 
 
-@pytest.fixture(params=["memory", "kubernetes"])
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "of_a_cluster: a scenario that Docker has nothing for")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "lab" in metafunc.fixturenames:
+        of_a_cluster = metafunc.definition.get_closest_marker("of_a_cluster") is not None
+        labs = ["memory", "kubernetes"] + ([] if of_a_cluster else ["docker"])
+        metafunc.parametrize("lab", labs, indirect=True)
+
+
+@pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if request.param == "memory":
         yield MemoryLab()
         return
-    watched: Watched = request.getfixturevalue("watched")
-    lab = KubernetesLab(watched.kube, watched.journal, watched.kubeconfig)
+    lab = _real_lab(request)
     lab.resume()
     yield lab
     lab.close()
+
+
+def _real_lab(request: pytest.FixtureRequest) -> "KubernetesLab | DockerLab":
+    if request.param == "docker":
+        address: str = request.getfixturevalue("docker_address")
+        return DockerLab(address, request.getfixturevalue("tmp_path"))
+    watched: Watched = request.getfixturevalue("watched")
+    return KubernetesLab(watched.kube, watched.journal, watched.kubeconfig)

@@ -73,6 +73,7 @@ def test_a_run_deleted_at_work_takes_its_pod_along(lab: Lab) -> None:
     task.pods_gone()
 
 
+@pytest.mark.of_a_cluster
 def test_a_run_deleted_while_no_controller_is_there_leaves_nothing(lab: Lab) -> None:
     task = lab.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 1}})
     task.main_runs()

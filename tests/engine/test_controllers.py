@@ -1,5 +1,7 @@
 """Controllers that die, see too little, or are more than one: the run ends once all the same."""
 
+import pytest
+
 from tests.engine.lab import Lab, told_of
 from tests.engine.work import HELLO, THIRD_TIME_LUCKY, exits, lasts
 
@@ -21,6 +23,7 @@ def test_two_controllers_at_once_retry_no_more_than_asked(lab: Lab) -> None:
     task.pods_gone()
 
 
+@pytest.mark.of_a_cluster
 def test_a_controller_that_sees_no_pods_does_no_harm(lab: Lab) -> None:
     lab.resume(blind_to_pods=True)
     task = lab.start(exits(3), backoffLimit=1, backoff=SOON)

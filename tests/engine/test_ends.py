@@ -130,6 +130,7 @@ def test_a_longer_run_is_shown_as_running(lab: Lab) -> None:
     assert task.ended()["phase"] == "Succeeded"
 
 
+@pytest.mark.of_a_cluster
 def test_a_container_that_goes_on_after_main_is_stopped(lab: Lab) -> None:
     template = {
         "spec": {
@@ -143,6 +144,7 @@ def test_a_container_that_goes_on_after_main_is_stopped(lab: Lab) -> None:
     task.pods_gone()
 
 
+@pytest.mark.of_a_cluster
 def test_an_init_container_that_fails_is_named(lab: Lab) -> None:
     fetch = lab.container("fetch", exits(7, "no route"))
     task = lab.start(HELLO, template={"spec": {"initContainers": [fetch]}})

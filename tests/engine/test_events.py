@@ -1,7 +1,11 @@
 """What a run tells in Kubernetes Events: few, in order, counted, and nothing of the task's own."""
 
+import pytest
+
 from tests.engine.lab import Lab, Task, Told
 from tests.engine.work import HELLO, POLITE, THIRD_TIME_LUCKY, exits
+
+pytestmark = pytest.mark.of_a_cluster
 
 SOON = {"duration": "500ms", "factor": 1}
 

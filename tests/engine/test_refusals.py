@@ -1,5 +1,7 @@
 """What stands in the way of a Pod: invalid ones, foreign ones, ones that nobody claimed."""
 
+import pytest
+
 from taskruns.api import names
 from tests.engine.lab import Lab, Task, told_of
 from tests.engine.work import HELLO, lasts
@@ -24,6 +26,7 @@ def test_a_typo_in_the_template_fails_the_run_in_the_servers_words(lab: Lab) -> 
     assert status["failureKind"] == "Configuration"
 
 
+@pytest.mark.of_a_cluster
 def test_a_pod_that_is_not_valid_fails_the_run_in_the_servers_words(lab: Lab) -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log"}]}}
     task = lab.start(HELLO, template=template)
@@ -40,6 +43,7 @@ def test_a_template_without_a_main_container_fails_the_run(lab: Lab) -> None:
     assert "main" in status["message"]
 
 
+@pytest.mark.of_a_cluster
 def test_a_foreign_pod_of_the_same_name_is_left_alone(lab: Lab) -> None:
     lab.pause()
     task = lab.start(HELLO)
@@ -52,6 +56,7 @@ def test_a_foreign_pod_of_the_same_name_is_left_alone(lab: Lab) -> None:
     assert [pod["metadata"]["name"] for pod in lab.pods()] == [name]
 
 
+@pytest.mark.of_a_cluster
 def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(lab: Lab) -> None:
     """It has our gate, our labels and our owner, under a name that is not the attempt's."""
     lab.pause()

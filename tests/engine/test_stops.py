@@ -44,6 +44,7 @@ def test_a_deadline_counts_while_the_run_backs_off(lab: Lab) -> None:
     assert told_of(status) == ("Failed", "DeadlineExceeded", 1, ["Failed"])
 
 
+@pytest.mark.of_a_cluster
 def test_a_deadline_counts_while_nothing_can_be_scheduled(lab: Lab) -> None:
     task = lab.start(HELLO, activeDeadlineSeconds=2, nodeSelector=NOWHERE)
     status = task.ended()
@@ -57,6 +58,7 @@ def test_a_run_cancelled_from_the_beginning_never_has_a_pod(lab: Lab) -> None:
     assert not task.pods
 
 
+@pytest.mark.of_a_cluster
 def test_a_run_is_cancelled_while_it_waits_for_a_node(lab: Lab) -> None:
     task = lab.start(HELLO, nodeSelector=NOWHERE)
     task.reaches("Pending")
@@ -127,6 +129,7 @@ def test_a_run_is_suspended_while_it_backs_off_and_cancelled_there(lab: Lab) -> 
     assert told_of(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
 
 
+@pytest.mark.of_a_cluster
 def test_a_run_that_no_node_takes_is_given_up(lab: Lab) -> None:
     task = lab.start(HELLO, scheduleTimeoutSeconds=2, nodeSelector=NOWHERE)
     assert told_of(task.ended()) == ("Failed", "ScheduleTimeout", None, ["Stopped"])

@@ -62,7 +62,7 @@ SECOND_TIME_LUCKY = Work(
     {1: Script(seconds=10**6, term_seconds=0.1, term_exit_code=4), 2: Script()},
 )
 """Goes on until it is stopped, and ends well the next time."""
-KILLS_ITSELF = Work("kill -9 $PPID; sleep 5", Script(exit_code=137))
+KILLS_ITSELF = Work("kill -9 $$; sleep 5", Script(exit_code=137))
 """A signal from within; it needs a process namespace in which main is not process 1."""
 EATS_MEMORY = Work("exec tail /dev/zero", Script(oom=True))
 NO_SUCH_PROGRAM = Work("", Script(start_error="no such file or directory"), "/no/such/program")

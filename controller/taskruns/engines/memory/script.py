@@ -1,18 +1,15 @@
 """What a container does once it is started: the simulation's stand-in for a program."""
 
 import math
-import re
 from dataclasses import dataclass
+
+from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
 FOR_EVER = math.inf
 SIGKILL_CODE = 137
 SIGTERM_CODE = 143
-MESSAGE_LIMIT = 4096
-"""Bytes of a termination message that the kubelet keeps of one container."""
 POD_MESSAGE_LIMIT = 12 * 1024
 """Bytes that all containers of a Pod share."""
-LOG_LIMIT = 2048
-LOG_LINES = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +40,5 @@ class Script:
 
         `finished` tells whether the program came to its own end, where it writes its file.
         """
-        text = self.termination if finished else b""
-        if not text and exit_code != 0:
-            text = b"\n".join(self.log[-LOG_LIMIT:].split(b"\n")[-LOG_LINES:])
         limit = min(MESSAGE_LIMIT, POD_MESSAGE_LIMIT // containers)
-        # Go, unlike Python, makes one U+FFFD of every byte that it cannot decode.
-        kept = text[-limit:].decode("utf-8", errors="surrogateescape")
-        return re.sub("[\udc80-\udcff]", "\N{REPLACEMENT CHARACTER}", kept)
+        return last_words(self.termination if finished else b"", self.log, exit_code, limit)

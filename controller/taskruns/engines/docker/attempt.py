@@ -1,0 +1,106 @@
+"""Where an attempt's container works: how it is created, and how its last words are read."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from taskruns.core.wire import mapping, number, text
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
+from taskruns.engines.docker.daemon import Daemon, DaemonError
+from taskruns.engines.docker.record import RecordFile, uid_of
+from taskruns.engines.port import Object
+from taskruns.engines.termination import MESSAGE_LIMIT, last_words
+
+_NO_SUCH_SOURCE = "bind source path does not exist"
+_RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
+"""Folders that a container has of its runtime: what is written there goes when it ends."""
+_NAME_TAKEN = 409
+
+
+class Workplace:
+    """One run's folder on this machine, and its daemon.
+
+    The file of the last words is a file of this machine, mounted as a kubelet does it. Where the
+    daemon cannot see this machine's files it is fetched from the ended container instead.
+    """
+
+    def __init__(
+        self,
+        file: RecordFile,
+        daemon: Daemon,
+        now: Callable[[], datetime],
+        given: Given = NOTHING_GIVEN,
+    ) -> None:
+        self._file = file
+        self._daemon = daemon
+        self._given = given
+        self.now = now
+
+    async def create(self, pod: Object) -> None:
+        """Create the container; one of that name that is there already is left as it is.
+
+        Raises:
+            DaemonError: the daemon says no.
+        """
+        name, path = pod["metadata"]["name"], _words_path(pod)
+        body = container_of(pod, self._given)
+        words = await asyncio.to_thread(self._make_file, pod)
+        mount = {"Type": "bind", "Source": str(words), "Target": path}
+        config = body["HostConfig"]
+        try:
+            if self._daemon.local:
+                mounted = {**config, "Mounts": [*config["Mounts"], mount]}
+                await self._create(name, body | {"HostConfig": mounted})
+                return
+        except DaemonError as error:
+            if _NO_SUCH_SOURCE not in str(error):
+                raise
+        await self._create(name, body)
+        if not path.startswith(_RUNTIMES_OWN):
+            await self._daemon.write_empty_file(name, path)
+
+    async def last_words(self, pod: Object, found: Object) -> str:
+        """Return what an ended container left behind: what it wrote or, on failure, its log."""
+        name, path = pod["metadata"]["name"], _words_path(pod)
+        code = number(mapping(found.get("State")).get("ExitCode")) or 0
+        written = await asyncio.to_thread(_tail, self._file.results(uid_of(pod)))
+        if not written and not path.startswith(_RUNTIMES_OWN):
+            written = (await self._daemon.read_file(name, path))[-MESSAGE_LIMIT:]
+        log = b"" if written or not code else await self._daemon.log_tail(name)
+        return last_words(written, log, code)
+
+    def clear(self, pod: Object) -> None:
+        """Remove the file of the last words."""
+        words = self._file.results(uid_of(pod))
+        words.unlink(missing_ok=True)
+        if words.parent.exists() and not any(words.parent.iterdir()):
+            words.parent.rmdir()
+
+    async def _create(self, name: str, body: Object) -> None:
+        try:
+            await self._daemon.create(name, body)
+        except DaemonError as error:
+            if error.code != _NAME_TAKEN:
+                raise
+
+    def _make_file(self, pod: Object) -> Path:
+        words = self._file.results(uid_of(pod))
+        words.parent.mkdir(parents=True, exist_ok=True)
+        words.touch()
+        words.chmod(0o666)  # the container's user may be anybody
+        return words
+
+
+def _words_path(pod: Object) -> str:
+    return text(main_of(pod).get("terminationMessagePath")) or "/dev/termination-log"
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(file.tell() - MESSAGE_LIMIT, 0))
+            return file.read()
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,218 @@
+"""The Docker daemon: the few requests that a node makes of it, and what its silence means."""
+
+import io
+import tarfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import PurePosixPath
+from typing import Any, Self
+
+import aiohttp
+from aiodocker import Docker, DockerError
+
+from taskruns.engines.docker.credentials import credentials_for
+from taskruns.engines.port import Unavailable
+
+_NO_ANSWER = 900
+"""What the client library reports in place of an HTTP code."""
+_NOT_FOUND, _NOT_MODIFIED, _CONFLICT = 404, 304, 409
+_CONNECT_SECONDS = 10.0
+_FOR_ANYBODY = 0o666
+LOG_LINES = 80
+"""Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
+
+
+class DaemonError(Exception):
+    """The daemon said no; `code` is HTTP's."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NoDaemon(Unavailable):
+    """There is no daemon to talk to; the message says what to do."""
+
+
+class Daemon:
+    """A connection to one daemon, found as the docker command finds it unless its URL is given."""
+
+    def __init__(self, docker: Docker) -> None:
+        self._docker = docker
+        self.address = docker._connection_info  # noqa: SLF001 - what it was opened with
+        self.local = self.address.startswith("unix://")
+        """Whether the daemon can see this machine's files."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str | None = None) -> AsyncIterator[Self]:
+        """Open a connection.
+
+        Args:
+            url: such as unix:///run/docker.sock; by default DOCKER_HOST, the current context of
+                the docker command, or the usual socket.
+
+        Raises:
+            NoDaemon: none is configured, or it does not answer.
+        """
+        timeout = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS)
+        try:
+            docker = Docker(url, timeout=timeout)
+        except (ValueError, AssertionError, OSError) as error:
+            raise NoDaemon(
+                "no Docker daemon is configured: start Docker, or set DOCKER_HOST"
+            ) from error
+        async with docker:
+            daemon = cls(docker)
+            await daemon.check()
+            yield daemon
+
+    async def check(self) -> None:
+        """See that the daemon answers. Raises NoDaemon."""
+        with self._said():
+            await self._docker.version()
+
+    async def inspect(self, name: str) -> Mapping[str, Any] | None:
+        """Return what the daemon knows of a container; None when there is none of that name."""
+        try:
+            with self._said():
+                return dict(await self._docker.containers.container(name).show())
+        except DaemonError as error:
+            if error.code == _NOT_FOUND:
+                return None
+            raise
+
+    async def create(self, name: str, body: Mapping[str, Any]) -> None:
+        """Create a container under a name. Raises DaemonError, 409 where the name is taken."""
+        with self._said():
+            await self._docker.containers.create(dict(body), name=name)
+
+    async def start(self, name: str) -> None:
+        """Start a container; one that runs goes on."""
+        with self._said():
+            await self._docker.containers.container(name).start()
+
+    async def stop(self, name: str, grace: int) -> None:
+        """Send SIGTERM and, after `grace` seconds, SIGKILL; return when it has ended."""
+        with self._said(), _tolerated(_NOT_FOUND, _NOT_MODIFIED):
+            await self._docker.containers.container(name).stop(t=grace)
+
+    async def remove(self, name: str) -> None:
+        """Remove a container and its anonymous volumes, whatever it does."""
+        with self._said(), _tolerated(_NOT_FOUND, _CONFLICT):
+            await self._docker.containers.container(name).delete(force=True, v=True)
+
+    async def has_image(self, image: str) -> bool:
+        """Whether an image is there."""
+        try:
+            with self._said():
+                await self._docker.images.inspect(image)
+        except DaemonError as error:
+            if error.code == _NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def pull(self, image: str) -> None:
+        """Pull an image, with the credentials of the docker command. Raises DaemonError."""
+        found = await credentials_for(image)
+        with self._said():
+            await self._docker.images.pull(found.image, auth=found.auth)
+
+    async def log_tail(self, name: str) -> bytes:
+        """Return the last lines of a container's log."""
+        with self._said():
+            container = self._docker.containers.container(name)
+            lines = await container.log(stdout=True, stderr=True, tail=LOG_LINES)
+        return "".join(lines).encode(errors="surrogateescape")
+
+    async def logs(self, name: str, *, follow: bool, since: float = 0) -> AsyncIterator[str]:
+        """Yield a container's log, piece by piece, until it has ended."""
+        with self._said():
+            container = self._docker.containers.container(name)
+            if not follow:
+                for piece in await container.log(stdout=True, stderr=True, since=since):
+                    yield piece
+                return
+            stream = container.log(stdout=True, stderr=True, follow=True, since=since)
+            async for piece in stream:
+                yield piece
+
+    async def read_file(self, name: str, path: str) -> bytes:
+        """Return the content of a file of a container, ended or not; empty where there is none."""
+        try:
+            with self._said():
+                archive = await self._docker.containers.container(name).get_archive(path)
+        except DaemonError as error:
+            if error.code == _NOT_FOUND:
+                return b""
+            raise
+        with archive:
+            member = next(iter(archive.getmembers()), None)
+            content = archive.extractfile(member) if member is not None else None
+            return content.read() if content is not None else b""
+
+    async def write_empty_file(self, name: str, path: str) -> None:
+        """Put an empty file that anybody may write, and its folders, into a container."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for folder in reversed(PurePosixPath(path).parents[:-1]):
+                entry = tarfile.TarInfo(str(folder).lstrip("/"))
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(entry)
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.mode = _FOR_ANYBODY
+            archive.addfile(entry, io.BytesIO())
+        with self._said():
+            await self._docker.containers.container(name).put_archive(  # type: ignore[no-untyped-call]
+                "/", buffer.getvalue()
+            )
+
+    async def events(self, label: str, since: float) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield what happens to containers that carry a label, until the daemon goes away.
+
+        Args:
+            label: as KEY=VALUE.
+            since: what has happened from then on is told, too (seconds of Unix time), so that
+                nothing falls between a look and the first word.
+        """
+        filters = f'{{"type": ["container"], "label": ["{label}"]}}'
+        subscriber = self._docker.events.subscribe(  # type: ignore[no-untyped-call]
+            filters=filters, since=f"{since:.0f}"
+        )
+        try:
+            while (event := await subscriber.get()) is not None:
+                yield event
+        finally:
+            await self._docker.events.stop()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Turn the library's errors into ours."""
+        try:
+            yield
+        except DockerError as error:
+            if error.status == _NO_ANSWER:
+                raise NoDaemon(_silence(self.address, error)) from error
+            raise DaemonError(error.status, " ".join(error.message.split())) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise NoDaemon(_silence(self.address, error)) from error
+
+
+@contextmanager
+def _tolerated(*codes: int) -> Iterator[None]:
+    try:
+        yield
+    except DockerError as error:
+        if error.status not in codes:
+            raise
+
+
+def _silence(address: str, error: Exception) -> str:
+    said = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    if "Permission denied" in said:
+        return (
+            f"no permission to use Docker at {address}: join the group docker, or let somebody "
+            "who may run it"
+        )
+    return f"Docker does not answer at {address}: start it, or set DOCKER_HOST to where it is"

@@ -1,0 +1,177 @@
+"""The port on a run's record: what an apiserver would do, done to a file.
+
+Containers are made, started and stopped by the `Node`, which looks at the record as a kubelet looks
+at its Pods.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from taskruns.api import names
+from taskruns.core.plan import STOP_SECONDS, Event, PodRef, Refusal, RefusalKind
+from taskruns.core.wire import mappings, stamp
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
+from taskruns.engines.docker.record import Record, RecordFile, uid_of
+from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.draft import Draft, drafted, merged, with_condition
+from taskruns.engines.port import AlreadyExists, Conflict, Object, Refused, RunRef
+
+NODE = "docker"
+"""The name of the one node that there is."""
+
+
+class DockerEngine:
+    """Carries out what plans ask for on the record of one run."""
+
+    def __init__(
+        self, file: RecordFile, now: Callable[[], datetime], given: Given = NOTHING_GIVEN
+    ) -> None:
+        self._file = file
+        self._now = now
+        self._given = given
+
+    async def read_run(self, namespace: str, name: str) -> Object | None:
+        """Read the TaskRun."""
+        here = (namespace, name) == (self._file.namespace, self._file.name)
+        return (await self._file.read()).run if here else None
+
+    async def read_pod(self, namespace: str, name: str) -> Object | None:
+        """Read a Pod."""
+        here = namespace == self._file.namespace
+        return (await self._file.read()).pods.get(name) if here else None
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:  # noqa: ARG002 - the port's
+        """There are none: what keeps a container from starting stands in its status."""
+        return ()
+
+    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
+        """Merge into the status."""
+        async with self._file.change() as record:
+            live = _the_run(record, run)
+            if live is None:
+                return None
+            _check_version(live, patch["metadata"]["resourceVersion"])
+            live["status"] = merged(live.get("status"), patch["status"])
+        return live
+
+    async def create_pod(self, manifest: Object) -> Object:
+        """Take a Pod in; one that Docker cannot run is refused, naming the field."""
+        try:
+            container_of(manifest, self._given)
+        except Unsupported as error:
+            raise Refused(Refusal(RefusalKind.INVALID, str(error))) from error
+        pod: Draft = drafted(manifest)
+        name = pod["metadata"]["name"]
+        pod["metadata"] |= {
+            "uid": str(uuid.uuid4()),
+            "creationTimestamp": stamp(self._now()),
+            "generation": 1,
+        }
+        pod["status"] = {"phase": "Pending"}
+        async with self._file.change() as record:
+            if name in record.pods:
+                raise AlreadyExists(f"pod {name} exists already")
+            record.pods[name] = pod
+        return pod
+
+    async def release_gate(self, pod: PodRef) -> Object | None:
+        """Remove our gate; a Pod without gates has its node at once."""
+        async with self._file.change() as record:
+            live = _the_pod(record, pod)
+            if live is None:
+                return None
+            spec = live["spec"]
+            gates = mappings(spec.pop("schedulingGates", None))
+            if others := [gate for gate in gates if gate.get("name") != names.GATE_CLAIM]:
+                spec["schedulingGates"] = others
+            elif "deletionTimestamp" not in live["metadata"]:
+                spec["nodeName"] = NODE
+                scheduled = {"type": "PodScheduled", "status": "True"}
+                live["status"] = with_condition(live["status"], self._now(), scheduled)
+        return live
+
+    async def stop_pod(self, pod: PodRef) -> Object | None:
+        """Have the container ended with its grace period."""
+        async with self._file.change() as record:
+            live = _the_pod(record, pod)
+            if live is not None:
+                live["spec"]["activeDeadlineSeconds"] = STOP_SECONDS
+        return live
+
+    async def release_pod(self, pod: PodRef) -> Object | None:
+        """Remove our finalizer; a Pod that is being deleted without a container goes with it."""
+        async with self._file.change() as record:
+            live = _the_pod(record, pod)
+            if live is None:
+                return None
+            finalizers = live["metadata"].pop("finalizers", ())
+            if left := [found for found in finalizers if found != names.FINALIZER_OUTCOME]:
+                live["metadata"]["finalizers"] = left
+            return _after_deletion(record, live)
+
+    async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
+        """Mark the Pod as being deleted; its container, if there is one, ends first."""
+        async with self._file.change() as record:
+            live = _the_pod(record, pod)
+            if live is None:
+                return None
+            if resource_version is not None:
+                _check_version(live, resource_version)
+            live["metadata"].setdefault("deletionTimestamp", stamp(self._now()))
+            return _after_deletion(record, live)
+
+    async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
+        """Delete the TaskRun; the record goes with the last of its Pods."""
+        async with self._file.change() as record:
+            live = _the_run(record, run)
+            if live is None:
+                return None
+            _check_version(live, resource_version)
+            mark_run_deleted(record, self._now())
+            return record.run
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        """Let it be: whoever follows the run sees each status, and its attempts tell the rest."""
+
+
+def mark_run_deleted(record: Record, now: datetime) -> None:
+    """Delete a TaskRun: at once where it has no Pods, else when the last of them is gone."""
+    if record.run is not None and not record.pods:
+        record.run = None
+    elif record.run is not None:
+        record.run["metadata"].setdefault("deletionTimestamp", stamp(now))
+
+
+def remove_pod(record: Record, name: str) -> None:
+    """Forget a Pod that is gone, and the TaskRun with it if it was only waiting for that."""
+    pod = record.pods.pop(name, None)
+    if pod is not None:
+        record.starts.pop(uid_of(pod), None)
+    if record.run is not None and record.run["metadata"].get("deletionTimestamp"):
+        record.run = record.run if record.pods else None
+
+
+def _after_deletion(record: Record, pod: Draft) -> Object | None:
+    """Let a Pod go that is being deleted, held by nobody, and has no node and so no container."""
+    metadata = pod["metadata"]
+    going = metadata.get("deletionTimestamp") and not metadata.get("finalizers")
+    if going and not pod["spec"].get("nodeName"):
+        remove_pod(record, metadata["name"])
+        return None
+    return pod
+
+
+def _the_run(record: Record, run: RunRef) -> Draft | None:
+    return record.run if record.run is not None and uid_of(record.run) == run.uid else None
+
+
+def _the_pod(record: Record, pod: PodRef) -> Draft | None:
+    live = record.pods.get(pod.name)
+    return live if live is not None and uid_of(live) == pod.uid else None
+
+
+def _check_version(live: Object, seen: str) -> None:
+    version = live["metadata"]["resourceVersion"]
+    if version != seen:
+        raise Conflict(f"the record has been changed: it is at {version}, not at {seen}")

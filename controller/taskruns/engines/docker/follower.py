@@ -1,0 +1,163 @@
+"""Follows one run on a Docker host to its end: daemon, record and clock in, decisions out.
+
+Without a follower nothing is decided: a container that runs goes on, and its outcome waits.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Self
+
+from watchfiles import awatch
+
+from taskruns.api import names
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.core.site import SiteDefaults
+from taskruns.core.wire import mapping, text
+from taskruns.engines.cache import Cache
+from taskruns.engines.docker.attempt import Workplace
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.engine import DockerEngine
+from taskruns.engines.docker.node import Node
+from taskruns.engines.docker.record import RecordFile, uid_of
+from taskruns.engines.port import Object, Unavailable
+from taskruns.engines.reconcile import NotSettled, reconcile
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+"""After something went wrong, the daemon's absence for one."""
+_CLOCK_SECONDS = 30.0
+"""How far the daemon's clock may be from ours."""
+_LONGEST_WAIT = 30.0
+"""Seconds after which everything is looked at although nothing was told."""
+_WATCH_MILLISECONDS = 50
+
+
+class Follower:
+    """Looks after one run for as long as it is open."""
+
+    def __init__(
+        self,
+        file: RecordFile,
+        daemon: Daemon,
+        now: Callable[[], datetime],
+        site: SiteDefaults,
+        given: Given = NOTHING_GIVEN,
+    ) -> None:
+        self._file = file
+        self._daemon = daemon
+        self._now = now
+        self._site = site
+        self._cache = Cache()
+        self._engine = DockerEngine(file, now, given)
+        self._node = Node(file, daemon, Workplace(file, daemon, now, given))
+        self._changed = asyncio.Event()
+        self._watching: list[asyncio.Task[None]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        file: RecordFile,
+        daemon: Daemon,
+        now: Callable[[], datetime],
+        site: SiteDefaults,
+        given: Given = NOTHING_GIVEN,
+    ) -> AsyncIterator[Self]:
+        """Begin to look after a run; leaving ends that, and the container goes on."""
+        follower = cls(file, daemon, now, site, given)
+        uid = uid_of((await file.read()).run or {"metadata": {"uid": ""}})
+        follower._watching = [
+            asyncio.create_task(follower._watch_daemon(f"{names.LABEL_UID}={uid}")),
+            asyncio.create_task(follower._watch_record()),
+        ]
+        try:
+            yield follower
+        finally:
+            for task in follower._watching:
+                task.cancel()
+            await asyncio.gather(*follower._watching, return_exceptions=True)
+            await follower._node.close()
+
+    async def changes(self, *, to_the_last: bool = False) -> AsyncIterator[Object]:
+        """Yield the TaskRun whenever it has changed, until it has ended and its Pods are let go.
+
+        Args:
+            to_the_last: whether to go on until nothing of the run is left, its TTL included.
+
+        Raises:
+            StateTrouble: the state directory cannot be used.
+        """
+        last: Object | None = None
+        while True:
+            wake_at = await self._look()
+            run: Object | None = (await self._file.read()).run
+            if run is None:
+                return
+            if run != last:
+                yield run
+                last = run
+            ended = text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES
+            if ended and not to_the_last and not self._pods_to_tidy(await self._pods()):
+                return
+            await self._wait(wake_at)
+
+    async def _look(self) -> datetime | None:
+        """Bring containers, record and decision together once; return when to look again."""
+        self._changed.clear()
+        try:
+            moments = [await self._node.sync(), await self._decide(), await self._node.sync()]
+        except (Unavailable, NotSettled) as error:
+            log.warning("%s; trying again", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+            return self._now()
+        return min((found for found in moments if found is not None), default=None)
+
+    async def _decide(self) -> datetime | None:
+        record = await self._file.read()
+        if record.run is None:
+            return None
+        key = self._cache.put_run(record.run)
+        seen = {uid_of(pod) for pod in record.pods.values()}
+        for pod in record.pods.values():
+            self._cache.put_pod(pod)
+        for uid in {uid_of(pod) for pod in self._cache.view(key).pods} - seen:
+            self._cache.lose_pod(uid)
+        return await reconcile(key, self._cache, self._engine, self._now, self._site)
+
+    async def _pods(self) -> list[Object]:
+        return list((await self._file.read()).pods.values())
+
+    @staticmethod
+    def _pods_to_tidy(pods: list[Object]) -> bool:
+        """Whether something is still to be done about Pods now, other than to wait for a time."""
+        return any(pod["metadata"].get("finalizers") for pod in pods)
+
+    async def _wait(self, wake_at: datetime | None) -> None:
+        left = _LONGEST_WAIT
+        if wake_at is not None:
+            left = min(max((wake_at - self._now()).total_seconds(), 0.05), _LONGEST_WAIT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._changed.wait()
+
+    async def _watch_daemon(self, label: str) -> None:
+        since = self._now().timestamp() - _CLOCK_SECONDS
+        while True:
+            with contextlib.suppress(Unavailable):
+                async for _ in self._daemon.events(label, since):
+                    self._changed.set()
+            self._changed.set()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _watch_record(self) -> None:
+        """Notice what another client has written: a cancel, a suspend."""
+        folder = self._file.path.parent
+        async for changes in awatch(folder, step=_WATCH_MILLISECONDS, recursive=False):
+            if any(path == str(self._file.path) for _, path in changes):
+                self._changed.set()

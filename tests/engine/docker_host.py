@@ -1,0 +1,185 @@
+"""The lab on a real Docker daemon: followers in a thread, and the records as they see them."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from typing_extensions import override
+
+from taskruns.core.plan import PodRef
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.engine import DockerEngine
+from taskruns.engines.docker.follower import Follower
+from taskruns.engines.docker.record import RecordFile, records
+from taskruns.engines.docker.report import pod_status
+from taskruns.engines.docker.submission import create_run, delete_run, patch_run
+from tests.engine.lab import SITE, Lab, Object, Told
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds in which anything that a scenario waits for must happen."""
+LOOK_SECONDS = 0.5
+"""How often a scenario looks although no follower has told of a change."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DockerLab(Lab):
+    """A state directory of its own, beside a daemon that all labs share."""
+
+    def __init__(self, address: str, root: Path) -> None:
+        self.namespace = "default"
+        self._address = address
+        self._root = root
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._changed = threading.Condition()
+        self._clients: list[_Client] = []
+        self._thread.start()
+        self._stack = AsyncExitStack()
+        self._daemon: Daemon = self._do(self._stack.enter_async_context(Daemon.open(address)))
+
+    def close(self) -> None:
+        """Remove every container, then everything else."""
+        for file in records(self._root):
+            self._do(delete_run(file, now()))
+        if not self._clients:
+            self.resume()
+        self.wait("nothing is left", lambda: None if records(self._root) else True)
+        self.pause()
+        self._do(self._stack.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    def _file(self, name: str) -> RecordFile:
+        return RecordFile(self._root, self.namespace, name)
+
+    def tell(self) -> None:
+        """Wake whoever waits."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @override
+    def wait(self, what: str, look: Callable[[], T | None]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while (answer := look()) is None:
+            for client in self._clients:
+                client.check()
+            assert time.monotonic() < deadline, f"it never comes to that: {what}"
+            with self._changed:
+                self._changed.wait(LOOK_SECONDS)
+        return answer
+
+    @override
+    def create_run(self, manifest: Object) -> Object:
+        file = self._file(manifest["metadata"]["name"])
+        made = self._do(create_run(file, manifest, now()))
+        for client in self._clients:
+            client.follow(file)
+        return made
+
+    @override
+    def create_pod(self, manifest: Object) -> Object:
+        raise NotImplementedError
+
+    @override
+    def run(self, name: str) -> Object | None:
+        return self._do(self._file(name).read()).run
+
+    @override
+    def pods(self) -> list[Object]:
+        return self._do(self._pods())
+
+    async def _pods(self) -> list[Object]:
+        """The Pods as they are, whether or not somebody follows them."""
+        found = [pod for file in records(self._root) for pod in (await file.read()).pods.values()]
+        containers = [await self._daemon.inspect(pod["metadata"]["name"]) for pod in found]
+        return [
+            pod if container is None else {**pod, "status": pod_status(pod, container)}
+            for pod, container in zip(found, containers, strict=True)
+        ]
+
+    @override
+    def events(self, run_uid: str) -> list[Told]:
+        raise NotImplementedError
+
+    @override
+    def patch_run(self, name: str, patch: Object) -> None:
+        self._do(patch_run(self._file(name), patch))
+
+    @override
+    def delete_run(self, name: str) -> None:
+        self._do(delete_run(self._file(name), now()))
+
+    @override
+    def delete_pod(self, name: str) -> None:
+        for file in records(self._root):
+            pod = self._do(file.read()).pods.get(name)
+            if pod is not None:
+                ref = PodRef(self.namespace, name, pod["metadata"]["uid"])
+                self._do(DockerEngine(file, now).delete_pod(ref))
+
+    def remove_container(self, name: str) -> None:
+        """Remove a container as `docker rm --force` does."""
+        self._do(self._daemon.remove(name))
+
+    @override
+    def pause(self) -> None:
+        for client in self._clients:
+            client.stop()
+        self._clients.clear()
+
+    @override
+    def resume(self, *, blind_to_pods: bool = False) -> None:
+        assert not blind_to_pods, "a follower reads the record, which has both kinds"
+        client = _Client(self._loop, self._address, self.tell)
+        self._clients.append(client)
+        for file in records(self._root):
+            client.follow(file)
+
+
+class _Client:
+    """Follows runs until it is stopped, as suddenly as by a kill."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, address: str, tell: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._address = address
+        self._tell = tell
+        self._followed: list[Future[None]] = []
+
+    def follow(self, file: RecordFile) -> None:
+        self._followed.append(asyncio.run_coroutine_threadsafe(self._follow(file), self._loop))
+
+    def check(self) -> None:
+        for followed in self._followed:
+            if followed.done() and not followed.cancelled():
+                followed.result()
+
+    def stop(self) -> None:
+        for followed in self._followed:
+            followed.cancel()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), self._loop).result(PATIENCE)
+
+    async def _follow(self, file: RecordFile) -> None:
+        async with (
+            Daemon.open(self._address) as daemon,
+            Follower.open(file, daemon, now, SITE) as follower,
+        ):
+            async for _ in follower.changes(to_the_last=True):
+                self._tell()
+        self._tell()

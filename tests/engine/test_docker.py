@@ -1,0 +1,81 @@
+"""What only a Docker host has: containers anybody may remove, a daemon that may be away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taskruns.engines.docker.daemon import Daemon, NoDaemon
+from tests.engine.docker_host import DockerLab
+from tests.engine.lab import told_of
+from tests.engine.work import HELLO, SECOND_TIME_LUCKY, Work, exits, lasts
+
+UNUSED = exits(0).script
+
+
+@pytest.fixture
+def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
+    lab = DockerLab(docker_address, tmp_path)
+    lab.resume()
+    yield lab
+    lab.close()
+
+
+def test_a_container_removed_by_hand_is_not_run_again_unasked(host: DockerLab) -> None:
+    task = host.start(lasts(1000))
+    host.remove_container(task.main_runs()["metadata"]["name"])
+    assert told_of(task.ended()) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
+
+
+def test_a_container_removed_by_hand_is_replaced_if_asked(host: DockerLab) -> None:
+    task = host.start(
+        SECOND_TIME_LUCKY, disruptionLimit=1, backoff={"duration": "100ms", "factor": 1}
+    )
+    host.remove_container(task.main_runs()["metadata"]["name"])
+    assert told_of(task.ended())[3] == ["Disrupted", "Succeeded"]
+
+
+def test_an_image_whose_name_is_not_valid_fails_the_run_at_once(host: DockerLab) -> None:
+    task = host.start(HELLO, image="no image at all")
+    assert told_of(task.ended())[:3] == ("Failed", "ImagePullFailed", None)
+
+
+def test_what_docker_cannot_do_fails_the_run_before_anything_starts(host: DockerLab) -> None:
+    task = host.start(HELLO, serviceAccountName="somebody")
+    status = task.ended()
+    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert "serviceAccountName is not supported on Docker" in status["message"]
+
+
+def test_a_task_finds_its_limits_mounts_and_variables(host: DockerLab, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "given").write_text("from the host")
+    work = Work(
+        "cat /shared/given; echo; id -u; pwd; touch /nowhere 2>/dev/null && echo writable;"
+        " echo $TASKRUN_NAME $TASKRUN_ATTEMPT; touch /empty/it && exit 9",
+        UNUSED,
+    )
+    task = host.start(
+        work,
+        workingDir="/shared",
+        securityContext={"runAsUser": 1234, "readOnlyRootFilesystem": True},
+        volumes=[
+            {"name": "shared", "hostPath": {"path": str(shared)}},
+            {"name": "empty", "emptyDir": {"medium": "Memory"}},
+        ],
+        volumeMounts=[
+            {"name": "shared", "mountPath": "/shared", "readOnly": True},
+            {"name": "empty", "mountPath": "/empty"},
+        ],
+    )
+    status = task.ended()
+    assert status["exitCode"] == 9, status["message"]
+    words = ["from the host", "1234", "/shared", "hello 1"]
+    assert "Last output: " + " | ".join(words) in status["message"]
+
+
+async def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoDaemon, match=r"does not answer.*start it, or set DOCKER_HOST"):
+        async with Daemon.open(f"unix://{tmp_path}/none.sock"):
+            pass

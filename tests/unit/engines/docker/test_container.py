@@ -1,0 +1,149 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.pods import build_pod
+from taskruns.engines.docker.container import LABEL_POD_UID, Given, container_of
+from taskruns.engines.docker.unsupported import Unsupported
+from tests.support.builder import a_run
+
+
+def container(given: Given | None = None, **spec: Any) -> dict[str, Any]:
+    pod = build_pod(TaskRun.model_validate(a_run(**spec)), 1)
+    pod["metadata"]["uid"] = "pod-1"
+    return container_of(pod, given or Given())
+
+
+def refusal(**spec: Any) -> str:
+    with pytest.raises(Unsupported) as caught:
+        container(**spec)
+    return str(caught.value)
+
+
+def test_a_container_is_known_again_by_its_labels() -> None:
+    labels = container()["Labels"]
+    assert labels[LABEL_POD_UID] == "pod-1"
+    assert labels["taskruns.dev/attempt"] == "1"
+    assert labels["taskruns.dev/namespace"] == "default"
+
+
+def test_command_and_arguments_replace_entrypoint_and_command() -> None:
+    made = container(command=["sh", "-c"], args=["echo $(WHO) $$(WHO) $(NOBODY)"],
+                     env=[{"name": "WHO", "value": "me"}])  # fmt: skip
+    assert made["Entrypoint"] == ["sh", "-c"]
+    assert made["Cmd"] == ["echo me $(WHO) $(NOBODY)"]
+
+
+def test_what_is_left_out_is_the_images() -> None:
+    made = container()
+    assert (made["Entrypoint"], made["Cmd"], made["WorkingDir"]) == (None, None, "")
+
+
+def test_variables_come_in_their_order_and_may_use_those_before() -> None:
+    env = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)2"}]
+    made = container(Given(env={"A": "0", "Z": "9"}), env=env)["Env"]
+    assert "TASKRUN_ATTEMPT=1" in made
+    assert [line for line in made if line[0] in "ABZ"] == ["A=1", "Z=9", "B=12"]
+
+
+def test_a_secret_whose_value_is_given_is_a_variable() -> None:
+    env = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]
+    assert "KEY=s3cret" in container(Given(secrets={("db", "password"): "s3cret"}), env=env)["Env"]
+
+
+def test_limits_are_limits() -> None:
+    limits = {"cpu": "1500m", "memory": "512Mi"}
+    config = container(resources={"limits": limits, "requests": {"cpu": 0.5}})["HostConfig"]
+    assert config["NanoCpus"] == 1_500_000_000
+    assert config["Memory"] == config["MemorySwap"] == 512 * 2**20
+    assert config["CpuShares"] == 512
+
+
+@pytest.mark.parametrize(
+    ("volume", "mount"),
+    [
+        ({"emptyDir": {}}, {"Type": "volume"}),
+        (
+            {"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"Type": "tmpfs", "TmpfsOptions": {"SizeBytes": 2**20}},
+        ),
+        ({"hostPath": {"path": "/srv/data"}}, {"Type": "bind", "Source": "/srv/data"}),
+    ],
+    ids=["emptyDir", "in memory", "hostPath"],
+)
+def test_volumes_are_mounts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> None:
+    made = container(
+        volumes=[{"name": "data", **volume}],
+        volumeMounts=[{"name": "data", "mountPath": "/data", "readOnly": True}],
+    )
+    assert made["HostConfig"]["Mounts"] == [{"Target": "/data", "ReadOnly": True, **mount}]
+
+
+def test_security_is_dockers() -> None:
+    made = container(
+        securityContext={
+            "runAsUser": 1000,
+            "runAsGroup": 100,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+        }
+    )
+    config = made["HostConfig"]
+    assert made["User"] == "1000:100"
+    assert config["ReadonlyRootfs"]
+    assert config["SecurityOpt"] == ["no-new-privileges"]
+    assert (config["CapDrop"], config["CapAdd"]) == (["ALL"], ["NET_ADMIN"])
+
+
+def test_the_grace_period_is_the_pods() -> None:
+    assert container()["StopTimeout"] == 30
+    assert container(template={"spec": {"terminationGracePeriodSeconds": 3}})["StopTimeout"] == 3
+
+
+SECRET = {"valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"serviceAccountName": "me"}, ("serviceAccountName", "cluster")),
+        ({"nodeSelector": {"a": "b"}}, ("nodeSelector", "cluster")),
+        ({"priorityClassName": "high"}, ("priorityClassName", "leave it out")),
+        ({"imagePullSecrets": [{"name": "r"}]}, ("imagePullSecrets", "docker login")),
+        ({"envFrom": [{"secretRef": {"name": "s"}}]}, ("envFrom", "--env-file")),
+        ({"env": [{"name": "KEY", **SECRET}]}, ("KEY", "db/password", "--secret")),
+        (
+            {"env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]},
+            ("IP", "fieldRef"),
+        ),
+        ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, ("nvidia.com/gpu",)),
+        ({"resources": {"limits": {"memory": "512MB"}}}, ("512MB", "512Mi")),
+        ({"volumes": [{"name": "c", "configMap": {"name": "c"}}]}, ("configMap", "hostPath")),
+        ({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}, ("x", "volumes")),
+        ({"securityContext": {"runAsNonRoot": True}}, ("runAsNonRoot", "runAsUser")),
+        ({"securityContext": {"procMount": "Unmasked"}}, ("procMount",)),
+        (
+            {"template": {"spec": {"initContainers": [{"name": "i", "image": "i"}]}}},
+            ("initContainers", "cluster"),
+        ),
+        (
+            {"template": {"spec": {"containers": [{"name": "main"}, {"name": "b", "image": "b"}]}}},
+            ("more than the main container",),
+        ),
+        ({"template": {"spec": {"activeDeadlineSeconds": 5}}}, ("activeDeadlineSeconds",)),
+        (
+            {"template": {"spec": {"containers": [{"name": "main", "livenessProbe": {"a": 1}}]}}},
+            ("livenessProbe",),
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_docker_cannot_do_is_refused_by_name(
+    spec: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    said = refusal(**spec)
+    assert "not supported on Docker" in said
+    assert all(word in said for word in words)
