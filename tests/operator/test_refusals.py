@@ -1,17 +1,23 @@
 """The sentences that `answers` reads are those of a real apiserver: each refusal, provoked."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from taskruns.core.plan import PodRef, RefusalKind
+from taskruns.core.plan import PodRef, Refusal, RefusalKind
 from taskruns.engines.kubernetes import KubernetesEngine, connect
 from taskruns.engines.port import AlreadyExists, Refused
 from tests.cluster import Cluster
+from tests.operator.conftest import Submit
 from tests.support.cluster_client import NAMESPACES, PODS, Kube, Object, Resource
+from tests.support.journal import Journal
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
+WEBHOOKS = Resource(
+    "/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", namespaced=False
+)
 GATE = [{"name": "taskruns.dev/claim"}]
 
 
@@ -129,3 +135,67 @@ async def test_a_quota_that_wants_a_number(
     kind, message = await refusal(engine, a_pod(namespace))
     assert kind == RefusalKind.FORBIDDEN
     assert "must specify limits.memory" in message
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentWebhook:
+    """A webhook at which nobody answers, and what the apiserver said to the first Pod."""
+
+    name: str
+    kind: RefusalKind
+    message: str
+
+
+async def first_refusal(engine: KubernetesEngine, namespace: str) -> Refusal:
+    """Create Pods, and take them away again, until one is refused."""
+    while True:
+        try:
+            created = await engine.create_pod(a_pod(namespace))
+        except Refused as refused:
+            return refused.refusal
+        await engine.delete_pod(PodRef(namespace, "hello", created["metadata"]["uid"]))
+
+
+@pytest.fixture
+async def webhook(
+    engine: KubernetesEngine, kube: Kube, namespace: str
+) -> AsyncIterator[AbsentWebhook]:
+    """One for the Pods of the namespace; the apiserver heeds it a moment after it is made."""
+    name = f"absent.{namespace}.test"
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"]}
+    webhook = {
+        "name": name,
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [{**rule, "resources": ["pods"]}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    kube.create(WEBHOOKS, None, {"metadata": {"name": name}, "webhooks": [webhook]})
+    refused = await first_refusal(engine, namespace)
+    yield AbsentWebhook(name, refused.kind, refused.message)
+    kube.delete(WEBHOOKS, None, name)
+
+
+def test_a_webhook_that_does_not_answer(webhook: AbsentWebhook) -> None:
+    assert webhook.kind == RefusalKind.WEBHOOK_FAILED
+    assert f'failed calling webhook "{webhook.name}"' in webhook.message
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_run_waits_for_a_webhook_that_does_not_answer(
+    kube: Kube, webhook: AbsentWebhook, submit: Submit, journal: Journal
+) -> None:
+    uid = submit("true")["metadata"]["uid"]
+
+    def status_in(phase: str) -> Object | None:
+        last = journal.last(uid)
+        status: Object = (last.found.get("status") or {}) if last else {}
+        return status if status.get("phase") == phase else None
+
+    status = journal.wait(lambda: status_in("Queued"), 30, "it is Queued")
+    assert status["reason"] == "WebhookFailed"
+    assert webhook.name in status["message"]
+    kube.delete(WEBHOOKS, None, webhook.name)
+    assert journal.wait(lambda: status_in("Succeeded"), 60, "it has ended")["attempt"] == 1

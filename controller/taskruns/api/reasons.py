@@ -109,6 +109,15 @@ class Reason(StrEnum):
         "The Pod's service account does not exist. It is waited for a minute, then the run fails.",
         "Create the service account or correct serviceAccountName.",
     )
+    WEBHOOK_FAILED = (
+        "WebhookFailed",
+        FailureKind.CONFIGURATION,
+        (
+            "An admission webhook of the cluster did not answer for the Pod. It is asked again for "
+            "a minute, then the run fails."
+        ),
+        "Mend the webhook that the message names, or ask whoever runs it, and run it again.",
+    )
     NON_ZERO_EXIT_CODE = (
         "NonZeroExitCode",
         FailureKind.APPLICATION,

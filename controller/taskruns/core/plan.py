@@ -130,6 +130,8 @@ class RefusalKind(StrEnum):
     """403, a quota that is used up now."""
     NO_SERVICE_ACCOUNT = "no-service-account"
     """403, the service account does not exist (yet)."""
+    WEBHOOK_FAILED = "webhook-failed"
+    """5xx by an admission webhook, or for want of its answer: not the apiserver's own trouble."""
     NAMESPACE_GOING = "namespace-going"
     """403 or 404: the namespace is being deleted, and the run with it."""
 

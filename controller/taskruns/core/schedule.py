@@ -26,8 +26,11 @@ OVERDUE_SHOWN_AFTER = timedelta(seconds=10)
 
 NO_ROOM_RETRY = timedelta(seconds=10)
 NO_SERVICE_ACCOUNT_RETRY = timedelta(seconds=2)
-NO_SERVICE_ACCOUNT_PATIENCE = timedelta(seconds=60)
 """A new namespace gets its default service account a moment after it can be used."""
+
+WEBHOOK_RETRY = timedelta(seconds=6)
+ADMISSION_PATIENCE = timedelta(seconds=60)
+"""How long it is waited for what a create needs and somebody else has to provide."""
 
 _JITTER = 0.1
 _MAX_EXPONENT = 300

@@ -46,6 +46,7 @@ _WAITS: tuple[str, ...] = (
     Reason.QUOTA_EXCEEDED,
     Reason.SCHEDULING_GATED,
     Reason.SERVICE_ACCOUNT_NOT_FOUND,
+    Reason.WEBHOOK_FAILED,
 )
 """What a run is Queued for, but for the moment after it was resumed."""
 

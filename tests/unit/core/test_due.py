@@ -130,16 +130,33 @@ def test_a_queued_run_wakes_for_its_deadline() -> None:
     assert plan.wake_at == at(5)
 
 
-def test_a_service_account_is_waited_for_a_minute() -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason", "interval"),
+    [
+        (RefusalKind.NO_SERVICE_ACCOUNT, "ServiceAccountNotFound", 2),
+        (RefusalKind.WEBHOOK_FAILED, "WebhookFailed", 6),
+    ],
+)
+def test_what_may_be_mended_soon_is_waited_for_a_minute(
+    kind: RefusalKind, reason: str, interval: int
+) -> None:
     run = a_run(status={"phase": "Queued", "startTime": stamp(0)})
-    missing = refused(RefusalKind.NO_SERVICE_ACCOUNT)
-    waiting = plan_for(run, seconds=59, findings=missing)
+    waiting = plan_for(run, seconds=59, findings=refused(kind))
     assert waiting.status is not None
-    assert (waiting.status.phase, waiting.status.reason) == ("Queued", "ServiceAccountNotFound")
-    assert waiting.wake_at == at(61)
-    written = status_for(run, seconds=60, findings=missing)
-    assert (written.phase, written.reason) == ("Failed", "ServiceAccountNotFound")
+    assert (waiting.status.phase, waiting.status.reason) == ("Queued", reason)
+    assert waiting.wake_at is not None
+    assert at(59 + interval) <= waiting.wake_at <= at(59 + 2 * interval)
+    told = a_run(status=waiting.status.to_json())
+    assert plan_for(told, seconds=59.5, findings=refused(kind)).idle
+    written = status_for(told, seconds=60, findings=refused(kind))
+    assert (written.phase, written.reason) == ("Failed", reason)
     assert written.failure_kind == "Configuration"
+
+
+def test_what_comes_after_a_long_wait_for_room_is_tried_more_than_once() -> None:
+    run = a_run(status={"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)})
+    written = status_for(run, seconds=9999, findings=refused(RefusalKind.WEBHOOK_FAILED))
+    assert (written.phase, written.reason) == ("Queued", "WebhookFailed")
 
 
 def test_a_gated_pod_of_the_attempt_is_claimed() -> None:

@@ -84,6 +84,18 @@ REFUSED = {
         status(403, 'admission webhook "w" denied the request: no', "Forbidden"),
         RefusalKind.FORBIDDEN,
     ),
+    "a webhook's no in a word of its own": (
+        status(400, 'admission webhook "w" denied the request: no', "BadRequest"),
+        RefusalKind.FORBIDDEN,
+    ),
+    "a webhook that does not answer": (
+        status(500, 'failed calling webhook "w": connection refused', "InternalError"),
+        RefusalKind.WEBHOOK_FAILED,
+    ),
+    "a webhook's own trouble": (
+        status(503, 'admission webhook "w" denied the request: my database is away'),
+        RefusalKind.WEBHOOK_FAILED,
+    ),
     "a namespace that is going": (
         status(
             403,
@@ -123,9 +135,6 @@ NOT_THE_RUNS = {
     "a proxy's not found": status(404, "page not found"),
     "overload": status(429, "too many requests", "TooManyRequests"),
     "an internal error": status(500, "boom", "InternalError"),
-    "a webhook that does not answer": status(
-        500, 'failed calling webhook "w": connection refused', "InternalError"
-    ),
     "a gateway": Answer(502),
     "a restart": status(503, "apiserver is shutting down", "ServiceUnavailable"),
     "a timeout": status(504, "Timeout: request did not complete", "Timeout"),

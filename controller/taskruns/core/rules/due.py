@@ -16,6 +16,15 @@ _FINAL_REFUSALS = {
     RefusalKind.NAME_TAKEN: Reason.POD_NAME_CONFLICT,
 }
 
+_PASSING_REFUSALS = {
+    RefusalKind.NO_SERVICE_ACCOUNT: (
+        Reason.SERVICE_ACCOUNT_NOT_FOUND,
+        schedule.NO_SERVICE_ACCOUNT_RETRY,
+    ),
+    RefusalKind.WEBHOOK_FAILED: (Reason.WEBHOOK_FAILED, schedule.WEBHOOK_RETRY),
+}
+"""What may be mended soon, and how often that is found out."""
+
 
 def cancel(situation: Due, look: Look) -> Plan | None:
     """spec.cancel: Cancelled at once."""
@@ -85,18 +94,20 @@ def leave_with_namespace(situation: Due, look: Look) -> Plan | None:
     return Plan() if refusal and refusal.kind == RefusalKind.NAMESPACE_GOING else None
 
 
-def wait_for_service_account(situation: Due, look: Look) -> Plan | None:
-    """No service account yet: Queued for a minute, then Failed."""
+def wait_for_admission(situation: Due, look: Look) -> Plan | None:
+    """No service account yet, or a webhook without answer: Queued for a minute, then Failed."""
     refusal = look.findings.refusal
-    if refusal is None or refusal.kind != RefusalKind.NO_SERVICE_ACCOUNT:
+    if refusal is None or refusal.kind not in _PASSING_REFUSALS:
         return None
-    reason = Reason.SERVICE_ACCOUNT_NOT_FOUND
-    since = schedule.retry_at(situation.run, look.now)
-    if look.now >= schedule.later(since, schedule.NO_SERVICE_ACCOUNT_PATIENCE):
+    run = situation.run
+    reason, interval = _PASSING_REFUSALS[refusal.kind]
+    since = schedule.retry_at(run, look.now)
+    patient_until = schedule.later(since, schedule.ADMISSION_PATIENCE)
+    if look.now >= patient_until and run.status.reason == reason:
         message = f"{refusal.message.rstrip('.')}. {reason.advice}"
-        return Plan(status=status.failed(situation.run, reason, message, look.now))
-    retry = schedule.later(look.now, schedule.NO_SERVICE_ACCOUNT_RETRY)
-    return _queue(situation, reason, refusal, look, retry)
+        return Plan(status=status.failed(run, reason, message, look.now))
+    delay = interval * (1 + schedule.spread(run.metadata.uid, situation.number))
+    return _queue(situation, reason, refusal, look, schedule.later(look.now, delay))
 
 
 def wait_for_room(situation: Due, look: Look) -> Plan | None:
@@ -197,7 +208,7 @@ RULES = (
     end_at_schedule_timeout,
     end_on_refusal,
     leave_with_namespace,
-    wait_for_service_account,
+    wait_for_admission,
     wait_for_room,
     await_others,
     claim,

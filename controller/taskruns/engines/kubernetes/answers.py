@@ -23,7 +23,11 @@ _NOT_YET = ("not yet ready to handle request", "status unknown for quota")
 """Admission that has only just started says 403, though it means 503."""
 
 _TOO_LARGE = "etcdserver: request is too large"
-_POLICY_DENIAL = re.compile(r"ValidatingAdmissionPolicy .* denied request", re.DOTALL)
+_POLICY_DENIAL = re.compile(
+    r"ValidatingAdmissionPolicy .* denied request|admission webhook .* denied the request",
+    re.DOTALL,
+)
+_WEBHOOK_FAILURE = re.compile(r"failed calling webhook|admission webhook .* denied", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ def create_error(answer: Answer) -> EngineError:
             return _refused(RefusalKind.NAMESPACE_GOING, answer)
         case 500 if _TOO_LARGE in answer.message:
             return _refused(RefusalKind.INVALID, answer)
+        case code if code >= 500 and _WEBHOOK_FAILURE.search(answer.message):  # noqa: PLR2004
+            return _refused(RefusalKind.WEBHOOK_FAILED, answer)
     return unavailable(answer)
 
 
