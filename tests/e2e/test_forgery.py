@@ -3,22 +3,19 @@
 docs/security.md says what each of them can and cannot do; here it is tried.
 """
 
-from typing import Any
-
 import pytest
 
-from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Object
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS
 from tests.support.ending import Ending
+from tests.support.impostor import BUSY, passing_for
 from tests.support.ledger import END, START
-from tests.support.manifests import IMAGE, shell
+from tests.support.manifests import IMAGE, SOON, pod_spec, shell
 from tests.support.run import Run
 from tests.support.stage import Stage
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
-OTHERS_WORK = {"name": "main", "image": IMAGE, "command": ["sleep", "600"]}
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
@@ -28,21 +25,21 @@ def test_a_pod_of_another_namespace_cannot_pass_for_a_runs(run: Run, stage: Stag
     elsewhere = f"{stage.namespace}-elsewhere"
     stage.kube.create(NAMESPACES, None, {"metadata": {"name": elsewhere}})
     run.main_started()
-    stage.kube.create(PODS, elsewhere, _passing_for(run, "forged", gated=True))
+    stage.kube.create(PODS, elsewhere, passing_for(run, "forged", BUSY, attempt=2, gated=True))
     SUCCEEDED.check(run)
     run.pods_gone()
     assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
     stage.kube.delete(NAMESPACES, None, elsewhere)
 
 
-@pytest.mark.taskrun(shell("sleep 5"))
+@pytest.mark.taskrun(shell("sleep 5"), lawful=False)
 def test_a_pod_with_a_runs_labels_that_it_does_not_own_is_left_alone(
     run: Run, stage: Stage
 ) -> None:
     run.main_started()
     pods = [
-        _passing_for(run, f"labelled-{gated}".lower(), gated=gated, ownerReferences=[])
-        for gated in (True, False)
+        passing_for(run, name, BUSY, attempt=2, gated=gated, ownerReferences=[])
+        for name, gated in (("gated", True), ("not-gated", False))
     ]
     uids = [stage.kube.create(PODS, run.namespace, pod)["metadata"]["uid"] for pod in pods]
     SUCCEEDED.check(run)
@@ -55,7 +52,8 @@ def test_a_pod_with_a_runs_labels_that_it_does_not_own_is_left_alone(
 
 @pytest.mark.parametrize("phase", ["Running", "Stopping"])
 def test_a_forged_status_does_not_reach_the_pods_of_others(stage: Stage, phase: str) -> None:
-    pod = {"metadata": {"generateName": "bystander-"}, "spec": {"containers": [OTHERS_WORK]}}
+    container = {"name": "main", "image": IMAGE, **BUSY}
+    pod = {"metadata": {"generateName": "bystander-"}, "spec": {"containers": [container]}}
     bystander = stage.kube.create(PODS, stage.namespace, pod)["metadata"]
     run = stage.create(f"forged-{phase.lower()}-", shell("exit 0", suspend=True))
     run.reaches(Phase.SUSPENDED)
@@ -71,26 +69,33 @@ def test_a_forged_status_does_not_reach_the_pods_of_others(stage: Stage, phase: 
     stage.kube.delete(PODS, stage.namespace, bystander["name"], {"gracePeriodSeconds": 1})
 
 
-def _passing_for(run: Run, name: str, *, gated: bool, **metadata: Any) -> Object:
-    owner = {
-        "apiVersion": names.API_VERSION,
-        "kind": names.KIND,
-        "name": run.name,
-        "uid": run.uid,
-        "controller": True,
-    }
-    labels = {
-        names.LABEL_UID: run.uid,
-        names.LABEL_NAME: run.name,
-        names.LABEL_ATTEMPT: "2",
-        names.LABEL_MANAGED_BY: names.MANAGER,
-    }
-    gates = [{"name": names.GATE_CLAIM}] if gated else []
-    return {
-        "metadata": {"name": name, "labels": labels, "ownerReferences": [owner], **metadata},
-        "spec": {
-            "containers": [OTHERS_WORK],
-            "schedulingGates": gates,
-            "terminationGracePeriodSeconds": 1,
-        },
-    }
+def in_its_place(run: Run, stage: Stage) -> None:
+    pod = passing_for(run, run.pod_name(), BUSY, attempt=1, gated=False)
+    stage.kube.create(PODS, run.namespace, pod)
+
+
+@pytest.mark.taskrun(shell("exit 0"), prepare=in_its_place, lawful=False)
+def test_a_pod_that_waits_for_no_claim_is_not_taken_for_an_attempt(run: Run) -> None:
+    Ending(Phase.FAILED, Reason.POD_NAME_CONFLICT, None).check(run)
+
+
+@pytest.mark.taskrun(
+    shell(
+        "trap 'sleep 3; exit 0' TERM; while :; do sleep 0.2; done",
+        backoffLimit=1,
+        **SOON,
+        **pod_spec(terminationGracePeriodSeconds=20),
+    ),
+    lawful=False,
+)
+def test_a_forged_status_does_not_put_two_pods_to_work_at_a_time(run: Run, stage: Stage) -> None:
+    run.main_started()
+    record = run.status["attempts"][0]
+    over = {**record, "outcome": "Failed", "finishedTime": record["createdTime"]}
+    forged = {"phase": "BackingOff", "attempts": [over]}
+    stage.kube.merge(RUNS, run.namespace, run.name, {"status": forged}, subresource="status")
+    run.main_started(attempt=2)
+    (first,) = run.pod(1)["status"]["containerStatuses"]
+    assert first["state"]["terminated"]["finishedAt"] <= run.pod(2)["metadata"]["creationTimestamp"]
+    run.cancel()
+    run.pods_gone()

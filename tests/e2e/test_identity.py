@@ -4,8 +4,6 @@ Where something must be in place before the controller first looks, the controll
 meanwhile: no test here depends on being faster than it.
 """
 
-from typing import Any
-
 import pytest
 
 from taskruns.api import names
@@ -13,6 +11,7 @@ from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.support.cluster_client import PODS, Object
 from tests.support.ending import Ending
+from tests.support.impostor import BUSY, passing_for
 from tests.support.journal import Journal
 from tests.support.ledger import END, START, Ledger
 from tests.support.manifests import IMAGE, pod_spec, shell
@@ -90,44 +89,23 @@ def _is_gone(journal: Journal, uid: str) -> bool | None:
     return True if last and last.gone else None
 
 
-def _pod(name: str, **metadata: Any) -> Object:
-    container = {"name": "main", "image": IMAGE, "command": ["sleep", "600"]}
+def _pod(name: str) -> Object:
+    container = {"name": "main", "image": IMAGE, **BUSY}
     return {
-        "metadata": {"name": name, **metadata},
+        "metadata": {"name": name},
         "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
     }
 
 
 def _our_pod(run: Run, ledger: Ledger, attempt: int) -> Object:
     """A Pod as a controller's create makes it, here arriving when nobody expects it."""
-    owner = {
-        "apiVersion": names.API_VERSION,
-        "kind": names.KIND,
-        "name": run.name,
-        "uid": run.uid,
-        "controller": True,
-    }
-    labels = {
-        names.LABEL_UID: run.uid,
-        names.LABEL_NAME: run.name,
-        names.LABEL_ATTEMPT: str(attempt),
-        names.LABEL_MANAGED_BY: names.MANAGER,
-    }
-    pod = _pod(
-        run.pod_name(attempt),
-        labels=labels,
-        ownerReferences=[owner],
-        finalizers=[names.FINALIZER_OUTCOME],
-    )
     mount = ledger.mount()
-    pod["spec"]["containers"][0] |= {
+    work = {
         "command": ["sh", "-c", START],
         "env": [{"name": "TASKRUN_UID", "value": run.uid}],
         "volumeMounts": mount["volumeMounts"],
     }
-    pod["spec"] |= {
-        "restartPolicy": "Never",
-        "schedulingGates": [{"name": names.GATE_CLAIM}],
-        "volumes": mount["volumes"],
-    }
+    name, finalizers = run.pod_name(attempt), [names.FINALIZER_OUTCOME]
+    pod = passing_for(run, name, work, attempt=attempt, gated=True, finalizers=finalizers)
+    pod["spec"]["volumes"] = mount["volumes"]
     return pod
