@@ -5,6 +5,7 @@ create which is sent twice can only ever make one Pod.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 GROUP = "taskruns.dev"
 VERSION = "v1alpha1"
@@ -48,3 +49,15 @@ def pod_name(run_name: str, run_uid: str, attempt: int) -> str:
     digest = hashlib.sha256(run_uid.encode()).hexdigest()[:_HASH_LENGTH]
     tail = f"-{digest}-{attempt}"
     return run_name[: MAX_LABEL_LENGTH - len(tail)].rstrip("-.") + tail
+
+
+def main_of(containers: Sequence[str], annotated: str) -> str:
+    """Name the main container: the only one, the annotated one, or the one called `main`.
+
+    Empty when none of these is there. `annotated` is what `ANNOTATION_DEFAULT_CONTAINER` says.
+    """
+    if annotated in containers:
+        return annotated
+    if len(containers) == 1:
+        return containers[0]
+    return MAIN_CONTAINER if MAIN_CONTAINER in containers else ""

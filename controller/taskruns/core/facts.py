@@ -68,17 +68,9 @@ class PodFacts:
 
 
 def main_name(containers: tuple[Mapping[str, Any], ...], annotations: Mapping[str, Any]) -> str:
-    """Name the main container: the only one, the annotated one, or the one called `main`.
-
-    Empty when none of these is there.
-    """
+    """Name the main container of a Pod; empty when none is."""
     found = [text(container.get("name")) for container in containers]
-    annotated = text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER))
-    if annotated in found:
-        return annotated
-    if len(found) == 1:
-        return found[0]
-    return names.MAIN_CONTAINER if names.MAIN_CONTAINER in found else ""
+    return names.main_of(found, text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER)))
 
 
 def read_pod(pod: Mapping[str, Any]) -> PodFacts:

@@ -1,0 +1,178 @@
+"""From what a task asks for to the TaskRun that is created: values in, values out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from math import ceil
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from taskruns.api import names
+from taskruns.api.durations import format_duration
+from taskruns.api.v1alpha1 import TaskRunSpec
+from taskruns_airflow.environment import env_vars
+from taskruns_airflow.identity import Try
+from taskruns_airflow.template import pod_template
+
+RESULT_PATH = "/airflow/xcom/return.json"
+"""Where a task writes the JSON that becomes its XCom: KubernetesPodOperator's path."""
+
+LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
+"""Kueue's label; taskruns passes it on to the Pods."""
+
+WAIT_FOR_READER = timedelta(minutes=10)
+"""How long a finished Pod is kept for its log to be read, unless the reader says that it has."""
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a task asks for. None, or nothing, leaves a field to the TaskRun's own default.
+
+    Fields of `_AS_TOLD` are those of a TaskRun's spec, by their names in Python.
+    """
+
+    image: str | None = None
+    command: Sequence[str] | None = None
+    arguments: Sequence[str] | None = None
+    working_dir: str | None = None
+    env: Mapping[str, Any] | Sequence[Any] | None = None
+    env_from: Sequence[Any] | None = None
+    resources: Mapping[str, Any] | None = None
+    volumes: Sequence[Any] | None = None
+    volume_mounts: Sequence[Any] | None = None
+    image_pull_policy: str | None = None
+    image_pull_secrets: Sequence[Any] | None = None
+    security_context: Mapping[str, Any] | None = None
+    service_account_name: str | None = None
+    node_selector: Mapping[str, str] | None = None
+    tolerations: Sequence[Any] | None = None
+    affinity: Mapping[str, Any] | None = None
+    priority_class_name: str | None = None
+    backoff_limit: int | None = None
+    disruption_limit: int | None = None
+    schedule_timeout_seconds: int | None = None
+    startup_timeout_seconds: int | None = None
+    pod_gc: Mapping[str, Any] | None = None
+    ttl_seconds_after_finished: int | None = None
+    template: Mapping[str, Any] | str | None = None
+    spec: Mapping[str, Any] | None = None
+    """Any field of a TaskRun's spec, by its name on the wire."""
+    queue_name: str | None = None
+    """Kueue's LocalQueue."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    get_logs: bool = True
+    do_xcom_push: bool = True
+    execution_timeout: timedelta | None = None
+
+
+_AS_TOLD = (
+    "image",
+    "command",
+    "working_dir",
+    "env_from",
+    "resources",
+    "volumes",
+    "volume_mounts",
+    "image_pull_policy",
+    "security_context",
+    "service_account_name",
+    "node_selector",
+    "tolerations",
+    "affinity",
+    "priority_class_name",
+    "backoff_limit",
+    "disruption_limit",
+    "schedule_timeout_seconds",
+    "startup_timeout_seconds",
+    "ttl_seconds_after_finished",
+)
+_WORDED_ANEW: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "arguments": ("args", lambda told: told),
+    "env": ("env", env_vars),
+    "image_pull_secrets": (
+        "imagePullSecrets",
+        lambda told: [{"name": each} if isinstance(each, str) else each for each in told],
+    ),
+    "pod_gc": ("podGC", lambda told: told),
+}
+"""Fields whose name or form on the wire is another."""
+
+
+def build(order: Order, own: Try) -> Object:
+    """Return the TaskRun of a try, without a namespace.
+
+    Raises:
+        ValueError: what is asked for makes no TaskRun; the message says what to write instead.
+    """
+    labels = {**order.labels, **own.labels}
+    annotations = {**order.annotations, **own.annotations}
+    spec = _spec(order)
+    spec["template"] = _marked(spec.get("template"), labels, annotations)
+    if order.queue_name:
+        labels[LABEL_QUEUE] = order.queue_name
+    _check(spec)
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": own.name, "labels": labels, "annotations": annotations},
+        "spec": spec,
+    }
+
+
+def main_container(spec: Mapping[str, Any]) -> str:
+    """Name the container whose log is the task's."""
+    template = spec.get("template") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    containers = (template.get("spec") or {}).get("containers") or []
+    found = [str(each.get("name")) for each in containers]
+    annotated = str(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER, ""))
+    return names.main_of(found, annotated) or names.MAIN_CONTAINER
+
+
+def _spec(order: Order) -> Object:
+    asked = {to_camel(name): getattr(order, name) for name in _AS_TOLD}
+    for name, (wire_name, worded) in _WORDED_ANEW.items():
+        told = getattr(order, name)
+        asked[wire_name] = None if told is None else worded(told)
+    asked["template"] = None if order.template is None else pod_template(order.template)
+    asked = {name: value for name, value in asked.items() if value is not None}
+    spec = dict(order.spec or {})
+    if twice := sorted(asked.keys() & spec.keys()):
+        raise ValueError(f"{', '.join(twice)}: given in spec and as an argument: say it once")
+    return _with_defaults(spec | asked, order)
+
+
+def _with_defaults(spec: Object, order: Order) -> Object:
+    """Add what Airflow's own settings mean for a TaskRun, where the spec says nothing."""
+    if order.do_xcom_push:
+        spec.setdefault("resultPath", RESULT_PATH)
+    if order.execution_timeout is not None:
+        spec.setdefault("activeDeadlineSeconds", ceil(order.execution_timeout.total_seconds()))
+    if order.get_logs:
+        wait = {"deleteDelayDuration": format_duration(WAIT_FOR_READER)}
+        spec["podGC"] = wait | dict(spec.get("podGC") or {})
+    return spec
+
+
+def _marked(template: Any, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Object:
+    """Put the labels and annotations on the Pods, too; those of the template's own stay."""
+    marked = dict(template or {})
+    metadata = dict(marked.get("metadata") or {})
+    metadata["labels"] = {**labels, **(metadata.get("labels") or {})}
+    metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {})}
+    return {**marked, "metadata": metadata}
+
+
+def _check(spec: Object) -> None:
+    """Refuse what the apiserver would refuse, with the field's name and without its value."""
+    try:
+        TaskRunSpec.model_validate(spec)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        told = (f"spec.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
+        raise ValueError("; ".join(told)) from None

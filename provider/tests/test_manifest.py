@@ -1,0 +1,243 @@
+"""From what a task asks for to its TaskRun: each argument, what goes together, what is refused."""
+
+import dataclasses
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from kubernetes.client import models as k8s
+
+from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
+from taskruns_airflow.manifest import RESULT_PATH, Order, build, main_container
+from taskruns_airflow.plain import plain
+
+OWN = Try(
+    dag_id="sales",
+    task_id="load",
+    run_id="manual",
+    map_index=-1,
+    try_number=1,
+    max_tries=0,
+    run_start="2026-11-25T04:00:00.000001+00:00",
+    instance="i1",
+)
+SILENT = Order(image="busybox:1", get_logs=False, do_xcom_push=False)
+
+
+def spec_of(order: Order) -> dict[str, Any]:
+    """What is asked for, without the marks that every Pod gets."""
+    spec: dict[str, Any] = build(order, OWN)["spec"]
+    template = spec.pop("template")
+    rest = {
+        "metadata": {
+            part: value
+            for part, told in template["metadata"].items()
+            if (value := {k: v for k, v in told.items() if k not in _marks(part)})
+        },
+        "spec": template.get("spec"),
+    }
+    if found := {part: value for part, value in rest.items() if value}:
+        spec["template"] = found
+    return spec
+
+
+def _marks(part: str) -> set[str]:
+    return set(OWN.labels) if part == "labels" else set(OWN.annotations)
+
+
+def test_nothing_but_an_image_needs_to_be_said() -> None:
+    assert spec_of(SILENT) == {"image": "busybox:1"}
+
+
+def test_a_task_run_is_named_and_marked_after_its_try_and_so_are_its_pods() -> None:
+    made = build(dataclasses.replace(SILENT, labels={"team": "data"}, annotations={"a": "b"}), OWN)
+    assert made["metadata"]["name"] == OWN.name
+    pod = made["spec"]["template"]["metadata"]
+    for metadata in (made["metadata"], pod):
+        assert metadata["labels"] == {
+            "team": "data",
+            LABEL_TASK: OWN.task_label,
+            "dag_id": "sales",
+            "task_id": "load",
+            "run_id": "manual",
+            "try_number": "1",
+        }
+        assert json.loads(metadata["annotations"][ANNOTATION_TRY])["instance"] == "i1"
+        assert metadata["annotations"]["a"] == "b"
+
+
+def test_nobody_can_take_the_identity_of_another_try() -> None:
+    posing = dataclasses.replace(
+        SILENT, labels={LABEL_TASK: "x"}, annotations={ANNOTATION_TRY: "{}"}
+    )
+    made = build(posing, OWN)["metadata"]
+    assert made["labels"][LABEL_TASK] == OWN.task_label
+    assert Try.of(made["annotations"]) == OWN
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "expected"),
+    [
+        ("command", ["echo"], {"command": ["echo"]}),
+        ("arguments", ["a", "b"], {"args": ["a", "b"]}),
+        ("working_dir", "/app", {"workingDir": "/app"}),
+        ("env", {"A": "x", "N": 3}, {"env": [
+            {"name": "A", "value": "x"}, {"name": "N", "value": "3"}]}),
+        ("env", {"P": {"secretKeyRef": {"name": "db", "key": "p"}}}, {"env": [
+            {"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}]}),
+        ("env", [{"name": "A", "value": "x"}], {"env": [{"name": "A", "value": "x"}]}),
+        ("env_from", [{"secretRef": {"name": "s"}}], {"envFrom": [{"secretRef": {"name": "s"}}]}),
+        ("resources", {"limits": {"cpu": "1"}}, {"resources": {"limits": {"cpu": "1"}}}),
+        ("volumes", [{"name": "v", "emptyDir": {}}], {"volumes": [{"name": "v", "emptyDir": {}}]}),
+        ("volume_mounts", [{"name": "v", "mountPath": "/v"}],
+         {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}),
+        ("image_pull_policy", "Never", {"imagePullPolicy": "Never"}),
+        ("image_pull_secrets", ["a", {"name": "b"}],
+         {"imagePullSecrets": [{"name": "a"}, {"name": "b"}]}),
+        ("security_context", {"runAsUser": 7}, {"securityContext": {"runAsUser": 7}}),
+        ("service_account_name", "loader", {"serviceAccountName": "loader"}),
+        ("node_selector", {"disk": "ssd"}, {"nodeSelector": {"disk": "ssd"}}),
+        ("tolerations", [{"operator": "Exists"}], {"tolerations": [{"operator": "Exists"}]}),
+        ("affinity", {"nodeAffinity": {}}, {"affinity": {"nodeAffinity": {}}}),
+        ("priority_class_name", "high", {"priorityClassName": "high"}),
+        ("backoff_limit", 0, {"backoffLimit": 0}),
+        ("disruption_limit", 2, {"disruptionLimit": 2}),
+        ("schedule_timeout_seconds", 5, {"scheduleTimeoutSeconds": 5}),
+        ("startup_timeout_seconds", 6, {"startupTimeoutSeconds": 6}),
+        ("pod_gc", {"strategy": "OnPodSuccess"}, {"podGC": {"strategy": "OnPodSuccess"}}),
+        ("ttl_seconds_after_finished", -1, {"ttlSecondsAfterFinished": -1}),
+        ("template", {"spec": {"hostIPC": True}}, {"template": {"spec": {"hostIPC": True}}}),
+        ("template", "spec:\n  hostIPC: true\n", {"template": {"spec": {"hostIPC": True}}}),
+        ("template", {"kind": "Pod", "metadata": {"name": "x", "labels": {"a": "b"}}, "spec": {}},
+         {"template": {"metadata": {"labels": {"a": "b"}}}}),
+        ("spec", {"podReplacementPolicy": "Failed"}, {"podReplacementPolicy": "Failed"}),
+        ("get_logs", True, {"podGC": {"deleteDelayDuration": "10m"}}),
+        ("do_xcom_push", True, {"resultPath": RESULT_PATH}),
+        ("execution_timeout", timedelta(seconds=0.5), {"activeDeadlineSeconds": 1}),
+        ("queue_name", "gpu", {}),
+        ("labels", {"a": "b"}, {"template": {"metadata": {"labels": {"a": "b"}}}}),
+        ("annotations", {"a": "b"}, {"template": {"metadata": {"annotations": {"a": "b"}}}}),
+    ],
+)  # fmt: skip
+def test_an_argument_becomes_its_field(argument: str, value: Any, expected: dict[str, Any]) -> None:
+    changes: dict[str, Any] = {argument: value}
+    assert spec_of(dataclasses.replace(SILENT, **changes)) == {"image": "busybox:1"} | expected
+
+
+def test_every_argument_is_in_that_table() -> None:
+    (table,) = (
+        mark.args[1]
+        for mark in test_an_argument_becomes_its_field.pytestmark  # type: ignore[attr-defined]
+    )
+    asked = {row[0] for row in table} | {"image"}
+    assert asked == {field.name for field in dataclasses.fields(Order)}
+
+
+def test_kueue_finds_its_queue() -> None:
+    made = build(dataclasses.replace(SILENT, queue_name="gpu"), OWN)
+    assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (Order(spec={"activeDeadlineSeconds": 9}, execution_timeout=timedelta(seconds=3)),
+         {"activeDeadlineSeconds": 9}),
+        (Order(spec={"resultPath": "/r"}), {"resultPath": "/r"}),
+        (Order(pod_gc={"deleteDelayDuration": "1s"}), {"podGC": {"deleteDelayDuration": "1s"}}),
+    ],
+)  # fmt: skip
+def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) -> None:
+    assert spec_of(dataclasses.replace(said, image="a")).items() >= kept.items()
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        (Order(image="a", spec={"image": "b"}), "image: given in spec and as an argument"),
+        (Order(template={}, spec={"template": {}}), "template: given in spec"),
+        (Order(command="echo hi"), "spec.command: Input should be a valid list"),
+        (Order(arguments="echo hi"), "spec.args: Input should be a valid list"),
+        (Order(backoff_limit=-1), "spec.backoffLimit: Input should be greater"),
+        (Order(env={"A": True}), "env: the value of A is of type bool"),
+        (Order(env={"A": None}), "env: the value of A is of type NoneType"),
+        (Order(env=["A=b"]), "env: every item of the list needs a name"),
+        (Order(template=["a"]), "template: not a mapping"),  # type: ignore[arg-type]
+        (Order(template="a: ["), "template: not YAML"),
+        (Order(template="a: b"), "template: a: a PodTemplateSpec has metadata and spec"),
+        (Order(spec={"backoff": {"cap": "soon"}}), "spec.backoff.cap: "),
+    ],
+)
+def test_what_makes_no_task_run_is_refused_with_what_to_write_instead(
+    order: Order, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence.replace("[", r"\[")):
+        build(order, OWN)
+
+
+@pytest.mark.parametrize(
+    "order", [Order(env={"PASSWORD": b"hunter2"}), Order(spec={"env": [["hunter2"]]})]
+)
+def test_a_refusal_never_tells_a_value_of_the_environment(order: Order) -> None:
+    with pytest.raises(ValueError, match="env") as refusal:
+        build(order, OWN)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> None:
+    told = plain(
+        {
+            "env": [
+                k8s.V1EnvVar(name="A", value="x"),
+                k8s.V1EnvVar(
+                    name="P",
+                    value_from=k8s.V1EnvVarSource(
+                        secret_key_ref=k8s.V1SecretKeySelector(name="db", key="p")
+                    ),
+                ),
+            ],
+            "resources": k8s.V1ResourceRequirements(limits={"cpu": "1"}),
+            "template": k8s.V1PodTemplateSpec(
+                spec=k8s.V1PodSpec(
+                    containers=[k8s.V1Container(name="side", image_pull_policy="Never")],
+                    termination_grace_period_seconds=0,
+                )
+            ),
+        }
+    )
+    spec = spec_of(dataclasses.replace(SILENT, **told))
+    assert spec["env"][1]["valueFrom"] == {"secretKeyRef": {"name": "db", "key": "p"}}
+    assert spec["resources"] == {"limits": {"cpu": "1"}}
+    assert spec["template"]["spec"] == {
+        "containers": [{"name": "side", "imagePullPolicy": "Never"}],
+        "terminationGracePeriodSeconds": 0,
+    }
+    json.dumps(spec)
+
+
+def test_building_changes_nothing_that_it_was_given() -> None:
+    told: dict[str, Any] = {"template": {"metadata": {"labels": {}}}, "spec": {"podGC": {}}}
+    before = json.dumps(told)
+    build(dataclasses.replace(SILENT, get_logs=True, **told), OWN)
+    assert json.dumps(told) == before
+
+
+@pytest.mark.parametrize(
+    ("template", "main"),
+    [
+        (None, "main"),
+        ({"spec": {"containers": [{"name": "work"}]}}, "work"),
+        ({"spec": {"containers": [{"name": "a"}, {"name": "main"}]}}, "main"),
+        (
+            {
+                "metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "b"}},
+                "spec": {"containers": [{"name": "a"}, {"name": "b"}]},
+            },
+            "b",
+        ),
+    ],
+)
+def test_the_log_is_that_of_the_main_container(template: Any, main: str) -> None:
+    made = build(dataclasses.replace(SILENT, template=template), OWN)
+    assert main_container(made["spec"]) == main
