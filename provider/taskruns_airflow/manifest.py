@@ -1,7 +1,7 @@
 """From what a task asks for to the TaskRun that is created: values in, values out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -41,7 +41,7 @@ class Order:
     working_dir: str | None = None
     env: Mapping[str, Any] | Sequence[Any] | None = None
     env_from: Sequence[Any] | None = None
-    resources: Mapping[str, Any] | None = None
+    container_resources: Mapping[str, Any] | None = None
     volumes: Sequence[Any] | None = None
     volume_mounts: Sequence[Any] | None = None
     image_pull_policy: str | None = None
@@ -63,8 +63,8 @@ class Order:
     """Any field of a TaskRun's spec, by its name on the wire."""
     queue_name: str | None = None
     """Kueue's LocalQueue."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
     get_logs: bool = True
     do_xcom_push: bool = True
     execution_timeout: timedelta | None = None
@@ -75,7 +75,6 @@ _AS_TOLD = (
     "command",
     "working_dir",
     "env_from",
-    "resources",
     "volumes",
     "volume_mounts",
     "image_pull_policy",
@@ -94,6 +93,7 @@ _AS_TOLD = (
 _WORDED_ANEW: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "arguments": ("args", lambda told: told),
     "env": ("env", env_vars),
+    "container_resources": ("resources", lambda told: told),
     "image_pull_secrets": (
         "imagePullSecrets",
         lambda told: [{"name": each} if isinstance(each, str) else each for each in told],
@@ -109,8 +109,8 @@ def build(order: Order, own: Try) -> Object:
     Raises:
         ValueError: what is asked for makes no TaskRun; the message says what to write instead.
     """
-    labels = {**order.labels, **own.labels}
-    annotations = {**order.annotations, **own.annotations}
+    labels = {**(order.labels or {}), **own.labels}
+    annotations = {**(order.annotations or {}), **own.annotations}
     spec = _spec(order)
     spec["template"] = _marked(spec.get("template"), labels, annotations)
     if order.queue_name:

@@ -88,7 +88,8 @@ def test_nobody_can_take_the_identity_of_another_try() -> None:
             {"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}]}),
         ("env", [{"name": "A", "value": "x"}], {"env": [{"name": "A", "value": "x"}]}),
         ("env_from", [{"secretRef": {"name": "s"}}], {"envFrom": [{"secretRef": {"name": "s"}}]}),
-        ("resources", {"limits": {"cpu": "1"}}, {"resources": {"limits": {"cpu": "1"}}}),
+        ("container_resources", {"limits": {"cpu": "1"}},
+         {"resources": {"limits": {"cpu": "1"}}}),
         ("volumes", [{"name": "v", "emptyDir": {}}], {"volumes": [{"name": "v", "emptyDir": {}}]}),
         ("volume_mounts", [{"name": "v", "mountPath": "/v"}],
          {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}),
@@ -126,10 +127,7 @@ def test_an_argument_becomes_its_field(argument: str, value: Any, expected: dict
 
 
 def test_every_argument_is_in_that_table() -> None:
-    (table,) = (
-        mark.args[1]
-        for mark in test_an_argument_becomes_its_field.pytestmark  # type: ignore[attr-defined]
-    )
+    (table,) = (mark.args[1] for mark in test_an_argument_becomes_its_field.pytestmark)
     asked = {row[0] for row in table} | {"image"}
     assert asked == {field.name for field in dataclasses.fields(Order)}
 
@@ -197,7 +195,7 @@ def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> No
                     ),
                 ),
             ],
-            "resources": k8s.V1ResourceRequirements(limits={"cpu": "1"}),
+            "container_resources": k8s.V1ResourceRequirements(limits={"cpu": "1"}),
             "template": k8s.V1PodTemplateSpec(
                 spec=k8s.V1PodSpec(
                     containers=[k8s.V1Container(name="side", image_pull_policy="Never")],

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 from importlib.resources import files
 
-from jsonschema import validate  # type: ignore[import-untyped]  # stubs would be one more pin
+from jsonschema import validate
 
 from taskruns_airflow.provider_info import get_provider_info
 

@@ -1,0 +1,249 @@
+"""The apiserver as this provider asks it: a handful of requests about TaskRuns and logs.
+
+Requests are sent by the client that Airflow's Kubernetes connection opens. Whatever may be a hiccup
+is tried again for a while, since each of these requests may be sent twice; every write names the
+uid that it means, so that it never reaches another TaskRun of that name.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+
+import aiohttp
+from typing_extensions import override
+
+from taskruns.api import names
+from taskruns.api.v1alpha1 import TaskRun
+
+Object = dict[str, Any]
+
+_RUNS = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{{namespace}}/{names.PLURAL}"
+_LOG = "/api/v1/namespaces/{namespace}/pods/{pod}/log"
+
+_SECONDS_PER_REQUEST = 30
+_PATIENCE = 60.0
+"""Seconds for which a request is tried again."""
+
+_CHUNK = 64 * 1024
+_MOST_OF_A_LINE = 8 * 1024 * 1024
+"""More than any object that the apiserver stores."""
+
+_PERHAPS_LATER = {408, 429, 500, 502, 503, 504}
+
+
+BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
+"""What a connection that breaks, or cannot be made, raises."""
+
+
+class Refused(Exception):
+    """The apiserver answered with an error; its sentence is the message."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(f"{sentence} (HTTP {status})")
+        self.status = status
+        self.sentence = sentence
+
+
+class Unreachable(Exception):
+    """The apiserver gave no answer for as long as was waited for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One TaskRun, and no other of its name."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def to(cls, run: TaskRun) -> Self:
+        """Name the TaskRun that was read."""
+        return cls(run.metadata.namespace, run.metadata.name, run.metadata.uid)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Api:
+    """Requests about the TaskRuns of one namespace, through an open client."""
+
+    def __init__(self, client: Any, namespace: str, patience: float = _PATIENCE) -> None:
+        self._client = client
+        self._patience = patience
+        self._runs = _RUNS.format(namespace=namespace)
+        self._namespace = namespace
+
+    async def create(self, manifest: Mapping[str, Any]) -> TaskRun:
+        """Create a TaskRun, or find that it is there: the answer to an earlier try got lost.
+
+        Raises:
+            Refused: the apiserver will not have it.
+        """
+        try:
+            made = await self._ask("POST", self._runs, {"fieldValidation": "Strict"}, manifest)
+        except Refused as refused:
+            if refused.status != HTTPStatus.CONFLICT:
+                raise
+            made = await self._ask("GET", f"{self._runs}/{manifest['metadata']['name']}")
+        return TaskRun.model_validate(made)
+
+    async def get(self, ref: Ref) -> TaskRun | None:
+        """Read a run; None when it is gone, or another has taken its name."""
+        try:
+            found = await self._ask("GET", f"{self._runs}/{ref.name}")
+        except Refused as refused:
+            if refused.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        run = TaskRun.model_validate(found)
+        return run if run.metadata.uid == ref.uid else None
+
+    async def find(self, label: str, value: str) -> list[TaskRun]:
+        """Read the runs that have a label."""
+        found = await self._ask("GET", self._runs, {"labelSelector": f"{label}={value}"})
+        return [TaskRun.model_validate(each) for each in found["items"]]
+
+    async def cancel(self, ref: Ref) -> None:
+        """Have a run stopped; one that has ended or is gone is left as it is."""
+        await self._patch(ref, {"spec": {"cancel": True}})
+
+    async def collect(self, ref: Ref, pod_uid: str) -> None:
+        """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""
+        await self._patch(ref, {"metadata": {"annotations": {names.ANNOTATION_COLLECTED: pod_uid}}})
+
+    async def page(self, selector: Mapping[str, str]) -> Object:
+        """List objects together with the resourceVersion that a watch goes on from."""
+        return await self._ask("GET", self._runs, {**selector, "resourceVersion": "0"})
+
+    @asynccontextmanager
+    async def watch(
+        self, selector: Mapping[str, str], version: str, seconds: int
+    ) -> AsyncIterator[AsyncIterator[Object]]:
+        """Open a watch; the apiserver ends it after `seconds`."""
+        query = {
+            **selector,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        async with self._stream(self._runs, query, seconds + _SECONDS_PER_REQUEST) as chunks:
+            yield (json.loads(line) async for line in lines(chunks, _MOST_OF_A_LINE))
+
+    @asynccontextmanager
+    async def log(
+        self, pod: str, container: str, since: str = ""
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a container's log, from a time on, with the time of each line before it."""
+        path = _LOG.format(namespace=self._namespace, pod=pod)
+        query = {"container": container, "follow": "true", "timestamps": "true"}
+        async with self._stream(path, query | ({"sinceTime": since} if since else {})) as chunks:
+            yield lines(chunks, _CHUNK)
+
+    async def _patch(self, ref: Ref, change: Object) -> None:
+        metadata = {"uid": ref.uid, **change.get("metadata", {})}
+        try:
+            await self._ask(
+                "PATCH", f"{self._runs}/{ref.name}", {}, {**change, "metadata": metadata}
+            )
+        except Refused as refused:
+            # Gone, or replaced by another of its name: nothing that this was meant for is there.
+            if refused.status not in (404, 409, 422) or await self.get(ref) is not None:
+                raise
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Object:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        for wait in pauses():
+            try:
+                return await self._once(method, path, query or {}, body)
+            except Refused as refused:
+                if refused.status not in _PERHAPS_LATER or loop.time() + wait > deadline:
+                    raise
+            except BROKEN as error:
+                if loop.time() + wait > deadline:
+                    raise Unreachable(f"the apiserver does not answer: {error!r}") from error
+            await asyncio.sleep(wait)
+        raise AssertionError("pauses never end")
+
+    async def _once(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+    ) -> Object:
+        async with await self._send(method, path, query, body, _SECONDS_PER_REQUEST) as response:
+            answer: Object = json.loads(await response.read())
+            return answer
+
+    @asynccontextmanager
+    async def _stream(
+        self, path: str, query: Mapping[str, str], seconds: float | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with await self._send("GET", path, query, None, seconds) as response:
+            yield response.content.iter_any()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        seconds: float | None,
+    ) -> Any:
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        response = await self._client.call_api(
+            path,
+            method,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json, */*", "Content-Type": kind},
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            # None would be replaced by the connection's default: a log may stay silent for hours.
+            _request_timeout=(_SECONDS_PER_REQUEST, seconds),
+        )
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            async with response:
+                raise Refused(response.status, sentence(await response.read()))
+        return response
+
+
+def pauses(longest: float = 10.0) -> Iterator[float]:
+    """Yield seconds to wait between tries, for ever: half a second, doubled up to `longest`."""
+    wait = 0.5
+    while True:
+        yield wait
+        wait = min(wait * 2, longest)
+
+
+async def lines(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
+    """Cut a stream into lines without their ends; a line beyond `longest` comes in pieces."""
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+        while len(rest) > longest:
+            yield rest[:longest]
+            rest = rest[longest:]
+    if rest:
+        yield rest
+
+
+def sentence(body: bytes) -> str:
+    """Return the apiserver's own words from a Status, or the text that is in its place."""
+    text = body.decode(errors="replace").strip()
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text

@@ -1,0 +1,185 @@
+"""One execution of a task, at work on its cluster: launch, follow, conclude, or be interrupted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
+
+from taskruns.api.conditions import Phase
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.api import Api, Ref, Refused, Unreachable
+from taskruns_airflow.failures import (
+    ExitCodes,
+    TaskRunCancelled,
+    TaskRunClusterRefused,
+    TaskRunMisconfigured,
+    failure_of,
+)
+from taskruns_airflow.following import Audience, NameTaken, follow, launch, lookout_for
+from taskruns_airflow.hook import TaskRunHook
+from taskruns_airflow.identity import Try
+from taskruns_airflow.instance import is_wanted, may_be_retried
+from taskruns_airflow.link import XCOM_LINK
+from taskruns_airflow.lookout import Gone
+from taskruns_airflow.manifest import Object
+from taskruns_airflow.result import result_of
+from taskruns_airflow.trigger import TaskRunTrigger
+from taskruns_airflow.worker import Stopped, Worker
+
+T = TypeVar("T")
+
+_SECONDS_TO_CANCEL = 3.0
+"""Airflow kills a task five seconds after it was told to stop."""
+
+_INVALID = {400, 422}
+
+
+class Execution:
+    """Sees one try through, in the task's process."""
+
+    def __init__(self, hook: TaskRunHook, context: Mapping[str, Any], log: Any) -> None:
+        self._hook = hook
+        self._context = context
+        self._log = log
+        self._worker = Worker()
+        self._namespace = ""
+        self._ref: Ref | None = None
+        self._audience = Audience(log.info, log.info)
+
+    def launch(self, own: Try, manifest: Object, namespace: str | None) -> TaskRun:
+        """Create the try's run, or go on with what an earlier one left."""
+        with self._guarded():
+            self._namespace = self._worker.run(self._hook.namespace(namespace))
+            run = self._worker.run(launch(self._connect, own, manifest, self._audience))
+        self._ref = Ref.to(run)
+        self._tell(run)
+        return run
+
+    def trigger(self, run: TaskRun, container: str | None) -> TaskRunTrigger:
+        """Return what waits for the run in the triggerer."""
+        return TaskRunTrigger(
+            access=self._hook.access.to_json(),
+            namespace=run.metadata.namespace,
+            name=run.metadata.name,
+            uid=run.metadata.uid,
+            container=container,
+        )
+
+    def follow(self, run: TaskRun, container: str | None) -> TaskRun:
+        """Wait for the run's end, its log told meanwhile."""
+        ref = Ref.to(run)
+        lookout = lookout_for(self._connect, ref)
+        with self._guarded():
+            return self._worker.run(follow(lookout, self._connect, ref, container, self._audience))
+
+    def learn(self, event: Mapping[str, Any]) -> TaskRun:
+        """Return the run as the trigger saw it end.
+
+        Raises:
+            TaskRunCancelled: it was deleted.
+            TaskRunClusterRefused: the trigger could not wait for it.
+        """
+        if "gone" in event:
+            raise TaskRunCancelled(f"TaskRun {event['gone']} was deleted before it had ended")
+        if "error" in event:
+            raise TaskRunClusterRefused(str(event["error"]))
+        run = TaskRun.model_validate(event["run"])
+        self._namespace, self._ref = run.metadata.namespace, Ref.to(run)
+        return run
+
+    def conclude(self, run: TaskRun, codes: ExitCodes, *, with_result: bool) -> Any:
+        """Return the task's result, or raise how it failed; last of all, let the Pod go.
+
+        Raises:
+            AirflowException: as failures.py names them.
+        """
+        self._push("exit_code", run.status.exit_code)
+        self._push("reason", run.status.reason)
+        try:
+            if run.status.phase is not Phase.SUCCEEDED:
+                raise failure_of(run, codes)
+            return result_of(run) if with_result else None
+        finally:
+            self._collect(run)
+
+    def stop(self) -> None:
+        """End what is under way; to be called from a signal handler."""
+        self._worker.stop()
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[Api]:
+        async with self._hook.api(self._namespace) as api:
+            yield api
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Let whatever ends a wait come out as what Airflow should make of it."""
+        try:
+            yield
+        except Gone:
+            raise TaskRunCancelled(f"TaskRun {self._ref} was deleted before it had ended") from None
+        except NameTaken as taken:
+            raise TaskRunMisconfigured(str(taken)) from None
+        except (Refused, Unreachable) as error:
+            invalid = isinstance(error, Refused) and error.status in _INVALID
+            raise (TaskRunMisconfigured if invalid else TaskRunClusterRefused)(str(error)) from None
+        except AirflowTaskTimeout:
+            self._cancel()
+            raise
+        except Stopped:
+            raise self._interrupted() from None
+
+    def _interrupted(self) -> AirflowException:
+        """Cancel the run if nobody will come back for it; the task must not end as a success."""
+        if not is_wanted(self._context):
+            self._cancel()
+            return AirflowException(
+                "A user has marked or cleared the task: its TaskRun is cancelled"
+            )
+        if not may_be_retried(self._context):
+            self._cancel()
+            return AirflowException("The worker was told to stop, and there is no try after this")
+        return AirflowException(
+            f"The worker was told to stop; TaskRun {self._ref} goes on, and the next try with it"
+        )
+
+    def _cancel(self) -> None:
+        if self._ref is not None:
+            self._try_for_a_moment("cancelled", _cancel(self._connect, self._ref))
+
+    def _collect(self, run: TaskRun) -> None:
+        if run.status.pod_uid:
+            work = _collect(self._connect, Ref.to(run), run.status.pod_uid)
+            self._try_for_a_moment("marked as collected", work)
+
+    def _try_for_a_moment(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do what must not keep the task from ending as it does."""
+        try:
+            asyncio.run(asyncio.wait_for(work, _SECONDS_TO_CANCEL))
+        except Exception as error:  # noqa: BLE001  # the task's own end is what counts
+            self._log.warning("TaskRun %s could not be %s: %r", self._ref, what, error)
+
+    def _tell(self, run: TaskRun) -> None:
+        self._push("taskrun_name", run.metadata.name)
+        self._push("taskrun_namespace", run.metadata.namespace)
+        self._push("taskrun_uid", run.metadata.uid)
+        dashboard = str(self._worker.run(self._hook.settings()).get("dashboard") or "")
+        place = {"namespace": run.metadata.namespace, "name": run.metadata.name}
+        # Airflow complains in the task's log about a link that it does not find.
+        self._push(XCOM_LINK, dashboard.format(**place))
+
+    def _push(self, key: str, value: Any) -> None:
+        if value is not None:
+            self._context["ti"].xcom_push(key=key, value=value)
+
+
+async def _cancel(connect: Any, ref: Ref) -> None:
+    async with connect() as api:
+        await api.cancel(ref)
+
+
+async def _collect(connect: Any, ref: Ref, pod_uid: str) -> None:
+    async with connect() as api:
+        await api.collect(ref, pod_uid)

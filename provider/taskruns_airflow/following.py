@@ -1,0 +1,92 @@
+"""From a try that starts to a run that has ended: launched or adopted, then followed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.adoption import inheritance
+from taskruns_airflow.api import Ref
+from taskruns_airflow.identity import LABEL_TASK, Try
+from taskruns_airflow.logs import LogReader
+from taskruns_airflow.lookout import Connect, Gone, Lookout
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told what happens: lines of the log, and what a person should know of it."""
+
+    line: Callable[[str], None]
+    note: Callable[[str], None]
+
+
+class NameTaken(Exception):
+    """A TaskRun of that name is there, and it is not this try's."""
+
+
+async def launch(
+    connect: Connect, own: Try, manifest: Mapping[str, Any], audience: Audience
+) -> TaskRun:
+    """Return this try's run: the one that an earlier try left, or a new one.
+
+    What earlier tries have left active and is not gone on with is cancelled first, and waited for.
+
+    Raises:
+        Refused: the apiserver will not have the TaskRun.
+        NameTaken: somebody else's TaskRun is in the way.
+    """
+    async with connect() as api:
+        found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
+        for each in found.superseded:
+            audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try, to start anew")
+            await api.cancel(Ref.to(each))
+        for each in found.superseded:
+            await _end_of(connect, Ref.to(each), audience)
+        if found.adopted is not None:
+            audience.note(f"Going on with TaskRun {Ref.to(found.adopted)}")
+            return found.adopted
+        run = await api.create(manifest)
+    found_try = Try.of(run.metadata.annotations)
+    if found_try is None or found_try.key != own.key:
+        raise NameTaken(f"TaskRun {Ref.to(run)} exists and is not this try's: remove it")
+    audience.note(f"Created TaskRun {Ref.to(run)}")
+    return run
+
+
+async def follow(
+    lookout: Lookout, connect: Connect, ref: Ref, container: str | None, audience: Audience
+) -> TaskRun:
+    """Wait until a run has ended, and its log, of `container`, is told; return how it ended.
+
+    Raises:
+        Gone: the run is not there any more.
+        Refused: the apiserver refuses to tell.
+    """
+    log = LogReader(connect, ref, container, audience.line, audience.note) if container else None
+    before = ""
+    try:
+        async for run in lookout.follow(ref):
+            now = f"{run.status.phase or 'not yet seen by a controller'}: {run.status.message}"
+            if now != before:
+                audience.note(f"TaskRun {ref} is {now.removesuffix(': None')}")
+                before = now
+            if log is not None:
+                log.see(run)
+        if log is not None:
+            await log.finish()
+    finally:
+        if log is not None:
+            await log.stop()
+    return run
+
+
+def lookout_for(connect: Connect, ref: Ref) -> Lookout:
+    """Return a lookout for one run alone."""
+    return Lookout(connect, {"fieldSelector": f"metadata.name={ref.name}"})
+
+
+async def _end_of(connect: Connect, ref: Ref, audience: Audience) -> None:
+    try:
+        await follow(lookout_for(connect, ref), connect, ref, None, audience)
+    except Gone:
+        return

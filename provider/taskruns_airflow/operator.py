@@ -1,0 +1,218 @@
+"""TaskRunOperator: says what to run, and sees to it that Airflow learns how it ended.
+
+This module and what it imports stay light, since every DAG processor loads them: the client, and
+what uses it, are imported when a task runs.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, conf
+from typing_extensions import override
+
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.adoption import ended
+from taskruns_airflow.arguments import RunArguments
+from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
+from taskruns_airflow.identity import Try
+from taskruns_airflow.instance import try_of
+from taskruns_airflow.link import TaskRunLink
+from taskruns_airflow.manifest import Object, Order, build, main_container
+
+if TYPE_CHECKING:
+    from taskruns_airflow.execution import Execution
+
+_ORDERED = tuple(field.name for field in fields(Order))
+_CONNECTED = ("taskruns_conn_id", "kubernetes_conn_id", "config_file", "cluster_context")
+_NOT_TEMPLATED = {"get_logs", "do_xcom_push", "execution_timeout"}
+_TEMPLATE_FILES = (".yaml", ".yml", ".json")
+
+
+class TaskRunOperator(RunArguments):
+    """Runs a container to completion as a TaskRun.
+
+    Args:
+        image: The container's image.
+        command: Program to run instead of the image's entrypoint, one item an argument.
+        arguments: Arguments of the program.
+        working_dir: Directory to run in.
+        env: Environment variables. A mapping, whose values are texts, numbers, or where a value
+            comes from: `{"secretKeyRef": {"name": "database", "key": "password"}}`; or a list of
+            core/v1 EnvVar.
+        env_from: ConfigMaps and Secrets whose keys become variables (core/v1 EnvFromSource).
+        container_resources: Requests and limits (core/v1 ResourceRequirements).
+        volumes: Volumes of the Pod (core/v1 Volume).
+        volume_mounts: Where they appear (core/v1 VolumeMount).
+        image_pull_policy: Always, IfNotPresent or Never.
+        image_pull_secrets: Names of Secrets to pull images with.
+        security_context: Of the container (core/v1 SecurityContext).
+        service_account_name: Service account of the Pod.
+        node_selector: Labels that a node must have.
+        tolerations: Taints that are tolerated (core/v1 Toleration).
+        affinity: Rules for choosing a node (core/v1 Affinity).
+        priority_class_name: PriorityClass of the Pod.
+        template: Everything else of a Pod: a core/v1 PodTemplateSpec; or the name of a .yaml, .yml
+            or .json file that holds one, which is a Jinja template.
+        spec: Any field of a TaskRun's spec by its own name, where it has no argument here.
+        backoff_limit: How many failures are retried in the cluster, apart from Airflow's retries.
+        disruption_limit: How many evictions and lost nodes are, once the work may have begun.
+        schedule_timeout_seconds: How long to wait for a node. Default: for ever.
+        startup_timeout_seconds: How long the container may take to start. Default: the site's.
+        pod_gc: What becomes of finished Pods, as a TaskRun's podGC.
+        ttl_seconds_after_finished: How long the TaskRun is kept. Default: the site's.
+        queue_name: Kueue's LocalQueue to wait in.
+        labels: Labels of the TaskRun and its Pods.
+        annotations: Annotations of both.
+        namespace: Where to run. Default: the connection's, or Airflow's own.
+        taskruns_conn_id: A connection of type `taskruns`.
+        kubernetes_conn_id: A connection of type `kubernetes`. Default: as the former says.
+        in_cluster: Use the cluster that Airflow runs in.
+        config_file: A kubeconfig file on the worker and the triggerer.
+        cluster_context: Which context of the kubeconfig.
+        deferrable: Wait in the triggerer instead of a worker. Default: Airflow's setting
+            `[operators] default_deferrable`.
+        get_logs: Show the container's log in the task's.
+        skip_on_exit_code: Exit codes with which the task is skipped.
+        fail_on_exit_code: Exit codes with which the task fails without a retry.
+        mutate: Called with the TaskRun, as a dict, before it is created; may change it in place,
+            or return another. Its name, labels and annotations must stay.
+        kwargs: Any argument of BaseOperator. `execution_timeout` becomes the run's
+            activeDeadlineSeconds, so that it holds whatever becomes of Airflow. With
+            `do_xcom_push`, JSON in /airflow/xcom/return.json becomes the task's XCom.
+    """
+
+    template_fields: Collection[str] = (
+        *(name for name in _ORDERED if name not in _NOT_TEMPLATED),
+        "namespace",
+        *_CONNECTED,
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "command": "json",
+        "arguments": "json",
+        "env": "json",
+        "container_resources": "json",
+        "template": "yaml",
+        "spec": "json",
+    }
+    template_ext: Sequence[str] = ()
+    """None: an argument that ends in .yaml is an argument. `template` reads its file by itself."""
+
+    ui_color = "#d9e7f7"
+    operator_extra_links: Collection[BaseOperatorLink] = (TaskRunLink(),)
+
+    _execution: "Execution | None" = None
+
+    def __init__(  # noqa: PLR0913  # each is a name that users of Airflow know
+        self,
+        *,
+        namespace: str | None = None,
+        taskruns_conn_id: str = "taskruns_default",
+        kubernetes_conn_id: str | None = None,
+        in_cluster: bool | None = None,
+        config_file: str | None = None,
+        cluster_context: str | None = None,
+        deferrable: bool | None = None,
+        skip_on_exit_code: int | Collection[int] | None = None,
+        fail_on_exit_code: int | Collection[int] | None = None,
+        mutate: Callable[[Object], Object | None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if deferrable is None:
+            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
+        self.namespace = namespace
+        self.taskruns_conn_id = taskruns_conn_id
+        self.kubernetes_conn_id = kubernetes_conn_id
+        self.in_cluster = in_cluster
+        self.config_file = config_file
+        self.cluster_context = cluster_context
+        self.deferrable = deferrable
+        self.skip_on_exit_code = skip_on_exit_code
+        self.fail_on_exit_code = fail_on_exit_code
+        self.mutate = mutate
+
+    @override
+    def execute(self, context: Context) -> Any:
+        own = try_of(context)
+        manifest = self.build_task_run(own)
+        container = main_container(manifest["spec"]) if self.get_logs else None
+        execution = self._begin(context)
+        run = execution.launch(own, manifest, self.namespace)
+        if self.deferrable and not ended(run):
+            trigger = execution.trigger(run, container)
+            self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
+        return self._conclude(execution, execution.follow(run, container))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on after a deferral, with what the trigger has learnt."""
+        execution = self._begin(context)
+        return self._conclude(execution, execution.learn(event))
+
+    @override
+    def on_kill(self) -> None:
+        """Stop waiting; `execute` then ends by an exception, and cancels the run if it should."""
+        if self._execution is not None:
+            self._execution.stop()
+
+    @override
+    def dry_run(self) -> None:
+        """Print the TaskRun as YAML, and create nothing."""
+        import yaml  # noqa: PLC0415  # only people who try a task out need it
+
+        own = Try(self.dag_id, self.task_id, "dry-run", -1, 0, 0, "", "dry-run")
+        print(yaml.safe_dump(self.build_task_run(own), sort_keys=False))  # noqa: T201
+
+    def build_task_run(self, own: Try) -> Object:
+        """Return the TaskRun that this task asks for; a subclass may make it another.
+
+        Raises:
+            TaskRunMisconfigured: the arguments make no TaskRun.
+        """
+        order = Order(**{name: getattr(self, name) for name in _ORDERED})
+        try:
+            made = build(order, own)
+        except ValueError as refusal:
+            raise TaskRunMisconfigured(str(refusal)) from None
+        identity = made["metadata"]["name"], made["metadata"]["annotations"].copy()
+        if self.mutate is not None:
+            made = self.mutate(made) or made
+        metadata = made["metadata"]
+        kept = identity[1].items() <= metadata.get("annotations", {}).items()
+        if (
+            metadata["name"] != identity[0]
+            or not kept
+            or own.labels.items() > metadata["labels"].items()
+        ):
+            raise TaskRunMisconfigured("mutate: name, labels and annotations must stay")
+        return made
+
+    @override
+    def resolve_template_files(self) -> None:
+        if isinstance(self.template, str) and self.template.endswith(_TEMPLATE_FILES):
+            environment = self.get_template_env()
+            assert environment.loader is not None  # noqa: S101  # Airflow gives it the DAG's folder
+            self.template, _, _ = environment.loader.get_source(environment, self.template)
+        super().resolve_template_files()
+
+    def _begin(self, context: Context) -> "Execution":
+        from taskruns_airflow.execution import Execution  # noqa: PLC0415
+        from taskruns_airflow.hook import TaskRunHook  # noqa: PLC0415
+
+        hook = TaskRunHook(
+            self.taskruns_conn_id,
+            self.kubernetes_conn_id,
+            in_cluster=self.in_cluster,
+            config_file=self.config_file,
+            cluster_context=self.cluster_context,
+        )
+        self._execution = Execution(hook, context, self.log)
+        return self._execution
+
+    def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
+        codes = ExitCodes(_codes(self.skip_on_exit_code), _codes(self.fail_on_exit_code))
+        return execution.conclude(run, codes, with_result=bool(self.do_xcom_push))
+
+
+def _codes(told: int | Collection[int] | None) -> Collection[int]:
+    return () if told is None else (told,) if isinstance(told, int) else told

@@ -1,0 +1,100 @@
+"""Waiting without a worker: a trigger that follows one run, all of them through one watch."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing_extensions import override
+
+from taskruns_airflow.api import Api, Ref
+from taskruns_airflow.following import Audience, follow
+from taskruns_airflow.hook import Access, TaskRunHook
+from taskruns_airflow.identity import LABEL_TASK
+from taskruns_airflow.lookout import Gone, Lookout
+
+_SHORTEST_DEFERRAL = 8.0
+"""Seconds. Airflow 3.3.2 fails a task that resumes before its scheduler has noticed that the task
+was deferred ("finished with state success, but the task instance's state attribute is queued")."""
+
+_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Access, str], Lookout]] = (
+    WeakKeyDictionary()
+)
+"""One for each cluster and namespace in a triggerer."""
+
+
+class TaskRunTrigger(BaseTrigger):
+    """Follows one TaskRun to its end and tells how it ended."""
+
+    def __init__(
+        self,
+        *,
+        access: dict[str, Any],
+        namespace: str,
+        name: str,
+        uid: str,
+        container: str | None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
+        self.access = Access(**access)
+        self.namespace = namespace
+        self.name = name
+        self.uid = uid
+        self.container = container
+
+    @override
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        told = {
+            "access": self.access.to_json(),
+            "namespace": self.namespace,
+            "name": self.name,
+            "uid": self.uid,
+            "container": self.container,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", told
+
+    @override
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        dwell = asyncio.create_task(asyncio.sleep(_SHORTEST_DEFERRAL))
+        try:
+            event = await self._outcome()
+            await dwell
+        finally:
+            dwell.cancel()
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own
+
+    @override
+    async def on_kill(self) -> None:
+        """Cancel the run: a user marked or cleared the task. Harmless where it has ended."""
+        async with self._connect() as api:
+            await api.cancel(self._ref)
+        self.log.info("Cancelled TaskRun %s", self._ref)
+
+    async def _outcome(self) -> dict[str, Any]:
+        audience = Audience(self.log.info, self.log.info)
+        try:
+            run = await follow(self._lookout(), self._connect, self._ref, self.container, audience)
+        except Gone:
+            return {"gone": str(self._ref)}
+        except Exception as error:
+            self.log.exception("Waiting for TaskRun %s failed", self._ref)
+            return {"error": f"{type(error).__name__}: {error}"}
+        return {"run": run.to_json()}
+
+    @property
+    def _ref(self) -> Ref:
+        return Ref(self.namespace, self.name, self.uid)
+
+    def _connect(self) -> AbstractAsyncContextManager[Api]:
+        return TaskRunHook.of(self.access).api(self.namespace)
+
+    def _lookout(self) -> Lookout:
+        access, namespace = self.access, self.namespace
+        ours = _lookouts.setdefault(asyncio.get_running_loop(), {})
+        if (access, namespace) not in ours:
+            ours[access, namespace] = Lookout(
+                lambda: TaskRunHook.of(access).api(namespace), {"labelSelector": LABEL_TASK}
+            )
+        return ours[access, namespace]

@@ -1,0 +1,141 @@
+"""Requests as they are sent, and what their answers mean: through a client that a test plays."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import pytest
+
+from taskruns_airflow import api as api_module
+from taskruns_airflow.api import Api, Ref, Refused, Unreachable, lines, pauses
+
+REF = Ref("jobs", "hello", "uid-1")
+RUN = {"metadata": {"name": "hello", "namespace": "jobs", "uid": "uid-1"}, "spec": {}}
+RUNS = "/apis/taskruns.dev/v1alpha1/namespaces/jobs/taskruns"
+
+
+class Answer:
+    """An answer as aiohttp gives it."""
+
+    def __init__(self, status: int, body: Any = None) -> None:
+        self.status = status
+        self._body = json.dumps(body if body is not None else {"message": "no"}).encode()
+
+    async def read(self) -> bytes:
+        return self._body
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+class Client:
+    """Gives its answers one after another, and keeps what it was asked."""
+
+    def __init__(self, *answers: Answer | Exception) -> None:
+        self._answers = list(answers)
+        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+
+    async def call_api(self, path: str, method: str, **told: Any) -> Answer:
+        self.asked.append((method, path, dict(told["query_params"]), told["body"]))
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "pauses", lambda: iter([0.0] * 1000))
+
+
+async def test_a_task_run_is_created_strictly_so_that_a_misspelt_field_is_refused() -> None:
+    client = Client(Answer(201, RUN))
+    manifest = {"metadata": {"name": "hello"}}
+    made = await Api(client, "jobs").create(manifest)
+    assert made.metadata.uid == "uid-1"
+    assert client.asked == [("POST", RUNS, {"fieldValidation": "Strict"}, manifest)]
+
+
+@pytest.mark.parametrize("trouble", [ConnectionResetError(), TimeoutError(), Answer(503)])
+async def test_a_create_whose_answer_was_lost_finds_what_it_made(trouble: Any) -> None:
+    client = Client(trouble, Answer(409), Answer(200, RUN))
+    made = await Api(client, "jobs").create({"metadata": {"name": "hello"}})
+    assert made.metadata.uid == "uid-1"
+    assert [method for method, *_ in client.asked] == ["POST", "POST", "GET"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+async def test_a_refusal_is_told_in_the_words_of_the_apiserver(status: int) -> None:
+    client = Client(Answer(status, {"message": "spec.image: too long"}))
+    with pytest.raises(Refused, match=r"spec\.image: too long") as refusal:
+        await Api(client, "jobs").create({"metadata": {"name": "hello"}})
+    assert refusal.value.status == status
+    assert len(client.asked) == 1
+
+
+async def test_an_apiserver_that_stays_away_is_given_up_after_a_while() -> None:
+    client = Client(*[ConnectionRefusedError()] * 3)
+    with pytest.raises(Unreachable, match="ConnectionRefused"):
+        await Api(client, "jobs", patience=-1).create({"metadata": {"name": "hello"}})
+
+
+async def test_another_run_of_the_name_is_not_the_one_that_is_meant() -> None:
+    other = {**RUN, "metadata": {**RUN["metadata"], "uid": "uid-2"}}
+    assert await Api(Client(Answer(200, other)), "jobs").get(REF) is None
+    assert await Api(Client(Answer(404)), "jobs").get(REF) is None
+
+
+async def test_every_write_names_the_uid_that_it_means() -> None:
+    client = Client(Answer(200, RUN), Answer(200, RUN))
+    await Api(client, "jobs").cancel(REF)
+    await Api(client, "jobs").collect(REF, "pod-1")
+    assert [(method, path, body) for method, path, _, body in client.asked] == [
+        ("PATCH", f"{RUNS}/hello", {"spec": {"cancel": True}, "metadata": {"uid": "uid-1"}}),
+        (
+            "PATCH",
+            f"{RUNS}/hello",
+            {"metadata": {"uid": "uid-1", "annotations": {"taskruns.dev/collected": "pod-1"}}},
+        ),
+    ]
+
+
+@pytest.mark.parametrize("status", [404, 409, 422])
+async def test_a_write_to_a_run_that_is_gone_or_replaced_is_done(status: int) -> None:
+    await Api(Client(Answer(status), Answer(404)), "jobs").cancel(REF)
+
+
+async def test_a_write_that_is_refused_of_the_very_run_is_told() -> None:
+    with pytest.raises(Refused):
+        await Api(Client(Answer(422), Answer(200, RUN)), "jobs").cancel(REF)
+
+
+async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        await asyncio.sleep(0)
+        yield part
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([b"a\nb\n"], [b"a", b"b"]),
+        ([b"a", b"b\nc"], [b"ab", b"c"]),
+        ([b"\n\n"], [b"", b""]),
+        ([b"12345\n6"], [b"12345", b"6"]),
+        ([b"12", b"345", b"678"], [b"1234", b"5678"]),
+        ([], []),
+    ],
+)
+async def test_a_stream_is_cut_into_lines_and_no_line_grows_without_bound(
+    parts: list[bytes], expected: list[bytes]
+) -> None:
+    assert [line async for line in lines(_chunks(*parts), 4)] == expected
+
+
+def test_pauses_grow_to_a_bound() -> None:
+    waits = pauses(longest=3.0)
+    assert [next(waits) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]

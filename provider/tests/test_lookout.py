@@ -1,0 +1,257 @@
+"""One list and one watch, however many wait; and what breaks a watch loses nobody's news."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow import lookout as lookout_module
+from taskruns_airflow.api import Ref, Refused
+from taskruns_airflow.lookout import Gone, Lookout
+
+SELECTOR = {"labelSelector": "x"}
+
+
+class LittleApiserver:
+    """Holds runs, and tells of their changes to whoever watches."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.refusals: list[Exception] = []
+        self._version = 1
+        self._runs: dict[str, dict[str, Any]] = {}
+        self._watches: list[asyncio.Queue[Any]] = []
+        self.being_watched = asyncio.Event()
+
+    def put(self, name: str, phase: str, **metadata: str) -> Ref:
+        self._version += 1
+        ref = Ref("jobs", name, f"uid-{name}")
+        told = {"name": name, "namespace": "jobs", "uid": ref.uid} | metadata
+        told["resourceVersion"] = str(self._version)
+        self._runs[name] = {"metadata": told, "spec": {"image": "a"}, "status": {"phase": phase}}
+        self._tell("MODIFIED", self._runs[name])
+        return ref
+
+    def remove(self, name: str) -> None:
+        self._version += 1
+        found = self._runs.pop(name)
+        found["metadata"]["resourceVersion"] = str(self._version)
+        self._tell("DELETED", found)
+
+    def bookmark(self) -> None:
+        self._tell("BOOKMARK", {"metadata": {"resourceVersion": str(self._version)}})
+
+    def expire(self) -> None:
+        self._tell("ERROR", {"code": 410, "message": "too old resource version"})
+
+    def break_off(self, error: Exception | None = None) -> None:
+        for queue in self._watches:
+            queue.put_nowait(error)
+        self.forget_watches()
+
+    def forget_watches(self) -> None:
+        self._watches = []
+        self.being_watched.clear()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def page(self, selector: Mapping[str, str]) -> dict[str, Any]:
+        assert selector is SELECTOR
+        self._ask("list")
+        items = [dict(found) for found in self._runs.values()]
+        return {"items": items, "metadata": {"resourceVersion": str(self._version)}}
+
+    async def get(self, ref: Ref) -> TaskRun | None:
+        self._ask(f"get {ref.name}")
+        found = self._runs.get(ref.name)
+        return TaskRun.model_validate(found) if found else None
+
+    @asynccontextmanager
+    async def watch(self, selector: Mapping[str, str], version: str, _: int) -> AsyncIterator[Any]:
+        assert selector is SELECTOR
+        self._ask(f"watch from {version}")
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._watches.append(queue)
+        self.being_watched.set()
+
+        async def events() -> AsyncIterator[Any]:
+            while (event := await queue.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+
+        yield events()
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+    def _tell(self, kind: str, found: dict[str, Any]) -> None:
+        for queue in self._watches:
+            queue.put_nowait({"type": kind, "object": found})
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> LittleApiserver:
+    monkeypatch.setattr(lookout_module, "pauses", lambda: iter([0.0] * 1000))
+    return LittleApiserver()
+
+
+async def end_of(lookout: Lookout, ref: Ref) -> list[str]:
+    return [str(run.status.phase) async for run in lookout.follow(ref)]
+
+
+async def until_watched(server: LittleApiserver) -> None:
+    await server.being_watched.wait()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiserver) -> None:
+    refs = [server.put(f"r{number}", "Running") for number in range(300)]
+    lookout = Lookout(server.connect, SELECTOR)
+    waits = [asyncio.create_task(end_of(lookout, ref)) for ref in refs]
+    await until_watched(server)
+    await settle()
+    for ref in refs:
+        server.put(ref.name, "Succeeded")
+    assert await asyncio.gather(*waits) == [["Running", "Succeeded"]] * 300
+    assert server.asked == ["list", "watch from 301"]
+
+
+async def test_a_run_that_had_ended_before_is_told_at_once(server: LittleApiserver) -> None:
+    assert await end_of(Lookout(server.connect, SELECTOR), server.put("a", "Failed")) == ["Failed"]
+
+
+async def test_who_comes_later_is_told_what_is_known_without_another_request(
+    server: LittleApiserver,
+) -> None:
+    first, second = server.put("a", "Running"), server.put("b", "Running")
+    lookout = Lookout(server.connect, SELECTOR)
+    one = asyncio.create_task(end_of(lookout, first))
+    await until_watched(server)
+    two = asyncio.create_task(end_of(lookout, second))
+    await settle()
+    server.put("a", "Failed")
+    server.put("b", "Succeeded")
+    assert await one == ["Running", "Failed"]
+    assert await two == ["Running", "Succeeded"]
+    assert len(server.asked) == 2
+
+
+async def test_a_run_that_ended_while_nobody_waited_for_it_is_read_once(
+    server: LittleApiserver,
+) -> None:
+    first = server.put("a", "Running")
+    lookout = Lookout(server.connect, SELECTOR)
+    one = asyncio.create_task(end_of(lookout, first))
+    await until_watched(server)
+    late = server.put("b", "Succeeded")
+    await settle()
+    assert await end_of(lookout, late) == ["Succeeded"]
+    server.put("a", "Succeeded")
+    await one
+    assert server.asked[2:] == ["get b"]
+
+
+@pytest.mark.parametrize("error", [None, ConnectionResetError(), TimeoutError()])
+async def test_a_watch_that_breaks_goes_on_from_where_it_was(
+    server: LittleApiserver, error: Exception | None
+) -> None:
+    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    server._version = 40
+    server.bookmark()
+    server.break_off(error)
+    await settle()
+    await until_watched(server)
+    server.put("a", "Succeeded")
+    assert await wait == ["Running", "Succeeded"]
+    assert server.asked == ["list", "watch from 2", "watch from 40"]
+
+
+async def test_after_an_expired_version_everything_is_listed_again(server: LittleApiserver) -> None:
+    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    server.expire()
+    server.forget_watches()
+    server.put("a", "Succeeded")
+    assert (await wait)[-1] == "Succeeded"
+    assert server.asked[:3] == ["list", "watch from 2", "list"]
+
+
+async def test_a_run_that_was_deleted_is_gone(server: LittleApiserver) -> None:
+    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    await settle()
+    server.remove("a")
+    with pytest.raises(Gone):
+        await wait
+
+
+async def test_a_run_that_was_deleted_while_the_watch_was_down_is_gone(
+    server: LittleApiserver,
+) -> None:
+    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    await settle()
+    server.expire()
+    server.forget_watches()
+    server.remove("a")
+    with pytest.raises(Gone):
+        await wait
+    assert server.asked[-1] == "get a"
+
+
+async def test_a_run_that_its_time_to_live_took_has_ended_as_it_did(
+    server: LittleApiserver,
+) -> None:
+    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    await settle()
+    server.put("a", "Succeeded")
+    server.remove("a")
+    assert await wait == ["Running", "Succeeded"]
+
+
+async def test_a_refusal_is_borne_for_a_while(server: LittleApiserver) -> None:
+    server.refusals = [Refused(401, "token expired")] * 5
+    assert await end_of(Lookout(server.connect, SELECTOR), server.put("a", "Failed")) == ["Failed"]
+
+
+async def test_a_refusal_that_stays_is_told(server: LittleApiserver) -> None:
+    server.refusals = [Refused(403, "taskruns is forbidden")] * 100
+    with pytest.raises(Refused, match="forbidden"):
+        await end_of(Lookout(server.connect, SELECTOR), Ref("jobs", "a", "uid-a"))
+
+
+async def test_trouble_that_nobody_foresaw_reaches_those_who_wait(server: LittleApiserver) -> None:
+    lookout = Lookout(server.connect, SELECTOR)
+    server.refusals = [ValueError("no such connection")]
+    with pytest.raises(ValueError, match="no such connection"):
+        await end_of(lookout, Ref("jobs", "a", "uid-a"))
+    assert await end_of(lookout, server.put("a", "Succeeded")) == ["Succeeded"]
+
+
+async def test_when_nobody_waits_any_more_nothing_is_watched(server: LittleApiserver) -> None:
+    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    wait.cancel()
+    await asyncio.gather(wait, return_exceptions=True)
+    await settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

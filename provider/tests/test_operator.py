@@ -1,0 +1,159 @@
+"""The operator as DAG authors meet it: light, templated, mappable, and honest about mistakes."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import airflow
+import pytest
+import yaml
+from airflow.providers.common.compat.sdk import DAG, AirflowException
+from kubernetes.client import models as k8s
+
+from taskruns_airflow import TaskRunOperator
+from taskruns_airflow.failures import TaskRunMisconfigured
+from taskruns_airflow.identity import Try
+from taskruns_airflow.trigger import TaskRunTrigger
+
+OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
+ON_AIRFLOW_3 = airflow.__version__.startswith("3.")
+
+LIGHT = """
+import sys
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom, conf
+before = set(sys.modules)
+import taskruns_airflow
+heavy = {"kubernetes", "kubernetes_asyncio", "aiohttp", "kopf", "yaml", "jinja2"}
+print(*sorted(({name.partition(".")[0] for name in set(sys.modules) - before}) & heavy))
+"""
+
+
+@pytest.fixture
+def dag(tmp_path: Path) -> DAG:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    return DAG("sales", schedule=None, start_date=start, template_searchpath=[str(tmp_path)])
+
+
+def built(**arguments: Any) -> dict[str, Any]:
+    return TaskRunOperator(task_id="load", image="a", **arguments).build_task_run(OWN)
+
+
+def test_importing_the_operator_brings_no_client() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LIGHT], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []
+
+
+def test_what_is_asked_for_is_built() -> None:
+    made = built(
+        command=["echo"],
+        env=[k8s.V1EnvVar(name="A", value="b")],
+        execution_timeout=timedelta(minutes=2),
+    )
+    assert made["spec"]["env"] == [{"name": "A", "value": "b"}]
+    assert made["spec"]["activeDeadlineSeconds"] == 120
+    assert made["metadata"]["name"] == OWN.name
+
+
+def test_what_makes_no_task_run_fails_the_task_with_what_to_write_instead() -> None:
+    with pytest.raises(TaskRunMisconfigured, match=r"spec\.command: Input should be a valid list"):
+        built(command="echo hello")
+
+
+@pytest.mark.parametrize(
+    ("how", "field", "value"),
+    [
+        (lambda made: made["spec"].update(image="b"), "image", "b"),
+        (lambda made: {**made, "spec": {"image": "c"}}, "image", "c"),
+    ],
+)
+def test_a_task_run_can_be_altered_in_place_or_replaced(how: Any, field: str, value: str) -> None:
+    assert built(mutate=how)["spec"][field] == value
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda made: made["metadata"].update(name="mine"),
+        lambda made: made["metadata"].update(annotations={}),
+        lambda made: made["metadata"].update(labels={}),
+    ],
+)
+def test_nobody_alters_whose_run_it_is(how: Any) -> None:
+    with pytest.raises(TaskRunMisconfigured, match="mutate: name, labels and annotations"):
+        built(mutate=how)
+
+
+def test_templates_are_rendered_at_any_depth_in_models_too(dag: DAG) -> None:
+    task = TaskRunOperator(
+        task_id="load",
+        dag=dag,
+        image="app:{{ params.tag }}",
+        arguments=["{{ params.tag }}", "conf.yaml"],
+        env={"A": "{{ params.tag }}"},
+        container_resources=k8s.V1ResourceRequirements(limits={"memory": "{{ params.tag }}Gi"}),
+        spec={"workingDir": "/{{ params.tag }}"},
+    )
+    task.render_template_fields({"params": {"tag": 2}})
+    spec = task.build_task_run(OWN)["spec"]
+    assert spec["image"] == "app:2"
+    assert spec["args"] == ["2", "conf.yaml"]
+    assert spec["env"] == [{"name": "A", "value": "2"}]
+    assert spec["resources"] == {"limits": {"memory": "2Gi"}}
+    assert spec["workingDir"] == "/2"
+
+
+def test_a_template_in_a_file_is_rendered(dag: DAG, tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text("spec: {priority: {{ params.priority }}}\n")
+    task = TaskRunOperator(task_id="load", dag=dag, image="a", template="pod.yaml")
+    task.resolve_template_files()
+    task.render_template_fields({"params": {"priority": 7}})
+    assert task.build_task_run(OWN)["spec"]["template"]["spec"] == {"priority": 7}
+
+
+def test_defaults_of_the_dag_reach_every_argument() -> None:
+    defaults = {"namespace": "jobs", "image": "a", "queue_name": "q", "spec": {"cancel": False}}
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("sales", schedule=None, start_date=start, default_args=defaults):
+        task = TaskRunOperator(task_id="load")
+    assert (task.namespace, task.image, task.queue_name) == ("jobs", "a", "q")
+
+
+def test_a_task_can_be_mapped_over_any_argument(dag: DAG) -> None:
+    with dag:
+        mapped = TaskRunOperator.partial(task_id="load", image="a").expand(arguments=[["1"], ["2"]])
+    assert mapped.task_id == "load"
+
+
+def test_a_misspelt_argument_is_refused_when_the_dag_is_parsed() -> None:
+    with pytest.raises((TypeError, AirflowException), match="imagge"):
+        TaskRunOperator(task_id="load", imagge="a")
+
+
+def test_a_dry_run_prints_the_task_run_as_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    TaskRunOperator(task_id="load", image="busybox:1").dry_run()
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["kind"] == "TaskRun"
+    assert printed["spec"]["image"] == "busybox:1"
+
+
+def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
+    told: dict[str, Any] = {
+        "access": {
+            "taskruns_conn_id": "taskruns_default",
+            "kubernetes_conn_id": "k",
+            "in_cluster": None,
+            "config_file": None,
+            "cluster_context": None,
+        },
+        "namespace": "jobs",
+        "name": "hello",
+        "uid": "uid-1",
+        "container": "main",
+    }
+    path, again = TaskRunTrigger(**told).serialize()
+    assert path == "taskruns_airflow.trigger.TaskRunTrigger"
+    assert again == told
