@@ -41,13 +41,10 @@ def test_a_pod_with_a_runs_labels_that_it_does_not_own_is_left_alone(
         passing_for(run, name, BUSY, attempt=2, gated=gated, ownerReferences=[])
         for name, gated in (("gated", True), ("not-gated", False))
     ]
-    uids = [stage.kube.create(PODS, run.namespace, pod)["metadata"]["uid"] for pod in pods]
+    made = [stage.kube.create(PODS, run.namespace, pod)["metadata"]["name"] for pod in pods]
     SUCCEEDED.check(run)
-    for uid in uids:
-        last = stage.journal.last(uid)
-        assert last is not None
-        assert "deletionTimestamp" not in last.found["metadata"]
-        assert "activeDeadlineSeconds" not in last.found["spec"]
+    for name in made:
+        _is_untouched(stage, name)
 
 
 @pytest.mark.parametrize("phase", ["Running", "Stopping"])
@@ -62,11 +59,15 @@ def test_a_forged_status_does_not_reach_the_pods_of_others(stage: Stage, phase: 
     forged = {"phase": phase, "reason": "Cancelled", "attempts": [record], **claim}
     stage.kube.merge(RUNS, run.namespace, run.name, {"status": forged}, subresource="status")
     assert run.ended()["reason"] == Reason.INVALID_TASK_RUN
-    found = stage.kube.get(PODS, stage.namespace, bystander["name"])
+    _is_untouched(stage, bystander["name"])
+    stage.kube.delete(PODS, stage.namespace, bystander["name"], {"gracePeriodSeconds": 1})
+
+
+def _is_untouched(stage: Stage, pod: str) -> None:
+    found = stage.kube.get(PODS, stage.namespace, pod)
     assert found is not None
     assert "deletionTimestamp" not in found["metadata"]
     assert "activeDeadlineSeconds" not in found["spec"]
-    stage.kube.delete(PODS, stage.namespace, bystander["name"], {"gracePeriodSeconds": 1})
 
 
 def in_its_place(run: Run, stage: Stage) -> None:
