@@ -34,7 +34,6 @@ from taskruns.operator.metrics import (
 from taskruns.operator.queue import Observer
 
 PODS = "pods"
-_FIRST = 1
 _QUEUED = Phase.QUEUED.value
 _OTHER = "Other"
 """A reason in a status that somebody has forged."""
@@ -48,9 +47,9 @@ class Lives:
         self._ended: dict[str, float] = {}
         """When the watch told of the end of a Pod, by uid, until that is recorded."""
 
-    def pod_created(self, pod: Object, run: Object | None) -> None:
-        """The apiserver has answered the create of a Pod."""
-        if run is None or _phase(run) is not None or read_pod(pod).attempt != _FIRST:
+    def pod_created(self, run: Object | None) -> None:
+        """The apiserver has answered a create; only before the first has a run no phase."""
+        if run is None or _phase(run) is not None:
             return
         created = moment(mapping(run.get("metadata")).get("creationTimestamp"))
         if created is not None:
@@ -171,7 +170,7 @@ class ObservedEngine(KubernetesEngine):
     async def create_pod(self, manifest: Object) -> Object:
         pod = await super().create_pod(manifest)
         key = key_of_pod(pod)
-        self._lives.pod_created(pod, self._cache.view(key).run if key else None)
+        self._lives.pod_created(self._cache.view(key).run if key else None)
         return pod
 
 

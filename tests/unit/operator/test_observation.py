@@ -162,24 +162,22 @@ def test_an_attempt_that_is_stopped_for_a_suspension_is_no_retry(
 
 def test_from_creation_to_the_first_pod(metrics: Metrics, lives: Lives, time: Time) -> None:
     time.passes(1)
-    lives.pod_created(pod(), run(None))
+    lives.pod_created(run(None))
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 1.5)
 
 
 @pytest.mark.parametrize(
-    ("created", "of"),
+    "of",
     [
-        (pod(attempt=2), run(Phase.BACKING_OFF, attempt(Outcome.FAILED))),
-        (pod(), run(Phase.QUEUED)),
-        (pod(), run(Phase.SUSPENDED)),
-        (pod(), None),
+        run(Phase.BACKING_OFF, attempt(Outcome.FAILED)),
+        run(Phase.QUEUED),
+        run(Phase.SUSPENDED),
+        None,
     ],
     ids=["a later attempt", "after a wait", "after a suspension", "of a run that is gone"],
 )
-def test_no_other_pod_is_timed(
-    metrics: Metrics, lives: Lives, created: Object, of: Object | None
-) -> None:
-    lives.pod_created(created, of)
+def test_no_other_pod_is_timed(metrics: Metrics, lives: Lives, of: Object | None) -> None:
+    lives.pod_created(of)
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (0, 0)
 
 
@@ -187,7 +185,7 @@ def test_a_clock_that_is_behind_counts_as_no_time(
     metrics: Metrics, lives: Lives, time: Time
 ) -> None:
     time.passes(-60)
-    lives.pod_created(pod(), run(None))
+    lives.pod_created(run(None))
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 0)
 
 
@@ -201,6 +199,18 @@ def test_from_the_end_of_a_pod_to_its_status(metrics: Metrics, lives: Lives, tim
     lives.status_written(RUNNING, SUCCEEDED)
     assert timed(metrics, "taskruns_pod_end_to_status_seconds") == (1, 2)
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (1, 7.5)
+
+
+def test_a_pod_that_is_deleted_before_it_has_a_node_has_ended(
+    metrics: Metrics, lives: Lives, time: Time
+) -> None:
+    deleted = pod()
+    deleted["metadata"]["deletionTimestamp"] = "2026-05-01T12:00:00Z"
+    lives.pod_told(deleted, gone=False)
+    time.passes(2)
+    replaced = attempt(Outcome.REPLACED, exitCode=None)
+    lives.status_written(run(Phase.PENDING, attempt()), run(Phase.BACKING_OFF, replaced))
+    assert timed(metrics, "taskruns_pod_end_to_status_seconds") == (1, 2)
 
 
 def test_main_that_ends_before_its_pod_is_timed_at_the_end_of_both(
