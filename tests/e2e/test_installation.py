@@ -56,6 +56,13 @@ def test_a_controller_in_a_pod_brings_a_run_to_its_end(run: Run) -> None:
     run.pods_gone()
 
 
+@IN_CLUSTER
+def test_the_service_leads_to_the_metrics(installation: Installation, cluster: Cluster) -> None:
+    service = f"/api/v1/namespaces/{NAMESPACE}/services/taskruns-metrics:metrics"
+    told = cluster.kubectl("get", "--raw", f"{service}/proxy/metrics").stdout
+    assert "taskruns_ready 1.0" in told.splitlines(), installation.name
+
+
 SAMPLES = {
     "deadline": Reason.DEADLINE_EXCEEDED,
     "failing": Reason.NON_ZERO_EXIT_CODE,
