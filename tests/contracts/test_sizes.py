@@ -15,6 +15,7 @@ BOUNDS = {
     "controller": (300, 40),
     "provider/taskruns_airflow": (300, 40),
     "tools": (300, 40),
+    "benchmarks": (300, 40),
     "tests": (400, 60),
     "provider/tests": (400, 60),
 }

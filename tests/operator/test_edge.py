@@ -14,6 +14,7 @@ from aiohttp import web
 
 from taskruns.api import names
 from taskruns.core.site import SiteDefaults
+from taskruns.engines.cache import RunKey
 from taskruns.engines.kubernetes import connect, connection
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.engines.port import Engine, Unavailable
@@ -150,6 +151,21 @@ async def test_no_run_is_looked_at_before_all_pods_have_been_seen(
         assert (await life.probe("livez"))[0] == 200
         release()
         await life.until(lambda: server.writes)
+
+
+async def test_namespaces_take_turns(server: LittleApiserver, tmp_path: Path) -> None:
+    for number in range(20):
+        server.put(RUNS, f"bad-{number}", metadata={"namespace": "bad"})
+    server.put(RUNS, "good", metadata={"namespace": "good"})
+    looked: list[str] = []
+
+    async def look(key: RunKey) -> None:
+        looked.append(key.namespace)
+
+    async with at_work(server, tmp_path) as life:
+        life.controller.queue._work = look
+        await life.until(lambda: len(looked) >= 21)
+    assert "good" in looked[:2]
 
 
 async def test_what_is_gone_by_then_is_not_waited_for(

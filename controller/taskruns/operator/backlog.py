@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
 
+from taskruns.operator.rota import Rota
+
 K = TypeVar("K", bound=Hashable)
 
 _STALE_TIMERS = 64
@@ -34,13 +36,18 @@ class Backoff:
 
 
 class Backlog(Generic[K]):
-    """Keys to be worked on: each at most once at a time, in the order of their asking."""
+    """Keys to be worked on: each at most once at a time, lane by lane in turn.
 
-    def __init__(self, backoff: Backoff, waits: Callable[[K], None] = lambda _: None) -> None:
-        self._backoff = backoff
-        self._waits = waits
+    `lane` says which lane a key is in, and at most `at_once` keys of one are worked on.
+    """
+
+    def __init__(
+        self, backoff: Backoff, lane: Callable[[K], Hashable] = lambda _: None, at_once: float = inf
+    ) -> None:
+        self.waits: Callable[[K], None] = lambda _: None
         """Told of a key when it begins to wait."""
-        self._waiting: dict[K, None] = {}
+        self._backoff = backoff
+        self._waiting = Rota(lane, at_once)
         self._busy: dict[K, bool] = {}
         """Being worked on, and whether it was asked for again meanwhile."""
         self._failures: dict[K, int] = {}
@@ -76,10 +83,9 @@ class Backlog(Generic[K]):
             self._wait(key)
 
     def take(self) -> K | None:
-        """Start on the key that has waited longest; None when there is none."""
-        key = next(iter(self._waiting), None)
+        """Start on the key whose turn it is; None when there is none."""
+        key = self._waiting.take()
         if key is not None:
-            del self._waiting[key]
             self._busy[key] = False
         return key
 
@@ -87,6 +93,7 @@ class Backlog(Generic[K]):
         """End a look that went well; `wake_at` replaces the key's timer, None removes it."""
         self._failures.pop(key, None)
         self._set_timer(key, wake_at)
+        self._waiting.end(key)
         if self._busy.pop(key):
             self._wait(key)
 
@@ -96,6 +103,7 @@ class Backlog(Generic[K]):
         `at_most` bounds what the row of failures asks for, `at_least` counts before it.
         """
         del self._busy[key]
+        self._waiting.end(key)
         self._failures[key] = failures = self._failures.get(key, 0) + 1
         self._held.add(key)
         delay = max(min(self._backoff.delay(failures), at_most), at_least)
@@ -122,9 +130,8 @@ class Backlog(Generic[K]):
         return None
 
     def _wait(self, key: K) -> None:
-        if key not in self._waiting:
-            self._waiting[key] = None
-            self._waits(key)
+        if self._waiting.add(key):
+            self.waits(key)
 
     def _set_timer(self, key: K, at: float | None) -> None:
         if at is None:

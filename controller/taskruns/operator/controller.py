@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from taskruns.engines.port import Engine
 from taskruns.engines.reconcile import reconcile
 from taskruns.engines.turnstile import Turnstile
 from taskruns.operator import clock, logs
+from taskruns.operator.backlog import Backlog, Backoff
 from taskruns.operator.barrier import Barrier
 from taskruns.operator.health import Health
 from taskruns.operator.metrics import Metrics, Snapshot
@@ -24,6 +26,7 @@ from taskruns.operator.observation import Observation, ObservedEngine, ObservedI
 from taskruns.operator.probes import probes
 from taskruns.operator.queue import LONGEST_SLEEP, Queue
 from taskruns.operator.resync import Resync
+from taskruns.operator.rota import share
 from taskruns.operator.settings import Settings
 from taskruns.operator.watch import TASK_PREFIX, Watch
 
@@ -80,7 +83,12 @@ class Controller:
         connection.observe = self.metrics.requests.ended
         self._observed = observed = Observation(self.metrics)
         self.queue = Queue(
-            self._look, settings.workers, clock.now, self._about, observer=observed.turns
+            self._look,
+            settings.workers,
+            clock.now,
+            self._about,
+            fair_backlog(settings.workers),
+            observed.turns,
         )
         self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
         self.turnstile = Turnstile(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
@@ -194,6 +202,12 @@ class Controller:
         part = asyncio.create_task(work, name=f"{TASK_PREFIX}{name}")
         self._parts.append(part)
         return part
+
+
+def fair_backlog(workers: int) -> Backlog[RunKey]:
+    """Let namespaces take turns, so that the troubles of one do not hold up the others."""
+    backoff = Backoff(spread=random.random)
+    return Backlog(backoff, lambda key: key.namespace, share(workers))
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:

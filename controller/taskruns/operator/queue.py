@@ -66,7 +66,7 @@ class Queue(Generic[K]):
         workers: int,
         now: Callable[[], datetime],
         around: Callable[[K], AbstractContextManager[None]] = lambda _: nullcontext(),
-        backoff: Backoff | None = None,
+        backlog: Backlog[K] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._work = work
@@ -74,7 +74,8 @@ class Queue(Generic[K]):
         self._now = now
         self._around = around
         self._observer = observer or Observer()
-        self._backlog = Backlog[K](backoff or Backoff(spread=random.random), self._observer.waits)
+        self._backlog = backlog or Backlog[K](Backoff(spread=random.random))
+        self._backlog.waits = self._observer.waits
         self._changed = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
         self.pulse = Pulse()

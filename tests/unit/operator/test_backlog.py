@@ -161,6 +161,24 @@ def test_replaced_timers_do_not_pile_up(rounds: int) -> None:
     assert len(found._heap) < 200
 
 
+def test_a_backlog_takes_turns_between_its_lanes() -> None:
+    found: Backlog[str] = Backlog(Backoff(), lambda key: key[0])
+    for key in ("a1", "a2", "a3", "b1", "c1", "b2"):
+        found.add(key)
+    assert taken(found) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_a_lane_has_so_many_at_once_until_one_ends_well_or_not() -> None:
+    found: Backlog[str] = Backlog(Backoff(), lambda key: key[0], at_once=2)
+    for key in ("a1", "a2", "a3", "a4", "b1"):
+        found.add(key)
+    assert taken(found) == ["a1", "b1", "a2"]
+    found.done("a1", None)
+    assert taken(found) == ["a3"]
+    found.fail("a2", 0.0)
+    assert taken(found) == ["a4"]
+
+
 class AnyUse(RuleBasedStateMachine):
     """Whatever is asked of it in whatever order, a key has one place and no asking is lost."""
 

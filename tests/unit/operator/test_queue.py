@@ -5,13 +5,15 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 import pytest
 
 from taskruns.engines.port import Unavailable
 from taskruns.engines.reconcile import NotSettled
-from taskruns.operator.backlog import Backoff
+from taskruns.operator.backlog import Backlog, Backoff
 from taskruns.operator.queue import OUTAGE_CAP, Queue
+from taskruns.operator.rota import share
 
 Work = Callable[[str], Awaitable[datetime | None]]
 
@@ -53,8 +55,12 @@ async def settle() -> None:
 
 
 @asynccontextmanager
-async def running(work: Work, clock: Clock, workers: int = 8) -> AsyncIterator[Queue[str]]:
-    queue = Queue(work, workers, clock, backoff=Backoff(first=1.0, factor=2.0, cap=300.0))
+async def running(
+    work: Work, clock: Clock, workers: int = 8, at_once: float = inf
+) -> AsyncIterator[Queue[str]]:
+    """Keys of one first letter are of one lane."""
+    backlog = Backlog[str](Backoff(first=1.0, factor=2.0, cap=300.0), lambda key: key[0], at_once)
+    queue = Queue(work, workers, clock, backlog=backlog)
     task = asyncio.create_task(queue.run())
     await settle()
     yield queue
@@ -240,3 +246,29 @@ async def test_a_queue_that_runs_gives_signs_of_life() -> None:
     await asyncio.gather(task, return_exceptions=True)
     ticks[0] = 11.0
     assert "11 s" in queue.pulse.missing(10.0)
+
+
+async def test_a_thousand_keys_of_one_lane_do_not_hold_up_anothers() -> None:
+    desk = Desk()
+    async with running(desk.work, Clock(), workers=2) as queue:
+        for number in range(1000):
+            queue.add(f"a{number}")
+        await settle()
+        queue.add("b")
+        await desk.end("a0")
+        await desk.end("a1")
+        assert desk.begun == ["a0", "a1", "a2", "b"]
+
+
+async def test_work_that_hangs_does_not_take_every_worker() -> None:
+    desk = Desk()
+    async with running(desk.work, Clock(), workers=8, at_once=share(8)) as queue:
+        for number in range(1000):
+            queue.add(f"a{number}")
+        await settle()
+        assert len(desk.begun) == 6
+        queue.add("b")
+        await settle()
+        assert desk.begun[6:] == ["b"]
+        await desk.end("a0")
+        assert desk.begun[7:] == ["a6"], "what was passed over goes on"

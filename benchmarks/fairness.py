@@ -1,0 +1,206 @@
+"""Does one namespace's trouble hold up another's runs?
+
+    python -m benchmarks.fairness [--bad 1000] [--good 20] [--cluster NAME] [--json]
+
+On a test cluster that is up (`make cluster-up`), with a controller of its own: short runs one after
+the other in one namespace, first alone, then while a thousand bad ones are poured into another. A
+quarter each are no valid Pods, are refused by admission, crash at once and are retried, or are
+giants that crash; a quota lets the last two in by fives, so that the node has little to do with it
+and what is compared is the controller. It prints how long the good ones took from their creation to
+their Pod, and to their end.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from taskruns.api.conditions import TERMINAL_PHASES
+from tests.cluster import Cluster
+from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object, Resource
+from tests.support.journal import Journal
+from tests.support.manifests import pod_spec, shell, task_run
+from tests.support.process import ControllerProcess
+
+DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
+QUOTAS = Resource("/api/v1", "resourcequotas")
+PATIENCE = 300
+PLACES = 5
+GIANT = 100_000
+
+RETRIED: Object = {"backoffLimit": 6, "backoff": {"duration": "1s", "factor": 1}}
+BAD: tuple[Object, ...] = (
+    shell("exit 0", **pod_spec(nodeSelektor={"disk": "ssd"})),
+    shell("exit 0", priorityClassName="no-such-class"),
+    shell("exit 1", **RETRIED),
+    shell("exit 1", **RETRIED, env=[{"name": "GIANT", "value": "x" * GIANT}]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Seconds of some runs."""
+
+    median: float
+    longest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long good runs took from their creation on."""
+
+    runs: int
+    to_pod: Spread
+    to_end: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was measured; `ratio` is beside the bad ones to alone."""
+
+    bad: int
+    alone: Latency
+    beside: Latency
+    poured: int
+    """Bad runs that had been created when the last good one had ended."""
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """How many times as long good runs took beside bad ones, by the median."""
+        return {
+            part: round(getattr(self.beside, part).median / getattr(self.alone, part).median, 2)
+            for part in ("to_pod", "to_end")
+        }
+
+
+class Namespaces:
+    """Two namespaces of one cluster: of good runs, and of bad ones."""
+
+    def __init__(self, kube: Kube, journal: Journal) -> None:
+        self._kube = kube
+        self._journal = journal
+        self.good, self.bad = (self._made(f"fairness-{kind}-") for kind in ("good", "bad"))
+        hard = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(PLACES)}}}
+        kube.create(QUOTAS, self.bad, hard)
+        self.poured = 0
+
+    def _made(self, prefix: str) -> str:
+        made = self._kube.create(NAMESPACES, None, {"metadata": {"generateName": prefix}})
+        name: str = made["metadata"]["name"]
+        return name
+
+    def remove(self) -> None:
+        """Delete both with all that is in them, while the controller is there to let Pods go."""
+        for name in (self.good, self.bad):
+            self._kube.delete(NAMESPACES, None, name)
+
+        def gone() -> bool | None:
+            left = [self._kube.get(NAMESPACES, None, name) for name in (self.good, self.bad)]
+            return True if left == [None, None] else None
+
+        self._journal.wait(gone, PATIENCE, "the namespaces are gone")
+
+    def pour(self, number: int) -> None:
+        """Create bad runs, of each kind in turn."""
+        for index in range(number):
+            manifest = task_run(f"bad-{index:05d}", self.bad, BAD[index % len(BAD)])
+            self._kube.create(RUNS, self.bad, manifest)
+            self.poured += 1
+
+    def measure(self, enough: Callable[[int], bool]) -> Latency:
+        """Make good runs one after the other until there are enough."""
+        to_pod: list[float] = []
+        to_end: list[float] = []
+        while not enough(len(to_end)):
+            begin = datetime.now(UTC)
+            manifest = task_run("good-", self.good, shell("true"))
+            uid = self._kube.create(RUNS, self.good, manifest)["metadata"]["uid"]
+            ended = self._journal.wait(partial(self._end_of, uid), PATIENCE, "a run ends")
+            to_pod.append((self._journal.pods_of(uid)[0][0].at - begin).total_seconds())
+            to_end.append((ended - begin).total_seconds())
+        return Latency(len(to_end), _spread(to_pod), _spread(to_end))
+
+    def _end_of(self, uid: str) -> datetime | None:
+        for seen in self._journal.history(uid):
+            if (seen.found.get("status") or {}).get("phase") in TERMINAL_PHASES:
+                return seen.at
+        return None
+
+
+def _spread(seconds: list[float]) -> Spread:
+    return Spread(round(statistics.median(seconds), 3), round(max(seconds), 3))
+
+
+def compare(namespaces: Namespaces, good: int, bad: int) -> Outcome:
+    """Measure alone, then beside the bad runs for as long as these are being poured."""
+    namespaces.measure(lambda ended: ended >= 1)  # the first of all pays for what is loaded once
+    alone = namespaces.measure(lambda ended: ended >= good)
+    pouring = threading.Thread(target=namespaces.pour, args=(bad,), daemon=True)
+    pouring.start()
+    beside = namespaces.measure(lambda ended: ended >= good and not pouring.is_alive())
+    return Outcome(bad, alone, beside, namespaces.poured)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[Namespaces]:
+    """A controller on a cluster, and two namespaces."""
+    cluster = Cluster(name)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    kube = Kube(cluster.kubeconfig)
+    journal = Journal(kube)
+    journal.start()
+    try:
+        with ControllerProcess(cluster, "--default-delete-delay=0s").at_work():
+            namespaces = Namespaces(kube, journal)
+            try:
+                yield namespaces
+            finally:
+                namespaces.remove()
+    finally:
+        journal.stop()
+        kube.close()
+
+
+def table(outcome: Outcome) -> str:
+    """Tell the outcome to a person."""
+    beside = f"beside {outcome.poured} bad runs"
+    lines = [f"{'seconds, median (longest)':28}{'alone':>16}{beside:>26}{'ratio':>8}"]
+    for part, words in (("to_pod", "creation to Pod"), ("to_end", "creation to end")):
+        alone, with_bad = getattr(outcome.alone, part), getattr(outcome.beside, part)
+        cells = [f"{found.median:.3f} ({found.longest:.3f})" for found in (alone, with_bad)]
+        lines.append(f"{words:28}{cells[0]:>16}{cells[1]:>26}{outcome.ratios[part]:>8.2f}")
+    counts = f"{outcome.alone.runs} and {outcome.beside.runs}"
+    return "\n".join([*lines, f"{counts} good runs, one after the other"])
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fairness",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--bad", type=int, default=1000, metavar="N", help="bad runs (1000)")
+    parser.add_argument("--good", type=int, default=20, metavar="N", help="good runs at least (20)")
+    chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
+    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(argv)
+    with stage(given.cluster) as namespaces:
+        outcome = compare(namespaces, given.good, given.bad)
+    told: dict[str, Any] = {**asdict(outcome), "ratios": outcome.ratios}
+    print(json.dumps(told, indent=2) if given.json else table(outcome))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
