@@ -45,6 +45,10 @@ provider-unit: airflow ## Run the provider's tests that need no cluster, with Ai
 	cd provider && ../$(AIRFLOW_3)/bin/python -m pytest
 	cd provider && ../$(AIRFLOW_2)/bin/python -m pytest
 
+.PHONY: test-one
+test-one: setup ## Run the tests that T names, on the real cluster if they need it
+	$(PYTEST) --with-cluster $(if $(T),$(T),$(error say which: make test-one T=tests/unit))
+
 .PHONY: lint
 lint: setup ## Check style and the direction of imports
 	ruff check

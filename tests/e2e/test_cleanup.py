@@ -124,6 +124,17 @@ def test_a_run_deleted_before_it_has_a_node_leaves_nothing(run: Run, ledger: Led
     assert ledger.starts(run.uid) == 0
 
 
+@pytest.mark.taskrun(shell(f"{START}; sleep 4; {END}"), ledger=True)
+def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(run: Run, ledger: Ledger) -> None:
+    run.main_started()
+    run.delete(propagation="Orphan")
+    run.gone(seconds=10)
+    run.pod_ended()
+    run.pod_free(seconds=10)
+    assert run.pod()["status"]["phase"] == "Succeeded"
+    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+
+
 def test_a_namespace_with_runs_at_work_can_be_deleted(stage: Stage) -> None:
     doomed = f"{stage.namespace}-doomed"
     stage.kube.create(NAMESPACES, None, {"metadata": {"name": doomed}})

@@ -20,7 +20,6 @@ from tests.support.installation import DELETE_DELAY, Installation, stopped
 from tests.support.ledger import END, START
 from tests.support.manifests import SOON, pod_spec, shell
 from tests.support.process import ControllerProcess
-from tests.support.run import Run
 from tests.support.stage import Stage
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
@@ -119,6 +118,20 @@ def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
     assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 0)
 
 
+def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
+    stage: Stage, cluster: Cluster
+) -> None:
+    run = stage.create("orphaned-unseen", shell(f"{START}; sleep 4; {END}") | stage.ledger.mount())
+    with _controller(cluster).at_work():
+        run.main_started()
+    run.delete(propagation="Orphan")
+    run.gone(seconds=10)
+    with _controller(cluster).at_work():
+        run.pod_free(seconds=30)
+    run.pod_ended()
+    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
+
+
 def test_what_happened_while_nobody_looked_is_told_afterwards(
     stage: Stage, cluster: Cluster
 ) -> None:
@@ -126,7 +139,7 @@ def test_what_happened_while_nobody_looked_is_told_afterwards(
     run = stage.create("ended-unseen", spec | stage.ledger.mount())
     with _controller(cluster).at_work():
         run.main_started()
-    _pod_ended(stage, run)
+    run.pod_ended()
     with _controller(cluster).at_work():
         ending = Ending(
             Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 3, (r"well done",), (Outcome.FAILED,)
@@ -141,11 +154,3 @@ def _controller(cluster: Cluster, *arguments: str, crashing: bool = False) -> Co
     return ControllerProcess(
         cluster, *arguments, "--default-delete-delay", DELETE_DELAY, module=module
     )
-
-
-def _pod_ended(stage: Stage, run: Run) -> None:
-    def look() -> bool | None:
-        phase = run.pod()["status"].get("phase")
-        return True if phase in ("Succeeded", "Failed") else None
-
-    stage.journal.wait(look, 30, f"the Pod of {run.name} has ended")

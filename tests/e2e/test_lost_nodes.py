@@ -13,19 +13,17 @@ import pytest
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support.ending import Ending
+from tests.support.ending import Ending, disrupted, succeeded_after
 from tests.support.installation import Installation
 from tests.support.journal import Journal
-from tests.support.ledger import END, START, Ledger
-from tests.support.manifests import SOON, shell
+from tests.support.ledger import END, ONCE, START, STAYS, Ledger
+from tests.support.manifests import NEVER_AT_FIRST, SOON, shell
 from tests.support.run import Run
-from tests.support.spare_nodes import in_place, on, preparing, spare
+from tests.support.spare_nodes import in_place, on, spare
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
 RESTARTED, SILENT, DELETED = 1, 2, 3
-STAYS = f"{START}; sleep 600"
-ONCE = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600'
 ENDS_UNHEARD = f"{START}; sleep 20; {END}"
 EVICTED = {"away_seconds": 0}
 """For Pods that are evicted as soon as their node counts as lost: five minutes is the rule."""
@@ -62,15 +60,6 @@ def back(struck: None, cluster: Cluster) -> None:  # noqa: ARG001 - it comes bac
     cluster.start(f"kubelet-{SILENT}", progress=print)
 
 
-def failed(reason: Reason, exit_code: int | None, *message: str) -> Ending:
-    return Ending(Phase.FAILED, reason, exit_code, message, (Outcome.DISRUPTED,))
-
-
-def succeeded(*before: Outcome) -> Ending:
-    outcomes = (*before, Outcome.SUCCEEDED)
-    return Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes)
-
-
 # ------------------------------------------------------------------------- a node that restarts
 
 
@@ -78,7 +67,7 @@ def succeeded(*before: Outcome) -> Ending:
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
     """The runtime makes up an exit code; no failure of the task must come of it."""
-    status = failed(Reason.FINAL_STATE_UNKNOWN, None, r"\(node .*-node-1\)").check(run)
+    status = disrupted(Reason.FINAL_STATE_UNKNOWN, None, r"\(node .*-node-1\)").check(run)
     assert (status["failureKind"], status["failed"]) == ("Infrastructure", 0)
     assert ledger.starts(run.uid) == 1
 
@@ -88,19 +77,19 @@ def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(run: Run, ledg
 def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
     run: Run, ledger: Ledger
 ) -> None:
-    status = succeeded(Outcome.DISRUPTED).check(run)
+    status = succeeded_after(Outcome.DISRUPTED).check(run)
     assert status["disrupted"] == 1
     assert ledger.starts(run.uid) == 2
 
 
 @pytest.mark.taskrun(
-    shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **preparing(12))), ledger=True
+    shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **NEVER_AT_FIRST)), ledger=True
 )
 @pytest.mark.usefixtures("struck")
 def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
     run: Run, ledger: Ledger
 ) -> None:
-    status = succeeded(Outcome.REPLACED).check(run)
+    status = succeeded_after(Outcome.REPLACED).check(run)
     assert (status["failed"], status["disrupted"]) == (0, 0)
     assert ledger.starts(run.uid) == 1
 
@@ -113,7 +102,7 @@ def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
 def test_work_on_a_deleted_node_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
     run.ended(seconds=LOST)
     message = (r"\(node .*-node-3\): PodGC: node no longer exists", r"nobody heard .*\bmain\b")
-    failed(Reason.NODE_LOST, None, *message).check(run)
+    disrupted(Reason.NODE_LOST, None, *message).check(run)
     assert ledger.starts(run.uid) == 1
 
 
@@ -123,17 +112,17 @@ def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
     run: Run, ledger: Ledger
 ) -> None:
     run.ended(seconds=LOST)
-    succeeded(Outcome.DISRUPTED).check(run)
+    succeeded_after(Outcome.DISRUPTED).check(run)
     assert ledger.starts(run.uid) == 2
 
 
-@pytest.mark.taskrun(shell(START, **on(DELETED, **preparing(600))), ledger=True)
+@pytest.mark.taskrun(shell(START, **on(DELETED, **NEVER_AT_FIRST)), ledger=True)
 @pytest.mark.usefixtures("struck")
 def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
     run: Run, ledger: Ledger
 ) -> None:
     run.ended(seconds=LOST)
-    failed(Reason.NODE_LOST, None, r"nobody heard").check(run)
+    disrupted(Reason.NODE_LOST, None, r"nobody heard").check(run)
     assert ledger.starts(run.uid) == 0
 
 
@@ -156,7 +145,7 @@ def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(
     run: Run, ledger: Ledger
 ) -> None:
     run.ended(seconds=LOST)
-    succeeded(Outcome.DISRUPTED).check(run)
+    succeeded_after(Outcome.DISRUPTED).check(run)
     assert run.pod()["status"]["phase"] == "Running", "the first may be at work still"
     assert ledger.starts(run.uid) == 2
 
@@ -195,7 +184,7 @@ def test_a_cancel_is_done_when_the_silent_node_is_back(
 def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
     run: Run, ledger: Ledger
 ) -> None:
-    succeeded().check(run)
+    succeeded_after().check(run)
     assert run.pod()["metadata"]["deletionTimestamp"], "it had been evicted meanwhile"
     assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
 
@@ -211,7 +200,7 @@ def test_a_node_that_is_back_in_time_changes_nothing(run: Run, ledger: Ledger) -
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), ledger=True)
 @pytest.mark.usefixtures("back")
 def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
-    failed(Reason.NODE_LOST, 137, r"Taint manager").check(run)
+    disrupted(Reason.NODE_LOST, 137, r"Taint manager").check(run)
     assert ledger.starts(run.uid) == 1
 
 
@@ -220,16 +209,16 @@ def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(run: Run, ledge
 def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
     run: Run, ledger: Ledger
 ) -> None:
-    succeeded(Outcome.DISRUPTED).check(run)
+    succeeded_after(Outcome.DISRUPTED).check(run)
     assert ledger.starts(run.uid) == 2
 
 
 @pytest.mark.taskrun(
-    shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **preparing(12))), ledger=True
+    shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **NEVER_AT_FIRST)), ledger=True
 )
 @pytest.mark.usefixtures("back")
 def test_what_a_silent_node_had_not_started_is_replaced_when_it_is_back(
     run: Run, ledger: Ledger
 ) -> None:
-    succeeded(Outcome.REPLACED).check(run)
+    succeeded_after(Outcome.REPLACED).check(run)
     assert ledger.starts(run.uid) == 1

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
@@ -189,6 +190,40 @@ def test_a_container_that_goes_on_after_main_is_stopped_and_mains_end_counts(run
 def test_a_native_sidecar_ends_with_main_unaided(run: Run) -> None:
     failed(Reason.NON_ZERO_EXIT_CODE, 3, r"\bmain\b.* code 3\b").check(run)
     assert "Stopping" not in run.phases()
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    shell(
+        "sleep 2",
+        **pod_spec(
+            containers=[{"name": "main"}, {"name": "helper", "image": IMAGE, "command": ["false"]}]
+        ),
+    )
+)
+def test_a_container_that_fails_beside_main_does_not_fail_the_run(run: Run) -> None:
+    SUCCEEDED.check(run)
+    assert run.pod()["status"]["phase"] == "Failed"
+    run.pods_gone()
+
+
+@pytest.mark.taskrun(
+    {
+        "args": ["exit 6"],
+        "template": {
+            "metadata": {"annotations": {names.ANNOTATION_DEFAULT_CONTAINER: "work"}},
+            "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "containers": [
+                    {"name": "log", "image": IMAGE, "command": ["sleep", "3600"]},
+                    {"name": "work", "image": IMAGE, "command": ["sh", "-c"]},
+                ],
+            },
+        },
+    }
+)
+def test_of_several_containers_the_annotated_one_is_main(run: Run) -> None:
+    failed(Reason.NON_ZERO_EXIT_CODE, 6, r"\bwork\b.* code 6").check(run)
     run.pods_gone()
 
 

@@ -1,30 +1,46 @@
 """A Job's podFailurePolicy: FailJob, Ignore and Count, by exit code and by condition."""
 
-from typing import Any
-
 import pytest
+import yaml
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import Object
+from tests.support.cluster_client import Object, Resource
 from tests.support.ending import Ending
 from tests.support.ledger import START, Ledger
-from tests.support.manifests import SOON, pod_spec, shell
+from tests.support.manifests import IMAGE, SOON, pod_spec, shell
 from tests.support.run import Run
 from tests.support.stage import Stage
 
+OF_A_JOB = """
+rules:
+- action: FailJob
+  onExitCodes:
+    containerName: main
+    operator: In
+    values: [42]
+- action: Ignore
+  onExitCodes:
+    operator: In
+    values: [43]
+- action: Count
+  onExitCodes:
+    operator: NotIn
+    values: [42, 43, 137]
+- action: Ignore
+  onPodConditions:
+  - type: DisruptionTarget
+"""
+ALL: Object = {"podFailurePolicy": yaml.safe_load(OF_A_JOB), "backoffLimit": 1, **SOON}
 
-def by_code(action: str, *codes: int) -> Object:
-    return {"action": action, "onExitCodes": {"operator": "In", "values": list(codes)}}
 
-
-def policy(*rules: Any) -> Object:
-    return {"podFailurePolicy": {"rules": list(rules)}, "backoffLimit": 1, **SOON}
-
-
-FATAL, PASSING, ORDINARY = by_code("FailJob", 42), by_code("Ignore", 43), by_code("Count", 44)
-EVICTION = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
-ALL = policy(FATAL, PASSING, ORDINARY, EVICTION)
+def test_the_policy_is_one_that_a_job_takes(stage: Stage) -> None:
+    jobs = Resource("/apis/batch/v1", "jobs")
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": IMAGE}]}
+    spec = {"template": {"spec": pod}, "suspend": True, "podFailurePolicy": ALL["podFailurePolicy"]}
+    made = stage.kube.create(jobs, stage.namespace, {"metadata": {"name": "same"}, "spec": spec})
+    actions = [rule["action"] for rule in made["spec"]["podFailurePolicy"]["rules"]]
+    assert actions == ["FailJob", "Ignore", "Count", "Ignore"]
 
 
 @pytest.mark.taskrun(shell(f"{START}; exit 42", **ALL), ledger=True)

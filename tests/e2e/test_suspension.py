@@ -9,10 +9,11 @@ from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.ledger import END, START, Ledger
-from tests.support.manifests import pod_spec, shell
+from tests.support.manifests import NEVER_AT_FIRST, pod_spec, shell
 from tests.support.run import Run
 
 GRACE = pod_spec(terminationGracePeriodSeconds=1)
+NOT_YET = pod_spec(terminationGracePeriodSeconds=1, **NEVER_AT_FIRST)
 NOWHERE = {"nodeSelector": {"taskruns.dev/no-such-node": "true"}}
 
 
@@ -66,6 +67,17 @@ def test_a_run_suspended_without_a_node_lets_its_pod_go(run: Run) -> None:
     status = run.ended()
     assert (status["phase"], status["attempt"]) == (Phase.CANCELLED, 1)
     run.pods_gone()
+
+
+@pytest.mark.taskrun(shell(START, **NOT_YET), ledger=True)
+def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(run: Run, ledger: Ledger) -> None:
+    run.preparing()
+    run.change(suspend=True)
+    status = run.reaches(Phase.SUSPENDED)
+    assert (status.get("exitCode"), status.get("failed", 0)) == (None, 0)
+    run.change(suspend=False)
+    succeeded(Outcome.STOPPED).check(run)
+    assert ledger.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(

@@ -76,3 +76,14 @@ class Ending:
         for kind, value in expected.items():
             # A condition that is absent is not True, which is all that anybody waits for.
             assert found.get(kind, "False") == value, (kind, status["conditions"])
+
+
+def disrupted(reason: Reason, exit_code: int | None, *message: str) -> Ending:
+    """The cluster ended the only attempt after main may have started."""
+    return Ending(Phase.FAILED, reason, exit_code, message, (Outcome.DISRUPTED,))
+
+
+def succeeded_after(*before: Outcome) -> Ending:
+    """The last attempt succeeded; the outcomes of those before it are given."""
+    outcomes = (*before, Outcome.SUCCEEDED)
+    return Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes)

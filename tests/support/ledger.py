@@ -20,6 +20,15 @@ START = f'echo "$TASKRUN_UID start" >> {_MOUNT}/lines'
 END = f'echo "$TASKRUN_UID end" >> {_MOUNT}/lines'
 """What a task runs last to be counted as ended."""
 
+STAYS = f"{START}; sleep 600"
+"""A task that is at work until somebody ends it."""
+
+ONCE = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600'
+"""A task whose first attempt is at work until somebody ends it, and whose next one succeeds."""
+
+UNTIL_CUE = f"until [ -e {_MOUNT}/cue-$TASKRUN_UID ]; do sleep 0.2; done"
+"""What a task runs to be at work until the test says `cue`."""
+
 
 class Ledger:
     """The lines of all tasks of one session."""
@@ -39,7 +48,7 @@ class Ledger:
         self._journal.wait(lambda: self._ready(uid), 60, "the ledger's Pod is running")
 
     def close(self) -> None:
-        self._read("rm", "-rf", f"{_MOUNT}/lines")
+        self._read("sh", "-c", f"rm -rf {_MOUNT}/*")
         self._kube.delete(NAMESPACES, None, NAMESPACE)
 
     def starts(self, run_uid: str) -> int:
@@ -52,6 +61,10 @@ class Ledger:
         """How often each run's task has started, by the run's uid."""
         lines = self._lines()
         return Counter(uid for uid, word in lines if word == "start")
+
+    def cue(self, run_uid: str) -> None:
+        """Let a task end that waits for it."""
+        self._read("touch", f"{_MOUNT}/cue-{run_uid}")
 
     def mount(self) -> dict[str, Any]:
         """The fields of a TaskRun's spec that let its task write here."""

@@ -27,6 +27,21 @@ def pod_spec(**fields: Any) -> Object:
     return {"template": {"spec": fields}}
 
 
+def _never_at_first() -> Object:
+    attempt = {"fieldRef": {"fieldPath": f"metadata.labels['{names.LABEL_ATTEMPT}']"}}
+    prepare = {
+        "name": "prepare",
+        "image": IMAGE,
+        "command": ["sh", "-c", '[ "$ATTEMPT" -ge 2 ] || sleep 600'],
+        "env": [{"name": "ATTEMPT", "valueFrom": attempt}],
+    }
+    return {"initContainers": [prepare]}
+
+
+NEVER_AT_FIRST: Object = _never_at_first()
+"""Fields of a Pod's spec: main of the first attempt waits for ever for an init container."""
+
+
 def task_run(name: str, namespace: str, spec: Mapping[str, Any]) -> Object:
     """A whole TaskRun; a name that ends in a dash is completed by the apiserver."""
     named = "generateName" if name.endswith("-") else "name"

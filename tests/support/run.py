@@ -144,6 +144,14 @@ class Run:
         """Wait until somebody has asked for the deletion of an attempt's Pod."""
         self._wait_for_pod(_deleting, attempt, seconds, "the Pod is being deleted")
 
+    def pod_ended(self, attempt: int = 1, seconds: float = END) -> None:
+        """Wait until all containers of an attempt's Pod have ended."""
+        self._wait_for_pod(_ended, attempt, seconds, "the Pod has ended")
+
+    def pod_free(self, attempt: int = 1, seconds: float = END) -> None:
+        """Wait until no finalizer holds an attempt's Pod."""
+        self._wait_for_pod(_free, attempt, seconds, "nothing holds the Pod")
+
     def _wait_for_pod(
         self, holds: Callable[[Object], bool], attempt: int, seconds: float, what: str
     ) -> None:
@@ -170,8 +178,8 @@ class Run:
         patch = {"metadata": {"annotations": dict(annotations)}}
         self._kube.merge(RUNS, self.namespace, self.name, patch)
 
-    def delete(self) -> None:
-        options = {"preconditions": {"uid": self.uid}}
+    def delete(self, propagation: str = "Background") -> None:
+        options = {"preconditions": {"uid": self.uid}, "propagationPolicy": propagation}
         self._kube.delete(RUNS, self.namespace, self.name, options)
 
 
@@ -186,6 +194,14 @@ def _main_started(pod: Object) -> bool:
 def _preparing(pod: Object) -> bool:
     statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
     return any("running" in (status.get("state") or {}) for status in statuses)
+
+
+def _ended(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _free(pod: Object) -> bool:
+    return not pod["metadata"].get("finalizers")
 
 
 def _deleting(pod: Object) -> bool:

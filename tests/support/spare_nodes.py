@@ -8,7 +8,7 @@ from tests.cluster import Cluster
 from tests.cluster.node import SPARE_LABEL
 from tests.support.cluster_client import PODS, Object
 from tests.support.journal import Journal
-from tests.support.manifests import IMAGE, pod_spec
+from tests.support.manifests import pod_spec
 from tests.support.run import Run
 
 AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
@@ -55,12 +55,6 @@ def on(number: int, *tolerated: str, away_seconds: int | None = None, **pod: Any
             **pod,
         }
     )
-
-
-def preparing(seconds: float) -> Object:
-    """Init containers that keep main from starting for a while."""
-    script = ["sh", "-c", f"sleep {seconds}"]
-    return {"initContainers": [{"name": "prepare", "image": IMAGE, "command": script}]}
 
 
 def in_place(run: Run) -> None:

@@ -58,6 +58,11 @@ class EventReason(StrEnum):
         EventType.NORMAL,
         "The attempt is being stopped: cancelled, suspended, past a deadline, or without a start.",
     )
+    OVERDUE = (
+        "Overdue",
+        EventType.WARNING,
+        "Somebody deleted the Pod, and its node does not say that it has ended.",
+    )
     RETRYING = (
         "Retrying",
         EventType.WARNING,

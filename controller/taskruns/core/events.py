@@ -6,7 +6,7 @@ What a task has printed stays out of them: more people may read Events than stat
 from collections.abc import Mapping
 from datetime import datetime
 
-from taskruns.api.conditions import Phase
+from taskruns.api.conditions import FailureKind, Phase
 from taskruns.api.events import EventReason, EventType
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
@@ -34,6 +34,7 @@ _BY_PHASE: Mapping[Phase, EventReason] = {
     Phase.FAILED: EventReason.FAILED,
     Phase.CANCELLED: EventReason.CANCELLED,
 }
+_WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING})
 _WITHOUT_POD = frozenset({EventReason.BLOCKED, EventReason.RESUMED})
 """What happens between two attempts: the Pod in status is that of the one before."""
 
@@ -61,6 +62,8 @@ def _change(before: TaskRunStatus, after: TaskRunStatus) -> EventReason | None:
     reason = Reason.named(after.reason)
     if reason in _BY_REASON and not after.phase.terminal:
         return _BY_REASON[reason]
+    if reason and reason.kind is FailureKind.INFRASTRUCTURE and after.phase in _WITH_POD:
+        return EventReason.OVERDUE
     if after.phase is Phase.PENDING:
         return EventReason.CANNOT_START if reason and reason.kind else None
     return _BY_PHASE[after.phase]

@@ -19,14 +19,20 @@ _OUTPUT = ". Last output: "
 
 def describe(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
     """Say what ended an attempt, on which node, and how many are allowed."""
-    node = f" on node {pod.node}" if pod is not None and pod.node else ""
-    node = "" if pod is None or pod.node in verdict.cause else node
+    node = _place(pod, verdict.cause)
     limit, number = run.spec.backoff_limit or 0, run.status.attempt or 0
     # Attempts that were not counted do not use up those that are allowed.
     allowed = number + max(limit - (run.status.failed or 0), 0)
     which = f", attempt {number} of {allowed}" if limit else ""
     which = which or (f", attempt {number}" if number > 1 else "")
-    return f"{verdict.cause}{node}{which}"
+    return f"{verdict.cause.rstrip('.')}{node}{which}"
+
+
+def _place(pod: PodFacts | None, cause: str) -> str:
+    """Name the node, where it is not named yet; not as a part of what somebody else has said."""
+    if pod is None or not pod.node or pod.node in cause:
+        return ""
+    return f" (node {pod.node})" if ": " in cause else f" on node {pod.node}"
 
 
 def addressed(advice: str, run: TaskRun, pod: PodFacts | None) -> str:

@@ -137,11 +137,19 @@ def test_a_foreign_gate_is_told_with_its_name() -> None:
     assert "example.com/gate" in event.message
 
 
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+def test_a_deleted_pod_that_does_not_end_is_told_of_as_overdue(phase: str) -> None:
+    pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(3)})
+    event = told(a_run(status=a_claimed_status(phase)), pod, seconds=13)
+    assert (event.reason, event.pod) == (EventReason.OVERDUE, POD)
+    assert event.message.startswith("PodDeleted: The Pod was to end by 12:00:03 UTC")
+
+
 @pytest.mark.parametrize("kubelet", ["ErrImagePull", "CreateContainerConfigError"])
 def test_a_container_that_cannot_start_is_told_and_its_recovery_is_not(kubelet: str) -> None:
     event = told(a_run(status=CLAIMED), a_pod(main=waiting(kubelet, "no such thing")))
     assert event.reason is EventReason.CANNOT_START
-    assert event.message.endswith("Container main cannot start: no such thing")
+    assert "Container main cannot start: no such thing" in event.message
     record = a_record(reason="ImagePullFailed", troubleTime=stamp(2))
     troubled = a_claimed_status(attempts=[record]) | {"reason": "ImagePullFailed"}
     assert silent(a_run(status=troubled), a_pod(main=waiting("ContainerCreating")))

@@ -60,13 +60,26 @@ def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
 ) -> None:
     written = status_for(claimed(), troubled(word), seconds=5)
     assert (written.phase, written.reason) == ("Pending", reason)
-    assert "Container main cannot start: no such thing" in (written.message or "")
+    until = (at(5 + patience)).strftime("%H:%M:%S UTC")
+    assert written.message == (
+        f"Container main cannot start: no such thing. This is waited for until {until}"
+    )
     waits = plan_for(noted(reason, 5), troubled(word), seconds=4 + patience)
     assert waits.idle
     assert waits.wake_at == at(5 + patience)
     written = status_for(noted(reason, 5), troubled(word), seconds=5 + patience)
     assert (written.phase, written.reason) == ("Stopping", reason)
     assert (written.attempts or [])[0].stop_time == at(5 + patience)
+
+
+def test_what_is_given_up_is_told_in_full_beside_its_node_and_what_to_do() -> None:
+    """The record of an attempt keeps only the beginning of a long sentence."""
+    said = "Container main cannot start: no " + "very " * 60 + "such thing."
+    record = a_record(stopTime=stamp(65), reason="ImagePullFailed", message=said[:256])
+    run = claimed(status={"phase": "Stopping", "attempts": [record], "message": said})
+    pod = a_pod(phase="Failed", reason="DeadlineExceeded")
+    message = status_for(run, pod, seconds=70).message or ""
+    assert f"{said.rstrip('.')} (node node-1). Check the image's name" in message
 
 
 def test_an_image_name_that_can_never_be_pulled_is_given_up_at_once() -> None:

@@ -71,6 +71,9 @@ def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
     )
     shown = claimed("Running", status={"reason": "PodDeleted"})
     assert plan_for(shown, pod, seconds=50) == Plan()
+    unstarted = claimed("Pending", status={"reason": "PodDeleted"})
+    unstarted_pod = a_pod(metadata={"deletionTimestamp": stamp(30)})
+    assert plan_for(unstarted, unstarted_pod, seconds=50).idle
 
 
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(), a_pod(main=running())])

@@ -1,7 +1,7 @@
 """The attempt is over: record its outcome, and whether there will be another."""
 
 from taskruns.api.reasons import Reason
-from taskruns.api.v1alpha1 import TaskRun
+from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns.core import status
 from taskruns.core.budget import explain_end, next_due
 from taskruns.core.facts import PodFacts
@@ -13,7 +13,7 @@ from taskruns.core.verdict import Verdict, finished_at, judge, judge_gone
 def record_end(situation: Ended, look: Look) -> Plan | None:
     """Pod ended: judge it, record the outcome."""
     verdict = _recorded_verdict(situation) or judge(
-        situation.pod, situation.attempt, situation.run.spec.pod_failure_policy
+        situation.pod, _in_full(situation), situation.run.spec.pod_failure_policy
     )
     return _record(situation.run, situation.pod, verdict, look)
 
@@ -32,9 +32,17 @@ def record_vanished(situation: Vanished, look: Look) -> Plan | None:
     """Claimed Pod proved gone: judge by what was last seen."""
     verdict = _recorded_verdict(situation)
     verdict = verdict or judge_gone(
-        situation.last_seen, situation.attempt, situation.run.spec.pod_failure_policy
+        situation.last_seen, _in_full(situation), situation.run.spec.pod_failure_policy
     )
     return _record(situation.run, situation.last_seen, verdict, look)
+
+
+def _in_full(situation: Ended | Vanished) -> Attempt:
+    """Return the attempt with all that was said when it was stopped: its record is kept short."""
+    attempt, said = situation.attempt, situation.run.status.message or ""
+    if not attempt.message or not said.startswith(attempt.message):
+        return attempt
+    return attempt.model_copy(update={"message": said})
 
 
 def _recorded_verdict(situation: Ended | Vanished) -> Verdict | None:

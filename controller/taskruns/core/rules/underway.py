@@ -91,7 +91,11 @@ def give_up_scheduling(situation: Underway, look: Look) -> Plan | None:
     if not _is_over(_schedule_timeout(situation, look), look):
         return None
     pod = situation.pod
-    gates = "scheduling gates " + ", ".join(pod.foreign_gates) if pod.foreign_gates else ""
+    gates = (
+        "it is held by the scheduling gates " + ", ".join(pod.foreign_gates)
+        if pod.foreign_gates
+        else ""
+    )
     said = pod.unschedulable or gates or "the scheduler has not said why"
     cause = f"No node was found within scheduleTimeoutSeconds: {said}"
     return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, look)
@@ -118,10 +122,14 @@ def show_waiting(situation: Underway, look: Look) -> Plan | None:
     pod, run = situation.pod, situation.run
     if pod.main.started_at is not None or run.status.phase is Phase.RUNNING:
         return None
+    if _is_over(_overdue_at(situation), look):
+        return None
     trouble = find_trouble(pod)
     if trouble is not None:
         noted = trouble.is_noted(situation.attempt)
-        reason, message = trouble.reason, trouble.cause
+        ends = trouble.ends_at(situation.attempt, look.now)
+        reason = trouble.reason
+        message = f"{trouble.cause}. This is waited for until {ends:%H:%M:%S} UTC"
     else:
         reason, said = _waits_for(pod)
         message = f"{reason.meaning.rstrip('.')}: {said}" if said else reason.meaning

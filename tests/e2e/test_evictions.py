@@ -1,0 +1,167 @@
+"""Pods that have to leave a node that goes on: a NoExecute taint, and a Pod of higher priority.
+
+The node is a spare one, so that nobody else has to leave. It offers a resource of its own, of
+which the runs with a SEAT take all: the Pod that needs every seat can only come in their place.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from taskruns.api.conditions import Outcome
+from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
+from tests.cluster.node import SPARE_LABEL
+from tests.support.cluster_client import PODS, Kube, Resource
+from tests.support.ending import disrupted, succeeded_after
+from tests.support.installation import Installation
+from tests.support.journal import Journal
+from tests.support.ledger import END, ONCE, START, STAYS, Ledger
+from tests.support.manifests import IMAGE, NEVER_AT_FIRST, SOON, shell
+from tests.support.run import Run
+from tests.support.spare_nodes import in_place, on, spare
+from tests.support.stage import Stage
+
+pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+
+NODES = Resource("/api/v1", "nodes", namespaced=False)
+PRIORITIES = Resource("/apis/scheduling.k8s.io/v1", "priorityclasses", namespaced=False)
+
+NODE = 1
+TAINT = "example.test/maintenance"
+SEATS = "example.test/seats"
+SEAT = {"resources": {"requests": {SEATS: "1"}, "limits": {SEATS: "1"}}}
+ALL_SEATS = "3"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node(
+    installation: Installation,  # noqa: ARG001 - a controller is there until the node is empty
+    cluster: Cluster,
+    journal: Journal,
+    kube: Kube,
+) -> Iterator[None]:
+    with spare(cluster, journal, NODE):
+        seats = {kind: {SEATS: ALL_SEATS} for kind in ("capacity", "allocatable")}
+        none = {kind: {SEATS: None} for kind in seats}
+        # Those who have lost their seat find one on the cluster's own node.
+        for name in (cluster.node(NODE), cluster.node_name):
+            kube.merge(NODES, None, name, {"status": seats}, "status")
+        yield
+        kube.merge(NODES, None, cluster.node_name, {"status": none}, "status")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def priority(kube: Kube) -> Iterator[str]:
+    """A priority above everybody's; there in time for the apiserver to have heard of it."""
+    made = kube.create(
+        PRIORITIES, None, {"metadata": {"generateName": "first-"}, "value": 1_000_000}
+    )
+    name: str = made["metadata"]["name"]
+    yield name
+    kube.delete(PRIORITIES, None, name)
+
+
+@pytest.fixture(scope="module")
+def struck(submitted: dict[str, Run], cluster: Cluster, stage: Stage, priority: str) -> None:
+    """The taint comes, and somebody of higher priority: each hits its own runs."""
+    for run in submitted.values():
+        in_place(run)
+    cluster.kubectl("taint", "node", cluster.node(NODE), f"{TAINT}=now:NoExecute")
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": ["true"],
+        "resources": {"limits": {SEATS: ALL_SEATS}},
+    }
+    pod = {
+        "priorityClassName": priority,
+        "nodeSelector": {SPARE_LABEL: str(NODE)},
+        "tolerations": [{"operator": "Exists"}],
+        "restartPolicy": "Never",
+        "containers": [container],
+    }
+    stage.kube.create(PODS, stage.namespace, {"metadata": {"generateName": "first-"}, "spec": pod})
+
+
+# ---------------------------------------------------------------------------------------- a taint
+
+
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(NODE)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_that_a_taint_ended_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+    status = disrupted(Reason.NODE_LOST, 137, r"Taint manager", r"disruptionLimit").check(run)
+    assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(NODE)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_that_a_taint_ended_is_repeated_elsewhere_within_its_limit(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded_after(Outcome.DISRUPTED).check(run)
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(
+    shell(START, backoffLimit=0, **SOON, **on(NODE, **NEVER_AT_FIRST)), ledger=True
+)
+@pytest.mark.usefixtures("struck")
+def test_what_a_taint_ended_before_main_started_is_replaced_unasked(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded_after(Outcome.REPLACED).check(run)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(
+    shell(
+        f"{START}; trap '{END}; exit 0' TERM; while :; do sleep 0.2; done",
+        **on(NODE, terminationGracePeriodSeconds=10),
+    ),
+    ledger=True,
+)
+@pytest.mark.usefixtures("struck")
+def test_a_task_that_completes_in_its_grace_period_has_succeeded(run: Run, ledger: Ledger) -> None:
+    succeeded_after().check(run)
+    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+
+
+@pytest.mark.taskrun(shell(f"{START}; sleep 12; {END}", **on(NODE, TAINT)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_a_task_that_tolerates_the_taint_goes_on(run: Run, ledger: Ledger) -> None:
+    succeeded_after().check(run)
+    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+
+
+# --------------------------------------------------------------------------- a matter of priority
+
+
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_that_was_preempted_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+    status = disrupted(Reason.PREEMPTED, 137, r"higher priority", r"priorityClassName").check(run)
+    assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **SEAT, **on(NODE, TAINT)), ledger=True)
+@pytest.mark.usefixtures("struck")
+def test_work_that_was_preempted_is_repeated_elsewhere_within_its_limit(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded_after(Outcome.DISRUPTED).check(run)
+    assert ledger.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(
+    shell(START, backoffLimit=0, **SOON, **SEAT, **on(NODE, TAINT, **NEVER_AT_FIRST)),
+    ledger=True,
+)
+@pytest.mark.usefixtures("struck")
+def test_what_was_preempted_before_main_started_is_replaced_unasked(
+    run: Run, ledger: Ledger
+) -> None:
+    succeeded_after(Outcome.REPLACED).check(run)
+    assert ledger.starts(run.uid) == 1
