@@ -43,7 +43,10 @@ FROM_SOURCES = (
     Generated("docs/metrics.md", metrics.page),
     Generated(grafana.PATH, grafana.dashboard),
 )
-BY_HELM = (Generated("manifests/install.yaml", install.manifest),)
+BY_HELM = (
+    Generated("manifests/install.yaml", install.manifest),
+    Generated("manifests/cleanup.yaml", install.cleanup),
+)
 FILES = FROM_SOURCES + BY_HELM
 """In order: what helm renders, it renders from the chart as generated just before."""
 

@@ -1,4 +1,4 @@
-"""The plain manifest: the chart at its default values, for `kubectl apply`, without Helm."""
+"""The plain manifests: the chart at its default values, for `kubectl apply`, without Helm."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,37 @@ from tools.writing import dump, made_from
 
 CHART = "charts/taskruns"
 NAMESPACE = "taskruns-system"
-HELMS_OWN = frozenset({"app.kubernetes.io/managed-by", "helm.sh/chart", "helm.sh/resource-policy"})
+HOOK = "helm.sh/hook"
+HELMS_OWN = frozenset(
+    {
+        "app.kubernetes.io/managed-by",
+        "helm.sh/chart",
+        "helm.sh/resource-policy",
+        HOOK,
+        f"{HOOK}-delete-policy",
+        f"{HOOK}-weight",
+    }
+)
 """Labels and annotations that would tell Helm that these objects are its own."""
 
 
 def manifest(root: Path) -> str:
     """Everything in one file, in the order in which it can be created."""
-    objects = [_namespace(), *helm.template(root / CHART, NAMESPACE)]
+    objects = helm.template(root / CHART, NAMESPACE)
+    return _file([_namespace(), *(each for each in objects if not is_hook(each))])
+
+
+def cleanup(root: Path) -> str:
+    """What Helm does before it uninstalls the release."""
+    return _file([each for each in helm.template(root / CHART, NAMESPACE) if is_hook(each)])
+
+
+def is_hook(found: dict[str, Any]) -> bool:
+    """Whether Helm creates this for a moment, and it is no part of what is installed."""
+    return HOOK in found["metadata"].get("annotations", {})
+
+
+def _file(objects: list[dict[str, Any]]) -> str:
     documents = "---\n".join(dump(_without_helm(each)) for each in objects)
     return f"# {made_from(f'{CHART} at its default values')}\n{documents}"
 

@@ -70,6 +70,8 @@ SWITCHES = {
     ],
     "no-crds": ["crds.install=false"],
     "crds-go-with-the-release": ["crds.keep=false"],
+    "no-cleanup": ["cleanup.enabled=false"],
+    "cleanup": ["cleanup.timeoutSeconds=300"],
     "service-account": ["serviceAccount.name=runner", "serviceAccount.annotations.team=data"],
     "foreign-service-account": ["serviceAccount.create=false", "serviceAccount.name=runner"],
     "no-service-account": ["serviceAccount.create=false"],
@@ -193,7 +195,7 @@ def test_with_a_list_of_namespaces_nothing_belongs_to_the_whole_cluster() -> Non
     objects = helm_tool.template(CHART, "taskruns-system", settings)
     assert all(each["metadata"].get("namespace") for each in objects)
     roles = [each for each in objects if each["kind"] == "Role"]
-    assert {each["metadata"]["namespace"] for each in roles} == set(served)
+    assert {each["metadata"]["namespace"] for each in roles} == {*served, "taskruns-system"}
 
 
 def test_a_binding_outside_the_namespaces_that_are_served_is_refused() -> None:

@@ -246,15 +246,15 @@ class Process:
 
 def clear(ground: Ground) -> None:
     """Remove what an earlier session, cut off in the middle, has left installed."""
-    uninstall(ground.cluster)
+    uninstall(ground.cluster, "--no-hooks")
     which = ("-n", NAMESPACE, "-l", SELECTOR)
     ground.cluster.kubectl("delete", "deployment", *which, "--ignore-not-found")
     ground.cluster.kubectl("wait", "--for=delete", "pod", *which, "--timeout=60s", within=70)
 
 
-def uninstall(cluster: Cluster) -> None:
+def uninstall(cluster: Cluster, *flags: str) -> None:
     """Take the release away, if there is one."""
-    helm(cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    helm(cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait", *flags)
 
 
 def build_image(cluster: Cluster) -> str:

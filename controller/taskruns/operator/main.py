@@ -1,6 +1,8 @@
 """The command line: `taskruns-controller`, also `python -m taskruns.operator`.
 
-Exit codes: 0 after SIGTERM or SIGINT; 1 when it cannot go on; 2 for wrong settings.
+Its first argument may be `cleanup`, which is told of in the module of that name. Without it the
+controller runs, and ends with these exit codes: 0 after SIGTERM or SIGINT; 1 when it
+cannot go on; 2 for wrong settings.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ import sys
 import threading
 
 from taskruns.engines.kubernetes import NoConfiguration
-from taskruns.operator import logs, settings
+from taskruns.operator import cleanup, logs, settings
 from taskruns.operator.controller import WrapEngine, run
 from taskruns.operator.serving import CannotServe
 from taskruns.operator.settings import Settings
@@ -23,7 +25,10 @@ LAST_SECONDS = 1.0
 
 def main(argv: list[str] | None = None, wrap: WrapEngine = lambda engine: engine) -> int:
     """Run the controller until it is told to stop; return the exit code."""
-    told = settings.read(sys.argv[1:] if argv is None else argv, os.environ)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == [cleanup.COMMAND]:
+        return cleanup.main(argv[1:], os.environ)
+    told = settings.read(argv, os.environ)
     logs.configure(told.log_format, told.log_level)
     with asyncio.Runner() as runner:
         code = _run(runner, told, wrap)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from typing_extensions import override
 
 from taskruns.api.durations import parse_duration
+from taskruns.operator.logs import Format
 
 _LONGEST_NAME = 63
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -111,6 +112,13 @@ def _is_namespace(text: str) -> bool:
     return bool(_NAMESPACE.fullmatch(text)) and len(text) <= _LONGEST_NAME
 
 
+LOG_FORMAT = Option(
+    "--log-format",
+    "FORMAT",
+    "plain",
+    one_of({each.value: each for each in Format}),
+    "plain: lines for people; json: one JSON object a line",
+)
 NAMESPACES = Option(
     "--namespaces",
     "NAMES",

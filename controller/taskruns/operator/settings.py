@@ -10,6 +10,7 @@ from taskruns.operator.logs import Format
 from taskruns.operator.options import (
     CONTEXT,
     KUBECONFIG,
+    LOG_FORMAT,
     NAMESPACES,
     Option,
     Parser,
@@ -52,8 +53,7 @@ class Settings:
 
 
 _OPTIONS = (
-    Option("--log-format", "FORMAT", "plain", one_of({f.value: f for f in Format}),
-            "plain: lines for people; json: one JSON object a line"),
+    LOG_FORMAT,
     Option("--log-level", "LEVEL", "info", one_of(_LEVELS),
             "the least severe lines to write: debug, info, warning or error"),
     Option("--workers", "N", "8", whole(1, 256),
@@ -94,7 +94,8 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """
     values = Parser(
         "taskruns-controller",
-        "Runs TaskRuns: one Pod per attempt, its outcome in the TaskRun's status.",
+        "Runs TaskRuns: one Pod per attempt, its outcome in the TaskRun's status.\n\n"
+        "Before an uninstall, `taskruns-controller cleanup` lets go of their Pods; see its --help.",
         "Each setting can also be given by the environment variable named with it; a flag counts\n"
         "first.",
         _OPTIONS,

@@ -1,4 +1,4 @@
-"""Every request that the engine can make. There is no other way to make one.
+"""Every request that we can make. There is no other way to make one.
 
 A request is built from its `Call`, so this table cannot miss one; a test compares it with the
 chart's role. Kubernetes' own generated methods are passed by: importing them costs 130 MiB and a
@@ -26,6 +26,8 @@ class Call:
     group: str
     resource: str
     """A plural, or a plural and its subresource as in `taskruns/status`."""
+    version: str = names.VERSION
+    """Of the group, where there is one; the core group's is always v1."""
 
     @property
     def method(self) -> str:
@@ -35,7 +37,7 @@ class Call:
     def path(self, namespace: str = "", name: str = "") -> str:
         """Where the request goes: one object, a namespace's collection, or all namespaces'."""
         plural, _, subresource = self.resource.partition("/")
-        group = f"/apis/{self.group}/{names.VERSION}" if self.group else "/api/v1"
+        group = f"/apis/{self.group}/{self.version}" if self.group else "/api/v1"
         place = f"/namespaces/{namespace}" if namespace else ""
         one = f"/{name}" if name else ""
         part = f"/{subresource}" if subresource else ""
@@ -82,3 +84,10 @@ CALLS = frozenset(
     }
 )
 """What the engine needs to be allowed to do."""
+
+SCALE_DEPLOYMENT = Call("patch", "apps", "deployments/scale", "v1")
+
+CLEANUP_CALLS = frozenset(
+    {GET_RUN, PATCH_RUN_STATUS, GET_POD, LIST_PODS, PATCH_POD, DELETE_POD, SCALE_DEPLOYMENT}
+)
+"""What cleaning up before an uninstall needs to be allowed to do."""

@@ -1,4 +1,4 @@
-"""Lists that carry metadata alone: who is there, and how new, at a tenth of the cost."""
+"""Lists, page by page; most carry metadata alone: who is there, how new, at a tenth of the cost."""
 
 from collections.abc import AsyncIterator
 
@@ -47,17 +47,47 @@ async def list_all(connection: Connection, namespace: str) -> Versions:
     )
 
 
+async def list_ours(connection: Connection, namespace: str) -> list[Object]:
+    """List every Pod that carries our label, whole. Raises as `list_all` does."""
+    found = _items(connection, calls.LIST_PODS, namespace, names.LABEL_UID, metadata_only=False)
+    return [pod async for pod in found]
+
+
+async def list_held(connection: Connection, namespace: str) -> list[Object]:
+    """List the metadata of every Pod with our finalizer, whatever labels it has been left with.
+
+    Raises as `list_all` does.
+    """
+    found = _items(connection, calls.LIST_PODS, namespace)
+    return [
+        pod
+        async for pod in found
+        if names.FINALIZER_OUTCOME in (pod["metadata"].get("finalizers") or ())
+    ]
+
+
+async def count_selected(connection: Connection, namespace: str, selector: str) -> int:
+    """Count the Pods that a label selector finds. Raises as `list_all` does."""
+    return len([1 async for _ in _items(connection, calls.LIST_PODS, namespace, selector)])
+
+
 def _uid(item: Object) -> str:
     uid: str = item["metadata"]["uid"]
     return uid
 
 
 async def _items(
-    connection: Connection, call: Call, namespace: str, label: str = ""
+    connection: Connection,
+    call: Call,
+    namespace: str,
+    label: str = "",
+    *,
+    metadata_only: bool = True,
 ) -> AsyncIterator[Object]:
     query = {"limit": str(PAGE)} | ({"labelSelector": label} if label else {})
+    path = call.path(namespace)
     while True:
-        answer = await connection.send(call, call.path(namespace), query=query, metadata_only=True)
+        answer = await connection.send(call, path, query=query, metadata_only=metadata_only)
         if answer.code == _EXPIRED:
             raise Expired(answer.message)
         if answer.code == _NOT_FOUND:

@@ -1,0 +1,238 @@
+"""An uninstall in the middle of everything: nothing is left stuck, and nothing is lost.
+
+By Helm, with the controller at work until its hook ends it; and by the command alone, over what
+controllers that died have left. Afterwards a new installation brings every run to its end.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
+from tests.support import laws
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
+from tests.support.ending import Ending
+from tests.support.installation import DELETE_DELAY, Installation, stopped, uninstall
+from tests.support.ledger import END, START
+from tests.support.manifests import pod_spec, shell
+from tests.support.process import ControllerProcess
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+QUOTAS = Resource("/api/v1", "resourcequotas")
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+FOREIGN_GATE = {"schedulingGates": [{"name": "example.test/wait"}]}
+GRACE = {"terminationGracePeriodSeconds": 20}
+
+
+@pytest.fixture
+def elsewhere(stage: Stage) -> Callable[[str], str]:
+    """Makes further namespaces, which go with the test's own."""
+
+    def make(name: str) -> str:
+        made = stage.kube.create(
+            NAMESPACES, None, {"metadata": {"name": f"{stage.namespace}-{name}"}}
+        )
+        return str(made["metadata"]["name"])
+
+    return make
+
+
+@pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
+    stage: Stage, installation: Installation, cluster: Cluster, elsewhere: Callable[[str], str]
+) -> None:
+    mount = stage.ledger.mount()
+    work = shell(f"{START}; sleep 20; {END}") | mount
+    full, doomed = elsewhere("full"), elsewhere("doomed")
+    _allow_one_pod(stage.kube, full)
+    runs = {
+        "running": stage.create("running", work),
+        "filling": stage.create("filling", work, full),
+        "waiting": stage.create(
+            "waiting", shell(f"{START}; {END}", **pod_spec(**FOREIGN_GATE)) | mount
+        ),
+        "backing-off": stage.create(
+            "backing-off",
+            shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, backoff=_after("25s"))
+            | mount,
+        ),
+        "stopping": stage.create("stopping", shell(_slow_to_stop(12), **pod_spec(**GRACE)) | mount),
+        "finished": stage.create(
+            "finished", shell(START, podGC={"deleteDelayDuration": "1h"}) | mount
+        ),
+        "lost": stage.create("lost", shell("sleep 600", **pod_spec(**GRACE)), doomed),
+    }
+    runs["filling"].pod_seen()
+    runs["queued"] = stage.create("queued", shell(f"{START}; {END}") | mount, full)
+    runs["stopping"].main_started()
+    runs["stopping"].cancel()
+    runs["lost"].main_started()
+    for name, phase in {
+        "running": Phase.RUNNING,
+        "filling": Phase.RUNNING,
+        "waiting": Phase.QUEUED,
+        "backing-off": Phase.BACKING_OFF,
+        "stopping": Phase.STOPPING,
+        "finished": Phase.SUCCEEDED,
+        "queued": Phase.QUEUED,
+    }.items():
+        runs[name].reaches(phase)
+
+    uninstall(cluster)
+
+    assert _stuck(stage.kube, stage.namespace, full, doomed) == []
+    left = {run["metadata"]["name"] for run in stage.kube.list(RUNS, stage.namespace)}
+    assert left == {"running", "waiting", "backing-off", "stopping", "finished"}
+    stage.kube.delete(NAMESPACES, None, doomed)
+    runs.pop("lost").gone()
+    _namespace_gone(stage, doomed)
+
+    installation.up()
+
+    stage.kube.merge(PODS, stage.namespace, runs["waiting"].pod_name(), _without_gates())
+    for name in ("running", "filling", "waiting", "finished", "queued"):
+        SUCCEEDED.check(runs[name])
+    assert runs["stopping"].ended()["phase"] == Phase.CANCELLED
+    again = runs["backing-off"].ended()
+    assert (again["phase"], again["attempt"]) == (Phase.SUCCEEDED, 2)
+    for run in runs.values():
+        laws.check(run)
+    starts = stage.ledger.all_starts()
+    expected = {run.uid: 1 for run in runs.values()} | {runs["backing-off"].uid: 2}
+    assert {run.uid: starts[run.uid] for run in runs.values()} == expected
+
+
+@pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_left(
+    stage: Stage, installation: Installation, cluster: Cluster, elsewhere: Callable[[str], str]
+) -> None:
+    claimed_in, unclaimed_in = elsewhere("claimed"), elsewhere("unclaimed")
+    everywhere = [stage.namespace, claimed_in, unclaimed_in]
+    with stopped(installation):
+        runs = _abandoned(stage, cluster, claimed_in, unclaimed_in)
+        told = _cleanup(cluster, *everywhere, "--dry-run")
+        assert f"{claimed_in}/{runs[claimed_in].pod_name()}: to be deleted: it was never" in told
+        assert len(_stuck(stage.kube, *everywhere)) == len(runs)
+        assert "nothing is left" in _cleanup(cluster, *everywhere)
+
+        assert _stuck(stage.kube, *everywhere) == []
+        ended, deleted = runs["ended"].status, runs["deleted"].status
+        assert (ended["phase"], ended["exitCode"]) == (Phase.FAILED, 3)
+        assert (deleted["reason"], deleted["exitCode"]) == (Reason.POD_DELETED, 9)
+        assert runs[claimed_in].status["phase"] == Phase.BACKING_OFF
+        assert runs[claimed_in].status["attempts"][0]["outcome"] == Outcome.REPLACED
+        assert not runs[unclaimed_in].status.get("attempt")
+        for run in (runs[claimed_in], runs[unclaimed_in]):
+            run.pods_gone()
+        (line,) = _cleanup(cluster, *everywhere).splitlines()
+        assert "nothing is left" in line
+
+    for name in ("running", "unlabelled", unclaimed_in):
+        SUCCEEDED.check(runs[name])
+    replaced = (Outcome.REPLACED, Outcome.SUCCEEDED)
+    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=replaced).check(runs[claimed_in])
+    for run in runs.values():
+        laws.check(run)
+    starts = stage.ledger.all_starts()
+    assert {starts[run.uid] for run in runs.values()} == {1}
+
+
+def _abandoned(
+    stage: Stage, cluster: Cluster, claimed_in: str, unclaimed_in: str
+) -> dict[str, Run]:
+    """Leave runs at stages that a controller passes in a moment, and nobody to look at them."""
+    mount = stage.ledger.mount()
+    work = shell(f"{START}; sleep 12; {END}") | mount
+    stopped_late = shell(_slow_to_stop(5), **pod_spec(**GRACE)) | mount
+    with _controller(cluster, stage.namespace).at_work():
+        runs = {
+            "running": stage.create("running", work),
+            "unlabelled": stage.create("unlabelled", work),
+            "ended": stage.create("ended", shell(f"{START}; sleep 4; exit 3") | mount),
+            "deleted": stage.create("deleted", stopped_late),
+        }
+        for run in runs.values():
+            run.main_started()
+    for step, where in {"before:gate": claimed_in, "after:create": unclaimed_in}.items():
+        runs[where] = stage.create("gated", shell(f"{START}; {END}") | mount, where)
+        dying = _controller(cluster, where, crash=step)
+        dying.start(until_ready=False)
+        dying.died(30)
+    labels = {"metadata": {"labels": {names.LABEL_UID: None}}}
+    stage.kube.merge(PODS, stage.namespace, runs["unlabelled"].pod_name(), labels)
+    _ended(stage, runs["ended"])
+    stage.kube.delete(PODS, stage.namespace, runs["deleted"].pod_name())
+    return runs
+
+
+def _stuck(kube: Kube, *namespaces: str) -> list[str]:
+    """Name the Pods that wait for a controller."""
+    pods = [pod for namespace in namespaces for pod in kube.list(PODS, namespace)]
+    return [pod["metadata"]["name"] for pod in pods if _waits(pod)]
+
+
+def _waits(pod: Object) -> bool:
+    gates = {gate["name"] for gate in pod["spec"].get("schedulingGates") or ()}
+    held = names.FINALIZER_OUTCOME in (pod["metadata"].get("finalizers") or ())
+    return held or names.GATE_CLAIM in gates
+
+
+def _cleanup(cluster: Cluster, *arguments: str, code: int = 0) -> str:
+    namespaces = [each for each in arguments if not each.startswith("--")]
+    flags = [each for each in arguments if each.startswith("--")]
+    command = [sys.executable, "-m", "taskruns.operator", "cleanup"]
+    where = ["--kubeconfig", str(cluster.kubeconfig), "--namespaces", ",".join(namespaces)]
+    done = subprocess.run(
+        [*command, *where, *flags], capture_output=True, text=True, timeout=150, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def _controller(cluster: Cluster, *namespaces: str, crash: str = "") -> ControllerProcess:
+    flags = ("--default-delete-delay", DELETE_DELAY, "--namespaces", ",".join(namespaces))
+    if not crash:
+        return ControllerProcess(cluster, *flags)
+    module = "tests.support.crashing"
+    return ControllerProcess(cluster, "--crash", crash, "--", *flags, module=module)
+
+
+def _slow_to_stop(seconds: int) -> str:
+    """Work that takes its time to end when told to, and ends with 9."""
+    return f"{START}; trap 'sleep {seconds}; exit 9' TERM; while :; do sleep 0.2; done"
+
+
+def _after(duration: str) -> dict[str, Any]:
+    return {"duration": duration, "factor": 1}
+
+
+def _without_gates() -> Object:
+    return {"spec": {"schedulingGates": None}}
+
+
+def _allow_one_pod(kube: Kube, namespace: str) -> None:
+    kube.create(QUOTAS, namespace, {"metadata": {"name": "one"}, "spec": {"hard": {"pods": "1"}}})
+    while not (kube.get(QUOTAS, namespace, "one") or {}).get("status", {}).get("hard"):
+        time.sleep(0.05)
+
+
+def _ended(stage: Stage, run: Run) -> None:
+    def look() -> bool | None:
+        return True if run.pod()["status"].get("phase") == "Failed" else None
+
+    stage.journal.wait(look, 30, f"the Pod of {run.name} has ended")
+
+
+def _namespace_gone(stage: Stage, name: str) -> None:
+    def look() -> bool | None:
+        return True if stage.kube.get(NAMESPACES, None, name) is None else None
+
+    stage.journal.wait(look, 60, f"namespace {name} is gone")

@@ -1,0 +1,105 @@
+"""The command line of the cleanup, and when it gives up."""
+
+import re
+
+import pytest
+from typing_extensions import override
+
+from taskruns.engines.kubernetes.farewell import Farewell
+from taskruns.engines.kubernetes.listing import NotAllowed
+from taskruns.engines.port import EngineError, Unavailable
+from taskruns.operator import cleanup, main
+from taskruns.operator.logs import Format
+
+
+def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
+    assert cleanup.read([], {}) == cleanup.Settings(
+        deployment=None,
+        namespaces=None,
+        timeout=120,
+        dry_run=False,
+        log_format=Format.PLAIN,
+        kubeconfig=None,
+        context=None,
+    )
+
+
+def test_flags_and_variables_are_read() -> None:
+    flags = "--deployment taskruns-system/taskruns --timeout=5 --dry-run --namespaces a,b"
+    told = cleanup.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
+    assert told.deployment == ("taskruns-system", "taskruns")
+    assert (told.timeout, told.dry_run, told.namespaces) == (5, True, ("a", "b"))
+    assert told.log_format is Format.JSON
+    assert cleanup.read([], {"TASKRUNS_DRY_RUN": "true"}).dry_run
+
+
+@pytest.mark.parametrize("text", ["taskruns", "/taskruns", "a/", "a/b/c"])
+def test_a_deployment_without_its_namespace_is_refused(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cleanup.read([f"--deployment={text}"], {})
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == (
+        f"taskruns-controller cleanup: --deployment is '{text}': write its namespace and name, "
+        "such as taskruns-system/taskruns\n"
+    )
+
+
+def test_help_has_examples_that_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main.main(["cleanup", "--help"])
+    assert exit_.value.code == 0
+    told = capsys.readouterr().out
+    examples = re.findall(r"^  taskruns-controller cleanup (.*)$", told, re.MULTILINE)
+    assert len(examples) >= 3
+    for example in examples:
+        assert isinstance(cleanup.read(example.split(), {}), cleanup.Settings)
+
+
+class Looks(Farewell):
+    """What each look finds; the last one for ever."""
+
+    def __init__(self, *found: int | EngineError) -> None:
+        self._found = list(found)
+        self.patient: list[bool] = []
+
+    @override
+    async def let_go(self, *, patient: bool) -> int:
+        self.patient.append(patient)
+        found = self._found.pop(0) if len(self._found) > 1 else self._found[0]
+        if isinstance(found, EngineError):
+            raise found
+        return found
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleanup, "PAUSE_SECONDS", 0.0)
+
+
+async def test_it_is_done_when_a_look_finds_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    looks = Looks(3, Unavailable("down"), 1, 0)
+    assert await cleanup._let_go(looks, 60) == 0
+    assert looks.patient == [True] * 4
+    assert caplog.messages == [
+        "down; trying again",
+        "nothing is left that waits for the controller",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(2, "2 Pods needed it at the last look"), (NotAllowed("no role"), "no role")],
+    ids=["Pods keep coming", "a namespace is closed"],
+)
+async def test_it_gives_up_in_time_and_says_why(
+    found: int | EngineError, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = Looks(found)
+    assert await cleanup._let_go(looks, 0.05) == 1
+    assert looks.patient[0]
+    assert not looks.patient[-1]
+    assert said in caplog.text
+    assert "a controller is at work: end it (--deployment)" in caplog.text
