@@ -6,8 +6,6 @@ whether anything was lost or done twice.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-
 import pytest
 
 from taskruns.api.conditions import Outcome, Phase
@@ -27,58 +25,6 @@ pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True,
 CRASH_WITHIN = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
-    """A run that passes a step, and what must come of it however often a controller dies."""
-
-    spec: Object
-    ending: Ending
-    starts: int
-    ends: int
-
-
-RETRIED = Life(
-    shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}', backoffLimit=1, **SOON),
-    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)),
-    starts=2,
-    ends=1,
-)
-LONG = Life(
-    shell(f"{START}; sleep 4; {END}", backoffLimit=1),
-    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
-    starts=1,
-    ends=1,
-)
-STOPPED = Life(
-    shell(
-        f"{START}; trap '{END}; exit 9' TERM; while :; do sleep 0.2; done",
-        attemptDeadlineSeconds=2,
-        **pod_spec(terminationGracePeriodSeconds=5),
-    ),
-    Ending(Phase.FAILED, Reason.ATTEMPT_DEADLINE_EXCEEDED, 9, attempts=(Outcome.FAILED,)),
-    starts=1,
-    ends=1,
-)
-EXPIRING = Life(
-    shell(f"{START}; {END}", ttlSecondsAfterFinished=0),
-    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
-    starts=1,
-    ends=1,
-)
-LIVES = {
-    "create": RETRIED,
-    "claim": RETRIED,
-    "gate": RETRIED,
-    "running": LONG,
-    "stopping": STOPPED,
-    "stop": STOPPED,
-    "outcome": RETRIED,
-    "finalizer": RETRIED,
-    "delete": RETRIED,
-    "ttl": EXPIRING,
-}
-
-
 @pytest.fixture(scope="module", autouse=True)
 def nobody_else(installation: Installation, stage: Stage) -> Iterator[Stage]:
     with stopped(installation):
@@ -96,12 +42,7 @@ def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
     first.start(until_ready=False)
     first.died(CRASH_WITHIN)
     with _controller(cluster).at_work():
-        life.ending.check(run)
-        run.pods_gone()
-        if life is EXPIRING:
-            run.gone()
-    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (life.starts, life.ends)
-    laws.check(run)
+        life.check(run, stage.ledger)
 
 
 def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(

@@ -24,13 +24,17 @@ class ControllerProcess:
     """One life of a controller; its log goes to a file that outlives it."""
 
     def __init__(
-        self, cluster: Cluster, *arguments: str, module: str = "taskruns.operator"
+        self,
+        cluster: Cluster,
+        *arguments: str,
+        module: str = "taskruns.operator",
+        kubeconfig: Path | None = None,
     ) -> None:
         self._command = [
             # A controller that outlives its tests would go on acting on their cluster.
             *("setpriv", "--pdeathsig", "KILL"),
             *(sys.executable, "-m", module, *arguments),
-            *("--kubeconfig", str(cluster.kubeconfig), "--probes-port", "0"),
+            *("--kubeconfig", str(kubeconfig or cluster.kubeconfig), "--probes-port", "0"),
             *("--metrics-port", "0"),
         ]
         self.log = Path(tempfile.mkdtemp(prefix="taskruns-controller-")) / "log"

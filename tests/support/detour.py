@@ -1,0 +1,213 @@
+"""A way to the apiserver that a test can break: each request may meet its own misfortune.
+
+A controller is given the detour's kubeconfig instead of the cluster's. Requests are passed on with
+the administrator's credentials, byte by byte, until a test says otherwise. It has a thread and a
+loop of its own.
+"""
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from aiohttp import web
+from kubernetes import config
+
+from tests.cluster import Cluster
+
+_HOP_BY_HOP = frozenset({"connection", "host", "content-length", "transfer-encoding"})
+_PATIENCE = 0.05
+_NO_SERVICE = 503
+
+
+class Harm(Enum):
+    """What becomes of one request."""
+
+    LOST = auto()
+    """It never arrives; the connection is reset."""
+    UNANSWERED = auto()
+    """It arrives; the connection is reset instead of an answer."""
+    CUT = auto()
+    """It arrives; the connection is reset in the middle of the answer."""
+    LATE = auto()
+    """Nothing comes until the client gives up; then it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A request on its way."""
+
+    method: str
+    path: str
+    watch: bool
+    body: bytes
+
+
+class Detour:
+    """Serves the apiserver on a port of loopback while it is entered."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.fate: Callable[[Passing], Harm | None] = lambda _: None
+        """Asked for every request but watches, on the detour's own thread."""
+        self.suffered: list[tuple[Passing, Harm]] = []
+        self.expired = 0
+        """Watches that were told that their version is too old."""
+        self._open = asyncio.Event()
+        self._watches: set[asyncio.BaseTransport] = set()
+        self._server, self._tls = _access(cluster)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._url = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def kubeconfig(self, folder: Path) -> Path:
+        """Write a kubeconfig that leads here; nobody has to identify themselves."""
+        written = {
+            "current-context": "detour",
+            "clusters": [{"name": "detour", "cluster": {"server": self._url}}],
+            "users": [{"name": "detour", "user": {}}],
+            "contexts": [{"name": "detour", "context": {"cluster": "detour", "user": "detour"}}],
+        }
+        path = folder / "detour.kubeconfig"
+        path.write_text(json.dumps(written))
+        return path
+
+    def cut_watches(self) -> None:
+        """Reset every watch, and refuse new ones until `open_watches`."""
+
+        async def cut() -> None:
+            self._open.clear()
+            self._reset_watches()
+
+        self._do(cut())
+
+    def open_watches(self) -> None:
+        self._loop.call_soon_threadsafe(self._open.set)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _start(self) -> None:
+        self._open.set()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        )
+        application = web.Application(client_max_size=2**24)
+        application.router.add_route("*", "/{rest:.*}", self._pass)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self._url = f"http://{host}:{port}"
+
+    async def _end(self) -> None:
+        self._open.set()
+        self._reset_watches()
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        watch = request.query.get("watch") == "true"
+        passing = Passing(request.method, request.path_qs, watch, await request.read())
+        harm = None if watch else self.fate(passing)
+        if harm is not None:
+            self.suffered.append((passing, harm))
+        if watch and not self._open.is_set():
+            return web.Response(status=_NO_SERVICE)
+        if harm is Harm.LOST:
+            return _reset(request)
+        if harm is Harm.LATE:
+            while request.transport is not None:
+                await asyncio.sleep(_PATIENCE)
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
+        sent = self._session.request(
+            passing.method, f"{self._server}{passing.path}", data=passing.body or None, headers=headers
+        )
+        try:
+            async with sent as answer:
+                return await self._answer(request, passing, harm, answer)
+        except aiohttp.ClientError:
+            return _reset(request)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        passing: Passing,
+        harm: Harm | None,
+        answer: aiohttp.ClientResponse,
+    ) -> web.StreamResponse:
+        if passing.watch:
+            return await self._watch(request, answer)
+        body = await answer.read()
+        if harm in (Harm.UNANSWERED, Harm.LATE):
+            return _reset(request)
+        response = web.StreamResponse(status=answer.status, headers=_kept(answer))
+        response.content_length = len(body)
+        await response.prepare(request)
+        if harm is Harm.CUT:
+            await response.write(body[: len(body) // 2])
+            return _reset(request, response)
+        await response.write(body)
+        return response
+
+    def _reset_watches(self) -> None:
+        for way in tuple(self._watches):
+            way.abort()  # type: ignore[attr-defined]
+
+    async def _watch(
+        self, request: web.Request, answer: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        way = request.transport
+        assert way is not None, "whoever asked for a watch is still there"
+        self._watches.add(way)
+        response = web.StreamResponse(status=answer.status, headers=_kept(answer))
+        try:
+            await response.prepare(request)
+            async for line in answer.content:
+                self.expired += b'"type":"ERROR"' in line and b'"code":410' in line
+                await response.write(line)
+        except (aiohttp.ClientError, OSError):
+            return _reset(request, response)
+        finally:
+            self._watches.discard(way)
+        return response
+
+
+def _kept(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    return {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP}
+
+
+def _reset(
+    request: web.Request, response: web.StreamResponse | None = None
+) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()  # type: ignore[attr-defined]
+    return response or web.Response()
+
+
+def _access(cluster: Cluster) -> tuple[str, ssl.SSLContext]:
+    """Where the apiserver is, and the administrator's way to it."""
+    client = config.new_client_from_config(str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
+    found = client.configuration
+    tls = ssl.create_default_context(cafile=found.ssl_ca_cert)
+    tls.load_cert_chain(found.cert_file, found.key_file)
+    client.rest_client.close()
+    return found.host, tls
