@@ -6,17 +6,17 @@ whether anything was lost or done twice.
 """
 
 from collections.abc import Iterator
+
 import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.cluster_client import Object
 from tests.support.ending import Ending
 from tests.support.installation import DELETE_DELAY, Installation, stopped
 from tests.support.ledger import END, START
-from tests.support.manifests import SOON, pod_spec, shell
+from tests.support.lives import LIVES
+from tests.support.manifests import pod_spec, shell
 from tests.support.process import ControllerProcess
 from tests.support.stage import Stage
 

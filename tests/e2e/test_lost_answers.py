@@ -26,7 +26,7 @@ CASES = [(harm, step) for harm in Harm for step in LIVES]
 
 
 class Misfortune:
-    """Decides which requests come to harm: the first of each run at the step that it is named by."""
+    """Decides which requests come to harm: a run's first at the step that it is named by."""
 
     def __init__(self) -> None:
         self.met: set[str] = set()

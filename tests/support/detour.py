@@ -9,7 +9,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -135,11 +135,13 @@ class Detour:
         if harm is Harm.LOST:
             return _reset(request)
         if harm is Harm.LATE:
-            while request.transport is not None:
-                await asyncio.sleep(_PATIENCE)
+            await _left(request)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
         sent = self._session.request(
-            passing.method, f"{self._server}{passing.path}", data=passing.body or None, headers=headers
+            passing.method,
+            f"{self._server}{passing.path}",
+            data=passing.body or None,
+            headers=headers,
         )
         try:
             async with sent as answer:
@@ -159,7 +161,7 @@ class Detour:
         body = await answer.read()
         if harm in (Harm.UNANSWERED, Harm.LATE):
             return _reset(request)
-        response = web.StreamResponse(status=answer.status, headers=_kept(answer))
+        response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
         response.content_length = len(body)
         await response.prepare(request)
         if harm is Harm.CUT:
@@ -170,7 +172,7 @@ class Detour:
 
     def _reset_watches(self) -> None:
         for way in tuple(self._watches):
-            way.abort()  # type: ignore[attr-defined]
+            way.abort()
 
     async def _watch(
         self, request: web.Request, answer: aiohttp.ClientResponse
@@ -178,7 +180,7 @@ class Detour:
         way = request.transport
         assert way is not None, "whoever asked for a watch is still there"
         self._watches.add(way)
-        response = web.StreamResponse(status=answer.status, headers=_kept(answer))
+        response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
         try:
             await response.prepare(request)
             async for line in answer.content:
@@ -191,15 +193,19 @@ class Detour:
         return response
 
 
-def _kept(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    return {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP}
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP}
 
 
-def _reset(
-    request: web.Request, response: web.StreamResponse | None = None
-) -> web.StreamResponse:
+async def _left(request: web.Request) -> None:
+    """Wait until the client has given up and closed the connection."""
+    while request.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for it
+        await asyncio.sleep(_PATIENCE)
+
+
+def _reset(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
     if request.transport is not None:
-        request.transport.abort()  # type: ignore[attr-defined]
+        request.transport.abort()
     return response or web.Response()
 
 

@@ -79,6 +79,9 @@ class Installation(Protocol):
     def kill(self) -> None:
         """End the controller by SIGKILL and wait until it is ready again."""
 
+    def life(self) -> str:
+        """Name the controller's present life: another name after it has ended and come back."""
+
     def log_tail(self) -> str:
         """The controller's last lines."""
 
@@ -119,6 +122,11 @@ class InCluster:
             return True if pods and _restarts(pods[0]) > restarts and _ready(pods[0]) else None
 
         self._journal.wait(look, 90, "the controller is ready again")
+
+    def life(self) -> str:
+        """The Pod, and how often its container has been restarted."""
+        (pod,) = self._pods()
+        return f"{pod['metadata']['name']}, restarted {_restarts(pod)} times"
 
     def log_tail(self) -> str:
         """The last lines of this life and, where it was a crash, of the one before."""
@@ -239,6 +247,9 @@ class Process:
     def kill(self) -> None:
         self._controller.kill()
         self._controller.start()
+
+    def life(self) -> str:
+        return f"process {self._controller.pid}"
 
     def log_tail(self) -> str:
         return self._controller.log_tail()

@@ -5,6 +5,7 @@ container itself wrote is not. The file is read through a Pod, so that any clust
 """
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from tests.cluster import Cluster
@@ -28,6 +29,11 @@ ONCE = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600'
 
 UNTIL_CUE = f"until [ -e {_MOUNT}/cue-$TASKRUN_UID ]; do sleep 0.2; done"
 """What a task runs to be at work until the test says `cue`."""
+
+
+def until(word: str) -> str:
+    """What a task runs to wait until a test says a word."""
+    return f"until [ -e {_MOUNT}/{word} ]; do sleep 0.5; done"
 
 
 class Ledger:
@@ -65,6 +71,13 @@ class Ledger:
     def cue(self, run_uid: str) -> None:
         """Let a task end that waits for it."""
         self._read("touch", f"{_MOUNT}/cue-{run_uid}")
+
+    def say(self, word: str) -> None:
+        """Tell every task that waits for this word; also while there is no apiserver.
+
+        The node is this machine wherever a component can be stopped.
+        """
+        Path(self._host_path()["path"], word).touch()
 
     def mount(self) -> dict[str, Any]:
         """The fields of a TaskRun's spec that let its task write here."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from taskruns.api.conditions import Outcome, Phase, Reason
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.support import laws
 from tests.support.cluster_client import Object
 from tests.support.ending import Ending

@@ -85,6 +85,13 @@ class ControllerProcess:
         code = self._wait(seconds)
         assert code == -signal.SIGKILL, f"the controller ended with {code}:\n{self.log_tail()}"
 
+    @property
+    def pid(self) -> int:
+        """Its process id, while it runs."""
+        assert self._process is not None, "the controller was not started"
+        assert self._process.poll() is None, f"the controller has ended:\n{self.log_tail()}"
+        return self._process.pid
+
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
 

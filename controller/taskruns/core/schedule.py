@@ -24,6 +24,11 @@ The kubelet reports startedAt cut to the second, so this is one second of work a
 OVERDUE_SHOWN_AFTER = timedelta(seconds=10)
 """How long after its grace period a deleted Pod may go on before that is shown."""
 
+LAST_WORDS_PATIENCE = timedelta(seconds=30)
+"""How long a Pod that has ended is asked for its main container's exit code. The kubelet tells it
+in the next moment, unless it dies in between.
+"""
+
 NO_ROOM_RETRY = timedelta(seconds=10)
 NO_SERVICE_ACCOUNT_RETRY = timedelta(seconds=2)
 """A new namespace gets its default service account a moment after it can be used."""

@@ -77,7 +77,7 @@ def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
         run, Phase.RUNNING, Reason.MAIN_RUNNING, f"Container {pod.main.name} is running{node}", now
     )
     attempt = _seen(_last(run), pod).model_copy(update={"reason": None, "trouble_time": None})
-    return _with_last_attempt(status, attempt)
+    return with_last_attempt(status, attempt)
 
 
 def pending(
@@ -90,7 +90,7 @@ def pending(
     attempt = _seen(_last(run), pod).model_copy(
         update={"reason": reason if troubled else None, "trouble_time": now if troubled else None}
     )
-    return _with_last_attempt(status, attempt)
+    return with_last_attempt(status, attempt)
 
 
 def overdue(
@@ -98,7 +98,7 @@ def overdue(
 ) -> TaskRunStatus:
     """Show that the attempt's end is waited for, and why it does not come."""
     status = _moved(run, run.status.phase or Phase.PENDING, reason, message, now)
-    return _with_last_attempt(status, _seen(_last(run), pod))
+    return with_last_attempt(status, _seen(_last(run), pod))
 
 
 def stopping(
@@ -107,7 +107,7 @@ def stopping(
     """Record why the attempt is about to be stopped, before it is."""
     status = _moved(run, Phase.STOPPING, reason, cause, now)
     update = {"reason": reason, "message": one_line(cause, MAX_ATTEMPT_MESSAGE), "stop_time": now}
-    return _with_last_attempt(status, _seen(_last(run), pod).model_copy(update=update))
+    return with_last_attempt(status, _seen(_last(run), pod).model_copy(update=update))
 
 
 def stopping_leftovers(
@@ -119,7 +119,7 @@ def stopping_leftovers(
     said = f"{verdict.cause}; stopping the containers that went on: {others}"
     update = {"message": one_line(said, MAX_MESSAGE)}
     attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
-    return _with_last_attempt(status.model_copy(update=update), attempt)
+    return with_last_attempt(status.model_copy(update=update), attempt)
 
 
 def status_of(run: TaskRun, status: TaskRunStatus) -> TaskRun:
@@ -237,7 +237,7 @@ def _recorded(
             "disrupted": disrupted_count,
         }
     )
-    return _with_last_attempt(status, attempt)
+    return with_last_attempt(status, attempt)
 
 
 def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datetime) -> Attempt:
@@ -274,7 +274,8 @@ def _last(run: TaskRun) -> Attempt:
     return attempts[-1]
 
 
-def _with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
+def with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
+    """Put another record in the place of the last."""
     return status.model_copy(update={"attempts": [*(status.attempts or ())[:-1], attempt]})
 
 

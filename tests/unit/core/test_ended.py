@@ -11,8 +11,10 @@ from tests.support.builder import (
     a_record,
     a_run,
     at,
+    disrupted,
     ended,
     pod_uid,
+    running,
     stamp,
 )
 from tests.support.decision import gone, plan_for, status_for
@@ -46,6 +48,40 @@ def test_a_retry_says_when_it_is_due() -> None:
     written = status_for(run, a_pod(main=ended(1, finished=4)), seconds=300)
     assert "12:01:" in (written.message or ""), "counted from the end, however late it is seen"
     assert written.completion_time is None
+
+
+ENDED_IN_PART = a_pod(main=running(), phase="Failed", reason="DeadlineExceeded")
+"""As kubelets of 1.36 report a Pod that was stopped while the apiserver was away."""
+
+
+def test_a_pod_that_has_ended_while_main_is_said_to_run_is_not_judged_yet() -> None:
+    run = a_run(status=a_claimed_status("Running"))
+    written = status_for(run, ENDED_IN_PART, seconds=5)
+    assert written.attempts is not None
+    assert (written.phase, written.attempts[-1].outcome) == ("Running", None)
+    assert written.attempts[-1].finished_time == at(5)
+    run = a_run(status=written.to_json())
+    waits = plan_for(run, ENDED_IN_PART, seconds=34)
+    assert (waits.idle, waits.wake_at) == (True, at(35))
+    heard = a_pod(main=ended(9, finished=3), phase="Failed", reason="DeadlineExceeded")
+    written = status_for(run, heard, seconds=6)
+    assert (written.exit_code, written.phase) == (9, "Failed")
+    assert written.attempts is not None
+    assert written.attempts[-1].finished_time == at(3)
+
+
+@pytest.mark.parametrize("noted", [stamp(0), stamp(1000)])
+def test_a_word_that_does_not_come_is_not_waited_for_long(noted: str) -> None:
+    status = a_claimed_status("Running", attempts=[a_record(finishedTime=noted)])
+    written = status_for(a_run(status=status), a_pod(main=running(), phase="Failed"), seconds=30)
+    assert (written.phase, written.reason) == ("Failed", "FinalStateUnknown")
+    assert (written.exit_code, written.disrupted) == (None, 1)
+
+
+def test_nothing_is_waited_for_where_the_kubelet_is_lost() -> None:
+    lost = a_pod(main=running(), phase="Failed", conditions=[disrupted("DeletionByPodGC")])
+    written = status_for(a_run(status=a_claimed_status("Running")), lost, seconds=5)
+    assert (written.phase, written.reason) == ("Failed", "NodeLost")
 
 
 @pytest.mark.parametrize(

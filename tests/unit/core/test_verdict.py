@@ -248,7 +248,6 @@ def test_an_init_container_that_a_restart_ended_has_not_failed() -> None:
         (a_pod(main=ended(137), reason="NodeLost"), "NodeLost"),
         (a_pod(main=ended(143), metadata={"deletionTimestamp": stamp(3)}), "PodDeleted"),
         (a_pod(main=ended(137, reason="ContainerStatusUnknown")), "FinalStateUnknown"),
-        (a_pod(main=running(), phase="Failed"), "FinalStateUnknown"),
         (
             a_pod(main=running(), phase="Failed", conditions=[disrupted("DeletionByPodGC")]),
             "NodeLost",

@@ -2,12 +2,24 @@
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
-from taskruns.core import status
+from taskruns.core import schedule, status
 from taskruns.core.budget import explain_end, next_due
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import ConfirmPodGone, Plan, PodRef
 from taskruns.core.situation import Ended, Look, Vanished
-from taskruns.core.verdict import Verdict, finished_at, judge, judge_gone
+from taskruns.core.verdict import Verdict, finished_at, is_told_in_part, judge, judge_gone
+
+
+def await_last_words(situation: Ended, look: Look) -> Plan | None:
+    """Pod ended, main said to be running: note that, and wait a little for how main ended."""
+    if not is_told_in_part(situation.pod):
+        return None
+    since = situation.attempt.finished_time
+    if since is None:
+        noted = situation.attempt.model_copy(update={"finished_time": look.now})
+        return Plan(status=status.with_last_attempt(situation.run.status, noted))
+    until = schedule.later(since, schedule.LAST_WORDS_PATIENCE)
+    return Plan(wake_at=until) if since <= look.now < until else None
 
 
 def record_end(situation: Ended, look: Look) -> Plan | None:
@@ -65,5 +77,5 @@ def _record(run: TaskRun, pod: PodFacts | None, verdict: Verdict, look: Look) ->
     return Plan(status=status.retrying(run, pod, verdict, due, look.now))
 
 
-ENDED_RULES = (record_end,)
+ENDED_RULES = (await_last_words, record_end)
 VANISHED_RULES = (confirm_vanished, record_vanished)

@@ -1,0 +1,133 @@
+"""Stages of a run's life at which an outage may find it, and what must become of it there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from tests.support import laws
+from tests.support.cluster_client import Object
+from tests.support.ending import Ending
+from tests.support.ledger import END, START, Ledger, until
+from tests.support.manifests import pod_spec, shell
+from tests.support.run import Run
+
+GATE = "example.test/not-yet"
+NODE_LABEL = "example.test/chosen"
+
+_PATIENT = 180
+"""The grace period of tasks that end when a test says so."""
+
+_LATER = "45s"
+"""What falls due while nobody is there, or soon after."""
+
+_SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+_RETRIED = Ending(
+    Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)
+)
+_FAILED = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 3, attempts=(Outcome.FAILED,))
+_CANCELLED = Ending(Phase.CANCELLED, Reason.CANCELLED, 9, attempts=(Outcome.STOPPED,))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A number of runs that are to be at one stage when the outage comes."""
+
+    runs: int
+    spec: Object
+    stand: Callable[[Run], object]
+    """Brings a run to its stage, and waits until it is there."""
+    ending: Ending | None = _SUCCEEDED
+    """None: the TaskRun is deleted before it can end."""
+    starts: int = 1
+    ends: int = 1
+    expires: bool = False
+
+    def check(self, run: Run, ledger: Ledger, seconds: float) -> None:
+        """Wait for what must become of a run, and count what really ran.
+
+        Raises:
+            AssertionError: something was lost, or done twice.
+        """
+        if self.ending is not None:
+            run.ended(seconds)
+            self.ending.check(run)
+        run.pods_gone(seconds)
+        if self.expires:
+            run.gone(seconds)
+        assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (self.starts, self.ends)
+        laws.check(run)
+
+
+def standings(during: str, after: str) -> dict[str, Standing]:
+    """A hundred runs by the name of their stage; those that go on by the clock come last.
+
+    `during` and `after` are the words that tasks wait for.
+    """
+    on_term = "trap '{}' TERM; while :; do sleep 0.5; done"
+    patient = pod_spec(terminationGracePeriodSeconds=_PATIENT)
+    gone_on_term = on_term.format(f"{until(during)}; {END}; exit 0")
+    late_on_term = on_term.format(f"{until(after)}; {END}; exit 9")
+    once_more = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}'
+    gated = pod_spec(schedulingGates=[{"name": GATE}])
+    nowhere = {"nodeSelector": {NODE_LABEL: "true"}}
+    kept = {"podGC": {"deleteDelayDuration": _LATER}}
+    return {
+        "queued": Standing(12, shell(f"{START}; {until(during)}; {END}"), _seen),
+        "gated": Standing(8, shell(f"{START}; {END}", **gated), _queued),
+        "pending": Standing(8, shell(f"{START}; {END}", **nowhere), _pending),
+        "running": Standing(16, shell(f"{START}; {until(after)}; {END}"), _running),
+        "ended-well-unseen": Standing(8, shell(f"{START}; {until(during)}; {END}"), _running),
+        "ended-badly-unseen": Standing(
+            8, shell(f"{START}; {until(during)}; {END}; exit 3"), _running, _FAILED
+        ),
+        "stopping": Standing(8, shell(f"{START}; {late_on_term}", **patient), _stop, _CANCELLED),
+        "being-deleted": Standing(8, shell(f"{START}; {gone_on_term}", **patient), _delete, None),
+        "backing-off": Standing(
+            8,
+            shell(once_more, backoffLimit=1, backoff={"duration": _LATER, "factor": 1}),
+            _backing_off,
+            _RETRIED,
+            starts=2,
+        ),
+        "finished": Standing(8, shell(f"{START}; {END}", **kept), _ended),
+        "expiring": Standing(
+            8, shell(f"{START}; {END}", ttlSecondsAfterFinished=45), _ended, expires=True
+        ),
+    }
+
+
+def _seen(run: Run) -> None:
+    run.reaches(Phase.PENDING if run.phases()[:1] == ["Pending"] else Phase.QUEUED)
+
+
+def _queued(run: Run) -> None:
+    run.reaches(Phase.QUEUED)
+
+
+def _pending(run: Run) -> None:
+    run.reaches(Phase.PENDING)
+
+
+def _running(run: Run) -> None:
+    run.reaches(Phase.RUNNING)
+
+
+def _stop(run: Run) -> None:
+    run.main_started()
+    run.cancel()
+    run.reaches(Phase.STOPPING)
+
+
+def _delete(run: Run) -> None:
+    run.main_started()
+    run.delete()
+    run.gone()
+
+
+def _backing_off(run: Run) -> None:
+    run.reaches(Phase.BACKING_OFF)
+
+
+def _ended(run: Run) -> None:
+    run.ended()
