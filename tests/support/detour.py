@@ -59,7 +59,7 @@ class Detour:
         self.expired = 0
         """Watches that were told that their version is too old."""
         self._open = asyncio.Event()
-        self._watches: set[asyncio.BaseTransport] = set()
+        self._watches: set[asyncio.Transport] = set()
         self._server, self._tls = _access(cluster)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -52,13 +52,20 @@ def _is_unclaimed(pod: PodFacts, run: TaskRun) -> bool:
 
 
 def _is_past(pod: PodFacts, run: TaskRun) -> bool:
-    """Whether the Pod's outcome is recorded; records older than the last 20 have been dropped."""
+    """Whether the Pod's outcome is recorded; records older than the last 20 have been dropped.
+
+    An end is final and means that nothing runs, whatever else a status says that was forged.
+    """
+    if _has_ended(run):
+        return True
     record = _record(pod, run)
     if record is None:
         return 0 < pod.attempt < (run.status.attempt or 0)
-    return record.outcome is not None or (
-        run.status.phase is not None and run.status.phase.terminal
-    )
+    return record.outcome is not None
+
+
+def _has_ended(run: TaskRun) -> bool:
+    return run.status.phase is not None and run.status.phase.terminal
 
 
 def _record(pod: PodFacts, run: TaskRun) -> Attempt | None:
@@ -76,7 +83,8 @@ def _clear(pod: PodFacts, run: TaskRun, look: Look) -> tuple[list[Action], datet
     """Plan what a past Pod needs now, and when it is to be deleted if that is later."""
     record = _record(pod, run)
     if not pod.ended:
-        stoppable = record is not None and not pod.told_to_stop and not pod.deleting
+        known = record is not None or _has_ended(run)
+        stoppable = known and not pod.told_to_stop and not pod.deleting
         return [StopPod(pod.ref)] if stoppable else [], None
     actions: list[Action] = [ReleasePod(pod.ref)] if pod.held else []
     at = schedule.pod_deletion_at(run, record, look.site, look.now)

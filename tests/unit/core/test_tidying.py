@@ -153,6 +153,13 @@ def test_a_pod_in_no_record_without_our_gate_is_left_alone() -> None:
         assert plan_for(run, claimed, other, seconds=3).idle
 
 
+def test_an_end_lets_nothing_run_and_nothing_stay_whatever_its_records_say() -> None:
+    run = a_run(status=an_ended_status(attempts=[]))
+    assert kinds(plan_for(run, a_pod(run, main=running()), seconds=11).actions) == [StopPod]
+    over = plan_for(run, a_pod(run, main=ended(0)), seconds=11)
+    assert kinds(over.actions) == [ReleasePod, DeletePod]
+
+
 def test_the_pod_that_is_run_is_not_cleared() -> None:
     run = a_run(status=a_claimed_status("Running", 1))
     assert plan_for(run, a_pod(run, main=running()), seconds=3.9).idle
