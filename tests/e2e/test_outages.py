@@ -1,12 +1,14 @@
 """Outages of the control plane, while a hundred runs stand at every stage of their lives.
 
 Under each installation the apiserver goes away and comes back, and etcd right after it: in good
-order and for a minute, or killed. Nobody touches the controller. What the tasks themselves wrote
+order and for a minute under a hundred runs, killed under a quarter of them. Nobody touches the
+controller. What the tasks themselves wrote
 into the ledger says whether anything was lost or done twice.
 """
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -15,19 +17,29 @@ from tests.support.cluster_client import NAMESPACES, PODS, Kube, Resource
 from tests.support.installation import Installation
 from tests.support.run import Run
 from tests.support.stage import Stage
-from tests.support.standing import NODE_LABEL, Standing, standings
+from tests.support.standing import BY_THE_CLOCK, NODE_LABEL, Standing, standings
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
-BY_THE_CLOCK = ("backing-off", "finished", "expiring")
-STAGES = [*standings("", "")]
-IN_GOOD_ORDER, KILLED = 20.0, 0.0
-OUTAGES = {
-    "helm": (("kube-apiserver", IN_GOOD_ORDER, 60.0), ("etcd", IN_GOOD_ORDER, 5.0)),
-    "process": (("kube-apiserver", KILLED, 10.0), ("etcd", KILLED, 5.0)),
-}
-"""By installation: what is stopped, the grace that it is given, and the seconds that it is away."""
+STAGES = [*standings("", "", 0, 1)]
 
-RECOVERED = 120
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """How long the apiserver and then etcd are away, and how they go."""
+
+    apiserver: float
+    etcd: float
+    grace: float
+    share: float
+    """Of the hundred runs."""
+
+
+OUTAGES = {
+    "helm": Outage(apiserver=60, etcd=5, grace=20, share=1),
+    "process": Outage(apiserver=10, etcd=5, grace=0, share=0.25),
+}
+
+RECOVERED = 240
 """Seconds in which a hundred runs have gone on to their ends, on a busy machine."""
 
 
@@ -43,13 +55,15 @@ def crowded(kube: Kube, namespace: str) -> Iterator[str]:
 
 
 class Crowd:
-    """A hundred runs, by the stage at which the outage found them."""
+    """The runs, by the stage at which the outage found them."""
 
-    def __init__(self, stage: Stage, crowded: str, life: str) -> None:
-        self.life = life
-        """The controller's life as it was before."""
-        self.standings = standings(f"{stage.namespace}-during", f"{stage.namespace}-after")
+    def __init__(self, stage: Stage, crowded: str, outage: Outage) -> None:
+        later = int(outage.apiserver * 0.75)
+        words = f"{stage.namespace}-during", f"{stage.namespace}-after"
+        self.standings = standings(*words, later, outage.share)
         self.runs: dict[str, list[Run]] = {}
+        self.life = ""
+        """The controller's life before the outage."""
         self._stage = stage
         self._crowded = crowded
 
@@ -80,10 +94,12 @@ def crowd(
     cluster: Cluster, installation: Installation, stage: Stage, crowded: str
 ) -> Iterator[Crowd]:
     """The runs, after all that has happened to them."""
-    crowd = Crowd(stage, crowded, installation.life())
+    outage = OUTAGES[installation.name]
+    crowd = Crowd(stage, crowded, outage)
     crowd.take_their_places()
-    for component, grace, seconds in OUTAGES[installation.name]:
-        cluster.stop(component, grace)
+    crowd.life = installation.life()
+    for component, seconds in (("kube-apiserver", outage.apiserver), ("etcd", outage.etcd)):
+        cluster.stop(component, outage.grace)
         stage.ledger.say(f"{stage.namespace}-during")
         time.sleep(seconds)  # this is the outage
         cluster.start(component)

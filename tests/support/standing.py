@@ -1,7 +1,8 @@
 """Stages of a run's life at which an outage may find it, and what must become of it there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
@@ -15,11 +16,14 @@ from tests.support.run import Run
 GATE = "example.test/not-yet"
 NODE_LABEL = "example.test/chosen"
 
+BY_THE_CLOCK = ("backing-off", "finished", "expiring")
+"""Stages that go on by themselves, and must not before the outage."""
+
 _PATIENT = 180
 """The grace period of tasks that end when a test says so."""
 
-_LATER = "45s"
-"""What falls due while nobody is there, or soon after."""
+_BUSY = 240
+"""Seconds in which so many runs must have reached their stages, on a busy machine."""
 
 _SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 _RETRIED = Ending(
@@ -59,10 +63,11 @@ class Standing:
         laws.check(run)
 
 
-def standings(during: str, after: str) -> dict[str, Standing]:
-    """A hundred runs by the name of their stage; those that go on by the clock come last.
+def standings(during: str, after: str, later: int, share: float) -> dict[str, Standing]:
+    """A hundred runs by the name of their stage, or a share of them.
 
-    `during` and `after` are the words that tasks wait for.
+    `during` and `after` are the words that tasks wait for; what is BY_THE_CLOCK goes on in
+    `later` seconds.
     """
     on_term = "trap '{}' TERM; while :; do sleep 0.5; done"
     patient = pod_spec(terminationGracePeriodSeconds=_PATIENT)
@@ -71,8 +76,9 @@ def standings(during: str, after: str) -> dict[str, Standing]:
     once_more = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}'
     gated = pod_spec(schedulingGates=[{"name": GATE}])
     nowhere = {"nodeSelector": {NODE_LABEL: "true"}}
-    kept = {"podGC": {"deleteDelayDuration": _LATER}}
-    return {
+    kept = {"podGC": {"deleteDelayDuration": f"{later}s"}}
+    backoff = {"duration": f"{later}s", "factor": 1}
+    found = {
         "queued": Standing(12, shell(f"{START}; {until(during)}; {END}"), _seen),
         "gated": Standing(8, shell(f"{START}; {END}", **gated), _queued),
         "pending": Standing(8, shell(f"{START}; {END}", **nowhere), _pending),
@@ -85,49 +91,50 @@ def standings(during: str, after: str) -> dict[str, Standing]:
         "being-deleted": Standing(8, shell(f"{START}; {gone_on_term}", **patient), _delete, None),
         "backing-off": Standing(
             8,
-            shell(once_more, backoffLimit=1, backoff={"duration": _LATER, "factor": 1}),
+            shell(once_more, backoffLimit=1, backoff=backoff),
             _backing_off,
             _RETRIED,
             starts=2,
         ),
         "finished": Standing(8, shell(f"{START}; {END}", **kept), _ended),
         "expiring": Standing(
-            8, shell(f"{START}; {END}", ttlSecondsAfterFinished=45), _ended, expires=True
+            8, shell(f"{START}; {END}", ttlSecondsAfterFinished=later), _ended, expires=True
         ),
     }
+    return {name: replace(each, runs=ceil(each.runs * share)) for name, each in found.items()}
 
 
 def _seen(run: Run) -> None:
-    run.reaches(Phase.PENDING if run.phases()[:1] == ["Pending"] else Phase.QUEUED)
+    run.reaches(Phase.PENDING if run.phases()[:1] == ["Pending"] else Phase.QUEUED, _BUSY)
 
 
 def _queued(run: Run) -> None:
-    run.reaches(Phase.QUEUED)
+    run.reaches(Phase.QUEUED, _BUSY)
 
 
 def _pending(run: Run) -> None:
-    run.reaches(Phase.PENDING)
+    run.reaches(Phase.PENDING, _BUSY)
 
 
 def _running(run: Run) -> None:
-    run.reaches(Phase.RUNNING)
+    run.reaches(Phase.RUNNING, _BUSY)
 
 
 def _stop(run: Run) -> None:
-    run.main_started()
+    run.main_started(seconds=_BUSY)
     run.cancel()
-    run.reaches(Phase.STOPPING)
+    run.reaches(Phase.STOPPING, _BUSY)
 
 
 def _delete(run: Run) -> None:
-    run.main_started()
+    run.main_started(seconds=_BUSY)
     run.delete()
     run.gone()
 
 
 def _backing_off(run: Run) -> None:
-    run.reaches(Phase.BACKING_OFF)
+    run.reaches(Phase.BACKING_OFF, _BUSY)
 
 
 def _ended(run: Run) -> None:
-    run.ended()
+    run.ended(_BUSY)

@@ -10,6 +10,7 @@ from typing import Any
 from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun, TaskRunStatus
+from taskruns.api.v1alpha1.status import MAX_ATTEMPTS, MAX_COUNT
 from taskruns.core.conditions import condition, kept_conditions
 from taskruns.core.facts import PodFacts
 from taskruns.core.message import (
@@ -23,8 +24,6 @@ from taskruns.core.message import (
 )
 from taskruns.core.verdict import Verdict, finished_at
 from taskruns.core.wire import mapping
-
-MAX_ATTEMPTS_KEPT = 20
 
 
 def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:
@@ -49,6 +48,8 @@ def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunS
 
     A run that never waited was first looked at when its first Pod was created.
     """
+    # A forged record may name this very Pod, and no two may name one.
+    others = (found for found in run.status.attempts or () if found.pod_uid != pod.ref.uid)
     attempt = Attempt(
         number=number,
         pod_name=pod.ref.name,
@@ -65,7 +66,7 @@ def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunS
             "pod_uid": pod.ref.uid,
             "start_time": run.status.start_time or pod.created_at or now,
             "exit_code": None,
-            "attempts": [*(run.status.attempts or ()), attempt][-MAX_ATTEMPTS_KEPT:],
+            "attempts": [*others, attempt][-MAX_ATTEMPTS:],
         }
     )
 
@@ -228,8 +229,8 @@ def _recorded(
     run: TaskRun, status: TaskRunStatus, pod: PodFacts | None, verdict: Verdict, now: datetime
 ) -> TaskRunStatus:
     attempt = _judged(_last(run), pod, verdict, now)
-    failed_count = (run.status.failed or 0) + (verdict.outcome == Outcome.FAILED)
-    disrupted_count = (run.status.disrupted or 0) + (verdict.outcome == Outcome.DISRUPTED)
+    failed_count = _counted(run.status.failed, verdict.outcome == Outcome.FAILED)
+    disrupted_count = _counted(run.status.disrupted, verdict.outcome == Outcome.DISRUPTED)
     status = status.model_copy(
         update={
             "exit_code": attempt.exit_code,
@@ -238,6 +239,10 @@ def _recorded(
         }
     )
     return with_last_attempt(status, attempt)
+
+
+def _counted(before: int | None, more: int) -> int:
+    return min((before or 0) + more, MAX_COUNT)
 
 
 def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datetime) -> Attempt:

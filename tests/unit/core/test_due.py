@@ -49,6 +49,12 @@ def test_a_pod_is_created_gated_and_held() -> None:
     assert names.FINALIZER_OUTCOME in action.manifest["metadata"]["finalizers"]
 
 
+def test_a_forged_record_of_the_very_pod_that_is_claimed_gives_way() -> None:
+    run = a_run(status={"attempts": [a_record(7, podUID=pod_uid(1), outcome="Failed")]})
+    written = status_for(run, a_pod(run, 1, gated=True))
+    assert [(found.number, found.pod_uid) for found in written.attempts or ()] == [(1, pod_uid(1))]
+
+
 @pytest.mark.parametrize("status", [{}, {"phase": "Queued", "startTime": stamp(0)}, None])
 def test_cancel_without_a_pod_ends_the_run_at_once(status: dict[str, Any] | None) -> None:
     written = status_for(a_run(cancel=True, status=status or backing_off()))

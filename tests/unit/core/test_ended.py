@@ -50,6 +50,13 @@ def test_a_retry_says_when_it_is_due() -> None:
     assert written.completion_time is None
 
 
+def test_counts_end_at_what_a_status_can_hold() -> None:
+    full = a_claimed_status("Running", failed=2**31 - 1, disrupted=2**31 - 1)
+    for pod in (a_pod(main=ended(1)), a_pod(main=ended(1), reason="Evicted")):
+        written = status_for(a_run(status=full), pod, seconds=5)
+        assert (written.failed, written.disrupted) == (2**31 - 1, 2**31 - 1)
+
+
 ENDED_IN_PART = a_pod(main=running(), phase="Failed", reason="DeadlineExceeded")
 """As kubelets of 1.36 report a Pod that was stopped while the apiserver was away."""
 

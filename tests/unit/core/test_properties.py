@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
 from taskruns.core.facts import read_pod
 from taskruns.core.merge import merge_container, merge_pod_spec
@@ -56,6 +57,18 @@ def test_odd_input_never_raises_and_makes_wire_form(
             json.dumps(action.manifest)
     if plan.status is not None:
         json.dumps(status_patch(run, plan.status))
+        if now.year >= 1970:
+            assert_storable(plan.status)
+
+
+def assert_storable(status: TaskRunStatus) -> None:
+    """Hold a status to what the CRD demands: one that is refused is never written."""
+    written = TaskRunStatus.model_validate(status.to_json())
+    for keys in (
+        [attempt.pod_uid for attempt in written.attempts or ()],
+        [condition.type for condition in written.conditions or ()],
+    ):
+        assert len(keys) == len(set(keys)), keys
 
 
 @pytest.mark.parametrize("run", RUNS)

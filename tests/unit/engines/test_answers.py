@@ -61,6 +61,7 @@ def test_a_forbidden_create_says_what_it_means_for_the_run(case: str) -> None:
     assert error.refusal.message == POD + message
 
 
+TOO_LARGE_FOR_ETCD = status(500, "etcdserver: request is too large", "InternalError")
 REFUSED = {
     "a field that does not exist": (
         status(400, 'strict decoding error: unknown field "spec.imagee"', "BadRequest"),
@@ -68,10 +69,7 @@ REFUSED = {
     ),
     "a value that is not valid": (status(422, "is invalid", "Invalid"), RefusalKind.INVALID),
     "a request too large": (status(413, "limit is 3145728"), RefusalKind.INVALID),
-    "an object too large": (
-        status(500, "etcdserver: request is too large", "InternalError"),
-        RefusalKind.INVALID,
-    ),
+    "an object too large": (TOO_LARGE_FOR_ETCD, RefusalKind.INVALID),
     "a policy of the cluster": (
         status(
             422,
@@ -142,6 +140,13 @@ NOT_THE_RUNS = {
         409, 'Operation cannot be fulfilled on resourcequotas "q"', "Conflict"
     ),
 }
+
+
+@pytest.mark.parametrize("answer", [TOO_LARGE_FOR_ETCD, status(413, "limit is 3145728")])
+def test_what_cannot_be_stored_is_no_outage(answer: Answer) -> None:
+    found = answers.error(answer)
+    assert type(found) is EngineError
+    assert "too large to be stored" in str(found)
 
 
 @pytest.mark.parametrize("case", NOT_THE_RUNS)

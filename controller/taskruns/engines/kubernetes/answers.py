@@ -67,6 +67,8 @@ def error(answer: Answer) -> EngineError:
     """Say what a failed request other than a create means."""
     if answer.code == 409:  # noqa: PLR2004
         return Conflict(answer.message)
+    if answer.code == 413 or _TOO_LARGE in answer.message:  # noqa: PLR2004
+        return EngineError(f"it is too large to be stored: create it smaller ({answer.message})")
     if answer.code in (401, 403, 429) or answer.code >= 500:  # noqa: PLR2004
         return unavailable(answer)
     return EngineError(answer.message)

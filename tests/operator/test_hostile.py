@@ -1,0 +1,164 @@
+"""Objects that nobody should write and that the apiserver takes: they harm nothing but themselves.
+
+They are all made, their statuses forged, before a controller of their own looks at them at once.
+What the apiserver refuses is left out; how much is tried is said in CONTRIBUTING.md.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from tests.cluster import Cluster
+from tests.support.audit import Audit
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Refused
+from tests.support.hostile import (
+    BYSTANDERS,
+    FORGED,
+    NO_ROOM,
+    SPECS,
+    drawn_specs,
+    drawn_statuses,
+    filling,
+)
+from tests.support.journal import Journal, Seen
+from tests.support.manifests import shell, task_run
+from tests.support.process import ControllerProcess
+
+SETTLED = 180
+"""Seconds in which everything must have come to rest on a busy machine; a clock of 60 s runs."""
+
+MOST_REQUESTS = 60
+"""About one object; a service account that does not exist is asked for every two seconds."""
+
+
+@dataclass
+class Aftermath:
+    """What is there when all has come to rest."""
+
+    controller: ControllerProcess
+    good: Object
+    runs: list[Object] = field(default_factory=list)
+    bystanders: list[Object] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+
+
+@pytest.fixture(scope="module")
+def ground(kube: Kube) -> Iterator[str]:
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "hostile-"}})
+    name: str = made["metadata"]["name"]
+    yield name
+    for resource in (RUNS, PODS):
+        for found in kube.list(resource, name):
+            if found["metadata"].get("finalizers"):
+                kube.merge(resource, name, found["metadata"]["name"],
+                           {"metadata": {"finalizers": None}})  # fmt: skip
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture(scope="module")
+def aftermath(served: Cluster, kube: Kube, journal: Journal, ground: str) -> Iterator[Aftermath]:
+    controller = ControllerProcess(served, "--log-format=json", "--default-delete-delay=0s")
+    runs = _make_runs(kube, ground)
+    bystanders = [kube.create(PODS, ground, pod(runs[0]["metadata"]["uid"])) for pod in BYSTANDERS]
+    good = kube.create(RUNS, ground, task_run("good", ground, shell("echo good")))
+    audit = Audit(served)
+    with controller.at_work():
+        _await_looks(journal, [good, *runs])
+        asked = Counter(request.name for request in audit.settled(ground, within=60))
+        yield Aftermath(controller, good, runs, bystanders, asked)
+
+
+def _make_runs(kube: Kube, namespace: str) -> list[Object]:
+    specs = {**SPECS, **{f"drawn-{n}": spec for n, spec in enumerate(drawn_specs())}}
+    made = [_take(kube, task_run(name, namespace, spec)) for name, spec in specs.items()]
+    made.append(
+        next(filter(None, (_take(kube, task_run(NO_ROOM, namespace, s)) for s in filling())))
+    )
+    statuses = {**FORGED, **{f"told-{n}": told for n, told in enumerate(drawn_statuses())}}
+    for name, status in statuses.items():
+        made.append(_take(kube, task_run(name, namespace, shell("sleep 1"))))
+        with suppress(Refused):
+            kube.merge(RUNS, namespace, name, {"status": status}, subresource="status")
+    return [run for run in made if run is not None]
+
+
+def _take(kube: Kube, manifest: Object) -> Object | None:
+    try:
+        return kube.create(RUNS, manifest["metadata"]["namespace"], manifest)
+    except Refused:
+        return None
+
+
+def _last(journal: Journal, run: Object) -> Seen:
+    last = journal.last(run["metadata"]["uid"])
+    assert last is not None
+    return last
+
+
+def _await_looks(journal: Journal, runs: list[Object]) -> None:
+    """Wait until each run has a status that somebody has written after a look at it."""
+
+    for run in runs:
+        name = run["metadata"]["name"]
+        seen = partial(_looked_at, journal, run)
+        journal.wait(lambda seen=seen: seen() or None, SETTLED, f"{name} has been looked at")
+
+
+def _looked_at(journal: Journal, run: Object) -> bool:
+    """Whether it shows; of one that waits for a forged time, or can hold no status, it cannot."""
+    last = _last(journal, run)
+    status = last.found.get("status") or {}
+    ended = status.get("phase") in TERMINAL_PHASES
+    silent = last.found["metadata"]["name"] == NO_ROOM or _waits_for_a_forged_time(status)
+    return last.gone or silent or ended or status.get("observedGeneration", -1) > 0
+
+
+def _waits_for_a_forged_time(status: Object) -> bool:
+    ends = [attempt.get("finishedTime") or "" for attempt in status.get("attempts") or ()]
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return max(status.get("startTime") or "", *ends, "") > now
+
+
+def test_the_controller_neither_ends_nor_stumbles(aftermath: Aftermath) -> None:
+    assert aftermath.controller.pid
+    lines = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
+    errors = [line for line in lines if line["level"] in ("error", "critical")]
+    assert {line.get("taskrun") for line in errors} <= {NO_ROOM}, errors
+    assert not [line for line in lines if "changed faster" in line["message"]]
+
+
+def test_a_good_run_beside_them_succeeds(aftermath: Aftermath, journal: Journal) -> None:
+    def ended() -> bool | None:
+        phase = (_last(journal, aftermath.good).found.get("status") or {}).get("phase")
+        return True if phase == Phase.SUCCEEDED else None
+
+    journal.wait(ended, SETTLED, "the good run has succeeded")
+
+
+def test_each_has_ended_or_says_what_it_waits_for(aftermath: Aftermath, journal: Journal) -> None:
+    for run in aftermath.runs:
+        assert _looked_at(journal, run), _last(journal, run).found
+
+
+def test_nothing_is_asked_about_one_without_end(aftermath: Aftermath) -> None:
+    assert {name: n for name, n in aftermath.asked.items() if n > MOST_REQUESTS} == {}
+
+
+def test_pods_of_others_stay_as_they_are(aftermath: Aftermath, journal: Journal) -> None:
+    for pod in aftermath.bystanders:
+        last = _last(journal, pod)
+        assert not last.gone
+        assert last.found["metadata"]["resourceVersion"] == pod["metadata"]["resourceVersion"]
+
+
+def test_a_run_too_large_for_a_status_is_told_of_in_the_log(aftermath: Aftermath) -> None:
+    told = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
+    messages = [line["message"] for line in told if line.get("taskrun") == NO_ROOM]
+    assert any("too large" in message for message in messages), messages
