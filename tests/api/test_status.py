@@ -11,8 +11,8 @@ from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.crd import resource_schema
 from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns.api.v1alpha1.status import MAX_ATTEMPTS
 from taskruns.core.message import MAX_MESSAGE
-from taskruns.core.status import MAX_ATTEMPTS_KEPT
 from tests.api.served import Api, answer
 from tests.support import schemas
 from tests.support.cluster_client import Refused
@@ -139,7 +139,7 @@ def test_two_records_of_one_key_are_refused(api: Api, field: str) -> None:
 
 def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
     most = STATUS["properties"]["attempts"]["maxItems"]
-    assert most >= MAX_ATTEMPTS_KEPT
+    assert most >= MAX_ATTEMPTS
     attempts = [{"number": n, "podName": f"p{n}", "podUID": f"u{n}"} for n in range(1, most + 2)]
     run = api.create(SMALLEST)
     assert api.report(run, {"attempts": attempts[:most]})

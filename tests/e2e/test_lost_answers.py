@@ -6,22 +6,35 @@ was lost or done twice.
 """
 
 import json
+import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
+from tests.cluster import slot as slots
+from tests.support import laws
+from tests.support.cluster_client import RUNS, Object
 from tests.support.crashing import status_step
 from tests.support.detour import Detour, Harm, Passing
+from tests.support.ending import Ending
 from tests.support.installation import DELETE_DELAY, Installation, stopped
+from tests.support.ledger import END, START, until
 from tests.support.lives import LIVES
+from tests.support.manifests import pod_spec, shell
 from tests.support.process import ControllerProcess
 from tests.support.run import Run
 from tests.support.stage import Stage
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
+DONE = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+IMPATIENT = pod_spec(terminationGracePeriodSeconds=1)
 CASES = [(harm, step) for harm in Harm for step in LIVES]
 
 
@@ -48,22 +61,27 @@ def misfortune() -> Misfortune:
 
 
 @pytest.fixture(scope="module")
-def unlucky(
+def detour(
     installation: Installation,
-    stage: Stage,
     cluster: Cluster,
     misfortune: Misfortune,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, Run]]:
-    """All runs, created together, and the only controller that looks after them."""
+) -> Iterator[Detour]:
+    """The way of the only controller that is there."""
     with stopped(installation), Detour(cluster) as detour:
         detour.fate = misfortune
         with _controller(cluster, detour.kubeconfig(tmp_path_factory.mktemp("way"))).at_work():
-            names = {_name(harm, step): LIVES[step] for harm, step in CASES}
-            yield {
-                name: stage.create(name, life.spec | stage.ledger.mount())
-                for name, life in names.items()
-            }
+            yield detour
+
+
+@pytest.fixture(scope="module")
+def unlucky(detour: Detour, stage: Stage) -> dict[str, Run]:
+    """All runs that come to harm, created together."""
+    assert not detour.suffered
+    names = {_name(harm, step): LIVES[step] for harm, step in CASES}
+    return {
+        name: stage.create(name, life.spec | stage.ledger.mount()) for name, life in names.items()
+    }
 
 
 @pytest.mark.parametrize(("harm", "step"), CASES, ids=lambda part: getattr(part, "name", part))
@@ -73,6 +91,49 @@ def test_nothing_is_lost_or_done_twice_when_a_request_comes_to_harm(
     name = _name(harm, step)
     LIVES[step].check(unlucky[name], stage.ledger)
     assert name in misfortune.met
+
+
+def test_what_a_watch_has_missed_for_good_is_found(
+    detour: Detour, stage: Stage, cluster: Cluster
+) -> None:
+    """Its place in history is compacted away while it is cut off, so that it is answered 410."""
+    word = f"{stage.namespace}-unwatched"
+    ends = stage.create("ends-unwatched", _told(stage, f"{START}; {until(word)}; {END}"))
+    goes = stage.create("goes-unwatched", _told(stage, f"{START}; sleep 600", **IMPATIENT))
+    for run in (ends, goes):
+        run.main_started()
+    detour.cut_watches()
+    stage.ledger.say(word)
+    goes.delete()
+    goes.gone()
+    comes = stage.create("comes-unwatched", _told(stage, f"{START}; {END}"))
+    cluster.stop("kube-apiserver", grace=0)
+    cluster.start("kube-apiserver")
+    _compact(cluster, stage.kube.page(RUNS)["metadata"]["resourceVersion"])
+    expired = detour.expired
+    detour.open_watches()
+    for run in (ends, comes):
+        DONE.check(run)
+        run.pods_gone()
+        laws.check(run)
+    goes.pods_gone()
+    starts = stage.ledger.all_starts()
+    assert [starts[run.uid] for run in (ends, goes, comes)] == [1, 1, 1]
+    assert detour.expired > expired
+
+
+def _told(stage: Stage, script: str, **spec: Any) -> Object:
+    return shell(script, **spec) | stage.ledger.mount()
+
+
+def _compact(cluster: Cluster, revision: str) -> None:
+    """Make etcd forget everything before a revision."""
+    slot = slots.recorded(cluster.place)
+    assert slot is not None
+    body = json.dumps({"revision": revision, "physical": True}).encode()
+    url = f"http://127.0.0.1:{slot.port('etcd')}/v3/kv/compaction"
+    with urllib.request.urlopen(url, body, timeout=30) as answer:
+        assert answer.status == HTTPStatus.OK
 
 
 def _controller(cluster: Cluster, kubeconfig: Path) -> ControllerProcess:

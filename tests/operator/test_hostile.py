@@ -107,8 +107,11 @@ def _await_looks(journal: Journal, runs: list[Object]) -> None:
 
     for run in runs:
         name = run["metadata"]["name"]
-        seen = partial(_looked_at, journal, run)
-        journal.wait(lambda seen=seen: seen() or None, SETTLED, f"{name} has been looked at")
+        journal.wait(partial(_look, journal, run), SETTLED, f"{name} has been looked at")
+
+
+def _look(journal: Journal, run: Object) -> bool | None:
+    return _looked_at(journal, run) or None
 
 
 def _looked_at(journal: Journal, run: Object) -> bool:

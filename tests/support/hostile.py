@@ -126,20 +126,16 @@ FORGED: Mapping[str, Object] = {
 """By the name of a TaskRun: statuses that contradict themselves, or what is there."""
 
 
-def _bystander(name: str, owner: Object | None = None, **labels: str) -> Callable[[str], Object]:
+def _bystander(name: str, **labels: str) -> Callable[[str], Object]:
     """A Pod of somebody else's that no scheduler places, with labels of ours."""
-    metadata = {"name": name, "labels": labels, "ownerReferences": [owner] if owner else []}
     spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": IMAGE}]}
 
     def make(run_uid: str) -> Object:
         marked = {key: value.format(uid=run_uid) for key, value in labels.items()}
-        return {"metadata": metadata | {"labels": marked}, "spec": spec}
+        return {"metadata": {"name": name, "labels": marked}, "spec": spec}
 
     return make
 
-
-_OTHER_OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "job", "uid": "uid-of-a-job",
-                "controller": True}  # fmt: skip
 
 BYSTANDERS = (
     _bystander("labelled", **{names.LABEL_UID: "{uid}"}),
