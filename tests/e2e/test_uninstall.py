@@ -45,13 +45,10 @@ def elsewhere(stage: Stage) -> Callable[[str], str]:
     return make
 
 
-@pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
-def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
-    stage: Stage, installation: Installation, cluster: Cluster, elsewhere: Callable[[str], str]
-) -> None:
+def _at_every_stage(stage: Stage, full: str, doomed: str) -> dict[str, Run]:
+    """Bring one run to each stage; the namespace `full` has room for one Pod."""
     mount = stage.ledger.mount()
     work = shell(f"{START}; sleep 20; {END}") | mount
-    full, doomed = elsewhere("full"), elsewhere("doomed")
     _allow_one_pod(stage.kube, full)
     runs = {
         "running": stage.create("running", work),
@@ -85,6 +82,15 @@ def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
         "queued": Phase.QUEUED,
     }.items():
         runs[name].reaches(phase)
+    return runs
+
+
+@pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
+    stage: Stage, installation: Installation, cluster: Cluster, elsewhere: Callable[[str], str]
+) -> None:
+    full, doomed = elsewhere("full"), elsewhere("doomed")
+    runs = _at_every_stage(stage, full, doomed)
 
     uninstall(cluster)
 

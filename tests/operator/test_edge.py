@@ -1,27 +1,19 @@
 """The whole controller in this process, against an apiserver that misbehaves."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from taskruns.api import names
-from taskruns.core.site import SiteDefaults
 from taskruns.engines.cache import RunKey
 from taskruns.engines.kubernetes import connect, connection
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
-from taskruns.engines.port import Engine, Unavailable
+from taskruns.engines.port import Unavailable
 from taskruns.operator import resync
-from taskruns.operator.controller import Controller
-from taskruns.operator.logs import Format
-from taskruns.operator.settings import Settings
+from tests.support.life import at_work
 from tests.support.little_apiserver import LittleApiserver, failure
 
 RUNS = names.PLURAL
@@ -37,82 +29,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[LittleApiserver]:
     with LittleApiserver() as server:
         yield server
-
-
-class Life:
-    """A controller that is at work."""
-
-    def __init__(self, controller: Controller, serving: "asyncio.Task[int]") -> None:
-        self.controller = controller
-        self.serving = serving
-
-    async def until(self, look: Callable[[], object], what: str = "") -> None:
-        for _ in range(500):
-            if look():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(what or "not in time")
-
-    async def ready(self) -> None:
-        for _ in range(500):
-            if self.controller._sites[0]._runner.addresses and await self._is_ready():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(await self.probe("readyz"))
-
-    async def _is_ready(self) -> bool:
-        return (await self.probe("readyz"))[0] == 200
-
-    async def probe(self, path: str, site: int = 0) -> tuple[int, str]:
-        host, port = self.controller._sites[site]._runner.addresses[0][:2]
-        url = f"http://{host}:{port}/{path}"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return answer.status, await answer.text()
-
-    async def ends(self) -> int:
-        return await asyncio.wait_for(asyncio.shield(self.serving), 8)
-
-    def task(self, name: str) -> "asyncio.Task[Any]":
-        (found,) = (t for t in asyncio.all_tasks() if re.match(name, t.get_name()))
-        return found
-
-
-@asynccontextmanager
-async def at_work(
-    server: LittleApiserver,
-    folder: Path,
-    every: float = 60,
-    namespaces: tuple[str, ...] | None = None,
-) -> AsyncIterator[Life]:
-    settings = Settings(
-        log_format=Format.PLAIN,
-        log_level=20,
-        workers=4,
-        site=SiteDefaults(-1, timedelta(seconds=1)),
-        probes_host="127.0.0.1",
-        probes_port=0,
-        metrics_host="127.0.0.1",
-        metrics_port=0,
-        resync_seconds=every,
-        namespaces=namespaces,
-        kubeconfig=server.kubeconfig(folder),
-        context=None,
-    )
-
-    def unwrapped(engine: Engine) -> Engine:
-        return engine
-
-    way = await connect(settings.kubeconfig, None, 6)
-    controller = Controller(settings, way, unwrapped)
-    serving = asyncio.create_task(controller.serve(), name="taskruns: test")
-    try:
-        await asyncio.sleep(0)
-        yield Life(controller, serving)
-    finally:
-        controller.stopping.set()
-        await asyncio.wait({serving}, timeout=5)
-        await controller.close()
-        await way.close()
 
 
 async def test_it_is_ready_once_both_watches_are_open(

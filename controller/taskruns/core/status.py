@@ -275,8 +275,7 @@ def _seen(attempt: Attempt, pod: PodFacts) -> Attempt:
 
 
 def _last(run: TaskRun) -> Attempt:
-    attempts = run.status.attempts or []
-    return attempts[-1]
+    return (run.status.attempts or [])[-1]
 
 
 def with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
@@ -287,14 +286,13 @@ def with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
 def _moved(
     run: TaskRun, phase: Phase, reason: Reason, message: str, now: datetime
 ) -> TaskRunStatus:
-    message = one_line(message, MAX_MESSAGE)
     reconciling = condition(run, ConditionType.RECONCILING, "True", reason, reason.meaning, now)
     return run.status.model_copy(
         update={
             "observed_generation": run.metadata.generation,
             "phase": phase,
             "reason": reason,
-            "message": message,
+            "message": one_line(message, MAX_MESSAGE),
             "start_time": run.status.start_time or (now if phase == Phase.QUEUED else None),
             "failure_kind": reason.kind if phase == Phase.BACKING_OFF else None,
             "conditions": [reconciling, *kept_conditions(run)],
