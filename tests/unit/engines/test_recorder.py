@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from taskruns.api.events import EventReason
 from taskruns.core.plan import Event, PodRef
@@ -218,6 +220,23 @@ async def test_a_stop_drops_what_cannot_be_written_soon() -> None:
     wire.open.set()
     await asyncio.sleep(0)
     assert not wire.sent
+
+
+async def test_lines_about_writing_are_not_about_the_run_that_happened_to_wake_the_writer() -> None:
+    subject: ContextVar[str] = ContextVar("subject", default="none")
+    found = []
+
+    class Listening(Wire):
+        @override
+        async def send(self, call: Call, path: str, body: Any = None, **how: Any) -> Answer:
+            found.append(subject.get())
+            return await super().send(call, path, body, **how)
+
+    recorder = Listening().recorder
+    subject.set("hello")
+    recorder.record(RUN, event())
+    await recorder.drain(1)
+    assert found == ["none"]
 
 
 async def test_a_drain_of_nothing_is_over_at_once() -> None:

@@ -1,0 +1,142 @@
+"""An upgrade and a rollback in the middle of everything: of the release, and of the definition.
+
+The older release is this one with a field of the definition, and the rule about it, left out. A
+hundred runs are at every stage when it is upgraded, and again when it is rolled back.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
+from tests.support import laws
+from tests.support.cluster_client import DEFINITIONS, Kube, Object, Refused
+from tests.support.ending import Ending
+from tests.support.installation import NAMESPACE, ROOT, Installation, helm
+from tests.support.ledger import END, START
+from tests.support.manifests import shell
+from tests.support.run import Run
+from tests.support.stage import Stage
+
+pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+
+CHART = ROOT / "charts/taskruns"
+DEFINITION = "taskruns.taskruns.dev"
+NEWER = "startupTimeoutSeconds"
+"""The field that the older definition does not have."""
+
+SECONDS = 240
+"""For a hundred runs, through two changes of the controller, on a busy machine."""
+
+RETRIED = shell(
+    f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]',
+    backoffLimit=1,
+    backoff={"duration": "10s", "factor": 1},
+)
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+KINDS = {
+    "short": (40, shell(f"{START}; {END}"), SUCCEEDED),
+    "long": (20, shell(f"{START}; sleep 15; {END}"), SUCCEEDED),
+    "failing": (
+        15,
+        shell(f"{START}; exit 3"),
+        Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 3, attempts=(Outcome.FAILED,)),
+    ),
+    "retried": (
+        15,
+        RETRIED,
+        Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)),
+    ),
+    "late": (
+        10,
+        shell(f"{START}; sleep 600", attemptDeadlineSeconds=12),
+        Ending(Phase.FAILED, Reason.ATTEMPT_DEADLINE_EXCEEDED, 143, attempts=(Outcome.FAILED,)),
+    ),
+}
+"""Each kind of run: how many, its spec, its end."""
+
+
+@pytest.mark.timeout(600)
+def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
+    stage: Stage, installation: Installation, cluster: Cluster, tmp_path: Path
+) -> None:
+    to_older = _upgrade(_older_chart(tmp_path))
+    with pytest.raises(AssertionError, match=r'conflict with "kubectl": \.spec\.versions'):
+        helm(cluster, *to_older)  # for the definition is kubectl's, too, from before the tests
+    helm(cluster, *to_older, "--force-conflicts")
+    assert NEWER not in _fields(stage.kube)
+    runs = {
+        kind: [
+            stage.create(f"{kind}-{number}", spec | stage.ledger.mount()) for number in range(count)
+        ]
+        for kind, (count, spec, _) in KINDS.items()
+    }
+    with pytest.raises(Refused, match=f'unknown field "spec.{NEWER}"'):
+        stage.create("too-early", _of_newer_release(stage))
+    runs["long"][0].main_started()
+
+    helm(cluster, *_upgrade(CHART), "--set", "log.level=debug")
+    assert NEWER in _fields(stage.kube)
+    newer = stage.create("newer", _of_newer_release(stage))
+    newer.main_started()
+
+    helm(cluster, "rollback", "taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
+    assert NEWER not in _fields(stage.kube)
+
+    for kind, (_, _, ending) in KINDS.items():
+        for run in runs[kind]:
+            run.ended(SECONDS)
+            ending.check(run)
+            laws.check(run)
+    SUCCEEDED.check(newer)
+    laws.check(newer)
+    assert NEWER not in newer.seen()["spec"]
+    expected = {run.uid: 2 if run in runs["retried"] else 1 for run in _all(runs)}
+    assert len(expected) == 100
+    starts = stage.ledger.all_starts()
+    assert {uid: starts[uid] for uid in expected} == expected
+    assert starts[newer.uid] == 1
+    installation.up()
+    assert NEWER in _fields(stage.kube)
+
+
+def _all(runs: dict[str, list[Run]]) -> list[Run]:
+    return [run for kind in runs.values() for run in kind]
+
+
+def _of_newer_release(stage: Stage) -> Object:
+    return shell(f"{START}; sleep 15; {END}", **{NEWER: 300}) | stage.ledger.mount()
+
+
+def _upgrade(chart: Path) -> tuple[str, ...]:
+    which = ("upgrade", "taskruns", str(chart), "-n", NAMESPACE)
+    return (*which, "--reuse-values", "--wait", "--timeout", "3m")
+
+
+def _older_chart(folder: Path) -> Path:
+    """Copy the chart, without the newer field in its definition."""
+    chart = folder / "older"
+    shutil.copytree(CHART, chart)
+    definition = yaml.safe_load((ROOT / "crds/taskruns.yaml").read_text())
+    definition["metadata"]["annotations"] = {"helm.sh/resource-policy": "keep"}
+    (version,) = definition["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"][NEWER]
+    rules = spec["x-kubernetes-validations"]
+    spec["x-kubernetes-validations"] = [rule for rule in rules if NEWER not in rule["rule"]]
+    (chart / "templates/crd.yaml").write_text(yaml.safe_dump(definition))
+    return chart
+
+
+def _fields(kube: Kube) -> set[str]:
+    """The fields of a TaskRun's spec that the apiserver knows; it must serve the definition."""
+    definition = kube.get(DEFINITIONS, None, DEFINITION)
+    assert definition is not None
+    conditions = {each["type"]: each["status"] for each in definition["status"]["conditions"]}
+    assert conditions["Established"] == "True"
+    (version,) = definition["spec"]["versions"]
+    return set(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
