@@ -98,7 +98,7 @@ lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra controller --output-file requirements/controller.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
-	$(COMPILE) pyproject.toml --extra controller --extra docker --group dev \
+	$(COMPILE) pyproject.toml --extra controller --extra cli --group dev \
 		--constraint requirements/controller.txt --constraint requirements/build.txt \
 		--output-file requirements/dev.txt
 	$(COMPILE) --group picture --output-file requirements/picture.txt

@@ -1,5 +1,6 @@
 """The Docker daemon: the few requests that a node makes of it, and what its silence means."""
 
+import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any, Self
 import aiohttp
 from aiodocker import Docker, DockerError
 
+from taskruns.core.wire import mapping
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.port import Unavailable
 
@@ -17,6 +19,7 @@ _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
 _NOT_FOUND, _NOT_MODIFIED, _CONFLICT = 404, 304, 409
 _CONNECT_SECONDS = 10.0
+_SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
@@ -138,6 +141,16 @@ class Daemon:
             async for piece in stream:
                 yield piece
 
+    async def started(self, name: str) -> None:
+        """Wait until a container of that name has run, or runs; it need not be there yet."""
+        since = asyncio.get_running_loop().time()
+        while True:
+            found = await self.inspect(name)
+            if found is not None and _has_run(found):
+                return
+            waited = asyncio.get_running_loop().time() - since
+            await asyncio.sleep(0.1 if waited < _SOON_SECONDS else 1.0)
+
     async def read_file(self, name: str, path: str) -> bytes:
         """Return the content of a file of a container, ended or not; empty where there is none."""
         try:
@@ -197,6 +210,10 @@ class Daemon:
             raise DaemonError(error.status, " ".join(error.message.split())) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise NoDaemon(_silence(self.address, error)) from error
+
+
+def _has_run(found: Mapping[str, Any]) -> bool:
+    return bool(mapping(found.get("State")).get("Status") != "created")
 
 
 @contextmanager

@@ -107,6 +107,10 @@ class Follower:
                 return
             await self._wait(wake_at)
 
+    async def settle(self) -> None:
+        """Look once, and leave what takes its time to whoever follows the run."""
+        await self._look()
+
     async def _look(self) -> datetime | None:
         """Bring containers, record and decision together once; return when to look again."""
         self._changed.clear()

@@ -1,0 +1,151 @@
+"""`taskrun` as a person types it, on a real Docker daemon: what it prints, and how it exits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 120
+
+Done = subprocess.CompletedProcess[str]
+TaskRun = Callable[..., Done]
+
+
+@pytest.fixture
+def environment(docker_address: str, tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DOCKER_HOST": docker_address,
+        "TASKRUNS_STATE_DIR": str(tmp_path / "state"),
+    }
+
+
+@pytest.fixture
+def taskrun(environment: dict[str, str]) -> TaskRun:
+    def run(*arguments: str, stdin: str = "") -> Done:
+        return subprocess.run(
+            [sys.executable, "-m", "taskruns.cli", *arguments],
+            input=stdin,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            cwd=ROOT,
+        )
+
+    return run
+
+
+def shell(taskrun: TaskRun, script: str, *options: str) -> Done:
+    return taskrun("run", *options, "--image", "busybox:1", "--", "sh", "-c", script)
+
+
+def test_a_task_is_followed_to_its_end_with_its_log_and_its_exit_code(taskrun: TaskRun) -> None:
+    done = shell(taskrun, "echo hello; exit 3", "--name", "failing")
+    assert (done.returncode, done.stdout) == (3, "hello\n")
+    assert "taskrun: failing Failed: Container main exited with code 3" in done.stderr
+    assert "docker logs failing-" in done.stderr
+    assert taskrun("logs", "failing").stdout == "hello\n"
+    (listed,) = json.loads(taskrun("list", "-o", "json").stdout)["items"]
+    assert listed["status"]["exitCode"] == 3
+    story = taskrun("describe", "failing").stdout
+    assert story.startswith("failing: Failed, NonZeroExitCode\n")
+    assert "Attempt 1: Failed, NonZeroExitCode" in story
+
+
+def test_a_file_is_run_and_its_result_kept_and_deleted(taskrun: TaskRun) -> None:
+    sample = ROOT / "manifests/samples/result.yaml"
+    assert taskrun("run", "-", "--quiet", stdin=sample.read_text()).returncode == 0
+    run = yaml.safe_load(taskrun("get", "result", "-o", "yaml").stdout)
+    assert json.loads(run["status"]["result"]) == {"rows": 42}
+    assert taskrun("rerun", "result", "--as", "again").returncode == 0
+    assert taskrun("delete", "result").stdout == "result deleted\n"
+    assert taskrun("list", "-o", "name").stdout == "taskrun.taskruns.dev/again\n"
+
+
+def test_a_detached_run_is_cancelled_and_waited_for(taskrun: TaskRun) -> None:
+    script = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
+    assert shell(taskrun, script, "--detach", "--name", "long").stdout == "long\n"
+    assert taskrun("cancel", "long").returncode == 0
+    assert taskrun("wait", "long", "--timeout", "60").returncode == 130
+    again = taskrun("cancel", "long")
+    assert (again.returncode, "has ended" in again.stderr) == (1, True)
+
+
+def test_ctrl_c_cancels_with_the_grace_period(environment: dict[str, str]) -> None:
+    script = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
+    command = ["run", "--name", "cut", "--image", "busybox:1", "--", "sh", "-c", script]
+    with subprocess.Popen(
+        [sys.executable, "-m", "taskruns.cli", *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out) == (130, "bye\n")
+    assert "cancelling" in err
+
+
+def test_a_client_killed_at_work_is_followed_by_another(
+    taskrun: TaskRun, environment: dict[str, str]
+) -> None:
+    script = "echo started; sleep 3; echo ended"
+    command = ["run", "--name", "orphan", "--image", "busybox:1", "--", "sh", "-c", script]
+    with subprocess.Popen(
+        [sys.executable, "-m", "taskruns.cli", *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.kill()
+    assert taskrun("wait", "orphan").returncode == 0
+    assert taskrun("logs", "orphan").stdout == "started\nended\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["describe", "nobody"], 1, "there is no TaskRun nobody"),
+        (["run", "/no/such/file.yaml"], 2, "cannot be read: No such file"),
+        (["run"], 2, "taskrun run --help"),
+        (["run", "-"], 2, "exactly one TaskRun"),
+        (["run", "--image", "x", "--name", "Not_Valid"], 1, "lower-case letters"),
+        (["run", "--image", "x", "--secret", "a=b"], 2, "NAME/KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(
+    taskrun: TaskRun, arguments: list[str], code: int, words: str
+) -> None:
+    done = taskrun(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_daemon_that_is_away_is_told_with_what_to_do(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "taskruns.cli", "run", "--image", "busybox:1"],
+        env=environment | {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 125
+    assert "start it, or set DOCKER_HOST" in done.stderr
