@@ -53,7 +53,7 @@ KINDS = {
     ),
     "late": (
         10,
-        shell(f"{START}; sleep 600", attemptDeadlineSeconds=12),
+        shell(f"{START}; trap 'exit 143' TERM; sleep 600 & wait", attemptDeadlineSeconds=12),
         Ending(Phase.FAILED, Reason.ATTEMPT_DEADLINE_EXCEEDED, 143, attempts=(Outcome.FAILED,)),
     ),
 }
