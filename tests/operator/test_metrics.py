@@ -34,10 +34,20 @@ QUESTIONS = ALERTS | {
 TROUBLE = {*ALERTS, "Not answered with success, per minute A"}
 """What has no answer when all is well."""
 
+FOUR = {
+    "success": shell("true"),
+    "failure": shell("exit 3"),
+    "retry": shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON),
+    "cancel": shell("trap 'exit 0' TERM; sleep 60 & wait"),
+}
+
 REST = 46
 """Runs beside the four that are looked at: cancelled before they have a Pod."""
 
-ALL_SEEN = f'sum(taskruns_runs{{phase="Cancelled"}}) == {1 + REST}'
+ALL_COUNTED = (
+    f'sum(taskruns_runs{{phase="Cancelled"}}) == {1 + REST} '
+    f"and sum(taskruns_finished_total) == {len(FOUR) + REST}"
+)
 
 Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -84,14 +94,6 @@ class Story:
     """What Prometheus answered to the questions of dashboard and alerts."""
 
 
-FOUR = {
-    "success": shell("true"),
-    "failure": shell("exit 3"),
-    "retry": shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON),
-    "cancel": shell("trap 'exit 0' TERM; sleep 60 & wait"),
-}
-
-
 @pytest.fixture(scope="module")
 def place(kube: Kube) -> Iterator[str]:
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "metrics-"}})
@@ -119,12 +121,13 @@ def story(cluster: Cluster, served: Cluster, kube: Kube, journal: Journal, place
             waiting = FOUR["success"] | {"suspend": True, "cancel": True}
             rest = [_submit(kube, place, f"rest-{n}", waiting) for n in range(REST)]
             journal.wait(lambda: _all_ended(phase, rest), 60, "all have ended")
+            # The journal may know of an end before its write is answered to the controller.
+            scraping.until(ALL_COUNTED)
+            requests = audit.settled(place)
             after, text = scrape(controller), page(controller)
-            scraping.until(ALL_SEEN)
             answers = {
                 name: scraping.query(promql.filled(asked)) for name, asked in QUESTIONS.items()
             }
-        requests = audit.settled(place)
     with controller.at_work():
         reborn = scrape(controller)
     return Story(before, midway, after, reborn, text, requests, answers)
