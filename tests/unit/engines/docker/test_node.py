@@ -1,0 +1,99 @@
+"""The fence on Docker: a container is started once, whoever asks and however late."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from taskruns.core.wire import stamp
+from taskruns.engines.docker.attempt import Workplace
+from taskruns.engines.docker.container import LABEL_POD_UID
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.node import START_PATIENCE, Node
+from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.draft import Draft
+
+NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+class FakeDaemon:
+    """A daemon with one container, which notes what it is told to do."""
+
+    def __init__(self) -> None:
+        self.status = "created"
+        self.told: list[str] = []
+        self.recorded: list[dict[str, str]] = []
+        self.file: RecordFile | None = None
+
+    async def inspect(self, _name: str) -> dict[str, Any]:
+        labels = {LABEL_POD_UID: "pod-1"}
+        return {"Config": {"Labels": labels}, "State": {"Status": self.status}}
+
+    async def start(self, _name: str) -> None:
+        assert self.file is not None
+        self.recorded.append((await self.file.read()).starts)
+        self.told.append("start")
+
+    async def remove(self, _name: str) -> None:
+        self.told.append("remove")
+
+
+def a_pod(**spec: Any) -> Draft:
+    return {
+        "metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"},
+        "spec": {"nodeName": "docker", "containers": [{"name": "main", "image": "i"}], **spec},
+        "status": {"phase": "Pending"},
+    }
+
+
+@pytest.fixture
+def daemon() -> FakeDaemon:
+    return FakeDaemon()
+
+
+async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft, starts: dict[str, str]) -> Any:
+    file = daemon.file = RecordFile(tmp_path, "default", "hello")
+    async with file.change() as record:
+        record.pods["hello-1"] = pod
+        record.starts.update(starts)
+    docker = cast(Daemon, daemon)
+    return await Node(file, docker, Workplace(file, docker, lambda: NOW)).sync()
+
+
+async def test_a_start_is_recorded_before_it_is_asked_for(
+    tmp_path: Path, daemon: FakeDaemon
+) -> None:
+    await sync(tmp_path, daemon, a_pod(), {})
+    assert daemon.told == ["start"]
+    assert daemon.recorded == [{"pod-1": stamp(NOW)}]
+
+
+async def test_a_start_that_may_still_arrive_is_waited_for(
+    tmp_path: Path, daemon: FakeDaemon
+) -> None:
+    asked = NOW - START_PATIENCE + SECOND
+    assert await sync(tmp_path, daemon, a_pod(), {"pod-1": stamp(asked)}) == NOW + SECOND
+    assert daemon.told == []
+
+
+async def test_a_start_that_never_arrived_is_asked_for_again(
+    tmp_path: Path, daemon: FakeDaemon
+) -> None:
+    await sync(tmp_path, daemon, a_pod(), {"pod-1": stamp(NOW - START_PATIENCE)})
+    assert daemon.told == ["start"]
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+async def test_what_runs_is_not_started(tmp_path: Path, daemon: FakeDaemon, status: str) -> None:
+    daemon.status = status
+    await sync(tmp_path, daemon, a_pod(), {"pod-1": stamp(NOW)})
+    assert daemon.told == []
+
+
+async def test_what_was_told_to_stop_before_its_start_is_never_started(
+    tmp_path: Path, daemon: FakeDaemon
+) -> None:
+    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), {})
+    assert daemon.told == ["remove"]
