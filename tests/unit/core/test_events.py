@@ -6,7 +6,8 @@ import pytest
 
 from taskruns.api.conditions import Phase
 from taskruns.api.events import EventReason, EventType
-from taskruns.core.events import MAX_EVENT_BYTES, cut
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.events import MAX_EVENT_BYTES, cut, events_of
 from taskruns.core.plan import Event, PodRef, RefusalKind
 from tests.support.builder import (
     a_claimed_status,
@@ -239,6 +240,14 @@ def test_what_ends_without_a_pod_says_so_by_its_reason() -> None:
     event = told(a_run(), findings=findings)
     assert (event.reason, event.pod) == (EventReason.FAILED, None)
     assert event.message.startswith("InvalidPodTemplate: unknown field spec.oops")
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.terminal])
+def test_a_status_that_says_nothing_new_is_not_told_again(phase: Phase) -> None:
+    said = {"phase": phase, "reason": "QuotaExceeded", "message": "so it is", "attempt": 1}
+    run = TaskRun.model_validate(a_run(status=said))
+    after = run.status.model_copy(update={"observed_generation": 2})
+    assert events_of(run, after, at(5)) == ()
 
 
 def test_without_a_status_there_is_no_event() -> None:

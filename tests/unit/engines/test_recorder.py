@@ -285,6 +285,18 @@ async def test_a_thousand_bad_runs_write_no_more_than_a_burst() -> None:
     assert len(wire.sent) == BURST
 
 
+async def test_what_waits_already_costs_no_more_when_it_is_told_again() -> None:
+    wire = Wire()
+    recorder = wire.recorder
+    for _ in range(2 * BURST):
+        recorder.record(RUN, event(EventReason.FAILED))
+    for number in range(1, BURST):
+        recorder.record(run(number), event(EventReason.FAILED))
+    await recorder.drain(5)
+    assert len(wire.sent) == BURST
+    assert wire.sent[0][2]["count"] == 2 * BURST
+
+
 def test_what_is_remembered_is_bounded_and_the_oldest_goes() -> None:
     chronicle = Chronicle()
     for number in range(REMEMBERED + 1):
