@@ -22,3 +22,21 @@ def test_the_contract_imports_pydantic_and_nothing_else() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
     assert set(ran.stdout.split()) - {"taskruns", "typing_inspection"} == OF_PYDANTIC
+
+
+WITHOUT_CLICK = """
+import sys
+
+sys.modules["click"] = None
+from taskruns.cli.__main__ import start
+
+sys.exit(start())
+"""
+
+
+def test_the_command_line_says_what_it_lacks() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CLICK], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 125
+    assert ran.stderr == "taskrun: click is missing: install taskruns with its extra cli\n"

@@ -1,7 +1,23 @@
-"""`python -m taskruns.cli`: the same program as `taskrun`."""
+"""`python -m taskruns.cli`, `taskrun` and `kubectl-taskrun`: one program.
+
+The base install brings the program's name without what it is made of, and says so.
+"""
 
 import sys
 
-from taskruns.cli.main import main
+NOT_INSTALLED = 125
 
-sys.exit(main())
+
+def start() -> int:
+    """Run the command line and return its exit code."""
+    try:
+        from taskruns.cli.main import main  # noqa: PLC0415 - so that its absence can be told
+    except ModuleNotFoundError as error:
+        said = f"{error.name} is missing: install taskruns with its extra cli"
+        sys.stderr.write(f"taskrun: {said}\n")
+        return NOT_INSTALLED
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())
