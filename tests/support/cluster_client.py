@@ -3,6 +3,7 @@
 It knows no model of the product, so what a test reads is what is really in the cluster.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -191,7 +192,8 @@ class Watch:
             yield event["type"], event["object"]
 
     def stop(self) -> None:
-        self._response.shutdown()
+        with contextlib.suppress(RuntimeError):  # it ended by itself: there is nothing to cut
+            self._response.shutdown()
 
 
 def _sentence(body: Any) -> str:

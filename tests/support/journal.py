@@ -128,18 +128,21 @@ class Journal:
 
     def _take_list(self, resource: Resource, items: list[Object]) -> None:
         there = {item["metadata"]["uid"] for item in items}
-        known = [
-            uid
-            for (plural, *_), uids in self._uids.items()
-            for uid in uids
-            if plural == resource.plural
-        ]
-        for uid in known:
+        for uid in self._known(resource):
             last = self._histories[uid][-1]
             if uid not in there and not last.gone:
                 self._take(resource, last.found, gone=True)
         for item in items:
             self._take(resource, item, gone=False)
+
+    def _known(self, resource: Resource) -> list[str]:
+        with self._changed:  # the other kind's thread adds to the same dictionary
+            return [
+                uid
+                for (plural, *_), uids in self._uids.items()
+                for uid in uids
+                if plural == resource.plural
+            ]
 
     def _take(self, resource: Resource, found: Object, *, gone: bool) -> None:
         metadata = found["metadata"]
