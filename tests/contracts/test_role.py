@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.kubernetes.calls import CALLS, CLEANUP_CALLS
+from taskruns.engines.kubernetes.calls import CALLS, CLEANUP_CALLS, CLIENT_CALLS
 from tests.support.permissions import requests
 from tools import helm as helm_tool
 
@@ -44,6 +44,11 @@ def test_the_role_allows_what_the_code_does_and_no_more() -> None:
     made = {(call.verb, call.group, call.resource) for call in CALLS}
     watching = {(verb, *kind) for verb in ("list", "watch") for kind in WATCHED}
     assert _allowed(_role("taskruns")) == made | watching
+
+
+def test_the_role_for_clients_allows_what_the_command_line_does_and_no_more() -> None:
+    made = {(call.verb, call.group, call.resource) for call in CLIENT_CALLS}
+    assert _allowed(_role("taskruns-client")) == made
 
 
 def test_the_roles_of_the_cleanup_allow_what_it_does_and_no_more() -> None:

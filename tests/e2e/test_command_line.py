@@ -3,52 +3,28 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 120
+from tests.support.command_line import CTRL_C, ROOT, CommandLine, Done
 
-Done = subprocess.CompletedProcess[str]
-TaskRun = Callable[..., Done]
-
-
-@pytest.fixture
-def environment(docker_address: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "DOCKER_HOST": docker_address,
-        "TASKRUNS_STATE_DIR": str(tmp_path / "state"),
-    }
+LOOP = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
+DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 
 
 @pytest.fixture
-def taskrun(environment: dict[str, str]) -> TaskRun:
-    def run(*arguments: str, stdin: str = "") -> Done:
-        return subprocess.run(
-            [sys.executable, "-m", "taskruns.cli", *arguments],
-            input=stdin,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-            cwd=ROOT,
-        )
-
-    return run
+def taskrun(docker_address: str, tmp_path: Path) -> CommandLine:
+    state = {"DOCKER_HOST": docker_address, "TASKRUNS_STATE_DIR": str(tmp_path / "state")}
+    return CommandLine(os.environ | state)
 
 
-def shell(taskrun: TaskRun, script: str, *options: str) -> Done:
+def shell(taskrun: CommandLine, script: str, *options: str) -> Done:
     return taskrun("run", *options, "--image", "busybox:1", "--", "sh", "-c", script)
 
 
-def test_a_task_is_followed_to_its_end_with_its_log_and_its_exit_code(taskrun: TaskRun) -> None:
+def test_a_task_is_followed_to_its_end_with_its_log_and_its_exit_code(taskrun: CommandLine) -> None:
     done = shell(taskrun, "echo hello; exit 3", "--name", "failing")
     assert (done.returncode, done.stdout) == (3, "hello\n")
     assert "taskrun: failing Failed: Container main exited with code 3" in done.stderr
@@ -61,7 +37,7 @@ def test_a_task_is_followed_to_its_end_with_its_log_and_its_exit_code(taskrun: T
     assert "Attempt 1: Failed, NonZeroExitCode" in story
 
 
-def test_a_file_is_run_and_its_result_kept_and_deleted(taskrun: TaskRun) -> None:
+def test_a_file_is_run_and_its_result_kept_and_deleted(taskrun: CommandLine) -> None:
     sample = ROOT / "manifests/samples/result.yaml"
     assert taskrun("run", "-", "--quiet", stdin=sample.read_text()).returncode == 0
     run = yaml.safe_load(taskrun("get", "result", "-o", "yaml").stdout)
@@ -71,7 +47,7 @@ def test_a_file_is_run_and_its_result_kept_and_deleted(taskrun: TaskRun) -> None
     assert taskrun("list", "-o", "name").stdout == "taskrun.taskruns.dev/again\n"
 
 
-def test_a_detached_run_is_cancelled_and_waited_for(taskrun: TaskRun) -> None:
+def test_a_detached_run_is_cancelled_and_waited_for(taskrun: CommandLine) -> None:
     script = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
     assert shell(taskrun, script, "--detach", "--name", "long").stdout == "long\n"
     assert taskrun("cancel", "long").returncode == 0
@@ -80,40 +56,53 @@ def test_a_detached_run_is_cancelled_and_waited_for(taskrun: TaskRun) -> None:
     assert (again.returncode, "has ended" in again.stderr) == (1, True)
 
 
-def test_ctrl_c_cancels_with_the_grace_period(environment: dict[str, str]) -> None:
-    script = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
-    command = ["run", "--name", "cut", "--image", "busybox:1", "--", "sh", "-c", script]
-    with subprocess.Popen(
-        [sys.executable, "-m", "taskruns.cli", *command],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+def test_an_interrupt_cancels_with_the_grace_period(taskrun: CommandLine) -> None:
+    command = ["run", "--name", "cut", "--image", "busybox:1", "--", "sh", "-c", LOOP]
+    with taskrun.start(*command) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (130, "bye\n")
     assert "cancelling" in err
 
 
-def test_a_client_killed_at_work_is_followed_by_another(
-    taskrun: TaskRun, environment: dict[str, str]
-) -> None:
+def test_ctrl_c_twice_ends_a_deaf_task_at_once(taskrun: CommandLine) -> None:
+    manifest = taskrun.environment["TASKRUNS_STATE_DIR"] + ".yaml"
+    template = {"spec": {"terminationGracePeriodSeconds": 3600}}
+    spec = {"image": "busybox:1", "command": ["sh", "-c", DEAF], "template": template}
+    kind = {"apiVersion": "taskruns.dev/v1alpha1", "kind": "TaskRun", "metadata": {"name": "deaf"}}
+    Path(manifest).write_text(yaml.safe_dump(kind | {"spec": spec}))
+    with taskrun.at_terminal("run", manifest) as terminal:
+        terminal.wait_for("ready")
+        terminal.type(CTRL_C)
+        terminal.wait_for("Stopping")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 130
+    run = json.loads(taskrun("get", "deaf", "-o", "json").stdout)
+    assert (run["status"]["phase"], run["status"]["exitCode"]) == ("Cancelled", 137)
+
+
+def test_a_client_killed_at_work_is_followed_by_another(taskrun: CommandLine) -> None:
     script = "echo started; sleep 3; echo ended"
     command = ["run", "--name", "orphan", "--image", "busybox:1", "--", "sh", "-c", script]
-    with subprocess.Popen(
-        [sys.executable, "-m", "taskruns.cli", *command],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with taskrun.start(*command) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         process.kill()
     assert taskrun("wait", "orphan").returncode == 0
     assert taskrun("logs", "orphan").stdout == "started\nended\n"
+
+
+def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
+    assert shell(taskrun, "true", "--name", "plain").returncode == 0
+    assert "\x1b" not in taskrun("list").stdout + taskrun("describe", "plain").stdout
+    for more, coloured in (({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)):
+        for command in (["list"], ["describe", "plain"]):
+            with taskrun.at_terminal(*command, **more) as terminal:
+                assert terminal.wait() == 0
+            assert ("32m" in terminal.shown) is coloured, command
+            assert "Succeeded" in terminal.shown
 
 
 @pytest.mark.parametrize(
@@ -128,7 +117,7 @@ def test_a_client_killed_at_work_is_followed_by_another(
     ],
 )
 def test_what_cannot_be_is_told_in_a_line(
-    taskrun: TaskRun, arguments: list[str], code: int, words: str
+    taskrun: CommandLine, arguments: list[str], code: int, words: str
 ) -> None:
     done = taskrun(*arguments)
     assert (done.returncode, done.stdout) == (code, "")
@@ -137,15 +126,8 @@ def test_what_cannot_be_is_told_in_a_line(
 
 
 def test_a_daemon_that_is_away_is_told_with_what_to_do(
-    environment: dict[str, str], tmp_path: Path
+    taskrun: CommandLine, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "taskruns.cli", "run", "--image", "busybox:1"],
-        env=environment | {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = taskrun("run", "--image", "busybox:1", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
     assert done.returncode == 125
     assert "start it, or set DOCKER_HOST" in done.stderr

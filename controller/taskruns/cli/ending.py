@@ -5,7 +5,6 @@ from enum import IntEnum
 from typing import Any
 
 import click
-from typing_extensions import override
 
 from taskruns.api.conditions import FailureKind, Phase
 from taskruns.core.wire import mapping, number, text
@@ -31,11 +30,6 @@ class CommandError(click.ClickException):
         super().__init__(message)
         self.code = code
 
-    @override
-    def show(self, file: Any = None) -> None:
-        """Say it in one line."""
-        click.echo(f"taskrun: {self.message}", err=True)
-
 
 def exit_code_of(run: Mapping[str, Any]) -> int:
     """Return the exit code that tells how a run ended: the task's own where it is what failed."""
@@ -51,3 +45,8 @@ def exit_code_of(run: Mapping[str, Any]) -> int:
         case _, FailureKind.APPLICATION if code:
             return min(code, 255)
     return ExitCode.NOT_RUN
+
+
+def none_of_that_name(name: str, where: str) -> CommandError:
+    """Say that there is no such TaskRun."""
+    return CommandError(f"there is no TaskRun {name} {where}: `taskrun list` shows all")

@@ -1,128 +1,85 @@
-"""How TaskRuns are shown: to people as tables and stories, to scripts as JSON, YAML or names."""
+"""How TaskRuns are shown: to people as tables, to scripts as JSON, YAML or names."""
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
-import yaml
 
 from taskruns.api import names
-from taskruns.core.wire import mapping, mappings, moment, text
+from taskruns.cli.screen import phase_style, write
+from taskruns.cli.wording import NOTHING, age, plain
+from taskruns.core.wire import mapping, mappings, text
 
-FORMATS = ("table", "wide", "json", "yaml", "name")
-_COLOURS = {"Succeeded": "green", "Failed": "red", "Cancelled": "yellow", "Running": "cyan"}
-_NOTHING = "-"
+Run = Mapping[str, Any]
 
 
-def show_runs(runs: Sequence[Mapping[str, Any]], form: str, now: datetime) -> None:
-    """Print TaskRuns in one of FORMATS."""
-    if form == "json":
-        click.echo(json.dumps(_listed(runs), indent=2))
-    elif form == "yaml":
-        click.echo(yaml.safe_dump(_listed(runs), sort_keys=False), nl=False)
+def show_runs(runs: Sequence[Run], form: str, now: datetime, *, namespaces: bool = False) -> None:
+    """Print TaskRuns in one of FORMATS; a table may say their namespaces, too."""
+    if form in ("json", "yaml"):
+        kind = f"{names.KIND}List"
+        show_object({"apiVersion": names.API_VERSION, "kind": kind, "items": [*runs]}, form)
     elif form == "name":
         for run in runs:
             click.echo(f"{names.SINGULAR}.{names.GROUP}/{run['metadata']['name']}")
+    elif not runs:
+        click.echo("No TaskRuns.", err=True)
     else:
-        _show_table([_row(run, now, wide=form == "wide") for run in runs])
+        _show_table([_row(run, now, wide=form == "wide", place=namespaces) for run in runs])
 
 
-def show_run(run: Mapping[str, Any], form: str, now: datetime) -> None:
+def show_run(run: Run, form: str, now: datetime) -> None:
     """Print one TaskRun in one of FORMATS."""
-    if form == "json":
-        click.echo(json.dumps(run, indent=2))
-    elif form == "yaml":
-        click.echo(yaml.safe_dump(dict(run), sort_keys=False), nl=False)
+    if form in ("json", "yaml"):
+        show_object(run, form)
     else:
         show_runs([run], form, now)
 
 
-def tell_story(run: Mapping[str, Any], now: datetime) -> None:
-    """Print all that a person wants to know of a run: how it stands first, then how it came."""
-    metadata, status = mapping(run.get("metadata")), mapping(run.get("status"))
-    phase = text(status.get("phase")) or "not yet looked at"
-    click.echo(f"{text(metadata.get('name'))}: {_coloured(phase)}", nl=False)
-    click.echo(f", {text(status.get('reason'))}" if status.get("reason") else "")
-    if status.get("message"):
-        click.echo(f"  {status['message']}")
-    if status.get("result"):
-        click.echo(f"  result: {status['result']}")
-    for attempt in mappings(status.get("attempts")):
-        click.echo()
-        _tell_attempt(attempt, now)
+def show_object(found: Mapping[str, Any], form: str) -> None:
+    """Print an object as JSON or YAML."""
+    if form == "json":
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    import yaml  # noqa: PLC0415 - a table needs none
+
+    click.echo(yaml.safe_dump(dict(found), sort_keys=False, allow_unicode=True), nl=False)
 
 
-def age(since: object, now: datetime) -> str:
-    """Say how long ago something was, in one or two units."""
-    found = moment(since)
-    return _NOTHING if found is None else _length(now - found)
-
-
-def _tell_attempt(attempt: Mapping[str, Any], now: datetime) -> None:
-    outcome = text(attempt.get("outcome")) or "under way"
-    click.echo(
-        f"Attempt {attempt.get('number')}: {outcome}, {text(attempt.get('reason'))}".rstrip(", ")
-    )
-    steps = (
-        ("queued", "createdTime", "scheduledTime"),
-        ("starting", "scheduledTime", "startedTime"),
-        ("running", "startedTime", "finishedTime"),
-    )
-    for what, begins, ends in steps:
-        begin = moment(attempt.get(begins))
-        if begin is not None:
-            end = moment(attempt.get(ends)) or moment(attempt.get("finishedTime")) or now
-            click.echo(f"  {what:<10} {begin:%H:%M:%S}  {_length(end - begin)}")
-    if attempt.get("message"):
-        click.echo(f"  {attempt['message']}")
-
-
-def _listed(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"apiVersion": names.API_VERSION, "kind": f"{names.KIND}List", "items": [*runs]}
-
-
-def _row(run: Mapping[str, Any], now: datetime, *, wide: bool) -> dict[str, str]:
+def _row(run: Run, now: datetime, *, wide: bool, place: bool) -> dict[str, str]:
     metadata, status = mapping(run.get("metadata")), mapping(run.get("status"))
     code, attempt = status.get("exitCode"), status.get("attempt")
-    row = {
+    row = {"NAMESPACE": text(metadata.get("namespace"))} if place else {}
+    row |= {
         "NAME": text(metadata.get("name")),
-        "PHASE": text(status.get("phase")) or _NOTHING,
-        "REASON": text(status.get("reason")) or _NOTHING,
-        "EXIT": _NOTHING if code is None else str(code),
-        "ATTEMPT": str(attempt or _NOTHING),
+        "PHASE": text(status.get("phase")) or NOTHING,
+        "REASON": text(status.get("reason")) or NOTHING,
+        "EXIT": NOTHING if code is None else str(code),
+        "ATTEMPT": str(attempt or NOTHING),
         "AGE": age(metadata.get("creationTimestamp"), now),
     }
     if wide:
-        row["POD"] = text(status.get("podName")) or _NOTHING
-        row["IMAGE"] = text(mapping(run.get("spec")).get("image")) or _NOTHING
-    return row
+        attempts = mappings(status.get("attempts"))
+        row["POD"] = text(status.get("podName")) or NOTHING
+        row["NODE"] = text(attempts[-1].get("nodeName") if attempts else "") or NOTHING
+        row["IMAGE"] = text(mapping(run.get("spec")).get("image")) or NOTHING
+    return {key: plain(value) for key, value in row.items()}
 
 
 def _show_table(rows: Sequence[Mapping[str, str]]) -> None:
-    if not rows:
-        click.echo("No TaskRuns.", err=True)
-        return
-    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
-    click.echo("  ".join(key.ljust(width) for key, width in widths.items()).rstrip())
+    """Print a table as wide as it is: a script, and a person who copies, need names whole."""
+    from rich.table import Table  # noqa: PLC0415 - JSON needs none
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for key in rows[0]:
+        table.add_column(key, no_wrap=True)
     for row in rows:
-        cells = [_cell(key, row[key], width) for key, width in widths.items()]
-        click.echo("  ".join(cells).rstrip())
-
-
-def _cell(key: str, value: str, width: int) -> str:
-    padded = value.ljust(width)
-    return _coloured(value) + padded[len(value) :] if key == "PHASE" else padded
-
-
-def _coloured(phase: str) -> str:
-    return click.style(phase, fg=_COLOURS[phase]) if phase in _COLOURS else phase
-
-
-def _length(length: timedelta) -> str:
-    seconds = max(int(length.total_seconds()), 0)
-    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds % 60, "s")]
-    said = [f"{number}{unit}" for number, unit in parts if number]
-    return "".join(said[:2]) or "0s"
+        table.add_row(
+            *(
+                Text(value, phase_style(value) if key == "PHASE" else "")
+                for key, value in row.items()
+            )
+        )
+    write(table, wrap=False)

@@ -5,11 +5,14 @@ Every write names the uid it means. "Gone" (None) always rests on an answer of t
 there is no such object, or the name now belongs to another uid.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from taskruns.core.plan import Event, PodRef, Refusal
+if TYPE_CHECKING:  # a command line that shows a record has no need of the models
+    from taskruns.core.plan import Event, PodRef, Refusal
 
 Object = Mapping[str, Any]
 

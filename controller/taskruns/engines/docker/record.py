@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import AsyncFileLock
-
 from taskruns.engines.draft import Draft, drafted
 from taskruns.engines.port import EngineError
 
@@ -69,6 +67,8 @@ class RecordFile:
         Raises:
             StateTrouble: the state directory cannot be written to.
         """
+        from filelock import AsyncFileLock  # noqa: PLC0415 - whoever only reads needs no lock
+
         try:
             await asyncio.to_thread(self._prepare)
             async with AsyncFileLock(self._lock):

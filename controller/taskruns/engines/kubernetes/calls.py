@@ -12,6 +12,7 @@ from taskruns.api import names
 _METHODS = {
     "get": "GET",
     "list": "GET",
+    "watch": "GET",
     "create": "POST",
     "patch": "PATCH",
     "delete": "DELETE",
@@ -58,6 +59,13 @@ LIST_EVENTS = Call("list", "", "events")
 CREATE_EVENT = Call("create", "", "events")
 PATCH_EVENT = Call("patch", "", "events")
 
+CREATE_RUN = Call("create", names.GROUP, names.PLURAL)
+PATCH_RUN = Call("patch", names.GROUP, names.PLURAL)
+WATCH_RUNS = Call("watch", names.GROUP, names.PLURAL)
+GET_LOG = Call("get", "", "pods/log")
+WATCH_EVENTS = Call("watch", "", "events")
+LIST_DEPLOYMENTS = Call("list", "apps", "deployments", "v1")
+
 
 def watcher_call(path: str, *, watching: bool) -> tuple[str, str]:
     """Name verb and resource of a request that kopf makes: a watch, its list, or discovery."""
@@ -84,6 +92,14 @@ CALLS = frozenset(
     }
 )
 """What the engine needs to be allowed to do."""
+
+CLIENT_CALLS = frozenset(
+    {CREATE_RUN, GET_RUN, LIST_RUNS, WATCH_RUNS, PATCH_RUN, DELETE_RUN, GET_LOG}
+)
+"""What the command line needs to be allowed to do."""
+
+CURIOUS_CALLS = frozenset({LIST_EVENTS, WATCH_EVENTS, LIST_DEPLOYMENTS, DELETE_POD})
+"""What it does where it may, and does without where not."""
 
 SCALE_DEPLOYMENT = Call("patch", "apps", "deployments/scale", "v1")
 

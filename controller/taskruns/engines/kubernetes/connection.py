@@ -8,8 +8,9 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,10 +19,14 @@ import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
-from kubernetes.aio.config.incluster_config import load_incluster_config
+from kubernetes.aio.config.incluster_config import (
+    SERVICE_TOKEN_FILENAME,
+    load_incluster_config,
+)
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, refresh_token
 from yaml import YAMLError
 
+from taskruns.core.wire import mapping, text
 from taskruns.engines.kubernetes.answers import Answer
 from taskruns.engines.kubernetes.calls import Call, watcher_call
 from taskruns.engines.port import Unavailable
@@ -58,17 +63,28 @@ def release() -> str:
         return "unknown"
 
 
-def user_agent() -> str:
+CONTROLLER = "taskruns-controller"
+
+
+def user_agent(program: str = CONTROLLER) -> str:
     """Name this program to the apiserver, as its audit log will show it."""
-    return f"taskruns-controller/{release()}"
+    return f"{program}/{release()}"
 
 
 class Connection:
     """Sends requests to one apiserver. To be closed by whoever opened it."""
 
-    def __init__(self, configuration: Configuration, refresh: asyncio.Task[None] | None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        refresh: asyncio.Task[None] | None,
+        namespace: str = "",
+        program: str = CONTROLLER,
+    ) -> None:
         self._client = ApiClient(configuration)
-        self._client.user_agent = user_agent()
+        self._client.user_agent = user_agent(program)
+        self.namespace = namespace or "default"
+        """That of the context, or of the Pod that this runs in."""
         self._refresh = refresh
         self.configuration = configuration
         self.observe: Observer = lambda *_: None
@@ -115,6 +131,33 @@ class Connection:
                 answer = _read(response.response, await response.read())
                 answered(answer.code)
                 return answer
+        except TimeoutError as error:
+            raise Unavailable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
+        except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
+            raise Unavailable(f"no answer: {str(error) or type(error).__name__}") from error
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, call: Call, path: str, query: Mapping[str, str]
+    ) -> AsyncIterator[Answer | AsyncIterator[bytes]]:
+        """Make one request whose answer is read as it comes; a failure is handed out whole.
+
+        Raises:
+            Unavailable: there was no answer, or it broke off.
+        """
+        try:
+            headers: dict[str, str] = {}
+            with self._observed(call.verb, call.resource) as answered:
+                await self.authorize(headers)
+                response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                    call.method,
+                    f"{self.configuration.host}{path}?{urlencode(query)}",
+                    headers=headers | self._client.default_headers,
+                    _request_timeout=aiohttp.ClientTimeout(sock_connect=TIMEOUT_SECONDS),
+                )
+                answered(response.status)
+            async with response.response as found:
+                yield found.content.iter_any() if found.ok else _read(found, await found.read())
         except TimeoutError as error:
             raise Unavailable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
@@ -188,7 +231,9 @@ def _read(response: aiohttp.ClientResponse, data: bytes) -> Answer:
     return Answer(response.status, body, response.headers.get("Retry-After"))
 
 
-async def connect(kubeconfig: str | None, context: str | None, connections: int) -> Connection:
+async def connect(
+    kubeconfig: str | None, context: str | None, connections: int, program: str = CONTROLLER
+) -> Connection:
     """Open the way to a cluster.
 
     Given a kubeconfig or a context, that one counts. Without, the Pod's own service account, and
@@ -198,6 +243,7 @@ async def connect(kubeconfig: str | None, context: str | None, connections: int)
         kubeconfig: path of a kubeconfig, or None.
         context: name of a context in it; None for its current one.
         connections: how many requests may be under way at once.
+        program: the name that the apiserver is told.
 
     Raises:
         NoConfiguration: nothing usable was found; the text says what was looked for.
@@ -212,7 +258,7 @@ async def connect(kubeconfig: str | None, context: str | None, connections: int)
         with contextlib.suppress(ConfigException):
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             configuration.proxy = _proxy_from_environment(configuration.host)
-            return Connection(configuration, None)
+            return Connection(configuration, None, _own_namespace(), program)
     try:
         loader = await load_kube_config(  # type: ignore[no-untyped-call]
             kubeconfig, context, configuration, persist_config=False
@@ -222,7 +268,16 @@ async def connect(kubeconfig: str | None, context: str | None, connections: int)
         why = " ".join(str(error).split())
         raise NoConfiguration(f"{where} cannot be used, and this is no Pod: {why}") from error
     configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
-    return Connection(configuration, _keep_fresh(loader, configuration))
+    chosen = mapping(mapping(loader.current_context).get("context"))
+    fresh = _keep_fresh(loader, configuration)
+    return Connection(configuration, fresh, text(chosen.get("namespace")), program)
+
+
+def _own_namespace() -> str:
+    """Return the namespace of the Pod that this runs in."""
+    with contextlib.suppress(OSError):
+        return (Path(SERVICE_TOKEN_FILENAME).parent / "namespace").read_text().strip()
+    return ""
 
 
 def _proxy_from_environment(server: str) -> str | None:

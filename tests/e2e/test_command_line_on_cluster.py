@@ -1,0 +1,191 @@
+"""`taskrun --on kubernetes`, also as `kubectl taskrun`: the same, done by the controller."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import Cluster
+from tests.support.cluster_client import PODS, Kube
+from tests.support.command_line import CTRL_C, CommandLine
+
+pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+
+LOOP = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
+DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+@pytest.fixture
+def taskrun(cluster: Cluster, namespace: str, tmp_path: Path) -> CommandLine:
+    """The program of somebody whose kubeconfig names the namespace."""
+    mine = tmp_path / "kubeconfig"
+    found = yaml.safe_load(cluster.kubeconfig.read_text())
+    found["contexts"][0]["context"]["namespace"] = namespace
+    mine.write_text(yaml.safe_dump(found))
+    return CommandLine(os.environ | {"KUBECONFIG": str(mine), "TASKRUN_ON": "kubernetes"})
+
+
+def manifest(name: str, script: str, **more: Any) -> str:
+    spec = {"image": "busybox:1", "command": ["sh", "-c", script]}
+    kept = {"podGC": {"deleteDelayDuration": "5m"}}
+    kind = {"apiVersion": "taskruns.dev/v1alpha1", "kind": "TaskRun", "metadata": {"name": name}}
+    return yaml.safe_dump(kind | {"spec": spec | kept | more})
+
+
+def test_a_task_is_followed_to_its_end_with_its_log_and_its_exit_code(
+    taskrun: CommandLine, namespace: str
+) -> None:
+    script = "echo attempt $TASKRUN_ATTEMPT; exit 3"
+    retried = manifest("failing", script, backoffLimit=1, backoff={"duration": "1s"})
+    done = taskrun("run", "-", stdin=retried)
+    assert (done.returncode, done.stdout) == (3, "attempt 1\nattempt 2\n")
+    assert "taskrun: failing BackingOff: " in done.stderr
+    assert "taskrun: failing Failed: Container main exited with code 3" in done.stderr
+    assert taskrun("logs", "failing").stdout == "attempt 2\n"
+    assert taskrun("logs", "--attempt", "1", "failing").stdout == "attempt 1\n"
+    (listed,) = json.loads(taskrun("list", "-o", "json").stdout)["items"]
+    assert (listed["kind"], listed["status"]["exitCode"]) == ("TaskRun", 3)
+    assert namespace in taskrun("list", "-A").stdout
+    story = taskrun("describe", "failing").stdout
+    assert story.startswith("failing: Failed, ")
+    assert "Attempt 2: Failed, NonZeroExitCode, exit code 3" in story
+    assert "running" in story
+    assert taskrun("wait", "failing").returncode == 3
+    again = taskrun("run", "-", stdin=retried)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "already: delete it" in again.stderr
+    assert taskrun("delete", "failing").stdout == "failing deleted\n"
+    assert "there is no TaskRun failing" in taskrun("get", "failing").stderr
+
+
+def test_ctrl_c_cancels_with_the_grace_period(taskrun: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "cut.yaml").write_text(manifest("cut", LOOP))
+    with taskrun.at_terminal("run", str(tmp_path / "cut.yaml")) as terminal:
+        terminal.wait_for("ready")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 130
+    assert "bye" in terminal.shown
+    assert "cut Cancelled" in terminal.shown
+
+
+def test_ctrl_c_twice_ends_a_deaf_task_at_once(taskrun: CommandLine, tmp_path: Path) -> None:
+    template = {"spec": {"terminationGracePeriodSeconds": 3600}}
+    (tmp_path / "deaf.yaml").write_text(manifest("deaf", DEAF, template=template))
+    with taskrun.at_terminal("run", str(tmp_path / "deaf.yaml")) as terminal:
+        terminal.wait_for("ready")
+        terminal.type(CTRL_C)
+        terminal.wait_for("Stopping")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 130
+    run = json.loads(taskrun("get", "deaf", "-o", "json").stdout)
+    assert run["status"]["exitCode"] == 137
+
+
+def test_a_detached_run_is_held_let_go_and_followed_by_a_second_client(
+    taskrun: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "long.yaml").write_text(manifest("long", LOOP))
+    assert taskrun("run", "--detach", str(tmp_path / "long.yaml")).stdout == "long\n"
+    with taskrun.start("follow", "long") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "ready\n"
+        first.kill()
+    assert taskrun("suspend", "long").stdout == "long suspended\n"
+    assert taskrun("resume", "long").stdout == "long resumed\n"
+    late = taskrun("wait", "long", "--timeout", "0.5")
+    assert (late.returncode, "it goes on" in late.stderr) == (124, True)
+    with taskrun.start("follow", "long") as second:
+        assert taskrun("cancel", "long").stdout == "long cancelled\n"
+        assert second.wait(120) == 130
+    ended = taskrun("cancel", "long")
+    assert (ended.returncode, "taskrun rerun long" in ended.stderr) == (1, True)
+
+
+def test_the_same_runs_again_under_another_name(taskrun: CommandLine) -> None:
+    assert taskrun("run", "--quiet", "-", stdin=manifest("once", "echo once")).returncode == 0
+    again = taskrun("rerun", "once", "--as", "twice")
+    assert (again.returncode, again.stdout) == (0, "once\n")
+
+
+def test_kubectl_finds_it(taskrun: CommandLine, cluster: Cluster, tmp_path: Path) -> None:
+    plugin = tmp_path / "kubectl-taskrun"
+    program = Path(sys.executable).parent / "kubectl-taskrun"
+    plugin.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
+    environment = taskrun.environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    del environment["TASKRUN_ON"]
+    done = subprocess.run(
+        [cluster.bin_dir / "kubectl", "taskrun", "version"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "kubernetes v1." in done.stdout
+
+
+def test_a_client_needs_no_more_than_the_role_for_clients(
+    taskrun: CommandLine, cluster: Cluster, kube: Kube, namespace: str, tmp_path: Path
+) -> None:
+    """By the rules of the chart's ClusterRole, and what somebody without it is told."""
+    stranger = as_account(taskrun, cluster, namespace, "stranger", tmp_path)
+    refused = stranger("list")
+    assert refused.returncode == 125
+    assert "you may not list taskruns" in refused.stderr
+    assert "taskruns-client" in refused.stderr
+    client = as_account(taskrun, cluster, namespace, "client", tmp_path)
+    for resource, verbs in (
+        ("taskruns.taskruns.dev", "create,get,list,watch,patch,delete"),
+        ("pods/log", "get"),
+    ):
+        name = resource.partition(".")[0].replace("/", "-")
+        cluster.kubectl(
+            "create", "role", name, "-n", namespace, f"--verb={verbs}", f"--resource={resource}"
+        )
+        cluster.kubectl(
+            "create", "rolebinding", name, "-n", namespace, f"--role={name}",
+            f"--serviceaccount={namespace}:client",
+        )  # fmt: skip
+    done = client("run", "-", stdin=manifest("modest", "echo modest"))
+    assert (done.returncode, done.stdout) == (0, "modest\n")
+    assert "Attempt 1: Succeeded" in client("describe", "modest").stdout
+    assert kube.list(PODS, namespace)
+
+
+def as_account(
+    taskrun: CommandLine, cluster: Cluster, namespace: str, account: str, folder: Path
+) -> CommandLine:
+    cluster.kubectl("create", "serviceaccount", account, "-n", namespace)
+    token = cluster.kubectl("create", "token", account, "-n", namespace).stdout.strip()
+    found = yaml.safe_load(Path(taskrun.environment["KUBECONFIG"]).read_text())
+    found["users"][0]["user"] = {"token": token}
+    mine = folder / f"{account}.kubeconfig"
+    mine.write_text(yaml.safe_dump(found))
+    return CommandLine(taskrun.environment | {"KUBECONFIG": str(mine)})
+
+
+def test_what_cannot_be_is_told_in_a_line(
+    taskrun: CommandLine, cluster: Cluster, tmp_path: Path
+) -> None:
+    found = yaml.safe_load(cluster.kubeconfig.read_text())
+    found["users"][0]["user"] = {"token": "nobody"}
+    (tmp_path / "unknown").write_text(yaml.safe_dump(found))
+    found["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (tmp_path / "nowhere").write_text(yaml.safe_dump(found))
+    (tmp_path / "broken").write_text("[")
+    for arguments, code, words in (
+        (["list", "--kubeconfig", str(tmp_path / "unknown")], 125, "does not know you (401)"),
+        (["list", "--kubeconfig", str(tmp_path / "nowhere")], 125, "does not answer"),
+        (["list", "--kubeconfig", str(tmp_path / "broken")], 125, "no cluster is configured"),
+        (["list", "--context", "nobody"], 125, "no cluster is configured"),
+        (["run", "--image", "x", "-n", "nowhere"], 125, "there is no namespace nowhere"),
+        (["logs", "nobody"], 1, "there is no TaskRun nobody"),
+        (["run", "--image", "x", "--name", "Not_Valid"], 1, "Not_Valid"),
+    ):
+        done = taskrun(*arguments)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
