@@ -15,6 +15,8 @@ from tests.support.stage import Stage
 
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 PATIENT = 100.0
+SPOKEN = 30
+"""Seconds in which the scheduler has said something about a Pod, on a busy machine."""
 HOLD = "example.test/hold"
 
 
@@ -82,10 +84,14 @@ def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(run: Run) ->
 
 
 @pytest.mark.taskrun(
-    shell("exit 0", scheduleTimeoutSeconds=3, nodeSelector={"taskruns.dev/no-such-node": "true"})
+    shell(
+        "exit 0",
+        scheduleTimeoutSeconds=SPOKEN,
+        nodeSelector={"taskruns.dev/no-such-node": "true"},
+    )
 )
 def test_a_pod_that_no_node_takes_is_shown_and_given_up(run: Run) -> None:
-    run.ended()
+    run.ended(seconds=PATIENT)
     shown = [seen.found["status"] for seen in run.history()]
     waiting = [status for status in shown if status.get("reason") == Reason.UNSCHEDULABLE]
     assert [(status["phase"], status.get("failureKind")) for status in waiting] == [

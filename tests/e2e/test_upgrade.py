@@ -14,7 +14,7 @@ from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
-from tests.support.cluster_client import DEFINITIONS, Kube, Object, Refused
+from tests.support.cluster_client import DEFINITIONS, RUNS, Kube, Object, Refused
 from tests.support.ending import Ending
 from tests.support.installation import NAMESPACE, ROOT, Installation, helm
 from tests.support.ledger import END, START
@@ -77,12 +77,12 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
     }
     with pytest.raises(Refused, match=f'unknown field "spec.{NEWER}"'):
         stage.create("too-early", _of_newer_release(stage))
-    runs["long"][0].main_started()
+    runs["long"][0].main_started(seconds=SECONDS)
 
     helm(cluster, *_upgrade(CHART), "--set", "log.level=debug")
     assert NEWER in _fields(stage.kube)
     newer = stage.create("newer", _of_newer_release(stage))
-    newer.main_started()
+    newer.main_started(seconds=SECONDS)
 
     helm(cluster, "rollback", "taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
     assert NEWER not in _fields(stage.kube)
@@ -94,7 +94,9 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
             laws.check(run)
     SUCCEEDED.check(newer)
     laws.check(newer)
-    assert NEWER not in newer.seen()["spec"]
+    kept = stage.kube.get(RUNS, newer.namespace, newer.name)
+    assert kept is not None
+    assert NEWER not in kept["spec"]
     expected = {run.uid: 2 if run in runs["retried"] else 1 for run in _all(runs)}
     assert len(expected) == 100
     starts = stage.ledger.all_starts()

@@ -29,6 +29,8 @@ class Seen:
     """When it was seen, which is never before it was so."""
     found: Object
     gone: bool = False
+    listed: bool = False
+    """Seen by a list, because the watch had ended: what lay between it and the last is unknown."""
 
 
 class TooLate(AssertionError):
@@ -131,9 +133,9 @@ class Journal:
         for uid in self._known(resource):
             last = self._histories[uid][-1]
             if uid not in there and not last.gone:
-                self._take(resource, last.found, gone=True)
+                self._take(resource, last.found, gone=True, listed=True)
         for item in items:
-            self._take(resource, item, gone=False)
+            self._take(resource, item, listed=True)
 
     def _known(self, resource: Resource) -> list[str]:
         with self._changed:  # the other kind's thread adds to the same dictionary
@@ -144,7 +146,9 @@ class Journal:
                 if plural == resource.plural
             ]
 
-    def _take(self, resource: Resource, found: Object, *, gone: bool) -> None:
+    def _take(
+        self, resource: Resource, found: Object, *, gone: bool = False, listed: bool = False
+    ) -> None:
         metadata = found["metadata"]
         uid = metadata["uid"]
         with self._changed:
@@ -154,5 +158,5 @@ class Journal:
                 owner = (metadata.get("labels") or {}).get(names.LABEL_UID)
                 if resource is PODS and owner:
                     self._pods_of[owner].append(uid)
-            self._histories[uid].append(Seen(datetime.now(UTC), found, gone))
+            self._histories[uid].append(Seen(datetime.now(UTC), found, gone, listed))
             self._changed.notify_all()

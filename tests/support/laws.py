@@ -23,6 +23,18 @@ _LEGAL_AFTER: dict[str | None, set[str]] = {
 }
 
 
+def _reachable() -> dict[str | None, set[str]]:
+    """Which phases may follow when some in between went unseen."""
+    reached = {phase: set(after) for phase, after in _LEGAL_AFTER.items()}
+    for _ in reached:
+        for after in reached.values():
+            after |= {later for phase in after for later in reached.get(phase, ())}
+    return reached
+
+
+_LEGAL_LATER = _reachable()
+
+
 def check(run: Run) -> None:
     """Hold one run's history against every law.
 
@@ -48,8 +60,12 @@ def _an_end_is_final(run: Run) -> None:
 
 def _phases_follow_each_other(run: Run) -> None:
     before: str | None = None
-    for phase in run.phases():
-        assert phase in _LEGAL_AFTER.get(before, set()), f"{run.name} went from {before} to {phase}"
+    for seen in run.history():
+        phase = (seen.found.get("status") or {}).get("phase")
+        if phase in (None, before):
+            continue
+        legal = _LEGAL_LATER if seen.listed else _LEGAL_AFTER
+        assert phase in legal.get(before, set()), f"{run.name} went from {before} to {phase}"
         before = phase
 
 
@@ -73,7 +89,8 @@ def _one_pod_at_a_time(run: Run) -> None:
 
 
 def _only_claimed_pods_are_released(run: Run) -> None:
-    claimed = {status.get("podUID") for status in _statuses(run)}
+    records = [record for status in _statuses(run) for record in status.get("attempts") or ()]
+    claimed = {record["podUID"] for record in records}
     for history in run.pods():
         if _is_ours(history[0].found, run) and any(not _gated(seen.found) for seen in history):
             uid = history[0].found["metadata"]["uid"]

@@ -6,13 +6,18 @@ from typing import Any
 
 from tests.cluster import Cluster
 from tests.cluster.node import SPARE_LABEL
-from tests.support.cluster_client import PODS, Object
+from tests.support.cluster_client import PODS, Kube, Object, Resource
 from tests.support.journal import Journal
 from tests.support.manifests import pod_spec
 from tests.support.run import Run
 
 AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
 """The taints of a node that is not heard of, or says that it is not well."""
+
+PATIENT = 180
+"""Seconds in which every run of a module has got where it is meant to be hit."""
+
+_NODES = Resource("/api/v1", "nodes", namespaced=False)
 
 
 @contextmanager
@@ -60,9 +65,23 @@ def on(number: int, *tolerated: str, away_seconds: int | None = None, **pod: Any
 def in_place(run: Run) -> None:
     """Wait until a run is where it is meant to be hit: preparing, or else at work."""
     if "initContainers" in run.spec["template"]["spec"]:
-        run.preparing()
+        run.preparing(seconds=PATIENT)
     else:
-        run.main_started()
+        run.main_started(seconds=PATIENT)
+
+
+def leaves_a_lost_node(run: Run) -> bool:
+    """Whether a run's Pod is evicted as soon as its node counts as lost."""
+    tolerated = run.spec["template"]["spec"]["tolerations"]
+    return any(each.get("tolerationSeconds") == 0 for each in tolerated)
+
+
+def readiness(kube: Kube, node: str) -> Object:
+    """What is told of a node's being ready: the condition, with the time of its last word on it."""
+    found = kube.get(_NODES, None, node)
+    assert found is not None, f"there is no node {node}"
+    conditions: list[Object] = found["status"]["conditions"]
+    return next(each for each in conditions if each["type"] == "Ready")
 
 
 def _occupied(journal: Journal, names: set[str]) -> bool:
