@@ -21,6 +21,7 @@ class Request:
     resource: str
     namespace: str
     name: str
+    user: str
     agent: str
     code: int
 
@@ -64,9 +65,11 @@ class Audit:
 
 
 def _request(entry: dict[str, object]) -> Request:
-    about = entry.get("objectRef") or {}
-    status = entry.get("responseStatus") or {}
+    about, user, status = (
+        entry.get(part) or {} for part in ("objectRef", "user", "responseStatus")
+    )
     assert isinstance(about, dict)
+    assert isinstance(user, dict)
     assert isinstance(status, dict)
     parts = (about.get("resource", ""), about.get("subresource", ""))
     return Request(
@@ -74,6 +77,7 @@ def _request(entry: dict[str, object]) -> Request:
         resource="/".join(part for part in parts if part),
         namespace=str(about.get("namespace", "")),
         name=str(about.get("name", "")),
+        user=str(user.get("username", "")),
         agent=str(entry.get("userAgent", "")),
         code=int(status.get("code", 0)),
     )

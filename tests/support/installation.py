@@ -274,14 +274,15 @@ def build_image(cluster: Cluster) -> str:
     return cluster.build_image(f"taskruns/controller:{version}", ROOT, progress=print)
 
 
-def helm(cluster: Cluster, *arguments: str) -> str:
-    """Run helm as the administrator.
+def helm(cluster: Cluster, *arguments: str, kubeconfig: Path | None = None) -> str:
+    """Run helm, as the cluster's administrator or as somebody else.
 
     Raises:
         AssertionError: it failed; its words are the message.
     """
+    somebody = str(kubeconfig or cluster.kubeconfig)
     done = subprocess.run(
-        [str(cluster.bin_dir / "helm"), "--kubeconfig", str(cluster.kubeconfig), *arguments],
+        [str(cluster.bin_dir / "helm"), "--kubeconfig", somebody, *arguments],
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,0 +1,198 @@
+"""Controllers that have some namespaces and nothing else, each put there by who administers those.
+
+Two releases of the chart stand side by side, installed with the tokens of two service accounts that
+are bound in their own namespaces alone. No other controller is there, and a list of what exists is
+made at their start and then not for an hour: what they learn they learn from their watches. The
+apiserver's audit log has what they asked for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
+from tests.support import laws
+from tests.support.audit import Audit, Request
+from tests.support.cluster_client import NAMESPACES, RUNS
+from tests.support.ending import Ending
+from tests.support.identity import account, kubeconfig_of
+from tests.support.installation import DELETE_DELAY, ROOT, Installation, build_image, helm, stopped
+from tests.support.ledger import END, START
+from tests.support.manifests import shell
+from tests.support.run import FIRST_LOOK, Run
+from tests.support.stage import Stage
+
+pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+
+SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+ASKED_FOR = {
+    *("list taskruns", "watch taskruns", "patch taskruns/status"),
+    *("list pods", "watch pods", "create pods", "patch pods", "delete pods", "create events"),
+}
+"""What a controller asks for at least when a run succeeds in a namespace."""
+
+FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """An administrator of some namespaces, with a release in the first of them."""
+
+    cluster: Cluster
+    namespaces: tuple[str, ...]
+    kubeconfig: Path
+
+    @property
+    def home(self) -> str:
+        return self.namespaces[0]
+
+    def helm(self, verb: str, *arguments: str) -> None:
+        """Run helm on the team's release, as the team's administrator."""
+        here = ("taskruns", *arguments, "--namespace", self.home, "--wait", "--timeout", "3m")
+        helm(self.cluster, verb, *here, kubeconfig=self.kubeconfig)
+
+    def install(self) -> None:
+        self.helm(
+            "install",
+            str(ROOT / "charts/taskruns"),
+            *("--set", f"namespaces={{{','.join(self.namespaces)}}}"),
+            *("--set", "crds.install=false"),
+            *("--set", f"defaults.deleteDelayDuration={DELETE_DELAY}"),
+            *("--set", "extraArgs={--resync-seconds=3600}"),
+        )
+
+    def is_asking(self, request: Request) -> bool:
+        """Whether one of the release's own accounts made a request."""
+        return request.user.startswith(f"system:serviceaccount:{self.home}:taskruns")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Two teams, a run of before their releases in each namespace, and what is asked since."""
+
+    teams: tuple[Team, Team]
+    early: dict[str, Run]
+    audit: Audit
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return tuple(namespace for team in self.teams for namespace in team.namespaces)
+
+
+@pytest.fixture(scope="module")
+def scene(
+    installation: Installation,
+    cluster: Cluster,
+    stage: Stage,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Scene]:
+    build_image(cluster)
+    folder = tmp_path_factory.mktemp("teams")
+    with stopped(installation):
+        teams = (_team(cluster, stage, folder, "a", "b"), _team(cluster, stage, folder, "c"))
+        served = [namespace for team in teams for namespace in team.namespaces]
+        try:
+            early = {each: _create(stage, "early", each) for each in (*served, stage.namespace)}
+            scene = Scene(teams, early, Audit(cluster))
+            for team in teams:
+                team.install()
+            yield scene
+            for team in teams:
+                team.helm("uninstall", "--ignore-not-found")
+        finally:
+            for namespace in served:
+                stage.kube.delete(NAMESPACES, None, namespace)
+
+
+def _team(cluster: Cluster, stage: Stage, folder: Path, *names: str) -> Team:
+    namespaces = tuple(f"{stage.namespace}-{name}" for name in names)
+    for namespace in namespaces:
+        stage.kube.create(NAMESPACES, None, {"metadata": {"name": namespace}})
+    home, *others = namespaces
+    account(cluster, home, "administrator", "cluster-admin", tuple(others))
+    return Team(cluster, namespaces, kubeconfig_of(cluster, home, "administrator", folder))
+
+
+def _create(stage: Stage, name: str, namespace: str, work: str = "") -> Run:
+    script = "; ".join(part for part in (START, work, END) if part)
+    return stage.create(name, shell(script) | stage.ledger.mount(), namespace)
+
+
+def _check(run: Run, stage: Stage) -> None:
+    SUCCEEDED.check(run)
+    laws.check(run)
+    assert stage.ledger.starts(run.uid) == 1
+
+
+def test_what_was_there_before_its_controller_is_done_in_each_namespace(
+    scene: Scene, stage: Stage
+) -> None:
+    for namespace in scene.namespaces:
+        _check(scene.early[namespace], stage)
+
+
+def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, stage: Stage) -> None:
+    for namespace in scene.namespaces:
+        run = _create(stage, "late", namespace)
+        run.reaches(Phase.PENDING, seconds=FIRST_LOOK)
+        _check(run, stage)
+
+
+def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
+    scene: Scene, stage: Stage
+) -> None:
+    runs = [_create(stage, "upgraded", team.home, work="sleep 15") for team in scene.teams]
+    for run in runs:
+        run.main_started()
+    for team in scene.teams:
+        chart = str(ROOT / "charts/taskruns")
+        team.helm("upgrade", chart, "--reuse-values", "--set", "log.level=debug")
+    for run in runs:
+        _check(run, stage)
+
+
+def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_other(
+    scene: Scene, stage: Stage, cluster: Cluster
+) -> None:
+    leaving, staying = scene.teams
+    last = _create(stage, "last", leaving.namespaces[-1], work="sleep 15")
+    last.main_started()
+    leaving.helm("uninstall")
+    left = [line for each in leaving.namespaces for line in _of_a_release(cluster, each)]
+    assert left == []
+    assert stage.kube.get(RUNS, last.namespace, last.name) is not None
+    _check(_create(stage, "neighbour", staying.home), stage)
+    staying.helm("uninstall")
+    assert _of_a_release(cluster, staying.home) == []
+
+
+def test_no_controller_asks_for_anything_outside_its_namespaces(scene: Scene, stage: Stage) -> None:
+    """Last: when the controllers have ended, their watches are in the log, too."""
+    for team in scene.teams:
+        team.helm("uninstall", "--ignore-not-found")
+    requests = scene.audit.requests()
+    for team in scene.teams:
+        asked = [request for request in requests if team.is_asking(request)]
+        assert {request.namespace for request in asked} == set(team.namespaces)
+        assert [request for request in asked if request.code == FORBIDDEN] == []
+        for namespace in team.namespaces:
+            assert {str(r) for r in asked if r.namespace == namespace} >= ASKED_FOR
+    assert [r for r in requests if not any(team.is_asking(r) for team in scene.teams)] == []
+    nobodys = scene.early[stage.namespace]
+    assert (nobodys.status, nobodys.pods()) == ({"observedGeneration": -1}, ())
+
+
+def _of_a_release(cluster: Cluster, namespace: str) -> list[str]:
+    """Everything in a namespace that a release has made, its memory included."""
+    told = cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").stdout
+    kinds = ",".join(kind for kind in told.split() if not kind.startswith("events"))
+    labels = ("app.kubernetes.io/instance=taskruns", "owner=helm")
+    found = [
+        cluster.kubectl("get", kinds, "-n", namespace, "-l", each, "-o", "name").stdout
+        for each in labels
+    ]
+    return "".join(found).splitlines()
