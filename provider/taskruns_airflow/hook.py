@@ -14,6 +14,9 @@ from typing_extensions import override
 from taskruns_airflow.api import Api
 
 DEFAULT_CONNECTION = "taskruns_default"
+DEFAULT_CLUSTER = "kubernetes_default"
+"""The connection of Airflow's Kubernetes provider, which is used where it is defined."""
+
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _ELSEWHERE = {"in_cluster": None, "kube_config_path": None, "kube_config": None}
 """The ways in which a Kubernetes connection can name its cluster: one chosen rules out the rest."""
@@ -39,8 +42,9 @@ class TaskRunHook(BaseHook):
 
     A connection of type `taskruns` has in its extra `kubernetes_conn_id`, an Airflow connection of
     type `kubernetes`, or that connection's own settings: `in_cluster`, `kube_config_path`,
-    `kube_config`, `cluster_context`, `namespace`. Where `taskruns_default` is not defined, the
-    cluster is the one that Airflow itself runs in, or else the default kubeconfig's.
+    `kube_config`, `cluster_context`, `namespace`. Where it names no other connection, it goes over
+    `kubernetes_default`, if that is defined; where nothing names a cluster, it is the one that
+    Airflow itself runs in, or else the default kubeconfig's.
     """
 
     conn_name_attr = "taskruns_conn_id"
@@ -92,8 +96,8 @@ class TaskRunHook(BaseHook):
                 raise ValueError(
                     f"connection {self.access.taskruns_conn_id}: engine: only kubernetes is known"
                 )
-            through = self.access.kubernetes_conn_id or own.pop("kubernetes_conn_id", None)
-            told = {**(await _extra(through) if through else {}), **own}
+            through = own.pop("kubernetes_conn_id", None) or DEFAULT_CLUSTER
+            told = {**await _extra(self.access.kubernetes_conn_id or through), **own}
             self._settings = _over(told, self.access)
         return self._settings
 
@@ -129,7 +133,7 @@ async def _extra(conn_id: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = dict((await get_async_connection(conn_id)).extra_dejson)
     except AirflowNotFoundException:
-        if conn_id != DEFAULT_CONNECTION:
+        if conn_id not in {DEFAULT_CONNECTION, DEFAULT_CLUSTER}:
             raise
         return {}
     return found

@@ -67,6 +67,11 @@ class Try:
         dag = _readable(self.dag_id, _READABLE_LENGTH // 2 - 1)
         return "-".join(part for part in (dag, task, mapped, _digest(self.key)) if part)
 
+    def named(self, prefix: str) -> str:
+        """Return the name of its TaskRun where the task itself says how it begins."""
+        readable = _readable(prefix, _READABLE_LENGTH)
+        return f"{readable}-{_digest(self.key)}" if readable else self.name
+
     @property
     def labels(self) -> dict[str, str]:
         """What its TaskRun and its Pods are found by; KubernetesPodOperator's keys among them."""

@@ -138,7 +138,8 @@ class TaskRunOperator(RunArguments):
         manifest = self.build_task_run(own)
         container = main_container(manifest["spec"]) if self.get_logs else None
         execution = self._begin(context)
-        run = execution.launch(own, manifest, self.namespace)
+        namespace = manifest["metadata"].get("namespace") or self.namespace
+        run = execution.launch(own, manifest, namespace)
         if self.deferrable and not ended(run):
             trigger = execution.trigger(run, container)
             self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
@@ -169,9 +170,8 @@ class TaskRunOperator(RunArguments):
         Raises:
             TaskRunMisconfigured: the arguments make no TaskRun.
         """
-        order = Order(**{name: getattr(self, name) for name in _ORDERED})
         try:
-            made = build(order, own)
+            made = build(self.order(), own)
         except ValueError as refusal:
             raise TaskRunMisconfigured(str(refusal)) from None
         identity = made["metadata"]["name"], made["metadata"]["annotations"].copy()
@@ -186,6 +186,14 @@ class TaskRunOperator(RunArguments):
         ):
             raise TaskRunMisconfigured("mutate: name, labels and annotations must stay")
         return made
+
+    def order(self) -> Order:
+        """Return what this task asks for; a subclass may ask in other words.
+
+        Raises:
+            ValueError: it asks for what cannot be had.
+        """
+        return Order(**{name: getattr(self, name) for name in _ORDERED})
 
     @override
     def resolve_template_files(self) -> None:

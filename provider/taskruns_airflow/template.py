@@ -15,7 +15,7 @@ def pod_template(told: Mapping[str, Any] | str) -> dict[str, Any]:
     Raises:
         ValueError: it is no mapping, or it has parts that a PodTemplateSpec does not have.
     """
-    template = _loaded(told) if isinstance(told, str) else told
+    template = loaded(told) if isinstance(told, str) else told
     if not isinstance(template, Mapping):
         raise ValueError(  # noqa: TRY004  # as every refusal of what a task asks for
             "template: not a mapping: write {'metadata': ..., 'spec': ...}, or the same as YAML"
@@ -32,7 +32,12 @@ def pod_template(told: Mapping[str, Any] | str) -> dict[str, Any]:
     return parts
 
 
-def _loaded(text: str) -> Any:
+def loaded(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises:
+        ValueError: it is not YAML.
+    """
     import yaml  # noqa: PLC0415  # only templates in files need it
 
     try:

@@ -26,7 +26,13 @@ def brought_by(then: str, first: str = "") -> set[str]:
     return set(ran.stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["from taskruns_airflow import TaskRunOperator"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from taskruns_airflow import TaskRunOperator",
+        "from taskruns_airflow.compat import KubernetesPodOperator; assert KubernetesPodOperator",
+    ],
+)
 def test_importing_an_operator_brings_no_client(statement: str) -> None:
     brought = brought_by(statement, first=AIRFLOW)
     assert "taskruns_airflow.operator" in brought

@@ -5,9 +5,14 @@ is asked for, so that nobody pays for another's.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_MODULES: dict[str, str] = {}
+if TYPE_CHECKING:
+    from taskruns_airflow.compat.kubernetes_pod import (
+        KubernetesPodOperator as KubernetesPodOperator,
+    )
+
+_MODULES = {"KubernetesPodOperator": "kubernetes_pod"}
 """The module of this package that each operator is in."""
 
 

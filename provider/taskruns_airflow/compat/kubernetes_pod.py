@@ -1,0 +1,148 @@
+"""KubernetesPodOperator by its own name and parameters; what runs is a TaskRun."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import Context
+from typing_extensions import override
+
+from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT
+from taskruns_airflow.compat.kubernetes_pod_translation import pod_of, translate
+from taskruns_airflow.compat.parameters import check, named, notes
+from taskruns_airflow.identity import Try
+from taskruns_airflow.manifest import Object, Order
+from taskruns_airflow.operator import TaskRunOperator
+from taskruns_airflow.plain import plain
+
+_DEFAULT_CONNECTION = "kubernetes_default"
+_OWN = (
+    "name",
+    "cmds",
+    "env_vars",
+    "ports",
+    "secrets",
+    "configmaps",
+    "pod_runtime_info_envs",
+    "pod_template_file",
+    "pod_template_dict",
+    "full_pod_spec",
+    "init_containers",
+    "base_container_name",
+    "runtime_class_name",
+    "automount_service_account_token",
+    "hostnetwork",
+    "host_aliases",
+    "dnspolicy",
+    "dns_config",
+    "hostname",
+    "subdomain",
+    "schedulername",
+    "termination_grace_period",
+    "on_finish_action",
+    "is_delete_operator_pod",
+    "active_deadline_seconds",
+)
+"""Parameters that stay attributes by their names, to be translated once templates are rendered."""
+
+_NOT_TEMPLATED = {"secrets", "hostnetwork", "on_finish_action", "is_delete_operator_pod"}
+
+
+class KubernetesPodOperator(TaskRunOperator):
+    """Takes what KubernetesPodOperator takes, and TaskRunOperator's own arguments besides.
+
+    docs/airflow-migration.md has a row for each parameter. What cannot be had is refused when the
+    DAG is parsed. `security_context` is the Pod's here, as it is there.
+
+    Raises:
+        ValueError: names each parameter that cannot be had, and says what to use instead.
+    """
+
+    BASE_CONTAINER_NAME: ClassVar[str] = "base"
+    """The main container's name, unless `base_container_name` says another."""
+
+    name: str | None
+    base_container_name: str | None
+
+    template_fields: Collection[str] = (
+        *TaskRunOperator.template_fields,
+        *(name for name in _OWN if name not in _NOT_TEMPLATED),
+        "pod_security_context",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **TaskRunOperator.template_fields_renderers,
+        "cmds": "json",
+        "env_vars": "json",
+        "pod_template_dict": "json",
+        "full_pod_spec": "json",
+    }
+
+    @named(ALL)
+    def __init__(self, **kwargs: Any) -> None:
+        told = {each.name: kwargs.pop(each.name, None) for each in ALL}
+        _take_earlier_names(told)
+        check(ALL, told, "KubernetesPodOperator")
+        main = told["base_container_name"] or self.BASE_CONTAINER_NAME
+        if told["container_logs"] not in (None, main, [main]):
+            raise ValueError(
+                f"container_logs: the log of {main} is shown; read others by kubectl logs"
+            )
+        super().__init__(**_for_task_run(told), **kwargs)
+        for name in _OWN:
+            setattr(self, name, told[name] if name == "secrets" else plain(told[name]))
+        self.pod_security_context = plain(told["security_context"])
+        self._notes = notes(ALL, told)
+
+    @override
+    def execute(self, context: Context) -> Any:
+        for note in self._notes:
+            self.log.info(note)
+        return super().execute(context)
+
+    @override
+    def build_task_run(self, own: Try) -> Object:
+        made = super().build_task_run(own)
+        metadata = made["metadata"]
+        if self.name:
+            metadata["name"] = own.named(self.name)
+        namespace = self.namespace or (pod_of(self._told()).get("metadata") or {}).get("namespace")
+        if namespace:
+            metadata["namespace"] = namespace
+        return made
+
+    @override
+    def order(self) -> Order:
+        main = self.base_container_name or self.BASE_CONTAINER_NAME
+        return translate(super().order(), self._told(), main)
+
+    def _told(self) -> Mapping[str, Any]:
+        told = {name: getattr(self, name) for name in _OWN}
+        return told | {"security_context": self.pod_security_context}
+
+
+def _take_earlier_names(told: dict[str, Any]) -> None:
+    for earlier, now in (("node_selectors", "node_selector"), ("xcom_push", "do_xcom_push")):
+        if told[earlier] is not None:
+            if told[now] is not None:
+                raise ValueError(f"{now}: given as {earlier}, too")
+            told[now] = told[earlier]
+
+
+def _for_task_run(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return TaskRunOperator's arguments; what is not said is left to `default_args`."""
+    given = {name: told[name] for name in KEPT if told[name] is not None}
+    if told["labels"]:
+        given["labels"] = {
+            key: "" if value is None else value for key, value in told["labels"].items()
+        }
+    secrets = told["image_pull_secrets"]
+    if isinstance(secrets, str):
+        secrets = [name.strip() for name in secrets.split(",")]
+    connection = told["kubernetes_conn_id"]
+    return {
+        **given,
+        "image_pull_secrets": secrets,
+        "kubernetes_conn_id": None if connection == _DEFAULT_CONNECTION else connection,
+        # The Pod's, in `default_args` too, has this name there.
+        "security_context": told["container_security_context"],
+        "do_xcom_push": bool(told["do_xcom_push"]),
+    }

@@ -1,0 +1,302 @@
+"""KubernetesPodOperator's name and parameters: each is taken, or refused with what to use."""
+
+import inspect
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator as Original
+from airflow.providers.cncf.kubernetes.secret import Secret
+from airflow.providers.common.compat.sdk import DAG
+from kubernetes.client import models as k8s
+
+from taskruns_airflow.compat import KubernetesPodOperator
+from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, EARLIER, PARAMETERS
+from taskruns_airflow.compat.parameters import Fate, page
+from taskruns_airflow.failures import TaskRunMisconfigured
+from taskruns_airflow.identity import Try
+
+OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
+MIGRATION = Path(__file__).parents[2] / "docs/airflow-migration.md"
+SECRETS = [
+    Secret(*parts)  # type: ignore[no-untyped-call]  # Airflow's own
+    for parts in (("env", "password", "db", "p"), ("env", None, "all"), ("volume", "/keys", "keys"))
+]
+
+
+def spec_of(**arguments: Any) -> dict[str, Any]:
+    task = KubernetesPodOperator(task_id="load", **{"image": "a", **arguments})
+    spec: dict[str, Any] = task.build_task_run(OWN)["spec"]
+    return spec
+
+
+def pod_of(**arguments: Any) -> dict[str, Any]:
+    pod: dict[str, Any] = spec_of(**arguments)["template"]["spec"]
+    return pod
+
+
+def test_every_parameter_of_the_installed_provider_has_its_row() -> None:
+    own = set(inspect.signature(Original.__init__).parameters) - {"self", "kwargs"}
+    assert own == {each.name for each in PARAMETERS}
+    assert len(PARAMETERS) == 73
+
+
+def test_airflow_knows_every_parameter_by_its_name() -> None:
+    known = set(inspect.signature(KubernetesPodOperator.__init__).parameters)
+    assert {each.name for each in ALL} <= known
+
+
+def test_the_page_shows_every_row() -> None:
+    told = MIGRATION.read_text()
+    assert page(PARAMETERS) in told, page(PARAMETERS)
+    assert page(EARLIER) in told, page(EARLIER)
+
+
+def test_nothing_but_an_image_needs_to_be_said() -> None:
+    spec = spec_of()
+    assert spec.keys() == {"image", "template", "podGC"}
+    assert spec["template"]["spec"] == {"containers": [{"name": "base"}]}
+
+
+TAKEN: list[tuple[str, Any, dict[str, Any]]] = [
+    ("image", "b", {"image": "b"}),
+    ("cmds", ["sh", "-c"], {"command": ["sh", "-c"]}),
+    ("arguments", ["a"], {"args": ["a"]}),
+    ("volume_mounts", [k8s.V1VolumeMount(name="v", mount_path="/v")],
+     {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}),
+    ("volumes", [k8s.V1Volume(name="v", empty_dir=k8s.V1EmptyDirVolumeSource())],
+     {"volumes": [{"name": "v", "emptyDir": {}}]}),
+    ("env_vars", {"A": "b"}, {"env": [{"name": "A", "value": "b"}]}),
+    ("env_vars", [k8s.V1EnvVar(name="A", value="b")], {"env": [{"name": "A", "value": "b"}]}),
+    ("env_from", [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name="s"))],
+     {"envFrom": [{"secretRef": {"name": "s"}}]}),
+    ("secrets", SECRETS, {
+        "env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}],
+        "envFrom": [{"secretRef": {"name": "all"}}],
+        "volumes": [{"name": "airflow-secret-2", "secret": {"secretName": "keys"}}],
+        "volumeMounts": [{"name": "airflow-secret-2", "mountPath": "/keys", "readOnly": True}]}),
+    ("startup_timeout_seconds", 5, {"startupTimeoutSeconds": 5}),
+    ("schedule_timeout_seconds", 6, {"scheduleTimeoutSeconds": 6}),
+    ("get_logs", True, {"podGC": {"deleteDelayDuration": "10m"}}),
+    ("image_pull_policy", "Never", {"imagePullPolicy": "Never"}),
+    ("container_resources", k8s.V1ResourceRequirements(limits={"cpu": "1"}),
+     {"resources": {"limits": {"cpu": "1"}}}),
+    ("affinity", {"nodeAffinity": {}}, {"affinity": {"nodeAffinity": {}}}),
+    ("node_selector", {"disk": "ssd"}, {"nodeSelector": {"disk": "ssd"}}),
+    ("node_selectors", {"disk": "ssd"}, {"nodeSelector": {"disk": "ssd"}}),
+    ("image_pull_secrets", "a, b", {"imagePullSecrets": [{"name": "a"}, {"name": "b"}]}),
+    ("image_pull_secrets", [k8s.V1LocalObjectReference(name="a")],
+     {"imagePullSecrets": [{"name": "a"}]}),
+    ("service_account_name", "loader", {"serviceAccountName": "loader"}),
+    ("tolerations", [k8s.V1Toleration(operator="Exists")],
+     {"tolerations": [{"operator": "Exists"}]}),
+    ("container_security_context", {"runAsUser": 7}, {"securityContext": {"runAsUser": 7}}),
+    ("do_xcom_push", True, {"resultPath": "/airflow/xcom/return.json"}),
+    ("xcom_push", True, {"resultPath": "/airflow/xcom/return.json"}),
+    ("priority_class_name", "high", {"priorityClassName": "high"}),
+    ("pod_runtime_info_envs", [k8s.V1EnvVar(name="IP", value_from=k8s.V1EnvVarSource(
+        field_ref=k8s.V1ObjectFieldSelector(field_path="status.podIP")))],
+     {"env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]}),
+    ("configmaps", ["c"], {"envFrom": [{"configMapRef": {"name": "c"}}]}),
+    ("active_deadline_seconds", 9, {"attemptDeadlineSeconds": 9}),
+    ("on_finish_action", "delete_succeeded_pod",
+     {"podGC": {"deleteDelayDuration": "10m", "strategy": "OnPodSuccess"}}),
+    ("on_finish_action", "delete_active_pod",
+     {"podGC": {"deleteDelayDuration": "10m", "strategy": "Never"}}),
+    ("is_delete_operator_pod", False,
+     {"podGC": {"deleteDelayDuration": "10m", "strategy": "Never"}}),
+    ("is_delete_operator_pod", True,
+     {"podGC": {"deleteDelayDuration": "10m", "strategy": "OnPodCompletion"}}),
+]  # fmt: skip
+OF_THE_POD: list[tuple[str, Any, dict[str, Any]]] = [
+    ("ports", [k8s.V1ContainerPort(container_port=80)],
+     {"containers": [{"name": "base", "ports": [{"containerPort": 80}]}]}),
+    ("base_container_name", "app", {"containers": [{"name": "app"}]}),
+    ("runtime_class_name", "gvisor", {"runtimeClassName": "gvisor"}),
+    ("automount_service_account_token", False, {"automountServiceAccountToken": False}),
+    ("hostnetwork", True, {"hostNetwork": True}),
+    ("host_aliases", [k8s.V1HostAlias(ip="10.0.0.1", hostnames=["a"])],
+     {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}),
+    ("security_context", k8s.V1PodSecurityContext(fs_group=7),
+     {"securityContext": {"fsGroup": 7}}),
+    ("dnspolicy", "None", {"dnsPolicy": "None"}),
+    ("dns_config", k8s.V1PodDNSConfig(searches=["a"]), {"dnsConfig": {"searches": ["a"]}}),
+    ("hostname", "h", {"hostname": "h"}),
+    ("subdomain", "s", {"subdomain": "s"}),
+    ("schedulername", "s", {"schedulerName": "s"}),
+    ("full_pod_spec", k8s.V1Pod(spec=k8s.V1PodSpec(containers=[], host_ipc=True)),
+     {"hostIPC": True}),
+    ("pod_template_dict", {"kind": "Pod", "metadata": {"name": "x"}, "spec": {
+        "restartPolicy": "Always", "containers": [{"name": "x", "image": "y"}, {"name": "z"}]}},
+     {"containers": [{"name": "base", "image": "y"}, {"name": "z"}]}),
+    ("init_containers", [k8s.V1Container(name="i", image="b")],
+     {"initContainers": [{"name": "i", "image": "b"}]}),
+    ("termination_grace_period", 0, {"terminationGracePeriodSeconds": 0}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
+def test_a_parameter_becomes_its_field(name: str, value: Any, expected: dict[str, Any]) -> None:
+    assert spec_of(**{name: value}).items() >= expected.items()
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), OF_THE_POD)
+def test_a_parameter_becomes_its_field_of_the_pod(
+    name: str, value: Any, expected: dict[str, Any]
+) -> None:
+    assert pod_of(**{name: value}).items() >= expected.items()
+
+
+OF_THE_OPERATOR: dict[str, Any] = {
+    "namespace": "jobs",
+    "in_cluster": True,
+    "cluster_context": "c",
+    "config_file": "/k",
+    "kubernetes_conn_id": "k",
+    "deferrable": True,
+    "skip_on_exit_code": 99,
+}
+
+
+def test_what_is_no_field_reaches_the_operator() -> None:
+    task = KubernetesPodOperator(task_id="load", image="a", **OF_THE_OPERATOR)
+    assert {name: getattr(task, name) for name in OF_THE_OPERATOR} == OF_THE_OPERATOR
+
+
+REFUSED: dict[str, Any] = {
+    "random_name_suffix": False,
+    "reattach_on_restart": False,
+    "durable": False,
+    "init_container_logs": True,
+    "container_logs": ["base", "sidecar"],
+    "xcom_sidecar_container_security_context": {"runAsUser": 7},
+    "on_kill_action": "keep_pod",
+    "callbacks": [object],
+    "progress_callback": print,
+    "trigger_kwargs": {"a": 1},
+    "log_formatter": "{}{}".format,
+    "resources": {"request_memory": "1Gi"},
+}
+NEEDLESS: dict[str, Any] = {
+    "startup_check_interval_seconds": 1,
+    "base_container_status_polling_interval": 5,
+    "log_events_on_failure": True,
+    "log_events_on_startup": False,
+    "poll_interval": 10,
+    "log_pod_spec_on_failure": False,
+    "termination_message_policy": "FallbackToLogsOnError",
+    "logging_interval": 3,
+    "container_name_log_prefix_enabled": False,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_had_is_refused_by_its_name_when_the_dag_is_parsed(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: "):
+        KubernetesPodOperator(task_id="load", image="a", **{name: REFUSED[name]})
+
+
+def test_everything_that_cannot_be_had_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"durable: .*callbacks: .*log_formatter: "):
+        KubernetesPodOperator(task_id="load", image="a", **REFUSED)
+
+
+@pytest.mark.parametrize("name", NEEDLESS)
+def test_what_has_nothing_to_do_is_told(name: str) -> None:
+    task = KubernetesPodOperator(task_id="load", image="a", **{name: NEEDLESS[name]})
+    assert [note.partition(" ")[0] for note in task._notes] == [name]
+
+
+def test_values_that_ask_for_nothing_are_taken_in_silence() -> None:
+    defaults = inspect.signature(Original.__init__).parameters
+    told = {each.name: defaults[each.name].default for each in PARAMETERS}
+    task = KubernetesPodOperator(task_id="load", **(told | {"image": "a"}))
+    assert task._notes == []
+
+
+def test_every_parameter_is_tried_here() -> None:
+    tables = {row[0] for row in TAKEN + OF_THE_POD}
+    apart = {"name", "labels", "annotations", "pod_template_file"}
+    tried = tables | apart | set(OF_THE_OPERATOR) | set(REFUSED) | set(NEEDLESS)
+    assert tried == {each.name for each in ALL}
+    assert set(NEEDLESS) == {each.name for each in ALL if each.fate is Fate.NEEDLESS}
+
+
+def test_the_name_begins_the_task_runs() -> None:
+    made = KubernetesPodOperator(task_id="load", image="a", name="Pi").build_task_run(OWN)
+    assert made["metadata"]["name"] == OWN.named("pi")
+    assert OWN.named("pi").startswith("pi-")
+    assert OWN.named("...") == OWN.name
+
+
+def test_labels_and_annotations_are_on_both() -> None:
+    task = KubernetesPodOperator(
+        task_id="load", image="a", labels={"a": None, "b": "c"}, annotations={"d": "e"}
+    )
+    made = task.build_task_run(OWN)
+    for metadata in (made["metadata"], made["spec"]["template"]["metadata"]):
+        assert metadata["labels"].items() >= {"a": "", "b": "c"}.items()
+        assert metadata["annotations"]["d"] == "e"
+
+
+def test_a_pod_template_in_a_file_says_its_namespace(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(
+        "kind: Pod\nmetadata: {name: x, namespace: jobs}\n"
+        "spec: {containers: [{name: base, envFrom: [{secretRef: {name: s}}]}]}\n"
+    )
+    task = KubernetesPodOperator(
+        task_id="load", image="a", pod_template_file=str(tmp_path / "pod.yaml"), configmaps=["c"]
+    )
+    made = task.build_task_run(OWN)
+    assert made["metadata"]["namespace"] == "jobs"
+    assert made["spec"]["envFrom"] == [
+        {"secretRef": {"name": "s"}},
+        {"configMapRef": {"name": "c"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"pod_template_file": "nowhere.yaml"}, "pod_template_file: No such file"),
+        ({"pod_template_dict": {"a": 1}, "full_pod_spec": {"b": 1}}, "give one of them"),
+        ({"full_pod_spec": {"spec": {}}, "template": {"spec": {}}}, "template: given"),
+        ({"cmds": ["a"], "command": ["b"]}, "command: given as cmds, too"),
+        ({"on_finish_action": "burn"}, "write one of delete_pod"),
+    ],
+)
+def test_what_makes_no_task_run_is_refused(arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TaskRunMisconfigured, match=sentence):
+        spec_of(**arguments)
+
+
+def test_defaults_of_the_dag_keep_their_meaning() -> None:
+    defaults = {"security_context": {"fsGroup": 7}, "cmds": ["a"], "do_xcom_push": True}
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("sales", schedule=None, start_date=start, default_args=defaults):
+        task = KubernetesPodOperator(task_id="load", image="a")
+    spec = task.build_task_run(OWN)["spec"]
+    assert spec["template"]["spec"]["securityContext"] == {"fsGroup": 7}
+    assert "securityContext" not in spec
+    assert (spec["command"], "resultPath" in spec) == (["a"], True)
+
+
+def test_templates_are_rendered_in_its_own_parameters() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("sales", schedule=None, start_date=start):
+        task = KubernetesPodOperator(
+            task_id="load", image="a", cmds=["{{ params.x }}"], env_vars={"A": "{{ params.x }}"}
+        )
+    task.render_template_fields({"params": {"x": "b"}})
+    spec = task.build_task_run(OWN)["spec"]
+    assert (spec["command"], spec["env"]) == (["b"], [{"name": "A", "value": "b"}])
+
+
+def test_it_can_be_mapped_over_its_own_parameters() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("sales", schedule=None, start_date=start):
+        mapped = KubernetesPodOperator.partial(task_id="load", image="a").expand(
+            env_vars=[{"A": "1"}, {"A": "2"}]
+        )
+    assert mapped.task_id == "load"
