@@ -83,12 +83,29 @@ def due_at(run: TaskRun, now: datetime) -> datetime:
 
 def _due_after(run: TaskRun, attempts: Sequence[Attempt], end: datetime) -> datetime:
     start = run.status.start_time
-    if not attempts or attempts[-1].outcome is Outcome.STOPPED:
+    ended = _ended_at(attempts[-1], end) if attempts else None
+    if ended is None or attempts[-1].outcome is Outcome.STOPPED:
         return start or end
     retry = max(attempts[-1].number - 1, 0)
     delay = backoff_delay(run.spec.backoff or Backoff(), retry, run.metadata.uid)
-    due = later(attempts[-1].finished_time or end, delay)
+    due = later(ended, delay)
     return due if start is None else max(start, due)
+
+
+def _ended_at(attempt: Attempt, end: datetime) -> datetime | None:
+    """When an attempt ended; `end` for one whose outcome is not recorded yet.
+
+    A record that has an outcome and no end is forged. It counts from the last that it tells of:
+    what was counted from each look anew would never be due. One that tells nothing has no end.
+    """
+    if attempt.outcome is None:
+        return attempt.finished_time or end
+    return (
+        attempt.finished_time
+        or attempt.started_time
+        or attempt.scheduled_time
+        or attempt.created_time
+    )
 
 
 def schedule_timeout_at(run: TaskRun, due: datetime) -> datetime | None:
@@ -138,9 +155,9 @@ def pod_deletion_at(
     if run.metadata.annotations.get(names.ANNOTATION_COLLECTED) == attempt.pod_uid:
         return now
     is_last = attempt.pod_uid == run.status.pod_uid
-    recorded = (run.status.completion_time if is_last else None) or attempt.finished_time
-    delay = gc.delete_delay_duration
-    return later(recorded or now, site.delete_delay if delay is None else delay)
+    recorded = (run.status.completion_time if is_last else None) or _ended_at(attempt, now)
+    delay = site.delete_delay if gc.delete_delay_duration is None else gc.delete_delay_duration
+    return now if recorded is None else later(recorded, delay)
 
 
 def run_deletion_at(run: TaskRun, site: SiteDefaults) -> datetime | None:

@@ -49,6 +49,15 @@ def test_a_pod_is_created_gated_and_held() -> None:
     assert names.FINALIZER_OUTCOME in action.manifest["metadata"]["finalizers"]
 
 
+@pytest.mark.parametrize("told", [{}, {"createdTime": stamp(1)}])
+def test_a_forged_record_without_an_end_holds_up_no_attempt(told: dict[str, str]) -> None:
+    forged = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed", **told}
+    status = a_claimed_status("BackingOff", attempts=[forged], failed=1)
+    run = a_run(backoffLimit=1, status=status)
+    (action,) = plan_for(run, seconds=20).actions
+    assert isinstance(action, CreatePod)
+
+
 def test_a_forged_record_of_the_very_pod_that_is_claimed_gives_way() -> None:
     run = a_run(status={"attempts": [a_record(7, podUID=pod_uid(1), outcome="Failed")]})
     written = status_for(run, a_pod(run, 1, gated=True))

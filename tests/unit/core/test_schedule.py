@@ -63,6 +63,31 @@ def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> Non
     assert at(50 + 10) <= schedule.retry_at(run, at(50)) <= at(50 + 11)
 
 
+@pytest.mark.parametrize(
+    ("told", "least"),
+    [
+        ({"startedTime": stamp(30), "scheduledTime": stamp(20), "createdTime": stamp(10)}, 30),
+        ({"scheduledTime": stamp(20), "createdTime": stamp(10)}, 20),
+        ({"createdTime": stamp(10)}, 10),
+    ],
+)
+def test_a_forged_record_without_an_end_counts_from_the_last_that_it_tells_of(
+    told: dict[str, str], least: int
+) -> None:
+    record = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed", **told}
+    run = run_of(status={"attempt": 1, "attempts": [record]})
+    for now in (at(50), at(60)):
+        assert at(least + 10) <= schedule.retry_at(run, now) <= at(least + 11)
+
+
+def test_a_forged_record_without_any_time_holds_nothing_up() -> None:
+    record = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed"}
+    run = run_of(status={"attempt": 1, "attempts": [record]})
+    assert schedule.retry_at(run, at(50)) == at(50)
+    begun = run_of(status={"attempt": 1, "attempts": [record], "startTime": stamp(3)})
+    assert schedule.retry_at(begun, at(50)) == at(3)
+
+
 def test_the_first_attempt_is_due_since_the_run_was_first_seen() -> None:
     assert schedule.retry_at(run_of(), at(7)) == at(7)
     assert schedule.retry_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)

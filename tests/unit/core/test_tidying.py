@@ -119,6 +119,14 @@ def test_a_past_attempts_pod_waits_from_its_own_end() -> None:
     assert plan_for(shown, *pods, seconds=34).wake_at == at(35)
 
 
+def test_a_past_attempts_pod_is_cleared_even_if_its_record_was_forged_without_an_end() -> None:
+    past = {"number": 1, "podName": "p", "podUID": pod_uid(1), "outcome": "Failed"}
+    status = a_claimed_status("Running", 2, attempts=[past, a_record(2)])
+    run = a_run(backoffLimit=1, status=status)
+    plan = plan_for(run, a_pod(run, 1, main=ended(1)), a_pod(run, 2, main=running()), seconds=3)
+    assert kinds(plan.actions) == [ReleasePod, DeletePod]
+
+
 def test_a_pod_whose_record_has_been_dropped_is_cleared_at_once() -> None:
     run = a_run(backoffLimit=99, status=a_claimed_status("Running", 30))
     plan = plan_for(run, a_pod(run, 2, main=ended(1)), a_pod(run, 30, main=running()), seconds=3)
