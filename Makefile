@@ -130,7 +130,7 @@ $(UV): requirements/uv.txt
 
 $(VENV)/requirements.stamp: requirements/dev.txt $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) $(VENV)
-	@$(UV) pip sync --quiet --require-hashes requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
 	@touch $@
 
 $(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml

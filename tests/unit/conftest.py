@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "quick",
-    max_examples=40,
+    max_examples=20,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
