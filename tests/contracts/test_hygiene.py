@@ -1,4 +1,4 @@
-"""No committed file names where packages come from, or a place on somebody's machine."""
+"""No committed file names a registry or somebody's machine, or holds half of a merge."""
 
 import re
 import subprocess
@@ -22,6 +22,7 @@ REGISTRIES = [
 ]
 """In parts, so that this file passes its own test."""
 
+CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: |$)", re.MULTILINE)
 PLACES = re.compile(rf"{re.escape(str(ROOT))}\b|/(?:home|Users|work)/[a-z]")
 
 
@@ -37,3 +38,9 @@ def test_a_committed_file_belongs_to_no_registry_and_no_machine(path: Path) -> N
     text = path.read_bytes().decode(errors="replace")
     assert [host for host in REGISTRIES if host in text] == []
     assert PLACES.findall(text) == []
+    assert CONFLICT.findall(text) == []
+
+
+@pytest.mark.parametrize("line", ["<<<<<<< HEAD", ">>>>>>> 1a2b3c4 (Say it)", "|||||||"])
+def test_what_git_writes_into_a_conflict_is_known(line: str) -> None:
+    assert CONFLICT.findall(f"before\n{line}\nafter\n")

@@ -42,8 +42,8 @@ class Latency:
     """From there until the first container runs."""
     collect: float = 0.05
     """Until the garbage collector acts."""
-    evict: float = 340.0
-    """Until the Pods of a lost node are deleted: 40 s of grace and 300 s of toleration."""
+    evict: float = 350.0
+    """Until the Pods of a lost node are deleted: 50 s of grace and 300 s of toleration."""
 
 
 def _default_script(_pod: Object, _container: Object) -> Script:
