@@ -14,7 +14,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from tests.api.served import Api, answer
 from tests.support import schemas
 from tests.support.cluster_client import Refused
-from tests.support.specs import BY_CONDITION, FULL, OTHER, SMALLEST, full_with
+from tests.support.specs import FULL, OTHER, SMALLEST, full_with
 
 SCHEMA = resource_schema()["properties"]
 SAMPLES = sorted((Path(__file__).parents[2] / "manifests" / "samples").glob("*.yaml"))
@@ -76,9 +76,9 @@ GOOD: dict[str, Any] = {
     "the podFailurePolicy of Kubernetes' documentation": SMALLEST
     | yaml.safe_load(JOBS_POLICY)
     | {"backoffLimit": 6},
-    "backoff for disruptions": SMALLEST | {"backoff": {"factor": 1}, "disruptionLimit": 1},
-    "backoff for what is ignored": SMALLEST
-    | {"backoff": {"factor": 1}, "podFailurePolicy": {"rules": [BY_CONDITION]}},
+    "backoff for attempts that never started": SMALLEST | {"backoff": {"factor": 1}},
+    "amounts as numbers and as words": SMALLEST
+    | {"resources": {"limits": {"cpu": 2, "memory": "1e3"}, "requests": {"cpu": "100m"}}},
     "empty parts": SMALLEST
     | {"env": [], "template": {}, "resources": {}, "args": [], "podGC": {}, "backoffLimit": 1}
     | {"backoff": {}, "nodeSelector": {}, "workingDir": "", "serviceAccountName": ""},

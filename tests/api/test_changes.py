@@ -14,7 +14,6 @@ from tests.support.specs import FULL, OTHER, SMALLEST
 FIXED = sorted(FULL.keys() - MUTABLE)
 
 ADDED: dict[str, Any] = {field: {field: FULL[field]} for field in FIXED}
-ADDED["backoff"] = {"backoff": FULL["backoff"], "backoffLimit": 1}
 
 CHANGED_DEEP_INSIDE: list[tuple[Path, Any]] = [
     (("template", "spec", "hostNetwork"), None),

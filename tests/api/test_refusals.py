@@ -135,10 +135,10 @@ def policy(*rules: Any) -> Any:
 
 
 IMAGE = _rule("spec", "write image")
-RETRIES = _rule("spec", "without retries")
 DEADLINES = _rule("spec", "an attempt cannot")
 MOUNTED = _rule("spec", "mounted there")
 NODE = _rule("spec.template", "nodeName")
+IMAGE_NAME = _rule("spec.image")
 RESTART = _rule("spec.template", "restartPolicy")
 RESULT = _rule("spec.resultPath")
 CAP = _rule("spec.backoff")
@@ -151,8 +151,10 @@ BROKEN = [
     (IMAGE, {"template": {}}, "spec.image"),
     (IMAGE, {"template": {"metadata": {}, "spec": {}}}, "spec.image"),
     (IMAGE, {"template": {"spec": {"containers": None}}}, "spec.image"),
-    (RETRIES, SMALLEST | {"backoff": {}}, "spec.backoff"),
-    (RETRIES, SMALLEST | {"backoff": {"duration": "1s"}}, "spec.backoff"),
+    *(
+        (IMAGE_NAME, {"image": image}, "spec.image")
+        for image in ("busy box:1", " busybox:1", "busybox:1 ", "busybox:1\n", "busy\tbox", " ")
+    ),
     (
         DEADLINES,
         SMALLEST | {"activeDeadlineSeconds": 10, "attemptDeadlineSeconds": 11},

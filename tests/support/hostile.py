@@ -66,7 +66,6 @@ SPECS: Mapping[str, Object] = {
     "quantity-zero": _resources(0),
     "quantity-huge": _resources("1e300"),
     "quantity-list": _resources([1]),
-    "image-with-a-space": shell("true") | {"image": "busy box:1"},
     "image-of-unicode": shell("true") | {"image": "büsybox:1"},
     "command-of-nothing": shell("true") | {"command": [""]},
     "service-account-of-nobody": shell("true", serviceAccountName="nobody"),

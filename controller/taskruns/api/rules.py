@@ -6,6 +6,9 @@ Each refusal is a sentence that says what to write instead. A rule with `oldSelf
 Values of core/v1 are opaque to CEL's type checker, which does not know their fields; `dyn(...)`
 reaches them all the same, and compares them whole. Kubernetes' own `self == oldSelf` misses the
 swap of one unknown field for another, so immutability is checked on maps of anything instead.
+
+Amounts in `resources` are not looked at: of a value without a type CEL can tell whether it equals
+another and no more, and every type that a CRD has for them refuses `cpu: 0.5`, which a Pod takes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -86,13 +89,6 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             field="image",
         ),
         Rule(
-            "!has(self.backoff) || has(self.backoffLimit) || has(self.disruptionLimit) || "
-            "has(self.podFailurePolicy)",
-            "backoff does nothing without retries: write backoffLimit (or disruptionLimit, or "
-            "podFailurePolicy), or leave backoff out",
-            field="backoff",
-        ),
-        Rule(
             "!has(self.attemptDeadlineSeconds) || !has(self.activeDeadlineSeconds) || "
             "self.attemptDeadlineSeconds <= self.activeDeadlineSeconds",
             "an attempt cannot take longer than the whole run: write at most the value of "
@@ -125,6 +121,12 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "dyn(self).?spec.restartPolicy.orValue('Never') == 'Never'",
             "write restartPolicy Never or leave it out: each retry is a new Pod, see backoffLimit",
             field="spec",
+        ),
+    ),
+    "spec.image": (
+        Rule(
+            "!self.matches('[[:space:]]')",
+            "write the image without a space or line break in it, such as python:3.13-slim",
         ),
     ),
     "spec.resultPath": (

@@ -206,10 +206,9 @@ class TaskRunSpec(Model):
     )
     backoff: Backoff | None = Field(
         None,
-        description="How long to wait before a retry: duration x factor^n, at most cap, plus up "
-        "to a tenth so that runs do not retry in step. Needs "
-        "backoffLimit, disruptionLimit or podFailurePolicy. "
-        "Default: 10s, doubled up to 10m.",
+        description="How long to wait before another attempt: duration x factor^n, at most cap, "
+        "plus up to a tenth so that runs do not retry in step. Also before an attempt that takes "
+        "the place of one that never started. Default: 10s, doubled up to 10m.",
     )
     pod_failure_policy: PodFailurePolicy | None = Field(
         None,
