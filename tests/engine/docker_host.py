@@ -20,6 +20,7 @@ from taskruns.engines.docker.record import RecordFile, records
 from taskruns.engines.docker.report import pod_status
 from taskruns.engines.docker.submission import create_run, delete_run, patch_run
 from tests.engine.lab import SITE, Lab, Object, Told
+from tests.support.background import end_tasks
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class DockerLab(Lab):
         self.wait("nothing is left", lambda: None if records(self._root) else True)
         self.pause()
         self._do(self._stack.aclose())
+        self._do(end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

@@ -8,18 +8,18 @@ loop of its own.
 import asyncio
 import json
 import ssl
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp import web
 from kubernetes import config
 
 from tests.cluster import Cluster
+from tests.support.background import Background
 
 _HOP_BY_HOP = frozenset({"connection", "host", "content-length", "transfer-encoding"})
 _PATIENCE = 0.05
@@ -61,20 +61,17 @@ class Detour:
         self._open = asyncio.Event()
         self._watches: set[asyncio.Transport] = set()
         self._server, self._tls = _access(cluster)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._background = Background()
         self._url = ""
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._do(self._start())
+        self._background.start()
+        self._background.run(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._do(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._background.run(self._end())
+        self._background.close()
 
     def kubeconfig(self, folder: Path) -> Path:
         """Write a kubeconfig that leads here; nobody has to identify themselves."""
@@ -95,13 +92,10 @@ class Detour:
             self._open.clear()
             self._reset_watches()
 
-        self._do(cut())
+        self._background.run(cut())
 
     def open_watches(self) -> None:
-        self._loop.call_soon_threadsafe(self._open.set)
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        self._background.loop.call_soon_threadsafe(self._open.set)
 
     async def _start(self) -> None:
         self._open.set()

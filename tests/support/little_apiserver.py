@@ -9,15 +9,15 @@ each is given once before the ordinary ones go on. What is asked of one namespac
 
 import asyncio
 import json
-import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
 
 from taskruns.api import names
+from tests.support.background import Background
 
 Object = dict[str, Any]
 Answer = Callable[[web.Request], web.Response]
@@ -42,35 +42,26 @@ class LittleApiserver:
         self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in GROUPS}
         self._watches: defaultdict[str, list[asyncio.Queue[Object | None]]] = defaultdict(list)
         self._version = 100
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._background = Background()
+        self._loop = self._background.loop
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
         self.url = ""
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._do(self._start())
+        self._background.start()
+        self._background.run(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end_watches()
-        self._do(self._end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._background.run(self._runner.cleanup())
+        self._background.close()
 
     async def _start(self) -> None:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
-
-    async def _end(self) -> None:
-        await self._runner.cleanup()
-        await asyncio.sleep(0.01)  # for connections to be closed, not only told to
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def kubeconfig(self, folder: Path) -> str:
         """Write a kubeconfig that leads here, with a token."""

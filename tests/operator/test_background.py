@@ -1,0 +1,27 @@
+"""What the servers of these tests run on ends with nothing left to do."""
+
+import asyncio
+
+from tests.support.background import Background
+
+
+def test_what_takes_its_time_to_end_has_ended_when_it_is_closed() -> None:
+    background, ended = Background(), list[str]()
+
+    async def linger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append("lingering")
+
+    async def begin() -> "asyncio.Task[None]":
+        task = asyncio.create_task(linger())
+        await asyncio.sleep(0)
+        return task
+
+    background.start()
+    task = background.run(begin())
+    background.close()
+    assert task.cancelled()
+    assert ended == ["lingering"]
