@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import ClusterError
-from tools import definition, fields, figure, helm, install, metrics, reference, values
+from tools import (
+    command_line,
+    definition,
+    fields,
+    figure,
+    helm,
+    install,
+    metrics,
+    reference,
+    values,
+)
 from tools.dashboard import grafana
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +49,7 @@ FROM_SOURCES = (
     Generated("docs/fields.md", fields.page),
     Generated("docs/reasons.md", reference.reasons),
     Generated("docs/events.md", reference.events),
+    Generated("docs/cli.md", command_line.page),
     Generated("docs/architecture.md", figure.page),
     Generated("docs/metrics.md", metrics.page),
     Generated(grafana.PATH, grafana.dashboard),

@@ -180,6 +180,7 @@ def test_what_cannot_be_is_told_in_a_line(
         (["list", "--kubeconfig", str(tmp_path / "unknown")], 125, "does not know you (401)"),
         (["list", "--kubeconfig", str(tmp_path / "nowhere")], 125, "does not answer"),
         (["list", "--kubeconfig", str(tmp_path / "broken")], 125, "no cluster is configured"),
+        (["list", "--kubeconfig", str(tmp_path / "missing")], 125, "no cluster is configured"),
         (["list", "--context", "nobody"], 125, "no cluster is configured"),
         (["run", "--image", "x", "-n", "nowhere"], 125, "there is no namespace nowhere"),
         (["logs", "nobody"], 1, "there is no TaskRun nobody"),

@@ -1,14 +1,20 @@
-"""The command line as somebody starts it: through pipes, or at a terminal of its own."""
+"""The command line as somebody starts it: by pipes, at a terminal, or within this process."""
 
+import io
 import os
 import pty
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from select import select
+from typing import NamedTuple
+from unittest import mock
+
+from taskruns.cli.main import main
+from taskruns.core.wire import EMPTY
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
@@ -16,6 +22,31 @@ CTRL_C = b"\x03"
 _PROGRAM = (sys.executable, "-m", "taskruns.cli")
 
 Done = subprocess.CompletedProcess[str]
+
+
+class Ended(NamedTuple):
+    """How it ended within this process, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def here(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] = EMPTY) -> Ended:
+    """Run it within this process: no daemon and no cluster can be reached."""
+    nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "KUBECONFIG": "/nowhere/kubeconfig"}
+    state = {"TASKRUNS_STATE_DIR": "/nowhere/state"}
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, nowhere | state | dict(environment)),
+        mock.patch.object(sys, "argv", ["taskrun", *arguments]),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = main()
+    said = [file.buffer.getvalue().decode() for file in (out, err)]
+    return Ended(code, *said)
 
 
 class CommandLine:

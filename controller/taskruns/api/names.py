@@ -38,6 +38,9 @@ PROPAGATED_LABEL_PREFIX = "kueue.x-k8s.io/"
 
 MAIN_CONTAINER = "main"
 
+NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+"""A regular expression of the names that a TaskRun may have, as of most objects of Kubernetes."""
+
 MAX_LABEL_LENGTH = 63
 """Kubernetes' bound on label values, and so on the names that become labels."""
 

@@ -1,6 +1,7 @@
 """The TaskRuns of a cluster, as the commands use them: the controller there does the work."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -23,6 +24,7 @@ async def open_cluster(
     kubeconfig: str | None, context: str | None, namespace: str | None
 ) -> AsyncIterator["Cluster"]:
     """Open a cluster as kubectl would; what a person can mend becomes a CommandError."""
+    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # what it says is said below
     try:
         connection = await connect(kubeconfig, context, _CONNECTIONS, "taskrun")
     except NoConfiguration as error:

@@ -17,10 +17,20 @@ class ExitCode(IntEnum):
     FAILURE = 1
     USAGE = 2
     TIMEOUT = 124
-    """A deadline of the run, or of waiting for it."""
     NOT_RUN = 125
-    """The task did not run, or nobody knows how it ended."""
     CANCELLED = 130
+
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.SUCCESS: "the run succeeded, or the command did what it was asked to",
+    ExitCode.FAILURE: "it did not: the line on standard error says what to do",
+    ExitCode.USAGE: "wrong usage, or a file that cannot be read",
+    ExitCode.TIMEOUT: "a deadline of the run passed, or the time that wait was given",
+    ExitCode.NOT_RUN: "the task did not run, nobody knows how it ended, or there is no daemon, no "
+    "cluster or no right to ask",
+    ExitCode.CANCELLED: "the run was cancelled",
+}
+"""What each says; any other is the task's own, of run, follow, rerun and wait."""
 
 
 class CommandError(click.ClickException):

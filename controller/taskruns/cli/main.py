@@ -3,14 +3,16 @@
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
-from taskruns.cli.ending import CommandError, ExitCode
+from taskruns.cli.ending import MEANINGS, CommandError, ExitCode
 from taskruns.cli.invocation import program_name
 from taskruns.cli.wording import plain
 
 DEBUG_VARIABLE = "TASKRUN_DEBUG"
+COMPLETION_VARIABLE = "_TASKRUN_COMPLETE"
 
 COMMANDS = {
     "run": "running",
@@ -25,7 +27,11 @@ COMMANDS = {
     "suspend": "changing",
     "resume": "changing",
     "delete": "changing",
+    "new": "writing",
+    "validate": "writing",
+    "render": "writing",
     "version": "about",
+    "completion": "about",
 }
 """In the order of `--help`: each command, and its module in taskruns.cli.commands."""
 
@@ -56,34 +62,49 @@ class Commands(click.Group):
 def main() -> int:
     """Run the program and return its exit code; no traceback reaches a user."""
     try:
-        return int(program.main(prog_name=program_name(), standalone_mode=False) or 0)
+        return int(_run() or 0)
+    except SystemExit as error:  # what completes a shell's words ends by itself
+        return int(error.code or 0)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.CANCELLED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.SUCCESS
-    except CommandError as error:
-        return _ended(error.message, error.code)
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else program_name()
-        return _ended(f"{error.format_message()} See {path} --help", ExitCode.USAGE)
-    except click.ClickException as error:
-        return _ended(error.format_message(), error.exit_code)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        what = f"{type(error).__name__}: {error}"
-        return _ended(f"this is a bug ({what}): {DEBUG_VARIABLE}=1 shows where", ExitCode.FAILURE)
+        why, code = _explained(error)
+        click.echo(f"taskrun: {' '.join(plain(why).split())}", err=True)
+        return code
 
 
-def _ended(why: str, code: int) -> int:
-    """Say why it ended, in one line."""
-    click.echo(f"taskrun: {' '.join(plain(why).split())}", err=True)
-    return code
+def _explained(error: Exception) -> tuple[str, int]:
+    """Say why it ended, and with which exit code."""
+    match error:
+        case CommandError():
+            return error.message, error.code
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else program_name()
+            return f"{error.format_message()} See {path} --help", ExitCode.USAGE
+        case click.ClickException():
+            return error.format_message(), error.exit_code
+        case _:
+            what = f"{type(error).__name__}: {error}"
+            return f"this is a bug ({what}): {DEBUG_VARIABLE}=1 shows where", ExitCode.FAILURE
+
+
+def _run() -> Any:
+    return program.main(
+        prog_name=program_name(), standalone_mode=False, complete_var=COMPLETION_VARIABLE
+    )
+
+
+_EXIT_CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
 
 
 @click.group(
     cls=Commands,
+    epilog=f"\b\nExit codes, beside the task's own:\n{_EXIT_CODES}",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def program() -> None:
@@ -91,8 +112,4 @@ def program() -> None:
 
     A TaskRun runs on this machine's Docker, or with --on kubernetes on a cluster that has taskruns
     on it. Set TASKRUN_ON=kubernetes to mean the cluster always.
-
-    \b
-    Exit codes of run and wait: 0 success; the task's own exit code; 124 a deadline passed;
-    125 the task did not run, or nobody knows how it ended; 130 cancelled; 2 wrong usage.
-    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
+    """

@@ -1,19 +1,15 @@
-"""TaskRuns as people hand them in: a file, standard input, or an image and a command."""
+"""TaskRuns as people hand them in: a file, or an image and a command; and how they get a name."""
 
 import secrets
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from taskruns.api import names
+from taskruns.cli.document import STANDARD_INPUT, Document, read_documents
 from taskruns.cli.ending import CommandError, ExitCode
 from taskruns.cli.place import Object
 from taskruns.core.wire import mapping, text
 
-STANDARD_INPUT = "-"
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """Without vowels and look-alikes, as in Kubernetes' own names."""
 _PREFIX_LETTERS = 50
@@ -23,25 +19,17 @@ _OF_ONE_RUN = (names.ANNOTATION_COLLECTED, "kubectl.kubernetes.io/last-applied-c
 """Annotations that tell of one TaskRun, and nothing of another that does the same."""
 
 
-def read_manifest(path: str) -> dict[str, Any]:
+def read_manifest(path: str) -> Document:
     """Read one TaskRun from a YAML or JSON file, or from standard input.
 
     Raises:
         CommandError: there is no such file, it is no YAML, or it is no single TaskRun.
     """
-    where = "standard input" if path == STANDARD_INPUT else path
-    try:
-        content = sys.stdin.read() if path == STANDARD_INPUT else Path(path).read_text()
-        documents = [found for found in yaml.safe_load_all(content) if found is not None]
-    except OSError as error:
-        raise CommandError(f"{where} cannot be read: {error.strerror}", ExitCode.USAGE) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        why = " ".join(str(error).split())
-        raise CommandError(f"{where} is no YAML: {why}", ExitCode.USAGE) from error
-    if len(documents) != 1 or not isinstance(documents[0], dict):
+    documents = read_documents(path)
+    if len(documents) != 1 or not isinstance(documents[0].content, dict):
+        where = "standard input" if path == STANDARD_INPUT else path
         raise CommandError(f"{where} must hold exactly one TaskRun", ExitCode.USAGE)
-    found: dict[str, Any] = documents[0]
-    return found
+    return documents[0]
 
 
 def manifest_of(image: str, command: Sequence[str]) -> dict[str, Any]:

@@ -44,7 +44,12 @@ def run_command(
         words = [*([file] if file else []), *command]
         manifest = manifests.manifest_of(image, words)
     elif file and not command:
-        manifest = manifests.read_manifest(file)
+        document = manifests.read_manifest(file)
+        if choice.on == DOCKER:  # a cluster has a word of its own
+            from taskruns.cli.validation import refuse_invalid
+
+            refuse_invalid(document)
+        manifest = document.content
     else:
         raise click.UsageError("name a file, or an image and a command")
     variables = read_variables(options["env"], options["env_file"])

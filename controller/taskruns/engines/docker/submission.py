@@ -14,8 +14,6 @@ from taskruns.engines.docker.record import RecordFile
 from taskruns.engines.draft import Draft, drafted, merged
 from taskruns.engines.port import AlreadyExists, EngineError, Object
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-
 
 class InvalidRun(EngineError):
     """What was handed in is no TaskRun; the message says what to write instead."""
@@ -78,7 +76,7 @@ async def delete_run(file: RecordFile, now: datetime) -> None:
 
 def _check(run: Object) -> None:
     name = run["metadata"]["name"]
-    if len(name) > names.MAX_LABEL_LENGTH or not _NAME.fullmatch(name):
+    if len(name) > names.MAX_LABEL_LENGTH or not re.fullmatch(names.NAME, name):
         raise InvalidRun(
             f"metadata.name {name!r}: write at most {names.MAX_LABEL_LENGTH} lower-case letters, "
             "digits, - and ."

@@ -1,0 +1,42 @@
+"""A shell completes commands, and the names of the runs that are there."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import here
+
+
+def complete(words: str, position: int, **environment: str) -> list[str]:
+    """What bash is offered for the word at a position."""
+    asked = {"_TASKRUN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    done = here(environment=environment | asked)
+    assert done.err == ""
+    return [line.partition(",")[2] for line in done.out.splitlines() if line]
+
+
+def test_commands_and_names_of_runs_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "default").mkdir()
+    for name in ("nightly", "nightly-2", "other"):
+        run = {"metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"}}
+        record = {"run": run, "pods": {}, "starts": {}, "version": 1}
+        (tmp_path / "default" / f"{name}.json").write_text(json.dumps(record))
+    state = {"TASKRUNS_STATE_DIR": str(tmp_path)}
+    assert complete("taskrun desc", 1) == ["describe"]
+    assert complete("taskrun describe ni", 2, **state) == ["nightly", "nightly-2"]
+    assert complete("taskrun logs --attempt 1 ", 4, **state) == ["nightly", "nightly-2", "other"]
+
+
+def test_where_nobody_answers_nothing_is_offered_and_nothing_said() -> None:
+    assert complete("taskrun describe --on kubernetes ", 4) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_script(shell: str) -> None:
+    done = here("completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert f"_TASKRUN_COMPLETE={shell}_complete" in done.out
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=done.out, text=True, check=True)

@@ -1,0 +1,125 @@
+"""`taskrun validate` refuses what the apiserver refuses, in the same words, and names the line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from taskruns.api.names import API_VERSION, KIND
+from taskruns.api.rules import RULES
+from taskruns.cli.document import Document
+from taskruns.cli.validation import problems, written
+from tests.support import schemas
+from tests.support.command_line import here
+from tests.support.refusals import BROKEN, bad_values, policy, without_what_is_needed
+from tests.support.specs import BY_CODE, FULL, SMALLEST, full_with
+
+SAMPLES = sorted((Path(__file__).parents[3] / "manifests/samples").glob("*.yaml"))
+HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata:\n  name: a\n"
+
+
+def found(spec: Any, name: str = "a") -> dict[str, str]:
+    """What is said of a spec, by the place that it is said of."""
+    manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
+    said = problems(Document("file", manifest, {(): 1}))
+    return {written(problem.place): problem.message for problem in said}
+
+
+@pytest.mark.parametrize(("path", "value", "answer"), list(bad_values()))
+def test_a_value_of_another_type_or_beyond_a_bound(
+    path: schemas.Path, value: Any, answer: str
+) -> None:
+    said = found(schemas.replaced(full_with(path), path, value))
+    place = schemas.written(("spec", *path))
+    assert any(where.startswith(place) for where in said), (said, answer)
+
+
+@pytest.mark.parametrize(("path", "place"), list(without_what_is_needed()))
+def test_a_value_that_is_missing(path: schemas.Path, place: str) -> None:
+    assert found(schemas.removed(full_with(path), path))[place] == "it is missing"
+
+
+@pytest.mark.parametrize(
+    ("rule", "spec", "place"), BROKEN, ids=[f"{place}-{n}" for n, (*_, place) in enumerate(BROKEN)]
+)
+def test_a_broken_rule(rule: Any, spec: Any, place: str) -> None:
+    assert found(spec)[place] == rule.message
+
+
+def test_a_name_that_is_no_label_and_one_that_is_none() -> None:
+    (rule,) = RULES[""]
+    assert rule.message in found(SMALLEST, "n" * 64).values()
+    assert found(SMALLEST, "n" * 63) == {}
+    assert "lower-case letters" in found(SMALLEST, "Not_Valid")["metadata.name"]
+
+
+def test_an_exit_code_that_is_listed_twice() -> None:
+    rule = {"action": "Count", "onExitCodes": {"operator": "In", "values": [3, 3]}}
+    assert (
+        "twice"
+        in found(SMALLEST | policy(rule))["spec.podFailurePolicy.rules[0].onExitCodes.values[1]"]
+    )
+    assert (
+        found(SMALLEST | policy({**BY_CODE, "action": "FailIndex"}))[
+            "spec.podFailurePolicy.rules[0].action"
+        ]
+        == "write one of FailJob, Ignore, Count"
+    )
+
+
+def test_what_is_good_passes() -> None:
+    assert found(SMALLEST) == found(FULL) == {}
+    done = here("validate", *map(str, SAMPLES))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count(" is valid") == len(SAMPLES)
+
+
+def test_several_containers_of_which_none_is_main() -> None:
+    containers = [{"name": "a", "image": "a"}, {"name": "b", "image": "b"}]
+    said = found({"template": {"spec": {"containers": containers}}})
+    assert "none of them is the main one" in said["spec.template"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "said"),
+    [
+        (HEAD + "spec:\n  imagee: a\n", 6, "spec.imagee: there is no such field: did you mean ima"),
+        (
+            HEAD + "spec:\n  image: a\n  backoffLimit: -1\n",
+            7,
+            "spec.backoffLimit: write at least 0",
+        ),
+        (HEAD + "spec:\n  image: a\n  backoff: {}\n", 7, "spec.backoff: backoff does nothing"),
+        (HEAD + "spec:\n  image: a\n  env:\n  - name: A\n    value: 1\n", 9, "put it in quotes"),
+        (HEAD + "spec:\n  image: a\n  env:\n  - value: a\n", 8, "spec.env[0].name: it is missing"),
+        (HEAD + "spec:\n  image: a\n  image: b\n", 7, "image stands twice"),
+        (HEAD + "spec:\n  image: [a\n", 7, "this is no YAML"),
+        (HEAD + "spec:\n  image: a\n  1: b\n", 7, "is no text"),
+        (HEAD + "spec:\n  image: !!binary aGVsbG8=\n", 6, "nothing that JSON can hold"),
+        (HEAD + "spec:\n  image: a\n  resources: {a: .inf}\n", 7, "nothing that JSON can hold"),
+        (HEAD, 1, "spec: say what to run"),
+        ("kind: Pod\n", 1, "kind: write TaskRun"),
+        ("- a\n", 1, "taskrun new"),
+    ],
+)
+def test_the_line_is_named(words: str, line: int, said: str) -> None:
+    done = here("validate", "-", stdin=words.encode())
+    assert done.code != 0
+    assert done.out == ""
+    (sentence,) = (each for each in done.err.splitlines() if said in each)
+    assert sentence.removeprefix("taskrun: ").startswith(f"standard input:{line}: ")
+
+
+def test_a_date_is_text_as_for_kubectl() -> None:
+    dated = HEAD + "spec:\n  image: a\n  env: [{name: D, value: 2026-01-01}]\n"
+    assert here("validate", "-", "--quiet", stdin=dated.encode()) == (0, "", "")
+
+
+def test_what_is_begun_with_is_valid_with_and_without_what_it_leaves_out() -> None:
+    begun = here("new", "etl", "--image", "python:3.13-slim").out
+    more = re.sub(r"^  # (?=[ a-z-]+[A-Za-z]*:( |$)|  )", "  ", begun, flags=re.MULTILINE)
+    assert yaml.safe_load(more)["spec"].keys() >= {"env", "resources", "backoff", "template"}
+    for words in (begun, more):
+        assert here("validate", "-", stdin=words.encode()).code == 0

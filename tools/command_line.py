@@ -1,0 +1,101 @@
+"""The reference page of the command line, from its own help and its table of exit codes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from taskruns.cli.choice import PLACE_VARIABLE
+from taskruns.cli.ending import MEANINGS
+from taskruns.cli.host import STATE_VARIABLE
+from taskruns.cli.main import COMMANDS, DEBUG_VARIABLE, program
+from tools.writing import made_from
+
+SOURCE = "controller/taskruns/cli"
+_WIDTH = 96
+
+INTRODUCTION = f"""\
+# The command line
+
+`taskrun` runs and looks after TaskRuns, on this machine's Docker or on a cluster, by the same
+commands. `pip install 'taskruns[cli]'` brings it, as `kubectl taskrun`, too.
+
+## Where the TaskRuns are
+
+| said by | place |
+|---|---|
+| `--on docker`, `--on kubernetes` | that one |
+| the variable `{PLACE_VARIABLE}` | the one it names |
+| `--context`, `--kubeconfig`, or the call as `kubectl taskrun` | the cluster |
+| nothing | Docker |
+
+On Docker the daemon is the one that `docker` would use (`DOCKER_HOST`, the current context), and
+runs are kept in `{STATE_VARIABLE}`, by default a folder of the user's state directory. Somebody has
+to follow a run there for its retries and deadlines to be acted upon: `run`, `follow`, `wait`, or
+what `run --detach` leaves behind.
+
+On a cluster the kubeconfig is kubectl's, and so are `-n`, `-A`, `--context` and `--kubeconfig`; the
+controller does the work, whoever looks on. The role `taskruns-client` is all that is needed. Who
+may also read Events is told of image pulls, and who may delete Pods ends one by a second Ctrl-C.
+
+## Ctrl-C
+
+The first cancels the run, with its grace period; the second ends its attempt at once. A program
+that is killed leaves the run as it is: `taskrun follow NAME` goes on with it.
+
+## Exit codes
+
+`run`, `follow`, `rerun` and `wait` exit with the task's own exit code. Beside it there are these,
+and a line on standard error, `taskrun: ...`, says why and what to do:
+
+| code | meaning |
+|---|---|
+"""
+
+CHECKS = f"""
+## For scripts
+
+Standard output has the task's log or what was asked for, and nothing else; with `-o json`, `yaml`
+or `name` it is fit for other programs. Colour and progress are for a terminal only, and `NO_COLOR`
+turns colour off there. `{DEBUG_VARIABLE}=1` shows where a bug comes from.
+
+## What `validate` looks at
+
+The schema of the CRD, and its rules in CEL, which CEL itself reads: the very ones that the
+apiserver has, with its sentences. `run` on Docker looks at them first, too. Only a cluster knows
+the rest: the fields below `template`, quantities, whether a Secret, a volume or a service account
+is there, quotas, policies, and what may change later.
+
+## Completion
+
+```sh
+source <(taskrun completion bash)                 # in ~/.bashrc; or zsh
+taskrun completion fish > ~/.config/fish/completions/taskrun.fish
+```
+
+Commands, options, and the names of the TaskRuns that are there.
+
+## Commands
+
+"""
+
+
+def page(_root: Path) -> str:
+    """Return the page."""
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in MEANINGS.items())
+    return f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}{codes}{CHECKS}{_commands()}"
+
+
+def _commands() -> str:
+    return "\n".join(_sections())
+
+
+def _sections() -> Iterator[str]:
+    above = click.Context(program, info_name="taskrun", help_option_names=["-h", "--help"])
+    for name in COMMANDS:
+        command = program.get_command(above, name)
+        assert command is not None  # noqa: S101 - it is of the table
+        context = click.Context(
+            command, parent=above, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH
+        )
+        yield f"### {name}\n\n```text\n{command.get_help(context)}\n```\n"
