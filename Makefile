@@ -24,6 +24,10 @@ demo: setup ## Bring a cluster up, install taskruns with Helm, run three samples
 demo-down: setup ## Take down all that `make demo` brought up
 	@$(PYTHON) -m tools.demo down
 
+.PHONY: demo-docker
+demo-docker: setup ## Run three samples on plain Docker: seconds, and no cluster
+	@$(PYTHON) -m tools.demo.host
+
 ##@ To work on it
 
 .PHONY: setup
@@ -108,6 +112,10 @@ lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the
 .PHONY: picture
 picture: setup .build/picture/requirements.stamp ## Draw docs/dashboard.png from some minutes of real runs (root and Go)
 	$(PYTHON) -m tools.dashboard
+
+.PHONY: picture-cli
+picture-cli: setup ## Draw docs/cli-*.svg, what the command line shows, from real runs on Docker
+	$(PYTHON) -m tools.terminal
 
 .PHONY: clean
 clean: ## Remove what was built in this checkout

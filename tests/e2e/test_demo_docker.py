@@ -1,0 +1,29 @@
+"""`make demo-docker` shows what it promises, and leaves nothing behind."""
+
+import os
+import re
+import subprocess
+import sys
+
+from tests.support.installation import ROOT
+
+SECONDS = 280
+
+
+def test_the_demo_on_docker_shows_what_it_promises(docker_address: str) -> None:
+    environment = os.environ | {"DOCKER_HOST": docker_address}
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.demo.host"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "on the Docker daemon that is there" in done.stdout
+    assert "  hello from a TaskRun\n" in done.stdout
+    assert re.search(r"^  failing +Failed +NonZeroExitCode +3 +1 ", done.stdout, re.MULTILINE)
+    assert "  $ echo $?\n  3\n" in done.stdout
+    assert "Attempt 1: Failed, NonZeroExitCode, exit code 3" in done.stdout
+    left = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter=label=taskruns.dev/taskrun=failing"],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert left.stdout == ""

@@ -1,0 +1,126 @@
+"""`make demo-docker`: three tasks on plain Docker, in seconds and without a cluster.
+
+On the daemon that `docker` would use; where there is none, and for root, on one of its own, which
+is gone at the end, with Debian's docker.io installed for it if need be.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tests.cluster import ClusterError, image
+from tests.cluster.docker_engine import DockerEngine
+from tests.cluster.progress import Progress
+from tools.demo.screen import Screen
+
+NAME = os.environ.get("TASKRUNS_DEMO_DOCKER", "demo")
+INTERRUPTED = 130
+SECONDS = 120
+
+COMMANDS = (
+    (0, "run manifests/samples/hello.yaml"),
+    (0, "run manifests/samples/result.yaml"),
+    (3, "run manifests/samples/failing.yaml"),
+    (0, "list"),
+    (0, "describe failing"),
+)
+"""What is typed, and how each ends."""
+
+
+@contextmanager
+def daemon(screen: Screen) -> Iterator[Mapping[str, str]]:
+    """Yield the environment in which a Docker daemon answers.
+
+    Raises:
+        ClusterError: there is none and none can be made; the text says what is missing.
+    """
+    if _answers():
+        screen.progress("on the Docker daemon that is there; it pulls busybox:1 if it has none")
+        yield dict(os.environ)
+        return
+    engine = DockerEngine.for_containers(NAME)
+    progress = Progress(screen.progress)
+    with engine.running(progress):
+        engine.docker("load", "--input", image.busybox(progress))
+        yield os.environ | {"DOCKER_HOST": engine.address}
+
+
+def _answers() -> bool:
+    try:
+        asked = subprocess.run(
+            ["docker", "version"], capture_output=True, timeout=SECONDS, check=False
+        )
+    except OSError:
+        return False
+    return asked.returncode == 0
+
+
+def show(screen: Screen) -> None:
+    """Type the commands, and show what they print and how they exit."""
+    began = time.monotonic()
+    screen.title("1/2  A Docker daemon")
+    with tempfile.TemporaryDirectory() as folder, daemon(screen) as environment:
+        mine = dict(environment) | {"TASKRUNS_STATE_DIR": folder}
+        try:
+            screen.title("2/2  Three tasks, each followed to its end")
+            for code, line in COMMANDS:
+                _type(screen, line, code, mine)
+        finally:
+            for name in ("hello", "result", "failing"):
+                _taskrun(f"delete {name}", mine)
+    screen.title(f"That was all of it, in {time.monotonic() - began:.0f}s. What to type next:")
+    screen.output(
+        "pip install '.[cli]'\n"
+        "taskrun new mine > mine.yaml                # a commented task to begin with\n"
+        "taskrun validate mine.yaml\n"
+        "taskrun run mine.yaml                       # wherever a Docker daemon runs\n"
+    )
+    screen.line("\ndocs/cli.md has every command. On a real Kubernetes: make demo")
+
+
+def _type(screen: Screen, line: str, code: int, environment: Mapping[str, str]) -> None:
+    screen.line()
+    screen.command(f"taskrun {line}")
+    done = _taskrun(line, environment)
+    screen.output(done.stdout)
+    if code:
+        screen.command("echo $?")
+        screen.output(str(done.returncode))
+    if done.returncode != code:
+        raise ClusterError(f"`taskrun {line}` exited with {done.returncode}")
+
+
+def _taskrun(line: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command of ours; what it says beside goes along with what it prints."""
+    return subprocess.run(
+        [sys.executable, "-m", "taskruns.cli", *line.split()],
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def main() -> int:
+    """Run the demonstration; say in a sentence what went wrong where something does."""
+    screen = Screen()
+    try:
+        show(screen)
+    except KeyboardInterrupt:
+        screen.line("\nInterrupted; nothing of it is left.")
+        return INTERRUPTED
+    except (ClusterError, subprocess.SubprocessError, OSError) as error:
+        screen.problem(str(error))
+        screen.line("`make demo-docker` tries again.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
