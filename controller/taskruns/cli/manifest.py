@@ -79,7 +79,9 @@ def repeated(run: Object, name: str | None) -> dict[str, Any]:
 def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, Any]:
     """Return a TaskRun with further variables, under those that it has."""
     spec = dict(mapping(manifest.get("spec")))
-    own = list(spec.get("env") or ())
+    own = spec.get("env") or []
+    if not isinstance(own, list):  # which the cluster refuses
+        return dict(manifest)
     known = {text(mapping(each).get("name")) for each in own}
     more = [{"name": k, "value": v} for k, v in variables.items() if k not in known]
     return {**manifest, "spec": spec | ({"env": [*more, *own]} if more else {})}

@@ -40,16 +40,11 @@ def run_command(
     from taskruns.cli import manifest as manifests
     from taskruns.cli.variables import read_secrets, read_variables
 
+    words = [*([file] if file else []), *command]
     if image:
-        words = [*([file] if file else []), *command]
-        manifest = manifests.manifest_of(image, words)
+        manifest: Object = manifests.manifest_of(image, words)
     elif file and not command:
-        document = manifests.read_manifest(file)
-        if choice.on == DOCKER:  # a cluster has a word of its own
-            from taskruns.cli.validation import refuse_invalid
-
-            refuse_invalid(document)
-        manifest = document.content
+        manifest = _manifest_in(file, choice.on)
     else:
         raise click.UsageError("name a file, or an image and a command")
     variables = read_variables(options["env"], options["env_file"])
@@ -64,6 +59,19 @@ def run_command(
     else:
         manifest = manifests.with_variables(manifest, variables)
     return choice.act(lambda place: _run(place, manifest, options))
+
+
+def _manifest_in(file: str, on: str) -> Object:
+    """Read a file; what a cluster would refuse is refused on Docker, too."""
+    from taskruns.cli.manifest import read_manifest
+
+    document = read_manifest(file)
+    if on == DOCKER:
+        from taskruns.cli.validation import refuse_invalid
+
+        refuse_invalid(document)
+    found: Object = document.content
+    return found
 
 
 async def _run(place: Place, manifest: Object, options: dict[str, Any]) -> int:
