@@ -123,3 +123,12 @@ def test_what_is_begun_with_is_valid_with_and_without_what_it_leaves_out() -> No
     assert yaml.safe_load(more)["spec"].keys() >= {"env", "resources", "backoff", "template"}
     for words in (begun, more):
         assert here("validate", "-", stdin=words.encode()).code == 0
+
+
+def test_docker_refuses_what_a_cluster_would_before_it_looks_for_a_daemon() -> None:
+    broken = HEAD + "spec:\n  image: a\n  backoff: {}\n"
+    done = here("run", "-", stdin=broken.encode())
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("taskrun: standard input:7: spec.backoff: backoff does nothing")
+    sound = here("run", "--image", "a", "--", "true")
+    assert (sound.code, "does not answer" in sound.err) == (125, True)

@@ -1,0 +1,48 @@
+"""How long `taskrun` takes to start: the fastest and the middle of many starts.
+
+    python -m benchmarks.start
+
+A machine that does nothing else shows what a person waits for; the fastest is what the program
+itself takes. Nothing is asserted: what keeps it fast, few imports, is held by a test.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+COMMANDS = ("--help", "version --client", "list", "list -o json")
+
+
+def measure(line: str, times: int, folder: str) -> list[float]:
+    """Return the seconds that each of some starts has taken."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        subprocess.run(  # noqa: S603 - this program itself
+            [sys.executable, "-m", "taskruns.cli", *line.split()],
+            env=os.environ | {"TASKRUNS_STATE_DIR": folder},
+            capture_output=True,
+            check=True,
+        )
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser.add_argument("--times", type=int, default=20, help="starts of each command (20)")
+    times = parser.parse_args().times
+    with tempfile.TemporaryDirectory() as folder:
+        for line in COMMANDS:
+            taken = measure(line, times, folder)
+            middle = statistics.median(taken)
+            print(f"taskrun {line:<18} fastest {min(taken):.3f} s, middle {middle:.3f} s")
+
+
+if __name__ == "__main__":
+    main()
