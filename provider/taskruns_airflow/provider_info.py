@@ -21,5 +21,6 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "TaskRuns",
             }
         ],
+        "task-decorators": [{"name": "taskrun", "class-name": f"{package}.decorator.taskrun_task"}],
         "extra-links": [f"{package}.link.TaskRunLink"],
     }

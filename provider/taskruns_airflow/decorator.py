@@ -1,0 +1,101 @@
+"""@task.taskrun: a Python function that runs in a container of its own, as a TaskRun."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    Context,
+    DecoratedOperator,
+    TaskDecorator,
+    task_decorator_factory,
+)
+from typing_extensions import override
+
+from taskruns_airflow.function import PROGRAM, Function
+from taskruns_airflow.manifest import RESULT_PATH, Order
+from taskruns_airflow.operator import TaskRunOperator
+
+_OURS = ("command", "arguments")
+
+
+class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
+    """Runs a function in the container; what it returns, as JSON, is the task's result.
+
+    Args:
+        python_command: The image's Python 3: a program, or a list of a program and its arguments.
+        kwargs: Any argument of TaskRunOperator but `command` and `arguments`.
+
+    Raises:
+        ValueError: the function cannot run by itself.
+    """
+
+    custom_operator_name = "@task.taskrun"
+
+    template_fields: Sequence[str] = (  # type: ignore[mutable-override]  # Airflow has both
+        "op_args",
+        "op_kwargs",
+        "python_command",
+        *(name for name in TaskRunOperator.template_fields if name not in _OURS),
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **TaskRunOperator.template_fields_renderers,
+        "op_args": "py",
+        "op_kwargs": "py",
+    }
+
+    def __init__(self, *, python_command: str | Sequence[str] = "python3", **kwargs: Any) -> None:
+        given = [name for name in _OURS if kwargs.get(name) is not None]
+        if given:
+            raise ValueError(f"{given[0]}: the function is what runs; leave it out")
+        super().__init__(**kwargs)
+        self.python_command = python_command
+        self._function = Function.of(self.python_callable)
+        self._of_the_context: dict[str, Any] = {}
+
+    @override
+    def execute(self, context: Context) -> Any:
+        self._of_the_context = self._asked_of(context)
+        return super().execute(context)
+
+    @override
+    def order(self) -> Order:
+        told = super().order()
+        path = (told.spec or {}).get("resultPath", RESULT_PATH) if told.do_xcom_push else ""
+        python = self.python_command
+        python = [python] if isinstance(python, str) else python
+        return replace(
+            told,
+            command=[*python, "-u", "-c", PROGRAM.read_text()],
+            arguments=[
+                self._function.call(self.op_args, {**self._of_the_context, **self.op_kwargs}, path)
+            ],
+        )
+
+    def _asked_of(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the function takes from Airflow's context by its parameters' names."""
+        signature = inspect.signature(self.python_callable)
+        given = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments
+        asked = (name for name in signature.parameters if name not in given and name in context)
+        return {name: context[name] for name in asked}
+
+
+def taskrun_task(
+    python_callable: Callable[..., Any] | None = None,
+    multiple_outputs: bool | None = None,  # noqa: FBT001  # as Airflow calls it
+    **kwargs: Any,
+) -> TaskDecorator:
+    """Make a task of a function, which runs in a container.
+
+    Args:
+        python_callable: The function.
+        multiple_outputs: Whether a mapping that it returns becomes an XCom for each key.
+        kwargs: Arguments of TaskRunDecoratedOperator.
+    """
+    return task_decorator_factory(
+        python_callable=python_callable,
+        multiple_outputs=multiple_outputs,
+        decorated_operator_class=TaskRunDecoratedOperator,
+        **kwargs,
+    )

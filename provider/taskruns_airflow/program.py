@@ -1,0 +1,83 @@
+"""Runs a function that came as text: what the container of a @task.taskrun executes.
+
+This file is sent as it is, to whatever Python 3 the image has: it needs the standard library, and
+nothing that is newer than Python 3.6. Exit codes: 0, and 1 where the function raised; one of its
+own where it called `sys.exit`; 143 where the container was told to stop.
+"""
+
+import ast
+import json
+import linecache
+import signal
+import sys
+import traceback
+import types
+from typing import Any
+
+
+def compile_function(source: str, file: str, line: int, flags: int) -> types.CodeType:
+    """Compile a function's text, without its annotations, at its place in its file."""
+    indented = source[:1].isspace()
+    text = "if 1:\n" + source if indented else source
+    tree = compile(text, file, "exec", flags | ast.PyCF_ONLY_AST, True)  # noqa: FBT003
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    function = next(node for node in ast.walk(tree) if isinstance(node, kinds))
+    function.returns = None
+    for node in ast.walk(function.args):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    ast.increment_lineno(tree, line - 1 - indented)
+    code: types.CodeType = compile(tree, file, "exec", flags, True)  # noqa: FBT003
+    return code
+
+
+def load(call: "dict[str, Any]") -> Any:
+    """Make the function, such that tracebacks show its lines."""
+    source, file, line = call["source"], call["file"], call["line"]
+    lines = ["\n"] * (line - 1) + source.splitlines(keepends=True)
+    linecache.cache[file] = (len(source), None, lines, file)
+    module = types.ModuleType("taskrun")
+    sys.modules[module.__name__] = module
+    exec(compile_function(source, file, line, call["flags"]), module.__dict__)  # noqa: S102
+    return module.__dict__[call["name"]]
+
+
+def run(call: "dict[str, Any]") -> Any:
+    """Call the function; an exception of its own ends in its traceback, and exit code 1."""
+    try:
+        value = load(call)(*call["args"], **call["kwargs"])
+        if hasattr(value, "__await__"):
+            import asyncio  # noqa: PLC0415  # few functions are asynchronous
+
+            value = asyncio.new_event_loop().run_until_complete(value)
+    except Exception as error:  # noqa: BLE001  # it is told, and ends the task
+        trace = error.__traceback__
+        traceback.print_exception(type(error), error, trace and trace.tb_next)
+        sys.exit(1)
+    return value
+
+
+def keep(value: Any, path: str, most: int) -> None:
+    """Write a result as JSON, where taskruns takes it from."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        sys.exit(
+            f"The function's result is not JSON: {error}. Return what JSON can hold, or set "
+            "do_xcom_push=False."
+        )
+    if len(text) > most:
+        sys.exit(
+            f"The function's result is {len(text)} bytes of JSON, and {most} are the limit: "
+            "store it, and return where it is."
+        )
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write(text)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    CALL = json.loads(sys.argv[1])
+    RESULT = run(CALL)
+    if CALL["result"]:
+        keep(RESULT, CALL["result"], CALL["most"])

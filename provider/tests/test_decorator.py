@@ -1,0 +1,337 @@
+"""@task.taskrun: a function as a TaskRun, and what runs it where no Airflow is."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, task
+
+from taskruns_airflow.decorator import TaskRunDecoratedOperator, taskrun_task
+from taskruns_airflow.failures import TaskRunMisconfigured
+from taskruns_airflow.function import MOST_OF_A_CALL, PROGRAM, Function, as_json
+from taskruns_airflow.identity import Try
+
+OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
+OUTSIDE = 3
+
+
+@pytest.fixture
+def dag() -> DAG:
+    return DAG("sales", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def operator(function: Any, *args: Any, **kwargs: Any) -> TaskRunDecoratedOperator:
+    return TaskRunDecoratedOperator(
+        task_id="load", image="a", python_callable=function, op_args=args, op_kwargs=kwargs
+    )
+
+
+def ran(function: Any, *args: Any, result: Path | str = "", **kwargs: Any) -> Any:
+    """Run a function as a container does: a Python that knows nothing but its standard library."""
+    call = Function.of(function).call(args, kwargs, str(result))
+    program = [sys.executable, "-I", "-S", "-u", "-c", PROGRAM.read_text(), call]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
+
+
+def add(a: "Missing", b: int = 2, *, c: int = 3) -> "Missing":  # type: ignore[name-defined]  # noqa: F821
+    """Add."""
+    import math  # noqa: PLC0415  # as every function that is sent must
+
+    print(f"costs ${a}", "$(HOME)", "é")
+    return {"sum": math.fsum((a, b, c)), "text": """
+at the margin"""}  # fmt: skip
+
+
+def test_a_function_runs_with_its_arguments_and_leaves_json(tmp_path: Path) -> None:
+    done = ran(add, 1, c=5, result=tmp_path / "return.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "costs $1 $(HOME) é\n"
+    left = json.loads((tmp_path / "return.json").read_text())
+    assert left == {"sum": 8.0, "text": "\nat the margin"}
+
+
+def test_without_a_result_nothing_is_written() -> None:
+    assert ran(add, 1).returncode == 0
+
+
+def test_an_exception_shows_the_functions_own_lines_and_ends_with_1() -> None:
+    def divide(a: int) -> float:
+        return a / 0  # by nothing
+
+    done = ran(divide, 1)
+    assert done.returncode == 1
+    assert "in divide\n    return a / 0  # by nothing\n" in done.stderr
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    place = f'File "test_decorator.py", line {divide.__code__.co_firstlineno + 1}, in divide'
+    assert place in done.stderr
+    assert "<string>" not in done.stderr
+
+
+def test_wrong_arguments_are_told() -> None:
+    done = ran(add)
+    assert done.returncode == 1
+    assert done.stderr == "TypeError: add() missing 1 required positional argument: 'a'\n"
+
+
+def test_a_function_may_choose_its_exit_code() -> None:
+    def leave() -> None:
+        raise SystemExit(99)
+
+    assert ran(leave).returncode == 99
+
+
+def test_a_coroutine_is_run_to_its_end(tmp_path: Path) -> None:
+    async def later() -> str:
+        import asyncio  # noqa: PLC0415
+
+        await asyncio.sleep(0)
+        return "done"
+
+    assert ran(later, result=tmp_path / "r").stderr == ""
+    assert (tmp_path / "r").read_text() == '"done"'
+
+
+def test_a_function_that_is_told_to_stop_cleans_up() -> None:
+    def wait() -> None:
+        import signal  # noqa: PLC0415
+
+        try:
+            print("waiting")
+            signal.pause()
+        finally:
+            print("cleaned up")
+
+    call = Function.of(wait).call((), {}, "")
+    program = [sys.executable, "-I", "-u", "-c", PROGRAM.read_text(), call]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "waiting\n"
+        started.send_signal(signal.SIGTERM)
+        assert started.stdout.read() == "cleaned up\n"
+    assert started.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("object()", "not JSON: Object of type object"),
+        ("float('nan')", "not JSON"),
+        ("'x' * 5000", "5002 bytes of JSON, and 4095 are the limit"),
+    ],
+)
+def test_a_result_that_cannot_be_kept_says_what_to_do(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    def returns(text: str) -> Any:
+        return eval(text)
+
+    done = ran(returns, text, result=tmp_path / "r")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def closure() -> Any:
+    inside = 4
+
+    def takes() -> int:
+        return inside
+
+    return takes
+
+
+def outside() -> int:
+    return OUTSIDE
+
+
+def outside_by_default(a: int = OUTSIDE) -> int:
+    return a
+
+
+def outside_in_a_class() -> Any:
+    class Inner:
+        a = 1
+        b = a + OUTSIDE
+
+    return Inner
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (outside, "outside: uses OUTSIDE of the DAG's file"),
+        (outside_by_default, "uses OUTSIDE"),
+        (outside_in_a_class, "uses OUTSIDE"),
+        (closure(), "uses inside"),
+        (lambda: 1, "<lambda>: not a function"),
+        (print, "print: not a function"),
+        (json.JSONDecoder().decode, "decode: "),
+    ],
+)
+def test_what_cannot_run_by_itself_is_refused_when_the_dag_is_parsed(
+    function: Any, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Function.of(function)
+
+
+made = 0
+
+
+def whole(n: int) -> int:
+    global made  # noqa: PLW0603
+    made = n
+
+    class Inner:
+        a = 1
+        b = a + 1
+
+    def inner(n: int) -> int:
+        return n if n < 2 else inner(n - 1) + made
+
+    return inner(n) + Inner.b + (whole(n - 1) if n else 0)
+
+
+def test_what_a_function_makes_itself_is_its_own() -> None:
+    assert Function.of(whole).name == "whole"
+
+
+Work = Callable[[], int]
+
+
+def named(**_: Any) -> Callable[[Work], Work]:
+    return lambda function: function
+
+
+class Ours:
+    taskrun = staticmethod(named)
+    other = staticmethod(named)
+
+
+alias = named()
+
+
+@Ours.other()
+@Ours.taskrun(
+    image="a",
+)
+def under_another() -> int:
+    return 1
+
+
+@Ours.taskrun()
+@cache
+def with_its_own() -> int:
+    return 1
+
+
+@alias
+def under_an_alias() -> int:
+    return 1
+
+
+def test_decorators_down_to_ours_are_left_out() -> None:
+    assert Function.of(under_another).source == "def under_another() -> int:\n    return 1\n"
+    assert Function.of(under_an_alias).source.startswith("def under_an_alias")
+    with pytest.raises(ValueError, match="with_its_own: uses cache of"):
+        Function.of(with_its_own)
+
+
+def test_a_wrapped_function_is_what_is_sent() -> None:
+    @wraps(outside_by_default)
+    def wrapper() -> None: ...
+
+    with pytest.raises(ValueError, match="outside_by_default: "):
+        Function.of(wrapper)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"a": [1, {1, 2}]}, r"x\['a'\]\[1\]: set: pass what JSON can hold"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "x: datetime: "),
+        ({1: "secret"}, "x: a mapping with keys that are no text"),
+        (float("nan"), "x: float, which is not finite"),
+        (b"secret", "x: bytes"),
+    ],
+)
+def test_an_argument_that_is_not_json_is_refused_by_place_and_type(
+    value: Any, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        as_json(value, "x")
+    assert "secret" not in str(refusal.value)
+
+
+def test_sequences_become_lists() -> None:
+    assert as_json({"a": (1, None, True, 1.5)}, "x") == {"a": [1, None, True, 1.5]}
+
+
+def test_what_is_too_long_is_refused_with_its_length() -> None:
+    assert len(Function.of(add).call(["x" * 120_000], {}, "")) <= MOST_OF_A_CALL
+    with pytest.raises(ValueError, match="131071 are the limit: store what is large"):
+        Function.of(add).call(["x" * 131_000], {}, "")
+
+
+def test_nothing_that_is_sent_is_taken_for_a_variable() -> None:
+    assert "$" not in PROGRAM.read_text()
+    call = Function.of(add).call(["$(HOME) é"], {}, "")
+    assert "$" not in call
+    assert call.isascii()
+
+
+def test_a_task_is_a_task_run_that_runs_the_program(dag: DAG) -> None:
+    @taskrun_task(image="python:3.13-slim", env={"A": "b"}, python_command=["conda", "python"])
+    def load(a: str, ds: str | None = None) -> str:
+        return f"{a} {ds}"
+
+    with dag:
+        load("{{ params.x }}")
+    made = dag.get_task("load")
+    assert isinstance(made, TaskRunDecoratedOperator)
+    made.render_template_fields({"params": {"x": "b"}})
+    made._of_the_context = made._asked_of({"ds": "2026-01-01", "ti": None})
+    spec = made.build_task_run(OWN)["spec"]
+    assert spec["command"] == ["conda", "python", "-u", "-c", PROGRAM.read_text()]
+    call = json.loads(spec["args"][0])
+    assert (call["args"], call["kwargs"]) == ([], {"a": "b", "ds": "2026-01-01"}) or (
+        call["args"],
+        call["kwargs"],
+    ) == (["b"], {"ds": "2026-01-01"})
+    assert call["result"] == "/airflow/xcom/return.json" == spec["resultPath"]
+    assert spec["env"] == [{"name": "A", "value": "b"}]
+
+
+def test_airflow_knows_it_as_a_decorator(dag: DAG) -> None:
+    with dag:
+
+        @task.taskrun(image="a", do_xcom_push=False)
+        def load() -> None: ...
+
+        load()
+    made = dag.get_task("load")
+    assert isinstance(made, TaskRunDecoratedOperator)
+    assert json.loads(made.build_task_run(OWN)["spec"]["args"][0])["result"] == ""
+
+
+def test_a_task_can_be_mapped(dag: DAG) -> None:
+    with dag:
+        mapped = taskrun_task(image="a", multiple_outputs=False)(add).expand(a=[1, 2])
+    assert mapped.operator.task_id == "add"  # type: ignore[attr-defined]
+
+
+def test_what_the_function_replaces_is_refused() -> None:
+    with pytest.raises(ValueError, match="arguments: the function is what runs"):
+        TaskRunDecoratedOperator(task_id="load", python_callable=add, arguments=["a"], op_args=[1])
+
+
+def test_arguments_that_cannot_be_sent_fail_the_task_as_a_mistake_of_its_own() -> None:
+    with pytest.raises(TaskRunMisconfigured, match="argument b: set"):
+        operator(add, 1, b={1}).build_task_run(OWN)
