@@ -4,8 +4,11 @@ import importlib.metadata
 import json
 from importlib.resources import files
 
+import pytest
+from airflow.providers_manager import ProvidersManager
 from jsonschema import validate
 
+from taskruns_airflow.decorator import taskrun_task
 from taskruns_airflow.provider_info import get_provider_info
 
 
@@ -21,3 +24,19 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
 def test_what_is_told_is_what_airflow_understands() -> None:
     schema = json.loads((files("airflow") / "provider_info.schema.json").read_text())
     validate(get_provider_info(), schema)
+
+
+@pytest.mark.filterwarnings("ignore")  # Airflow asks itself what it advises others against
+def test_airflow_lists_all_that_the_provider_has() -> None:
+    airflow = ProvidersManager()
+    assert "airflow-provider-taskruns" in airflow.providers
+    hook = airflow.hooks["taskruns"]
+    assert hook is not None
+    assert hook.hook_class_name == "taskruns_airflow.hook.TaskRunHook"
+    triggers = {each.trigger_class_name for each in airflow.trigger}
+    assert "taskruns_airflow.trigger" in triggers
+    assert dict(airflow.taskflow_decorators)["taskrun"] is taskrun_task
+    assert "taskruns_airflow.link.TaskRunLink" in airflow.extra_links_class_names
+    assert get_provider_info()["operators"] == [
+        {"integration-name": "TaskRuns", "python-modules": ["taskruns_airflow.operator"]}
+    ]
