@@ -1,4 +1,4 @@
-"""What every tier shares: helm, the one test cluster, and what becomes of tests without them.
+"""What tiers share: helm, the one test cluster, what watches it, and the installations of taskruns.
 
 In CI (`CI=true`) a missing cluster is a failure. On a laptop it is a skip that says what to do.
 `--with-cluster`, as in `make test`, builds and starts what a test needs when it first needs it.
@@ -9,17 +9,24 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from tests.cluster import Cluster, ClusterError, image
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
+from tests.support import story
+from tests.support.absence import IN_CI, go_without
+from tests.support.cluster_client import Kube
+from tests.support.installation import ROOT, Ground, Helm, Installation, Manifest, Process, clear
+from tests.support.journal import Journal
+from tests.support.ledger import Ledger
 from tools import helm as helm_tool
 
-IN_CI = os.environ.get("CI") == "true"
 CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
+
+INSTALLATIONS = {kind.name: kind for kind in (Helm, Manifest, Process)}
+DEFINITION = str(ROOT / "crds/taskruns.yaml")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,11 +76,54 @@ def helm(request: pytest.FixtureRequest) -> Path:
     return helm_tool.PROGRAM
 
 
+@pytest.fixture(scope="session")
+def kube(cluster: Cluster) -> Iterator[Kube]:
+    kube = Kube(cluster.kubeconfig)
+    yield kube
+    kube.close()
+
+
+@pytest.fixture(scope="session")
+def journal(cluster: Cluster, kube: Kube) -> Iterator[Journal]:
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", DEFINITION)
+    journal = Journal(kube)
+    journal.start()
+    yield journal
+    journal.stop()
+
+
+@pytest.fixture(scope="session")
+def ledger(cluster: Cluster, kube: Kube, journal: Journal) -> Iterator[Ledger]:
+    ledger = Ledger(cluster, kube, journal)
+    ledger.open()
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="session", params=["helm", "process"])
+def installation(
+    request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
+) -> Iterator[Installation]:
+    """Each way of installing, once for all modules: pytest groups the tests by it."""
+    ground = Ground(cluster, kube, journal)
+    installation = INSTALLATIONS[request.param](ground)
+    try:
+        try:
+            clear(ground)
+            installation.up()
+        except (AssertionError, ClusterError) as error:
+            pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
+        yield installation
+        story.await_namespaces_gone(kube, journal)
+    finally:
+        installation.down()
+
+
 @contextmanager
 def _expensive(request: pytest.FixtureRequest, what: str) -> Iterator[None]:
     """Let something be made that takes minutes, if that was asked for and still makes sense."""
     if not request.config.getoption("--with-cluster"):
-        _go_without(f"no {what}: `make cluster-up` makes it")
+        go_without(f"no {what}: `make cluster-up` makes it")
     if request.session.testsfailed:
         pytest.exit(f"cheaper tests have failed: not making {what}", returncode=1)
     capture = request.config.pluginmanager.getplugin("capturemanager")
@@ -82,10 +132,4 @@ def _expensive(request: pytest.FixtureRequest, what: str) -> Iterator[None]:
         try:
             yield
         except ClusterError as error:
-            _go_without(f"no {what}: {error}")
-
-
-def _go_without(why: str) -> NoReturn:
-    if IN_CI:
-        pytest.fail(why, pytrace=False)
-    pytest.skip(why)
+            go_without(f"no {what}: {error}")

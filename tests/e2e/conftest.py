@@ -14,26 +14,14 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.cluster import Cluster, ClusterError
 from tests.support import laws, story
 from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.installation import (
-    ROOT,
-    Ground,
-    Helm,
-    Installation,
-    Manifest,
-    Process,
-    clear,
-    stopped,
-)
+from tests.support.installation import Installation, stopped
 from tests.support.journal import Journal
 from tests.support.ledger import Ledger
 from tests.support.run import Run
 from tests.support.stage import Stage
 
-INSTALLATIONS = {kind.name: kind for kind in (Helm, Manifest, Process)}
-DEFINITION = str(ROOT / "crds/taskruns.yaml")
 _FAILED = pytest.StashKey[bool]()
 
 
@@ -41,49 +29,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "taskrun(spec, ledger=False, prepare=None, lawful=True): a scenario's TaskRun"
     )
-
-
-@pytest.fixture(scope="session")
-def kube(cluster: Cluster) -> Iterator[Kube]:
-    kube = Kube(cluster.kubeconfig)
-    yield kube
-    kube.close()
-
-
-@pytest.fixture(scope="session")
-def journal(cluster: Cluster, kube: Kube) -> Iterator[Journal]:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", DEFINITION)
-    journal = Journal(kube)
-    journal.start()
-    yield journal
-    journal.stop()
-
-
-@pytest.fixture(scope="session")
-def ledger(cluster: Cluster, kube: Kube, journal: Journal) -> Iterator[Ledger]:
-    ledger = Ledger(cluster, kube, journal)
-    ledger.open()
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture(scope="session", params=["helm", "process"])
-def installation(
-    request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
-) -> Iterator[Installation]:
-    """Each way of installing, once for all modules: pytest groups the tests by it."""
-    ground = Ground(cluster, kube, journal)
-    installation = INSTALLATIONS[request.param](ground)
-    try:
-        try:
-            clear(ground)
-            installation.up()
-        except (AssertionError, ClusterError) as error:
-            pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
-        yield installation
-        story.await_namespaces_gone(kube, journal)
-    finally:
-        installation.down()
 
 
 @pytest.fixture(scope="module")

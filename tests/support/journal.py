@@ -91,6 +91,16 @@ class Journal:
             last = [self._histories[uid][-1] for uid in uids]
             return [seen.found for seen in last if not seen.gone]
 
+    def ever(self, resource: Resource) -> list[Object]:
+        """All objects that there ever were of a kind, each as it was last seen."""
+        with self._changed:
+            return [
+                self._histories[uid][-1].found
+                for (plural, *_), uids in self._uids.items()
+                for uid in uids
+                if plural == resource.plural
+            ]
+
     def pods_of(self, run_uid: str) -> tuple[tuple[Seen, ...], ...]:
         """The histories of all Pods that carry a run's uid as their label, oldest first."""
         with self._changed:

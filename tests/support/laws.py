@@ -4,11 +4,13 @@ The promise of DESIGN.md section 1, as far as it can be seen from outside: never
 run that may work at the same time, no Pod released that was not claimed, no way back from an end.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from tests.support.cluster_client import Object
+from tests.support.journal import Seen
 from tests.support.run import Run
 
 _LEGAL_AFTER: dict[str | None, set[str]] = {
@@ -46,6 +48,11 @@ def check(run: Run) -> None:
     _attempts_only_grow(run)
     _one_pod_at_a_time(run)
     _only_claimed_pods_are_released(run)
+
+
+def was_released(pod: Sequence[Seen]) -> bool:
+    """Whether a Pod, by its history, was ever without our gate, and so might be scheduled."""
+    return any(not _gated(seen.found) for seen in pod)
 
 
 def _statuses(run: Run) -> list[Object]:
@@ -92,7 +99,7 @@ def _only_claimed_pods_are_released(run: Run) -> None:
     records = [record for status in _statuses(run) for record in status.get("attempts") or ()]
     claimed = {record["podUID"] for record in records}
     for history in run.pods():
-        if _is_ours(history[0].found, run) and any(not _gated(seen.found) for seen in history):
+        if _is_ours(history[0].found, run) and was_released(history):
             uid = history[0].found["metadata"]["uid"]
             assert uid in claimed, f"a Pod of {run.name} was released and never claimed: {uid}"
 

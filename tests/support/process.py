@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.cluster import Cluster
 
 _ROOT = Path(__file__).resolve().parents[2]
-_READY_WITHIN = 30
+_READY_WITHIN = 120
 _STOPPED_WITHIN = 15
 _OK = 200
 

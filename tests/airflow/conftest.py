@@ -1,0 +1,206 @@
+"""How a scenario gets its task in a real Airflow, and its story when it fails.
+
+A test declares its task beside itself, `@pytest.mark.task(script, **arguments)`, and takes it as
+the fixture `task`. `script` is a line of shell for busybox; it is counted as started by itself.
+`arguments` are TaskRunOperator's (times in seconds), and these of our own:
+
+- `modes`: `BOTH` unless told, which makes two tests, one with `deferrable`; or `SYNC`, `DEFERRED`.
+- `mapped`: arguments to expand over.
+- `later`: the test starts the DAG run by itself, with `task.start()`.
+
+Each becomes a DAG of one task. Airflow starts once for all modules; the DAG runs of a module are
+started together when its first test starts, and each test awaits its own. `Task` says what can be
+asked and done (tests/support/airflow_task.py), `airflow` starts and kills Airflow's parts
+(tests/support/airflow.py).
+
+A test that brings a DAG of its own puts it into tests/airflow/dags (provider/example_dags is there
+too), takes the fixtures `airflow` and `witnesses`, and goes on with
+
+    airflow.rest.trigger("my_dag", "a-run")
+    task = Task(airflow, witnesses, "my_dag", "a-run", "my_task")
+    task.succeeds()
+    assert task.counted().created == 1
+"""
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.support import story
+from tests.support.absence import go_without
+from tests.support.airflow import PARTS, PROGRAM, Airflow
+from tests.support.airflow_task import BOTH, Task, Witnesses
+from tests.support.cluster_client import NAMESPACES, Kube
+from tests.support.identity import account, as_account
+from tests.support.installation import ROOT, Installation, helm
+from tests.support.journal import Journal
+from tests.support.ledger import START, Ledger
+from tests.support.manifests import IMAGE
+
+ROLE = "taskruns-client"
+OUR_OWN = ("modes", "mapped", "later")
+_RUN = "scenario"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "task(script, modes=BOTH, mapped=None, later=False, **arguments): a test's Airflow task",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One way of installing is enough here; a task may run in both modes."""
+    if "installation" in metafunc.fixturenames:
+        chosen = pytest.mark.parametrize(
+            "installation", ["process"], indirect=True, scope="session"
+        )
+        metafunc.definition.add_marker(chosen)
+    marker = metafunc.definition.get_closest_marker("task")
+    if marker is not None:
+        metafunc.parametrize("mode", marker.kwargs.get("modes", BOTH), indirect=True)
+
+
+@pytest.fixture(scope="session")
+def namespace(
+    installation: Installation,  # noqa: ARG001  # it must be there before, and leave after
+    kube: Kube,
+) -> Iterator[str]:
+    """Where Airflow's tasks run."""
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "airflow-"}})
+    name: str = made["metadata"]["name"]
+    yield name
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture(scope="session")
+def client_kubeconfig(
+    cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The way in of a service account that has the chart's role for clients, here and no more."""
+    chart = ROOT / "charts/taskruns"
+    roles = helm(
+        cluster, "template", "taskruns", str(chart), "--show-only", "templates/clusterroles.yaml"
+    )
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=roles)
+    account(cluster, namespace, "airflow", ROLE)
+    folder = tmp_path_factory.mktemp("identity")
+    as_account(cluster, namespace, "airflow", folder).close()
+    (kubeconfig,) = folder.iterdir()
+    yield kubeconfig
+    cluster.kubectl("delete", "-f", "-", stdin=roles)
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    request: pytest.FixtureRequest,
+    client_kubeconfig: Path,
+    namespace: str,
+    ledger: Ledger,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Airflow]:
+    """A whole Airflow, which knows the DAG of every test that was collected."""
+    if not PROGRAM.exists():
+        go_without("no Airflow: `make airflow` makes it")
+    scenarios = [_scenario(item, ledger) for item in request.session.items if _marker(item)]
+    airflow = Airflow(tmp_path_factory.mktemp("airflow"), client_kubeconfig, namespace)
+    try:
+        airflow.up(scenarios)
+        yield airflow
+    finally:
+        airflow.down()
+
+
+@pytest.fixture(scope="session")
+def witnesses(kube: Kube, journal: Journal, ledger: Ledger) -> Witnesses:
+    return Witnesses(kube, journal, ledger)
+
+
+@pytest.fixture(scope="module")
+def started(
+    request: pytest.FixtureRequest, airflow: Airflow, witnesses: Witnesses
+) -> dict[str, Task]:
+    """The tasks of this module's tests, by test."""
+    items = [
+        item
+        for item in request.session.items
+        if _marker(item) and item.getparent(pytest.Module) is request.node
+    ]
+    for item in items:
+        if (marker := _marker(item)) and not marker.kwargs.get("later"):
+            airflow.rest.trigger(_dag_id(item), _RUN)
+    return {item.nodeid: Task(airflow, witnesses, _dag_id(item), _RUN) for item in items}
+
+
+@pytest.fixture
+def mode(request: pytest.FixtureRequest) -> str:
+    """How the task waits: in a worker (`sync`), or `deferred`."""
+    mode: str = request.param
+    return mode
+
+
+@pytest.fixture
+def task(request: pytest.FixtureRequest, mode: str, started: dict[str, Task]) -> Task:
+    """The task that the test declares."""
+    del mode  # it is part of what the test declares
+    return started[request.node.nodeid]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failure come with what a person needs to understand it."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        task, kube = item.funcargs.get("task"), item.funcargs.get("kube")
+        for run in task.runs() if isinstance(task, Task) else ():
+            story.tell(report, {"run": run, "kube": kube})
+        airflow = item.funcargs.get("airflow")
+        if isinstance(airflow, Airflow):
+            logs = [(f"Airflow's {part}", airflow.log_tail(part)) for part in PARTS]
+            report.sections += logs
+    return report
+
+
+def _marker(item: pytest.Item) -> pytest.Mark | None:
+    return item.get_closest_marker("task")
+
+
+def _dag_id(item: pytest.Item) -> str:
+    """Name a DAG after its test, so that whoever looks at the pages knows which it is."""
+    module = item.path.stem.removeprefix("test_")
+    words = f"{module}_{item.name.removeprefix('test_').replace('process-', '')}"
+    return re.sub(r"[^a-z0-9]+", "_", words.lower())[-60:].strip("_")
+
+
+def _scenario(item: pytest.Item, ledger: Ledger) -> dict[str, Any]:
+    marker = _marker(item)
+    assert marker is not None
+    assert isinstance(item, pytest.Function)
+    told = {k: v for k, v in marker.kwargs.items() if k not in OUR_OWN}
+    mapped = marker.kwargs.get("mapped") or {}
+    arguments = {
+        "image": IMAGE,
+        **shell(marker.args),
+        **_mount(ledger),
+        "deferrable": item.callspec.params["mode"] == "deferred",
+        **told,
+    }
+    partial = {k: v for k, v in arguments.items() if k not in mapped}
+    return {"dag_id": _dag_id(item), "arguments": partial, "mapped": mapped}
+
+
+def shell(scripts: Sequence[str]) -> dict[str, Any]:
+    """A script as arguments of the operator; the container counts itself as started first."""
+    return {"command": ["sh", "-c"], "arguments": [f"{START}; {script}" for script in scripts]}
+
+
+def _mount(ledger: Ledger) -> dict[str, Any]:
+    mount = ledger.mount()
+    return {"volumes": mount["volumes"], "volume_mounts": mount["volumeMounts"]}
