@@ -5,6 +5,7 @@ A run that is looked at before its Pod has been seen would look as if it had non
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 
 class Barrier:
@@ -42,12 +43,14 @@ class Barrier:
         await self._open.wait()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until it is open, but not for longer than this; return whether it is."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._open.wait()
-        except TimeoutError:
-            return False
+        """Wait until it is open, or nothing has arrived for so long; return whether it is open."""
+        while not self.is_open:
+            missing = self.trouble()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._open.wait()
+            if missing == self.trouble():
+                return False
         return True
 
     def _settle(self) -> None:

@@ -45,7 +45,7 @@ _SPARE_CONNECTIONS = 3
 """For lists and for Events, beside one connection a worker."""
 
 _BARRIER_SECONDS = 5.0
-"""How often a start that waits for the watch asks whether what it waits for still exists."""
+"""A start to which the watch has told nothing for so long asks whether what it waits for exists."""
 
 _BEATS_MISSED = 3
 """Signs of life in a row that may be missed before something is wrong."""

@@ -53,7 +53,7 @@ class Resync:
         """Take stock for ever, and have a look at all that needs one."""
         while True:
             await asyncio.sleep(self._interval)
-            await self.take_stock()
+            await self.compare()
             for key in self._cache.unfinished():
                 self._ask(key)
 
@@ -61,12 +61,22 @@ class Resync:
         """List what exists, however often that takes, and drop from the cache what does not."""
         while True:
             try:
-                return await self._compare()
+                return await self._list()
             except NotInstalled as error:
                 log.warning("%s; install it from crds/taskruns.yaml", error)
             except EngineError as error:
                 log.warning("cannot list what exists: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def compare(self) -> None:
+        """Take stock, and find out whether the watch is behind by more than the time in between."""
+        listed, kept = await self.take_stock(), self._cache.versions()
+        late = still_behind(self._behind, listed, kept)
+        if late:
+            log.error("the watch is dead: it did not tell of %s", ", ".join(sorted(late)[:5]))
+        self._late = len(late)
+        self._behind = behind(listed, kept)
+        self._compared(listed, self._behind)
 
     def trouble(self) -> str:
         """Say how far the watch is behind, if it is by more than the time between two lists."""
@@ -76,29 +86,22 @@ class Resync:
         """Say which namespaces are not served, while others are."""
         return "; ".join(f"{name} is not served: {why}" for name, why in self._closed.items())
 
-    async def _compare(self) -> Versions:
+    async def _list(self) -> Versions:
         self.tried.beat()
         listed = Versions({}, {})
         closed: dict[str, NotAllowed] = {}
         for namespace in self._namespaces:
             try:
-                listed = together(listed, await self._compare_one(namespace))
+                listed = together(listed, await self._list_one(namespace))
             except NotAllowed as error:
                 closed[namespace] = error
         if len(closed) == len(self._namespaces):
             raise closed[self._namespaces[0]]
         self._tell_closed({namespace: str(error) for namespace, error in closed.items()})
         self.succeeded.beat()
-        kept = self._cache.versions()
-        late = still_behind(self._behind, listed, kept)
-        if late:
-            log.error("the watch is dead: it did not tell of %s", ", ".join(sorted(late)[:5]))
-        self._late = len(late)
-        self._behind = behind(listed, kept)
-        self._compared(listed, self._behind)
         return listed
 
-    async def _compare_one(self, namespace: str) -> Versions:
+    async def _list_one(self, namespace: str) -> Versions:
         before = self._cache.versions(namespace)
         listed = await self._list_all(namespace)
         for uid in before.runs.keys() - listed.runs.keys():

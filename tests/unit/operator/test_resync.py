@@ -66,10 +66,10 @@ async def test_what_came_in_during_the_list_is_kept(cache: Cache) -> None:
 async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
     listed = Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1})
     found = a_resync(cache, listed)
-    await found.take_stock()
+    await found.compare()
     assert found.trouble() == ""
     cache.put_run(a_run("run-1", 5))
-    await found.take_stock()
+    await found.compare()
     assert found.trouble() == ""
 
 
@@ -84,17 +84,26 @@ async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
 )
 async def test_a_watch_that_stays_behind_is_found_out(cache: Cache, listed: Versions) -> None:
     found = a_resync(cache, listed)
-    await found.take_stock()
-    await found.take_stock()
+    await found.compare()
+    await found.compare()
     assert "1 objects changed" in found.trouble()
 
 
 async def test_a_watch_that_catches_up_is_well_again(cache: Cache) -> None:
     found = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
-    await found.take_stock()
-    await found.take_stock()
+    await found.compare()
+    await found.compare()
     cache.put_run(a_run("run-1", 5))
+    await found.compare()
+    assert found.trouble() == ""
+
+
+async def test_a_watch_that_takes_its_time_at_the_start_is_not_dead(cache: Cache) -> None:
+    found = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
     await found.take_stock()
+    await found.take_stock()
+    assert found.trouble() == ""
+    await found.compare()
     assert found.trouble() == ""
 
 

@@ -1,5 +1,6 @@
 """What holds the queue back at the start, what events become, and what the probes say."""
 
+import asyncio
 import socket
 from typing import Any
 
@@ -48,6 +49,21 @@ async def test_waiting_for_a_barrier_ends_when_it_opens() -> None:
     barrier.arrive("a")
     assert await barrier.wait(60)
     await barrier.opened()
+
+
+async def test_a_barrier_is_waited_for_as_long_as_something_arrives() -> None:
+    barrier = Barrier()
+    awaited = [str(number) for number in range(50)]
+    barrier.expect(awaited)
+
+    async def arrive() -> None:
+        for each in awaited:
+            await asyncio.sleep(0)
+            barrier.arrive(each)
+
+    arriving = asyncio.create_task(arrive())
+    assert await barrier.wait(0)
+    await arriving
 
 
 class Desk:
