@@ -135,6 +135,7 @@ class TaskRunOperator(RunArguments):
     @override
     def execute(self, context: Context) -> Any:
         own = try_of(context)
+        self._read_template(context)
         manifest = self.build_task_run(own)
         container = main_container(manifest["spec"]) if self.get_logs else None
         execution = self._begin(context)
@@ -197,11 +198,20 @@ class TaskRunOperator(RunArguments):
 
     @override
     def resolve_template_files(self) -> None:
-        if isinstance(self.template, str) and self.template.endswith(_TEMPLATE_FILES):
+        if self._names_a_file:
             environment = self.get_template_env()
             assert environment.loader is not None  # noqa: S101  # Airflow gives it the DAG's folder
             self.template, _, _ = environment.loader.get_source(environment, self.template)
         super().resolve_template_files()
+
+    @property
+    def _names_a_file(self) -> bool:
+        return isinstance(self.template, str) and self.template.endswith(_TEMPLATE_FILES)
+
+    def _read_template(self, context: Context) -> None:
+        """Read and render a template's file that Airflow has not resolved: a mapped task's."""
+        if self._names_a_file:
+            self.template = self.get_template_env().get_template(self.template).render(context)
 
     def _begin(self, context: Context) -> "Execution":
         from taskruns_airflow.execution import Execution  # noqa: PLC0415

@@ -96,6 +96,13 @@ def test_a_template_in_a_file_is_rendered(dag: DAG, tmp_path: Path) -> None:
     assert task.build_task_run(OWN)["spec"]["template"]["spec"] == {"priority": 7}
 
 
+def test_a_mapped_tasks_template_is_read_when_it_runs(dag: DAG, tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text("spec: {priority: {{ params.priority }}}\n")
+    task = TaskRunOperator(task_id="load", dag=dag, image="a", template="pod.yaml")
+    task._read_template({"params": {"priority": 7}})
+    assert task.build_task_run(OWN)["spec"]["template"]["spec"] == {"priority": 7}
+
+
 def test_defaults_of_the_dag_reach_every_argument() -> None:
     defaults = {"namespace": "jobs", "image": "a", "queue_name": "q", "spec": {"cancel": False}}
     start = datetime(2026, 1, 1, tzinfo=UTC)
