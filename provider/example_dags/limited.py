@@ -6,7 +6,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 from taskruns_airflow import TaskRunOperator
 
-with DAG("taskruns_limits", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+with DAG("taskruns_limited", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     limited = TaskRunOperator(
         task_id="limited",
         image="busybox:1",
