@@ -56,6 +56,13 @@ def test_a_detached_run_is_cancelled_and_waited_for(taskrun: CommandLine) -> Non
     assert (again.returncode, "has ended" in again.stderr) == (1, True)
 
 
+def test_a_detached_run_has_the_variables_that_it_was_given(taskrun: CommandLine) -> None:
+    given = ("--detach", "--name", "greeting", "-e", "GREETING=hello $(HOME) there")
+    assert shell(taskrun, 'echo "$GREETING"', *given).returncode == 0
+    assert taskrun("wait", "greeting").returncode == 0
+    assert taskrun("logs", "greeting").stdout == "hello $(HOME) there\n"
+
+
 def test_an_interrupt_cancels_with_the_grace_period(taskrun: CommandLine) -> None:
     command = ["run", "--name", "cut", "--image", "busybox:1", "--", "sh", "-c", LOOP]
     with taskrun.start(*command) as process:
@@ -114,6 +121,7 @@ def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
         (["run", "-"], 2, "exactly one TaskRun"),
         (["run", "--image", "x", "--name", "Not_Valid"], 1, "lower-case letters"),
         (["run", "--image", "x", "--secret", "a=b"], 2, "NAME/KEY=VALUE"),
+        (["run", "--image", "x", "-d", "--secret", "a/b=c"], 2, "leave --detach out"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_line(

@@ -77,11 +77,15 @@ def repeated(run: Object, name: str | None) -> dict[str, Any]:
 
 
 def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return a TaskRun with further variables, under those that it has."""
+    """Return a TaskRun with further variables, under those that it has, to be taken literally."""
     spec = dict(mapping(manifest.get("spec")))
     own = spec.get("env") or []
-    if not isinstance(own, list):  # which the cluster refuses
+    if not isinstance(own, list) or not variables:  # what is no list is refused later
         return dict(manifest)
     known = {text(mapping(each).get("name")) for each in own}
-    more = [{"name": k, "value": v} for k, v in variables.items() if k not in known]
-    return {**manifest, "spec": spec | ({"env": [*more, *own]} if more else {})}
+    more = [
+        {"name": name, "value": value.replace("$(", "$$(")}
+        for name, value in variables.items()
+        if name not in known
+    ]
+    return {**manifest, "spec": spec | {"env": [*more, *own]}}

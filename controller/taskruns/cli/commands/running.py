@@ -1,5 +1,6 @@
 """Commands that see a run to its end: run, follow, rerun, wait."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -47,18 +48,25 @@ def run_command(
         manifest = _manifest_in(file, choice.on)
     else:
         raise click.UsageError("name a file, or an image and a command")
-    variables = read_variables(options["env"], options["env_file"])
-    secrets = read_secrets(options["secret"])
     manifest = manifests.named(manifest, name)
-    if choice.on == DOCKER:
-        from taskruns.engines.docker.container import Given
-
-        choice = choice.with_given(Given(secrets, variables))
-    elif secrets:
-        raise click.UsageError("--secret is for Docker: a cluster has its own, make one there")
-    else:
-        manifest = manifests.with_variables(manifest, variables)
+    variables = read_variables(options["env"], options["env_file"])
+    manifest = manifests.with_variables(manifest, variables)
+    if secrets := read_secrets(options["secret"]):
+        choice = _with_secrets(choice, secrets, detach=options["detach"])
     return choice.act(lambda place: _run(place, manifest, options))
+
+
+def _with_secrets(
+    choice: Choice, secrets: Mapping[tuple[str, str], str], *, detach: bool
+) -> Choice:
+    """Hand over what a cluster would keep in Secrets; it is written down nowhere."""
+    if choice.on != DOCKER:
+        raise click.UsageError("--secret is for Docker: a cluster has its own, make one there.")
+    if detach:
+        raise click.UsageError("--secret is known to this program alone: leave --detach out.")
+    from taskruns.engines.docker.container import Given
+
+    return choice.with_given(Given(secrets))
 
 
 def _manifest_in(file: str, on: str) -> Object:
