@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True,
 
 DONE = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 IMPATIENT = pod_spec(terminationGracePeriodSeconds=1)
-CASES = [(harm, step) for harm in Harm for step in LIVES]
+CASES = [(harm, step) for harm in Harm if harm is not Harm.BUSY for step in LIVES]
 
 
 class Misfortune:

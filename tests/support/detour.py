@@ -20,6 +20,7 @@ from kubernetes import config
 
 from tests.cluster import Cluster
 from tests.support.background import Background
+from tests.support.little_apiserver import failure
 
 _HOP_BY_HOP = frozenset({"connection", "host", "content-length", "transfer-encoding"})
 _PATIENCE = 0.05
@@ -37,6 +38,8 @@ class Harm(Enum):
     """It arrives; the connection is reset in the middle of the answer."""
     LATE = auto()
     """Nothing comes until the client gives up; then it arrives."""
+    BUSY = auto()
+    """It does not arrive, and is answered that there is no time for it now (429)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,8 @@ class Detour:
             return web.Response(status=_NO_SERVICE)
         if harm is Harm.LOST:
             return _reset(request)
+        if harm is Harm.BUSY:
+            return failure(429, "too many requests", **{"Retry-After": "1"})(request)
         if harm is Harm.LATE:
             await _left(request)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}

@@ -1,0 +1,57 @@
+"""An apiserver without time (429) delays a run, and neither loses nor repeats a part of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cluster import Cluster
+from tests.operator.conftest import ARGUMENTS, Submit
+from tests.support.cluster_client import Object
+from tests.support.detour import Detour, Harm, Passing
+from tests.support.process import ControllerProcess
+
+
+class Overload:
+    """Answers 429 to the first write of each kind, and to every Event."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+
+    def __call__(self, passing: Passing) -> Harm | None:
+        kind = _kind(passing)
+        if kind is None or (kind != "event" and kind in self.refused):
+            return None
+        self.refused.add(kind)
+        return Harm.BUSY
+
+
+def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
+    served: Cluster,
+    tmp_path: Path,
+    submit: Submit,
+    ended: Callable[[Object, str], Object],
+) -> None:
+    overload = Overload()
+    with Detour(served) as detour:
+        detour.fate = overload
+        way = detour.kubeconfig(tmp_path)
+        with ControllerProcess(served, *ARGUMENTS, kubeconfig=way).at_work():
+            status = ended(submit("exit 0"), "Succeeded")["status"]
+    assert status["exitCode"] == 0
+    assert [attempt["outcome"] for attempt in status["attempts"]] == ["Succeeded"]
+    written = {"create", "status Pending", "gate", "status Succeeded", "metadata", "delete"}
+    assert overload.refused >= written | {"event"}
+
+
+def _kind(passing: Passing) -> str | None:
+    path = passing.path.partition("?")[0]
+    if passing.method not in ("POST", "PATCH", "DELETE"):
+        return None
+    if "/events" in path:
+        return "event"
+    if passing.method != "PATCH":
+        return {"POST": "create", "DELETE": "delete"}[passing.method]
+    body = json.loads(passing.body)
+    if path.endswith("/status"):
+        return f"status {body['status'].get('phase')}"
+    return "gate" if "spec" in body else "metadata"
