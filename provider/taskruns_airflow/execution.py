@@ -17,7 +17,14 @@ from taskruns_airflow.failures import (
     TaskRunMisconfigured,
     failure_of,
 )
-from taskruns_airflow.following import Audience, NameTaken, follow, launch, lookout_for
+from taskruns_airflow.following import (
+    Audience,
+    NameTaken,
+    cancel_all,
+    follow,
+    launch,
+    lookout_for,
+)
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import is_wanted, may_be_retried
@@ -45,11 +52,13 @@ class Execution:
         self._log = log
         self._worker = Worker()
         self._namespace = ""
+        self._own: Try | None = None
         self._ref: Ref | None = None
         self._audience = Audience(log.info, log.info)
 
     def launch(self, own: Try, manifest: Object, namespace: str | None) -> TaskRun:
         """Create the try's run, or go on with what an earlier one left."""
+        self._own = own
         with self._guarded():
             self._namespace = self._worker.run(self._hook.namespace(namespace))
             run = self._worker.run(launch(self._connect, own, manifest, self._audience))
@@ -141,13 +150,15 @@ class Execution:
         if not may_be_retried(self._context):
             self._cancel()
             return AirflowException("The worker was told to stop, and there is no try after this")
-        return AirflowException(
-            f"The worker was told to stop; TaskRun {self._ref} goes on, and the next try with it"
-        )
+        left = f"TaskRun {self._ref} goes on" if self._ref else "what it has started goes on"
+        return AirflowException(f"The worker was told to stop; {left}, and the next try with it")
 
     def _cancel(self) -> None:
+        """Cancel the run; where it is not known which, whatever this task has at work."""
         if self._ref is not None:
             self._try_for_a_moment("cancelled", _cancel(self._connect, self._ref))
+        elif self._own is not None and self._namespace:
+            self._try_for_a_moment("cancelled", cancel_all(self._connect, self._own))
 
     def _collect(self, run: TaskRun) -> None:
         if run.status.pod_uid:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.adoption import inheritance
+from taskruns_airflow.adoption import ended, inheritance
 from taskruns_airflow.api import Ref
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import LogReader
@@ -51,6 +51,15 @@ async def launch(
         raise NameTaken(f"TaskRun {Ref.to(run)} exists and is not this try's: remove it")
     audience.note(f"Created TaskRun {Ref.to(run)}")
     return run
+
+
+async def cancel_all(connect: Connect, own: Try) -> None:
+    """Cancel what a try has created, and what it would have gone on with or ended itself."""
+    async with connect() as api:
+        found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
+        for run in (found.adopted, *found.superseded):
+            if run is not None and not ended(run):
+                await api.cancel(Ref.to(run))
 
 
 async def follow(

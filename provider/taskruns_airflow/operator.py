@@ -102,6 +102,7 @@ class TaskRunOperator(RunArguments):
     operator_extra_links: Collection[BaseOperatorLink] = (TaskRunLink(),)
 
     _execution: "Execution | None" = None
+    _told_to_stop = False
 
     def __init__(  # noqa: PLR0913  # each is a name that users of Airflow know
         self,
@@ -154,6 +155,7 @@ class TaskRunOperator(RunArguments):
     @override
     def on_kill(self) -> None:
         """Stop waiting; `execute` then ends by an exception, and cancels the run if it should."""
+        self._told_to_stop = True  # what has not begun must not begin either
         if self._execution is not None:
             self._execution.stop()
 
@@ -224,8 +226,10 @@ class TaskRunOperator(RunArguments):
             config_file=self.config_file,
             cluster_context=self.cluster_context,
         )
-        self._execution = Execution(hook, context, self.log)
-        return self._execution
+        self._execution = execution = Execution(hook, context, self.log)
+        if self._told_to_stop:
+            execution.stop()
+        return execution
 
     def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
         codes = ExitCodes(_codes(self.skip_on_exit_code), _codes(self.fail_on_exit_code))

@@ -1,5 +1,6 @@
 """The operator as DAG authors meet it: light, templated, mappable, and honest about mistakes."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from taskruns_airflow import TaskRunOperator
 from taskruns_airflow.failures import TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.trigger import TaskRunTrigger
+from taskruns_airflow.worker import Stopped
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
 ON_AIRFLOW_3 = airflow.__version__.startswith("3.")
@@ -146,3 +148,11 @@ def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
     path, again = TaskRunTrigger(**told).serialize()
     assert path == "taskruns_airflow.trigger.TaskRunTrigger"
     assert again == told
+
+
+def test_a_task_that_is_told_to_stop_before_it_has_begun_begins_nothing() -> None:
+    task = TaskRunOperator(task_id="load", image="a")
+    task.on_kill()
+    execution = task._begin({})
+    with pytest.raises(Stopped):
+        execution._worker.run(asyncio.sleep(0))
