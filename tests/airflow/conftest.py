@@ -35,7 +35,7 @@ from tests.support.absence import go_without
 from tests.support.airflow import PARTS, PROGRAM, Airflow
 from tests.support.airflow_task import BOTH, Task, Witnesses
 from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.identity import account, as_account
+from tests.support.identity import account, kubeconfig_of
 from tests.support.installation import ROOT, Installation, helm
 from tests.support.journal import Journal
 from tests.support.ledger import START, Ledger
@@ -90,9 +90,7 @@ def client_kubeconfig(
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=roles)
     account(cluster, namespace, "airflow", ROLE)
     folder = tmp_path_factory.mktemp("identity")
-    as_account(cluster, namespace, "airflow", folder).close()
-    (kubeconfig,) = folder.iterdir()
-    yield kubeconfig
+    yield kubeconfig_of(cluster, namespace, "airflow", folder)
     cluster.kubectl("delete", "-f", "-", stdin=roles)
 
 

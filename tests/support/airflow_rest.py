@@ -43,19 +43,14 @@ class Rest:
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[Object]:
         """What the page of a task shows as the log of one try, entry by entry."""
         place = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
-        found = self._get(f"{place}/logs/{try_number}?full_content=true")
-        entries: list[Object] = found["content"]
-        return entries
+        found = self._look(f"{place}/logs/{try_number}?full_content=true")
+        return found["content"] if found else []
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """An XCom's value; None where there is none."""
         place = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
-        try:
-            return self._get(f"{place}/xcomEntries/{key}?deserialize=true")["value"]
-        except urllib.error.HTTPError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise
+        found = self._look(f"{place}/xcomEntries/{key}?deserialize=true")
+        return found["value"] if found else None
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Set a task's state, as the buttons of its page do."""
@@ -72,6 +67,15 @@ class Rest:
             "reset_dag_runs": True,
         }
         self._ask("POST", f"/dags/{dag_id}/clearTaskInstances", asked)
+
+    def _look(self, path: str) -> Object | None:
+        """Ask for what may not be there yet."""
+        try:
+            return self._get(path)
+        except urllib.error.HTTPError as error:
+            if error.code == _NOT_FOUND:
+                return None
+            raise
 
     def _get(self, path: str) -> Object:
         return self._ask("GET", path)

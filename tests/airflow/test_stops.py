@@ -1,0 +1,77 @@
+"""What a user does to a task that has begun: mark it, clear it, let its time run out.
+
+The work writes down that it got SIGTERM, so that "stopped within its grace period" is no guess.
+"""
+
+import pytest
+
+from taskruns.api.conditions import Phase
+from tests.support.airflow_task import DEFERRED, ONCE, SYNC, TWICE, Task
+from tests.support.ledger import END
+from tests.support.run import Run
+
+STOPPABLE = f"stopped() {{ {END}; exit 143; }}; trap stopped TERM; sleep 600 & wait $!"
+ANEW = f'[ "$TRY" = 2 ] && exit 0; {STOPPABLE}'
+TRY = {"TRY": "{{ ti.try_number }}"}
+
+
+def waits(task: Task, mode: str) -> Run:
+    """Wait until the work has begun and the task waits for it in its mode's way."""
+    run = task.at_work()
+    task.reaches("deferred" if mode == "deferred" else "running")
+    return run
+
+
+def is_cancelled(task: Task, run: Run) -> None:
+    status = run.ended()
+    assert status["phase"] == Phase.CANCELLED
+    assert task.was_asked_to_stop(run)
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+@pytest.mark.task(STOPPABLE, retries=1)
+def test_a_task_that_is_marked_has_its_run_cancelled(task: Task, mode: str, state: str) -> None:
+    run = waits(task, mode)
+    task.mark(state)
+    is_cancelled(task, run)
+    task.settles(state)
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task(ANEW, env=TRY)
+def test_a_task_that_is_cleared_ends_its_run_and_then_begins_anew(task: Task, mode: str) -> None:
+    first = waits(task, mode)
+    task.clear()
+    task.succeeds(try_number=2)
+    is_cancelled(task, first)
+    second = task.run(2)
+    assert first.ended()["completionTime"] <= second.seen()["metadata"]["creationTimestamp"]
+    assert second.ended()["phase"] == Phase.SUCCEEDED
+    assert task.counted() == TWICE
+
+
+@pytest.mark.task("exit 0", modes=DEFERRED)
+def test_a_task_that_is_cleared_after_its_success_is_done_anew(task: Task) -> None:
+    task.succeeds()
+    task.clear()
+    task.succeeds(try_number=2)
+    assert task.counted() == TWICE
+
+
+@pytest.mark.task(STOPPABLE, execution_timeout=20)
+def test_an_execution_timeout_stops_the_work(task: Task) -> None:
+    run = task.at_work()
+    task.fails()
+    assert run.ended()["phase"] in {Phase.CANCELLED, Phase.FAILED}
+    assert task.was_asked_to_stop(run)
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task(STOPPABLE, modes=SYNC)
+def test_a_worker_that_is_told_to_stop_cancels_a_run_that_no_try_would_find(task: Task) -> None:
+    run = waits(task, "sync")
+    task.stop_worker()
+    is_cancelled(task, run)
+    task.fails()
+    assert "there is no try after this" in task.log()
+    assert task.counted() == ONCE
