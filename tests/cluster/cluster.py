@@ -1,7 +1,7 @@
 """A cluster by its name: what tests, the demo and the command line hold in their hands."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.cluster.local import LocalDriver
 from tests.cluster.lock import held
 from tests.cluster.place import Place
 from tests.cluster.progress import Progress, Write, to_stderr
+from tests.cluster.python_base import PythonBase
 from tests.cluster.slot import SPARE_NODES
 from tests.cluster.status import READY, Status
 
@@ -119,7 +120,14 @@ class Cluster:
 
     def load_python(self, suite: str = "trixie", progress: Write = to_stderr) -> str:
         """Load an image with Python, and return the name that a Pod asks for."""
-        return self.driver.load_python(suite, Progress(progress))
+        return self.driver.load_python(PythonBase(suite), Progress(progress))
+
+    def load_debian(
+        self, name: str, suite: str, packages: Sequence[str], progress: Write = to_stderr
+    ) -> str:
+        """Load an image `name:suite`, made of a Debian release with packages besides Python."""
+        base = PythonBase(suite, name, tuple(packages))
+        return self.driver.load_python(base, Progress(progress))
 
     def build_image(
         self,

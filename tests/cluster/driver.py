@@ -10,6 +10,7 @@ from tests.cluster.kind import KindDriver
 from tests.cluster.local import LocalDriver
 from tests.cluster.place import Place
 from tests.cluster.progress import Progress
+from tests.cluster.python_base import PythonBase
 from tests.cluster.status import Status
 
 AUTO = "auto"
@@ -46,7 +47,7 @@ class Driver(Protocol):
 
     def load_image(self, archive: Path) -> None: ...
 
-    def load_python(self, suite: str, progress: Progress) -> str: ...
+    def load_python(self, base: PythonBase, progress: Progress) -> str: ...
 
     def build_image(self, build: ImageBuild, progress: Progress) -> str: ...
 

@@ -154,10 +154,13 @@ class KindDriver:
     def load_image(self, archive: Path) -> None:
         run(["kind", "load", "image-archive", archive, "--name", self.kind_name], within=LIMIT)
 
-    def load_python(self, suite: str, progress: Progress) -> str:
-        """A registry answers, so a Pod that asks for the image gets the real one."""
-        progress.say(f"the node pulls {PythonBase(suite).tag} itself")
-        return PythonBase(suite).tag
+    def load_python(self, base: PythonBase, progress: Progress) -> str:
+        """A registry answers, so a Pod that asks for an official image gets the real one."""
+        if base.name:
+            self.load_image(base.archive(progress))
+        else:
+            progress.say(f"the node pulls {base.tag} itself")
+        return base.tag
 
     def build_image(self, build: ImageBuild, progress: Progress) -> str:
         args = [f"--build-arg={name}={value}" for name, value in build.build_args.items()]

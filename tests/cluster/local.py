@@ -169,9 +169,9 @@ class LocalDriver:
     def load_image(self, archive: Path) -> None:
         self._running_store().load(archive)
 
-    def load_python(self, suite: str, progress: Progress) -> str:
+    def load_python(self, base: PythonBase, progress: Progress) -> str:
         """Give Pods an image with Python; return the name that they ask for."""
-        store, base = self._running_store(), PythonBase(suite)
+        store = self._running_store()
         archive = base.archive(progress)
         if not store.holds(base.tag, archive.name):
             progress.say(f"loading {base.tag} into the cluster")

@@ -26,18 +26,22 @@ class PythonBase:
     """The image of one Debian release."""
 
     suite: str = "trixie"
+    name: str = ""
+    """What the image is called, before the release's name; else as the official one."""
+    extra: tuple[str, ...] = ()
+    """Packages of the release besides Python."""
 
     @property
     def tag(self) -> str:
         if self.suite not in PYTHONS:
             raise ClusterError(f"no Debian {self.suite!r} here: choose of {', '.join(PYTHONS)}")
-        return f"python:{PYTHONS[self.suite]}-slim"
+        return f"{self.name}:{self.suite}" if self.name else f"python:{PYTHONS[self.suite]}-slim"
 
     def archive(self, progress: Progress) -> Path:
         """Return the image as a docker-archive, from the cache or made now."""
         settings = pip_settings.read(pip_settings.files())
         trusted = pip_settings.bundle()
-        words = [RECIPE, self._system_key, pip_settings.as_config(settings)]
+        words = [RECIPE, self.tag, self._system_key, pip_settings.as_config(settings)]
         key = binary.content_key(words, [trusted] if trusted else [])
 
         def make(scratch: Path, made: Path) -> None:
@@ -50,7 +54,11 @@ class PythonBase:
 
     @property
     def _system_key(self) -> str:
-        return binary.content_key([RECIPE, self.suite, *PACKAGES, *LEFT_OUT])
+        return binary.content_key([RECIPE, self.suite, *self._packages, *LEFT_OUT])
+
+    @property
+    def _packages(self) -> tuple[str, ...]:
+        return PACKAGES + self.extra
 
     def _system(self, progress: Progress) -> Path:
         """Return the plain system's layer, which takes the time and is the same everywhere."""
@@ -67,7 +75,7 @@ class PythonBase:
 
     def _command(self, made: Path) -> list[str | Path]:
         excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
-        chosen = ["--variant=minbase", f"--include={','.join(PACKAGES)}", *excluded]
+        chosen = ["--variant=minbase", f"--include={','.join(self._packages)}", *excluded]
         return ["mmdebstrap", "--format=tar", *chosen, self.suite, made, *self._sources()]
 
     def _sources(self) -> list[str]:

@@ -1,0 +1,122 @@
+"""Every example DAG of the provider runs as it is shown, by `dag.test()` on both Airflows."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.support.installation import ROOT
+
+pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
+"""One way of installing is enough: what is tried is the provider."""
+
+EXAMPLES = ROOT / "provider/example_dags"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+ON_AIRFLOW_2 = ("decorated", "hello", "migrated")
+"""Sync and deferred, with results: what is essential there."""
+
+TRIALS = [("3", name) for name in NAMES] + [("2", name) for name in ON_AIRFLOW_2]
+WITHIN = 900.0
+
+TRY = """
+import importlib, json, sys
+sys.path.append(sys.argv[1])
+for name in sys.argv[2:]:
+    run = importlib.import_module(name).dag.test()
+    found = run.get_task_instances()
+    tasks = {each.task_id: str(each.state) for each in found}
+    results = {each.task_id: each.xcom_pull(each.task_id) for each in found if each.map_index < 0}
+    told = {"name": name, "state": str(run.state), "tasks": tasks, "results": results}
+    print(json.dumps(told), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def images(cluster: Cluster) -> None:
+    """What the examples' containers are made of."""
+    cluster.load_python("trixie")
+    for suite in ("bookworm", "trixie"):
+        cluster.load_debian("pandas", suite, ["python3-pandas"])
+
+
+@pytest.fixture(scope="module")
+def tried(
+    images: None,  # noqa: ARG001  # Pods find them
+    cluster: Cluster,
+    namespace: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
+    """How each example has ended by `dag.test()`, on both Airflows side by side."""
+    connection = {"kube_config_path": str(cluster.kubeconfig), "namespace": namespace}
+    homes = {version: tmp_path_factory.mktemp(f"airflow-{version}") for version in ("3", "2")}
+    started = [
+        _start("3", NAMES, homes["3"], connection),
+        _start("2", ON_AIRFLOW_2, homes["2"], connection),
+    ]
+    try:
+        for process in started:
+            process.wait(WITHIN)
+        yield {
+            (version, told["name"]): told
+            for version, home in homes.items()
+            for told in _told((home / "log").read_text())
+        }
+    finally:
+        for process in started:
+            process.kill()
+
+
+@pytest.mark.parametrize(("version", "name"), TRIALS)
+def test_an_example_passes_dag_test(
+    version: str, name: str, tried: dict[tuple[str, str], dict[str, Any]]
+) -> None:
+    assert (version, name) in tried, "it did not come to its end: see the log in its home"
+    told = tried[version, name]
+    assert set(told["tasks"].values()) == {"success"}, told
+    assert told["state"] == "success"
+
+
+def test_two_tasks_have_an_operating_system_a_python_and_a_pandas_each(
+    tried: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    results = tried["3", "isolated"]["results"]
+    older, newer = results["older"], results["newer"]
+    assert (older["os"], newer["os"]) == ("bookworm", "trixie")
+    assert older["python"].startswith("3.11.")
+    assert newer["python"].startswith("3.13.")
+    assert older["pandas"].startswith("1.")
+    assert newer["pandas"].startswith("2.")
+
+
+def _told(log: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.splitlines() if line.startswith('{"name": ')]
+
+
+def _start(
+    version: str, names: Sequence[str], home: Path, connection: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Try examples one after another, with a database of their own."""
+    python = ROOT / f".build/airflow-{version}/bin/python"
+    assert python.exists(), f"no Airflow {version}: `make airflow` makes it"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "KUBE", "PYTHON"))}
+    environment = {
+        **kept,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
+        "AIRFLOW_CONN_TASKRUNS_DEFAULT": json.dumps({"conn_type": "taskruns", "extra": connection}),
+    }
+    script = '"$0" -m airflow db migrate && exec "$0" -W ignore -c "$@"'
+    with (home / "log").open("w") as log:
+        return subprocess.Popen(
+            ["sh", "-c", script, str(python), TRY, str(EXAMPLES), *names],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            cwd=home,
+        )
