@@ -9,15 +9,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
-from typing_extensions import override
 
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.edge import Ref, Refused, Unreachable
 
 Object = dict[str, Any]
 
@@ -37,37 +36,6 @@ _PERHAPS_LATER = {408, 429, 500, 502, 503, 504}
 
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
 """What a connection that breaks, or cannot be made, raises."""
-
-
-class Refused(Exception):
-    """The apiserver answered with an error; its sentence is the message."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(f"{sentence} (HTTP {status})")
-        self.status = status
-        self.sentence = sentence
-
-
-class Unreachable(Exception):
-    """The apiserver gave no answer for as long as was waited for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """One TaskRun, and no other of its name."""
-
-    namespace: str
-    name: str
-    uid: str
-
-    @classmethod
-    def to(cls, run: TaskRun) -> Self:
-        """Name the TaskRun that was read."""
-        return cls(run.metadata.namespace, run.metadata.name, run.metadata.uid)
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
 
 
 class Api:

@@ -1,4 +1,4 @@
-"""One execution of a task, at work on its cluster: launch, follow, conclude, or be interrupted."""
+"""One execution of a task, at work: launch, follow, conclude, or be interrupted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.api import Api, Ref, Refused, Unreachable
+from taskruns_airflow.edge import Edge, Gone, Ref, Refused, Runs, Unreachable
 from taskruns_airflow.failures import (
     ExitCodes,
     TaskRunCancelled,
@@ -17,19 +17,11 @@ from taskruns_airflow.failures import (
     TaskRunMisconfigured,
     failure_of,
 )
-from taskruns_airflow.following import (
-    Audience,
-    NameTaken,
-    cancel_all,
-    follow,
-    launch,
-    lookout_for,
-)
+from taskruns_airflow.following import Audience, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import is_wanted, may_be_retried
 from taskruns_airflow.link import XCOM_LINK
-from taskruns_airflow.lookout import Gone
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.result import result_of
 from taskruns_airflow.trigger import TaskRunTrigger
@@ -61,7 +53,7 @@ class Execution:
         self._own = own
         with self._guarded():
             self._namespace = self._worker.run(self._hook.namespace(namespace))
-            run = self._worker.run(launch(self._connect, own, manifest, self._audience))
+            run = self._worker.run(self._launch(own, manifest))
         self._ref = Ref.to(run)
         self._tell(run)
         return run
@@ -79,9 +71,8 @@ class Execution:
     def follow(self, run: TaskRun, container: str | None) -> TaskRun:
         """Wait for the run's end, its log told meanwhile."""
         ref = Ref.to(run)
-        lookout = lookout_for(self._connect, ref)
         with self._guarded():
-            return self._worker.run(follow(lookout, self._connect, ref, container, self._audience))
+            return self._worker.run(self._follow(ref, container))
 
     def learn(self, event: Mapping[str, Any]) -> TaskRun:
         """Return the run as the trigger saw it end.
@@ -117,10 +108,20 @@ class Execution:
         """End what is under way; to be called from a signal handler."""
         self._worker.stop()
 
+    async def _launch(self, own: Try, manifest: Object) -> TaskRun:
+        return await launch(await self._edge(), own, manifest, self._audience)
+
+    async def _follow(self, ref: Ref, container: str | None) -> TaskRun:
+        edge = await self._edge()
+        return await follow(edge, edge.watch(ref), ref, container, self._audience)
+
+    async def _edge(self) -> Edge:
+        return await self._hook.edge(self._namespace)
+
     @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[Api]:
-        async with self._hook.api(self._namespace) as api:
-            yield api
+    async def _connect(self) -> AsyncIterator[Runs]:
+        async with (await self._edge()).connect() as runs:
+            yield runs
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

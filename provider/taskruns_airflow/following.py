@@ -6,10 +6,9 @@ from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.adoption import ended, inheritance
-from taskruns_airflow.api import Ref
+from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Watch
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import LogReader
-from taskruns_airflow.lookout import Connect, Gone, Lookout
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +23,22 @@ class NameTaken(Exception):
     """A TaskRun of that name is there, and it is not this try's."""
 
 
-async def launch(
-    connect: Connect, own: Try, manifest: Mapping[str, Any], audience: Audience
-) -> TaskRun:
+async def launch(edge: Edge, own: Try, manifest: Mapping[str, Any], audience: Audience) -> TaskRun:
     """Return this try's run: the one that an earlier try left, or a new one.
 
     What earlier tries have left active and is not gone on with is cancelled first, and waited for.
 
     Raises:
-        Refused: the apiserver will not have the TaskRun.
+        Refused: the TaskRun is not taken.
         NameTaken: somebody else's TaskRun is in the way.
     """
-    async with connect() as api:
+    async with edge.connect() as api:
         found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
         for each in found.superseded:
             audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try, to start anew")
             await api.cancel(Ref.to(each))
         for each in found.superseded:
-            await _end_of(connect, Ref.to(each), audience)
+            await _end_of(edge, Ref.to(each), audience)
         if found.adopted is not None:
             audience.note(f"Going on with TaskRun {Ref.to(found.adopted)}")
             return found.adopted
@@ -63,18 +60,21 @@ async def cancel_all(connect: Connect, own: Try) -> None:
 
 
 async def follow(
-    lookout: Lookout, connect: Connect, ref: Ref, container: str | None, audience: Audience
+    edge: Edge, watch: Watch, ref: Ref, container: str | None, audience: Audience
 ) -> TaskRun:
     """Wait until a run has ended, and its log, of `container`, is told; return how it ended.
 
     Raises:
         Gone: the run is not there any more.
-        Refused: the apiserver refuses to tell.
+        Refused: it may not be looked at.
+        Unreachable: there is no way to it.
     """
-    log = LogReader(connect, ref, container, audience.line, audience.note) if container else None
+    log = (
+        LogReader(edge.connect, ref, container, audience.line, audience.note) if container else None
+    )
     before = ""
     try:
-        async for run in lookout.follow(ref):
+        async for run in watch.follow(ref):
             now = f"{run.status.phase or 'not yet seen by a controller'}: {run.status.message}"
             if now != before:
                 audience.note(f"TaskRun {ref} is {now.removesuffix(': None')}")
@@ -89,13 +89,8 @@ async def follow(
     return run
 
 
-def lookout_for(connect: Connect, ref: Ref) -> Lookout:
-    """Return a lookout for one run alone."""
-    return Lookout(connect, {"fieldSelector": f"metadata.name={ref.name}"})
-
-
-async def _end_of(connect: Connect, ref: Ref, audience: Audience) -> None:
+async def _end_of(edge: Edge, ref: Ref, audience: Audience) -> None:
     try:
-        await follow(lookout_for(connect, ref), connect, ref, None, audience)
+        await follow(edge, edge.watch(ref), ref, None, audience)
     except Gone:
         return

@@ -1,8 +1,7 @@
-"""The way to a cluster: Airflow connections and operator arguments, made into an open client."""
+"""The way to where TaskRuns are kept: Airflow connections and operator arguments, made one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from os import environ
 from pathlib import Path
 from typing import Any, Self
@@ -12,8 +11,17 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from typing_extensions import override
 
 from taskruns_airflow.api import Api
+from taskruns_airflow.connection import (
+    CONNECTION_TYPE,
+    DEFAULT_CONNECTION,
+    DOCKER,
+    ENGINES,
+    FIELDS,
+    Access,
+)
+from taskruns_airflow.edge import Edge
+from taskruns_airflow.kubernetes_edge import KubernetesEdge
 
-DEFAULT_CONNECTION = "taskruns_default"
 DEFAULT_CLUSTER = "kubernetes_default"
 """The connection of Airflow's Kubernetes provider, which is used where it is defined."""
 
@@ -22,34 +30,22 @@ _ELSEWHERE = {"in_cluster": None, "kube_config_path": None, "kube_config": None}
 """The ways in which a Kubernetes connection can name its cluster: one chosen rules out the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Which cluster is meant, as far as it was said; what is None, the connection says."""
-
-    taskruns_conn_id: str = DEFAULT_CONNECTION
-    kubernetes_conn_id: str | None = None
-    in_cluster: bool | None = None
-    config_file: str | None = None
-    cluster_context: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the parts as a trigger is given them."""
-        return asdict(self)
-
-
 class TaskRunHook(BaseHook):
-    """Opens the way to the apiserver that a connection names.
+    """Opens the way to the cluster or the Docker host that a connection names.
 
-    A connection of type `taskruns` has in its extra `kubernetes_conn_id`, an Airflow connection of
-    type `kubernetes`, or that connection's own settings: `in_cluster`, `kube_config_path`,
-    `kube_config`, `cluster_context`, `namespace`. Where it names no other connection, it goes over
+    A connection of type `taskruns` has in its extra `engine`, which is `kubernetes` unless it says
+    `docker`. For a cluster it has `kubernetes_conn_id`, an Airflow connection of type `kubernetes`,
+    or that connection's own settings: `in_cluster`, `kube_config_path`, `kube_config`,
+    `cluster_context`, `namespace`. Where it names no other connection, it goes over
     `kubernetes_default`, if that is defined; where nothing names a cluster, it is the one that
-    Airflow itself runs in, or else the default kubeconfig's.
+    Airflow itself runs in, or else the default kubeconfig's. For Docker it has `url`,
+    `state_directory`, `tls_ca_cert`, `tls_client_cert`, `tls_client_key`, `tls_hostname` and
+    `secrets`, as docs/airflow-docker.md tells.
     """
 
     conn_name_attr = "taskruns_conn_id"
     default_conn_name = DEFAULT_CONNECTION
-    conn_type = "taskruns"
+    conn_type = CONNECTION_TYPE
     hook_name = "TaskRuns"
 
     def __init__(
@@ -70,48 +66,67 @@ class TaskRunHook(BaseHook):
     @classmethod
     def of(cls, access: Access) -> Self:
         """Make the hook that an operator or a trigger describes."""
-        return cls(
-            access.taskruns_conn_id,
-            access.kubernetes_conn_id,
-            in_cluster=access.in_cluster,
-            config_file=access.config_file,
-            cluster_context=access.cluster_context,
+        hook = cls()
+        hook.access = access
+        return hook
+
+    @classmethod
+    @override
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's fields for Airflow 2; Airflow 3 reads them from provider_info."""
+        from flask_appbuilder.fieldwidgets import (  # noqa: PLC0415  # a web server alone has it
+            BS3TextFieldWidget,
         )
+        from wtforms import StringField  # noqa: PLC0415
+
+        return {
+            name: StringField(label, widget=BS3TextFieldWidget()) for name, label in FIELDS.items()
+        }
 
     @classmethod
     @override
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Leave the connection's form to its extra."""
+        """Leave the rest of the connection's form to its extra."""
         return {
             "hidden_fields": ["host", "schema", "login", "password", "port"],
             "relabeling": {},
-            "placeholders": {"extra": '{"kubernetes_conn_id": "kubernetes_default"}'},
+            "placeholders": {"extra": '{"secrets": {"database": {"password": "..."}}}'},
         }
 
     async def settings(self) -> dict[str, Any]:
-        """Return the Kubernetes connection's settings, with what was said otherwise over them."""
+        """Return what the connection says, with what was said otherwise over it.
+
+        Raises:
+            ValueError: it names an engine that there is not.
+        """
         if self._settings is None:
-            own = await _extra(self.access.taskruns_conn_id)
-            if own.pop("engine", "kubernetes") != "kubernetes":
-                raise ValueError(
-                    f"connection {self.access.taskruns_conn_id}: engine: only kubernetes is known"
-                )
-            through = own.pop("kubernetes_conn_id", None) or DEFAULT_CLUSTER
-            told = {**await _extra(self.access.kubernetes_conn_id or through), **own}
-            self._settings = _over(told, self.access)
+            self._settings = await self._read_settings()
         return self._settings
 
     async def namespace(self, wanted: str | None = None) -> str:
         """Return the namespace to work in: as wanted, as connected, as Airflow's own."""
-        found = wanted or (await self.settings()).get("namespace")
+        settings = await self.settings()
+        found = wanted or settings.get("namespace")
         if found:
             return str(found)
         own = _SERVICE_ACCOUNT / "namespace"
-        return own.read_text().strip() if own.is_file() else "default"
+        on_docker = settings["engine"] == DOCKER
+        return own.read_text().strip() if own.is_file() and not on_docker else "default"
+
+    async def edge(self, namespace: str) -> Edge:
+        """Return the way to a namespace, wherever it is."""
+        settings = await self.settings()
+        if settings["engine"] == DOCKER:
+            return _docker_edge(settings, namespace)
+        return KubernetesEdge(
+            open=lambda: self.api(namespace),
+            open_anew=lambda: type(self).of(self.access).api(namespace),
+            place=(self.access, namespace),
+        )
 
     @asynccontextmanager
     async def api(self, namespace: str) -> AsyncIterator[Api]:
-        """Open the way to a namespace's TaskRuns."""
+        """Open the way to the TaskRuns of a namespace of a cluster."""
         async with self.client() as client:
             yield Api(client, namespace)
 
@@ -128,15 +143,41 @@ class TaskRunHook(BaseHook):
         async with hook.get_conn() as client:
             yield client
 
+    async def _read_settings(self) -> dict[str, Any]:
+        access = self.access
+        own = await _extra(access.taskruns_conn_id)
+        engine = DOCKER if access.docker.told else own.pop("engine", access.default_engine)
+        if engine not in ENGINES:
+            raise ValueError(
+                f"connection {access.taskruns_conn_id}: engine {engine!r}: "
+                f"write {' or '.join(ENGINES)}"
+            )
+        if engine == DOCKER:
+            return {**own, **access.docker.told, "engine": engine}
+        through = own.pop("kubernetes_conn_id", None) or DEFAULT_CLUSTER
+        told = {**await _extra(access.kubernetes_conn_id or through), **own}
+        return {**_over(told, access), "engine": engine}
+
+
+def _docker_edge(settings: dict[str, Any], namespace: str) -> Edge:
+    try:
+        from taskruns_airflow.docker_host import docker_edge  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as missing:
+        raise ValueError(
+            f"the connection says docker, and {missing.name} is not installed: "
+            "pip install 'airflow-provider-taskruns[docker]' on workers and triggerers"
+        ) from missing
+    return docker_edge(settings, namespace)
+
 
 async def _extra(conn_id: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = dict((await get_async_connection(conn_id)).extra_dejson)
+        found = dict((await get_async_connection(conn_id)).extra_dejson)
     except AirflowNotFoundException:
         if conn_id not in {DEFAULT_CONNECTION, DEFAULT_CLUSTER}:
             raise
         return {}
-    return found
+    return {name: value for name, value in found.items() if value not in (None, "")}
 
 
 def _over(told: dict[str, Any], access: Access) -> dict[str, Any]:

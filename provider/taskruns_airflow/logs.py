@@ -13,8 +13,8 @@ from http import HTTPStatus
 from typing import Self
 
 from taskruns.api.v1alpha1 import Attempt, TaskRun
-from taskruns_airflow.api import BROKEN, Ref, Refused, Unreachable
-from taskruns_airflow.lookout import Connect
+from taskruns_airflow.api import BROKEN
+from taskruns_airflow.edge import Connect, Ref, Refused, Unreachable
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
 _SECONDS_AFTER_THE_END = 30.0

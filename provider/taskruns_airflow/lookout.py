@@ -13,10 +13,11 @@ from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.adoption import ended
-from taskruns_airflow.api import BROKEN, Api, Object, Ref, Refused, Unreachable, pauses
+from taskruns_airflow.api import BROKEN, Api, Object, pauses
+from taskruns_airflow.edge import Gone, Ref, Refused, Unreachable
 
-Connect = Callable[[], AbstractAsyncContextManager[Api]]
-"""Opens a connection with credentials as they are now."""
+OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
+"""Opens a client with credentials as they are now."""
 
 _SECONDS_PER_WATCH = 240
 """How long one watch lasts: each opens its own connection, so that no token need last longer."""
@@ -29,10 +30,6 @@ _KEPT = ("name", "namespace", "uid", "resourceVersion", "annotations", "deletion
 log = logging.getLogger(__name__)
 
 
-class Gone(Exception):
-    """The TaskRun was deleted before its end was seen."""
-
-
 class _Expired(Exception):
     """The apiserver no longer knows what changed since the version that was asked for."""
 
@@ -40,7 +37,7 @@ class _Expired(Exception):
 class Lookout:
     """Follows the TaskRuns that match a selector, for as long as anybody waits for one."""
 
-    def __init__(self, connect: Connect, selector: Mapping[str, str]) -> None:
+    def __init__(self, connect: OpenApi, selector: Mapping[str, str]) -> None:
         self._connect = connect
         self._selector = selector
         self._waiting: dict[Ref, list[_Waiter]] = {}

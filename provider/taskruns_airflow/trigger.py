@@ -1,28 +1,20 @@
-"""Waiting without a worker: a trigger that follows one run, all of them through one watch."""
+"""Waiting without a worker: a trigger that follows one run."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
-from taskruns_airflow.api import Api, Ref
+from taskruns_airflow.connection import Access
+from taskruns_airflow.edge import Edge, Gone, Ref
 from taskruns_airflow.following import Audience, follow
-from taskruns_airflow.hook import Access, TaskRunHook
-from taskruns_airflow.identity import LABEL_TASK
-from taskruns_airflow.lookout import Gone, Lookout
+from taskruns_airflow.hook import TaskRunHook
 
 _SHORTEST_DEFERRAL = 8.0
 """Seconds. Airflow 3.3.2 fails a task that resumes before its scheduler has noticed that the task
 was deferred ("finished with state success, but the task instance's state attribute is queued")."""
-
-_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Access, str], Lookout]] = (
-    WeakKeyDictionary()
-)
-"""One for each cluster and namespace in a triggerer."""
 
 
 class TaskRunTrigger(BaseTrigger):
@@ -38,7 +30,7 @@ class TaskRunTrigger(BaseTrigger):
         container: str | None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
-        self.access = Access(**access)
+        self.access = Access.of_json(access)
         self.namespace = namespace
         self.name = name
         self.uid = uid
@@ -68,14 +60,16 @@ class TaskRunTrigger(BaseTrigger):
     @override
     async def on_kill(self) -> None:
         """Cancel the run: a user marked or cleared the task. Harmless where it has ended."""
-        async with self._connect() as api:
-            await api.cancel(self._ref)
+        edge = await self._edge()
+        async with edge.connect() as runs:
+            await runs.cancel(self._ref)
         self.log.info("Cancelled TaskRun %s", self._ref)
 
     async def _outcome(self) -> dict[str, Any]:
         audience = Audience(self.log.info, self.log.info)
         try:
-            run = await follow(self._lookout(), self._connect, self._ref, self.container, audience)
+            edge = await self._edge()
+            run = await follow(edge, edge.shared_watch(), self._ref, self.container, audience)
         except Gone:
             return {"gone": str(self._ref)}
         except Exception as error:
@@ -87,14 +81,5 @@ class TaskRunTrigger(BaseTrigger):
     def _ref(self) -> Ref:
         return Ref(self.namespace, self.name, self.uid)
 
-    def _connect(self) -> AbstractAsyncContextManager[Api]:
-        return TaskRunHook.of(self.access).api(self.namespace)
-
-    def _lookout(self) -> Lookout:
-        access, namespace = self.access, self.namespace
-        ours = _lookouts.setdefault(asyncio.get_running_loop(), {})
-        if (access, namespace) not in ours:
-            ours[access, namespace] = Lookout(
-                lambda: TaskRunHook.of(access).api(namespace), {"labelSelector": LABEL_TASK}
-            )
-        return ours[access, namespace]
+    async def _edge(self) -> Edge:
+        return await TaskRunHook.of(self.access).edge(self.namespace)

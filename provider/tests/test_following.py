@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.api import Api, Ref
+from taskruns_airflow.api import Api
+from taskruns_airflow.edge import Ref
 from taskruns_airflow.following import cancel_all
 from taskruns_airflow.identity import Try
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
-from taskruns_airflow.api import Ref, Refused
+from taskruns_airflow.edge import Ref, Refused
 from taskruns_airflow.logs import Cursor, LogReader
 
 REF = Ref("jobs", "hello", "uid-1")

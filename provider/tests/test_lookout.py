@@ -9,8 +9,8 @@ import pytest
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import lookout as lookout_module
-from taskruns_airflow.api import Ref, Refused
-from taskruns_airflow.lookout import Gone, Lookout
+from taskruns_airflow.edge import Gone, Ref, Refused
+from taskruns_airflow.lookout import Lookout
 
 SELECTOR = {"labelSelector": "x"}
 

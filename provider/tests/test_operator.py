@@ -1,6 +1,7 @@
 """The operator as DAG authors meet it: light, templated, mappable, and honest about mistakes."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException
 from kubernetes.client import models as k8s
 
 from taskruns_airflow import TaskRunOperator
+from taskruns_airflow.connection import DockerAccess
 from taskruns_airflow.failures import TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.trigger import TaskRunTrigger
@@ -139,6 +141,8 @@ def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
             "in_cluster": None,
             "config_file": None,
             "cluster_context": None,
+            "default_engine": "kubernetes",
+            "docker": asdict(DockerAccess(url="unix:///run/docker.sock")),
         },
         "namespace": "jobs",
         "name": "hello",

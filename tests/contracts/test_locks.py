@@ -17,15 +17,17 @@ BUILD = PROJECT["dependency-groups"]["build"] + PROJECT["build-system"]["require
 DEV = [each for each in PROJECT["dependency-groups"]["dev"] if isinstance(each, str)]
 PROVIDER = tomllib.loads((ROOT / "provider/pyproject.toml").read_text())
 GROUPS = PROVIDER["dependency-groups"]
+COMPARED = [each for each in GROUPS["docker"] if "taskruns" not in each]
 WITH_AIRFLOW = [each for each in PROVIDER["project"]["dependencies"] if "taskruns" not in each]
+TESTED = WITH_AIRFLOW + GROUPS["test"] + COMPARED
 ASKED = {
     "requirements/build": BUILD,
     "requirements/controller": CONTROLLER,
     "requirements/dev": CONTROLLER + BUILD + DEV,
     "requirements/picture": PROJECT["dependency-groups"]["picture"],
     "requirements/uv": ["uv"],
-    "provider/requirements/airflow-3": WITH_AIRFLOW + GROUPS["test"] + GROUPS["airflow-3"][1:],
-    "provider/requirements/airflow-2": WITH_AIRFLOW + GROUPS["test"] + GROUPS["airflow-2"][1:],
+    "provider/requirements/airflow-3": TESTED + GROUPS["airflow-3"][2:],
+    "provider/requirements/airflow-2": TESTED + GROUPS["airflow-2"][2:],
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import ssl
 import tarfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +14,7 @@ from aiodocker import Docker, DockerError
 
 from taskruns.core.wire import mapping
 from taskruns.engines.docker.credentials import credentials_for
+from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.port import Unavailable
 
 _NO_ANSWER = 900
@@ -21,6 +23,8 @@ _NOT_FOUND, _NOT_MODIFIED, _CONFLICT = 404, 304, 409
 _CONNECT_SECONDS = 10.0
 _SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
+_LONGEST_PIECE = 16 * 1024
+"""Characters of a line that are waited for; the daemon itself cuts lines here."""
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
@@ -48,22 +52,25 @@ class Daemon:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str | None = None) -> AsyncIterator[Self]:
+    async def open(cls, at: Endpoint | str | None = None) -> AsyncIterator[Self]:
         """Open a connection.
 
         Args:
-            url: such as unix:///run/docker.sock; by default DOCKER_HOST, the current context of
-                the docker command, or the usual socket.
+            at: an endpoint or its URL, such as unix:///run/docker.sock; by default DOCKER_HOST,
+                the current context of the docker command, or the usual socket.
 
         Raises:
             NoDaemon: none is configured, or it does not answer.
         """
+        endpoint = at if isinstance(at, Endpoint) else Endpoint(at)
         timeout = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS)
         try:
-            docker = Docker(url, timeout=timeout)
+            docker = Docker(endpoint.address, timeout=timeout, ssl_context=endpoint.ssl_context())
+        except ssl.SSLError as error:
+            raise NoDaemon(f"the TLS files for {endpoint.url} are no use: {error}") from error
         except (ValueError, AssertionError, OSError) as error:
             raise NoDaemon(
-                "no Docker daemon is configured: start Docker, or set DOCKER_HOST"
+                f"no Docker daemon is configured{_why(error)}: start Docker, or set DOCKER_HOST"
             ) from error
         async with docker:
             daemon = cls(docker)
@@ -72,8 +79,11 @@ class Daemon:
 
     async def check(self) -> None:
         """See that the daemon answers. Raises NoDaemon."""
-        with self._said():
-            await self._docker.version()
+        try:
+            with self._said():
+                await self._docker.version()
+        except DaemonError as error:
+            raise NoDaemon(f"what answers at {self.address} is no use: {error}") from error
 
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
         """Return what the daemon knows of a container; None when there is none of that name."""
@@ -140,6 +150,31 @@ class Daemon:
             stream = container.log(stdout=True, stderr=True, follow=True, since=since)
             async for piece in stream:
                 yield piece
+
+    async def log_lines(self, name: str, since: str = "") -> AsyncIterator[str]:
+        """Yield a container's log until it has ended, each line after its time.
+
+        A line of more than 16 KiB comes in pieces, each after a time of its own, as the daemon
+        keeps it.
+
+        Args:
+            name: the container's.
+            since: the time, in the daemon's form, of the first line to yield; all by default.
+        """
+        rest = ""
+        with self._said():
+            stream = self._docker.containers.container(name).log(
+                stdout=True, stderr=True, follow=True, timestamps=True, since=since or 0
+            )
+            async for piece in stream:
+                *lines, rest = (rest + piece).split("\n")
+                for line in lines:
+                    yield line
+                if len(rest) > _LONGEST_PIECE:
+                    yield rest
+                    rest = ""
+        if rest:
+            yield rest
 
     async def started(self, name: str) -> None:
         """Wait until a container of that name has run, or runs; it need not be there yet."""
@@ -212,6 +247,10 @@ class Daemon:
             raise NoDaemon(_silence(self.address, error)) from error
 
 
+def _why(error: Exception) -> str:
+    return f" ({error})" if str(error) else ""
+
+
 def _has_run(found: Mapping[str, Any]) -> bool:
     return bool(mapping(found.get("State")).get("Status") != "created")
 
@@ -232,4 +271,6 @@ def _silence(address: str, error: Exception) -> str:
             f"no permission to use Docker at {address}: join the group docker, or let somebody "
             "who may run it"
         )
+    if "certificate" in said.lower():
+        return f"Docker at {address} is not trusted, or does not trust us: {error}"
     return f"Docker does not answer at {address}: start it, or set DOCKER_HOST to where it is"

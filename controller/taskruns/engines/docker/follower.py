@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Self
 
-from watchfiles import awatch
-
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.core.site import SiteDefaults
@@ -24,6 +22,7 @@ from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.node import Node
 from taskruns.engines.docker.record import RecordFile, uid_of
+from taskruns.engines.docker.watch import watching
 from taskruns.engines.port import Object, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
 
@@ -35,7 +34,6 @@ _CLOCK_SECONDS = 30.0
 """How far the daemon's clock may be from ours."""
 _LONGEST_WAIT = 30.0
 """Seconds after which everything is looked at although nothing was told."""
-_WATCH_MILLISECONDS = 50
 
 
 class Follower:
@@ -57,7 +55,6 @@ class Follower:
         self._engine = DockerEngine(file, now, given)
         self._node = Node(file, daemon, Workplace(file, daemon, now, given))
         self._changed = asyncio.Event()
-        self._watching: list[asyncio.Task[None]] = []
 
     @classmethod
     @asynccontextmanager
@@ -72,16 +69,13 @@ class Follower:
         """Begin to look after a run; leaving ends that, and the container goes on."""
         follower = cls(file, daemon, now, site, given)
         uid = uid_of((await file.read()).run or {"metadata": {"uid": ""}})
-        follower._watching = [
-            asyncio.create_task(follower._watch_daemon(f"{names.LABEL_UID}={uid}")),
-            asyncio.create_task(follower._watch_record()),
-        ]
+        events = asyncio.create_task(follower._watch_daemon(f"{names.LABEL_UID}={uid}"))
         try:
-            yield follower
+            with watching(file.path, follower._changed.set):
+                yield follower
         finally:
-            for task in follower._watching:
-                task.cancel()
-            await asyncio.gather(*follower._watching, return_exceptions=True)
+            events.cancel()
+            await asyncio.gather(events, return_exceptions=True)
             await follower._node.close()
 
     async def changes(self, *, to_the_last: bool = False) -> AsyncIterator[Object]:
@@ -110,6 +104,18 @@ class Follower:
     async def settle(self) -> None:
         """Look once, and leave what takes its time to whoever follows the run."""
         await self._look()
+
+    async def tidy(self) -> None:
+        """Do what is due now and wait for what that takes, such as a container's end.
+
+        No clock is waited for. It uses this follower up.
+        """
+        try:
+            await self._look()
+            if await self._node.finish():
+                await self._look()
+        finally:
+            await self._node.close()
 
     async def _look(self) -> datetime | None:
         """Bring containers, record and decision together once; return when to look again."""
@@ -158,10 +164,3 @@ class Follower:
                     self._changed.set()
             self._changed.set()
             await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _watch_record(self) -> None:
-        """Notice what another client has written: a cancel, a suspend."""
-        folder = self._file.path.parent
-        async for changes in awatch(folder, step=_WATCH_MILLISECONDS, recursive=False):
-            if any(path == str(self._file.path) for _, path in changes):
-                self._changed.set()

@@ -64,6 +64,13 @@ class Node:
         ]
         return min((found for found in moments if found is not None), default=None)
 
+    async def finish(self) -> bool:
+        """Wait for what has been begun; return whether there was anything."""
+        begun = [task for task in self._tasks.values() if not task.done()]
+        if begun:
+            await asyncio.wait(begun)
+        return bool(begun)
+
     async def close(self) -> None:
         """Leave the containers as they are and stop looking after them."""
         for task in self._tasks.values():

@@ -10,9 +10,11 @@ from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.wire import stamp
 from taskruns.engines.docker.engine import mark_run_deleted
-from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.record import RecordFile, uid_of
 from taskruns.engines.draft import Draft, drafted, merged
 from taskruns.engines.port import AlreadyExists, EngineError, Object
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 class InvalidRun(EngineError):
@@ -46,15 +48,15 @@ async def create_run(file: RecordFile, manifest: Object, now: datetime) -> Objec
     return run
 
 
-async def patch_run(file: RecordFile, patch: Object) -> Object | None:
-    """Change a TaskRun by a merge patch; None when there is none.
+async def patch_run(file: RecordFile, patch: Object, uid: str | None = None) -> Object | None:
+    """Change a TaskRun by a merge patch; None when there is none, or none of that uid.
 
     Raises:
         InvalidRun: it would not be valid afterwards.
         StateTrouble: the state directory cannot be used.
     """
     async with file.change() as record:
-        if record.run is None:
+        if record.run is None or uid not in (None, uid_of(record.run)):
             return None
         changed = merged(record.run, patch)
         if changed.get("spec") != record.run.get("spec"):
@@ -80,6 +82,12 @@ def _check(run: Object) -> None:
         raise InvalidRun(
             f"metadata.name {name!r}: write at most {names.MAX_LABEL_LENGTH} lower-case letters, "
             "digits, - and ."
+        )
+    namespace = run["metadata"]["namespace"]
+    if len(namespace) > names.MAX_LABEL_LENGTH or not _NAMESPACE.fullmatch(namespace):
+        raise InvalidRun(
+            f"namespace {namespace!r}: write at most {names.MAX_LABEL_LENGTH} lower-case letters, "
+            "digits and -"
         )
     if (run.get("apiVersion"), run.get("kind")) != (names.API_VERSION, names.KIND):
         raise InvalidRun(f"write apiVersion: {names.API_VERSION} and kind: {names.KIND}")

@@ -1,0 +1,48 @@
+"""Where a Docker daemon is, and how it and its client know each other."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+_PLAIN = ("tcp://", "http://")
+_SECURE = "https://"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A daemon's URL; for one behind TLS, with the files (PEM) that the two know each other by.
+
+    What is None is found as the docker command finds it.
+    """
+
+    url: str | None = None
+    """Such as unix:///run/docker.sock or tcp://host:2376."""
+    ca_cert: str | None = None
+    """The authority that has signed the daemon's certificate; naming it means TLS."""
+    client_cert: str | None = None
+    client_key: str | None = None
+    check_hostname: bool = True
+    """Whether the daemon's certificate must be for the host in `url`."""
+
+    @property
+    def address(self) -> str | None:
+        """The URL to open; that of a daemon behind TLS says so."""
+        plain = next((each for each in _PLAIN if (self.url or "").startswith(each)), None)
+        if self.url is None or plain is None or self.ca_cert is None:
+            return self.url
+        return _SECURE + self.url.removeprefix(plain)
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Return what TLS is made with; None where there is none, or it is the environment's.
+
+        Raises:
+            ssl.SSLError: a file is not what it should be.
+            OSError: a file cannot be read.
+        """
+        if self.ca_cert is None:
+            return None
+        context = ssl.create_default_context(cafile=Path(self.ca_cert))
+        context.check_hostname = self.check_hostname
+        if self.client_cert is not None:
+            context.load_cert_chain(self.client_cert, self.client_key)
+        return context

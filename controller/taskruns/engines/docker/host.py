@@ -1,0 +1,66 @@
+"""A Docker host as clients know it: a state directory, and the daemon that goes with it."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from taskruns.core.site import SiteDefaults
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.follower import Follower
+from taskruns.engines.docker.record import RecordFile, records
+from taskruns.engines.docker.sweep import swept
+from taskruns.engines.port import Object
+
+STATE_VARIABLE = "TASKRUNS_STATE_DIR"
+
+
+def state_directory() -> Path:
+    """Return where runs are kept: TASKRUNS_STATE_DIR, or a folder of XDG's state home."""
+    given = os.environ.get(STATE_VARIABLE)
+    return Path(given) if given else user_state_path("taskruns") / "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What is needed to run TaskRuns on a Docker host."""
+
+    root: Path
+    """The state directory: all clients of one daemon share it."""
+    now: Callable[[], datetime]
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    site: SiteDefaults = field(default_factory=SiteDefaults)
+    given: Given = NOTHING_GIVEN
+
+    def file(self, namespace: str, name: str) -> RecordFile:
+        """Return where a run is kept."""
+        return RecordFile(self.root, namespace, name)
+
+    async def runs(self, namespace: str | None = None) -> list[Object]:
+        """Return the TaskRuns of a namespace, or of all, as they were last looked at."""
+        files = [f for f in records(self.root) if namespace in (None, f.namespace)]
+        return [run for file in files if (run := (await file.read()).run) is not None]
+
+    def daemon(self) -> AbstractAsyncContextManager[Daemon]:
+        """Open a connection to the daemon; raises NoDaemon."""
+        return Daemon.open(self.endpoint)
+
+    @asynccontextmanager
+    async def following(self, file: RecordFile) -> AsyncIterator[Follower]:
+        """Look after a run while the block runs; what is due of finished ones is done meanwhile.
+
+        Raises:
+            NoDaemon: the daemon does not answer.
+        """
+        async with (
+            self.daemon() as daemon,
+            Follower.open(file, daemon, self.now, self.site, self.given) as follower,
+            swept(self.root, daemon, self.now, self.site),
+        ):
+            yield follower

@@ -1,0 +1,99 @@
+"""Where TaskRuns are kept, as this provider needs it: a cluster, or a Docker host."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from typing_extensions import override
+
+from taskruns.api.v1alpha1 import TaskRun
+
+
+class Refused(Exception):
+    """A request was answered with an error, `status` as in HTTP; its sentence is the message."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(f"{sentence} (HTTP {status})")
+        self.status = status
+        self.sentence = sentence
+
+
+class Unreachable(Exception):
+    """There was no answer for as long as was waited for one."""
+
+
+class Gone(Exception):
+    """The TaskRun was deleted before its end was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One TaskRun, and no other of its name."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def to(cls, run: TaskRun) -> Self:
+        """Name the TaskRun that was read."""
+        return cls(run.metadata.namespace, run.metadata.name, run.metadata.uid)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Runs(Protocol):
+    """The TaskRuns of one namespace. Every request may raise Refused or Unreachable."""
+
+    async def create(self, manifest: Mapping[str, Any]) -> TaskRun:
+        """Create a TaskRun, or find that it is there: the answer to an earlier try got lost."""
+
+    async def get(self, ref: Ref) -> TaskRun | None:
+        """Read a run; None when it is gone, or another has taken its name."""
+
+    async def find(self, label: str, value: str) -> list[TaskRun]:
+        """Read the runs that have a label."""
+
+    async def cancel(self, ref: Ref) -> None:
+        """Have a run stopped; one that has ended or is gone is left as it is."""
+
+    async def collect(self, ref: Ref, pod_uid: str) -> None:
+        """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""
+
+    def log(
+        self, pod: str, container: str, since: str = ""
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open a container's log, from a time on, with the time of each line before it."""
+
+
+class Watch(Protocol):
+    """Follows runs for whoever waits for one."""
+
+    def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
+        """Yield how a run is, at once and whenever it has changed; the last has ended.
+
+        Raises:
+            Gone: the run is not there any more.
+            Refused: it may not be looked at.
+            Unreachable: there is no way to it.
+        """
+
+
+Connect = Callable[[], AbstractAsyncContextManager[Runs]]
+"""Opens a connection with credentials as they are now."""
+
+
+class Edge(Protocol):
+    """The way to one namespace."""
+
+    def connect(self) -> AbstractAsyncContextManager[Runs]:
+        """Open the way to its TaskRuns."""
+
+    def watch(self, ref: Ref) -> Watch:
+        """Return what waits for one run."""
+
+    def shared_watch(self) -> Watch:
+        """Return what waits for this run and that in one event loop, with as little as it takes."""

@@ -1,0 +1,81 @@
+"""Airflow's tasks on a real Docker host: the connection says so, and the DAG stays as it is."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dag_test import AIRFLOW, Home
+from tests.support.installation import ROOT
+
+ENDS = """
+from datetime import datetime, timedelta
+from airflow.providers.common.compat.sdk import DAG
+from taskruns_airflow import TaskRunOperator
+
+def task(name, script, **arguments):
+    told = {"image": "busybox:1", "command": ["sh", "-c"], "arguments": [script], **arguments}
+    TaskRunOperator(task_id=name, namespace="jobs", **told)
+
+with DAG("ends", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+    task("fails", "echo the last words; exit 3")
+    task("refused", "true", service_account_name="somebody")
+    secret = {"PASSWORD": {"secretKeyRef": {"name": "database", "key": "password"}}}
+    task("knows", 'test "$PASSWORD" = s3cret', env=secret)
+    task("late", "sleep 600", execution_timeout=timedelta(seconds=2), deferrable=True,
+         template={"spec": {"terminationGracePeriodSeconds": 1}})
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow with an empty database."""
+    if not AIRFLOW.exists():
+        subprocess.run(["make", "airflow"], cwd=ROOT, check=True)
+    home = tmp_path_factory.mktemp("template")
+    environ = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    migrate = [AIRFLOW / "airflow", "db", "migrate"]
+    subprocess.run(migrate, env={**os.environ, **environ}, check=True, capture_output=True)
+    return home
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Home:
+    return Home.make(tmp_path / "airflow", template)
+
+
+@pytest.fixture
+def connection(home: Home, docker_address: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    secrets = {"database": {"password": "s3cret"}}
+    state = str(tmp_path / "state")
+    yield home.connect(engine="docker", url=docker_address, state_directory=state, secrets=secrets)
+    assert containers(docker_address) == "", "a container is left"
+
+
+def containers(address: str) -> str:
+    command = ["docker", "--host", address, "ps", "--all", "--quiet"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_example_dag_runs_as_it_is(home: Home, connection: dict[str, str]) -> None:
+    told = home.run(ROOT / "provider/example_dags/hello.py", **connection)
+    assert home.states() == {"hello": "success", "answer": "success"}, told
+    assert home.xcom("hello") == {"answer": 42}
+    assert home.xcom("answer", "taskrun_namespace") == "default"
+    assert "hello from a TaskRun" in told
+    assert "the answer is 42" in told
+
+
+def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str, str]) -> None:
+    told = home.run(ENDS, **connection)
+    states = {"fails": "failed", "refused": "failed", "knows": "success", "late": "failed"}
+    assert home.states() == states, told
+    assert (home.xcom("fails", "exit_code"), home.xcom("fails", "reason")) == (3, "NonZeroExitCode")
+    assert "Last output: the last words" in told
+    assert "serviceAccountName is not supported on Docker" in told
+    assert home.xcom("late", "reason") == "DeadlineExceeded"
