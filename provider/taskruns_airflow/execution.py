@@ -46,7 +46,9 @@ class Execution:
         self._namespace = ""
         self._own: Try | None = None
         self._ref: Ref | None = None
-        self._audience = Audience(log.info, log.info)
+        self._audience = Audience(self._tell_line, log.info)
+        self.last_line: str | None = None
+        """The last line of the log that was told, where one was."""
 
     def launch(self, own: Try, manifest: Object, namespace: str | None) -> TaskRun:
         """Create the try's run, or go on with what an earlier one left."""
@@ -87,6 +89,7 @@ class Execution:
             raise TaskRunClusterRefused(str(event["error"]))
         run = TaskRun.model_validate(event["run"])
         self._namespace, self._ref = run.metadata.namespace, Ref.to(run)
+        self.last_line = event.get("last_line")
         return run
 
     def conclude(self, run: TaskRun, codes: ExitCodes, *, with_result: bool) -> Any:
@@ -172,6 +175,10 @@ class Execution:
             asyncio.run(asyncio.wait_for(work, _SECONDS_TO_CANCEL))
         except Exception as error:  # noqa: BLE001  # the task's own end is what counts
             self._log.warning("TaskRun %s could not be %s: %r", self._ref, what, error)
+
+    def _tell_line(self, line: str) -> None:
+        self._log.info(line)
+        self.last_line = line
 
     def _tell(self, run: TaskRun) -> None:
         self._push("taskrun_name", run.metadata.name)

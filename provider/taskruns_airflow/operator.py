@@ -14,6 +14,7 @@ from typing_extensions import override
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.adoption import ended
 from taskruns_airflow.arguments import RunArguments
+from taskruns_airflow.connection import Access
 from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import try_of
@@ -198,6 +199,16 @@ class TaskRunOperator(RunArguments):
         """
         return Order(**{name: getattr(self, name) for name in _ORDERED})
 
+    def access(self) -> Access:
+        """Return which cluster or host is meant, as far as the task says it."""
+        return Access(
+            self.taskruns_conn_id,
+            self.kubernetes_conn_id,
+            in_cluster=self.in_cluster,
+            config_file=self.config_file,
+            cluster_context=self.cluster_context,
+        )
+
     @override
     def resolve_template_files(self) -> None:
         if self._names_a_file:
@@ -219,13 +230,7 @@ class TaskRunOperator(RunArguments):
         from taskruns_airflow.execution import Execution  # noqa: PLC0415
         from taskruns_airflow.hook import TaskRunHook  # noqa: PLC0415
 
-        hook = TaskRunHook(
-            self.taskruns_conn_id,
-            self.kubernetes_conn_id,
-            in_cluster=self.in_cluster,
-            config_file=self.config_file,
-            cluster_context=self.cluster_context,
-        )
+        hook = TaskRunHook.of(self.access())
         self._execution = execution = Execution(hook, context, self.log)
         if self._told_to_stop:
             execution.stop()

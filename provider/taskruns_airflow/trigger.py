@@ -66,7 +66,14 @@ class TaskRunTrigger(BaseTrigger):
         self.log.info("Cancelled TaskRun %s", self._ref)
 
     async def _outcome(self) -> dict[str, Any]:
-        audience = Audience(self.log.info, self.log.info)
+        last_line: str | None = None
+
+        def tell(line: str) -> None:
+            nonlocal last_line
+            self.log.info(line)
+            last_line = line
+
+        audience = Audience(tell, self.log.info)
         try:
             edge = await self._edge()
             run = await follow(edge, edge.shared_watch(), self._ref, self.container, audience)
@@ -75,7 +82,7 @@ class TaskRunTrigger(BaseTrigger):
         except Exception as error:
             self.log.exception("Waiting for TaskRun %s failed", self._ref)
             return {"error": f"{type(error).__name__}: {error}"}
-        return {"run": run.to_json()}
+        return {"run": run.to_json(), "last_line": last_line}
 
     @property
     def _ref(self) -> Ref:

@@ -1,5 +1,6 @@
 """Airflow's tasks on a real Docker host: the connection says so, and the DAG stays as it is."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -31,6 +32,25 @@ if __name__ == "__main__":
     dag.test()
 """
 
+ECHO = """
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from taskruns_airflow.compat import DockerOperator
+
+with DAG("echo", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+    told = dict(image="busybox:1", docker_url="{address}", network_mode="host", auto_remove="force",
+                taskruns_conn_id="host")
+    first = DockerOperator(task_id="first", command="echo hello {{ task.task_id }} $HOME", **told)
+    second = DockerOperator(
+        task_id="second", deferrable=True, private_environment=dict(SECRET="s3cret"),
+        command=["sh", "-c", "test -d $AIRFLOW_TMP_DIR && test $SECRET = s3cret && echo done"],
+        **told)
+    first >> second
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,7 +59,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["make", "airflow"], cwd=ROOT, check=True)
     home = tmp_path_factory.mktemp("template")
     environ = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    migrate = [AIRFLOW / "airflow", "db", "migrate"]
+    migrate = [str(AIRFLOW / "airflow"), "db", "migrate"]
     subprocess.run(migrate, env={**os.environ, **environ}, check=True, capture_output=True)
     return home
 
@@ -79,3 +99,15 @@ def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str,
     assert "Last output: the last words" in told
     assert "serviceAccountName is not supported on Docker" in told
     assert home.xcom("late", "reason") == "DeadlineExceeded"
+
+
+def test_a_dag_for_docker_operator_runs_with_another_import(
+    home: Home, docker_address: str, tmp_path: Path
+) -> None:
+    connection = json.dumps(
+        {"conn_type": "taskruns", "extra": {"state_directory": str(tmp_path / "state")}}
+    )
+    told = home.run(ECHO.replace("{address}", docker_address), AIRFLOW_CONN_HOST=connection)
+    assert home.states() == {"first": "success", "second": "success"}, told
+    assert (home.xcom("first"), home.xcom("second")) == ("hello first $HOME", "done")
+    assert containers(docker_address) == "", "a container is left"

@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taskruns_airflow.compat.docker import DockerOperator as DockerOperator
     from taskruns_airflow.compat.kubernetes_pod import (
         KubernetesPodOperator as KubernetesPodOperator,
     )
 
-_MODULES = {"KubernetesPodOperator": "kubernetes_pod"}
+_MODULES = {"DockerOperator": "docker", "KubernetesPodOperator": "kubernetes_pod"}
 """The module of this package that each operator is in."""
 
 

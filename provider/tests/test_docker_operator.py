@@ -1,0 +1,169 @@
+"""DockerOperator's name and parameters: each is taken, or refused with what to use."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.docker.operators.docker import DockerOperator as Original
+from docker.types import Mount
+
+from taskruns_airflow.compat import DockerOperator
+from taskruns_airflow.compat.docker_parameters import PARAMETERS
+from taskruns_airflow.compat.parameters import page
+from taskruns_airflow.connection import DOCKER
+from taskruns_airflow.failures import TaskRunMisconfigured
+from taskruns_airflow.identity import Try
+
+OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
+PAGE = Path(__file__).parents[2] / "docs/airflow-docker.md"
+
+
+def operator(**arguments: Any) -> DockerOperator:
+    return DockerOperator(task_id="load", **{"image": "a", "mount_tmp_dir": False, **arguments})
+
+
+def spec_of(**arguments: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = operator(**arguments).build_task_run(OWN)["spec"]
+    return spec
+
+
+def test_every_parameter_of_the_installed_provider_has_its_row() -> None:
+    own = set(inspect.signature(Original.__init__).parameters) - {"self", "kwargs"}
+    assert own == {each.name for each in PARAMETERS}
+    assert len(PARAMETERS) == 47
+
+
+def test_the_page_shows_every_row() -> None:
+    assert page(PARAMETERS) in PAGE.read_text(), page(PARAMETERS)
+
+
+def test_airflow_knows_every_parameter_by_its_name() -> None:
+    known = set(inspect.signature(DockerOperator.__init__).parameters)
+    assert {each.name for each in PARAMETERS} <= known
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value"),
+    [
+        ({"command": "echo 'a b' $HOME"}, "args", ["echo", "a b", "$$HOME"]),
+        ({"command": "['echo', 1]"}, "args", ["echo", "1"]),
+        ({"command": ["a", "b c"]}, "args", ["a", "b c"]),
+        ({"entrypoint": "sh -c"}, "command", ["sh", "-c"]),
+        ({"force_pull": True}, "imagePullPolicy", "Always"),
+        ({}, "imagePullPolicy", "IfNotPresent"),
+        ({"cpus": 0.5}, "resources", {"requests": {"cpu": "0.5"}}),
+        ({"mem_limit": "512m"}, "resources", {"limits": {"memory": "512Mi"}}),
+        ({"mem_limit": 1e6}, "resources", {"limits": {"memory": "1000000"}}),
+        ({"user": "10:20"}, "securityContext", {"runAsUser": 10, "runAsGroup": 20}),
+        ({"privileged": True}, "securityContext", {"privileged": True}),
+        ({"cap_add": ["CAP_A"]}, "securityContext", {"capabilities": {"add": ["A"]}}),
+        ({"working_dir": "/w"}, "workingDir", "/w"),
+        (
+            {"environment": {"A": 1}, "private_environment": {"B": "$x"}, "env_file": "C='c d' #"},
+            "env",
+            [
+                {"name": "C", "value": "c d"},
+                {"name": "A", "value": "1"},
+                {"name": "B", "value": "$$x"},
+            ],
+        ),
+        ({"retrieve_output": True, "retrieve_output_path": "/o/r"}, "resultPath", "/o/r"),
+    ],
+)
+def test_what_is_asked_for_is_a_field_of_a_task_run(
+    arguments: dict[str, Any], field: str, value: Any
+) -> None:
+    assert spec_of(**arguments)[field] == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value"),
+    [
+        ({"tty": True}, "containers", [{"name": "main", "tty": True}]),
+        ({"hostname": "h"}, "hostname", "h"),
+        ({"network_mode": "host"}, "hostNetwork", True),
+        ({"ipc_mode": "host"}, "hostIPC", True),
+        ({"extra_hosts": {"h": "1.2.3.4"}}, "hostAliases", [{"ip": "1.2.3.4", "hostnames": ["h"]}]),
+        ({"dns_search": ["d"]}, "dnsConfig", {"searches": ["d"]}),
+        ({"dns": ["1.1.1.1"]}, "dnsPolicy", "None"),
+    ],
+)
+def test_what_is_asked_for_is_a_field_of_a_pod(
+    arguments: dict[str, Any], field: str, value: Any
+) -> None:
+    assert spec_of(**arguments)["template"]["spec"][field] == value
+
+
+@pytest.mark.parametrize(
+    ("told", "strategy"),
+    [
+        (None, "Never"),
+        ("never", "Never"),
+        ("success", "OnPodSuccess"),
+        ("force", "OnPodCompletion"),
+    ],
+)
+def test_what_becomes_of_a_container_is_its_pods_end(told: str | None, strategy: str) -> None:
+    assert spec_of(auto_remove=told)["podGC"]["strategy"] == strategy
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        Mount("/data", "/srv", type="bind", read_only=True),
+        {"target": "/data", "source": "/srv", "type": "bind", "read_only": True},
+    ],
+)
+def test_folders_of_the_host_are_mounted(mount: Any) -> None:
+    spec = spec_of(mounts=[mount], mount_tmp_dir=None, shm_size=64)
+    names = {each["mountPath"]: each for each in spec["volumeMounts"]}
+    assert names["/data"] == {"name": "mount-0", "mountPath": "/data", "readOnly": True}
+    assert names.keys() == {"/data", "/tmp/airflow", "/dev/shm"}
+    assert spec["volumes"][0] == {"name": "mount-0", "hostPath": {"path": "/srv"}}
+    assert spec["env"] == [{"name": "AIRFLOW_TMP_DIR", "value": "/tmp/airflow"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"container_name": "c"}, "container_name: leave it out"),
+        ({"device_requests": [{}]}, "device_requests: on a cluster"),
+        ({"docker_conn_id": "d"}, "docker_conn_id: log in with `docker login`"),
+        ({"docker_url": ["a", "b"]}, "docker_url: name one daemon"),
+        ({"host_tmp_dir": "/t"}, "host_tmp_dir: leave it out"),
+        ({"ipc_mode": "shareable"}, "write private or host"),
+        ({"log_opts_max_size": "1m"}, "log_opts_max_size: set it for all"),
+        ({"mem_limit": "much"}, "mem_limit 'much': write bytes"),
+        ({"mounts": [{"target": "/d", "source": "v", "type": "volume"}]}, "mounts: volume v"),
+        ({"network_mode": "mine"}, "network_mode 'mine': write bridge or host"),
+        ({"port_bindings": {80: 80}}, "port_bindings: use network_mode='host'"),
+        ({"retrieve_output": True}, "retrieve_output_path"),
+        ({"tls_hostname": "other"}, "tls_hostname: write False"),
+        ({"tls_verify": False, "tls_ca_cert": "/ca"}, "tls_verify=False: name the authority"),
+        ({"ulimits": [{}]}, "ulimits: set it for all"),
+        ({"user": "airflow"}, "user 'airflow': write numbers"),
+        ({"xcom_all": True}, "xcom_all: write JSON"),
+        ({"auto_remove": "maybe"}, "auto_remove 'maybe': write never, success, force"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed(
+    arguments: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises((ValueError, AirflowException), match=sentence):
+        operator(**arguments)
+
+
+def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
+    task = operator(mounts=[{"target": "/d", "source": "{{ params.v }}", "type": "volume"}])
+    task.render_template_fields({"params": {"v": "data"}})
+    with pytest.raises(TaskRunMisconfigured, match="mounts: volume data"):
+        task.build_task_run(OWN)
+
+
+def test_it_runs_on_docker_at_the_daemon_that_it_names() -> None:
+    assert operator().access().default_engine == DOCKER
+    assert operator().access().docker.told == {}
+    told = operator(docker_url="unix://var/run/docker.sock", tls_hostname=False).access().docker
+    assert told.told == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
