@@ -25,7 +25,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
@@ -55,9 +55,14 @@ _STATUS_STEPS = {Phase.PENDING: "claim", Phase.RUNNING: "running", Phase.STOPPIN
 class Crash:
     """When to die."""
 
-    def __init__(self, point: str, die: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        point: str,
+        die: Callable[[], None] | None = None,
+        steps: Collection[str] = STEPS,
+    ) -> None:
         self._moment, _, self._at = point.partition(":")
-        if self._moment not in MOMENTS or not (self._at in STEPS or self._at.isdecimal()):
+        if self._moment not in MOMENTS or not (self._at in steps or self._at.isdecimal()):
             raise ValueError(f"{point!r}: write before: or after:, then a number or a step")
         self._die = die or _die
         self._writes = 0

@@ -1,0 +1,85 @@
+"""A client on a Docker host dies by SIGKILL at every step of a run; the next one goes on."""
+
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+
+from tests.engine.docker_host import DockerLab
+from tests.engine.lab import Object, Task, told_of
+from tests.engine.work import Work, exits
+from tests.support import crashing_client
+
+STEPS = (
+    "create",
+    "claim",
+    "gate",
+    "container",
+    "start",
+    "outcome",
+    "finalizer",
+    "delete",
+    "remove",
+)
+POINTS = [f"{moment}:{step}" for step in STEPS for moment in ("before", "after")]
+RAN = Work("echo $TASKRUN_NAME >> /ledger/ran; sleep 0.5; echo done", exits(0).script)
+SECONDS = 120
+
+CLIENTS = multiprocessing.get_context("forkserver")
+CLIENTS.set_forkserver_preload(["tests.support.crashing_client"])
+
+
+@pytest.fixture
+def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
+    lab = DockerLab(docker_address, tmp_path / "state")
+    yield lab
+    lab.close()
+
+
+def died(clients: dict[str, ForkServerProcess]) -> dict[str, int | None]:
+    """Let each run until it has died; how each did, and None for one that goes on."""
+    for client in clients.values():
+        client.start()
+    for client in clients.values():
+        client.join(SECONDS)
+    codes = {point: client.exitcode for point, client in clients.items()}
+    for client in clients.values():
+        client.kill()
+        client.join()
+    return codes
+
+
+def manifest(host: DockerLab, point: str, ledger: Path) -> Object:
+    name = point.replace(":", "-")
+    return host.manifest(
+        RAN,
+        name,
+        volumes=[{"name": "ledger", "hostPath": {"path": str(ledger)}}],
+        volumeMounts=[{"name": "ledger", "mountPath": "/ledger"}],
+    )
+
+
+def test_work_is_done_once_wherever_a_client_dies(
+    host: DockerLab, docker_address: str, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    tasks = {point: Task(host.create_run(manifest(host, point, ledger)), host) for point in POINTS}
+    state = str(tmp_path / "state")
+    clients = {
+        point: CLIENTS.Process(
+            target=crashing_client.run, args=(["--crash", point, docker_address, state, task.name],)
+        )
+        for point, task in tasks.items()
+    }
+    assert died(clients) == dict.fromkeys(POINTS, -SIGKILL)
+    host.resume()
+    ends = {point: told_of(task.ended()) for point, task in tasks.items()}
+    assert ends == dict.fromkeys(POINTS, ("Succeeded", "Completed", 0, ["Succeeded"]))
+    for task in tasks.values():
+        task.pods_gone()
+    ran = sorted((ledger / "ran").read_text().split())
+    assert ran == sorted(task.name for task in tasks.values())

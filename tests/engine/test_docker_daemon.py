@@ -1,0 +1,84 @@
+"""The Docker daemon goes away while a task runs, and comes back."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import image
+from tests.cluster.docker_engine import START_LIMIT, DockerEngine
+from tests.cluster.progress import Progress
+from tests.conftest import CLUSTER_NAME
+from tests.engine.docker_host import DockerLab
+from tests.engine.lab import Task, told_of
+from tests.engine.work import Work, exits
+
+LONG = Work("until [ -e /shared/go ]; do sleep 0.1; done; exit 5", exits(5).script)
+
+
+@pytest.fixture(scope="module")
+def engine(docker_address: str) -> Iterator[DockerEngine]:
+    """A daemon of this module's own, beside that which others use."""
+    del docker_address  # where that may be had, this may
+    engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
+    progress = Progress(print)
+    with engine.running(progress):
+        engine.docker("load", "--input", image.busybox(progress))
+        yield engine
+
+
+@pytest.fixture
+def host(engine: DockerEngine, tmp_path: Path) -> Iterator[DockerLab]:
+    lab = DockerLab(engine.address, tmp_path / "state")
+    lab.resume()
+    yield lab
+    lab.close()
+
+
+def start(engine: DockerEngine, *, live_restore: bool) -> None:
+    daemon = engine._dockerd()
+    config = engine.run / "dockerd.json"
+    text = '{"live-restore": true}\n' if live_restore else "{}\n"
+    engine.supervisor.start(replace(daemon, files={config: text}))
+    engine.supervisor.wait_ready(daemon, engine.answers, START_LIMIT)
+
+
+def stop(engine: DockerEngine) -> None:
+    engine.supervisor.stop("dockerd", grace=30)
+
+
+def begun(host: DockerLab, shared: Path) -> Task:
+    shared.mkdir()
+    task = host.start(
+        LONG,
+        volumes=[{"name": "shared", "hostPath": {"path": str(shared)}}],
+        volumeMounts=[{"name": "shared", "mountPath": "/shared"}],
+        template={"spec": {"terminationGracePeriodSeconds": 1}},
+    )
+    task.main_runs()
+    return task
+
+
+def test_work_goes_on_without_a_daemon_that_lets_it(
+    engine: DockerEngine, host: DockerLab, tmp_path: Path
+) -> None:
+    stop(engine)
+    start(engine, live_restore=True)
+    task = begun(host, tmp_path / "shared")
+    stop(engine)
+    (tmp_path / "shared" / "go").touch()
+    start(engine, live_restore=True)
+    assert told_of(task.ended()) == ("Failed", "NonZeroExitCode", 5, ["Failed"])
+
+
+def test_what_a_daemon_takes_down_with_it_ended_as_it_says(
+    engine: DockerEngine, host: DockerLab, tmp_path: Path
+) -> None:
+    stop(engine)
+    start(engine, live_restore=False)
+    task = begun(host, tmp_path / "shared")
+    stop(engine)
+    start(engine, live_restore=False)
+    status = task.ended()
+    assert told_of(status) == ("Failed", "KilledBySignal", 137, ["Failed"])

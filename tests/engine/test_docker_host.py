@@ -1,0 +1,127 @@
+"""A Docker host as clients use it: what nobody follows any more, daemons elsewhere, bad folders."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.record import RecordFile, StateTrouble
+from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run
+from tests.engine.work import IMAGE
+
+SECONDS = 120
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def manifest(script: str, **spec: Any) -> dict[str, Any]:
+    told = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
+    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND}
+    return {**kind, "metadata": {}, "spec": {**told, **spec}}
+
+
+async def ran(host: Host, file: RecordFile) -> Any:
+    """Follow a run to its end, as a client does, and return its status."""
+    status: Any = None
+    async with asyncio.timeout(SECONDS), host.following(file) as follower:
+        async for run in follower.changes():
+            status = run["status"]
+    return status
+
+
+async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
+    docker_address: str, tmp_path: Path
+) -> None:
+    endpoint = Endpoint(docker_address)
+    host = Host(tmp_path, now, endpoint)
+    first, second = host.file("default", "first"), host.file("default", "second")
+    await create_run(first, manifest("true"), now())
+    status = await ran(host, first)
+    later = Host(tmp_path, lambda: now() + timedelta(days=8), endpoint)
+    async with host.daemon() as daemon:
+        assert await daemon.inspect(status["podName"]) is not None, "its delay is not over"
+        await create_run(second, manifest("true"), later.now())
+        async with asyncio.timeout(SECONDS), later.following(second):
+            while (await first.read()).run is not None:  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.05)
+        assert await daemon.inspect(status["podName"]) is None
+    assert (await second.read()).run is not None
+
+
+async def test_a_daemon_elsewhere_hands_over_the_result(
+    docker_address: str, tmp_path: Path
+) -> None:
+    async with forwarded(docker_address.removeprefix("unix://")) as url:
+        host = Host(tmp_path, now, Endpoint(url))
+        file = host.file("default", "far")
+        script = "mkdir -p /out; echo 42 > /out/result"
+        spec = {"resultPath": "/out/result", "podGC": {"deleteDelayDuration": "0s"}}
+        await create_run(file, manifest(script, **spec), now())
+        status = await ran(host, file)
+    assert (status["phase"], status["result"].strip()) == ("Succeeded", "42")
+
+
+@asynccontextmanager
+async def forwarded(socket: str) -> AsyncIterator[str]:
+    """Let a daemon be reached by TCP, too."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        except ConnectionError:
+            pass
+        finally:
+            target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(socket)
+        for work in (copy(reader, far_writer), copy(far_reader, writer)):
+            task = asyncio.create_task(work)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_state_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    host = Host(tmp_path / "file", now)
+    with pytest.raises(StateTrouble, match="make it writable and see that the disk has room, or"):
+        await create_run(host.file("default", "hello"), manifest("true"), now())
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("../there", "hello"), ("default", "../hello")])
+def test_no_name_leads_out_of_the_state_directory(
+    tmp_path: Path, namespace: str, name: str
+) -> None:
+    host = Host(tmp_path / "state", now)
+    with pytest.raises(InvalidRun, match="lower-case letters"):
+        asyncio.run(create_run(host.file(namespace, name), manifest("true"), now()))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_change_reaches_the_run_that_it_means_and_no_other(tmp_path: Path) -> None:
+    file = Host(tmp_path, now).file("default", "hello")
+    run = await create_run(file, manifest("true"), now())
+    assert await patch_run(file, {"spec": {"cancel": True}}, "another") is None
+    assert (await file.read()).run == run
+    changed = await patch_run(file, {"spec": {"cancel": True}}, run["metadata"]["uid"])
+    assert changed is not None
+    assert changed["spec"]["cancel"] is True
