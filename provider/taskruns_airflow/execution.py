@@ -20,7 +20,7 @@ from taskruns_airflow.failures import (
 from taskruns_airflow.following import Audience, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.instance import is_wanted, may_be_retried
+from taskruns_airflow.instance import goes_on, is_wanted, states_of
 from taskruns_airflow.link import XCOM_LINK
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.result import result_of
@@ -146,12 +146,13 @@ class Execution:
 
     def _interrupted(self) -> AirflowException:
         """Cancel the run if nobody will come back for it; the task must not end as a success."""
-        if not is_wanted(self._context):
+        states = states_of(self._context)
+        if not is_wanted(states):
             self._cancel()
             return AirflowException(
                 "A user has marked or cleared the task: its TaskRun is cancelled"
             )
-        if not may_be_retried(self._context):
+        if not goes_on(self._context, states):
             self._cancel()
             return AirflowException("The worker was told to stop, and there is no try after this")
         left = f"TaskRun {self._ref} goes on" if self._ref else "what it has started goes on"

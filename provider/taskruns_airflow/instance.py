@@ -1,13 +1,16 @@
 """What Airflow tells a task about itself: which try it is, and whether it is still wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from taskruns_airflow.identity import Try, moment
 
-_WANTED = {"running", "queued", "deferred"}
+_UNWANTED = {"failed", "success", "skipped", "upstream_failed", "removed", "restarting"}
+"""States that somebody has set over a task that runs: marked, or (`restarting`) cleared."""
+
+_AT_WORK = {"running", "deferred"}
 
 
 def try_of(context: Mapping[str, Any]) -> Try:
@@ -30,18 +33,32 @@ def try_of(context: Mapping[str, Any]) -> Try:
     )
 
 
-def is_wanted(context: Mapping[str, Any]) -> bool:
-    """Ask Airflow whether this try should still run: False once a user has marked or cleared it.
+def is_wanted(states: Collection[str | None]) -> bool:
+    """Whether nobody has marked or cleared a task of these states.
 
     What cannot be found out counts as wanted: a run that goes on is found by the next try, and
     has its deadlines.
     """
+    return not _UNWANTED.intersection(states)
+
+
+def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
+    """Whether another try follows if this one fails, or follows already.
+
+    A scheduler that misses a task's heartbeat, or takes over from one that died, schedules the task
+    again while its process may live, whatever `retries` says: its state is another then.
+    """
     ti = context["ti"]
+    retried = bool(ti.max_tries) and bool(ti.try_number <= ti.max_tries)
+    return retried or any(state not in _AT_WORK for state in states)
+
+
+def states_of(context: Mapping[str, Any]) -> Collection[str | None]:
+    """Ask Airflow which state the task is in now; nothing where it gives no answer."""
     try:
-        states = _states(ti)
+        return _states(context["ti"])
     except Exception:  # noqa: BLE001  # whatever happens here, the task is about to end
-        return True
-    return not states or all(state in _WANTED for state in states)
+        return ()
 
 
 def _states(ti: Any) -> list[str | None]:
@@ -56,9 +73,3 @@ def _states(ti: Any) -> list[str | None]:
         map_index=index if index >= 0 else None,
     )
     return list(found.get(ti.run_id, {}).values())
-
-
-def may_be_retried(context: Mapping[str, Any]) -> bool:
-    """Whether Airflow makes another try if this one fails."""
-    ti = context["ti"]
-    return bool(ti.max_tries) and bool(ti.try_number <= ti.max_tries)

@@ -1,0 +1,60 @@
+"""Why a task is told to stop, as far as its state in Airflow tells: whether its run goes on."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from taskruns_airflow.instance import goes_on, is_wanted, states_of
+
+
+def context(retries: int = 0, try_number: int = 1, **found: Any) -> dict[str, Any]:
+    """A task's context, as it is in a worker of Airflow 3; `found` is what Airflow answers."""
+
+    def get_task_states(**_: Any) -> dict[str, Any]:
+        if not found:
+            raise RuntimeError("the supervisor is gone")
+        return {"manual": {"load": found["state"]}}
+
+    ti = SimpleNamespace(
+        dag_id="sales",
+        task_id="load",
+        run_id="manual",
+        map_index=-1,
+        max_tries=retries,
+        try_number=try_number,
+        get_task_states=get_task_states,
+    )
+    return {"ti": ti}
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "restarting"])
+def test_a_task_that_a_user_has_marked_or_cleared_is_not_wanted(state: str) -> None:
+    assert not is_wanted(states_of(context(state=state)))
+
+
+@pytest.mark.parametrize("state", ["running", "deferred", "up_for_retry", "queued", None])
+def test_a_task_that_only_its_worker_or_scheduler_has_left_is_wanted(state: str | None) -> None:
+    assert is_wanted(states_of(context(state=state)))
+
+
+def test_where_airflow_does_not_answer_the_task_is_wanted() -> None:
+    assert is_wanted(states_of(context()))
+
+
+@pytest.mark.parametrize(
+    ("retries", "try_number", "state", "expected"),
+    [
+        (0, 1, "running", False),
+        (1, 1, "running", True),
+        (1, 2, "running", False),
+        (0, 1, None, True),
+        (0, 1, "scheduled", True),
+        (1, 2, "queued", True),
+    ],
+)
+def test_a_run_goes_on_where_another_try_follows_even_without_retries(
+    retries: int, try_number: int, state: str | None, expected: object
+) -> None:
+    told = context(retries, try_number, state=state)
+    assert goes_on(told, states_of(told)) is expected
