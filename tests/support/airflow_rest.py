@@ -27,6 +27,10 @@ class Rest:
         """The ids of all DAGs that can be run."""
         return {each["dag_id"] for each in self._get("/dags?limit=1000")["dags"]}
 
+    def resume(self, dag_id: str) -> None:
+        """Let a DAG run that is paused, as new ones are."""
+        self._ask("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+
     def trigger(self, dag_id: str, run_id: str) -> None:
         """Start a DAG run, now."""
         self._ask("POST", f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
