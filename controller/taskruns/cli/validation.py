@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -89,8 +90,7 @@ def _of_head(content: Any) -> Iterator[Problem]:
 
 
 def _of_schema(content: Mapping[str, Any]) -> Iterator[Problem]:
-    schema = resource_schema()["properties"]["spec"]
-    checker = Draft4Validator(_strict(schema))
+    schema, checker = _spec_schema()
     errors = sorted(checker.iter_errors(content["spec"]), key=lambda e: [*map(str, e.path)])
     for error in errors:
         place: Place = ("spec", *error.path)
@@ -98,6 +98,13 @@ def _of_schema(content: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*place, *below), sentence)
     if not errors:
         yield from _of_lists(schema, content["spec"], ("spec",))
+
+
+@cache
+def _spec_schema() -> tuple[Schema, Draft4Validator]:
+    """Return the schema of a spec and what checks by it, made once for all documents."""
+    schema = resource_schema()["properties"]["spec"]
+    return schema, Draft4Validator(_strict(schema))
 
 
 def _strict(schema: Any) -> Any:
