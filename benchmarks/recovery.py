@@ -1,0 +1,226 @@
+"""How soon is everything as it should be once the API server is back?
+
+    python -m benchmarks.recovery [--rounds 3] [--seconds 60] [--cluster NAME] [--json]
+
+On a test cluster that is up (`make cluster-up`), with a controller of its own. A hundred runs stand
+at every stage of their lives when the API server is stopped. Meanwhile tasks end, retries and
+deletions come due, and nobody can be told. It prints, in seconds from the first time that the API
+server called itself ready again: when the controller had first looked at a run that was created at
+that moment, when the kubelet had reported the last Pod that ended meanwhile, and when the last of
+all that had come due was done. The times are those at which a watch of the benchmark's own, which
+is opened anew every half second, told of it.
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+from urllib3.exceptions import HTTPError
+
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from tests.cluster import Cluster
+from tests.support.cluster_client import NAMESPACES, Kube
+from tests.support.crowd import Crowd, make_crowded
+from tests.support.journal import Journal, Seen
+from tests.support.ledger import Ledger
+from tests.support.manifests import shell
+from tests.support.process import ControllerProcess
+from tests.support.run import Run
+from tests.support.stage import Stage
+from tests.support.standing import NODE_LABEL
+
+DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
+PATIENCE = 300
+GRACE = 20
+ENDED = ("ended-well-unseen", "ended-badly-unseen")
+DUE = (*ENDED, "being-deleted", "backing-off", "finished", "expiring")
+"""Stages in which something comes due while the API server is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Seconds after the API server was ready again, of one outage."""
+
+    first_look: float
+    last_report: float
+    all_done: float
+    runs: int
+    """Of a hundred, how many had something due."""
+
+
+class Ready:
+    """Waits in a thread of its own for the API server, so as to know the moment."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._at: datetime | None = None
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def at(self) -> datetime:
+        """Wait for the moment and return it."""
+        self._thread.join(PATIENCE)
+        if self._at is None:
+            raise TimeoutError(f"the API server was not ready within {PATIENCE} s")
+        return self._at
+
+    def _look(self) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with suppress(HTTPError, OSError):
+                if self._kube.code("GET", "/readyz") == HTTPStatus.OK:
+                    self._at = datetime.now(UTC)
+                    return
+            time.sleep(0.02)
+
+
+def _done(name: str, run: Run) -> datetime | None:
+    """When what came due of a run was done; None while it is not."""
+    if name in ENDED:
+        return _first(run.history(), TERMINAL_PHASES)
+    if name == "backing-off":
+        second = run.pod_name(2)
+        again = [pod[0].at for pod in run.pods() if pod[0].found["metadata"]["name"] == second]
+        return again[0] if again else None
+    histories = (run.history(),) if name == "expiring" else run.pods()
+    return max(each[-1].at for each in histories) if all(e[-1].gone for e in histories) else None
+
+
+def _first(history: tuple[Seen, ...], phases: Collection[str]) -> datetime | None:
+    told = ((seen.at, (seen.found.get("status") or {}).get("phase")) for seen in history)
+    return next((at for at, phase in told if phase in phases), None)
+
+
+def _last(moments: list[datetime | None]) -> datetime | None:
+    """Return the last moment of all, once none is missing."""
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if len(known) == len(moments) else None
+
+
+class Ground:
+    """A cluster with a controller, and what is needed to watch it."""
+
+    def __init__(self, cluster: Cluster, kube: Kube, journal: Journal, ledger: Ledger) -> None:
+        self._cluster = cluster
+        self._kube = kube
+        self._journal = journal
+        self._ledger = ledger
+
+    def measure(self, seconds: float) -> Recovery:
+        """Bring a hundred runs to their stages, and take the API server away for a while."""
+        made = self._kube.create(NAMESPACES, None, {"metadata": {"generateName": "recovery-"}})
+        stage = Stage(self._kube, self._journal, self._ledger, made["metadata"]["name"])
+        crowded = f"{stage.namespace}-crowded"
+        make_crowded(self._kube, crowded)
+        try:
+            crowd = Crowd(stage, crowded, seconds)
+            crowd.take_their_places()
+            found = self._outage(stage, crowd, seconds)
+            crowd.let_go(self._cluster)
+            return found
+        finally:
+            self._cluster.kubectl("label", "node", self._cluster.node_name, f"{NODE_LABEL}-")
+            for name in (stage.namespace, crowded):
+                self._kube.delete(NAMESPACES, None, name)
+            self._await(partial(self._gone, stage.namespace, crowded), "the namespaces are gone")
+
+    def _outage(self, stage: Stage, crowd: Crowd, seconds: float) -> Recovery:
+        self._cluster.stop("kube-apiserver", GRACE)
+        crowd.end_unseen()
+        time.sleep(seconds)  # this is the outage
+        ready = Ready(self._kube)
+        starting = threading.Thread(target=self._cluster.start, args=("kube-apiserver",))
+        starting.start()
+        began = ready.at()
+        fresh = stage.create("fresh", shell("true"))
+        starting.join()
+        due = [(name, run) for name in DUE for run in crowd.runs[name]]
+        pods = [run for name, run in due if name in ENDED]
+        looked = self._await(partial(_looked_at, fresh), "the new run is looked at")
+        told = self._await(partial(_reported, pods), "the kubelet has reported all ends")
+        done = self._await(lambda: _last([_done(*each) for each in due]), "all is done")
+        first, last, end = (round((at - began).total_seconds(), 1) for at in (looked, told, done))
+        return Recovery(first, last, end, len(due))
+
+    def _await(self, look: Callable[[], datetime | None], what: str) -> datetime:
+        return self._journal.wait(look, PATIENCE, what)
+
+    def _gone(self, *names: str) -> datetime | None:
+        left = [self._kube.get(NAMESPACES, None, name) for name in names]
+        return None if any(left) else datetime.now(UTC)
+
+
+def _looked_at(run: Run) -> datetime | None:
+    return _first(run.history(), frozenset(Phase))
+
+
+def _reported(runs: list[Run]) -> datetime | None:
+    return _last([_first(run.pods()[0], ("Succeeded", "Failed")) for run in runs])
+
+
+@contextmanager
+def ground(name: str) -> Iterator[Ground]:
+    """A controller on a cluster."""
+    cluster = Cluster(name)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    kube = Kube(cluster.kubeconfig)
+    journal = Journal(kube)
+    journal.start()
+    ledger = Ledger(cluster, kube, journal)
+    ledger.open()
+    try:
+        with ControllerProcess(cluster, "--default-delete-delay=1s").at_work():
+            yield Ground(cluster, kube, journal, ledger)
+    finally:
+        ledger.close()
+        journal.stop()
+        kube.close()
+
+
+def table(found: list[Recovery]) -> str:
+    """Tell the outcome to a person."""
+    heads = f"{'seconds after the API server was ready':42}" + "".join(
+        f"{f'round {number}':>10}" for number in range(1, len(found) + 1)
+    )
+    rows = {
+        "first look at a new run": [each.first_look for each in found],
+        "last end reported by the kubelet": [each.last_report for each in found],
+        "all that had come due was done": [each.all_done for each in found],
+    }
+    lines = [
+        f"{name:42}" + "".join(f"{each:10.1f}" for each in told) for name, told in rows.items()
+    ]
+    return "\n".join([heads, *lines, f"{found[0].runs} of 100 runs had something due"])
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.recovery",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="outages (3)")
+    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="of each (60)")
+    chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
+    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(argv)
+    with ground(given.cluster) as place:
+        found = [place.measure(given.seconds) for _ in range(given.rounds)]
+    print(json.dumps([asdict(each) for each in found], indent=2) if given.json else table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
