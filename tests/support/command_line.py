@@ -17,7 +17,7 @@ from taskruns.cli.main import main
 from taskruns.core.wire import EMPTY
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 120
+SECONDS = 240
 CTRL_C = b"\x03"
 _PROGRAM = (sys.executable, "-m", "taskruns.cli")
 
