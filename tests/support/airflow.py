@@ -61,6 +61,8 @@ SETTINGS = {
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+    # On a machine that is busy, an answer may take longer than Airflow's five seconds.
+    "WORKERS__EXECUTION_API_TIMEOUT": "60",
     # How soon Airflow notices deaths: minutes, unless told otherwise.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
