@@ -115,8 +115,8 @@ def airflow(
 
 
 @pytest.fixture(scope="session")
-def witnesses(kube: Kube, journal: Journal, ledger: Ledger) -> Witnesses:
-    return Witnesses(kube, journal, ledger)
+def witnesses(kube: Kube, journal: Journal, ledger: Ledger, namespace: str) -> Witnesses:
+    return Witnesses(kube, journal, ledger, namespace)
 
 
 @pytest.fixture(scope="module")

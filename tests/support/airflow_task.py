@@ -49,6 +49,8 @@ class Witnesses:
     kube: Kube
     journal: Journal
     ledger: Ledger
+    namespace: str
+    """Where the TaskRuns of this Airflow are; others may have had the same DAGs before."""
 
 
 class Task:
@@ -171,7 +173,8 @@ class Task:
         """All TaskRuns that there ever were of it, oldest first."""
         kube, journal = self._witnesses.kube, self._witnesses.journal
         mine = {"dag_id": self.dag_id, "task_id": self.task_id}
-        found = [run for run in journal.ever(RUNS) if mine.items() <= (_labels(run) or {}).items()]
+        there = [r for r in journal.ever(RUNS) if self._is_there(r)]
+        found = [run for run in there if mine.items() <= (_labels(run) or {}).items()]
         found.sort(key=lambda run: str(run["metadata"]["creationTimestamp"]))
         return [Run(each, kube, journal) for each in found]
 
@@ -210,6 +213,9 @@ class Task:
     def was_asked_to_stop(self, run: Run) -> bool:
         """Whether the work of a TaskRun got SIGTERM, and the time to write that down."""
         return self._witnesses.ledger.ends(run.uid) == 1
+
+    def _is_there(self, run: Object) -> bool:
+        return bool(run["metadata"]["namespace"] == self._witnesses.namespace)
 
     @override
     def __str__(self) -> str:
