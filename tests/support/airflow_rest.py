@@ -10,6 +10,7 @@ Object = dict[str, Any]
 
 _SECONDS_PER_REQUEST = 60
 _NOT_FOUND = 404
+_CONFLICT = 409
 
 
 class Unanswered(Exception):
@@ -32,8 +33,20 @@ class Rest:
         self._ask("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 
     def trigger(self, dag_id: str, run_id: str) -> None:
-        """Start a DAG run, now."""
-        self._ask("POST", f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
+        """Start a DAG run, now; asked again where a server busy with tasks does not answer."""
+        asked = {"dag_run_id": run_id, "logical_date": None}
+        for last in (False, False, True):
+            try:
+                self._ask("POST", f"/dags/{dag_id}/dagRuns", asked)
+            except Unanswered:
+                if last:
+                    raise
+            except urllib.error.HTTPError as error:
+                if error.code == _CONFLICT:
+                    return  # it had got through
+                raise
+            else:
+                return
 
     def dag_run(self, dag_id: str, run_id: str) -> Object:
         return self._get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
