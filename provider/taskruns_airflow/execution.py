@@ -20,7 +20,7 @@ from taskruns_airflow.failures import (
 from taskruns_airflow.following import Audience, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.instance import goes_on, is_wanted, states_of
+from taskruns_airflow.instance import goes_on, is_superseded, is_wanted, remember, states_of
 from taskruns_airflow.link import XCOM_LINK
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.result import result_of
@@ -152,7 +152,9 @@ class Execution:
             return AirflowException(
                 "A user has marked or cleared the task: its TaskRun is cancelled"
             )
-        if not goes_on(self._context, states):
+        uid = self._ref.uid if self._ref else ""
+        superseded = bool(uid) and is_superseded(self._context, uid)
+        if not superseded and not goes_on(self._context, states):
             self._cancel()
             return AirflowException("The worker was told to stop, and there is no try after this")
         left = f"TaskRun {self._ref} goes on" if self._ref else "what it has started goes on"
@@ -182,6 +184,7 @@ class Execution:
         self.last_line = line
 
     def _tell(self, run: TaskRun) -> None:
+        remember(self._context, run.metadata.uid)
         self._push("taskrun_name", run.metadata.name)
         self._push("taskrun_namespace", run.metadata.namespace)
         self._push("taskrun_uid", run.metadata.uid)

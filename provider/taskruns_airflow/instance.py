@@ -10,6 +10,8 @@ from taskruns_airflow.identity import Try, moment
 _UNWANTED = {"failed", "success", "skipped", "upstream_failed", "removed", "restarting"}
 """States that somebody has set over a task that runs: marked, or (`restarting`) cleared."""
 
+_REMEMBERED = "taskrun"
+
 _AT_WORK = {"running", "deferred"}
 
 
@@ -73,3 +75,22 @@ def _states(ti: Any) -> list[str | None]:
         map_index=index if index >= 0 else None,
     )
     return list(found.get(ti.run_id, {}).values())
+
+
+def remember(context: Mapping[str, Any], uid: str) -> None:
+    """Leave the run's uid with this try, where Airflow keeps such things (3.3 or newer)."""
+    store = context.get("task_state_store")
+    if store is not None:
+        store.set(_REMEMBERED, uid)
+
+
+def is_superseded(context: Mapping[str, Any], uid: str) -> bool:
+    """Whether another try is under way, of a task that seems to be at work.
+
+    Only the latest try of a task can ask for what it has left; an older one finds nothing.
+    """
+    store = context.get("task_state_store")
+    try:
+        return store is not None and store.get(_REMEMBERED) != uid
+    except Exception:  # noqa: BLE001  # as above
+        return False

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from taskruns_airflow.instance import goes_on, is_wanted, states_of
+from taskruns_airflow.instance import (
+    goes_on,
+    is_superseded,
+    is_wanted,
+    remember,
+    states_of,
+)
 
 
 def context(retries: int = 0, try_number: int = 1, **found: Any) -> dict[str, Any]:
@@ -58,3 +64,31 @@ def test_a_run_goes_on_where_another_try_follows_even_without_retries(
 ) -> None:
     told = context(retries, try_number, state=state)
     assert goes_on(told, states_of(told)) is expected
+
+
+class Store:
+    """The task state store of one try: nothing is found by one that is not the latest."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.latest = True
+
+    def set(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+    def get(self, key: str) -> str | None:
+        return self.values.get(key) if self.latest else None
+
+
+@pytest.mark.parametrize("latest", [True, False])
+def test_a_try_knows_whether_another_is_under_way(latest: object) -> None:
+    told = context(state="running") | {"task_state_store": Store()}
+    remember(told, "uid-1")
+    told["task_state_store"].latest = latest
+    assert is_superseded(told, "uid-1") is not latest
+
+
+def test_where_airflow_keeps_nothing_for_a_task_no_try_is_superseded() -> None:
+    told = context(state="running")
+    remember(told, "uid-1")
+    assert not is_superseded(told, "uid-1")
