@@ -64,6 +64,8 @@ def docker_address(request: pytest.FixtureRequest) -> Iterator[str]:
         with _expensive(request, "Docker daemon for tests"):
             stack.enter_context(engine.running(progress))
             engine.docker("load", "--input", image.busybox(progress))
+            if left := engine.docker("ps", "--all", "--quiet").stdout.split():  # of sessions before
+                engine.docker("rm", "--force", *left)
         yield engine.address
 
 

@@ -69,17 +69,25 @@ def home(template: Path, tmp_path: Path) -> Home:
     return Home.make(tmp_path / "airflow", template)
 
 
+@pytest.fixture(autouse=True)
+def no_container_is_left(docker_address: str) -> Iterator[None]:
+    """The daemon is other tests' too: what they have left is none of Airflow's."""
+    before = containers(docker_address)
+    yield
+    assert not containers(docker_address) - before
+
+
 @pytest.fixture
-def connection(home: Home, docker_address: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+def connection(home: Home, docker_address: str, tmp_path: Path) -> dict[str, str]:
     secrets = {"database": {"password": "s3cret"}}
     state = str(tmp_path / "state")
-    yield home.connect(engine="docker", url=docker_address, state_directory=state, secrets=secrets)
-    assert containers(docker_address) == "", "a container is left"
+    return home.connect(engine="docker", url=docker_address, state_directory=state, secrets=secrets)
 
 
-def containers(address: str) -> str:
-    command = ["docker", "--host", address, "ps", "--all", "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def containers(address: str) -> set[str]:
+    command = ["docker", "--host", address, "ps", "--all", "--format", "{{.ID}} {{.Names}}"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return set(told.splitlines())
 
 
 def test_the_example_dag_runs_as_it_is(home: Home, connection: dict[str, str]) -> None:
@@ -110,4 +118,3 @@ def test_a_dag_for_docker_operator_runs_with_another_import(
     told = home.run(ECHO.replace("{address}", docker_address), AIRFLOW_CONN_HOST=connection)
     assert home.states() == {"first": "success", "second": "success"}, told
     assert (home.xcom("first"), home.xcom("second")) == ("hello first $HOME", "done")
-    assert containers(docker_address) == "", "a container is left"

@@ -159,7 +159,7 @@ class Node:
         uid, name = uid_of(pod), pod["metadata"]["name"]
         async with self._file.change() as record:
             live = record.pods.get(name)
-            if live is None or uid_of(live) != uid or _is_to_end(live):
+            if live is None or uid_of(live) != uid:
                 await self._daemon.remove(name)
                 return None
             asked = moment(record.starts.get(uid))
@@ -167,6 +167,9 @@ class Node:
                 return asked + START_PATIENCE
             found = await self._find(pod)
             if found is None or has_ended(found) or is_running(found):
+                return self._now()
+            if _is_to_end(live):
+                await self._daemon.remove(name)
                 return None
             record.starts[uid] = stamp(self._now())
             await self._file.write(record)

@@ -23,13 +23,15 @@ class FakeDaemon:
 
     def __init__(self) -> None:
         self.status = "created"
+        self.later: str | None = None
         self.told: list[str] = []
         self.recorded: list[dict[str, str]] = []
         self.file: RecordFile | None = None
 
     async def inspect(self, _name: str) -> dict[str, Any]:
         labels = {LABEL_POD_UID: "pod-1"}
-        return {"Config": {"Labels": labels}, "State": {"Status": self.status}}
+        status, self.status = self.status, self.later or self.status
+        return {"Config": {"Labels": labels}, "State": {"Status": status}}
 
     async def start(self, _name: str) -> None:
         assert self.file is not None
@@ -97,3 +99,14 @@ async def test_what_was_told_to_stop_before_its_start_is_never_started(
 ) -> None:
     await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), {})
     assert daemon.told == ["remove"]
+
+
+@pytest.mark.parametrize("asked", [NOW - SECOND, NOW - START_PATIENCE])
+@pytest.mark.parametrize("status", ["created", "running", "exited"])
+async def test_what_is_to_stop_just_as_it_starts_keeps_its_grace_period_and_its_outcome(
+    tmp_path: Path, daemon: FakeDaemon, status: str, asked: datetime
+) -> None:
+    daemon.later = status
+    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), {"pod-1": stamp(asked)})
+    never_started = status == "created" and asked == NOW - START_PATIENCE
+    assert daemon.told == (["remove"] if never_started else [])
