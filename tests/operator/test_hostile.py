@@ -27,7 +27,7 @@ from tests.support.hostile import (
     drawn_statuses,
     filling,
 )
-from tests.support.journal import Journal, Seen
+from tests.support.journal import Journal, Seen, TooLate
 from tests.support.manifests import shell, task_run
 from tests.support.process import ControllerProcess
 
@@ -70,7 +70,11 @@ def aftermath(served: Cluster, kube: Kube, journal: Journal, ground: str) -> Ite
     good = kube.create(RUNS, ground, task_run("good", ground, shell("echo good")))
     audit = Audit(served)
     with controller.at_work():
-        _await_looks(journal, [good, *runs])
+        try:
+            _await_looks(journal, [good, *runs])
+        except TooLate as late:
+            _tell_what_is_there(late, controller, kube, ground)
+            raise
         asked = Counter(request.name for request in audit.settled(ground, within=60))
         yield Aftermath(controller, good, runs, bystanders, asked)
 
@@ -108,6 +112,18 @@ def _await_looks(journal: Journal, runs: list[Object]) -> None:
     for run in runs:
         name = run["metadata"]["name"]
         journal.wait(partial(_look, journal, run), SETTLED, f"{name} has been looked at")
+
+
+def _tell_what_is_there(
+    late: TooLate, controller: ControllerProcess, kube: Kube, namespace: str
+) -> None:
+    """Set beside what the journal has not seen what the apiserver and the controller say."""
+    phases = {
+        run["metadata"]["name"]: (status.get("observedGeneration"), status.get("phase"))
+        for run in kube.list(RUNS, namespace)
+        for status in [run.get("status") or {}]
+    }
+    late.add_note(f"the apiserver has {phases}\n{controller.log_tail()}")
 
 
 def _look(journal: Journal, run: Object) -> bool | None:
