@@ -161,10 +161,14 @@ def pod_deletion_at(
 
 
 def run_deletion_at(run: TaskRun, site: SiteDefaults) -> datetime | None:
-    """When a run that has ended is deleted; None: never."""
+    """When a run that has ended is deleted; None: never.
+
+    An end without its time, which only a forger writes, counts from the creation.
+    """
     seconds = run.spec.ttl_seconds_after_finished
     if seconds is None:
         seconds = site.ttl_seconds_after_finished
-    if seconds < 0 or run.status.completion_time is None:
+    ended = run.status.completion_time or run.metadata.creation_timestamp
+    if seconds < 0 or ended is None:
         return None
-    return later(run.status.completion_time, timedelta(seconds=seconds))
+    return later(ended, timedelta(seconds=seconds))

@@ -205,6 +205,12 @@ def test_a_run_is_deleted_when_its_time_to_live_is_over(
     assert kinds(plan.actions) == ([DeleteRun] if expires else [])
 
 
+def test_a_forged_end_without_its_time_does_not_keep_a_run_for_ever() -> None:
+    run = a_run(status=an_ended_status(completionTime=None), ttlSecondsAfterFinished=60)
+    assert plan_for(run, seconds=59).wake_at == at(60)
+    assert kinds(plan_for(run, seconds=60).actions) == [DeleteRun]
+
+
 def test_a_run_that_has_ended_wakes_for_its_deletion() -> None:
     assert plan_for(finished(ttlSecondsAfterFinished=60), seconds=20).wake_at == at(70)
     assert plan_for(finished(ttlSecondsAfterFinished=-1), seconds=20).wake_at is None
