@@ -10,9 +10,7 @@ and what is compared is the controller. It prints how long the good ones took fr
 their Pod, and to their end.
 """
 
-import argparse
 import json
-import os
 import statistics
 import sys
 import threading
@@ -21,17 +19,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from benchmarks.ground import options, watched
 from taskruns.api.conditions import TERMINAL_PHASES
-from tests.cluster import Cluster
 from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object, Resource
 from tests.support.journal import Journal
 from tests.support.manifests import pod_spec, shell, task_run
 from tests.support.process import ControllerProcess
 
-DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
 QUOTAS = Resource("/api/v1", "resourcequotas")
 PATIENCE = 300
 PLACES = 5
@@ -153,21 +149,15 @@ def compare(namespaces: Namespaces, good: int, bad: int) -> Outcome:
 @contextmanager
 def stage(name: str) -> Iterator[Namespaces]:
     """A controller on a cluster, and two namespaces."""
-    cluster = Cluster(name)
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
-    kube = Kube(cluster.kubeconfig)
-    journal = Journal(kube)
-    journal.start()
-    try:
-        with ControllerProcess(cluster, "--default-delete-delay=0s").at_work():
-            namespaces = Namespaces(kube, journal)
-            try:
-                yield namespaces
-            finally:
-                namespaces.remove()
-    finally:
-        journal.stop()
-        kube.close()
+    with (
+        watched(name) as ground,
+        ControllerProcess(ground.cluster, "--default-delete-delay=0s").at_work(),
+    ):
+        namespaces = Namespaces(ground.kube, ground.journal)
+        try:
+            yield namespaces
+        finally:
+            namespaces.remove()
 
 
 def table(outcome: Outcome) -> str:
@@ -184,16 +174,9 @@ def table(outcome: Outcome) -> str:
 
 def main(argv: list[str]) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.fairness",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = options("fairness", __doc__)
     parser.add_argument("--bad", type=int, default=1000, metavar="N", help="bad runs (1000)")
     parser.add_argument("--good", type=int, default=20, metavar="N", help="good runs at least (20)")
-    chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
-    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
-    parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(argv)
     with stage(given.cluster) as namespaces:
         outcome = compare(namespaces, given.good, given.bad)

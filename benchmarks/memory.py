@@ -9,9 +9,7 @@ controller's start on all of that, and its next list of what exists. It prints t
 chart's limit.
 """
 
-import argparse
 import json
-import os
 import re
 import sys
 import time
@@ -26,6 +24,7 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.ground import cluster_with_definition, options
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from tests.cluster import Cluster
 from tests.cluster.deadline import wait_until
@@ -34,7 +33,6 @@ from tests.support.manifests import pod_spec, shell, task_run
 from tests.support.process import ControllerProcess
 
 ROOT = Path(__file__).parents[1]
-DEFINITION = ROOT / "crds" / "taskruns.yaml"
 VALUES = ROOT / "charts/taskruns/values.yaml"
 PATIENCE = 1800
 AT_ONCE = 16
@@ -236,11 +234,7 @@ def table(outcome: Outcome) -> str:
 
 def main(argv: list[str]) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.memory",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = options("memory", __doc__)
     for flag, default, text in (
         ("--finished", 10_000, "runs that have ended"),
         ("--active", 1_000, "runs that have a Pod"),
@@ -249,12 +243,8 @@ def main(argv: list[str]) -> int:
         parser.add_argument(
             flag, type=int, default=default, metavar="N", help=f"{text} ({default})"
         )
-    chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
-    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
-    parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(argv)
-    cluster = Cluster(given.cluster)
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    cluster = cluster_with_definition(given.cluster)
     outcome = measure(cluster, given.finished, given.active, given.env)
     print(json.dumps(asdict(outcome), indent=2) if given.json else table(outcome))
     return 0

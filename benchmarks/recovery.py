@@ -11,9 +11,7 @@ all that had come due was done. The times are those at which a watch of the benc
 is opened anew every half second, told of it.
 """
 
-import argparse
 import json
-import os
 import sys
 import threading
 import time
@@ -23,15 +21,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
+from benchmarks.ground import Ground, options, watched
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from tests.cluster import Cluster
 from tests.support.cluster_client import NAMESPACES, Kube
 from tests.support.crowd import Crowd, make_crowded
-from tests.support.journal import Journal, Seen
+from tests.support.journal import Seen
 from tests.support.ledger import Ledger
 from tests.support.manifests import shell
 from tests.support.process import ControllerProcess
@@ -39,7 +36,6 @@ from tests.support.run import Run
 from tests.support.stage import Stage
 from tests.support.standing import NODE_LABEL
 
-DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
 PATIENCE = 300
 GRACE = 20
 ENDED = ("ended-well-unseen", "ended-badly-unseen")
@@ -107,13 +103,13 @@ def _last(moments: list[datetime | None]) -> datetime | None:
     return max(known) if len(known) == len(moments) else None
 
 
-class Ground:
+class ProvingGround:
     """A cluster with a controller, and what is needed to watch it."""
 
-    def __init__(self, cluster: Cluster, kube: Kube, journal: Journal, ledger: Ledger) -> None:
-        self._cluster = cluster
-        self._kube = kube
-        self._journal = journal
+    def __init__(self, ground: Ground, ledger: Ledger) -> None:
+        self._cluster = ground.cluster
+        self._kube = ground.kube
+        self._journal = ground.journal
         self._ledger = ledger
 
     def measure(self, seconds: float) -> Recovery:
@@ -169,22 +165,16 @@ def _reported(runs: list[Run]) -> datetime | None:
 
 
 @contextmanager
-def ground(name: str) -> Iterator[Ground]:
+def proving_ground(name: str) -> Iterator[ProvingGround]:
     """A controller on a cluster."""
-    cluster = Cluster(name)
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
-    kube = Kube(cluster.kubeconfig)
-    journal = Journal(kube)
-    journal.start()
-    ledger = Ledger(cluster, kube, journal)
-    ledger.open()
-    try:
-        with ControllerProcess(cluster, "--default-delete-delay=1s").at_work():
-            yield Ground(cluster, kube, journal, ledger)
-    finally:
-        ledger.close()
-        journal.stop()
-        kube.close()
+    with watched(name) as ground:
+        ledger = Ledger(ground.cluster, ground.kube, ground.journal)
+        ledger.open()
+        try:
+            with ControllerProcess(ground.cluster, "--default-delete-delay=1s").at_work():
+                yield ProvingGround(ground, ledger)
+        finally:
+            ledger.close()
 
 
 def table(found: list[Recovery]) -> str:
@@ -205,18 +195,11 @@ def table(found: list[Recovery]) -> str:
 
 def main(argv: list[str]) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.recovery",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = options("recovery", __doc__)
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="outages (3)")
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="of each (60)")
-    chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
-    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
-    parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(argv)
-    with ground(given.cluster) as place:
+    with proving_ground(given.cluster) as place:
         found = [place.measure(given.seconds) for _ in range(given.rounds)]
     print(json.dumps([asdict(each) for each in found], indent=2) if given.json else table(found))
     return 0

@@ -1,0 +1,57 @@
+"""What benchmarks stand on: a test cluster that is up, what watches it, and how one is called."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import Cluster
+from tests.support.cluster_client import Kube
+from tests.support.journal import Journal
+
+_DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A cluster that knows TaskRuns, and the journal of everything on it."""
+
+    cluster: Cluster
+    kube: Kube
+    journal: Journal
+
+
+def cluster_with_definition(name: str) -> Cluster:
+    """Return a test cluster that is up, with this checkout's definition of a TaskRun."""
+    cluster = Cluster(name)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_DEFINITION))
+    return cluster
+
+
+@contextmanager
+def watched(name: str) -> Iterator[Ground]:
+    """Watch a test cluster while the block runs."""
+    cluster = cluster_with_definition(name)
+    kube = Kube(cluster.kubeconfig)
+    journal = Journal(kube)
+    journal.start()
+    try:
+        yield Ground(cluster, kube, journal)
+    finally:
+        journal.stop()
+        kube.close()
+
+
+def options(name: str, text: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark: which cluster, and for whom the figures are."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
+    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
