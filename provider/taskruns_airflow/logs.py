@@ -68,6 +68,7 @@ class LogReader:
         self._attempts: dict[int, Attempt] = {}
         self._news = asyncio.Event()
         self._ended = False
+        self._allowed = False
         self._task: asyncio.Task[None] | None = None
 
     def see(self, run: TaskRun) -> None:
@@ -130,7 +131,7 @@ class LogReader:
     async def _round(self, pod: str, cursor: Cursor) -> None:
         """Read until the log ends; what came is told, and marked by the cursor."""
         async with self._connect() as api, api.log(pod, self._container, cursor.time) as lines:
-            passing = True
+            self._allowed = passing = True
             async for line in lines:
                 time, _, text = line.decode(errors="replace").partition(" ")
                 if not _is_time(time):
@@ -141,9 +142,13 @@ class LogReader:
                     self._tell(text)
 
     def _may_come(self, refused: Refused) -> bool:
+        """Whether there is sense in asking again; what was allowed is, when the apiserver is back.
+
+        One that has just started knows no role yet, and forbids everything.
+        """
         if refused.status == HTTPStatus.NOT_FOUND:
             self._warn(f"The log is gone: {refused.sentence}")
-        elif refused.status == HTTPStatus.FORBIDDEN:
+        elif refused.status == HTTPStatus.FORBIDDEN and not self._allowed:
             self._warn(
                 "The log may not be read: the role of Airflow's service account needs `get` on "
                 f"`pods/log` in namespace {self._ref.namespace}: {refused.sentence}"

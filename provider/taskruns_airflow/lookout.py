@@ -92,8 +92,8 @@ class Lookout:
             try:
                 async with self._connect() as api:
                     version = version or await self._list(api)
-                    waits, refusals = pauses(), 0
                     async with api.watch(self._selector, version, _SECONDS_PER_WATCH) as events:
+                        waits, refusals = pauses(), 0
                         async for event in events:
                             version = self._see(event)
                 continue

@@ -194,6 +194,16 @@ async def test_a_container_that_is_not_ready_to_be_read_is_asked_again(told: lis
     assert told == ["here"]
 
 
+async def test_an_apiserver_that_forbids_what_it_allowed_before_is_asked_again(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    rest = [line(1, "before"), line(2, "after")]
+    kubelet = Kubelet(p1=[[rest[0], BROKEN_OFF], [Refused(403, "forbidden")], rest])
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
+    assert told == ["before", "after"]
+    assert warned == []
+
+
 async def test_a_log_that_never_ends_does_not_hold_the_verdict(
     read: Any, warned: list[str]
 ) -> None:

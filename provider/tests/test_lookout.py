@@ -21,6 +21,7 @@ class LittleApiserver:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.refusals: list[Exception] = []
+        self.unwatchable: Exception | None = None
         self._version = 1
         self._runs: dict[str, dict[str, Any]] = {}
         self._watches: list[asyncio.Queue[Any]] = []
@@ -75,6 +76,8 @@ class LittleApiserver:
     async def watch(self, selector: Mapping[str, str], version: str, _: int) -> AsyncIterator[Any]:
         assert selector is SELECTOR
         self._ask(f"watch from {version}")
+        if self.unwatchable:
+            raise self.unwatchable
         queue: asyncio.Queue[Any] = asyncio.Queue()
         self._watches.append(queue)
         self.being_watched.set()
@@ -237,6 +240,14 @@ async def test_a_refusal_that_stays_is_told(server: LittleApiserver) -> None:
     server.refusals = [Refused(403, "taskruns is forbidden")] * 100
     with pytest.raises(Refused, match="forbidden"):
         await end_of(Lookout(server.connect, SELECTOR), Ref("jobs", "a", "uid-a"))
+
+
+async def test_a_watch_that_stays_refused_is_told_though_lists_are_answered(
+    server: LittleApiserver,
+) -> None:
+    server.unwatchable = Refused(403, "watching taskruns is forbidden")
+    with pytest.raises(Refused, match="watching"):
+        await end_of(Lookout(server.connect, SELECTOR), server.put("a", "Running"))
 
 
 async def test_trouble_that_nobody_foresaw_reaches_those_who_wait(server: LittleApiserver) -> None:
