@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from taskruns_airflow.containers import Asked
 from taskruns_airflow.plain import plain
 
 
@@ -91,6 +92,7 @@ class RunArguments(PodArguments):
         pod_gc: Mapping[str, Any] | None = None,
         ttl_seconds_after_finished: int | None = None,
         get_logs: bool = True,
+        container_logs: Asked = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -102,3 +104,4 @@ class RunArguments(PodArguments):
         self.pod_gc = pod_gc
         self.ttl_seconds_after_finished = ttl_seconds_after_finished
         self.get_logs = get_logs
+        self.container_logs = container_logs

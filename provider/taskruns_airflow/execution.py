@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Edge, Gone, Ref, Refused, Runs, Unreachable
 from taskruns_airflow.failures import (
     ExitCodes,
@@ -60,21 +61,21 @@ class Execution:
         self._tell(run)
         return run
 
-    def trigger(self, run: TaskRun, container: str | None) -> TaskRunTrigger:
+    def trigger(self, run: TaskRun, shown: Shown | None) -> TaskRunTrigger:
         """Return what waits for the run in the triggerer."""
         return TaskRunTrigger(
             access=self._hook.access.to_json(),
             namespace=run.metadata.namespace,
             name=run.metadata.name,
             uid=run.metadata.uid,
-            container=container,
+            logs=shown.to_json() if shown else None,
         )
 
-    def follow(self, run: TaskRun, container: str | None) -> TaskRun:
+    def follow(self, run: TaskRun, shown: Shown | None) -> TaskRun:
         """Wait for the run's end, its log told meanwhile."""
         ref = Ref.to(run)
         with self._guarded():
-            return self._worker.run(self._follow(ref, container))
+            return self._worker.run(self._follow(ref, shown))
 
     def learn(self, event: Mapping[str, Any]) -> TaskRun:
         """Return the run as the trigger saw it end.
@@ -98,14 +99,19 @@ class Execution:
         Raises:
             AirflowException: as failures.py names them.
         """
-        self._push("exit_code", run.status.exit_code)
-        self._push("reason", run.status.reason)
+        self.push("exit_code", run.status.exit_code)
+        self.push("reason", run.status.reason)
         try:
             if run.status.phase is not Phase.SUCCEEDED:
                 raise failure_of(run, codes)
             return result_of(run) if with_result else None
         finally:
             self._collect(run)
+
+    def push(self, key: str, value: Any) -> None:
+        """Leave an XCom beside the result; nothing where there is no value."""
+        if value is not None:
+            self._context["ti"].xcom_push(key=key, value=value)
 
     def stop(self) -> None:
         """End what is under way; to be called from a signal handler."""
@@ -114,9 +120,9 @@ class Execution:
     async def _launch(self, own: Try, manifest: Object) -> TaskRun:
         return await launch(await self._edge(), own, manifest, self._audience)
 
-    async def _follow(self, ref: Ref, container: str | None) -> TaskRun:
+    async def _follow(self, ref: Ref, shown: Shown | None) -> TaskRun:
         edge = await self._edge()
-        return await follow(edge, edge.watch(ref), ref, container, self._audience)
+        return await follow(edge, edge.watch(ref), ref, shown, self._audience)
 
     async def _edge(self) -> Edge:
         return await self._hook.edge(self._namespace)
@@ -185,17 +191,13 @@ class Execution:
 
     def _tell(self, run: TaskRun) -> None:
         remember(self._context, run.metadata.uid)
-        self._push("taskrun_name", run.metadata.name)
-        self._push("taskrun_namespace", run.metadata.namespace)
-        self._push("taskrun_uid", run.metadata.uid)
+        self.push("taskrun_name", run.metadata.name)
+        self.push("taskrun_namespace", run.metadata.namespace)
+        self.push("taskrun_uid", run.metadata.uid)
         dashboard = str(self._worker.run(self._hook.settings()).get("dashboard") or "")
         place = {"namespace": run.metadata.namespace, "name": run.metadata.name}
         # Airflow complains in the task's log about a link that it does not find.
-        self._push(XCOM_LINK, dashboard.format(**place))
-
-    def _push(self, key: str, value: Any) -> None:
-        if value is not None:
-            self._context["ti"].xcom_push(key=key, value=value)
+        self.push(XCOM_LINK, dashboard.format(**place))
 
 
 async def _cancel(connect: Any, ref: Ref) -> None:

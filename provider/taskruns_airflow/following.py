@@ -6,6 +6,7 @@ from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.adoption import ended, inheritance
+from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Watch
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import LogReader
@@ -60,18 +61,16 @@ async def cancel_all(connect: Connect, own: Try) -> None:
 
 
 async def follow(
-    edge: Edge, watch: Watch, ref: Ref, container: str | None, audience: Audience
+    edge: Edge, watch: Watch, ref: Ref, shown: Shown | None, audience: Audience
 ) -> TaskRun:
-    """Wait until a run has ended, and its log, of `container`, is told; return how it ended.
+    """Wait until a run has ended, and the logs that are shown are told; return how it ended.
 
     Raises:
         Gone: the run is not there any more.
         Refused: it may not be looked at.
         Unreachable: there is no way to it.
     """
-    log = (
-        LogReader(edge.connect, ref, container, audience.line, audience.note) if container else None
-    )
+    log = LogReader(edge.connect, ref, shown, audience.line, audience.note) if shown else None
     before = ""
     try:
         async for run in watch.follow(ref):

@@ -1,7 +1,8 @@
 """A run's log as it comes: attempt after attempt, in order, no line twice, memory bounded.
 
-A log is read in rounds. A round ends when the container does, or when the connection breaks; the
-next goes on after the last line that was told, by the time that the kubelet puts before each line.
+A container's log is read in rounds. A round ends when the container does, or when the connection
+breaks; the next goes on after the last line that was told, by the time that the kubelet puts before
+each line. Init containers are told one after another, then what runs beside each other as it comes.
 Whatever goes wrong with logs is told once, and is never the reason for how a task ends.
 """
 
@@ -9,16 +10,25 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import Self
 
+from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
-from taskruns_airflow.api import BROKEN
+from taskruns_airflow.api import BROKEN, pauses
+from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Connect, Ref, Refused, Unreachable
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
+_SECONDS_BETWEEN_LOOKS = 10.0
+"""At most, for an init container that has not begun: what it waits for may take long."""
 _SECONDS_AFTER_THE_END = 30.0
 """How long the verdict waits for the rest of the log."""
+
+_WITHOUT_NODE = {Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED}
+_NO_SUCH_CONTAINER = "is not valid for pod"
+"""In the apiserver's answer, which has the same status for a container that has not started."""
 
 
 @dataclass(slots=True)
@@ -49,24 +59,38 @@ class Cursor:
         return self
 
 
+class _Round(Enum):
+    """How a round has ended."""
+
+    WHOLE = auto()
+    """As the container did, or as if it had."""
+    BROKEN = auto()
+    EARLY = auto()
+    """There is nothing to read yet."""
+    NEVER = auto()
+    """There is no use in another."""
+
+
 class LogReader:
-    """Tells the log of one run's main container, attempt after attempt."""
+    """Tells the logs of one run's containers, attempt after attempt."""
 
     def __init__(
         self,
         connect: Connect,
         ref: Ref,
-        container: str,
+        shown: Shown,
         tell: Callable[[str], None],
         warn: Callable[[str], None],
     ) -> None:
         self._connect = connect
         self._ref = ref
-        self._container = container
+        self._shown = shown
         self._tell = tell
         self._warn = warn
         self._attempts: dict[int, Attempt] = {}
+        self._without_node = False
         self._news = asyncio.Event()
+        """Set, and replaced by another, when there is something new."""
         self._ended = False
         self._allowed = False
         self._task: asyncio.Task[None] | None = None
@@ -74,14 +98,15 @@ class LogReader:
     def see(self, run: TaskRun) -> None:
         """Take notice of how the run is; starts reading when there is something to read."""
         self._attempts |= {each.number: each for each in run.status.attempts or []}
-        self._news.set()
-        if self._task is None and any(each.started_time for each in self._attempts.values()):
+        self._without_node = run.status.reason in _WITHOUT_NODE
+        self._wake()
+        if self._task is None and any(map(self._has_begun, self._attempts.values())):
             self._task = asyncio.create_task(self._read_all())
 
     async def finish(self) -> None:
         """Wait for the rest of the log, after the run has ended; not for long."""
         self._ended = True
-        self._news.set()
+        self._wake()
         if self._task is None:
             return
         done, _ = await asyncio.wait({self._task}, timeout=_SECONDS_AFTER_THE_END)
@@ -101,36 +126,77 @@ class LogReader:
     async def _read_all(self) -> None:
         number = 0
         while True:
-            due = sorted(each for each in self._attempts if each > number)
-            if due and self._attempts[due[0]].started_time:
-                number = due[0]
-                await self._read(number)
-            elif due and self._attempts[due[0]].outcome:
-                number = due[0]  # its main container never ran
+            news = self._news
+            due = min((each for each in self._attempts if each > number), default=None)
+            if due is not None and self._has_begun(self._attempts[due]):
+                number = due
+                await self._read_attempt(number)
             elif self._ended:
                 return
             else:
-                await self._something_new()
+                await _happens(news)
 
-    async def _read(self, number: int) -> None:
-        cursor, complete = Cursor(), False
-        while True:
-            last = self._ended or self._attempts[number].outcome is not None
-            try:
-                await self._round(self._attempts[number].pod_name, cursor.rewind())
-                complete = True
-            except Refused as refused:
-                if complete or not self._may_come(refused):
-                    return
-            except (*BROKEN, Unreachable):
-                complete = False
-            if complete and last:
+    async def _read_attempt(self, number: int) -> None:
+        if self._shown.before:
+            await self._read_before(number)
+        beside = [each for each in self._shown.beside if self._may_have_run(number, each)]
+        if self._is_over(number):  # nothing more comes: one after another is easier to follow
+            for container in beside:
+                await self._read(number, container)
+            return
+        async with asyncio.TaskGroup() as group:
+            for container in beside:
+                group.create_task(self._read(number, container))
+
+    async def _read_before(self, number: int) -> None:
+        """Read init containers in their order, until main has started."""
+        cursors = {each: Cursor() for each in self._shown.before}
+        for wait in pauses(_SECONDS_BETWEEN_LOOKS):
+            news = self._news
+            last = self._is_over(number) or self._attempts[number].started_time is not None
+            broken = False
+            for container in list(cursors):
+                how = await self._round(number, container, cursors[container])
+                broken |= how is _Round.BROKEN
+                if how is _Round.NEVER:
+                    del cursors[container]
+                elif how is not _Round.WHOLE:
+                    break  # those after it have not begun
+            if last and not broken:
                 return
-            await self._something_new(within=_SECONDS_BETWEEN_ROUNDS)
+            await _happens(news, within=None if self._without_node else wait)
 
-    async def _round(self, pod: str, cursor: Cursor) -> None:
+    async def _read(self, number: int, container: str) -> None:
+        """Read one container's log until the attempt is over and all of it is told."""
+        cursor, whole = Cursor(), False
+        while True:
+            news, last = self._news, self._is_over(number)
+            how = await self._round(number, container, cursor, again=whole)
+            whole = how is _Round.WHOLE
+            if how is _Round.NEVER or (whole and last):
+                return
+            await _happens(news, within=_SECONDS_BETWEEN_ROUNDS)
+
+    async def _round(
+        self, number: int, container: str, cursor: Cursor, *, again: bool = False
+    ) -> _Round:
         """Read until the log ends; what came is told, and marked by the cursor."""
-        async with self._connect() as api, api.log(pod, self._container, cursor.time) as lines:
+        try:
+            await self._tell_lines(self._attempts[number].pod_name, container, cursor.rewind())
+        except Refused as refused:
+            how, told = self._answered(refused, self._attempts[number])
+            if told and not again:
+                self._warn(f"The log of {container} {told}: {refused.sentence}")
+            return _Round.NEVER if again and how is _Round.EARLY else how
+        except (*BROKEN, Unreachable):
+            return _Round.BROKEN
+        except Exception as error:  # noqa: BLE001  # whatever it is, the run is what counts
+            self._warn(f"The log of {container} could not be read: {error!r}")
+            return _Round.NEVER
+        return _Round.WHOLE
+
+    async def _tell_lines(self, pod: str, container: str, cursor: Cursor) -> None:
+        async with self._connect() as api, api.log(pod, container, cursor.time) as lines:
             self._allowed = passing = True
             async for line in lines:
                 time, _, text = line.decode(errors="replace").partition(" ")
@@ -139,30 +205,48 @@ class LogReader:
                 else:
                     passing = cursor.passes(time)
                 if passing:
-                    self._tell(text)
+                    self._tell(self._shown.line(container, text))
 
-    def _may_come(self, refused: Refused) -> bool:
-        """Whether there is sense in asking again; what was allowed is, when the apiserver is back.
+    def _answered(self, refused: Refused, attempt: Attempt) -> tuple[_Round, str]:
+        """Say whether another round may go better, and what is worth a word where none will.
 
-        One that has just started knows no role yet, and forbids everything.
+        What was allowed is allowed again when the apiserver is back: one that has just started
+        knows no role yet, and forbids everything.
         """
-        if refused.status == HTTPStatus.NOT_FOUND:
-            self._warn(f"The log is gone: {refused.sentence}")
-        elif refused.status == HTTPStatus.FORBIDDEN and not self._allowed:
-            self._warn(
-                "The log may not be read: the role of Airflow's service account needs `get` on "
-                f"`pods/log` in namespace {self._ref.namespace}: {refused.sentence}"
+        started, over = attempt.started_time is not None, self._is_over(attempt.number)
+        if refused.status == HTTPStatus.FORBIDDEN and not self._allowed:
+            return _Round.NEVER, (
+                "may not be read: the role of Airflow's service account needs `get` on `pods/log` "
+                f"in namespace {self._ref.namespace}"
             )
-        elif refused.status == HTTPStatus.BAD_REQUEST and self._ended:
-            self._warn(f"There is no log: {refused.sentence}")
-        else:
-            return True
-        return False
+        if refused.status == HTTPStatus.BAD_REQUEST and _NO_SUCH_CONTAINER in refused.sentence:
+            return _Round.NEVER, "is not there"
+        if refused.status == HTTPStatus.NOT_FOUND and (started or over):
+            return _Round.NEVER, "is gone" if started else ""
+        if refused.status == HTTPStatus.BAD_REQUEST and over:
+            return _Round.NEVER, "is empty, it never ran" if started else ""
+        early = refused.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
+        return _Round.EARLY if early else _Round.BROKEN, ""
 
-    async def _something_new(self, within: float | None = None) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), within)
-        self._news.clear()
+    def _has_begun(self, attempt: Attempt) -> bool:
+        """Whether an attempt may have something to read, or never will."""
+        at_work = attempt.started_time is not None or attempt.outcome is not None
+        return at_work or (bool(self._shown.before) and not self._without_node)
+
+    def _may_have_run(self, number: int, container: str) -> bool:
+        return container != self._shown.main or self._attempts[number].started_time is not None
+
+    def _is_over(self, number: int) -> bool:
+        return self._ended or self._attempts[number].outcome is not None
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+async def _happens(news: asyncio.Event, within: float | None = None) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(news.wait(), within)
 
 
 def _is_time(text: str) -> bool:

@@ -124,16 +124,6 @@ def build(order: Order, own: Try) -> Object:
     }
 
 
-def main_container(spec: Mapping[str, Any]) -> str:
-    """Name the container whose log is the task's."""
-    template = spec.get("template") or {}
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
-    containers = (template.get("spec") or {}).get("containers") or []
-    found = [str(each.get("name")) for each in containers]
-    annotated = str(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER, ""))
-    return names.main_of(found, annotated) or names.MAIN_CONTAINER
-
-
 def _spec(order: Order) -> Object:
     asked = {to_camel(name): getattr(order, name) for name in _AS_TOLD}
     for name, (wire_name, worded) in _WORDED_ANEW.items():

@@ -15,11 +15,12 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.adoption import ended
 from taskruns_airflow.arguments import RunArguments
 from taskruns_airflow.connection import Access
+from taskruns_airflow.containers import Containers, Shown, names_of
 from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import try_of
 from taskruns_airflow.link import TaskRunLink
-from taskruns_airflow.manifest import Object, Order, build, main_container
+from taskruns_airflow.manifest import Object, Order, build
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution
@@ -73,7 +74,10 @@ class TaskRunOperator(RunArguments):
         cluster_context: Which context of the kubeconfig.
         deferrable: Wait in the triggerer instead of a worker. Default: Airflow's setting
             `[operators] default_deferrable`.
-        get_logs: Show the container's log in the task's.
+        get_logs: Show the log in the task's.
+        container_logs: Whose log that is: a container's name or several, init containers among
+            them; True for all that the TaskRun names. Of several, each line is told with its
+            container's name. Default: the main container's.
         skip_on_exit_code: Exit codes with which the task is skipped.
         fail_on_exit_code: Exit codes with which the task fails without a retry.
         mutate: Called with the TaskRun, as a dict, before it is created; may change it in place,
@@ -139,14 +143,14 @@ class TaskRunOperator(RunArguments):
         own = try_of(context)
         self._read_template(context)
         manifest = self.build_task_run(own)
-        container = main_container(manifest["spec"]) if self.get_logs else None
+        shown = self.shown_logs(manifest["spec"])
         execution = self._begin(context)
         namespace = manifest["metadata"].get("namespace") or self.namespace
         run = execution.launch(own, manifest, namespace)
         if self.deferrable and not ended(run):
-            trigger = execution.trigger(run, container)
+            trigger = execution.trigger(run, shown)
             self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
-        return self._conclude(execution, execution.follow(run, container))
+        return self._conclude(execution, execution.follow(run, shown))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on after a deferral, with what the trigger has learnt."""
@@ -198,6 +202,14 @@ class TaskRunOperator(RunArguments):
             ValueError: it asks for what cannot be had.
         """
         return Order(**{name: getattr(self, name) for name in _ORDERED})
+
+    def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
+        """Return which containers of a TaskRun's spec have their log in the task's; None: none."""
+        if not self.get_logs:
+            return None
+        there = Containers.of(spec)
+        every = (*there.init, *there.others)
+        return there.shown(names_of(self.container_logs, every, default=[there.main]))
 
     def access(self) -> Access:
         """Return which cluster or host is meant, as far as the task says it."""

@@ -8,6 +8,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
 from taskruns_airflow.connection import Access
+from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Edge, Gone, Ref
 from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
@@ -27,14 +28,14 @@ class TaskRunTrigger(BaseTrigger):
         namespace: str,
         name: str,
         uid: str,
-        container: str | None,
+        logs: dict[str, Any] | None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
         self.access = Access.of_json(access)
         self.namespace = namespace
         self.name = name
         self.uid = uid
-        self.container = container
+        self.shown = Shown.of_json(logs) if logs else None
 
     @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -43,7 +44,7 @@ class TaskRunTrigger(BaseTrigger):
             "namespace": self.namespace,
             "name": self.name,
             "uid": self.uid,
-            "container": self.container,
+            "logs": self.shown.to_json() if self.shown else None,
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", told
 
@@ -76,7 +77,7 @@ class TaskRunTrigger(BaseTrigger):
         audience = Audience(tell, self.log.info)
         try:
             edge = await self._edge()
-            run = await follow(edge, edge.shared_watch(), self._ref, self.container, audience)
+            run = await follow(edge, edge.shared_watch(), self._ref, self.shown, audience)
         except Gone:
             return {"gone": str(self._ref)}
         except Exception as error:

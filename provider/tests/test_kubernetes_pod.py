@@ -11,6 +11,7 @@ from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow.providers.common.compat.sdk import DAG
 from kubernetes.client import models as k8s
 
+from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat import KubernetesPodOperator
 from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, EARLIER, PARAMETERS
 from taskruns_airflow.compat.parameters import Fate, page
@@ -168,8 +169,6 @@ REFUSED: dict[str, Any] = {
     "random_name_suffix": False,
     "reattach_on_restart": False,
     "durable": False,
-    "init_container_logs": True,
-    "container_logs": ["base", "sidecar"],
     "xcom_sidecar_container_security_context": {"runAsUser": 7},
     "on_kill_action": "keep_pod",
     "callbacks": [object],
@@ -187,7 +186,6 @@ NEEDLESS: dict[str, Any] = {
     "log_pod_spec_on_failure": False,
     "termination_message_policy": "FallbackToLogsOnError",
     "logging_interval": 3,
-    "container_name_log_prefix_enabled": False,
 }
 
 
@@ -218,7 +216,8 @@ def test_values_that_ask_for_nothing_are_taken_in_silence() -> None:
 def test_every_parameter_is_tried_here() -> None:
     tables = {row[0] for row in TAKEN + OF_THE_POD}
     apart = {"name", "labels", "annotations", "pod_template_file"}
-    tried = tables | apart | set(OF_THE_OPERATOR) | set(REFUSED) | set(NEEDLESS)
+    logs = {"container_logs", "init_container_logs", "container_name_log_prefix_enabled"}
+    tried = tables | apart | logs | set(OF_THE_OPERATOR) | set(REFUSED) | set(NEEDLESS)
     assert tried == {each.name for each in ALL}
     assert set(NEEDLESS) == {each.name for each in ALL if each.fate is Fate.NEEDLESS}
 
@@ -300,3 +299,30 @@ def test_it_can_be_mapped_over_its_own_parameters() -> None:
             env_vars=[{"A": "1"}, {"A": "2"}]
         )
     assert mapped.task_id == "load"
+
+
+def test_init_containers_whose_log_is_asked_for_are_not_left_out_in_silence() -> None:
+    with pytest.raises(ValueError, match="init_container_logs: get_logs=False shows none"):
+        KubernetesPodOperator(
+            task_id="load", image="a", get_logs=False, init_container_logs=["fetch"]
+        )
+
+
+def test_the_pod_is_told_by_the_names_that_tasks_after_it_look_for() -> None:
+    class Told:
+        def __init__(self) -> None:
+            self.pushed: dict[str, Any] = {}
+
+        def push(self, key: str, value: Any) -> None:
+            self.pushed[key] = value
+
+        def conclude(self, *_: Any, **__: Any) -> str:
+            return "result"
+
+    metadata = {"name": "load", "namespace": "jobs", "uid": "uid-1"}
+    run = TaskRun.model_validate(
+        {"metadata": metadata, "spec": {}, "status": {"podName": "load-1"}}
+    )
+    told: Any = Told()
+    assert KubernetesPodOperator(task_id="load", image="a")._conclude(told, run) == "result"
+    assert told.pushed == {"pod_name": "load-1", "pod_namespace": "jobs"}

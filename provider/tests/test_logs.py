@@ -12,10 +12,14 @@ from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
+from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Ref, Refused
 from taskruns_airflow.logs import Cursor, LogReader
 
 REF = Ref("jobs", "hello", "uid-1")
+MAIN = Shown("main", beside=("main",))
+ALL = Shown("main", before=("fetch", "unpack"), beside=("proxy", "main"), named=True)
+NOT_YET = Refused(400, 'container "x" in pod "p1" is waiting to start: PodInitializing')
 BROKEN_OFF = ConnectionResetError()
 
 
@@ -24,12 +28,16 @@ def line(second: int, text: str, nanosecond: int = 0) -> bytes:
 
 
 class Kubelet:
-    """Plays the rounds of each Pod's log: lines, and what breaks them off."""
+    """Plays the rounds of each container's log: lines, and what breaks them off.
+
+    Rounds are those of a Pod's main container, or, by `pod_container`, of another.
+    """
 
     def __init__(self, **rounds: list[list[Any]]) -> None:
         self.rounds = rounds
         self.asked: list[tuple[str, str]] = []
-        self.read_thrice = asyncio.Event()
+        self.enough = 3
+        self.read_enough = asyncio.Event()
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Any]:
@@ -37,11 +45,11 @@ class Kubelet:
 
     @asynccontextmanager
     async def log(self, pod: str, container: str, since: str = "") -> AsyncIterator[Any]:
-        assert container == "main"
-        self.asked.append((pod, since))
-        if len(self.asked) == 3:
-            self.read_thrice.set()
-        rounds = self.rounds[pod]
+        name = pod if container == "main" else f"{pod}_{container}"
+        self.asked.append((name, since))
+        if len(self.asked) == self.enough:
+            self.read_enough.set()
+        rounds = self.rounds[name]
         script = rounds.pop(0) if rounds else []
         if script and isinstance(script[0], Refused):
             raise script[0]
@@ -57,9 +65,27 @@ class Kubelet:
         yield lines()
 
 
-def run(phase: str, *attempts: dict[str, Any]) -> TaskRun:
+class Lines(list[str]):
+    """Lines as they are told, and an event for when there are so many."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__()
+        self._enough = enough
+        self._reached = asyncio.Event()
+
+    @override
+    def append(self, told: str) -> None:
+        super().append(told)
+        if len(self) == self._enough:
+            self._reached.set()
+
+    async def come(self) -> None:
+        await asyncio.wait_for(self._reached.wait(), 30)
+
+
+def run(phase: str, *attempts: dict[str, Any], reason: str | None = None) -> TaskRun:
     metadata = {"name": "hello", "namespace": "jobs", "uid": "uid-1"}
-    status = {"phase": phase, "attempts": list(attempts)}
+    status = {"phase": phase, "reason": reason, "attempts": list(attempts)}
     return TaskRun.model_validate({"metadata": metadata, "spec": {}, "status": status})
 
 
@@ -76,6 +102,7 @@ def attempt(number: int, *, started: bool = True, outcome: str | None = None) ->
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_SECONDS_BETWEEN_ROUNDS", 0.01)
+    monkeypatch.setattr(logs, "pauses", lambda _: iter([0.01] * 1000))
     monkeypatch.setattr(logs, "_SECONDS_AFTER_THE_END", 0.2)
 
 
@@ -91,8 +118,8 @@ def warned() -> list[str]:
 
 @pytest.fixture
 def read(told: list[str], warned: list[str]) -> Callable[..., Any]:
-    async def read(kubelet: Kubelet, *seen: TaskRun) -> None:
-        reader = LogReader(kubelet.connect, REF, "main", told.append, warned.append)
+    async def read(kubelet: Kubelet, *seen: TaskRun, shown: Shown = MAIN) -> None:
+        reader = LogReader(kubelet.connect, REF, shown, told.append, warned.append)
         for each in seen:
             reader.see(each)
             await asyncio.sleep(0)
@@ -171,7 +198,7 @@ async def test_the_rest_of_a_line_that_was_too_long_follows_it(read: Any, told: 
 @pytest.mark.parametrize(
     ("refusal", "sentence"),
     [
-        (Refused(404, 'pods "p1" not found'), "The log is gone"),
+        (Refused(404, 'pods "p1" not found'), "The log of main is gone"),
         (Refused(403, "forbidden"), "`get` on `pods/log` in namespace jobs"),
     ],
 )
@@ -187,9 +214,9 @@ async def test_a_log_that_cannot_be_had_is_told_once_and_that_is_all(
 async def test_a_container_that_is_not_ready_to_be_read_is_asked_again(told: list[str]) -> None:
     waiting = Refused(400, 'container "main" is waiting to start')
     kubelet = Kubelet(p1=[[waiting], [waiting], [line(1, "here")]])
-    reader = LogReader(kubelet.connect, REF, "main", told.append, told.append)
+    reader = LogReader(kubelet.connect, REF, MAIN, told.append, told.append)
     reader.see(run("Running", attempt(1)))
-    await asyncio.wait_for(kubelet.read_thrice.wait(), 30)
+    await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.finish()
     assert told == ["here"]
 
@@ -226,3 +253,121 @@ async def test_trouble_that_nobody_foresaw_is_told_and_raises_nothing(
 ) -> None:
     await read(Kubelet(p1=[[KeyError("x")]]), run("Succeeded", attempt(1, outcome="Succeeded")))
     assert "KeyError" in warned[0]
+
+
+async def test_each_container_is_told_with_its_name_and_init_containers_first(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    kubelet = Kubelet(
+        p1=[[line(4, "hello")]],
+        p1_fetch=[[line(1, "got it")]],
+        p1_unpack=[[line(2, "done")]],
+        p1_proxy=[[line(3, "ready")]],
+    )
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")), shown=ALL)
+    assert told == ["[fetch] got it", "[unpack] done", "[proxy] ready", "[main] hello"]
+    assert warned == []
+
+
+async def test_init_containers_are_followed_before_main_starts() -> None:
+    told = Lines(3)
+    kubelet = Kubelet(
+        p1=[[line(9, "hello")]],
+        p1_fetch=[[NOT_YET], [line(1, "a"), BROKEN_OFF], [line(1, "a"), line(2, "b")]],
+        p1_unpack=[[line(3, "c")]],
+        p1_proxy=[],
+    )
+    reader = LogReader(kubelet.connect, REF, ALL, told.append, told.append)
+    reader.see(run("Pending", attempt(1, started=False)))
+    await told.come()
+    assert told == ["[fetch] a", "[fetch] b", "[unpack] c"]
+    reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
+    await reader.finish()
+    assert told[3:] == ["[main] hello"]
+
+
+async def test_a_connection_that_breaks_after_the_end_loses_nothing_of_an_init_container(
+    read: Any, told: list[str]
+) -> None:
+    kubelet = Kubelet(
+        p1_fetch=[[line(1, "a"), BROKEN_OFF], [line(1, "a"), line(2, "b")]],
+        p1_unpack=[[line(3, "c")]],
+        p1_proxy=[],
+        p1=[],
+    )
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")), shown=ALL)
+    assert told == ["[fetch] a", "[fetch] b", "[unpack] c"]
+
+
+async def test_the_log_of_an_init_container_that_failed_is_told_and_nothing_is_missed(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    kubelet = Kubelet(
+        p1_fetch=[[line(1, "no route to host")]], p1_unpack=[[NOT_YET]], p1_proxy=[[NOT_YET]]
+    )
+    await read(kubelet, run("Failed", attempt(1, started=False, outcome="Failed")), shown=ALL)
+    assert told == ["[fetch] no route to host"]
+    assert warned == []
+
+
+async def test_a_pod_without_a_node_is_not_asked_for_its_logs() -> None:
+    kubelet = Kubelet(p1_fetch=[], p1_unpack=[], p1_proxy=[])
+    waiting = run("Pending", attempt(1, started=False), reason="Unschedulable")
+    reader = LogReader(kubelet.connect, REF, ALL, print, print)
+    reader.see(waiting)
+    await asyncio.sleep(0.05)
+    assert kubelet.asked == []
+    await reader.finish()
+
+
+async def test_trouble_with_one_container_leaves_the_others(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    strange = Refused(400, "container fetch is not valid for pod p1")
+    kubelet = Kubelet(
+        p1=[[line(1, "hello")]],
+        p1_fetch=[[strange]],
+        p1_unpack=[[KeyError("x")]],
+        p1_proxy=[[Refused(404, "no such pod")]],
+    )
+    await read(kubelet, run("Running", attempt(1)), shown=ALL)
+    assert told == ["[main] hello"]
+    assert [each.partition(":")[0] for each in warned] == [
+        "The log of fetch is not there",
+        "The log of unpack could not be read",
+        "The log of proxy is gone",
+    ]
+
+
+async def test_a_name_that_no_container_has_is_asked_for_once() -> None:
+    strange = Refused(400, "container proxy is not valid for pod p1")
+    kubelet = Kubelet(p1=[[line(1, "hello")]], p1_proxy=[[strange]] * 9)
+    kubelet.enough = 9
+    shown = Shown("main", beside=("main", "proxy"), named=True)
+    reader = LogReader(kubelet.connect, REF, shown, print, print)
+    reader.see(run("Running", attempt(1)))
+    await asyncio.wait_for(kubelet.read_enough.wait(), 30)
+    await reader.stop()
+    assert [name for name, _ in kubelet.asked].count("p1_proxy") == 1
+
+
+async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> None:
+    told = Lines(2)
+
+    class Endless(Kubelet):
+        @override
+        @asynccontextmanager
+        async def log(self, pod: str, container: str, since: str = "") -> AsyncIterator[Any]:
+            async def lines() -> AsyncIterator[bytes]:
+                yield line(1, "here")
+                await asyncio.Event().wait()
+
+            yield lines()
+
+    shown = Shown("main", beside=("main", "proxy"), named=True)
+    reader = LogReader(Endless().connect, REF, shown, told.append, told.append)
+    reader.see(run("Running", attempt(1)))
+    await told.come()
+    assert told == ["[main] here", "[proxy] here"]
+    await reader.stop()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -9,7 +9,7 @@ import pytest
 from kubernetes.client import models as k8s
 
 from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
-from taskruns_airflow.manifest import RESULT_PATH, Order, build, main_container
+from taskruns_airflow.manifest import RESULT_PATH, Order, build
 from taskruns_airflow.plain import plain
 
 OWN = Try(
@@ -219,23 +219,3 @@ def test_building_changes_nothing_that_it_was_given() -> None:
     before = json.dumps(told)
     build(dataclasses.replace(SILENT, get_logs=True, **told), OWN)
     assert json.dumps(told) == before
-
-
-@pytest.mark.parametrize(
-    ("template", "main"),
-    [
-        (None, "main"),
-        ({"spec": {"containers": [{"name": "work"}]}}, "work"),
-        ({"spec": {"containers": [{"name": "a"}, {"name": "main"}]}}, "main"),
-        (
-            {
-                "metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "b"}},
-                "spec": {"containers": [{"name": "a"}, {"name": "b"}]},
-            },
-            "b",
-        ),
-    ],
-)
-def test_the_log_is_that_of_the_main_container(template: Any, main: str) -> None:
-    made = build(dataclasses.replace(SILENT, template=template), OWN)
-    assert main_container(made["spec"]) == main

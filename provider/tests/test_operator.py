@@ -147,7 +147,7 @@ def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
         "namespace": "jobs",
         "name": "hello",
         "uid": "uid-1",
-        "container": "main",
+        "logs": {"main": "main", "before": ["fetch"], "beside": ["main"], "named": True},
     }
     path, again = TaskRunTrigger(**told).serialize()
     assert path == "taskruns_airflow.trigger.TaskRunTrigger"

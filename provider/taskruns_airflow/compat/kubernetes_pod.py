@@ -1,18 +1,23 @@
 """KubernetesPodOperator by its own name and parameters; what runs is a TaskRun."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context
 from typing_extensions import override
 
+from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT
 from taskruns_airflow.compat.kubernetes_pod_translation import pod_of, translate
 from taskruns_airflow.compat.parameters import check, named, notes
+from taskruns_airflow.containers import Asked, Containers, Shown, names_of
 from taskruns_airflow.identity import Try
 from taskruns_airflow.manifest import Object, Order
 from taskruns_airflow.operator import TaskRunOperator
 from taskruns_airflow.plain import plain
+
+if TYPE_CHECKING:
+    from taskruns_airflow.execution import Execution
 
 _DEFAULT_CONNECTION = "kubernetes_default"
 _OWN = (
@@ -27,6 +32,8 @@ _OWN = (
     "pod_template_dict",
     "full_pod_spec",
     "init_containers",
+    "init_container_logs",
+    "container_name_log_prefix_enabled",
     "base_container_name",
     "runtime_class_name",
     "automount_service_account_token",
@@ -44,7 +51,14 @@ _OWN = (
 )
 """Parameters that stay attributes by their names, to be translated once templates are rendered."""
 
-_NOT_TEMPLATED = {"secrets", "hostnetwork", "on_finish_action", "is_delete_operator_pod"}
+_NOT_TEMPLATED = {
+    "secrets",
+    "hostnetwork",
+    "init_container_logs",
+    "container_name_log_prefix_enabled",
+    "on_finish_action",
+    "is_delete_operator_pod",
+}
 
 
 class KubernetesPodOperator(TaskRunOperator):
@@ -62,6 +76,8 @@ class KubernetesPodOperator(TaskRunOperator):
 
     name: str | None
     base_container_name: str | None
+    init_container_logs: Asked
+    container_name_log_prefix_enabled: bool | None
 
     template_fields: Collection[str] = (
         *TaskRunOperator.template_fields,
@@ -81,12 +97,11 @@ class KubernetesPodOperator(TaskRunOperator):
         told = {each.name: kwargs.pop(each.name, None) for each in ALL}
         _take_earlier_names(told)
         check(ALL, told, "KubernetesPodOperator")
-        main = told["base_container_name"] or self.BASE_CONTAINER_NAME
-        if told["container_logs"] not in (None, main, [main]):
-            raise ValueError(
-                f"container_logs: the log of {main} is shown; read others by kubectl logs"
-            )
         super().__init__(**_for_task_run(told), **kwargs)
+        if told["init_container_logs"] and not self.get_logs:
+            raise ValueError(
+                "init_container_logs: get_logs=False shows none: leave one of them out"
+            )
         for name in _OWN:
             setattr(self, name, told[name] if name == "secrets" else plain(told[name]))
         self.pod_security_context = plain(told["security_context"])
@@ -114,6 +129,23 @@ class KubernetesPodOperator(TaskRunOperator):
         main = self.base_container_name or self.BASE_CONTAINER_NAME
         return translate(super().order(), self._told(), main)
 
+    @override
+    def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
+        if not self.get_logs:
+            return None
+        there = Containers.of(spec)
+        init = names_of(self.init_container_logs, there.init)
+        others = names_of(self.container_logs, there.others, default=[there.main])
+        return there.shown(
+            (*init, *others), named=self.container_name_log_prefix_enabled is not False
+        )
+
+    @override
+    def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
+        execution.push("pod_name", run.status.pod_name)
+        execution.push("pod_namespace", run.status.pod_name and run.metadata.namespace)
+        return super()._conclude(execution, run)
+
     def _told(self) -> Mapping[str, Any]:
         told = {name: getattr(self, name) for name in _OWN}
         return told | {"security_context": self.pod_security_context}
@@ -140,6 +172,7 @@ def _for_task_run(told: Mapping[str, Any]) -> dict[str, Any]:
     connection = told["kubernetes_conn_id"]
     return {
         **given,
+        "container_logs": told["container_logs"],
         "image_pull_secrets": secrets,
         "kubernetes_conn_id": None if connection == _DEFAULT_CONNECTION else connection,
         # The Pod's, in `default_args` too, has this name there.

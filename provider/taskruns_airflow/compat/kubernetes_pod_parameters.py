@@ -46,8 +46,8 @@ PARAMETERS = (
     kept("get_logs"),
     translated("base_container_name", "the main container's name; default `base`"),
     needless("base_container_status_polling_interval", _WATCHED, harmless=1),
-    refused("init_container_logs", "read them by `kubectl logs --container`; the main's are shown"),
-    translated("container_logs", "the main container's alone; any other is refused"),
+    translated("init_container_logs", "`container_logs`; each is told before the main's"),
+    translated("container_logs", "the same; True leaves init containers to `init_container_logs`"),
     kept("image_pull_policy"),
     kept("annotations", "the same, on TaskRun and Pods"),
     kept("container_resources"),
@@ -108,7 +108,10 @@ PARAMETERS = (
     refused("progress_callback", "lines of the log go to the task's log alone"),
     needless("logging_interval", "the log is live while a task is deferred"),
     refused("trigger_kwargs", "leave it out: its trigger takes nothing more", harmless={}),
-    needless("container_name_log_prefix_enabled", "one log needs no prefix", harmless=True),
+    translated(
+        "container_name_log_prefix_enabled",
+        "False: lines without their container's name; where one log is shown they never have it",
+    ),
     refused("log_formatter", "lines of the log come as the container wrote them"),
 )
 """Those of version 10.25, in its order."""
