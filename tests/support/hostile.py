@@ -106,6 +106,7 @@ FORGED: Mapping[str, Object] = {
     "future": {"phase": "Queued", "startTime": "9999-12-31T23:59:59Z"},
     "past": {"phase": "Running", "startTime": "1000-01-01T00:00:00Z", "attempt": 3},
     "many-attempts": {"phase": "BackingOff", "attempt": 20, "attempts": _RECORDS},
+    "an-attempt-of-nothing": {"attempts": [{"number": 1, "podName": "", "podUID": ""}]},
     "attempts-end": {"phase": "BackingOff", "attempt": 2**31 - 1},
     "counts-end": {"phase": "Queued", "failed": 2**31 - 1, "disrupted": 2**31 - 1},
     "succeeded": {"phase": "Succeeded"},

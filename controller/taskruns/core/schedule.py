@@ -69,36 +69,40 @@ def attempt_deadline_at(run: TaskRun, started_at: datetime | None) -> datetime |
 
 
 def retry_at(run: TaskRun, end: datetime) -> datetime:
-    """When the next attempt is due; a run without attempts is due since it was first seen.
-
-    `end` is when the last attempt ended, for one whose end is not recorded yet.
-    """
-    return _due_after(run, run.status.attempts or [], end)
+    """When the attempt after the open one is due, which ended at `end` and is not recorded yet."""
+    return _due_after(run, run.status.attempts or [], end) or end
 
 
 def due_at(run: TaskRun, now: datetime) -> datetime:
+    """When the next attempt is due of a run that has none open; `now` for one just seen."""
+    return _due_after(run, run.status.attempts or []) or now
+
+
+def open_since(run: TaskRun, now: datetime) -> datetime:
     """When the open attempt was due."""
-    return _due_after(run, (run.status.attempts or [])[:-1], now)
+    return _due_after(run, (run.status.attempts or [])[:-1]) or now
 
 
-def _due_after(run: TaskRun, attempts: Sequence[Attempt], end: datetime) -> datetime:
+def _due_after(
+    run: TaskRun, attempts: Sequence[Attempt], end: datetime | None = None
+) -> datetime | None:
     start = run.status.start_time
     ended = _ended_at(attempts[-1], end) if attempts else None
     if ended is None or attempts[-1].outcome is Outcome.STOPPED:
-        return start or end
+        return start
     retry = max(attempts[-1].number - 1, 0)
     delay = backoff_delay(run.spec.backoff or Backoff(), retry, run.metadata.uid)
     due = later(ended, delay)
     return due if start is None else max(start, due)
 
 
-def _ended_at(attempt: Attempt, end: datetime) -> datetime | None:
-    """When an attempt ended; `end` for one whose outcome is not recorded yet.
+def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
+    """When an attempt ended; `end` for one that is not recorded yet.
 
-    A record that has an outcome and no end is forged. It counts from the last that it tells of:
-    what was counted from each look anew would never be due. One that tells nothing has no end.
+    A record without an end is forged. It counts from the last that it tells of: what was counted
+    from each look anew would never be due. One that tells nothing has no end.
     """
-    if attempt.outcome is None:
+    if attempt.outcome is None and end is not None:
         return attempt.finished_time or end
     return (
         attempt.finished_time
@@ -155,7 +159,7 @@ def pod_deletion_at(
     if run.metadata.annotations.get(names.ANNOTATION_COLLECTED) == attempt.pod_uid:
         return now
     is_last = attempt.pod_uid == run.status.pod_uid
-    recorded = (run.status.completion_time if is_last else None) or _ended_at(attempt, now)
+    recorded = (run.status.completion_time if is_last else None) or _ended_at(attempt)
     delay = site.delete_delay if gc.delete_delay_duration is None else gc.delete_delay_duration
     return now if recorded is None else later(recorded, delay)
 

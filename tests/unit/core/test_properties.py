@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
 from taskruns.core.facts import read_pod
@@ -16,6 +17,7 @@ from taskruns.core.merge import merge_container, merge_pod_spec
 from taskruns.core.plan import CreatePod, Findings, Refusal, RefusalKind
 from taskruns.core.site import SiteDefaults
 from taskruns.core.status import status_patch
+from tests.support import schemas
 from tests.support.builder import RUN_UID, a_claimed_status, a_pod, a_run, at, ended, pod_uid
 from tests.support.decision import plan_for
 from tests.support.odd import JSON, PODS, RUNS, distorted, with_one_oddity
@@ -44,6 +46,9 @@ SITES = st.builds(
 )
 MAPPINGS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
 ANY_RUN = st.none() | distorted(RUNS) | MAPPINGS
+STATUSES = schemas.conforming(resource_schema()["properties"]["status"])
+MOST_CLOCKS = 10
+"""More than run at once of any run."""
 ANY_PODS = st.lists(distorted(PODS) | MAPPINGS, max_size=3)
 
 
@@ -100,6 +105,23 @@ def test_a_terminal_status_is_never_written_again(
     status = run.get("status")
     if isinstance(status, dict) and status.get("phase") in [*TERMINAL_PHASES]:
         assert decide(run, pods, now, findings, site).status is None
+
+
+@given(
+    run=distorted(RUNS) | STATUSES.map(lambda status: a_run(status=status)),
+    pods=ANY_PODS,
+    site=SITES,
+)
+def test_what_a_run_waits_for_comes(run: Any, pods: Any, site: SiteDefaults) -> None:
+    """A moment that is counted from each look anew would never be there."""
+    now = at(0)
+    for _ in range(MOST_CLOCKS):
+        plan = decide(run, pods, now, Findings(), site)
+        if not plan.idle or plan.wake_at is None:
+            return
+        assert plan.wake_at > now
+        now = plan.wake_at
+    pytest.fail(f"it still waits at {now}")
 
 
 @given(pod=distorted(PODS) | MAPPINGS)

@@ -54,7 +54,7 @@ def test_the_longest_wait_can_still_be_counted(cap: timedelta) -> None:
 def test_a_retry_counts_from_the_end_of_the_attempt_before() -> None:
     record = a_record(3, finishedTime=stamp(100))
     run = run_of(status={"attempt": 3, "attempts": [record]})
-    due = schedule.retry_at(run, at(999))
+    due = schedule.due_at(run, at(999))
     assert at(100 + 40) <= due <= at(100 + 44)
 
 
@@ -63,6 +63,7 @@ def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> Non
     assert at(50 + 10) <= schedule.retry_at(run, at(50)) <= at(50 + 11)
 
 
+@pytest.mark.parametrize("outcome", [{}, {"outcome": "Failed"}])
 @pytest.mark.parametrize(
     ("told", "least"),
     [
@@ -72,25 +73,26 @@ def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> Non
     ],
 )
 def test_a_forged_record_without_an_end_counts_from_the_last_that_it_tells_of(
-    told: dict[str, str], least: int
+    told: dict[str, str], least: int, outcome: dict[str, str]
 ) -> None:
-    record = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed", **told}
+    record = {"number": 1, "podName": "p", "podUID": "1", **outcome, **told}
     run = run_of(status={"attempt": 1, "attempts": [record]})
     for now in (at(50), at(60)):
-        assert at(least + 10) <= schedule.retry_at(run, now) <= at(least + 11)
+        assert at(least + 10) <= schedule.due_at(run, now) <= at(least + 11)
 
 
-def test_a_forged_record_without_any_time_holds_nothing_up() -> None:
-    record = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed"}
+@pytest.mark.parametrize("outcome", [{}, {"outcome": "Failed"}])
+def test_a_forged_record_without_any_time_holds_nothing_up(outcome: dict[str, str]) -> None:
+    record = {"number": 1, "podName": "p", "podUID": "1", **outcome}
     run = run_of(status={"attempt": 1, "attempts": [record]})
-    assert schedule.retry_at(run, at(50)) == at(50)
+    assert schedule.due_at(run, at(50)) == at(50)
     begun = run_of(status={"attempt": 1, "attempts": [record], "startTime": stamp(3)})
-    assert schedule.retry_at(begun, at(50)) == at(3)
+    assert schedule.due_at(begun, at(50)) == at(3)
 
 
 def test_the_first_attempt_is_due_since_the_run_was_first_seen() -> None:
-    assert schedule.retry_at(run_of(), at(7)) == at(7)
-    assert schedule.retry_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)
+    assert schedule.due_at(run_of(), at(7)) == at(7)
+    assert schedule.due_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)
 
 
 def test_what_is_too_far_to_be_counted_is_far() -> None:

@@ -205,6 +205,12 @@ def test_a_run_is_deleted_when_its_time_to_live_is_over(
     assert kinds(plan.actions) == ([DeleteRun] if expires else [])
 
 
+def test_the_pod_of_a_forged_record_without_an_end_is_not_kept_for_ever() -> None:
+    record = {"number": 1, "podName": "hello-1", "podUID": pod_uid(1)}
+    run = a_run(status=an_ended_status(attempts=[record], podUID="another"))
+    assert kinds(plan_for(run, released(a_pod(main=ended(0))), seconds=9).actions) == [DeletePod]
+
+
 def test_a_forged_end_without_its_time_does_not_keep_a_run_for_ever() -> None:
     run = a_run(status=an_ended_status(completionTime=None), ttlSecondsAfterFinished=60)
     assert plan_for(run, seconds=59).wake_at == at(60)

@@ -47,7 +47,7 @@ def resume(situation: Due, look: Look) -> Plan | None:
     """No longer suspended: Queued or BackingOff, with a new startTime."""
     if situation.run.status.phase is not Phase.SUSPENDED:
         return None
-    waits = schedule.retry_at(situation.run, look.now) > look.now
+    waits = schedule.due_at(situation.run, look.now) > look.now
     phase = Phase.BACKING_OFF if waits else Phase.QUEUED
     return Plan(status=status.resumed(situation.run, phase, look.now))
 
@@ -101,7 +101,7 @@ def wait_for_admission(situation: Due, look: Look) -> Plan | None:
         return None
     run = situation.run
     reason, interval = _PASSING_REFUSALS[refusal.kind]
-    since = schedule.retry_at(run, look.now)
+    since = schedule.due_at(run, look.now)
     patient_until = schedule.later(since, schedule.ADMISSION_PATIENCE)
     if look.now >= patient_until and run.status.reason == reason:
         message = f"{refusal.message.rstrip('.')}. {reason.advice}"
@@ -156,7 +156,7 @@ def await_others(situation: Due, look: Look) -> Plan | None:
 
 def back_off(situation: Due, look: Look) -> Plan | None:
     """Not due yet: wait."""
-    at = schedule.retry_at(situation.run, look.now)
+    at = schedule.due_at(situation.run, look.now)
     if look.now >= at:
         return None
     return Plan(wake_at=schedule.earliest(at, _limit(situation, look)))
@@ -180,7 +180,7 @@ def _limit(situation: Due, look: Look) -> datetime | None:
 
 
 def _schedule_timeout(situation: Due, look: Look) -> datetime | None:
-    due = schedule.retry_at(situation.run, look.now)
+    due = schedule.due_at(situation.run, look.now)
     return schedule.schedule_timeout_at(situation.run, due)
 
 

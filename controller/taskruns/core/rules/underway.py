@@ -181,7 +181,7 @@ def _stop(situation: Underway, reason: Reason, cause: str, look: Look) -> Plan:
 def _schedule_timeout(situation: Underway, look: Look) -> datetime | None:
     if situation.pod.node:
         return None
-    due = schedule.due_at(situation.run, look.now)
+    due = schedule.open_since(situation.run, look.now)
     return schedule.schedule_timeout_at(situation.run, due)
 
 
