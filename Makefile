@@ -154,7 +154,7 @@ $(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml
 .build/airflow-%.stamp: provider/requirements/airflow-%.txt provider/pyproject.toml pyproject.toml $(UV)
 	@echo 'setting up: Airflow $*, by hash, and the provider from this checkout'
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) .build/airflow-$*
-	@$(UV) pip sync --quiet --require-hashes --python .build/airflow-$* \
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .build/airflow-$* \
 		provider/requirements/airflow-$*.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python .build/airflow-$* \
 		--editable . --editable provider
