@@ -12,10 +12,14 @@ from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Edge, Gone, Ref
 from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
+from taskruns_airflow.instance import is_wanted, states_of
 
 _SHORTEST_DEFERRAL = 8.0
 """Seconds. Airflow 3.3.2 fails a task that resumes before its scheduler has noticed that the task
 was deferred ("finished with state success, but the task instance's state attribute is queued")."""
+
+_IS_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
+"""From 3.3 on. Airflow 2 has one clean up, be it killed or its triggerer shut down."""
 
 
 class TaskRunTrigger(BaseTrigger):
@@ -36,6 +40,7 @@ class TaskRunTrigger(BaseTrigger):
         self.name = name
         self.uid = uid
         self.shown = Shown.of_json(logs) if logs else None
+        self._fired = False
 
     @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -56,6 +61,7 @@ class TaskRunTrigger(BaseTrigger):
             await dwell
         finally:
             dwell.cancel()
+        self._fired = True
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own
 
     @override
@@ -65,6 +71,14 @@ class TaskRunTrigger(BaseTrigger):
         async with edge.connect() as runs:
             await runs.cancel(self._ref)
         self.log.info("Cancelled TaskRun %s", self._ref)
+
+    @override
+    async def cleanup(self) -> None:
+        """Cancel the run on Airflow 2 where a user has marked the task; a clear's new try does."""
+        if _IS_TOLD_OF_KILLS or self._fired:
+            return
+        if not is_wanted(await asyncio.to_thread(states_of, {"ti": self.task_instance})):
+            await self.on_kill()
 
     async def _outcome(self) -> dict[str, Any]:
         last_line: str | None = None

@@ -1,7 +1,8 @@
 """Runs coroutines in a task's process, so that a signal ends them in good order.
 
 Airflow calls `on_kill` from a signal handler, in the middle of anything. An exception raised there
-may be swallowed by an event loop; cancelling the loop's task always arrives.
+may be swallowed by an event loop, or end it: Airflow 2 raises one after `on_kill`. Cancelling the
+loop's task always arrives; whatever comes out after that means that the task was told to stop.
 """
 
 import asyncio
@@ -31,7 +32,12 @@ class Worker:
         if self._stopped:
             work.close()
             raise Stopped
-        return asyncio.run(self._run(work))
+        try:
+            return asyncio.run(self._run(work))
+        except BaseException:
+            if self._stopped:
+                raise Stopped from None
+            raise
 
     def stop(self) -> None:
         """End what runs; to be called from a signal handler."""
@@ -46,9 +52,5 @@ class Worker:
         self._running = asyncio.get_running_loop(), task
         try:
             return await work
-        except asyncio.CancelledError:
-            if self._stopped:
-                raise Stopped from None
-            raise
         finally:
             self._running = None

@@ -1,0 +1,262 @@
+"""A process of Airflow 2 that is told to stop: its run is cancelled or left, and it never succeeds.
+
+Real processes run real tasks against an apiserver that holds TaskRuns, tells of their changes, and
+has no controller: what it is asked to cancel ends as cancelled.
+"""
+
+import json
+import os
+import queue
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import airflow
+import pytest
+from typing_extensions import override
+
+pytestmark = pytest.mark.skipif(
+    airflow.__version__.startswith("3."), reason="tests/airflow tries it on a whole Airflow 3"
+)
+WITHIN = 100.0
+FAILED, SUCCESS = "failed", "success"
+
+PROGRAM = """
+from datetime import UTC, datetime, timedelta
+from airflow.exceptions import AirflowException
+from airflow.models.dag import DAG
+from airflow.utils.db import initdb
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunType
+from taskruns_airflow import TaskRunOperator
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+with DAG("kill", schedule=None, start_date=START) as dag:
+    TaskRunOperator(task_id="last", image="a", retries=0)
+    TaskRunOperator(task_id="marked", image="a", retries=1, retry_delay=timedelta(0))
+    TaskRunOperator(task_id="retried", image="a", retries=1, retry_delay=timedelta(0))
+initdb()
+dag.sync_to_db()
+run = dag.create_dagrun(
+    state=DagRunState.RUNNING, run_id="r", run_type=DagRunType.MANUAL, execution_date=START,
+    start_date=START, data_interval=(START, START),
+)
+for name in ("last", "marked", "retried", "retried"):
+    ti = run.get_task_instance(name)
+    ti.task = dag.get_task(name)
+    ti.try_number += 1
+    try:
+        ti.run(ignore_all_deps=True, ignore_ti_state=True)
+    except AirflowException:
+        pass
+"""
+
+
+class Apiserver(ThreadingHTTPServer):
+    """Holds TaskRuns; whoever waits for something is told when it has come about."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Request)
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.watches: list[queue.Queue[dict[str, Any]]] = []
+        self.watched: dict[str, int] = {}
+        """How often each run was watched, by its task."""
+        self.cancelled: list[str] = []
+        self.news = threading.Condition()
+
+    def put(self, run: dict[str, Any]) -> None:
+        """Keep a run as it is now, and tell those who watch."""
+        with self.news:
+            version = str(sum(int(each["metadata"]["resourceVersion"]) for each in self.all()) + 1)
+            run["metadata"]["resourceVersion"] = version
+            self.runs[run["metadata"]["name"]] = run
+            for watch in self.watches:
+                watch.put({"type": "MODIFIED", "object": json.loads(json.dumps(run))})
+            self.news.notify_all()
+
+    def all(self) -> list[dict[str, Any]]:
+        return list(self.runs.values())
+
+    def end(self, run: dict[str, Any], phase: str) -> None:
+        self.put({**run, "status": {"phase": phase, "reason": phase}})
+
+    def of(self, task: str) -> dict[str, Any]:
+        """The only run of a task."""
+        (found,) = [each for each in self.all() if task_of(each) == task]
+        return found
+
+    def waits_for(self, task: str, times: int) -> None:
+        """Wait until a task's run is watched for the first time, or the second."""
+        with self.news:
+            found = self.news.wait_for(lambda: self.watched.get(task) == times, WITHIN)
+        assert found, f"{task} did not come to watch its run"
+
+
+def task_of(run: dict[str, Any]) -> str:
+    return str(run["metadata"]["labels"]["task_id"])
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request about TaskRuns."""
+
+    server: Apiserver  # type: ignore[mutable-override]  # this one alone has such requests
+
+    @override
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
+
+    def do_POST(self) -> None:
+        run = self._body()
+        run["metadata"] |= {"uid": f"uid-{run['metadata']['name']}", "namespace": "jobs"}
+        self.server.put({**run, "status": {"phase": "Running"}})
+        self._answer(run, 201)
+
+    def do_PATCH(self) -> None:
+        run = self.server.runs[urlsplit(self.path).path.rpartition("/")[2]]
+        if self._body().get("spec", {}).get("cancel"):
+            self.server.cancelled.append(task_of(run))
+            self.server.end(run, "Cancelled")
+        self._answer(run)
+
+    def do_GET(self) -> None:
+        asked = {key: told[0] for key, told in parse_qs(urlsplit(self.path).query).items()}
+        wanted = asked.get("labelSelector", "").rpartition("=")[2]
+        name = asked.get("fieldSelector", "").rpartition("=")[2]
+        if "watch" in asked:
+            self._watch(name)
+            return
+        found = [
+            run
+            for run in self.server.all()
+            if name in ("", run["metadata"]["name"])
+            and wanted in ("", run["metadata"]["labels"]["airflow.taskruns.dev/task"])
+        ]
+        self._answer({"items": found, "metadata": {"resourceVersion": "0"}})
+
+    def _watch(self, name: str) -> None:
+        events: queue.Queue[dict[str, Any]] = queue.Queue()
+        task = task_of(self.server.runs[name])
+        with self.server.news:
+            self.server.watches.append(events)
+            self.server.watched[task] = self.server.watched.get(task, 0) + 1
+            self.server.news.notify_all()
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(json.dumps(events.get()).encode() + b"\n")
+                self.wfile.flush()
+        except OSError:
+            self.server.watches.remove(events)
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return body
+
+    def _answer(self, told: dict[str, Any], status: int = 200) -> None:
+        body = json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def apiserver() -> Iterator[Apiserver]:
+    with Apiserver() as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def home(apiserver: Apiserver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An Airflow whose tasks were all told to stop while they waited, and have ended."""
+    home = tmp_path_factory.mktemp("airflow")
+    environ = _environ(home, f"http://127.0.0.1:{apiserver.server_address[1]}")
+    (home / "kill.py").write_text(PROGRAM)
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "kill.py"],
+            env=environ, cwd=home, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        _stop_all(apiserver, process, home)
+        process.wait(WITHIN)
+        yield home
+    except AssertionError as error:
+        error.add_note((home / "log").read_text()[-8000:])
+        raise
+    finally:
+        process.kill()
+
+
+def _stop_all(apiserver: Apiserver, process: "subprocess.Popen[bytes]", home: Path) -> None:
+    for task in ("last", "marked", "retried"):
+        apiserver.waits_for(task, times=1)
+        if task == "marked":
+            _ask(home, "UPDATE task_instance SET state = 'failed' WHERE task_id = 'marked'")
+        process.send_signal(signal.SIGTERM)
+    apiserver.waits_for("retried", times=2)
+    apiserver.end(apiserver.of("retried"), "Succeeded")
+
+
+def _environ(home: Path, url: str) -> dict[str, str]:
+    config = {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "c", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    }
+    (home / "kubeconfig").write_text(json.dumps(config))
+    extra = {"kube_config_path": str(home / "kubeconfig"), "namespace": "jobs"}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "KUBE"))}
+    return {
+        **kept,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW_CONN_TASKRUNS_DEFAULT": json.dumps({"conn_type": "taskruns", "extra": extra}),
+    }
+
+
+def _ask(home: Path, query: str) -> list[Any]:
+    database = sqlite3.connect(home / "airflow.db", timeout=60)
+    try:
+        with database:
+            return database.execute(query).fetchall()
+    finally:
+        database.close()
+
+
+def state_of(home: Path, task: str) -> str:
+    ((state,),) = _ask(home, f"SELECT state FROM task_instance WHERE task_id = '{task}'")
+    return str(state)
+
+
+def test_a_run_that_no_try_would_find_is_cancelled(home: Path, apiserver: Apiserver) -> None:
+    assert state_of(home, "last") == FAILED
+    assert "last" in apiserver.cancelled
+
+
+def test_a_run_whose_task_somebody_marked_is_cancelled(home: Path, apiserver: Apiserver) -> None:
+    assert state_of(home, "marked") == FAILED
+    assert "marked" in apiserver.cancelled
+
+
+def test_a_run_is_left_to_the_next_try_which_goes_on_with_it(
+    home: Path, apiserver: Apiserver
+) -> None:
+    assert state_of(home, "retried") == SUCCESS
+    assert "retried" not in apiserver.cancelled
+    assert apiserver.of("retried")["status"]["phase"] == "Succeeded"

@@ -1,0 +1,151 @@
+"""What deferred tasks cost, and what becomes of their runs when somebody marks them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self, cast
+
+import airflow
+import pytest
+from typing_extensions import override
+
+from taskruns_airflow import trigger as trigger_module
+from taskruns_airflow.connection import Access
+from taskruns_airflow.edge import Ref
+from taskruns_airflow.hook import TaskRunHook
+from taskruns_airflow.trigger import TaskRunTrigger
+
+ON_AIRFLOW_2 = airflow.__version__.startswith("2.")
+HUNDREDS = 200
+
+
+def trigger_of(name: str) -> TaskRunTrigger:
+    return TaskRunTrigger(
+        access=Access().to_json(), namespace="jobs", name=name, uid=f"uid-{name}", logs=None
+    )
+
+
+def run(name: str, phase: str, version: int) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "jobs", "uid": f"uid-{name}"}
+    metadata["resourceVersion"] = str(version)
+    return {"metadata": metadata, "spec": {"image": "a"}, "status": {"phase": phase}}
+
+
+class Answer:
+    """An answer of the apiserver: a body, or a stream that goes on as a test puts lines into it."""
+
+    status = 200
+
+    def __init__(self, body: Any = None) -> None:
+        self._body = json.dumps(body).encode()
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.content = self
+
+    async def read(self) -> bytes:
+        return self._body
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        while True:
+            yield json.dumps(await self.events.get()).encode() + b"\n"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+class Apiserver:
+    """Has runs that go on, and keeps what it is asked."""
+
+    def __init__(self, names: list[str]) -> None:
+        runs = [run(name, "Running", 1) for name in names]
+        self._page = Answer({"items": runs, "metadata": {"resourceVersion": "1"}})
+        self.watch = Answer()
+        self.watched = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def call_api(self, path: str, method: str, **told: Any) -> Answer:
+        query = dict(told["query_params"])
+        what = "watch" if "watch" in query else path.rpartition("/")[2]
+        self.asked.append(f"{method} {what}")
+        if what != "watch":
+            return self._page
+        self.watched.set()
+        return self.watch
+
+
+async def test_a_deferred_run_costs_no_request_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"run-{number}" for number in range(HUNDREDS)]
+    apiserver = Apiserver(names)
+
+    @asynccontextmanager
+    async def client(_: TaskRunHook) -> AsyncIterator[Apiserver]:
+        yield apiserver
+
+    monkeypatch.setattr(TaskRunHook, "client", client)
+    monkeypatch.setattr(TaskRunHook, "settings", _settings)
+    monkeypatch.setattr(trigger_module, "_SHORTEST_DEFERRAL", 0.0)
+    waits = [asyncio.create_task(_event_of(trigger_of(name))) for name in names]
+    await asyncio.wait_for(apiserver.watched.wait(), 60)
+    for name in names:
+        apiserver.watch.events.put_nowait({"type": "MODIFIED", "object": run(name, "Succeeded", 2)})
+    events = await asyncio.wait_for(asyncio.gather(*waits), 60)
+    assert {each.payload["run"]["status"]["phase"] for each in events} == {"Succeeded"}
+    assert apiserver.asked == ["GET taskruns", "GET watch"]
+
+
+async def _event_of(trigger: TaskRunTrigger) -> Any:
+    return await anext(trigger.run())
+
+
+async def _settings(_: TaskRunHook) -> dict[str, Any]:
+    return {"engine": "kubernetes"}
+
+
+class Instance:
+    """A task instance of Airflow 2, which is in a state."""
+
+    task_id = "load"
+
+    def __init__(self, state: str | None) -> None:
+        self.state = state
+
+    def refresh_from_db(self) -> None:
+        if self.state == "unknown":
+            raise RuntimeError("no database")
+
+
+class Trigger(TaskRunTrigger):
+    """Keeps what it cancels."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            access=Access().to_json(), namespace="jobs", name="a", uid="uid-a", logs=None
+        )
+        self.cancelled: list[Ref] = []
+
+    @override
+    async def on_kill(self) -> None:
+        self.cancelled.append(self._ref)
+
+
+@pytest.mark.parametrize(
+    ("state", "cancels"),
+    [
+        ("failed", True),
+        ("success", True),
+        ("deferred", False),
+        (None, False),
+        ("scheduled", False),
+        ("unknown", False),
+    ],
+)
+async def test_an_airflow_that_tells_a_trigger_nothing_has_it_find_out(
+    state: str | None, *, cancels: bool
+) -> None:
+    trigger = Trigger()
+    trigger.task_instance = cast("Any", Instance(state))
+    await trigger.cleanup()
+    assert bool(trigger.cancelled) is (cancels and ON_AIRFLOW_2)
