@@ -70,6 +70,10 @@ class Run:
 
     # ------------------------------------------------------------------ waiting
 
+    def looked_at(self, seconds: float = END) -> None:
+        """Wait until the controller has given it a phase."""
+        self._journal.wait(lambda: self.phases() or None, seconds, f"{self.name} has a phase")
+
     def reaches(self, phase: Phase, seconds: float = END) -> Object:
         """Return the first status in a phase; fail at once when it has ended in another."""
 

@@ -105,7 +105,8 @@ def standings(during: str, after: str, later: int, share: float) -> dict[str, St
 
 
 def _seen(run: Run) -> None:
-    run.reaches(Phase.PENDING if run.phases()[:1] == ["Pending"] else Phase.QUEUED, _BUSY)
+    """It waits for room, or it was among those that there was room for."""
+    run.looked_at(_BUSY)
 
 
 def _queued(run: Run) -> None:
