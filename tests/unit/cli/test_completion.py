@@ -21,7 +21,7 @@ def test_commands_and_names_of_runs_are_completed(tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     for name in ("nightly", "nightly-2", "other"):
         run = {"metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"}}
-        record = {"run": run, "pods": {}, "starts": {}, "version": 1}
+        record = {"run": run, "pods": {}, "asked": {}, "version": 1}
         (tmp_path / "default" / f"{name}.json").write_text(json.dumps(record))
     state = {"TASKRUNS_STATE_DIR": str(tmp_path)}
     assert complete("taskrun desc", 1) == ["describe"]

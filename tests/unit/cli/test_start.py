@@ -48,7 +48,7 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
 def test_a_list_reads_files_and_needs_no_client(tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     run = {"metadata": {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z"}}
-    record = {"run": run, "pods": {}, "starts": {}, "version": 1}
+    record = {"run": run, "pods": {}, "asked": {}, "version": 1}
     (tmp_path / "default" / "a.json").write_text(json.dumps(record))
     as_json, as_table = imported(tmp_path, ["list", "-o", "json"], ["list"])
     assert as_json & HEAVY == set()

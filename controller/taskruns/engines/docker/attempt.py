@@ -9,13 +9,15 @@ from taskruns.core.wire import mapping, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.record import RecordFile, uid_of
-from taskruns.engines.port import Object
+from taskruns.engines.docker.report import Trouble
+from taskruns.engines.port import Object, Unavailable
 from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
 _NO_SUCH_SOURCE = "bind source path does not exist"
 _RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
 """Folders that a container has of its runtime: what is written there goes when it ends."""
-_NAME_TAKEN = 409
+NAME_TAKEN = 409
+"""The daemon's code where a container of that name is there."""
 
 
 class Workplace:
@@ -37,11 +39,29 @@ class Workplace:
         self._given = given
         self.now = now
 
+    async def fetch_image(self, pod: Object) -> Trouble | None:
+        """See that the image is there, by pulling it if need be; return what prevents that."""
+        main = main_of(pod)
+        image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
+        try:
+            there = policy != "Always" and await self._daemon.has_image(image)
+            if not there and policy == "Never":
+                return Trouble("ErrImageNeverPull", f"image {image} is not here")
+            if not there:
+                await self._daemon.pull(image)
+        except DaemonError as error:
+            invalid = "invalid reference format" in str(error)
+            return Trouble("InvalidImageName" if invalid else "ErrImagePull", str(error))
+        except Unavailable as error:
+            return Trouble("ErrImagePull", str(error))
+        return None
+
     async def create(self, pod: Object) -> None:
-        """Create the container; one of that name that is there already is left as it is.
+        """Create the container.
 
         Raises:
-            DaemonError: the daemon says no.
+            DaemonError: the daemon says no; NAME_TAKEN where one of that name is there already.
+            Unsupported: it needs what a person has not handed over.
         """
         name, path = pod["metadata"]["name"], _words_path(pod)
         body = container_of(pod, self._given)
@@ -51,12 +71,12 @@ class Workplace:
         try:
             if self._daemon.local:
                 mounted = {**config, "Mounts": [*config["Mounts"], mount]}
-                await self._create(name, body | {"HostConfig": mounted})
+                await self._daemon.create(name, body | {"HostConfig": mounted})
                 return
         except DaemonError as error:
             if _NO_SUCH_SOURCE not in str(error):
                 raise
-        await self._create(name, body)
+        await self._daemon.create(name, body)
         if not path.startswith(_RUNTIMES_OWN):
             await self._daemon.write_empty_file(name, path)
 
@@ -76,13 +96,6 @@ class Workplace:
         words.unlink(missing_ok=True)
         if words.parent.exists() and not any(words.parent.iterdir()):
             words.parent.rmdir()
-
-    async def _create(self, name: str, body: Object) -> None:
-        try:
-            await self._daemon.create(name, body)
-        except DaemonError as error:
-            if error.code != _NAME_TAKEN:
-                raise
 
     def _make_file(self, pod: Object) -> Path:
         words = self._file.results(uid_of(pod))

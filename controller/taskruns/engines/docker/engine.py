@@ -153,7 +153,7 @@ def remove_pod(record: Record, name: str) -> None:
     """Forget a Pod that is gone, and the TaskRun with it if it was only waiting for that."""
     pod = record.pods.pop(name, None)
     if pod is not None:
-        record.starts.pop(uid_of(pod), None)
+        record.asked.pop(uid_of(pod), None)
     if record.run is not None and record.run["metadata"].get("deletionTimestamp"):
         record.run = record.run if record.pods else None
 

@@ -18,7 +18,7 @@ from taskruns.core.wire import mapping, text
 from taskruns.engines.cache import Cache
 from taskruns.engines.docker.attempt import Workplace
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
-from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.node import Node
 from taskruns.engines.docker.record import RecordFile, uid_of
@@ -32,6 +32,8 @@ _RETRY_SECONDS = 1.0
 """After something went wrong, the daemon's absence for one."""
 _CLOCK_SECONDS = 30.0
 """How far the daemon's clock may be from ours."""
+_HAND_OVER_SECONDS = 1.0
+"""In which a request that takes its time, such as a stop, has certainly reached the daemon."""
 _LONGEST_WAIT = 30.0
 """Seconds after which everything is looked at although nothing was told."""
 
@@ -53,8 +55,9 @@ class Follower:
         self._site = site
         self._cache = Cache()
         self._engine = DockerEngine(file, now, given)
-        self._node = Node(file, daemon, Workplace(file, daemon, now, given))
         self._changed = asyncio.Event()
+        place = Workplace(file, daemon, now, given)
+        self._node = Node(file, daemon, place, tell=self._changed.set)
 
     @classmethod
     @asynccontextmanager
@@ -102,8 +105,9 @@ class Follower:
             await self._wait(wake_at)
 
     async def settle(self) -> None:
-        """Look once, and leave what takes its time to whoever follows the run."""
+        """Look once, and leave what takes its time to the daemon or to whoever follows the run."""
         await self._look()
+        await self._node.finish(_HAND_OVER_SECONDS)
 
     async def tidy(self) -> None:
         """Do what is due now and wait for what that takes, such as a container's end.
@@ -121,8 +125,9 @@ class Follower:
         """Bring containers, record and decision together once; return when to look again."""
         self._changed.clear()
         try:
-            moments = [await self._node.sync(), await self._decide(), await self._node.sync()]
-        except (Unavailable, NotSettled) as error:
+            seen = await self._node.sync(begin=False)
+            moments = [seen, await self._decide(), await self._node.sync()]
+        except (DaemonError, Unavailable, NotSettled) as error:
             log.warning("%s; trying again", error)
             await asyncio.sleep(_RETRY_SECONDS)
             return self._now()

@@ -11,12 +11,11 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from taskruns.core.wire import moment, stamp, text
-from taskruns.engines.docker.attempt import Workplace
-from taskruns.engines.docker.container import LABEL_POD_UID, grace_of, main_of
+from taskruns.engines.docker.attempt import NAME_TAKEN, Workplace
+from taskruns.engines.docker.container import LABEL_POD_UID, grace_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import remove_pod
-from taskruns.engines.docker.record import RecordFile, uid_of
+from taskruns.engines.docker.record import Record, RecordFile, uid_of
 from taskruns.engines.docker.report import (
     Trouble,
     has_ended,
@@ -26,14 +25,16 @@ from taskruns.engines.docker.report import (
     pod_status,
     start_error,
 )
+from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.port import Object, Unavailable
 
 _ENDED = ("Succeeded", "Failed")
+_CREATE, _START, _STOP = "create", "start", "stop"
 _RETRY_FIRST, _RETRY_CAP = 5.0, 60.0
 """Seconds between tries to make a container; a kubelet's are longer, it has more to do."""
 
-START_PATIENCE = timedelta(seconds=10)
-"""How long a start that somebody asked for may still arrive: until then nobody asks again."""
+PATIENCE = timedelta(seconds=10)
+"""How long what the daemon was asked may still come to pass: until then nobody asks again."""
 
 OOM_PATIENCE = timedelta(seconds=0.5)
 """How long after a kill the daemon may yet say that it was for want of memory."""
@@ -42,33 +43,54 @@ OOM_PATIENCE = timedelta(seconds=0.5)
 class Node:
     """Looks after the containers of one run, for as long as `close` is not called."""
 
-    def __init__(self, file: RecordFile, daemon: Daemon, place: Workplace) -> None:
+    def __init__(
+        self,
+        file: RecordFile,
+        daemon: Daemon,
+        place: Workplace,
+        tell: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin to look after a run's containers.
+
+        Args:
+            file: the run's record.
+            daemon: where the containers are.
+            place: how they are made, and what they leave.
+            tell: called when something that took its time is done, so that `sync` is due.
+        """
         self._file = file
         self._daemon = daemon
         self._place = place
+        self._tell = tell
         self._now: Callable[[], datetime] = place.now
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._troubles: dict[str, Trouble] = {}
 
-    async def sync(self) -> datetime | None:
+    async def sync(self, *, begin: bool = True) -> datetime | None:
         """Bring containers and record together; return when to do so again without an event.
+
+        Args:
+            begin: whether containers may be made and started; without, what there is is reported.
 
         Raises:
             NoDaemon: the daemon does not answer.
             StateTrouble: the record cannot be read or written.
         """
+        self._forget_done()
+        # Read before containers are looked at: what it says was asked for came before that look.
+        seen = await self._file.read()
         moments = [
-            await self._sync_pod(pod)
-            for pod in (await self._file.read()).pods.values()
+            await self._sync_pod(pod, seen, begin=begin)
+            for pod in seen.pods.values()
             if pod["spec"].get("nodeName")
         ]
         return min((found for found in moments if found is not None), default=None)
 
-    async def finish(self) -> bool:
-        """Wait for what has been begun; return whether there was anything."""
+    async def finish(self, within: float | None = None) -> bool:
+        """Wait for what has been begun, some seconds at most; return whether there was anything."""
         begun = [task for task in self._tasks.values() if not task.done()]
         if begun:
-            await asyncio.wait(begun)
+            await asyncio.wait(begun, timeout=within)
         return bool(begun)
 
     async def close(self) -> None:
@@ -77,18 +99,16 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _sync_pod(self, pod: Object) -> datetime | None:
+    async def _sync_pod(self, pod: Object, seen: Record, *, begin: bool) -> datetime | None:
         found = await self._find(pod)
         if found is None:
-            return await self._sync_without_container(pod)
+            return await self._sync_without_container(pod, seen, begin=begin)
         if has_ended(found) or start_error(found):
             return await self._report_end(pod, found)
         if is_running(found):
             await self._report(pod, pod_status(pod, found))
-            if _is_to_end(pod):
-                self._run("stop", pod, self._stop(pod))
-            return None
-        return await self._start(pod)
+            return await self._stop(pod, seen) if _is_to_end(pod) else None
+        return await self._start(pod) if begin else None
 
     async def _find(self, pod: Object) -> Object | None:
         """Look for the Pod's container; one of its name that is another's counts as none."""
@@ -98,22 +118,24 @@ class Node:
         labels = (found.get("Config") or {}).get("Labels") or {}
         return found if labels.get(LABEL_POD_UID) == uid_of(pod) else None
 
-    async def _sync_without_container(self, pod: Object) -> datetime | None:
-        record = await self._file.read()
-        if uid_of(pod) in record.starts and pod["status"]["phase"] not in _ENDED:
+    async def _sync_without_container(
+        self, pod: Object, seen: Record, *, begin: bool
+    ) -> datetime | None:
+        ended = pod["status"]["phase"] in _ENDED
+        if seen.asked_at(pod, _START) is not None and not ended:
             # It was there and somebody removed it: as when a Pod's finalizer is forced off.
             async with self._file.change() as record:
-                remove_pod(record, pod["metadata"]["name"])
-        elif pod["metadata"].get("deletionTimestamp") or pod["status"]["phase"] in _ENDED:
-            await self._report(
-                pod, never_ran(pod) if pod["status"]["phase"] not in _ENDED else None
-            )
+                live = record.live(pod)
+                if live is not None and live["status"]["phase"] not in _ENDED:
+                    remove_pod(record, pod["metadata"]["name"])
+        elif ended or _is_to_end(pod):
+            if not ended and (until := self._awaited(seen, pod, _CREATE)) is not None:
+                return until
+            await self._report(pod, None if ended else never_ran(pod))
             await self._forget_deleted(pod)
-        elif _is_to_end(pod):
-            await self._report(pod, never_ran(pod))
-        else:
-            self._run("make", pod, self._make(pod))
+        elif begin:
             await self._report(pod, pod_status(pod, None, self._troubles.get(uid_of(pod))))
+            self._run("make", pod, self._make(pod))
         return None
 
     async def _make(self, pod: Object) -> None:
@@ -128,25 +150,34 @@ class Node:
         await self._start(pod)
 
     async def _try_to_make(self, pod: Object) -> Trouble | None:
-        main = main_of(pod)
-        image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
-        try:
-            there = policy != "Always" and await self._daemon.has_image(image)
-            if not there and policy == "Never":
-                return Trouble("ErrImageNeverPull", f"image {image} is not here")
-            if not there:
-                await self._daemon.pull(image)
-        except DaemonError as error:
-            invalid = "invalid reference format" in str(error)
-            return Trouble("InvalidImageName" if invalid else "ErrImagePull", str(error))
-        except Unavailable as error:
-            return Trouble("ErrImagePull", str(error))
-        try:
-            await self._place.create(pod)
-        except DaemonError as error:
-            return Trouble("CreateContainerError", str(error))
-        except Unavailable as error:
-            return Trouble("CreateContainerError", str(error))
+        live = (await self._file.read()).live(pod)
+        if live is None or _is_to_end(live):
+            return None
+        return await self._place.fetch_image(pod) or await self._try_to_create(pod)
+
+    async def _try_to_create(self, pod: Object) -> Trouble | None:
+        """Create the container of a Pod that is still wanted.
+
+        That happens under the record's lock, and the record says so first: a Pod is not forgotten
+        while its container may still come to be, whoever asked for it and died.
+        """
+        async with self._file.change() as record:
+            live = record.live(pod)
+            if live is None or _is_to_end(live):
+                return None
+            record.note(pod, _CREATE, self._now())
+            await self._file.write(record)
+            try:
+                await self._place.create(pod)
+            except Unavailable as error:
+                return Trouble("CreateContainerError", str(error))
+            except Unsupported as error:
+                record.forget(pod, _CREATE)
+                return Trouble("CreateContainerConfigError", str(error))
+            except DaemonError as error:
+                if error.code != NAME_TAKEN or await self._find(pod) is None:
+                    record.forget(pod, _CREATE)
+                    return Trouble("CreateContainerError", str(error))
         return None
 
     async def _start(self, pod: Object) -> datetime | None:
@@ -156,31 +187,49 @@ class Node:
         would run the work again. So the record says so first, under its lock, and whoever finds it
         said waits until no earlier request can still be on its way.
         """
-        uid, name = uid_of(pod), pod["metadata"]["name"]
+        name = pod["metadata"]["name"]
         async with self._file.change() as record:
-            live = record.pods.get(name)
-            if live is None or uid_of(live) != uid:
-                await self._daemon.remove(name)
-                return None
-            asked = moment(record.starts.get(uid))
-            if asked is not None and self._now() < asked + START_PATIENCE:
-                return asked + START_PATIENCE
-            found = await self._find(pod)
+            live, found = record.live(pod), await self._find(pod)
             if found is None or has_ended(found) or is_running(found):
                 return self._now()
-            if _is_to_end(live):
+            if (until := self._awaited(record, pod, _START)) is not None:
+                return until
+            if live is None or _is_to_end(live):
                 await self._daemon.remove(name)
-                return None
-            record.starts[uid] = stamp(self._now())
+                record.asked.pop(uid_of(pod), None)
+                return self._now()
+            record.note(pod, _START, self._now())
             await self._file.write(record)
             with contextlib.suppress(DaemonError):  # what it says stands in the container's state
                 await self._daemon.start(name)
         return self._now()
 
-    async def _stop(self, pod: Object) -> None:
-        seconds = grace_of(pod)
-        with contextlib.suppress(DaemonError, Unavailable):
-            await self._daemon.stop(pod["metadata"]["name"], seconds)
+    async def _stop(self, pod: Object, seen: Record) -> datetime | None:
+        """Have a container end, asked for once: another SIGTERM would disturb its last work."""
+        grace = grace_of(pod)
+        if (until := self._awaited(seen, pod, _STOP, grace)) is not None:
+            return until
+        async with self._file.change() as record:
+            if (until := self._awaited(record, pod, _STOP, grace)) is not None:
+                return until
+            if record.live(pod) is None:
+                return None
+            record.note(pod, _STOP, self._now())
+        self._run("stop", pod, self._ask_to_stop(pod))
+        return self._now() + PATIENCE + timedelta(seconds=grace)
+
+    async def _ask_to_stop(self, pod: Object) -> None:
+        try:
+            await self._daemon.stop(pod["metadata"]["name"], grace_of(pod))
+        except (DaemonError, Unavailable):
+            async with self._file.change() as record:
+                record.forget(pod, _STOP)
+
+    def _awaited(self, record: Record, pod: Object, what: str, grace: int = 0) -> datetime | None:
+        """Until when what was asked for may come to pass; None: nobody asked, or it is over."""
+        asked = record.asked_at(pod, what)
+        until = None if asked is None else asked + PATIENCE + timedelta(seconds=grace)
+        return until if until is not None and self._now() < until else None
 
     async def _report_end(self, pod: Object, found: Object) -> datetime | None:
         """Report how it ended, once: its last words are read while the container is there."""
@@ -207,8 +256,8 @@ class Node:
         if status is None or status == pod["status"]:
             return
         async with self._file.change() as record:
-            live = record.pods.get(pod["metadata"]["name"])
-            if live is not None and uid_of(live) == uid_of(pod):
+            live = record.live(pod)
+            if live is not None and live["status"]["phase"] not in _ENDED:
                 live["status"] = dict(status)
 
     def _run(self, what: str, pod: Object, work: Coroutine[Any, Any, None]) -> None:
@@ -218,7 +267,16 @@ class Node:
         if running is not None and not running.done():
             work.close()
             return
-        self._tasks[key] = asyncio.create_task(work, name=f"taskruns: {what} a container")
+        task = asyncio.create_task(work, name=f"taskruns: {what} a container")
+        task.add_done_callback(lambda _: self._tell())
+        self._tasks[key] = task
+
+    def _forget_done(self) -> None:
+        """Forget what is done; what has failed is raised here, where it is told."""
+        done = [key for key, task in self._tasks.items() if task.done()]
+        for task in [self._tasks.pop(key) for key in done]:
+            if not task.cancelled():
+                task.result()
 
 
 def _is_to_end(pod: Object) -> bool:

@@ -1,4 +1,4 @@
-"""What is known of one run: the TaskRun, its Pods, and which of them were told to start.
+"""What is known of one run: the TaskRun, its Pods, and what the daemon was asked to do with them.
 
 It is kept as one file, locked while it is changed and written in one step, so that neither a
 client that dies nor a second one ever leaves or sees half of it. Versions are given as an
@@ -8,16 +8,20 @@ apiserver gives them: whatever has changed gets a new one.
 import asyncio
 import json
 import os
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from taskruns.core.wire import moment, stamp
 from taskruns.engines.draft import Draft, drafted
 from taskruns.engines.port import EngineError
 
 _PRIVATE = 0o700
+_LOCKS = 0x400
 
 
 class StateTrouble(EngineError):
@@ -31,14 +35,32 @@ class Record:
     run: Draft | None = None
     pods: dict[str, Draft] = field(default_factory=dict)
     """By name."""
-    starts: dict[str, str] = field(default_factory=dict)
-    """When a Pod's container was told to start, by the Pod's uid: it may have run from then on."""
+    asked: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the daemon was asked to do with a Pod's container, and when, by the Pod's uid: it may
+    have come to pass from then on, whatever became of the client that asked."""
     version: int = 0
+
+    def live(self, pod: Mapping[str, Any]) -> Draft | None:
+        """Return a Pod as it is here; None when it is gone, or another has its name."""
+        live = self.pods.get(pod["metadata"]["name"])
+        return live if live is not None and uid_of(live) == uid_of(pod) else None
+
+    def asked_at(self, pod: Mapping[str, Any], what: str) -> datetime | None:
+        """Return when something was asked for last; None when it never was."""
+        return moment(self.asked.get(uid_of(pod), {}).get(what))
+
+    def note(self, pod: Mapping[str, Any], what: str, now: datetime) -> None:
+        """Note that something is asked for."""
+        self.asked.setdefault(uid_of(pod), {})[what] = stamp(now)
+
+    def forget(self, pod: Mapping[str, Any], what: str) -> None:
+        """Forget that something was asked for: it has not come to pass and never will."""
+        self.asked.get(uid_of(pod), {}).pop(what, None)
 
     def copy(self) -> "Record":
         """Return a record of its own with the same content."""
         return Record(
-            drafted(self.run), drafted(self.pods), drafted(self.starts), version=self.version
+            drafted(self.run), drafted(self.pods), drafted(self.asked), version=self.version
         )
 
     @property
@@ -53,7 +75,9 @@ class RecordFile:
     def __init__(self, root: Path, namespace: str, name: str) -> None:
         self.namespace, self.name = namespace, name
         self.path = root / namespace / f"{name}.json"
-        self._lock = root / ".locks" / f"{namespace}.{name}"
+        # Runs share locks, so that there are not more of them with each run that ever was.
+        number = zlib.crc32(f"{namespace}/{name}".encode()) % _LOCKS
+        self._lock = root / ".locks" / f"{number:03x}"
         self._written = Record()
 
     async def read(self) -> Record:
@@ -97,25 +121,29 @@ class RecordFile:
     def _load(self) -> Record:
         try:
             found = json.loads(self.path.read_text())
+            return Record(found["run"], found["pods"], found["asked"], found["version"])
         except FileNotFoundError:
             return Record()
         except OSError as error:
             raise _trouble(self.path, error) from error
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise StateTrouble(f"{self.path} is no record of a run: move it away") from error
-        return Record(found["run"], found["pods"], found["starts"], found["version"])
 
     def _save(self, record: Record) -> None:
         if record.empty:
             self.path.unlink(missing_ok=True)
             return
         draft = self.path.with_suffix(f".{os.getpid()}.tmp")
-        parts = ("run", "pods", "starts", "version")
-        with draft.open("w") as file:
-            json.dump({part: getattr(record, part) for part in parts}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        parts = ("run", "pods", "asked", "version")
+        try:
+            with draft.open("w") as file:
+                json.dump({part: getattr(record, part) for part in parts}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError:
+            draft.unlink(missing_ok=True)  # what a full disk holds of it is of no use
+            raise
 
 
 def _give_versions(before: Record, after: Record) -> None:

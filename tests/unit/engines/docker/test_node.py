@@ -10,7 +10,7 @@ from taskruns.core.wire import stamp
 from taskruns.engines.docker.attempt import Workplace
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.node import START_PATIENCE, Node
+from taskruns.engines.docker.node import PATIENCE, Node
 from taskruns.engines.docker.record import RecordFile
 from taskruns.engines.draft import Draft
 
@@ -25,7 +25,7 @@ class FakeDaemon:
         self.status = "created"
         self.later: str | None = None
         self.told: list[str] = []
-        self.recorded: list[dict[str, str]] = []
+        self.recorded: list[Any] = []
         self.file: RecordFile | None = None
 
     async def inspect(self, _name: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class FakeDaemon:
 
     async def start(self, _name: str) -> None:
         assert self.file is not None
-        self.recorded.append((await self.file.read()).starts)
+        self.recorded.append((await self.file.read()).asked)
         self.told.append("start")
 
     async def remove(self, _name: str) -> None:
@@ -55,11 +55,12 @@ def daemon() -> FakeDaemon:
     return FakeDaemon()
 
 
-async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft, starts: dict[str, str]) -> Any:
+async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft, started: datetime | None) -> Any:
     file = daemon.file = RecordFile(tmp_path, "default", "hello")
     async with file.change() as record:
         record.pods["hello-1"] = pod
-        record.starts.update(starts)
+        if started is not None:
+            record.note(pod, "start", started)
     docker = cast(Daemon, daemon)
     return await Node(file, docker, Workplace(file, docker, lambda: NOW)).sync()
 
@@ -67,46 +68,46 @@ async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft, starts: dict[str,
 async def test_a_start_is_recorded_before_it_is_asked_for(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
-    await sync(tmp_path, daemon, a_pod(), {})
+    await sync(tmp_path, daemon, a_pod(), None)
     assert daemon.told == ["start"]
-    assert daemon.recorded == [{"pod-1": stamp(NOW)}]
+    assert daemon.recorded == [{"pod-1": {"start": stamp(NOW)}}]
 
 
 async def test_a_start_that_may_still_arrive_is_waited_for(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
-    asked = NOW - START_PATIENCE + SECOND
-    assert await sync(tmp_path, daemon, a_pod(), {"pod-1": stamp(asked)}) == NOW + SECOND
+    asked = NOW - PATIENCE + SECOND
+    assert await sync(tmp_path, daemon, a_pod(), asked) == NOW + SECOND
     assert daemon.told == []
 
 
 async def test_a_start_that_never_arrived_is_asked_for_again(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
-    await sync(tmp_path, daemon, a_pod(), {"pod-1": stamp(NOW - START_PATIENCE)})
+    await sync(tmp_path, daemon, a_pod(), NOW - PATIENCE)
     assert daemon.told == ["start"]
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])
 async def test_what_runs_is_not_started(tmp_path: Path, daemon: FakeDaemon, status: str) -> None:
     daemon.status = status
-    await sync(tmp_path, daemon, a_pod(), {"pod-1": stamp(NOW)})
+    await sync(tmp_path, daemon, a_pod(), NOW)
     assert daemon.told == []
 
 
 async def test_what_was_told_to_stop_before_its_start_is_never_started(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
-    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), {})
+    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), None)
     assert daemon.told == ["remove"]
 
 
-@pytest.mark.parametrize("asked", [NOW - SECOND, NOW - START_PATIENCE])
+@pytest.mark.parametrize("asked", [NOW - SECOND, NOW - PATIENCE])
 @pytest.mark.parametrize("status", ["created", "running", "exited"])
 async def test_what_is_to_stop_just_as_it_starts_keeps_its_grace_period_and_its_outcome(
     tmp_path: Path, daemon: FakeDaemon, status: str, asked: datetime
 ) -> None:
     daemon.later = status
-    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), {"pod-1": stamp(asked)})
-    never_started = status == "created" and asked == NOW - START_PATIENCE
+    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), asked)
+    never_started = status == "created" and asked == NOW - PATIENCE
     assert daemon.told == (["remove"] if never_started else [])

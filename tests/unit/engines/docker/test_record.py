@@ -1,10 +1,16 @@
 import asyncio
+import errno
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from taskruns.engines.docker.record import RecordFile, StateTrouble, records
 from taskruns.engines.draft import Draft
+
+NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
+POD: Draft = {"metadata": {"name": "hello-1", "uid": "pod-1"}}
 
 
 def run_named(name: str) -> Draft:
@@ -20,11 +26,11 @@ async def test_what_was_changed_is_there_for_whoever_comes_next(file: RecordFile
     async with file.change() as record:
         record.run = run_named("hello")
     async with file.change() as record:
-        record.starts["pod-1"] = "2026-01-01T00:00:00Z"
+        record.note(POD, "start", NOW)
     read = await file.read()
     assert read.run is not None
     assert read.run["metadata"]["name"] == "hello"
-    assert read.starts == {"pod-1": "2026-01-01T00:00:00Z"}
+    assert read.asked_at(POD, "start") == NOW
 
 
 async def test_only_what_has_changed_gets_a_new_version(file: RecordFile) -> None:
@@ -67,9 +73,9 @@ async def test_changes_of_several_clients_come_one_after_the_other(tmp_path: Pat
 async def test_a_start_is_written_before_the_change_ends(file: RecordFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
-        record.starts["pod-1"] = "now"
+        record.note(POD, "start", NOW)
         await file.write(record)
-        assert (await file.read()).starts == {"pod-1": "now"}
+        assert (await file.read()).asked_at(POD, "start") == NOW
 
 
 async def test_an_empty_record_leaves_no_file(file: RecordFile, tmp_path: Path) -> None:
@@ -88,8 +94,36 @@ async def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Pa
             pass
 
 
-async def test_a_file_that_is_no_record_is_told_as_such(file: RecordFile) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+async def test_a_file_that_is_no_record_is_told_as_such(file: RecordFile, content: str) -> None:
     file.path.parent.mkdir(parents=True)
-    file.path.write_text("{")
+    file.path.write_text(content)
     with pytest.raises(StateTrouble, match="no record"):
         await file.read()
+
+
+def test_however_many_runs_there_were_the_locks_are_few(tmp_path: Path) -> None:
+    names = {RecordFile(tmp_path, "default", f"run-{n}")._lock.name for n in range(3000)}
+    assert 500 < len(names) <= 1024
+
+
+async def test_a_full_disk_keeps_nothing_of_what_it_had_no_room_for(
+    file: RecordFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with file.change() as record:
+        record.run = run_named("hello")
+    before = file.path.read_bytes()
+
+    def no_room(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def change() -> None:
+        async with file.change() as record:
+            record.run = run_named("other")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", no_room)
+        with pytest.raises(StateTrouble, match=r"No space left.*see that the disk has room"):
+            await change()
+    assert file.path.read_bytes() == before
+    assert [found.name for found in file.path.parent.iterdir()] == ["hello.json"]

@@ -1,0 +1,256 @@
+"""Two clients of one run, or one that dies: what each does, the other sees late, or never."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from taskruns.engines.docker.attempt import Workplace
+from taskruns.engines.docker.container import LABEL_POD_UID
+from taskruns.engines.docker.daemon import Daemon, DaemonError, NoDaemon
+from taskruns.engines.docker.node import PATIENCE, Node
+from taskruns.engines.docker.record import RecordFile, StateTrouble
+from taskruns.engines.draft import Draft
+
+NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+POD: Draft = {"metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"}}
+STOPPED = {"activeDeadlineSeconds": 1}
+
+Meanwhile = Callable[[], Awaitable[None]]
+
+
+class Containers:
+    """A daemon whose requests may have something else happen while they are on their way."""
+
+    local = False
+
+    def __init__(self) -> None:
+        self.there: dict[str, tuple[str, str]] = {}
+        """By name: the Pod's uid and the status."""
+        self.told: list[str] = []
+        self.meanwhile: dict[str, Meanwhile] = {}
+
+    async def _hear(self, request: str) -> None:
+        self.told.append(request)
+        if request in self.meanwhile:
+            await self.meanwhile[request]()
+
+    async def inspect(self, name: str) -> dict[str, Any] | None:
+        found = self.there.get(name)
+        if "inspect" in self.meanwhile:
+            await self.meanwhile.pop("inspect")()
+        if found is None:
+            return None
+        return {"Config": {"Labels": {LABEL_POD_UID: found[0]}}, "State": {"Status": found[1]}}
+
+    async def has_image(self, _image: str) -> bool:
+        await self._hear("has image")
+        return True
+
+    async def create(self, name: str, body: dict[str, Any]) -> None:
+        await self._hear("create")
+        if name in self.there:
+            raise DaemonError(409, f"the name {name} is in use: remove that container")
+        self.there[name] = (body["Labels"][LABEL_POD_UID], "created")
+
+    async def start(self, name: str) -> None:
+        await self._hear("start")
+        self.there[name] = (self.there[name][0], "running")
+
+    async def stop(self, _name: str, _grace: int) -> None:
+        await self._hear("stop")
+
+    async def remove(self, name: str) -> None:
+        await self._hear("remove")
+        self.there.pop(name, None)
+
+
+class Place:
+    """One run's record and its daemon, and clients of both."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.daemon = Containers()
+        self.now = NOW
+
+    def client(self) -> Node:
+        docker, file = cast(Daemon, self.daemon), self.file()
+        return Node(file, docker, Workplace(file, docker, lambda: self.now))
+
+    def file(self) -> RecordFile:
+        return RecordFile(self.root, "default", "hello")
+
+    async def put(self, status: str = "Pending", asked: str = "", **spec: Any) -> None:
+        """Write the Pod down; what the daemon was asked for was a second ago."""
+        given = {"nodeName": "docker", "containers": [{"name": "main", "image": "i"}], **spec}
+        async with self.file().change() as record:
+            record.pods["hello-1"] = {**POD, "spec": given, "status": {"phase": status}}
+            if asked:
+                record.note(POD, asked, self.now - SECOND)
+
+    async def pod(self) -> Draft | None:
+        return (await self.file().read()).live(POD)
+
+    async def phase(self) -> str:
+        pod = await self.pod()
+        assert pod is not None
+        phase: str = pod["status"]["phase"]
+        return phase
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+async def test_what_is_stopped_before_it_is_made_is_never_made(place: Place) -> None:
+    place.daemon.meanwhile["has image"] = lambda: place.put(**STOPPED)
+    await place.put()
+    client = place.client()
+    await client.sync()
+    await client.finish()
+    assert place.daemon.told == ["has image"]
+    await client.sync()
+    assert await place.phase() == "Failed"
+
+
+async def test_what_was_forgotten_before_it_is_made_is_never_made(place: Place) -> None:
+    async def forget() -> None:
+        async with place.file().change() as record:
+            record.pods.clear()
+
+    place.daemon.meanwhile["has image"] = forget
+    await place.put()
+    client = place.client()
+    await client.sync()
+    await client.finish()
+    assert place.daemon.there == {}
+
+
+async def test_a_container_whose_client_died_before_it_came_is_waited_for_and_removed(
+    place: Place,
+) -> None:
+    asked = asyncio.Event()
+
+    async def never_answer() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    place.daemon.meanwhile["create"] = never_answer
+    await place.put()
+    first = place.client()
+    await first.sync()
+    await asked.wait()
+    await first.close()
+
+    await place.put(**STOPPED)
+    second = place.client()
+    assert await second.sync() == NOW + PATIENCE
+    assert await place.phase() == "Pending", "its container may come yet"
+    place.daemon.there["hello-1"] = ("pod-1", "created")
+    await second.sync()
+    assert place.daemon.there == {}
+    await second.sync()
+    assert await place.phase() == "Failed"
+
+
+async def test_a_container_that_never_came_is_not_waited_for_for_ever(place: Place) -> None:
+    await place.put(asked="create", **STOPPED)
+    place.now = NOW + PATIENCE
+    await place.client().sync()
+    assert await place.phase() == "Failed"
+
+
+async def test_a_container_that_another_made_and_started_meanwhile_is_no_lost_one(
+    place: Place,
+) -> None:
+    await place.put()
+    place.daemon.meanwhile["inspect"] = lambda: place.put(asked="start")
+    client = place.client()
+    await client.sync()
+    await client.close()
+    assert await place.pod() is not None
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+async def test_an_end_that_another_has_seen_stays(place: Place, phase: str) -> None:
+    place.daemon.there["hello-1"] = ("pod-1", "running")
+    await place.put(asked="start")
+    place.daemon.meanwhile["inspect"] = lambda: place.put(status=phase)
+    await place.client().sync()
+    assert await place.phase() == phase
+
+
+async def test_whoever_follows_it_a_container_is_asked_to_end_once(place: Place) -> None:
+    place.daemon.there["hello-1"] = ("pod-1", "running")
+    await place.put(**STOPPED, terminationGracePeriodSeconds=5)
+    clients = [place.client() for _ in range(3)]
+    again = [await client.sync() for client in clients]
+    for client in clients:
+        await client.finish()
+    assert place.daemon.told == ["stop"]
+    assert set(again) == {NOW + PATIENCE + 5 * SECOND}
+
+
+async def test_a_stop_that_nobody_has_heard_of_is_asked_for_again(place: Place) -> None:
+    async def not_there() -> None:
+        raise NoDaemon("gone")
+
+    place.daemon.there["hello-1"] = ("pod-1", "running")
+    place.daemon.meanwhile["stop"] = not_there
+    await place.put(**STOPPED)
+    client = place.client()
+    await client.sync()
+    await client.finish()
+    await client.sync()
+    await client.finish()
+    assert place.daemon.told == ["stop", "stop"]
+
+
+async def test_a_container_of_somebody_else_by_that_name_is_told_of(place: Place) -> None:
+    place.daemon.there["hello-1"] = ("another", "running")
+    await place.put()
+    client = place.client()
+    await client.sync()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(_waits(place), 30)
+    await client.close()
+    pod = await place.pod()
+    assert pod is not None
+    waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    assert waiting["reason"] == "CreateContainerError"
+    assert "is in use: remove that container" in waiting["message"]
+    assert place.daemon.there == {"hello-1": ("another", "running")}
+
+
+async def _waits(place: Place) -> None:
+    while "in use" not in str(await place.pod()):  # noqa: ASYNC110 - a file tells nobody
+        await asyncio.sleep(0.01)
+
+
+async def test_before_it_is_decided_what_to_do_nothing_is_begun(place: Place) -> None:
+    await place.put()
+    client = place.client()
+    await client.sync(begin=False)
+    assert not await client.finish()
+    place.daemon.there["hello-1"] = ("pod-1", "created")
+    await client.sync(begin=False)
+    assert place.daemon.told == []
+
+
+async def test_what_goes_wrong_beside_is_told_at_the_next_look(place: Place) -> None:
+    async def no_room() -> None:
+        raise StateTrouble("the disk is full")
+
+    place.daemon.meanwhile["has image"] = no_room
+    await place.put()
+    client = place.client()
+    await client.sync()
+    await client.finish()
+    with pytest.raises(StateTrouble, match="the disk is full"):
+        await client.sync()
