@@ -7,8 +7,8 @@ import click
 
 from taskruns.cli.choice import PLACE_VARIABLE
 from taskruns.cli.ending import MEANINGS
-from taskruns.cli.host import STATE_VARIABLE
 from taskruns.cli.main import COMMANDS, DEBUG_VARIABLE, program
+from taskruns.engines.docker.host import STATE_VARIABLE
 from tools.writing import made_from
 
 SOURCE = "controller/taskruns/cli"

@@ -5,63 +5,50 @@ A client of the daemon is imported by whatever needs one: a list of runs is read
 
 # ruff: noqa: PLC0415
 
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.clock import now
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
 from taskruns.cli.place import Following, Object, Step
 from taskruns.core.wire import mapping, text
-from taskruns.engines.docker.record import RecordFile, StateTrouble, records
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given
+from taskruns.engines.docker.host import Host, state_directory
+from taskruns.engines.docker.record import RecordFile, StateTrouble
 from taskruns.engines.port import EngineError, Unavailable
 
 if TYPE_CHECKING:
-    from taskruns.engines.docker.container import Given
-    from taskruns.engines.docker.daemon import Daemon
     from taskruns.engines.docker.follower import Follower
 
-STATE_VARIABLE = "TASKRUNS_STATE_DIR"
 _AT_ONCE = 0
 
 
-def state_directory() -> Path:
-    """Return where runs are kept: TASKRUNS_STATE_DIR, or a folder of XDG's state home."""
-    if given := os.environ.get(STATE_VARIABLE):
-        return Path(given)
-    from platformdirs import user_state_path
-
-    return user_state_path("taskruns") / "docker"
-
-
 @asynccontextmanager
-async def open_host(namespace: str | None, given: "Given | None") -> AsyncIterator["Host"]:
+async def open_host(namespace: str | None, given: Given | None) -> AsyncIterator["DockerPlace"]:
     """Open the host of the docker command; what a person can mend becomes a CommandError."""
     with _plain_errors():
-        yield Host(namespace or "default", given)
+        host = Host(state_directory(), now, given=given or NOTHING_GIVEN)
+        yield DockerPlace(host, namespace or "default")
 
 
-class Host:
-    """One state directory, and the daemon that the docker command would use."""
+class DockerPlace:
+    """One namespace of a state directory, and the daemon that the docker command would use."""
 
     kind = "docker"
 
-    def __init__(self, namespace: str, given: "Given | None" = None) -> None:
+    def __init__(self, host: Host, namespace: str) -> None:
         self.namespace = namespace
-        self._given = given
-        self._root = state_directory()
+        self._host = host
 
     def _file(self, name: str) -> RecordFile:
-        return RecordFile(self._root, self.namespace, name)
+        return self._host.file(self.namespace, name)
 
     async def runs(self, *, everywhere: bool = False) -> Sequence[Object]:
         """Return the TaskRuns of the namespace, or of all, the oldest first."""
-        files = [f for f in records(self._root) if everywhere or f.namespace == self.namespace]
-        found = [run for file in files if (run := (await file.read()).run) is not None]
+        found = await self._host.runs(None if everywhere else self.namespace)
         return sorted(found, key=lambda run: (run["metadata"]["creationTimestamp"], _name(run)))
 
     async def run(self, name: str) -> Object:
@@ -73,10 +60,9 @@ class Host:
 
     async def create(self, manifest: Object) -> Object:
         """Create a TaskRun, if there is a daemon that could run it."""
-        from taskruns.engines.docker.daemon import Daemon
         from taskruns.engines.docker.submission import create_run
 
-        async with Daemon.open():
+        async with self._host.daemon():
             return await create_run(self._file(_name(manifest)), manifest, now())
 
     async def patch(self, name: str, patch: Object) -> Object:
@@ -86,7 +72,7 @@ class Host:
         changed = await patch_run(self._file(name), patch)
         if changed is None:
             raise none_of_that_name(name, "here")
-        async with self._opened(name) as (follower, _):
+        async with self._host.following(self._file(name)) as follower:
             await follower.settle()
         return changed
 
@@ -96,7 +82,7 @@ class Host:
 
         await self.run(name)
         await delete_run(self._file(name), now())
-        async with self._opened(name) as (follower, _):
+        async with self._host.following(self._file(name)) as follower:
             async for _ in follower.changes(to_the_last=True):
                 pass
 
@@ -104,8 +90,8 @@ class Host:
     async def following(self, name: str) -> AsyncIterator[Following]:
         """Look after a run while the block runs."""
         await self.run(name)
-        async with self._opened(name) as (follower, daemon):
-            yield _Following(follower, daemon, self._file(name))
+        async with self._host.following(self._file(name)) as follower:
+            yield _Following(follower, self._file(name))
 
     def leave_follower(self, name: str) -> None:
         """Start a process that follows the run when this one has gone."""
@@ -118,9 +104,7 @@ class Host:
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield what an attempt's log has by now."""
-        from taskruns.engines.docker.daemon import Daemon
-
-        async with Daemon.open() as daemon:
+        async with self._host.daemon() as daemon:
             if await daemon.inspect(pod) is None:
                 raise CommandError(f"{_name(run)} has no container {pod} any more, nor its log")
             async for piece in daemon.logs(pod, follow=False):
@@ -132,32 +116,16 @@ class Host:
 
     async def versions(self) -> Mapping[str, str]:
         """Return the version of the daemon."""
-        from taskruns.engines.docker.daemon import Daemon
-
-        async with Daemon.open() as daemon:
+        async with self._host.daemon() as daemon:
             told = await daemon._docker.version()  # noqa: SLF001 - asked for here alone
             return {f"docker at {daemon.address}": text(told.get("Version"))}
 
-    @asynccontextmanager
-    async def _opened(self, name: str) -> "AsyncIterator[tuple[Follower, Daemon]]":
-        from taskruns.core.site import SiteDefaults
-        from taskruns.engines.docker.container import NOTHING_GIVEN
-        from taskruns.engines.docker.daemon import Daemon
-        from taskruns.engines.docker.follower import Follower
-
-        file, given = self._file(name), self._given or NOTHING_GIVEN
-        async with (
-            Daemon.open() as daemon,
-            Follower.open(file, daemon, now, SiteDefaults(), given) as follower,
-        ):
-            yield follower, daemon
-
 
 class _Following:
-    """One run, its follower and its daemon."""
+    """One run and its follower."""
 
-    def __init__(self, follower: "Follower", daemon: "Daemon", file: RecordFile) -> None:
-        self._follower, self._daemon, self._file = follower, daemon, file
+    def __init__(self, follower: "Follower", file: RecordFile) -> None:
+        self._follower, self._daemon, self._file = follower, follower.daemon, file
 
     def changes(self) -> AsyncIterator[Object]:
         """Yield the TaskRun whenever it has changed, until it has ended."""

@@ -49,8 +49,9 @@ class Follower:
         site: SiteDefaults,
         given: Given = NOTHING_GIVEN,
     ) -> None:
+        self.daemon = daemon
+        """The connection that it has, for whoever wants a log."""
         self._file = file
-        self._daemon = daemon
         self._now = now
         self._site = site
         self._cache = Cache()
@@ -165,7 +166,7 @@ class Follower:
         since = self._now().timestamp() - _CLOCK_SECONDS
         while True:
             with contextlib.suppress(Unavailable):
-                async for _ in self._daemon.events(label, since):
+                async for _ in self.daemon.events(label, since):
                     self._changed.set()
             self._changed.set()
             await asyncio.sleep(_RETRY_SECONDS)

@@ -1,4 +1,9 @@
-"""A Docker host as clients know it: a state directory, and the daemon that goes with it."""
+"""A Docker host as clients know it: a state directory, and the daemon that goes with it.
+
+What speaks to the daemon is imported by whoever needs it: a list of runs is read from files.
+"""
+
+# ruff: noqa: PLC0415
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -6,25 +11,28 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-
-from platformdirs import user_state_path
+from typing import TYPE_CHECKING
 
 from taskruns.core.site import SiteDefaults
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
-from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.record import RecordFile, records
-from taskruns.engines.docker.sweep import swept
 from taskruns.engines.port import Object
+
+if TYPE_CHECKING:
+    from taskruns.engines.docker.daemon import Daemon
+    from taskruns.engines.docker.follower import Follower
 
 STATE_VARIABLE = "TASKRUNS_STATE_DIR"
 
 
 def state_directory() -> Path:
     """Return where runs are kept: TASKRUNS_STATE_DIR, or a folder of XDG's state home."""
-    given = os.environ.get(STATE_VARIABLE)
-    return Path(given) if given else user_state_path("taskruns") / "docker"
+    if given := os.environ.get(STATE_VARIABLE):
+        return Path(given)
+    from platformdirs import user_state_path
+
+    return user_state_path("taskruns") / "docker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +55,25 @@ class Host:
         files = [f for f in records(self.root) if namespace in (None, f.namespace)]
         return [run for file in files if (run := (await file.read()).run) is not None]
 
-    def daemon(self) -> AbstractAsyncContextManager[Daemon]:
+    def daemon(self) -> "AbstractAsyncContextManager[Daemon]":
         """Open a connection to the daemon; raises NoDaemon."""
+        from taskruns.engines.docker.daemon import Daemon
+
         return Daemon.open(self.endpoint)
 
     @asynccontextmanager
-    async def following(self, file: RecordFile) -> AsyncIterator[Follower]:
+    async def following(self, file: RecordFile) -> "AsyncIterator[Follower]":
         """Look after a run while the block runs; what is due of finished ones is done meanwhile.
 
         Raises:
             NoDaemon: the daemon does not answer.
         """
+        from taskruns.engines.docker.follower import Follower
+        from taskruns.engines.docker.sweep import swept
+
         async with (
             self.daemon() as daemon,
             Follower.open(file, daemon, self.now, self.site, self.given) as follower,
-            swept(self.root, daemon, self.now, self.site),
+            swept(self.root, daemon, self.now, self.site, spared=file),
         ):
             yield follower

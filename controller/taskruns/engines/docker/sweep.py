@@ -7,6 +7,7 @@ attempt is ever started for somebody who did not ask for it.
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from pathlib import Path
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.core.site import SiteDefaults
 from taskruns.core.wire import mapping, text
-from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.record import RecordFile, records
 from taskruns.engines.port import EngineError, Object
@@ -30,10 +31,23 @@ _MARK = ".swept"
 
 @asynccontextmanager
 async def swept(
-    root: Path, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults
+    root: Path,
+    daemon: Daemon,
+    now: Callable[[], datetime],
+    site: SiteDefaults,
+    spared: RecordFile,
 ) -> AsyncIterator[None]:
-    """Sweep beside the block; what is not done by its end is left to the next."""
-    task = asyncio.create_task(_sweep(root, daemon, now, site), name="taskruns: sweep")
+    """Sweep beside the block; what is not done by its end is left to the next.
+
+    Args:
+        root: the state directory.
+        daemon: that of all its runs.
+        now: the clock.
+        site: what runs do not say themselves.
+        spared: the run that the block itself looks after.
+    """
+    sweep = _sweep(root, daemon, now, site, spared.path)
+    task = asyncio.create_task(sweep, name="taskruns: sweep")
     try:
         yield
     finally:
@@ -42,14 +56,16 @@ async def swept(
 
 
 async def _sweep(
-    root: Path, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults
+    root: Path, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults, spared: Path
 ) -> None:
     if not await asyncio.to_thread(_is_time, root, now()):
         return
-    for file in await asyncio.to_thread(records, root):
+    files = [file for file in await asyncio.to_thread(records, root) if file.path != spared]
+    random.shuffle(files)  # clients that leave soon get to all of them between them
+    for file in files:
         try:
             await sweep_run(file, daemon, now, site)
-        except EngineError as error:
+        except (DaemonError, EngineError) as error:
             log.warning("%s/%s cannot be cleaned up: %s", file.namespace, file.name, error)
 
 

@@ -19,7 +19,7 @@ from taskruns.engines.draft import Draft
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 POD: Draft = {"metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"}}
-STOPPED = {"activeDeadlineSeconds": 1}
+STOPPED: dict[str, Any] = {"activeDeadlineSeconds": 1}
 
 Meanwhile = Callable[[], Awaitable[None]]
 
