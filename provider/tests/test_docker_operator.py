@@ -96,6 +96,32 @@ def test_what_is_asked_for_is_a_field_of_a_pod(
     assert spec_of(**arguments)["template"]["spec"][field] == value
 
 
+NETWORK = "docker.taskruns.dev/network"
+
+
+@pytest.mark.parametrize(
+    ("mode", "network"),
+    [("shop_default", "shop_default"), ("none", "none"), ("bridge", None), (None, None)],
+)
+def test_a_network_of_dockers_is_joined_by_its_name(mode: str | None, network: str | None) -> None:
+    annotations = spec_of(network_mode=mode)["template"]["metadata"]["annotations"]
+    assert annotations.get(NETWORK) == network
+
+
+def test_a_template_of_ones_own_is_kept_beside_a_network() -> None:
+    own = {"metadata": {"annotations": {"a": "b"}}, "spec": {"hostname": "h"}}
+    template = spec_of(network_mode="shop", template=own)["template"]
+    annotations = template["metadata"]["annotations"]
+    assert (annotations["a"], annotations[NETWORK]) == ("b", "shop")
+    assert template["spec"] == {"hostname": "h"}
+
+
+def test_a_volume_of_dockers_is_a_claim_by_its_name() -> None:
+    spec = spec_of(mounts=[Mount("/data", "sales", type="volume")])
+    claim = {"claimName": "sales"}
+    assert spec["volumes"] == [{"name": "mount-0", "persistentVolumeClaim": claim}]
+
+
 @pytest.mark.parametrize(
     ("told", "strategy"),
     [
@@ -136,13 +162,13 @@ def test_folders_of_the_host_are_mounted(mount: Any) -> None:
         ({"ipc_mode": "shareable"}, "write private or host"),
         ({"log_opts_max_size": "1m"}, "log_opts_max_size: set it for all"),
         ({"mem_limit": "much"}, "mem_limit 'much': write bytes"),
-        ({"mounts": [{"target": "/d", "source": "v", "type": "volume"}]}, "mounts: volume v"),
-        ({"network_mode": "mine"}, "network_mode 'mine': write bridge or host"),
+        ({"mounts": [{"target": "/d", "type": "bind", "no_copy": 1}]}, "no_copy: leave it out"),
+        ({"network_mode": "container:db"}, "network_mode 'container:db': write a network's name"),
         ({"port_bindings": {80: 80}}, "port_bindings: use network_mode='host'"),
         ({"retrieve_output": True}, "retrieve_output_path"),
         ({"tls_hostname": "other"}, "tls_hostname: write False"),
         ({"tls_verify": False, "tls_ca_cert": "/ca"}, "tls_verify=False: name the authority"),
-        ({"ulimits": [{}]}, "ulimits: set it for all"),
+        ({"ulimits": [{}]}, "ulimits: raise it in the command"),
         ({"user": "airflow"}, "user 'airflow': write numbers"),
         ({"xcom_all": True}, "xcom_all: write JSON"),
         ({"auto_remove": "maybe"}, "auto_remove 'maybe': write never, success, force"),
@@ -156,9 +182,9 @@ def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed(
 
 
 def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
-    task = operator(mounts=[{"target": "/d", "source": "{{ params.v }}", "type": "volume"}])
-    task.render_template_fields({"params": {"v": "data"}})
-    with pytest.raises(TaskRunMisconfigured, match="mounts: volume data"):
+    task = operator(mounts=[{"target": "{{ params.v }}", "type": "bind", "no_copy": True}])
+    task.render_template_fields({"params": {"v": "/data"}})
+    with pytest.raises(TaskRunMisconfigured, match="mounts: /data: no_copy: leave it out"):
         task.build_task_run(OWN)
 
 

@@ -27,6 +27,10 @@ ANNOTATION_COLLECTED = f"{GROUP}/collected"
 ANNOTATION_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 """On a Pod template: the name of the main container (kubectl reads the same annotation)."""
 
+ANNOTATION_DOCKER_NETWORK = f"docker.{GROUP}/network"
+"""On a Pod template: the Docker network to join instead of the default one; `none` is no network.
+A cluster does not look at it."""
+
 FINALIZER_OUTCOME = f"{GROUP}/outcome"
 """Keeps a Pod's status readable until its outcome is in the TaskRun's status."""
 

@@ -21,7 +21,7 @@ PARAMETERS = (
     translated("force_pull", "`image_pull_policy` Always; without it IfNotPresent"),
     translated("mem_limit", "a memory limit, without swap beyond it"),
     refused("host_tmp_dir", "leave it out: the temporary folder is a volume; or mount a folder"),
-    translated("network_mode", "`bridge` or `host`; write one of these"),
+    translated("network_mode", "a network of Docker's by its name, `bridge`, `host`, `none`"),
     translated("tls_ca_cert", "the same; naming it means TLS"),
     translated("tls_client_cert", "the same"),
     translated("tls_client_key", "the same"),
@@ -31,7 +31,9 @@ PARAMETERS = (
     translated("mount_tmp_dir", "a volume that goes with the container, and AIRFLOW_TMP_DIR"),
     translated("tmp_dir", "where that volume is"),
     translated("user", "`security_context`: numbers, as 1000 or 1000:1000; write these"),
-    translated("mounts", "folders of the host, temporary ones in memory or on disk; bind a folder"),
+    translated(
+        "mounts", "folders of the host, volumes by name, temporary ones in memory or on disk"
+    ),
     translated("entrypoint", "`command`"),
     kept("working_dir"),
     refused(
@@ -63,6 +65,11 @@ PARAMETERS = (
     translated("ipc_mode", "`private` or `host`; write one of these"),
     kept("skip_on_exit_code"),
     refused("port_bindings", "use network_mode='host'", harmless={}),
-    refused("ulimits", _ON_THE_DAEMON.format("default-ulimits"), harmless=[]),
+    refused(
+        "ulimits",
+        "raise it in the command (`ulimit -n 4096; exec ...`), or for all containers in the "
+        "daemon's own configuration: `default-ulimits`",
+        harmless=[],
+    ),
     translated("labels", "the same; a list has labels without values"),
 )

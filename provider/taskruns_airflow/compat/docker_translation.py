@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from taskruns.api.names import ANNOTATION_DOCKER_NETWORK
 from taskruns_airflow.environment import env_vars
 from taskruns_airflow.manifest import Object, Order
 
@@ -16,6 +17,7 @@ _SHM = "/dev/shm"  # noqa: S108  # likewise
 _STRATEGIES = {"never": "Never", "success": "OnPodSuccess", "force": "OnPodCompletion"}
 _SIZE = re.compile(r"(\d+)([bkmgt]?)b?", re.IGNORECASE)
 _UNITS = {"": "", "b": "", "k": "Ki", "m": "Mi", "g": "Gi", "t": "Ti"}
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _USER = re.compile(r"(\d+)(?::(\d+))?")
 _VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)")
 
@@ -49,8 +51,8 @@ def translate(order: Order, told: Mapping[str, Any]) -> Order:
 def refusals(told: Mapping[str, Any]) -> Iterator[str]:
     """Yield what cannot be had of values that are no templates, with what to write instead."""
     yield from _refused_ways(told)
-    if told["network_mode"] not in (None, "default", "bridge", "host"):
-        yield f"network_mode {told['network_mode']!r}: write bridge or host"
+    if told["network_mode"] and not _NETWORK.fullmatch(told["network_mode"]):
+        yield f"network_mode {told['network_mode']!r}: write a network's name, bridge, host or none"
     if told["ipc_mode"] not in (None, "private", "host"):
         yield f"ipc_mode {told['ipc_mode']!r}: write private or host"
     if told["retrieve_output"] and not told["retrieve_output_path"]:
@@ -195,7 +197,7 @@ def _volume(name: str, mount: Object) -> tuple[Object, Object]:
         limit = {} if size is None else {"sizeLimit": str(size)}
         return {"name": name, "emptyDir": {"medium": "Memory"} | limit}, place
     if source:
-        raise ValueError(f"mounts: volume {source} of Docker's own: bind a folder of the host")
+        return {"name": name, "persistentVolumeClaim": {"claimName": source}}, place
     return {"name": name, "emptyDir": {}}, place
 
 
@@ -215,14 +217,25 @@ def _template(told_before: Any, told: Mapping[str, Any]) -> Any:
         **_dns(told["dns"], told["dns_search"]),
     }
     spec = {name: value for name, value in asked.items() if value}
-    if not spec:
+    annotations = dict(_network(told["network_mode"]))
+    if not spec and not annotations:
         return told_before
     if isinstance(told_before, str):
         raise ValueError(  # noqa: TRY004  # as every refusal of what a task asks for
             "template: say all of it there, or none: a file is not added to"
         )
     before = dict(told_before or {})
-    return {**before, "spec": {**spec, **(before.get("spec") or {})}}
+    metadata = dict(before.get("metadata") or {})
+    if annotations:
+        metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {})}
+    laid = {"metadata": metadata, "spec": {**spec, **(before.get("spec") or {})}}
+    return {**before, **{part: value for part, value in laid.items() if value}}
+
+
+def _network(mode: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the annotation of a network that is neither the default one nor the host's."""
+    if mode not in (None, "", "default", "bridge", "host"):
+        yield ANNOTATION_DOCKER_NETWORK, str(mode)
 
 
 def _dns(servers: Iterable[str] | None, searches: Iterable[str] | None) -> Object:

@@ -4,6 +4,7 @@ Whatever Docker cannot do is refused before anything starts, with the field's na
 instead; nothing is silently left out that could change what the work does.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from taskruns.engines.docker.unsupported import ELSEWHERE, Unsupported
 from taskruns.engines.docker.volumes import mounts
 
 _NANO = 10**9
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SHARES = 1024
 """CPU shares of one whole CPU, as the kubelet counts them."""
 
@@ -82,7 +84,7 @@ def container_of(pod: Mapping[str, Any], given: Given = NOTHING_GIVEN) -> dict[s
         "StopTimeout": grace_of(pod),
         "Labels": identity(pod),
         "User": user_of(spec, main),
-        "HostConfig": _host_config(spec, main),
+        "HostConfig": {**_host_config(spec, main), "NetworkMode": _network(spec, metadata)},
     }
 
 
@@ -165,7 +167,6 @@ def _host_config(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, 
         "CapAdd": list(strings(mapping(context.get("capabilities")).get("add"))),
         "CapDrop": list(strings(mapping(context.get("capabilities")).get("drop"))),
         "Init": spec.get("shareProcessNamespace") is True,
-        "NetworkMode": "host" if spec.get("hostNetwork") is True else "default",
         "PidMode": "host" if spec.get("hostPID") is True else "",
         "IpcMode": "host" if spec.get("hostIPC") is True else "private",
         "ExtraHosts": [
@@ -177,6 +178,16 @@ def _host_config(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, 
         "DnsSearch": list(strings(mapping(spec.get("dnsConfig")).get("searches"))),
         "RestartPolicy": {"Name": "no"},
     }
+
+
+def _network(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    network = text(mapping(metadata.get("annotations")).get(names.ANNOTATION_DOCKER_NETWORK))
+    if network and not _NETWORK.fullmatch(network):
+        raise Unsupported(
+            f"annotation {names.ANNOTATION_DOCKER_NETWORK} {network!r}",
+            "write the name of a network, or none",
+        )
+    return "host" if spec.get("hostNetwork") is True else network or "default"
 
 
 def _limits(resources: Mapping[str, Any]) -> dict[str, Any]:

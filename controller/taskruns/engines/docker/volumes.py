@@ -9,7 +9,7 @@ from taskruns.engines.docker.unsupported import Unsupported
 
 
 def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a container's mounts: emptyDir and hostPath; other volumes need a cluster.
+    """Return a container's mounts; a claim is the volume of its name that Docker keeps.
 
     Raises:
         Unsupported: a volume that Docker does not have.
@@ -25,7 +25,7 @@ def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, A
 
 def _check(volume: Mapping[str, Any]) -> None:
     for kind in volume:
-        if kind not in ("name", "emptyDir", "hostPath"):
+        if kind not in ("name", "emptyDir", "hostPath", "persistentVolumeClaim"):
             raise Unsupported(
                 f"volume {text(volume.get('name'))}: {kind}",
                 "mount a folder of the host with hostPath, or run it on a cluster",
@@ -39,7 +39,11 @@ def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[s
     for part in ("subPath", "subPathExpr"):
         if found.get(part):
             raise Unsupported(f"volumeMount {name}: {part}", "mount the folder itself")
-    common = {"Target": path, "ReadOnly": found.get("readOnly") is True}
+    claim = mapping(volume.get("persistentVolumeClaim"))
+    read_only = found.get("readOnly") is True or claim.get("readOnly") is True
+    common = {"Target": path, "ReadOnly": read_only}
+    if claim:
+        return {"Type": "volume", "Source": text(claim.get("claimName")), **common}
     if "hostPath" in volume:
         source = text(mapping(volume.get("hostPath")).get("path"))
         return {"Type": "bind", "Source": source, **common}

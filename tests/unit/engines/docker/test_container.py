@@ -70,8 +70,12 @@ def test_limits_are_limits() -> None:
             {"Type": "tmpfs", "TmpfsOptions": {"SizeBytes": 2**20}},
         ),
         ({"hostPath": {"path": "/srv/data"}}, {"Type": "bind", "Source": "/srv/data"}),
+        (
+            {"persistentVolumeClaim": {"claimName": "sales"}},
+            {"Type": "volume", "Source": "sales"},
+        ),
     ],
-    ids=["emptyDir", "in memory", "hostPath"],
+    ids=["emptyDir", "in memory", "hostPath", "by name"],
 )
 def test_volumes_are_mounts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> None:
     made = container(
@@ -79,6 +83,33 @@ def test_volumes_are_mounts(volume: Mapping[str, Any], mount: Mapping[str, Any])
         volumeMounts=[{"name": "data", "mountPath": "/data", "readOnly": True}],
     )
     assert made["HostConfig"]["Mounts"] == [{"Target": "/data", "ReadOnly": True, **mount}]
+
+
+def joining(network: str, **spec: Any) -> dict[str, Any]:
+    annotations = {"docker.taskruns.dev/network": network}
+    return {"template": {"metadata": {"annotations": annotations}, "spec": spec}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "network"),
+    [
+        ({}, "default"),
+        (joining("shop_default"), "shop_default"),
+        (joining("none"), "none"),
+        (joining("shop", hostNetwork=True), "host"),
+    ],
+)
+def test_a_network_is_joined_by_its_name(spec: dict[str, Any], network: str) -> None:
+    assert container(**spec)["HostConfig"]["NetworkMode"] == network
+
+
+def test_a_claim_that_is_read_only_is_mounted_so() -> None:
+    made = container(
+        volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "d", "readOnly": True}}],
+        volumeMounts=[{"name": "d", "mountPath": "/d"}],
+    )
+    (mount,) = made["HostConfig"]["Mounts"]
+    assert mount["ReadOnly"] is True
 
 
 def test_security_is_dockers() -> None:
@@ -122,6 +153,7 @@ SECRET = {"valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
         ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, ("nvidia.com/gpu",)),
         ({"resources": {"limits": {"memory": "512MB"}}}, ("512MB", "512Mi")),
         ({"volumes": [{"name": "c", "configMap": {"name": "c"}}]}, ("configMap", "hostPath")),
+        (joining("container:db"), ("docker.taskruns.dev/network", "the name of a network")),
         ({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}, ("x", "volumes")),
         ({"securityContext": {"runAsNonRoot": True}}, ("runAsNonRoot", "runAsUser")),
         ({"securityContext": {"procMount": "Unmasked"}}, ("procMount",)),
