@@ -73,7 +73,9 @@ source <(taskrun completion bash)                 # in ~/.bashrc; or zsh
 taskrun completion fish > ~/.config/fish/completions/taskrun.fish
 ```
 
-Commands, options, and the names of the TaskRuns that are there.
+Commands, options, and the names of the TaskRuns that are there. kubectl completes `kubectl taskrun`
+by itself once its own completion is set up: `kubectl_complete-taskrun`, which it asks, is installed
+beside `kubectl-taskrun`.
 
 ## Commands
 

@@ -1,4 +1,4 @@
-"""`python -m taskruns.cli`, `taskrun` and `kubectl-taskrun`: one program.
+"""`python -m taskruns.cli`, `taskrun` and `kubectl-taskrun`: one program; and what completes it.
 
 The base install brings the program's name without what it is made of, and says so.
 """
@@ -17,6 +17,15 @@ def start() -> int:
         sys.stderr.write(f"taskrun: {said}\n")
         return NOT_INSTALLED
     return main()
+
+
+def complete() -> int:
+    """Complete the words of `kubectl taskrun`; without what it is made of, by nothing."""
+    try:
+        from taskruns.cli.completion import complete as completed  # noqa: PLC0415 - as above
+    except ModuleNotFoundError:
+        return NOT_INSTALLED
+    return completed()
 
 
 if __name__ == "__main__":

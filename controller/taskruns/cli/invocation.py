@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-_PLUGIN = ("kubectl-taskrun", "kubectl_taskrun")
+_PLUGIN = ("kubectl-taskrun", "kubectl_taskrun", "kubectl_complete-taskrun")
 
 
 def as_plugin() -> bool:
-    """Whether it was called as `kubectl taskrun`."""
+    """Whether it was called as `kubectl taskrun`, or by kubectl to complete that."""
     return Path(sys.argv[0]).name in _PLUGIN
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,16 @@ def complete(words: str, position: int, **environment: str) -> list[str]:
     return [line.partition(",")[2] for line in done.out.splitlines() if line]
 
 
-def test_commands_and_names_of_runs_are_completed(tmp_path: Path) -> None:
-    (tmp_path / "default").mkdir()
-    for name in ("nightly", "nightly-2", "other"):
+def write_runs(state: Path, *names: str) -> None:
+    (state / "default").mkdir()
+    for name in names:
         run = {"metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"}}
         record = {"run": run, "pods": {}, "asked": {}, "version": 1}
-        (tmp_path / "default" / f"{name}.json").write_text(json.dumps(record))
+        (state / "default" / f"{name}.json").write_text(json.dumps(record))
+
+
+def test_commands_and_names_of_runs_are_completed(tmp_path: Path) -> None:
+    write_runs(tmp_path, "nightly", "nightly-2", "other")
     state = {"TASKRUNS_STATE_DIR": str(tmp_path)}
     assert complete("taskrun desc", 1) == ["describe"]
     assert complete("taskrun describe ni", 2, **state) == ["nightly", "nightly-2"]
@@ -31,6 +36,29 @@ def test_commands_and_names_of_runs_are_completed(tmp_path: Path) -> None:
 
 def test_where_nobody_answers_nothing_is_offered_and_nothing_said() -> None:
     assert complete("taskrun describe --on kubernetes ", 4) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["desc"], ["describe", ":4"]),
+        (["describe", "-o"], [":4"]),
+        (["list", "--output", "j"], ["json", ":4"]),
+        (["describe", "--on", "docker", "ni"], ["nightly", ":4"]),
+        (["run", ""], [":0"]),
+    ],
+)
+def test_kubectl_is_told_how_its_words_go_on(
+    tmp_path: Path, words: list[str], offered: list[str]
+) -> None:
+    write_runs(tmp_path, "nightly", "other")
+    program = Path(sys.executable).with_name("kubectl_complete-taskrun")
+    environment = {"TASKRUNS_STATE_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [program, *words], env=environment, capture_output=True, text=True, check=True
+    )
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == offered
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
