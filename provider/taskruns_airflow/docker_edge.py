@@ -145,7 +145,7 @@ class DockerRuns:
         """Open a container's log, from a time on, with the time of each line before it."""
         with _told():
             async with self._host.daemon() as daemon:
-                yield (line.encode() async for line in daemon.log_lines(pod, since))
+                yield daemon.log_lines(pod, since)
 
     def _file(self, ref: Ref) -> RecordFile:
         return self._host.file(ref.namespace, ref.name)

@@ -108,7 +108,7 @@ class DockerPlace:
             if await daemon.inspect(pod) is None:
                 raise CommandError(f"{_name(run)} has no container {pod} any more, nor its log")
             async for piece in daemon.logs(pod, follow=False):
-                yield _bytes(piece)
+                yield piece
 
     async def steps(self, run: Object, pod: str) -> Sequence[Step]:  # noqa: ARG002 - the place's
         """There are none beside the record."""
@@ -138,7 +138,7 @@ class _Following:
         try:
             await self._daemon.started(pod)
             async for piece in self._daemon.logs(pod, follow=True):
-                yield _bytes(piece)
+                yield piece
         except DaemonError:  # it has been removed: its status says so
             return
 
@@ -173,7 +173,3 @@ def _plain_errors() -> Iterator[None]:
 
 def _name(run: Mapping[str, Any]) -> str:
     return text(mapping(run.get("metadata")).get("name"))
-
-
-def _bytes(piece: str) -> bytes:
-    return piece.encode(errors="surrogateescape")

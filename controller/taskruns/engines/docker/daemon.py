@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import ssl
 import tarfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 from aiodocker import Docker, DockerError
+from aiodocker.multiplexed import MultiplexedResult
 
 from taskruns.core.wire import mapping
 from taskruns.engines.docker.credentials import credentials_for
@@ -24,7 +24,7 @@ _CONNECT_SECONDS = 10.0
 _SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
 _LONGEST_PIECE = 16 * 1024
-"""Characters of a line that are waited for; the daemon itself cuts lines here."""
+"""Bytes of a line that are waited for; the daemon itself cuts lines here."""
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
@@ -62,17 +62,8 @@ class Daemon:
         Raises:
             NoDaemon: none is configured, or it does not answer.
         """
-        endpoint = at if isinstance(at, Endpoint) else Endpoint(at)
-        timeout = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS)
-        try:
-            docker = Docker(endpoint.address, timeout=timeout, ssl_context=endpoint.ssl_context())
-        except ssl.SSLError as error:
-            raise NoDaemon(f"the TLS files for {endpoint.url} are no use: {error}") from error
-        except (ValueError, AssertionError, OSError) as error:
-            raise NoDaemon(
-                f"no Docker daemon is configured{_why(error)}: start Docker, or set DOCKER_HOST"
-            ) from error
-        async with docker:
+        endpoint = (at if isinstance(at, Endpoint) else Endpoint(at)).found()
+        async with _client(endpoint) as docker:
             daemon = cls(docker)
             await daemon.check()
             yield daemon
@@ -134,24 +125,14 @@ class Daemon:
 
     async def log_tail(self, name: str) -> bytes:
         """Return the last lines of a container's log."""
-        with self._said():
-            container = self._docker.containers.container(name)
-            lines = await container.log(stdout=True, stderr=True, tail=LOG_LINES)
-        return "".join(lines).encode(errors="surrogateescape")
+        return b"".join([piece async for piece in self._log(name, tail=LOG_LINES)])
 
-    async def logs(self, name: str, *, follow: bool, since: float = 0) -> AsyncIterator[str]:
-        """Yield a container's log, piece by piece, until it has ended."""
-        with self._said():
-            container = self._docker.containers.container(name)
-            if not follow:
-                for piece in await container.log(stdout=True, stderr=True, since=since):
-                    yield piece
-                return
-            stream = container.log(stdout=True, stderr=True, follow=True, since=since)
-            async for piece in stream:
-                yield piece
+    async def logs(self, name: str, *, follow: bool) -> AsyncIterator[bytes]:
+        """Yield a container's log, piece by piece and byte for byte; with `follow` to its end."""
+        async for piece in self._log(name, follow=follow):
+            yield piece
 
-    async def log_lines(self, name: str, since: str = "") -> AsyncIterator[str]:
+    async def log_lines(self, name: str, since: str = "") -> AsyncIterator[bytes]:
         """Yield a container's log until it has ended, each line after its time.
 
         A line of more than 16 KiB comes in pieces, each after a time of its own, as the daemon
@@ -161,20 +142,28 @@ class Daemon:
             name: the container's.
             since: the time, in the daemon's form, of the first line to yield; all by default.
         """
-        rest = ""
-        with self._said():
-            stream = self._docker.containers.container(name).log(
-                stdout=True, stderr=True, follow=True, timestamps=True, since=since or 0
-            )
-            async for piece in stream:
-                *lines, rest = (rest + piece).split("\n")
-                for line in lines:
-                    yield line
-                if len(rest) > _LONGEST_PIECE:
-                    yield rest
-                    rest = ""
+        rest = b""
+        async for piece in self._log(name, follow=True, timestamps=True, since=since or 0):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield line
+            if len(rest) > _LONGEST_PIECE:
+                yield rest
+                rest = b""
         if rest:
             yield rest
+
+    async def _log(self, name: str, **asked: Any) -> AsyncIterator[bytes]:
+        """Yield a log as it comes; the library's own ways to read one drop bytes, or keep all."""
+        params = {"stdout": True, "stderr": True, **asked}
+        with self._said():
+            found = await self._docker.containers.container(name).show()
+            path = f"containers/{name}/logs"
+            async with self._docker._query(path, params=params) as response:  # noqa: SLF001
+                raw = found["Config"]["Tty"]
+                pieces = MultiplexedResult(response, raw=raw)  # type: ignore[no-untyped-call]
+                async for piece in pieces:
+                    yield piece
 
     async def started(self, name: str) -> None:
         """Wait until a container of that name has run, or runs; it need not be there yet."""
@@ -245,6 +234,23 @@ class Daemon:
             raise DaemonError(error.status, " ".join(error.message.split())) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise NoDaemon(_silence(self.address, error)) from error
+
+
+def _client(endpoint: Endpoint) -> Docker:
+    try:
+        context = endpoint.ssl_context()
+    except OSError as error:  # ssl's own, too
+        raise NoDaemon(
+            f"the TLS files for Docker at {endpoint.url} are of no use ({error}): name others by "
+            "DOCKER_CERT_PATH, or in the connection"
+        ) from error
+    timeout = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS)
+    try:
+        return Docker(endpoint.address, timeout=timeout, ssl_context=context)
+    except (DockerError, ValueError, AssertionError, OSError) as error:
+        raise NoDaemon(
+            f"no Docker daemon is configured{_why(error)}: start Docker, or set DOCKER_HOST"
+        ) from error
 
 
 def _why(error: Exception) -> str:

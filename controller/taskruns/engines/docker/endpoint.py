@@ -1,18 +1,21 @@
 """Where a Docker daemon is, and how it and its client know each other."""
 
+import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _PLAIN = ("tcp://", "http://")
 _SECURE = "https://"
+_OVER_TCP = (*_PLAIN, _SECURE)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A daemon's URL; for one behind TLS, with the files (PEM) that the two know each other by.
 
-    What is None is found as the docker command finds it.
+    What is None is found as the docker command finds it: the URL in DOCKER_HOST or the current
+    context and, where DOCKER_TLS_VERIFY is set, the files in DOCKER_CERT_PATH or ~/.docker.
     """
 
     url: str | None = None
@@ -24,6 +27,17 @@ class Endpoint:
     check_hostname: bool = True
     """Whether the daemon's certificate must be for the host in `url`."""
 
+    def found(self) -> "Endpoint":
+        """Return it with what the environment says of what it does not say itself."""
+        found = replace(self, url=self.url or os.environ.get("DOCKER_HOST") or None)
+        with_tls = os.environ.get("DOCKER_TLS_VERIFY") and (found.url or "").startswith(_OVER_TCP)
+        if not with_tls or found.ca_cert is not None:
+            return found
+        folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+        ca_cert, cert, key = (folder / f"{name}.pem" for name in ("ca", "cert", "key"))
+        own = {"client_cert": str(cert), "client_key": str(key)} if cert.exists() else {}
+        return replace(found, ca_cert=str(ca_cert), **own)
+
     @property
     def address(self) -> str | None:
         """The URL to open; that of a daemon behind TLS says so."""
@@ -33,7 +47,7 @@ class Endpoint:
         return _SECURE + self.url.removeprefix(plain)
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return what TLS is made with; None where there is none, or it is the environment's.
+        """Return what TLS is made with; None where there is none, or it is the context's.
 
         Raises:
             ssl.SSLError: a file is not what it should be.
