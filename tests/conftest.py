@@ -63,7 +63,7 @@ def docker_address(request: pytest.FixtureRequest) -> Iterator[str]:
     with ExitStack() as stack:
         with _expensive(request, "Docker daemon for tests"):
             stack.enter_context(engine.running(progress))
-            engine.docker("load", "--input", image.busybox(progress))
+            engine.load(image.BUSYBOX_IMAGE, image.busybox(progress), progress)
             if left := engine.docker("ps", "--all", "--quiet").stdout.split():  # of sessions before
                 engine.docker("rm", "--force", *left)
         yield engine.address

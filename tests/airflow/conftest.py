@@ -95,6 +95,13 @@ def client_kubeconfig(
 
 
 @pytest.fixture(scope="session")
+def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the connection `docker` says, for tests that ask for it: a daemon, a folder of runs."""
+    state = tmp_path_factory.mktemp("runs")
+    return {"engine": "docker", "url": docker_address, "state_directory": str(state)}
+
+
+@pytest.fixture(scope="session")
 def airflow(
     request: pytest.FixtureRequest,
     client_kubeconfig: Path,
@@ -106,7 +113,10 @@ def airflow(
     if not PROGRAM.exists():
         go_without("no Airflow: `make airflow` makes it")
     scenarios = [_scenario(item, ledger) for item in request.session.items if _marker(item)]
-    airflow = Airflow(tmp_path_factory.mktemp("airflow"), client_kubeconfig, namespace)
+    on_docker = any("docker_host" in _fixtures(item) for item in request.session.items)
+    connections = {"docker": request.getfixturevalue("docker_host")} if on_docker else {}
+    home = tmp_path_factory.mktemp("airflow")
+    airflow = Airflow(home, client_kubeconfig, namespace, connections)
     try:
         airflow.up(scenarios)
         yield airflow
@@ -168,6 +178,10 @@ def pytest_runtest_makereport(
 
 def _marker(item: pytest.Item) -> pytest.Mark | None:
     return item.get_closest_marker("task")
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 def _dag_id(item: pytest.Item) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.command import run
+from tests.cluster.error import ClusterError
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -88,6 +89,16 @@ def write(path: Path, layers: Sequence[Path], settings: Settings, tags: Iterable
             entry.size = layer.stat().st_size
             with layer.open("rb") as content:
                 tar.addfile(entry, content)
+
+
+def image_id_of(archive: Path) -> str:
+    """Read an archive's image id, as `docker load` will call it."""
+    with tarfile.open(archive) as tar:
+        manifest = tar.extractfile("manifest.json")
+        if manifest is None:
+            raise ClusterError(f"{archive} is no image: it has no manifest.json")
+        config: str = json.load(manifest)[0]["Config"]
+    return f"sha256:{Path(config).stem}"
 
 
 def _sha256(path: Path) -> str:

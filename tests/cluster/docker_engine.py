@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import mount, package, place
+from tests.cluster.archive import image_id_of
 from tests.cluster.cgroup import Cgroup
 from tests.cluster.command import run, run_long
 from tests.cluster.lock import held, held_if_free
@@ -143,6 +144,12 @@ address = "{self.run}/container.sock"
     def docker(self, *args: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
         bare = [f"{name}={value}" for name, value in self.environ.items()]
         return run(["env", *bare, "docker", *args], within=300, check=check)
+
+    def load(self, tag: str, archive: Path, progress: Progress) -> None:
+        """Load what `docker save` writes, unless it is there: the data folder stays."""
+        if self.image_id(tag) != image_id_of(archive):
+            progress.say(f"loading {tag} into the Docker engine")
+            self.docker("load", "--input", archive)
 
     def build(
         self,

@@ -1,7 +1,5 @@
 """A Dockerfile's image, from the sources to a cluster's containerd."""
 
-import json
-import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,9 +39,8 @@ class ImageBuild:
         takes_base = f"ARG {BASE}" in self.file.read_text() and BASE not in self.build_args
         archive = base.archive(progress) if takes_base else None
         with engine.running(progress):
-            if archive and engine.image_id(base.tag) != image_id_of(archive):
-                progress.say(f"loading {base.tag} into the Docker engine")
-                engine.docker("load", "--input", archive)
+            if archive:
+                engine.load(base.tag, archive, progress)
             args = {**({BASE: base.tag} if takes_base else {}), **self.build_args}
             made = engine.build(self.tag, self.file, self.context, args, progress)
             if loaded(made):
@@ -54,13 +51,3 @@ class ImageBuild:
                 engine.docker("save", "--output", saved, self.tag)
                 load(made, saved)
         return made
-
-
-def image_id_of(archive: Path) -> str:
-    """Read an archive's image id, as `docker load` will call it."""
-    with tarfile.open(archive) as tar:
-        manifest = tar.extractfile("manifest.json")
-        if manifest is None:
-            raise ClusterError(f"{archive} is no image: it has no manifest.json")
-        config: str = json.load(manifest)[0]["Config"]
-    return f"sha256:{Path(config).stem}"

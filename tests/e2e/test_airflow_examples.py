@@ -1,4 +1,7 @@
-"""Every example DAG of the provider runs as it is shown, by `dag.test()` on both Airflows."""
+"""Every example DAG of the provider runs as it is shown, by `dag.test()` on both Airflows.
+
+The one of two operating systems runs on Docker, too: the same file, with another connection.
+"""
 
 import json
 import os
@@ -10,6 +13,10 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
+from tests.cluster.docker_engine import DockerEngine
+from tests.cluster.progress import Progress
+from tests.cluster.python_base import PythonBase
+from tests.conftest import CLUSTER_NAME
 from tests.support.installation import ROOT
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
@@ -20,7 +27,16 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 ON_AIRFLOW_2 = ("decorated", "hello", "migrated")
 """Sync and deferred, with results: what is essential there."""
 
-TRIALS = [("3", name) for name in NAMES] + [("2", name) for name in ON_AIRFLOW_2]
+ISOLATED = "isolated"
+SUITES = ("bookworm", "trixie")
+DOCKER = "docker"
+"""Airflow 3 again, with a connection to a Docker host."""
+
+TRIALS = [
+    *(("3", name) for name in NAMES),
+    *(("2", name) for name in ON_AIRFLOW_2),
+    (DOCKER, ISOLATED),
+]
 WITHIN = 900.0
 
 TRY = """
@@ -40,23 +56,36 @@ for name in sys.argv[2:]:
 def images(cluster: Cluster) -> None:
     """What the examples' containers are made of."""
     cluster.load_python("trixie")
-    for suite in ("bookworm", "trixie"):
+    for suite in SUITES:
         cluster.load_debian("pandas", suite, ["python3-pandas"])
+
+
+@pytest.fixture(scope="module")
+def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a connection says of a Docker host that has the images, too."""
+    engine, progress = DockerEngine.for_containers(CLUSTER_NAME), Progress(print)
+    for suite in SUITES:
+        base = PythonBase(suite, "pandas", ("python3-pandas",))
+        engine.load(base.tag, base.archive(progress), progress)
+    state = str(tmp_path_factory.mktemp("runs"))
+    return {"engine": "docker", "url": docker_address, "state_directory": state}
 
 
 @pytest.fixture(scope="module")
 def tried(
     images: None,  # noqa: ARG001  # Pods find them
     cluster: Cluster,
+    docker_host: dict[str, Any],
     namespace: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
-    """How each example has ended by `dag.test()`, on both Airflows side by side."""
+    """How each example has ended by `dag.test()`, all Airflows side by side."""
     connection = {"kube_config_path": str(cluster.kubeconfig), "namespace": namespace}
-    homes = {version: tmp_path_factory.mktemp(f"airflow-{version}") for version in ("3", "2")}
+    homes = {kind: tmp_path_factory.mktemp(f"airflow-{kind}") for kind in ("3", "2", DOCKER)}
     started = [
         _start("3", NAMES, homes["3"], connection),
         _start("2", ON_AIRFLOW_2, homes["2"], connection),
+        _start("3", [ISOLATED], homes[DOCKER], docker_host),
     ]
     try:
         for process in started:
@@ -81,10 +110,11 @@ def test_an_example_passes_dag_test(
     assert told["state"] == "success"
 
 
+@pytest.mark.parametrize("place", ["3", DOCKER])
 def test_two_tasks_have_an_operating_system_a_python_and_a_pandas_each(
-    tried: dict[tuple[str, str], dict[str, Any]],
+    place: str, tried: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
-    results = tried["3", "isolated"]["results"]
+    results = tried[place, ISOLATED]["results"]
     older, newer = results["older"], results["newer"]
     assert (older["os"], newer["os"]) == ("bookworm", "trixie")
     assert older["python"].startswith("3.11.")

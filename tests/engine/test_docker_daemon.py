@@ -24,7 +24,7 @@ def engine(docker_address: str) -> Iterator[DockerEngine]:
     engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
     progress = Progress(print)
     with engine.running(progress):
-        engine.docker("load", "--input", image.busybox(progress))
+        engine.load(image.BUSYBOX_IMAGE, image.busybox(progress), progress)
         yield engine
 
 

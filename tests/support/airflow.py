@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from taskruns.core.wire import EMPTY
 from tests.support.airflow_rest import Rest, Unanswered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,12 +80,20 @@ SCENARIOS = "TASKRUNS_TEST_SCENARIOS"
 class Airflow:
     """All its parts, each of which can be started, stopped and killed; `rest` asks its API."""
 
-    def __init__(self, home: Path, kubeconfig: Path, namespace: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        kubeconfig: Path,
+        namespace: str,
+        connections: Mapping[str, Mapping[str, Any]] = EMPTY,
+    ) -> None:
+        """Make one that is not started yet; `connections` are others of type `taskruns`, by id."""
         self.home = home
         port, *log_ports = _free_ports(3)
         self.rest = Rest(f"http://127.0.0.1:{port}")
-        connection = {"kube_config_path": str(kubeconfig), "namespace": namespace}
-        self._environment = _environment(home, port, log_ports, connection)
+        default = {"kube_config_path": str(kubeconfig), "namespace": namespace}
+        known = {"taskruns_default": default, **connections}
+        self._environment = _environment(home, port, log_ports, known)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[str] = set()
 
@@ -212,7 +221,10 @@ def _stat(pid: int) -> list[str]:
 
 
 def _environment(
-    home: Path, port: int, log_ports: Sequence[int], connection: Mapping[str, Any]
+    home: Path,
+    port: int,
+    log_ports: Sequence[int],
+    connections: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, str]:
     bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
     bundles = [
@@ -235,9 +247,12 @@ def _environment(
         **kept,
         **{f"AIRFLOW__{name}": value for name, value in settings.items()},
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONN_TASKRUNS_DEFAULT": json.dumps(
-            {"conn_type": "taskruns", "extra": dict(connection)}
-        ),
+        **{
+            f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+                {"conn_type": "taskruns", "extra": dict(extra)}
+            )
+            for name, extra in connections.items()
+        },
         "PATH": f"{ENVIRONMENT}/bin:{os.environ['PATH']}",
     }
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import archive, image
+from tests.cluster.archive import image_id_of
 from tests.cluster.error import ClusterError
-from tests.cluster.image_build import ImageBuild, image_id_of
+from tests.cluster.image_build import ImageBuild
 from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
 

@@ -35,8 +35,9 @@ class Endpoint:
             return found
         folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
         ca_cert, cert, key = (folder / f"{name}.pem" for name in ("ca", "cert", "key"))
-        own = {"client_cert": str(cert), "client_key": str(key)} if cert.exists() else {}
-        return replace(found, ca_cert=str(ca_cert), **own)
+        if cert.exists():
+            found = replace(found, client_cert=str(cert), client_key=str(key))
+        return replace(found, ca_cert=str(ca_cert))
 
     @property
     def address(self) -> str | None:

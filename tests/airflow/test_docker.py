@@ -1,0 +1,103 @@
+"""A whole Airflow whose tasks run on a Docker host, by their connection alone.
+
+The daemon counts what it has created and started; the work itself writes down what it got.
+"""
+
+from collections.abc import Mapping
+
+import pytest
+
+from taskruns.api.conditions import Phase
+from tests.support.airflow import Airflow
+from tests.support.airflow_docker_task import DockerTask
+from tests.support.airflow_task import SYNC, Task, Witnesses
+from tests.support.ledger import END, UNTIL_CUE
+
+DOCKER = "docker"
+RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
+WORK = f"echo begun; {UNTIL_CUE}; {RESULT}"
+STOPPABLE = f"stopped() {{ {END}; exit 143; }}; trap stopped TERM; sleep 600 & wait $!"
+ANEW = f'[ "$TRY" = 2 ] && exit 0; {STOPPABLE}'
+TRY = {"TRY": "{{ ti.try_number }}"}
+ONCE = {"create": 1, "start": 1}
+
+
+@pytest.fixture
+def task(
+    request: pytest.FixtureRequest,
+    mode: str,
+    started: dict[str, Task],
+    airflow: Airflow,
+    witnesses: Witnesses,
+    docker_host: Mapping[str, str],
+) -> DockerTask:
+    """The task that the test declares."""
+    del mode  # it is part of what the test declares
+    found = started[request.node.nodeid]
+    return DockerTask(airflow, witnesses, (found.dag_id, found.run_id), docker_host)
+
+
+def waits(task: DockerTask, mode: str) -> str:
+    """Wait until the work has begun and the task waits for it in its mode's way."""
+    uid = task.begins()
+    task.reaches("deferred" if mode == "deferred" else "running")
+    return uid
+
+
+@pytest.mark.task(f"echo hello from Docker; {RESULT}", taskruns_conn_id=DOCKER)
+def test_a_success_has_its_log_and_its_result_and_leaves_no_container(task: DockerTask) -> None:
+    task.succeeds()
+    assert "hello from Docker" in task.log().splitlines()
+    assert task.xcom() == {"answer": 42}
+    assert task.xcom("exit_code") == 0
+    assert task.ran() == [ONCE]
+    task.containers_go()
+
+
+@pytest.mark.task(WORK, modes=SYNC, retries=1, taskruns_conn_id=DOCKER)
+def test_the_try_after_a_killed_worker_goes_on_with_its_container(task: DockerTask) -> None:
+    uid = task.begins()
+    task.kill_worker()
+    task.reaches("running", try_number=2)
+    task.says("Going on with TaskRun", try_number=2)
+    task.let_end(uid)
+    task.succeeds(try_number=2)
+    assert task.xcom() == {"answer": 42}
+    assert task.ran() == [ONCE]
+
+
+@pytest.mark.task(WORK, modes=SYNC, retries=1, taskruns_conn_id=DOCKER)
+def test_a_worker_that_is_told_to_stop_leaves_the_container_to_the_next_try(
+    task: DockerTask,
+) -> None:
+    uid = task.begins()
+    task.stop_worker()
+    task.says("Going on with TaskRun", try_number=2)
+    task.let_end(uid)
+    task.succeeds(try_number=2)
+    assert task.xcom() == {"answer": 42}
+    assert task.ran() == [ONCE]
+
+
+@pytest.mark.task(STOPPABLE, retries=1, taskruns_conn_id=DOCKER)
+def test_a_task_that_is_marked_failed_has_its_container_stopped(
+    task: DockerTask, mode: str
+) -> None:
+    uid = waits(task, mode)
+    task.mark("failed")
+    assert task.comes_to_its_end(uid)["phase"] == Phase.CANCELLED
+    assert task.got_sigterm(uid)
+    task.settles("failed")
+    assert task.ran() == [ONCE]
+
+
+@pytest.mark.task(ANEW, env=TRY, taskruns_conn_id=DOCKER)
+def test_a_task_that_is_cleared_ends_its_container_and_then_begins_anew(
+    task: DockerTask, mode: str
+) -> None:
+    first = waits(task, mode)
+    task.clear()
+    task.succeeds(try_number=2)
+    assert task.comes_to_its_end(first)["phase"] == Phase.CANCELLED
+    assert task.got_sigterm(first)
+    assert task.ran() == [ONCE, ONCE]
