@@ -62,9 +62,7 @@ def identities(slot: Slot, node: str) -> list[Identity]:
 
 def make(folder: Path, slot: Slot, node: str) -> None:
     """Make what is missing; the order lets a half-made folder be completed."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (folder / "ca.crt").exists():
-        _certificate(folder, "ca", "/CN=taskruns-test-cluster", AUTHORITY)
+    make_authority(folder)
     for identity in identities(slot, node):
         make_one(folder, identity)
     if not (folder / "service-account.pub").exists():
@@ -74,6 +72,13 @@ def make(folder: Path, slot: Slot, node: str) -> None:
         half = folder / "service-account.new"
         run(["openssl", "pkey", "-in", key, "-pubout", "-out", half])
         half.replace(folder / "service-account.pub")
+
+
+def make_authority(folder: Path) -> None:
+    """Make the authority that signs everybody's certificate, where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (folder / "ca.crt").exists():
+        _certificate(folder, "ca", "/CN=taskruns-test-cluster", AUTHORITY)
 
 
 def make_one(folder: Path, identity: Identity) -> None:

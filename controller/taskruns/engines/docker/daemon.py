@@ -23,6 +23,10 @@ _NOT_FOUND, _NOT_MODIFIED, _CONFLICT = 404, 304, 409
 _CONNECT_SECONDS = 10.0
 _SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
+_BEHIND_TLS = (
+    "it is behind TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or name the files in the "
+    "connection"
+)
 _LONGEST_PIECE = 16 * 1024
 """Bytes of a line that are waited for; the daemon itself cuts lines here."""
 LOG_LINES = 80
@@ -74,7 +78,8 @@ class Daemon:
             with self._said():
                 await self._docker.version()
         except DaemonError as error:
-            raise NoDaemon(f"what answers at {self.address} is no use: {error}") from error
+            why = _BEHIND_TLS if "HTTPS server" in str(error) else str(error)
+            raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
 
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
         """Return what the daemon knows of a container; None when there is none of that name."""

@@ -1,0 +1,120 @@
+"""Much at once on a Docker host: fifty runs, two clients of one, a log of a hundred megabytes."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from taskruns.api import names
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.submission import create_run
+from tests.engine.work import IMAGE
+
+SECONDS = 280
+RUNS = 50
+MEGABYTE = 10**6
+LOG = 100 * MEGABYTE
+LONG_LOG = f"head -c {LOG} /dev/zero | tr '\\0' x | fold -w 10000"
+ROOM = 200 * 1024
+"""KiB that a client may need: it has 60 000 of its own, and a log of twice the size needs none."""
+
+UNTIL_TOLD = "echo began >> /shared/ran; until [ -e /shared/go ]; do sleep 0.1; done; exit 5"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def manifest(script: str, **spec: Any) -> dict[str, Any]:
+    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {}}
+    told = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
+    return {**kind, "spec": {**told, "podGC": {"deleteDelayDuration": "0s"}, **spec}}
+
+
+async def ended(host: Host, file: RecordFile) -> Any:
+    """Follow a run to its end and return its status."""
+    status: Any = None
+    async with asyncio.timeout(SECONDS), host.following(file) as follower:
+        async for run in follower.changes():
+            status = run["status"]
+    return status
+
+
+async def test_fifty_runs_at_once_end_each_as_it_should(
+    docker_address: str, tmp_path: Path
+) -> None:
+    host = Host(tmp_path, now, Endpoint(docker_address))
+    files = [host.file("default", f"run-{number}") for number in range(RUNS)]
+    for number, file in enumerate(files):
+        await create_run(file, manifest(f"exit {number % 4}"), now())
+    found = await asyncio.gather(*(ended(host, file) for file in files))
+    assert [status["exitCode"] for status in found] == [number % 4 for number in range(RUNS)]
+    assert [status["attempt"] for status in found] == [1] * RUNS
+
+
+async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
+    docker_address: str, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    host = Host(tmp_path / "state", now, Endpoint(docker_address))
+    file = host.file("default", "hello")
+    mount = {
+        "volumes": [{"name": "shared", "hostPath": {"path": str(shared)}}],
+        "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+    }
+    await create_run(file, manifest(UNTIL_TOLD, **mount), now())
+    environment = {
+        **os.environ,
+        "DOCKER_HOST": docker_address,
+        "TASKRUNS_STATE_DIR": str(tmp_path / "state"),
+    }
+    clients = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "taskruns.cli", command, "hello",
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for command in ("wait", "follow", "wait")
+    ]  # fmt: skip
+    async with asyncio.timeout(SECONDS):
+        while not (shared / "ran").exists():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.05)
+        (shared / "go").touch()
+        said = [await client.communicate() for client in clients]
+    assert [client.returncode for client in clients] == [5, 5, 5], said
+    assert (shared / "ran").read_text() == "began\n"
+    run = (await file.read()).run
+    assert run is not None
+    assert [attempt["outcome"] for attempt in run["status"]["attempts"]] == ["Failed"]
+
+
+def test_a_long_log_is_copied_at_little_memory(docker_address: str, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "DOCKER_HOST": docker_address,
+        "TASKRUNS_STATE_DIR": str(tmp_path / "state"),
+    }
+    for command in (
+        ["run", "--quiet", "--name", "long", "--image", IMAGE, "--", "sh", "-c", LONG_LOG],
+        ["logs", "long"],
+    ):
+        copied, code, most = _copied([sys.executable, "-m", "taskruns.cli", *command], environment)
+        assert (code, copied) == (0, LOG + LOG // 10000 - 1)
+        assert most < ROOM, command
+
+
+def _copied(command: list[str], environment: dict[str, str]) -> tuple[int, int, int]:
+    """Run a program; return how much it wrote, its exit code, and its most memory in KiB."""
+    copied = 0
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while piece := process.stdout.read(MEGABYTE):
+            copied += len(piece)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return copied, process.returncode, used.ru_maxrss

@@ -1,0 +1,139 @@
+"""What a person can mend on a Docker host, told in one sentence with what to do."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskruns.api import names
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.record import RecordFile, StateTrouble
+from taskruns.engines.docker.submission import create_run, patch_run
+from tests.cluster.mount import unmount_below
+from tests.engine.work import IMAGE
+
+SECONDS = 240
+NOBODY = 65534
+UNTIL_TOLD = "until [ -e /shared/go ]; do sleep 0.1; done; exit 5"
+
+AS_NOBODY = f"""
+import asyncio, os, sys
+from taskruns.cli import host
+from taskruns.cli.commands import running
+from taskruns.cli.main import main
+from taskruns.engines.docker import follower, submission, sweep
+
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+sys.exit(main())
+"""
+"""The command line as a user who may not use Docker; that user need not find Python's files."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def manifest(**spec: Any) -> dict[str, Any]:
+    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {}}
+    return {**kind, "spec": {"image": IMAGE, "imagePullPolicy": "IfNotPresent", **spec}}
+
+
+async def until(host: Host, file: RecordFile, is_so: Callable[[Any], bool]) -> Any:
+    """Follow a run until its status is as wanted, and return that."""
+    async with asyncio.timeout(SECONDS), host.following(file) as follower:
+        async for run in follower.changes():
+            if is_so(run["status"]):
+                return run["status"]
+    raise AssertionError("it never comes to that")
+
+
+def ended(status: Any) -> bool:
+    return status.get("phase") in {"Succeeded", "Failed"}
+
+
+@pytest.fixture
+def little_disk(tmp_path: Path) -> Iterator[Path]:
+    """A state directory with room for very little."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=True)
+    yield folder
+    unmount_below(folder)
+
+
+def test_who_may_not_use_docker_is_told_so(docker_address: str, tmp_path: Path) -> None:
+    state = {"DOCKER_HOST": docker_address, "TASKRUNS_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, "run", "--image", IMAGE],
+        env={**os.environ, **state}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "no permission to use Docker" in done.stderr
+    assert "join the group docker" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
+    docker_address: str, tmp_path: Path, little_disk: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    host = Host(little_disk, now, Endpoint(docker_address))
+    file = host.file("default", "hello")
+    run = manifest(
+        command=["sh", "-c", UNTIL_TOLD],
+        volumes=[{"name": "shared", "hostPath": {"path": str(shared)}}],
+        volumeMounts=[{"name": "shared", "mountPath": "/shared"}],
+        podGC={"deleteDelayDuration": "0s"},
+    )
+    await create_run(file, run, now())
+    await until(host, file, lambda status: status.get("phase") == "Running")
+
+    filling = little_disk / "default" / "filling"
+    with suppress(OSError), filling.open("wb", buffering=0) as full:
+        while True:
+            full.write(b"x" * 512)
+    (shared / "go").touch()
+    with pytest.raises(StateTrouble, match=r"No space left.*see that the disk has room"):
+        await until(host, file, ended)
+    with pytest.raises(StateTrouble, match="No space left"):
+        await create_run(host.file("default", "other"), run, now())
+
+    filling.unlink()
+    status = await until(host, file, ended)
+    assert (status["reason"], status["exitCode"], status["attempt"]) == ("NonZeroExitCode", 5, 1)
+
+
+def test_a_state_directory_that_cannot_be_written_to_is_told_of(
+    docker_address: str, little_disk: Path
+) -> None:
+    host = Host(little_disk, now, Endpoint(docker_address))
+    subprocess.run(["mount", "-o", "remount,ro", little_disk], check=True)
+    with pytest.raises(StateTrouble, match=r"Read-only file system.*TASKRUNS_STATE_DIR"):
+        asyncio.run(create_run(host.file("default", "hello"), manifest(), now()))
+
+
+async def test_an_image_that_is_nowhere_is_told_in_the_registrys_words(
+    docker_address: str, tmp_path: Path
+) -> None:
+    ahead = timedelta()
+    host = Host(tmp_path, lambda: now() + ahead, Endpoint(docker_address))
+    file = host.file("default", "hello")
+    await create_run(file, manifest(image="127.0.0.1:1/no/such:image"), now())
+    waiting = await until(host, file, lambda status: "refused" in (status.get("message") or ""))
+    assert waiting["phase"] == "Pending"
+    ahead = timedelta(minutes=2)
+    await patch_run(file, {"metadata": {"annotations": {"looked": "again"}}})
+    status = await until(host, file, ended)
+    assert (status["phase"], status["reason"]) == ("Failed", "ImagePullFailed")
+    assert "connection refused" in status["message"]
