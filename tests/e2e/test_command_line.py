@@ -101,6 +101,20 @@ def test_a_client_killed_at_work_is_followed_by_another(taskrun: CommandLine) ->
     assert taskrun("logs", "orphan").stdout == "started\nended\n"
 
 
+def test_a_command_cleans_up_after_runs_that_nobody_follows(taskrun: CommandLine) -> None:
+    sample = (ROOT / "manifests/samples/hello.yaml").read_text() + "  ttlSecondsAfterFinished: 1\n"
+    assert taskrun("run", "-", "--quiet", stdin=sample).returncode == 0
+    assert shell(taskrun, "true", "--name", "other").returncode == 0
+    swept = Path(taskrun.environment["TASKRUNS_STATE_DIR"], ".swept")
+    for _ in range(50):  # what one command has no time for, the next one does
+        os.utime(swept, (0, 0))
+        assert taskrun("wait", "other").returncode == 0
+        left = taskrun("list", "-o", "name").stdout.split()
+        if left == ["taskrun.taskruns.dev/other"]:
+            return
+    pytest.fail(f"there is still {left}")
+
+
 def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
     assert shell(taskrun, "true", "--name", "plain").returncode == 0
     assert "\x1b" not in taskrun("list").stdout + taskrun("describe", "plain").stdout

@@ -5,6 +5,7 @@ A client of the daemon is imported by whatever needs one: a list of runs is read
 
 # ruff: noqa: PLC0415
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from taskruns.engines.docker.follower import Follower
 
 _AT_ONCE = 0
+_GLANCE_SECONDS = 0.2
+"""How often somebody at a terminal is told how far a pull has come."""
 
 
 @asynccontextmanager
@@ -91,7 +94,7 @@ class DockerPlace:
         """Look after a run while the block runs."""
         await self.run(name)
         async with self._host.following(self._file(name)) as follower:
-            yield _Following(follower, self._file(name))
+            yield _Following(follower)
 
     def leave_follower(self, name: str) -> None:
         """Start a process that follows the run when this one has gone."""
@@ -124,8 +127,8 @@ class DockerPlace:
 class _Following:
     """One run and its follower."""
 
-    def __init__(self, follower: "Follower", file: RecordFile) -> None:
-        self._follower, self._daemon, self._file = follower, follower.daemon, file
+    def __init__(self, follower: "Follower") -> None:
+        self._follower, self._daemon = follower, follower.daemon
 
     def changes(self) -> AsyncIterator[Object]:
         """Yield the TaskRun whenever it has changed, until it has ended."""
@@ -142,13 +145,14 @@ class _Following:
         except DaemonError:  # it has been removed: its status says so
             return
 
-    async def stages(self, pod: str) -> AsyncIterator[str]:
-        """Tell whether its image has to be pulled."""
-        found = (await self._file.read()).pods.get(pod) or {}
-        for container in mapping(found.get("spec")).get("containers") or ():
-            image = text(container.get("image"))
-            if not await self._daemon.has_image(image):
-                yield f"pulling {image}"
+    async def stages(self, pod: str) -> AsyncIterator[str]:  # noqa: ARG002 - there is but one
+        """Tell how far the pull of its image has come."""
+        told = ""
+        while True:
+            if (pulling := self._follower.pulling) not in ("", told):
+                told = pulling
+                yield told
+            await asyncio.sleep(_GLANCE_SECONDS)
 
     async def kill(self, pod: str) -> None:
         """End the container at once."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from taskruns.core.wire import mapping, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
+from taskruns.engines.docker.pulling import Pull
 from taskruns.engines.docker.record import RecordFile, uid_of
 from taskruns.engines.docker.report import Trouble
 from taskruns.engines.port import Object, Unavailable
@@ -38,6 +39,8 @@ class Workplace:
         self._daemon = daemon
         self._given = given
         self.now = now
+        self.pull: Pull | None = None
+        """The pull of an image that is under way."""
 
     async def fetch_image(self, pod: Object) -> Trouble | None:
         """See that the image is there, by pulling it if need be; return what prevents that."""
@@ -48,12 +51,15 @@ class Workplace:
             if not there and policy == "Never":
                 return Trouble("ErrImageNeverPull", f"image {image} is not here")
             if not there:
-                await self._daemon.pull(image)
+                self.pull = Pull(image)
+                await self._daemon.pull(image, self.pull.note)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
             return Trouble("InvalidImageName" if invalid else "ErrImagePull", str(error))
         except Unavailable as error:
             return Trouble("ErrImagePull", str(error))
+        finally:
+            self.pull = None
         return None
 
     async def create(self, pod: Object) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -122,11 +122,15 @@ class Daemon:
             raise
         return True
 
-    async def pull(self, image: str) -> None:
-        """Pull an image, with the credentials of the docker command. Raises DaemonError."""
+    async def pull(self, image: str, tell: Callable[[Mapping[str, Any]], None]) -> None:
+        """Pull an image, with the credentials of the docker command. Raises DaemonError.
+
+        `tell` is handed what the daemon tells of each layer meanwhile.
+        """
         found = await credentials_for(image)
         with self._said():
-            await self._docker.images.pull(found.image, auth=found.auth)
+            async for told in self._docker.images.pull(found.image, auth=found.auth, stream=True):
+                tell(told)
 
     async def log_tail(self, name: str) -> bytes:
         """Return the last lines of a container's log."""

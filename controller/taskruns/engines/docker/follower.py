@@ -57,8 +57,8 @@ class Follower:
         self._cache = Cache()
         self._engine = DockerEngine(file, now, given)
         self._changed = asyncio.Event()
-        place = Workplace(file, daemon, now, given)
-        self._node = Node(file, daemon, place, tell=self._changed.set)
+        self._place = Workplace(file, daemon, now, given)
+        self._node = Node(file, daemon, self._place, tell=self._changed.set)
 
     @classmethod
     @asynccontextmanager
@@ -104,6 +104,11 @@ class Follower:
             if ended and not to_the_last and not self._pods_to_tidy(await self._pods()):
                 return
             await self._wait(wake_at)
+
+    @property
+    def pulling(self) -> str:
+        """What the pull of an image that this follower has under way would tell; else empty."""
+        return str(self._place.pull or "")
 
     async def settle(self) -> None:
         """Look once, and leave what takes its time to the daemon or to whoever follows the run."""

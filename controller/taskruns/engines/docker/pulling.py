@@ -1,0 +1,36 @@
+"""How far the pull of an image has come, from what the daemon tells of its layers. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from taskruns.core.wire import mapping, number, text
+
+_HERE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
+
+
+class Pull:
+    """One pull; its text is what a person who waits for it may read."""
+
+    def __init__(self, image: str) -> None:
+        self._image = image
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._percent = 0
+
+    def note(self, told: Mapping[str, Any]) -> None:
+        """Take notice of what the daemon tells of a layer."""
+        layer, status = text(told.get("id")), text(told.get("status"))
+        detail = mapping(told.get("progressDetail"))
+        total = number(detail.get("total"))
+        if status == "Downloading" and total:
+            self._layers[layer] = (number(detail.get("current")) or 0, total)
+        elif status in _HERE and layer in self._layers:
+            self._layers[layer] = (self._layers[layer][1],) * 2
+        if self._layers:
+            here, whole = (sum(part) for part in zip(*self._layers.values(), strict=True))
+            self._percent = max(self._percent, here * 100 // whole)  # more may come to be known
+
+    @override
+    def __str__(self) -> str:
+        return f"pulling {self._image}" + (f": {self._percent} %" if self._layers else "")
