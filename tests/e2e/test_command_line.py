@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -114,6 +115,21 @@ def test_a_command_cleans_up_after_runs_that_nobody_follows(taskrun: CommandLine
             assert time.monotonic() < deadline, "it is never cleaned up"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
+
+
+def test_a_cancel_stops_what_nobody_follows(taskrun: CommandLine) -> None:
+    command = ["run", "--name", "left", "--image", "busybox:1", "--", "sh", "-c", LOOP]
+    with taskrun.start(*command) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+    assert taskrun("cancel", "left").returncode == 0
+    pod = json.loads(taskrun("get", "left", "-o", "json").stdout)["status"]["podName"]
+    waiting = ["docker", "--host", taskrun.environment["DOCKER_HOST"], "wait", pod]
+    ended = subprocess.run(waiting, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert ended.stdout == "4\n"
+    assert taskrun("wait", "left").returncode == 130
+    assert taskrun("logs", "left").stdout == "ready\nbye\n"
 
 
 def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:

@@ -127,6 +127,7 @@ class Node:
             async with self._file.change() as record:
                 live = record.live(pod)
                 if live is not None and live["status"]["phase"] not in _ENDED:
+                    await asyncio.to_thread(self._place.clear, pod)
                     remove_pod(record, pod["metadata"]["name"])
         elif ended or _is_to_end(pod):
             if not ended and (until := self._awaited(seen, pod, _CREATE)) is not None:
