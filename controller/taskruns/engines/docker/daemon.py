@@ -15,7 +15,7 @@ from aiodocker.multiplexed import MultiplexedResult
 from taskruns.core.wire import mapping
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.port import Unavailable
+from taskruns.engines.port import EngineError, Unavailable
 
 _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
@@ -33,7 +33,7 @@ LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
 
-class DaemonError(Exception):
+class DaemonError(EngineError):
     """The daemon said no; `code` is HTTP's."""
 
     def __init__(self, code: int, message: str) -> None:

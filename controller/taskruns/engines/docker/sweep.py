@@ -16,7 +16,7 @@ from pathlib import Path
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.core.site import SiteDefaults
 from taskruns.core.wire import mapping, text
-from taskruns.engines.docker.daemon import Daemon, DaemonError
+from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.record import RecordFile, records
 from taskruns.engines.port import EngineError, Object
@@ -65,7 +65,7 @@ async def _sweep(
     for file in files:
         try:
             await sweep_run(file, daemon, now, site)
-        except (DaemonError, EngineError) as error:
+        except EngineError as error:
             log.warning("%s/%s cannot be cleaned up: %s", file.namespace, file.name, error)
 
 
