@@ -1,6 +1,12 @@
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
+from taskruns.engines.docker.attempt import Workplace
+from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.pulling import Pull
+from taskruns.engines.docker.record import RecordFile
 
 
 def told(layer: str, status: str, current: int = 0, total: int = 0) -> dict[str, Any]:
@@ -33,3 +39,22 @@ def test_what_makes_no_sense_is_passed_over() -> None:
     for piece in ({}, {"status": None}, told("a", "Downloading"), {"progressDetail": 3, "id": 4}):
         pull.note(piece)
     assert str(pull) == "pulling busybox:1"
+
+
+async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Registry:
+        async def has_image(self, _image: str) -> bool:
+            return False
+
+        async def pull(self, _image: str, tell: Callable[[dict[str, Any]], None]) -> None:
+            tell(told("a", "Downloading", 10, 100))
+            seen.append(str(place.pull))
+
+    file, daemon = RecordFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
+    place = Workplace(file, daemon, lambda: datetime.now(UTC))
+    pod = {"spec": {"containers": [{"name": "main", "image": "busybox:1"}]}}
+    assert await place.fetch_image(pod) is None
+    assert seen == ["pulling busybox:1: 10 %"]
+    assert place.pull is None
