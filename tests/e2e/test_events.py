@@ -3,14 +3,22 @@
 The behaviour itself is in `tests/engine`; here it is looked at as a person does, and under a quota.
 """
 
-import pytest
+from pathlib import Path
 
-from taskruns.api.conditions import Phase
+import pytest
+import yaml
+
+from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.events import EventReason
 from tests.cluster import Cluster
+from tests.support import laws
 from tests.support.audit import Audit
 from tests.support.cluster_client import NAMESPACES, Object, Resource, events_about
+from tests.support.ending import succeeded_after
+from tests.support.identity import account, kubeconfig_of
+from tests.support.installation import ROOT, Installation, stopped
 from tests.support.manifests import SOON, pod_spec, shell
+from tests.support.process import ControllerProcess
 from tests.support.run import Run
 from tests.support.stage import Stage
 
@@ -119,3 +127,46 @@ def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
     refused = {request.resource for request in audit.requests(crowded) if request.code == FORBIDDEN}
     assert refused == {"pods"}, "the chart's role allows Events"
     stage.kube.delete(NAMESPACES, None, crowded)
+
+
+def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
+    stage: Stage, installation: Installation, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Its role is the one of a release from before there were Events."""
+    account(cluster, stage.namespace, "quiet")
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_quiet_role(stage.namespace)))
+    kubeconfig = kubeconfig_of(cluster, stage.namespace, "quiet", tmp_path)
+    quiet = ControllerProcess(cluster, "--namespaces", stage.namespace, kubeconfig=kubeconfig)
+    audit = Audit(cluster)
+    with stopped(installation), quiet.at_work():
+        retried = shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
+        run = stage.create("untold", retried)
+        succeeded_after(Outcome.FAILED).check(run)
+        laws.check(run)
+        asked = audit.settled(stage.namespace)
+        log = quiet.log.read_text()
+    assert {each.resource for each in asked if each.code == FORBIDDEN} == {"events"}
+    assert events_about(stage.kube, run.namespace, run.uid) == []
+    lost = [line for line in log.splitlines() if "is lost: events is forbidden" in line]
+    assert len(lost) == 1, log
+
+
+def _quiet_role(namespace: str) -> list[Object]:
+    """The chart's role for the controller without what it says of Events, and its binding."""
+    shipped = yaml.safe_load_all((ROOT / "manifests/install.yaml").read_text())
+    (role,) = (
+        each
+        for each in shipped
+        if each and (each["kind"], each["metadata"]["name"]) == ("ClusterRole", "taskruns")
+    )
+    rules = [rule for rule in role["rules"] if rule["resources"] != ["events"]]
+    assert len(rules) == len(role["rules"]) - 1
+    group = "rbac.authorization.k8s.io"
+    metadata = {"name": "quiet", "namespace": namespace}
+    whole = {"apiVersion": f"{group}/v1", "metadata": metadata}
+    to = {"apiGroup": group, "kind": "Role", "name": "quiet"}
+    subjects = [{"kind": "ServiceAccount", **metadata}]
+    return [
+        {**whole, "kind": "Role", "rules": rules},
+        {**whole, "kind": "RoleBinding", "roleRef": to, "subjects": subjects},
+    ]
