@@ -1,4 +1,4 @@
-"""What a controller has asked of the apiserver, by the apiserver's own audit log."""
+"""What a controller, or a user, has asked of the apiserver, by the apiserver's own audit log."""
 
 import json
 import time
@@ -46,6 +46,10 @@ class Audit:
         found = [request for request in self._read() if request.agent.startswith(AGENT)]
         return [r for r in found if namespace is None or r.namespace == namespace]
 
+    def of_user(self, user: str) -> list[Request]:
+        """Everything that one user has asked so far; a watch once it has ended."""
+        return [request for request in self._read() if request.user == user]
+
     def settled(self, namespace: str, within: float = 5.0) -> list[Request]:
         """Everything asked about a namespace, once nothing has been added for a second."""
         deadline = time.monotonic() + within
@@ -57,6 +61,9 @@ class Audit:
 
     def _read(self) -> Iterator[Request]:
         with self._log.open("rb") as log:
+            assert self._log.stat().st_size >= self._start, (
+                "the audit log was begun anew: count again"
+            )
             log.seek(self._start)
             lines = log.read().splitlines(keepends=True)
         for line in lines:

@@ -1,0 +1,191 @@
+"""What do hundreds of deferred tasks cost that do nothing but wait?
+
+    python -m benchmarks.deferral [--runs 500] [--seconds 60] [--cluster NAME] [--json]
+
+On a test cluster that is up (`make cluster-up`), without a controller, and with the Airflow that
+`make airflow` builds. As many TaskRuns and as many Pods are made and said to run; none is ever
+given a node, since nothing is asked of them but to be waited for. Then the triggers of
+TaskRunOperator, and after them those of KubernetesPodOperator with its defaults, wait for all of
+them in one process and one event loop, as they do in a triggerer. It prints how many requests the
+API server has answered to each, by its own audit log, and what the process has used.
+
+Live logs are left out on both sides: TaskRunOperator's trigger follows a log by one request more,
+which lasts as long as the container; KubernetesPodOperator's shows none unless `logging_interval`
+is given.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.ground import cluster_with_definition, options
+from taskruns.api.conditions import Phase
+from tests.cluster import Cluster
+from tests.cluster.deadline import wait_until
+from tests.support.audit import Audit
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object
+from tests.support.identity import account, kubeconfig_of
+from tests.support.manifests import IMAGE, task_run
+
+ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".build/airflow-3/bin/python"
+TRIGGERER = ROOT / "benchmarks/triggerer.py"
+OURS, THEIRS = "taskruns", "pods"
+OPERATORS = {OURS: "TaskRunOperator", THEIRS: "KubernetesPodOperator"}
+WAITER = "waiter"
+AT_ONCE = 8
+PATIENCE = 600
+NEVER = {"schedulingGates": [{"name": "example.test/never"}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What waiting has cost, for one operator."""
+
+    operator: str
+    runs: int
+    seconds: float
+    requests: int
+    by_kind: dict[str, int]
+    """Requests by verb and resource."""
+    cpu: float
+    """Seconds of processor time."""
+    memory: float
+    """MiB by which the process has grown at most, beyond its imports and the triggers."""
+
+
+class Place:
+    """A namespace with things to wait for, and somebody who waits."""
+
+    def __init__(self, cluster: Cluster, home: Path) -> None:
+        self._cluster = cluster
+        self._home = home
+        self._kube = Kube(cluster.kubeconfig)
+        made = self._kube.create(NAMESPACES, None, {"metadata": {"generateName": "deferral-"}})
+        self.name: str = made["metadata"]["name"]
+        account(cluster, self.name, WAITER, "cluster-admin")
+        self._kubeconfig = kubeconfig_of(cluster, self.name, WAITER, home)
+
+    def remove(self) -> None:
+        """Delete it with all that is in it."""
+        self._kube.delete(NAMESPACES, None, self.name)
+        wait_until(
+            lambda: self._kube.get(NAMESPACES, None, self.name) is None,
+            within=PATIENCE,
+            what=f"namespace {self.name} is gone",
+        )
+        self._kube.close()
+
+    def make(self, kind: str, runs: int) -> list[Object]:
+        """Make as many objects that are said to run."""
+        make = {OURS: self._task_run, THEIRS: self._pod}[kind]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(make, [f"waits-{number:04d}" for number in range(runs)]))
+
+    def wait(self, kind: str, objects: list[Object], seconds: float) -> Outcome:
+        """Wait for all of them for so long, and count."""
+        audit = Audit(self._cluster)
+        told = subprocess.run(  # noqa: S603 - a program of this checkout
+            [PYTHON, "-W", "ignore", TRIGGERER, kind, self._kubeconfig, str(seconds)],
+            input=json.dumps([each["metadata"] for each in objects]),
+            env=self._environ(),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        used = json.loads(told.splitlines()[-1])
+        asked = audit.of_user(f"system:serviceaccount:{self.name}:{WAITER}")
+        return Outcome(
+            operator=OPERATORS[kind],
+            runs=len(objects),
+            seconds=seconds,
+            requests=len(asked),
+            by_kind=dict(Counter(map(str, asked))),
+            cpu=round(used["cpu"], 1),
+            memory=round(used["memory"], 1),
+        )
+
+    def _environ(self) -> dict[str, str]:
+        """An Airflow of its own, which needs no database: its connections are here."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "KUBE"))}
+        return {
+            **kept,
+            "AIRFLOW_HOME": str(self._home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW_CONN_TASKRUNS_DEFAULT": '{"conn_type": "taskruns"}',
+            "AIRFLOW_CONN_KUBERNETES_DEFAULT": '{"conn_type": "kubernetes"}',
+        }
+
+    def _task_run(self, name: str) -> Object:
+        manifest = task_run(name, self.name, {"image": IMAGE})
+        manifest["metadata"]["labels"] = {"airflow.taskruns.dev/task": name}
+        self._kube.create(RUNS, self.name, manifest)
+        status = {"phase": Phase.RUNNING, "observedGeneration": 1, "attempt": 1}
+        return self._kube.merge(RUNS, self.name, name, {"status": status}, "status")
+
+    def _pod(self, name: str) -> Object:
+        spec = {"containers": [{"name": "base", "image": IMAGE}], **NEVER}
+        self._kube.create(PODS, self.name, {"metadata": {"name": name}, "spec": spec})
+        base = {"name": "base", "image": IMAGE, "imageID": "", "ready": True, "restartCount": 0}
+        running = {**base, "state": {"running": {}}}
+        status = {"phase": "Running", "containerStatuses": [running]}
+        return self._kube.merge(PODS, self.name, name, {"status": status}, "status")
+
+
+@contextmanager
+def place(cluster: Cluster) -> Iterator[Place]:
+    """A namespace that is there while the block runs."""
+    with tempfile.TemporaryDirectory() as home:
+        found = Place(cluster, Path(home))
+        try:
+            yield found
+        finally:
+            found.remove()
+
+
+def measure(cluster: Cluster, runs: int, seconds: float) -> list[Outcome]:
+    """Wait for as many TaskRuns, and then for as many Pods."""
+    found = []
+    for kind in (OURS, THEIRS):
+        with place(cluster) as there:
+            found.append(there.wait(kind, there.make(kind, runs), seconds))
+    return found
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Tell the outcome to a person."""
+    ours, theirs = outcomes
+    title = f"{ours.runs} deferred tasks that wait for {ours.seconds:.0f} s"
+    lines = [f"{title:42}{'requests':>10}{'CPU':>10}{'memory':>12}"]
+    for each in outcomes:
+        lines.append(
+            f"{each.operator:42}{each.requests:>10}{each.cpu:>8.1f} s{each.memory:>8.1f} MiB"
+        )
+        lines += [f"    {number} x {what}" for what, number in sorted(each.by_kind.items())]
+    return "\n".join([*lines, f"ratio of requests: {theirs.requests / max(ours.requests, 1):.0f}"])
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    parser = options("deferral", __doc__)
+    parser.add_argument("--runs", type=int, default=500, metavar="N", help="of each (500)")
+    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="to wait (60)")
+    given = parser.parse_args(argv)
+    if not PYTHON.exists():
+        parser.error("no Airflow: `make airflow` makes it")
+    outcomes = measure(cluster_with_definition(given.cluster), given.runs, given.seconds)
+    told = [asdict(each) for each in outcomes]
+    print(json.dumps(told, indent=2) if given.json else table(outcomes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""How long does a DAG processor take to import an operator: ours, and the one that it replaces?
+
+    python -m benchmarks.imports [--times 10] [--json]
+
+Each import is made by a new process of the Airflow that `make airflow` builds, which has loaded
+what every DAG processor has loaded before, and finds all modules compiled; they take turns, so that
+whatever else the machine does is shared. What counts is the ratio: it holds on any machine.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PYTHON = Path(__file__).parents[1] / ".build/airflow-3/bin/python"
+OPERATORS = {
+    "TaskRunOperator": "from taskruns_airflow import TaskRunOperator",
+    "compat.KubernetesPodOperator": "from taskruns_airflow.compat import KubernetesPodOperator",
+    "KubernetesPodOperator": (
+        "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator"
+    ),
+}
+ORIGINAL = "KubernetesPodOperator"
+PROGRAM = """
+import resource, sys, time
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, XCom
+DAG, BaseOperator, XCom
+size = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+modules, memory, began = len(sys.modules), size(), time.perf_counter()
+{statement}
+print(time.perf_counter() - began, (size() - memory) / 1024, len(sys.modules) - modules)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one import has taken."""
+
+    seconds: float
+    mib: float
+    """Memory that the process has grown by at most."""
+    modules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The middle of many imports of one operator."""
+
+    operator: str
+    fastest: float
+    middle: float
+    mib: float
+    modules: int
+
+
+def measure(statement: str) -> Cost:
+    """Import once, in a process of its own."""
+    # A shell's PYTHONDONTWRITEBYTECODE would have every process compile all modules anew.
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    ran = subprocess.run(  # noqa: S603 - statements of this module
+        [PYTHON, "-W", "ignore", "-c", PROGRAM.format(statement=statement)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, mib, modules = ran.stdout.split()[-3:]
+    return Cost(float(seconds), float(mib), int(modules))
+
+
+def compare(times: int) -> list[Outcome]:
+    """Import each operator so many times, in turns."""
+    for statement in OPERATORS.values():
+        measure(statement)  # compiles what never was
+    found: dict[str, list[Cost]] = {name: [] for name in OPERATORS}
+    for _ in range(times):
+        for name, statement in OPERATORS.items():
+            found[name].append(measure(statement))
+    return [_outcome(name, costs) for name, costs in found.items()]
+
+
+def _outcome(name: str, costs: list[Cost]) -> Outcome:
+    seconds = [each.seconds for each in costs]
+    return Outcome(
+        operator=name,
+        fastest=round(min(seconds), 3),
+        middle=round(statistics.median(seconds), 3),
+        mib=round(statistics.median(each.mib for each in costs), 1),
+        modules=costs[0].modules,
+    )
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Tell the outcome to a person."""
+    (original,) = (each for each in outcomes if each.operator == ORIGINAL)
+    lines = [f"{'importing':30}{'fastest':>9}{'middle':>9}{'memory':>10}{'modules':>9}{'ratio':>7}"]
+    lines += [
+        f"{each.operator:30}{each.fastest:>7.3f} s{each.middle:>7.3f} s{each.mib:>6.1f} MiB"
+        f"{each.modules:>9}{original.fastest / each.fastest:>7.0f}"
+        for each in outcomes
+    ]
+    return "\n".join([*lines, f"ratio: how often it goes into the fastest import of {ORIGINAL}"])
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.imports",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--times", type=int, default=10, metavar="N", help="of each (10)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(argv)
+    if not PYTHON.exists():
+        parser.error("no Airflow: `make airflow` makes it")
+    outcomes = compare(given.times)
+    told = [asdict(each) for each in outcomes]
+    print(json.dumps(told, indent=2) if given.json else table(outcomes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

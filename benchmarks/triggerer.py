@@ -1,0 +1,120 @@
+"""Waits with many real triggers in one event loop, as a triggerer does.
+
+It is started by `benchmarks.deferral`, with Airflow's own Python, and is told on its input what to
+wait for. It prints what the waiting has cost this process.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import re
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+from airflow.triggers.base import BaseTrigger
+
+from taskruns_airflow.connection import Access
+from taskruns_airflow.trigger import TaskRunTrigger
+
+Make = Callable[[Mapping[str, Any], Path], BaseTrigger]
+
+
+def task_run_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
+    """Make TaskRunOperator's trigger, for a run whose log is not followed."""
+    return TaskRunTrigger(
+        access=Access(config_file=str(kubeconfig)).to_json(),
+        namespace=found["namespace"],
+        name=found["name"],
+        uid=found["uid"],
+        logs=None,
+    )
+
+
+def pod_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
+    """Make KubernetesPodOperator's trigger, with the operator's defaults."""
+    return KubernetesPodTrigger(
+        pod_name=found["name"],
+        pod_namespace=found["namespace"],
+        trigger_start_time=datetime.now(UTC),
+        base_container_name="base",
+        config_dict=yaml.safe_load(kubeconfig.read_text()),
+        in_cluster=False,
+    )
+
+
+MAKE: dict[str, Make] = {"taskruns": task_run_trigger, "pods": pod_trigger}
+
+
+async def wait(triggers: list[BaseTrigger], seconds: float) -> None:
+    """Have all of them wait for so long.
+
+    Raises:
+        RuntimeError: one has ended, though what it waits for has not.
+    """
+    waits = [asyncio.create_task(_event_of(each)) for each in triggers]
+    ended, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    if ended:
+        raise RuntimeError(f"a trigger has ended: {ended.pop().result()}")
+
+
+async def _event_of(trigger: BaseTrigger) -> Any:
+    return await anext(trigger.run())
+
+
+def memory() -> float:
+    """Return what the process has now, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    (kib,) = re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kib) / 1024
+
+
+def cpu() -> float:
+    """Return the seconds of processor time that the process has had."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=MAKE)
+    parser.add_argument("kubeconfig", type=Path)
+    parser.add_argument("seconds", type=float)
+    given = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    triggers = [MAKE[given.kind](found, given.kubeconfig) for found in json.load(sys.stdin)]
+    memory_before, cpu_before = memory(), cpu()
+    grown = asyncio.run(_measured(triggers, given.seconds)) - memory_before
+    print(json.dumps({"cpu": cpu() - cpu_before, "memory": grown}))
+
+
+async def _measured(triggers: list[BaseTrigger], seconds: float) -> float:
+    """Wait, and return the memory at the end of it."""
+    peak = memory()
+
+    async def look() -> None:
+        nonlocal peak
+        while True:
+            await asyncio.sleep(1)
+            peak = max(peak, memory())
+
+    looking = asyncio.create_task(look())
+    try:
+        await wait(triggers, seconds)
+    finally:
+        looking.cancel()
+    return peak
+
+
+if __name__ == "__main__":
+    main()
