@@ -2,9 +2,22 @@
 
 import pytest
 
-from tests.support.airflow_task import ONCE, Task
+from tests.support.airflow_task import DEFERRED, ONCE, SYNC, TWICE, Count, Task
+from tests.support.ledger import UNTIL_CUE
+from tests.support.manifests import SOON
 
 RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
+WAITS = "trap 'exit 143' TERM; sleep 600 & wait $!"
+UNSTARTED = Count(created=1, released=1, started=0)
+SECOND_TRY = {"env": {"TRY": "{{ ti.try_number }}"}, "retries": 1}
+
+
+def fails_as(task: Task, failure: str, *told: str) -> None:
+    """Wait for a task's failure, and find the exception and what it tells in its log."""
+    task.fails()
+    log = task.log()
+    for each in (f"{failure}: TaskRun ", *told):
+        assert each in log
 
 
 @pytest.mark.task(f"for n in 1 2 3; do echo line $n; sleep 1; done; {RESULT}")
@@ -17,3 +30,92 @@ def test_a_success_has_its_log_in_order_and_its_result(task: Task) -> None:
     assert task.counted() == ONCE
     (run,) = task.runs()
     assert task.xcom("taskrun_uid") == run.uid
+
+
+@pytest.mark.task(f"echo at work; {UNTIL_CUE}")
+def test_the_log_is_shown_while_the_task_is_at_work(task: Task) -> None:
+    run = task.at_work()
+    task.says("\nat work")
+    task.cue(run)
+    task.succeeds()
+    assert task.log().splitlines().count("at work") == 1
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task("echo the disk is full >&2; exit 3")
+def test_a_program_that_fails_says_so_with_its_last_words(task: Task) -> None:
+    fails_as(task, "TaskRunApplicationFailed", "NonZeroExitCode", "code 3", "the disk is full")
+    assert task.xcom("exit_code") == 3
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task(
+    "exec tail /dev/zero", modes=SYNC, container_resources={"limits": {"memory": "32Mi"}}
+)
+def test_too_little_memory_has_a_class_of_its_own(task: Task) -> None:
+    fails_as(task, "TaskRunOOMKilled", "OOMKilled")
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task(WAITS, modes=DEFERRED)
+def test_a_deleted_pod_is_a_disruption(task: Task) -> None:
+    run = task.at_work()
+    task.evict(run)
+    fails_as(task, "TaskRunDisrupted")
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task("exit 0", modes=DEFERRED, image="nowhere.invalid/none:1", do_xcom_push=False)
+def test_an_image_that_is_not_there_is_told(task: Task) -> None:
+    fails_as(task, "TaskRunNotStarted", "nowhere.invalid/none:1")
+    assert task.counted() == UNSTARTED
+
+
+@pytest.mark.task(WAITS, modes=SYNC, spec={"attemptDeadlineSeconds": 3})
+def test_a_deadline_of_the_run_is_a_timeout(task: Task) -> None:
+    fails_as(task, "TaskRunTimedOut", "AttemptDeadlineExceeded")
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task(WAITS, retries=1)
+def test_a_run_that_somebody_cancels_is_not_retried(task: Task) -> None:
+    task.at_work().cancel()
+    fails_as(task, "TaskRunCancelled")
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task("exit 0", modes=SYNC, template={"spec": {"prioritty": 1}})
+def test_a_misspelt_template_is_told_in_the_servers_words(task: Task) -> None:
+    fails_as(task, "TaskRunMisconfigured", "prioritty")
+    assert task.counted() == Count(created=1, released=0, started=0)
+
+
+@pytest.mark.task("echo not json > /airflow/xcom/return.json", modes=DEFERRED)
+def test_a_result_that_is_not_json_fails_the_task(task: Task) -> None:
+    task.fails()
+    assert "TaskRunResultInvalid: The result is not JSON" in task.log()
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task("exit 99", skip_on_exit_code=99)
+def test_an_exit_code_can_skip_the_task(task: Task) -> None:
+    task.reaches("skipped")
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task("exit 98", modes=DEFERRED, fail_on_exit_code=98, retries=1)
+def test_an_exit_code_can_fail_the_task_for_good(task: Task) -> None:
+    fails_as(task, "TaskRunFailedForGood")
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task('[ "$TRY" = 2 ]', **SECOND_TRY)
+def test_airflow_retries_with_a_run_of_its_own(task: Task) -> None:
+    task.succeeds(try_number=2)
+    assert task.counted() == TWICE
+
+
+@pytest.mark.task('[ "$TASKRUN_ATTEMPT" = 2 ]', modes=DEFERRED, backoff_limit=1, spec=SOON)
+def test_the_cluster_retries_within_one_try(task: Task) -> None:
+    assert task.succeeds()["try_number"] == 1
+    assert task.counted() == Count(created=1, released=2, started=2)
