@@ -6,6 +6,8 @@ the fixture `task`. `script` is a line of shell for busybox; it is counted as st
 
 - `modes`: `BOTH` unless told, which makes two tests, one with `deferrable`; or `SYNC`, `DEFERRED`.
 - `mapped`: arguments to expand over.
+- `at_once`: how many of them may be in workers at the same time.
+- `patience`: for how long, in seconds, the task is deferred at most.
 - `later`: the test starts the DAG run by itself, with `task.start()`.
 
 Each becomes a DAG of one task. Airflow starts once for all modules; the DAG runs of a module are
@@ -42,14 +44,15 @@ from tests.support.ledger import START, Ledger
 from tests.support.manifests import IMAGE
 
 ROLE = "taskruns-client"
-OUR_OWN = ("modes", "mapped", "later")
+OUR_OWN = ("modes", "mapped", "at_once", "patience", "later")
 _RUN = "scenario"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "task(script, modes=BOTH, mapped=None, later=False, **arguments): a test's Airflow task",
+        "task(script, modes=BOTH, mapped=None, at_once=16, patience=None, later=False, "
+        "**arguments): a test's Airflow task",
     )
 
 
@@ -205,7 +208,13 @@ def _scenario(item: pytest.Item, ledger: Ledger) -> dict[str, Any]:
         **told,
     }
     partial = {k: v for k, v in arguments.items() if k not in mapped}
-    return {"dag_id": _dag_id(item), "arguments": partial, "mapped": mapped}
+    return {
+        "dag_id": _dag_id(item),
+        "arguments": partial,
+        "mapped": mapped,
+        "at_once": marker.kwargs.get("at_once", 16),
+        "patience": marker.kwargs.get("patience"),
+    }
 
 
 def shell(scripts: Sequence[str]) -> dict[str, Any]:

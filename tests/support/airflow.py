@@ -47,6 +47,11 @@ _LOADED_EARLY = {
 """What every task would load, three seconds of a processor each: workers are forked from the
 scheduler, and have it already. What is told to a task by Airflow is not changed by that."""
 
+_WITHOUT_LOG_SERVER = "--skip-serve-logs"
+"""It would listen on every address. Here logs are read from the files themselves."""
+
+_ARGUMENTS = {SCHEDULER: (_WITHOUT_LOG_SERVER,), TRIGGERER: (_WITHOUT_LOG_SERVER,)}
+
 _READY_WITHIN = 180
 _ENDED_WITHIN = 60
 
@@ -59,6 +64,9 @@ SETTINGS = {
     "CORE__FERNET_KEY": "",
     "API__HOST": "127.0.0.1",
     "API__WORKERS": "1",
+    # Airflow's API server stands still for half a minute where its connections are used up: a new
+    # one is waited for in the event loop, which alone could give one back.
+    "DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "-1",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
@@ -70,6 +78,7 @@ SETTINGS = {
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "5",
     "TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
 }
@@ -139,7 +148,7 @@ class Airflow:
         argv = ["setpriv", "--pdeathsig", "KILL", str(PYTHON), "-W", "ignore", "-c"]
         with self._log(part).open("ab") as log:
             self._processes[part] = subprocess.Popen(
-                [*argv, _START.format(modules=loaded), part],
+                [*argv, _START.format(modules=loaded), part, *_ARGUMENTS.get(part, ())],
                 env=self._environment,
                 stdout=log,
                 stderr=log,

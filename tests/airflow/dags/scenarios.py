@@ -7,9 +7,10 @@ import json
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import DAG
+from typing_extensions import override
 
 from taskruns_airflow import TaskRunOperator
 
@@ -17,12 +18,38 @@ START = datetime(2026, 1, 1)  # noqa: DTZ001  # a DAG's start has its time zone
 TIMES = ("execution_timeout", "retry_delay")
 
 
-def make(dag_id: str, arguments: dict[str, Any], mapped: dict[str, Any] | None) -> DAG:
+class Impatient(TaskRunOperator):
+    """Is deferred for some seconds and no longer."""
+
+    def __init__(self, *, patience: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.patience = timedelta(seconds=patience)
+
+    @override
+    def defer(self, **how: Any) -> NoReturn:
+        super().defer(**{**how, "timeout": self.patience})
+
+
+def make(
+    dag_id: str,
+    arguments: dict[str, Any],
+    mapped: dict[str, Any] | None,
+    at_once: int,
+    patience: float | None,
+) -> DAG:
     """Make a DAG of one task called `task`."""
     times = {name: timedelta(seconds=arguments[name]) for name in TIMES if name in arguments}
-    with DAG(dag_id, schedule=None, start_date=START, is_paused_upon_creation=False) as dag:
+    with DAG(
+        dag_id,
+        schedule=None,
+        start_date=START,
+        is_paused_upon_creation=False,
+        max_active_tasks=at_once,
+    ) as dag:
         told = {"task_id": "task", "retry_delay": timedelta(seconds=1), **arguments, **times}
-        if mapped:
+        if patience:
+            Impatient(patience=patience, **told)
+        elif mapped:
             TaskRunOperator.partial(**told).expand(**mapped)
         else:
             TaskRunOperator(**told)

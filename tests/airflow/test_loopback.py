@@ -1,0 +1,8 @@
+"""What tests start can be reached from this machine alone."""
+
+from tests.support.airflow import Airflow
+from tests.support.listening import addresses
+
+
+def test_an_airflow_of_tests_listens_on_loopback_alone(airflow: Airflow) -> None:
+    assert addresses(airflow.processes()) == {"127.0.0.1"}

@@ -1,0 +1,37 @@
+"""Where processes of this machine listen, as the kernel tells it."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_LISTENING = "0A"
+
+
+def addresses(pids: Iterable[int]) -> set[str]:
+    """Return the addresses at which these processes take TCP connections."""
+    theirs = {inode for pid in pids for inode in _sockets(pid)}
+    return {address for address, inode in _listening() if inode in theirs}
+
+
+def _sockets(pid: int) -> Iterator[str]:
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(handle.readlink())
+        except OSError:
+            continue  # it has just been closed
+        if target.startswith("socket:["):
+            yield target.removeprefix("socket:[").removesuffix("]")
+
+
+def _listening() -> Iterator[tuple[str, str]]:
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == _LISTENING:
+                yield _readable(local.partition(":")[0]), inode
+
+
+def _readable(address: str) -> str:
+    """Read an address as the kernel writes it: words of four bytes, each the wrong way round."""
+    words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
+    return str(ipaddress.ip_address(b"".join(words)))
