@@ -5,6 +5,7 @@ import json
 from importlib.resources import files
 
 import pytest
+from airflow.cli.cli_parser import get_parser
 from airflow.providers_manager import ProvidersManager
 from jsonschema import validate
 
@@ -40,3 +41,31 @@ def test_airflow_lists_all_that_the_provider_has() -> None:
     assert get_provider_info()["operators"] == [
         {"integration-name": "TaskRuns", "python-modules": ["taskruns_airflow.operator"]}
     ]
+
+
+@pytest.mark.filterwarnings("ignore")  # as above
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("list", {"airflow-provider-taskruns"}),
+        ("hooks", {"taskruns_airflow.hook.TaskRunHook"}),
+        ("triggers", {"taskruns_airflow.trigger"}),
+        ("links", {"taskruns_airflow.link.TaskRunLink"}),
+        (
+            "get --full airflow-provider-taskruns",
+            {
+                "taskruns_airflow.operator",
+                "taskruns_airflow.hook",
+                "taskruns_airflow.decorator.taskrun_task",
+                "connection-type",
+            },
+        ),
+    ],
+)
+def test_airflows_commands_show_all_that_the_provider_has(
+    command: str, told: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = get_parser().parse_args(["providers", *command.split(), "--output", "json"])
+    asked.func(asked)
+    shown = capsys.readouterr().out
+    assert {each for each in told if each not in shown} == set()
