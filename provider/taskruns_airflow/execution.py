@@ -93,6 +93,14 @@ class Execution:
         self.last_line = event.get("last_line")
         return run
 
+    def abandon(self, own: Try, namespace: str | None, *, too_long: bool) -> None:
+        """Cancel the try's run, whose deferral failed, if it took too long or no try follows."""
+        self._own = own
+        self._namespace = self._worker.run(self._hook.namespace(namespace))
+        if too_long or not goes_on(self._context, states_of(self._context)):
+            self._log.info("Nobody waits for the TaskRun of this try any more: it is cancelled")
+            self._cancel()
+
     def conclude(self, run: TaskRun, codes: ExitCodes, *, with_result: bool) -> Any:
         """Return the task's result, or raise how it failed; last of all, let the Pod go.
 

@@ -30,6 +30,9 @@ _CONNECTED = ("taskruns_conn_id", "kubernetes_conn_id", "config_file", "cluster_
 _NOT_TEMPLATED = {"get_logs", "do_xcom_push", "execution_timeout"}
 _TEMPLATE_FILES = (".yaml", ".yml", ".json")
 
+_UNANSWERED = "__fail__"
+"""What Airflow resumes a task with whose deferral took too long, or whose trigger failed."""
+
 
 class TaskRunOperator(RunArguments):
     """Runs a container to completion as a TaskRun.
@@ -140,13 +143,10 @@ class TaskRunOperator(RunArguments):
 
     @override
     def execute(self, context: Context) -> Any:
-        own = try_of(context)
-        self._read_template(context)
-        manifest = self.build_task_run(own)
+        own, manifest = self._ordered(context)
         shown = self.shown_logs(manifest["spec"])
         execution = self._begin(context)
-        namespace = manifest["metadata"].get("namespace") or self.namespace
-        run = execution.launch(own, manifest, namespace)
+        run = execution.launch(own, manifest, self._place(manifest))
         if self.deferrable and not ended(run):
             trigger = execution.trigger(run, shown)
             self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
@@ -156,6 +156,17 @@ class TaskRunOperator(RunArguments):
         """Go on after a deferral, with what the trigger has learnt."""
         execution = self._begin(context)
         return self._conclude(execution, execution.learn(event))
+
+    @override
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> Any:
+        """Go on after a deferral; one that failed leaves no run that nobody comes back for."""
+        if next_method == _UNANSWERED:
+            own, manifest = self._ordered(context)
+            too_long = "timeout" in str((next_kwargs or {}).get("error"))
+            self._begin(context).abandon(own, self._place(manifest), too_long=too_long)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     @override
     def on_kill(self) -> None:
@@ -237,6 +248,14 @@ class TaskRunOperator(RunArguments):
         """Read and render a template's file that Airflow has not resolved: a mapped task's."""
         if self._names_a_file:
             self.template = self.get_template_env().get_template(self.template).render(context)
+
+    def _ordered(self, context: Context) -> tuple[Try, Object]:
+        own = try_of(context)
+        self._read_template(context)
+        return own, self.build_task_run(own)
+
+    def _place(self, manifest: Object) -> str | None:
+        return manifest["metadata"].get("namespace") or self.namespace
 
     def _begin(self, context: Context) -> "Execution":
         from taskruns_airflow.execution import Execution  # noqa: PLC0415

@@ -67,6 +67,14 @@ def test_an_execution_timeout_stops_the_work(task: Task) -> None:
     assert task.counted() == ONCE
 
 
+@pytest.mark.task(STOPPABLE, modes=DEFERRED, patience=20, retries=1, retry_delay=600)
+def test_a_deferral_that_takes_too_long_stops_the_work(task: Task) -> None:
+    run = task.at_work()
+    task.reaches("up_for_retry")
+    is_cancelled(task, run)
+    assert task.counted() == ONCE
+
+
 @pytest.mark.task(STOPPABLE, modes=SYNC)
 def test_a_worker_that_is_told_to_stop_cancels_a_run_that_no_try_would_find(task: Task) -> None:
     run = waits(task, "sync")
