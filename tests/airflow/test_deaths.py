@@ -1,25 +1,67 @@
 """What becomes of tasks when parts of Airflow or of the cluster die: nothing is lost or done twice.
 
-The work waits for a word of the test, so that each death comes when it should.
+The work waits for a word of the test, so that each death comes when it should. One death may be
+that of several tests, which wait for what follows side by side.
 """
 
 import os
 import signal
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from tests.cluster import Cluster
 from tests.support.airflow import SCHEDULER, TRIGGERER, Airflow, parent_of, paused
 from tests.support.airflow_task import DEFERRED, ONCE, SYNC, Task
 from tests.support.installation import Installation, stopped
 from tests.support.ledger import UNTIL_CUE
 
-WORK = f"echo begun; {UNTIL_CUE}; echo '\"done\"' > /airflow/xcom/return.json"
+WORK = f"echo begun; {UNTIL_CUE}; echo over; echo '\"done\"' > /airflow/xcom/return.json"
 
 
 def ends_well(task: Task, try_number: int = 1) -> None:
     task.succeeds(try_number=try_number)
     assert task.xcom() == "done"
     assert task.counted() == ONCE
+
+
+def goes_on(task: Task, try_number: int) -> None:
+    """Wait until another try has found the run, and let that end."""
+    run = task.run()
+    task.says(f"Going on with TaskRun {run.namespace}/{run.name}", try_number)
+    task.cue(run)
+    ends_well(task, try_number)
+
+
+def tasks_of(started: dict[str, Task], test: Callable[..., Any], mode: str = "") -> list[Task]:
+    """The tasks that a test declares, in all its modes or in one, of those that are to be run."""
+    return [task for node, task in started.items() if f"::{test.__name__}[{mode}" in node]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def killed(started: dict[str, Task]) -> None:
+    """Workers are killed before all else: it takes Airflow half a minute to miss them."""
+    for task in tasks_of(started, test_a_worker_that_is_killed_leaves_its_run_to_the_next_try):
+        task.at_work()
+        task.kill_worker()
+    for task in tasks_of(
+        started, test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys
+    ):
+        run = task.at_work()
+        with paused(task.pid()):
+            task.cue(run)
+            run.ended()
+            task.kill_worker()
+
+
+@pytest.mark.task(WORK, modes=SYNC, retries=1)
+def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next_try(task: Task) -> None:
+    task.at_work()
+    task.says("\nbegun")
+    task.stop_worker()
+    goes_on(task, try_number=2)
+    assert "the next try with it" in task.log(1)
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
@@ -35,12 +77,12 @@ def test_a_result_that_came_when_the_worker_was_told_to_stop_is_the_next_trys(ta
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
+def test_a_worker_that_is_killed_leaves_its_run_to_the_next_try(task: Task) -> None:
+    goes_on(task, try_number=2)
+
+
+@pytest.mark.task(WORK, modes=SYNC, retries=1)
 def test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys(task: Task) -> None:
-    run = task.at_work()
-    with paused(task.pid()):
-        task.cue(run)
-        run.ended()
-        task.kill_worker()
     ends_well(task, try_number=2)
 
 
@@ -56,22 +98,69 @@ def test_a_triggerer_that_is_killed_loses_no_run(task: Task, airflow: Airflow) -
     ends_well(task)
 
 
-@pytest.mark.task(WORK, modes=DEFERRED)
-def test_a_scheduler_that_is_killed_loses_no_run(task: Task, airflow: Airflow) -> None:
-    run = task.at_work()
-    task.reaches("deferred")
-    airflow.kill(SCHEDULER)
-    task.cue(run)
-    run.ended()
-    airflow.start(SCHEDULER)
-    ends_well(task)
-
-
-@pytest.mark.task(WORK, later=True)
-def test_a_task_waits_for_a_controller_that_is_down(task: Task, installation: Installation) -> None:
+@pytest.fixture(scope="module")
+def without_controller(started: dict[str, Task], installation: Installation) -> None:
+    """Tasks have started while there was no controller."""
+    tasks = tasks_of(started, test_a_task_waits_for_a_controller_that_is_down)
     with stopped(installation):
-        task.start()
-        run = task.run()
-        task.says("not yet seen by a controller")
-    task.cue(run)
+        for task in tasks:
+            task.start()
+        for task in tasks:
+            task.run()
+            task.says("not yet seen by a controller")
+
+
+@pytest.mark.usefixtures("without_controller")
+@pytest.mark.task(WORK, later=True)
+def test_a_task_waits_for_a_controller_that_is_down(task: Task) -> None:
+    task.cue(task.run())
     ends_well(task)
+
+
+@pytest.fixture(scope="module")
+def succeeded(started: dict[str, Task], airflow: Airflow) -> None:
+    """Another scheduler took over from one that was killed; what waits in the triggerer ended."""
+    test = test_a_scheduler_that_is_killed_loses_no_run
+    waiting = tasks_of(started, test, "deferred")
+    for task in tasks_of(started, test):
+        task.at_work()
+    for task in waiting:
+        task.reaches("deferred")
+    airflow.kill(SCHEDULER)
+    for task in waiting:
+        task.cue(task.run())
+        task.run().ended()
+    airflow.start(SCHEDULER)
+
+
+@pytest.mark.usefixtures("succeeded")
+@pytest.mark.task(WORK)
+def test_a_scheduler_that_is_killed_loses_no_run(task: Task, mode: str) -> None:
+    if mode == "sync":  # the new scheduler knows nothing of the worker, and begins another try
+        goes_on(task, try_number=2)
+    else:
+        ends_well(task)
+
+
+@pytest.fixture(scope="module")
+def restarted(started: dict[str, Task], cluster: Cluster) -> None:
+    """The apiserver was killed and started again under tasks that are at work."""
+    tasks = tasks_of(started, test_an_apiserver_that_dies_under_a_run_is_waited_for)
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.at_work()
+        task.says("\nbegun")
+    cluster.stop("kube-apiserver", grace=0)
+    cluster.start("kube-apiserver")
+
+
+@pytest.mark.usefixtures("restarted")
+@pytest.mark.task(WORK, later=True)
+def test_an_apiserver_that_dies_under_a_run_is_waited_for(task: Task) -> None:
+    task.cue(task.run())
+    ends_well(task)
+    assert [line for line in task.log().splitlines() if line in {"begun", "over"}] == [
+        "begun",
+        "over",
+    ]
