@@ -5,6 +5,7 @@ The one of two operating systems runs on Docker, too: the same file, with anothe
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -123,8 +124,26 @@ def test_two_tasks_have_an_operating_system_a_python_and_a_pandas_each(
     assert newer["pandas"].startswith("2.")
 
 
-def _told(log: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.splitlines() if line.startswith('{"name": ')]
+def test_the_logs_of_all_containers_are_told_once_and_init_containers_first(
+    tried: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    each_once = {"[proxy] ready", "[main] 42 rows", "[proxy] leaving"}
+    found = re.findall(r"\[(?:fetch|proxy|main)\] [a-z0-9 ]+", tried["3", "accompanied"]["log"])
+    told = [each.strip() for each in found]  # Airflow aligns what it prints
+    in_a_worker, deferred = told[:4], told[4:]
+    for log in (in_a_worker, deferred):
+        assert (log[0], sorted(log[1:])) == ("[fetch] fetching", sorted(each_once)), told
+
+
+def _told(log: str) -> Iterator[dict[str, Any]]:
+    """What was found out of each example, with the log that it has left."""
+    before: list[str] = []
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines():
+        if line.startswith('{"name": '):
+            yield {**json.loads(line), "log": "\n".join(before)}
+            before = []
+        else:
+            before.append(line)
 
 
 def _start(
