@@ -9,14 +9,11 @@ from typing_extensions import override
 
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
+from taskruns_airflow.dwell import Dwell
 from taskruns_airflow.edge import Edge, Gone, Ref
 from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.instance import is_wanted, states_of
-
-_SHORTEST_DEFERRAL = 8.0
-"""Seconds. Airflow 3.3.2 fails a task that resumes before its scheduler has noticed that the task
-was deferred ("finished with state success, but the task instance's state attribute is queued")."""
 
 _IS_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
 """From 3.3 on. Airflow 2 has one clean up, be it killed or its triggerer shut down."""
@@ -55,12 +52,9 @@ class TaskRunTrigger(BaseTrigger):
 
     @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        dwell = asyncio.create_task(asyncio.sleep(_SHORTEST_DEFERRAL))
-        try:
-            event = await self._outcome()
-            await dwell
-        finally:
-            dwell.cancel()
+        dwell = Dwell()
+        event = await self._outcome()
+        await dwell.over()
         self._fired = True
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own
 

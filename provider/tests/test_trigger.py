@@ -10,7 +10,7 @@ import airflow
 import pytest
 from typing_extensions import override
 
-from taskruns_airflow import trigger as trigger_module
+from taskruns_airflow import dwell
 from taskruns_airflow.connection import Access
 from taskruns_airflow.edge import Ref
 from taskruns_airflow.hook import TaskRunHook
@@ -86,7 +86,7 @@ async def test_a_deferred_run_costs_no_request_of_its_own(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(TaskRunHook, "client", client)
     monkeypatch.setattr(TaskRunHook, "settings", _settings)
-    monkeypatch.setattr(trigger_module, "_SHORTEST_DEFERRAL", 0.0)
+    monkeypatch.setattr(dwell, "_LONGEST", 0.0)
     waits = [asyncio.create_task(_event_of(trigger_of(name))) for name in names]
     await asyncio.wait_for(apiserver.watched.wait(), 60)
     for name in names:

@@ -1,0 +1,44 @@
+"""A deferral takes a while, and longer where many are made at once."""
+
+import asyncio
+
+import pytest
+
+from taskruns_airflow import dwell
+from taskruns_airflow.dwell import Dwell, least
+
+
+@pytest.mark.parametrize(("others", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
+def test_the_more_deferrals_begin_at_once_the_longer_each_takes_up_to_a_limit(
+    others: int, seconds: float
+) -> None:
+    assert least(others) == seconds
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def no_time(others: int) -> float:
+        counted.append(others)
+        return 0.0
+
+    monkeypatch.setattr(dwell, "least", no_time)
+    dwell._begun.clear()
+    dwell._begun.append(now() - 3600)
+    first = Dwell()
+    for _ in range(3):
+        Dwell()
+    await first.over()
+    assert counted == [3]
+
+
+async def test_it_lasts_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dwell, "_SHORTEST", 0.2)
+    monkeypatch.setattr(dwell, "_FOR_EACH_OTHER", 0.0)
+    began = now()
+    await Dwell().over()
+    assert now() - began >= 0.19
