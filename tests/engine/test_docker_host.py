@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
+from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.record import RecordFile, StateTrouble
@@ -68,6 +69,37 @@ async def test_a_daemon_elsewhere_hands_over_the_result(
         await create_run(file, manifest(script, **spec), now())
         status = await ran(host, file)
     assert (status["phase"], status["result"].strip()) == ("Succeeded", "42")
+
+
+UNENDED = "yes line | head -c 20000; printf end"
+
+
+async def test_a_log_that_is_followed_has_its_last_line_however_that_ends(
+    docker_address: str,
+) -> None:
+    async def followed(daemon: Daemon, name: str) -> bytes:
+        await daemon.create(name, {"Image": IMAGE, "Cmd": ["sh", "-c", UNENDED]})
+        await daemon.start(name)
+        log = b"".join([piece async for piece in daemon.logs(name, follow=True)])
+        await daemon.remove(name)
+        return log
+
+    async with asyncio.timeout(SECONDS), Daemon.open(docker_address) as daemon:
+        logs = await asyncio.gather(*(followed(daemon, f"unended-{n}") for n in range(12)))
+    assert set(logs) == {b"line\n" * 4000 + b"end"}
+
+
+async def test_a_log_is_read_on_from_a_line_of_a_known_time(docker_address: str) -> None:
+    async with asyncio.timeout(SECONDS), Daemon.open(docker_address) as daemon:
+        script = "for n in 1 2 3 4; do echo $n; sleep 0.01; done"
+        await daemon.create("lines", {"Image": IMAGE, "Cmd": ["sh", "-c", script]})
+        await daemon.start("lines")
+        lines = [line.split() async for line in daemon.log_lines("lines")]
+        assert [word for _, word in lines] == [b"1", b"2", b"3", b"4"]
+        since = lines[2][0].decode()
+        again = [line.split() async for line in daemon.log_lines("lines", since)]
+        assert again == lines[2:]
+        await daemon.remove("lines")
 
 
 @asynccontextmanager

@@ -1,29 +1,22 @@
 """A Docker daemon behind TLS, as on another machine: who trusts whom, and what is said if not."""
 
-import asyncio
+import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.docker.daemon import NoDaemon
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.submission import create_run
 from tests.cluster import image, pki
 from tests.cluster.docker_engine import START_LIMIT, DockerEngine
 from tests.cluster.progress import Progress
 from tests.conftest import CLUSTER_NAME
 from tests.engine.work import IMAGE
 from tests.support.command_line import CommandLine
-
-SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -32,16 +25,6 @@ class Behind:
 
     url: str
     certificates: Path
-
-    def endpoint(self, *, ca: str = "ca", own: bool = True) -> Endpoint:
-        """Name the files by which it is known, and we are."""
-        ca_cert, cert, key = (str(self.certificates / f"{n}.pem") for n in (ca, "cert", "key"))
-        files = {"client_cert": cert, "client_key": key} if own else {}
-        return Endpoint(self.url, ca_cert, files.get("client_cert"), files.get("client_key"))
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
@@ -86,40 +69,40 @@ def behind(docker_address: str, certificates: Path) -> Iterator[Behind]:
         yield Behind(f"tcp://127.0.0.1:{port}", certificates)
 
 
-async def test_a_run_behind_tls_is_as_any_other(behind: Behind, tmp_path: Path) -> None:
-    host = Host(tmp_path, now, behind.endpoint())
-    file = host.file("default", "hello")
-    command = ["sh", "-c", "mkdir -p /out; echo 42 > /out/result"]
+def taskrun(behind: Behind, state: Path, certificates: Path) -> CommandLine:
+    told = {"DOCKER_HOST": behind.url, "TASKRUNS_STATE_DIR": str(state)}
+    tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
+    return CommandLine({**os.environ, **told, **tls})
+
+
+def test_a_run_behind_tls_is_as_any_other(behind: Behind, tmp_path: Path) -> None:
+    mine = taskrun(behind, tmp_path, behind.certificates)
+    command = ["sh", "-c", "mkdir -p /out; echo 42 > /out/result; echo hello"]
     spec = {"image": IMAGE, "command": command, "resultPath": "/out/result"}
-    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {}}
-    await create_run(file, {**kind, "spec": spec}, now())
-    status: Any = None
-    async with asyncio.timeout(SECONDS), host.following(file) as follower:
-        async for run in follower.changes():
-            status = run["status"]
-    assert (status["phase"], status["result"].strip()) == ("Succeeded", "42")
+    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "far"}}
+    done = mine("run", "-", "--quiet", stdin=json.dumps({**kind, "spec": spec}))
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    assert json.loads(mine("get", "far", "-o", "json").stdout)["status"]["result"] == "42\n"
 
 
-def test_the_command_line_reads_what_the_docker_command_reads(
+def test_a_daemon_behind_tls_is_told_of_where_none_is_spoken(
     behind: Behind, tmp_path: Path
 ) -> None:
-    tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(behind.certificates)}
-    state = {"TASKRUNS_STATE_DIR": str(tmp_path), "DOCKER_HOST": behind.url}
-    taskrun = CommandLine({**os.environ, **state})
-    done = taskrun("run", "--quiet", "--image", IMAGE, "--", "echo", "hello", **tls)
-    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
-    without = taskrun("run", "--image", IMAGE)
-    assert without.returncode == 125
-    assert "DOCKER_TLS_VERIFY" in without.stderr
+    mine = taskrun(behind, tmp_path, behind.certificates)
+    done = mine("run", "--image", IMAGE, DOCKER_TLS_VERIFY="")
+    assert done.returncode == 125
+    assert "behind TLS: set DOCKER_TLS_VERIFY" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "files", [{"ca": "other"}, {"own": False}], ids=["it is a stranger", "we are a stranger"]
-)
-async def test_strangers_are_told_to_look_at_their_certificates(
-    behind: Behind, tmp_path: Path, files: dict[str, Any]
+@pytest.mark.parametrize("missing", ["ca.pem", "cert.pem"])
+def test_strangers_are_told_to_look_at_their_certificates(
+    behind: Behind, tmp_path: Path, missing: str
 ) -> None:
-    host = Host(tmp_path, now, behind.endpoint(**files))
-    with pytest.raises(NoDaemon, match="is not trusted, or does not trust us"):
-        async with host.daemon():
-            pass
+    folder = tmp_path / "certificates"
+    shutil.copytree(behind.certificates, folder)
+    (folder / missing).unlink()
+    if missing == "ca.pem":
+        (folder / "other.pem").rename(folder / missing)
+    done = taskrun(behind, tmp_path / "state", folder)("run", "--image", IMAGE)
+    assert done.returncode == 125
+    assert "is not trusted, or does not trust us" in done.stderr

@@ -5,6 +5,7 @@ import io
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from aiodocker.multiplexed import MultiplexedResult
 from taskruns.core.wire import mapping
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.log import in_lines, to_its_end, unix
 from taskruns.engines.port import EngineError, Unavailable
 
 _NO_ANSWER = 900
@@ -27,8 +29,6 @@ _BEHIND_TLS = (
     "it is behind TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or name the files in the "
     "connection"
 )
-_LONGEST_PIECE = 16 * 1024
-"""Bytes of a line that are waited for; the daemon itself cuts lines here."""
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
@@ -138,7 +138,9 @@ class Daemon:
 
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[bytes]:
         """Yield a container's log, piece by piece and byte for byte; with `follow` to its end."""
-        async for piece in self._log(name, follow=follow):
+        read = partial(self._log, name)
+        whole = follow and not await self._has_terminal(name)
+        async for piece in to_its_end(read) if whole else read(follow=follow):
             yield piece
 
     async def log_lines(self, name: str, since: str = "") -> AsyncIterator[bytes]:
@@ -151,28 +153,26 @@ class Daemon:
             name: the container's.
             since: the time, in the daemon's form, of the first line to yield; all by default.
         """
-        rest = b""
-        async for piece in self._log(name, follow=True, timestamps=True, since=since or 0):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line
-            if len(rest) > _LONGEST_PIECE:
-                yield rest
-                rest = b""
-        if rest:
-            yield rest
+        async for line in in_lines(
+            self._log(name, follow=True, timestamps=True, since=unix(since))
+        ):
+            yield line
 
     async def _log(self, name: str, **asked: Any) -> AsyncIterator[bytes]:
         """Yield a log as it comes; the library's own ways to read one drop bytes, or keep all."""
         params = {"stdout": True, "stderr": True, **asked}
+        raw = await self._has_terminal(name)
         with self._said():
-            found = await self._docker.containers.container(name).show()
             path = f"containers/{name}/logs"
             async with self._docker._query(path, params=params) as response:  # noqa: SLF001
-                raw = found["Config"]["Tty"]
                 pieces = MultiplexedResult(response, raw=raw)  # type: ignore[no-untyped-call]
                 async for piece in pieces:
                     yield piece
+
+    async def _has_terminal(self, name: str) -> bool:
+        with self._said():
+            found = await self._docker.containers.container(name).show()
+        return found["Config"]["Tty"] is True
 
     async def started(self, name: str) -> None:
         """Wait until a container of that name has run, or runs; it need not be there yet."""
