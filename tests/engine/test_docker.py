@@ -1,13 +1,15 @@
 """What only a Docker host has: containers anybody may remove, a daemon that may be away."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from taskruns.engines.docker.daemon import Daemon, NoDaemon
 from tests.engine.docker_host import DockerLab
-from tests.engine.lab import told_of
+from tests.engine.lab import Task, told_of
 from tests.engine.work import HELLO, SECOND_TIME_LUCKY, Work, exits, lasts
 
 UNUSED = exits(0).script
@@ -73,6 +75,39 @@ def test_a_task_finds_its_limits_mounts_and_variables(host: DockerLab, tmp_path:
     assert status["exitCode"] == 9, status["message"]
     words = ["from the host", "1234", "/shared", "hello 1"]
     assert "Last output: " + " | ".join(words) in status["message"]
+
+
+def test_a_volume_of_dockers_own_is_there_for_the_next_run(
+    host: DockerLab, docker_address: str
+) -> None:
+    volume = f"taskruns-{uuid4()}"
+    mounted = {
+        "volumes": [{"name": "kept", "persistentVolumeClaim": {"claimName": volume}}],
+        "volumeMounts": [{"name": "kept", "mountPath": "/kept"}],
+    }
+    try:
+        codes = [
+            _code_of(host.start(Work(script, UNUSED), name, **mounted))
+            for name, script in (("first", "echo 42 > /kept/it"), ("next", "exit $(cat /kept/it)"))
+        ]
+        assert codes == [0, 42]
+    finally:
+        command = ["docker", "--host", docker_address, "volume", "rm", "--force", volume]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+def _code_of(task: Task) -> int:
+    code: int = task.ended()["exitCode"]
+    task.pods_gone()
+    return code
+
+
+def test_a_network_that_is_not_there_is_told_of_by_its_name(host: DockerLab) -> None:
+    annotations = {"docker.taskruns.dev/network": "nowhere"}
+    task = host.start(HELLO, template={"metadata": {"annotations": annotations}})
+    status = task.ended()
+    assert told_of(status)[3] == ["Failed"]
+    assert "network nowhere not found" in status["message"]
 
 
 async def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
