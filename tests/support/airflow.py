@@ -1,6 +1,6 @@
 """A real Airflow 3 on this machine, part by part, so that each part can die by itself.
 
-API server, scheduler (with its LocalExecutor), triggerer and DAG processor are processes of their
+API servers, scheduler (with its LocalExecutor), triggerer and DAG processor are processes of their
 own, on loopback ports that were free, with an SQLite database in a folder that is thrown away.
 They find the cluster by the connection `taskruns_default`, and know it as nobody but the service
 account in that kubeconfig.
@@ -28,8 +28,9 @@ PYTHON = ENVIRONMENT / "bin/python"
 DAGS = ROOT / "tests/airflow/dags"
 EXAMPLES = ROOT / "provider/example_dags"
 
-API_SERVER, SCHEDULER, TRIGGERER, DAG_PROCESSOR = PARTS = (
+API_SERVER, TASK_API_SERVER, SCHEDULER, TRIGGERER, DAG_PROCESSOR = PARTS = (
     "api-server",
+    "task-api-server",
     "scheduler",
     "triggerer",
     "dag-processor",
@@ -50,7 +51,17 @@ scheduler, and have it already. What is told to a task by Airflow is not changed
 _WITHOUT_LOG_SERVER = "--skip-serve-logs"
 """It would listen on every address. Here logs are read from the files themselves."""
 
-_ARGUMENTS = {SCHEDULER: (_WITHOUT_LOG_SERVER,), TRIGGERER: (_WITHOUT_LOG_SERVER,)}
+_COMMANDS = {
+    API_SERVER: (API_SERVER, "--apps", "core"),
+    TASK_API_SERVER: (API_SERVER, "--apps", "execution"),
+    SCHEDULER: (SCHEDULER, _WITHOUT_LOG_SERVER),
+    TRIGGERER: (TRIGGERER, _WITHOUT_LOG_SERVER),
+    DAG_PROCESSOR: (DAG_PROCESSOR,),
+}
+"""What tasks ask has a server of its own. Airflow's writes down what a user asks in its event loop,
+and waits there for its turn, which a task's request may have that only this loop can end: with
+SQLite, both stand still until one gives up.
+"""
 
 _READY_WITHIN = 300
 _ENDED_WITHIN = 60
@@ -98,11 +109,12 @@ class Airflow:
     ) -> None:
         """Make one that is not started yet; `connections` are others of type `taskruns`, by id."""
         self.home = home
-        port, *log_ports = _free_ports(3)
+        port, tasks_port, *log_ports = map(str, _free_ports(4))
+        self._ports = {API_SERVER: ("--port", port), TASK_API_SERVER: ("--port", tasks_port)}
         self.rest = Rest(f"http://127.0.0.1:{port}")
         default = {"kube_config_path": str(kubeconfig), "namespace": namespace}
         known = {"taskruns_default": default, **connections}
-        self._environment = _environment(home, port, log_ports, known)
+        self._environment = _environment(home, tasks_port, log_ports, known)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[str] = set()
 
@@ -148,7 +160,12 @@ class Airflow:
         argv = ["setpriv", "--pdeathsig", "KILL", str(PYTHON), "-W", "ignore", "-c"]
         with self._log(part).open("ab") as log:
             self._processes[part] = subprocess.Popen(
-                [*argv, _START.format(modules=loaded), part, *_ARGUMENTS.get(part, ())],
+                [
+                    *argv,
+                    _START.format(modules=loaded),
+                    *_COMMANDS[part],
+                    *self._ports.get(part, ()),
+                ],
                 env=self._environment,
                 stdout=log,
                 stderr=log,
@@ -231,8 +248,8 @@ def _stat(pid: int) -> list[str]:
 
 def _environment(
     home: Path,
-    port: int,
-    log_ports: Sequence[int],
+    tasks_port: str,
+    log_ports: Sequence[str],
     connections: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, str]:
     bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"
@@ -240,12 +257,11 @@ def _environment(
         {"name": name, "classpath": bundle, "kwargs": {"path": str(folder)}}
         for name, folder in (("tests", DAGS), ("examples", EXAMPLES))
     ]
-    worker_logs, trigger_logs = map(str, log_ports)
+    worker_logs, trigger_logs = log_ports
     settings = SETTINGS | {
-        "API__PORT": str(port),
         # SQLite has one writer: the others wait for it, however long a busy machine takes.
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=120",
-        "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{tasks_port}/execution/",
         "API_AUTH__JWT_SECRET": secrets.token_hex(64),
         "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
