@@ -94,3 +94,17 @@ def is_superseded(context: Mapping[str, Any], uid: str) -> bool:
         return store is not None and store.get(_REMEMBERED) != uid
     except Exception:  # noqa: BLE001  # as above
         return False
+
+
+def is_of_another_try(context: Mapping[str, Any], uid: str) -> bool:
+    """Whether the run of this uid is not the one that the task's latest try has remembered.
+
+    A database that gives a trigger's number again, as SQLite does, lets the last word of a cleared
+    try's trigger reach the next try. Without Airflow's store (before 3.3) nothing is known.
+    """
+    store = context.get("task_state_store")
+    try:
+        found = store.get(_REMEMBERED) if store is not None else None
+    except Exception:  # noqa: BLE001  # as above
+        return False
+    return bool(uid and found) and found != uid

@@ -18,7 +18,7 @@ from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Containers, Shown, names_of
 from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
 from taskruns_airflow.identity import Try
-from taskruns_airflow.instance import try_of
+from taskruns_airflow.instance import is_of_another_try, try_of
 from taskruns_airflow.link import TaskRunLink
 from taskruns_airflow.manifest import Object, Order, build
 
@@ -154,6 +154,9 @@ class TaskRunOperator(RunArguments):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on after a deferral, with what the trigger has learnt."""
+        if is_of_another_try(context, str(event.get("uid") or "")):
+            self.log.info("An earlier try's trigger has spoken: this try's own TaskRun goes on")
+            return self.execute(context)
         execution = self._begin(context)
         return self._conclude(execution, execution.learn(event))
 

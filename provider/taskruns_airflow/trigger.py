@@ -56,7 +56,7 @@ class TaskRunTrigger(BaseTrigger):
         event = await self._outcome()
         await dwell.over()
         self._fired = True
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own
+        yield TriggerEvent({"uid": self.uid, **event})  # type: ignore[no-untyped-call]  # Airflow's own
 
     @override
     async def on_kill(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from taskruns_airflow.instance import (
     goes_on,
+    is_of_another_try,
     is_superseded,
     is_wanted,
     remember,
@@ -92,3 +93,17 @@ def test_where_airflow_keeps_nothing_for_a_task_no_try_is_superseded() -> None:
     told = context(state="running")
     remember(told, "uid-1")
     assert not is_superseded(told, "uid-1")
+
+
+def test_a_run_that_this_try_did_not_remember_is_another_trys() -> None:
+    told = context(state="running") | {"task_state_store": Store()}
+    assert not is_of_another_try(told, "uid-1")
+    remember(told, "uid-2")
+    assert is_of_another_try(told, "uid-1")
+    assert not is_of_another_try(told, "uid-2")
+    assert not is_of_another_try(told, "")
+
+
+@pytest.mark.parametrize("store", [None, SimpleNamespace()])
+def test_where_nothing_is_known_a_run_is_this_trys(store: object) -> None:
+    assert not is_of_another_try(context() | {"task_state_store": store}, "uid-1")

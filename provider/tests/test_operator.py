@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import airflow
@@ -160,3 +161,14 @@ def test_a_task_that_is_told_to_stop_before_it_has_begun_begins_nothing() -> Non
     execution = task._begin({})
     with pytest.raises(Stopped):
         execution._worker.run(asyncio.sleep(0))
+
+
+def test_the_last_word_of_an_earlier_trys_trigger_is_not_this_trys_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(TaskRunOperator, "execute", lambda _, told: begun.append(told))
+    context: Any = {"task_state_store": SimpleNamespace(get=lambda _: "uid-2")}
+    task = TaskRunOperator(task_id="load", image="a")
+    task.execute_complete(context, {"uid": "uid-1", "gone": "jobs/load"})
+    assert begun == [context]
