@@ -102,11 +102,11 @@ def ledger(cluster: Cluster, kube: Kube, journal: Journal) -> Iterator[Ledger]:
     ledger.close()
 
 
-@pytest.fixture(scope="session", params=["helm", "process"])
+@pytest.fixture(scope="session", params=["helm"])
 def installation(
     request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
 ) -> Iterator[Installation]:
-    """Each way of installing, once for all modules: pytest groups the tests by it."""
+    """The chart's, or the one that a test names: each is made once, for pytest groups by it."""
     ground = Ground(cluster, kube, journal)
     installation = INSTALLATIONS[request.param](ground)
     try:

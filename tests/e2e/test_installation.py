@@ -12,7 +12,13 @@ from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube
 from tests.support.ending import Ending
-from tests.support.installation import NAMESPACE, RESTRICTED, ROOT, Installation
+from tests.support.installation import (
+    EACH_INSTALLATION,
+    NAMESPACE,
+    RESTRICTED,
+    ROOT,
+    Installation,
+)
 from tests.support.ledger import END, START
 from tests.support.manifests import SOON, shell
 from tests.support.run import Run
@@ -97,6 +103,7 @@ def test_the_controller_is_admitted_where_restricted_pod_security_is_enforced(
     assert ready == "True", f"{installation.name}: {pod['status']}"
 
 
+@EACH_INSTALLATION
 def test_a_controller_killed_at_work_goes_on_where_it_was(
     stage: Stage, installation: Installation
 ) -> None:

@@ -7,13 +7,14 @@ from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.ending import Ending
-from tests.support.installation import DELETE_DELAY
+from tests.support.installation import DELETE_DELAY, EACH_INSTALLATION
 from tests.support.ledger import END, START
 from tests.support.manifests import SOON, shell
 from tests.support.process import ControllerProcess
 from tests.support.run import Run
 from tests.support.stage import Stage
 
+pytestmark = EACH_INSTALLATION
 MANY = 50
 FEW = 10
 SECONDS = 180

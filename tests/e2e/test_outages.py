@@ -15,10 +15,11 @@ import pytest
 from tests.cluster import Cluster
 from tests.support.cluster_client import NAMESPACES, Kube
 from tests.support.crowd import Crowd, make_crowded
-from tests.support.installation import Installation
+from tests.support.installation import EACH_INSTALLATION, Installation
 from tests.support.stage import Stage
 from tests.support.standing import NODE_LABEL, standings
 
+pytestmark = EACH_INSTALLATION
 STAGES = [*standings("", "", 0, 1)]
 
 

@@ -12,9 +12,11 @@ from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
+from tests.support.installation import EACH_INSTALLATION
 from tests.support.manifests import IMAGE, KEEP_POD, pod_spec, shell
 from tests.support.run import Run
 
+pytestmark = EACH_INSTALLATION
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 DIE = "kill -9 $$"
 # In a Pod's shared process namespace the task is not process 1, which no signal of its own ends.

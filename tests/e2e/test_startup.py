@@ -13,8 +13,6 @@ from tests.support.manifests import IMAGE, pod_spec, shell
 from tests.support.run import Run
 from tests.support.stage import Stage
 
-# The chart's role is asked for all that the clocks need: what only the Pod's Events say.
-pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 PATIENT = 100.0
 SPOKEN = 30

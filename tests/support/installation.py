@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 import yaml
 
 from tests.cluster import Cluster
@@ -25,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "taskruns-system"
 DELETE_DELAY = "1s"
 """The site's default: scenarios see their Pods go without waiting half a minute for each."""
+EACH_INSTALLATION = pytest.mark.parametrize(
+    "installation", ["helm", "process"], indirect=True, scope="session"
+)
+"""For what may differ where a controller runs beside the cluster; all else runs in the chart's."""
 
 SITE_KEY = "example.test/site"
 SITE_POD: Object = {
