@@ -50,7 +50,7 @@ def test_a_program_that_fails_says_so_with_its_last_words(task: Task) -> None:
 
 
 @pytest.mark.task(
-    "exec tail /dev/zero", modes=SYNC, container_resources={"limits": {"memory": "32Mi"}}
+    "sleep 1; exec tail /dev/zero", modes=SYNC, container_resources={"limits": {"memory": "64Mi"}}
 )
 def test_too_little_memory_has_a_class_of_its_own(task: Task) -> None:
     fails_as(task, "TaskRunOOMKilled", "OOMKilled")

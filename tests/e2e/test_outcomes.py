@@ -65,7 +65,9 @@ def test_a_task_that_handles_sigterm_ends_as_it_chooses(run: Run) -> None:
     run.pods_gone()
 
 
-@pytest.mark.taskrun(shell("exec tail /dev/zero", resources={"limits": {"memory": "16Mi"}}))
+@pytest.mark.taskrun(
+    shell("sleep 1; exec tail /dev/zero", resources={"limits": {"memory": "64Mi"}})
+)
 def test_a_task_over_its_memory_limit_is_told_as_oom_killed(run: Run) -> None:
     failed(Reason.OOM_KILLED, 137, r"\bmain\b.*memory", r"limits\.memory").check(run)
     run.pods_gone()

@@ -48,7 +48,7 @@ def test_a_signal_is_told_as_such(lab: Lab) -> None:
 
 
 def test_memory_over_its_limit_is_told_as_such(lab: Lab) -> None:
-    task = lab.start(EATS_MEMORY, resources={"limits": {"memory": "16Mi"}})
+    task = lab.start(EATS_MEMORY, resources={"limits": {"memory": "64Mi"}})
     status = task.ended()
     assert told_of(status) == ("Failed", "OOMKilled", 137, ["Failed"])
     assert "memory" in status["message"]

@@ -64,5 +64,5 @@ SECOND_TIME_LUCKY = Work(
 """Goes on until it is stopped, and ends well the next time."""
 KILLS_ITSELF = Work("kill -9 $$; sleep 5", Script(exit_code=137))
 """A signal from within; it needs a process namespace in which main is not process 1."""
-EATS_MEMORY = Work("exec tail /dev/zero", Script(oom=True))
+EATS_MEMORY = Work("sleep 1; exec tail /dev/zero", Script(oom=True))
 NO_SUCH_PROGRAM = Work("", Script(start_error="no such file or directory"), "/no/such/program")
