@@ -12,14 +12,17 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
+from taskruns.api import names
 from taskruns.core.plan import PodRef
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.follower import Follower
+from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.record import RecordFile, records
 from taskruns.engines.docker.report import pod_status
 from taskruns.engines.docker.submission import create_run, delete_run, patch_run
 from tests.engine.lab import SITE, Lab, Object, Told
+from tests.engine.work import IMAGE
 from tests.support.background import end_tasks
 
 T = TypeVar("T")
@@ -32,6 +35,22 @@ LOOK_SECONDS = 0.5
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def manifest(script: str, **spec: Any) -> Object:
+    """A TaskRun of a shell script, to be created under whatever name."""
+    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {}}
+    told = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
+    return {**kind, "spec": {**told, **spec}}
+
+
+async def ended(host: Host, file: RecordFile, seconds: float) -> Any:
+    """Follow a run to its end, as a client does, and return its status."""
+    status: Any = None
+    async with asyncio.timeout(seconds), host.following(file) as follower:
+        async for run in follower.changes():
+            status = run["status"]
+    return status
 
 
 class DockerLab(Lab):

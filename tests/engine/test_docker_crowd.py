@@ -4,18 +4,16 @@ import asyncio
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from taskruns.api import names
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.record import RecordFile
 from taskruns.engines.docker.submission import create_run
+from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE
 
 SECONDS = 280
+GONE_AT_ONCE = {"podGC": {"deleteDelayDuration": "0s"}}
 RUNS = 50
 MEGABYTE = 10**6
 LOG = 100 * MEGABYTE
@@ -35,33 +33,14 @@ sys.exit(code)
 UNTIL_TOLD = "echo began >> /shared/ran; until [ -e /shared/go ]; do sleep 0.1; done; exit 5"
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def manifest(script: str, **spec: Any) -> dict[str, Any]:
-    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {}}
-    told = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
-    return {**kind, "spec": {**told, "podGC": {"deleteDelayDuration": "0s"}, **spec}}
-
-
-async def ended(host: Host, file: RecordFile) -> Any:
-    """Follow a run to its end and return its status."""
-    status: Any = None
-    async with asyncio.timeout(SECONDS), host.following(file) as follower:
-        async for run in follower.changes():
-            status = run["status"]
-    return status
-
-
 async def test_fifty_runs_at_once_end_each_as_it_should(
     docker_address: str, tmp_path: Path
 ) -> None:
     host = Host(tmp_path, now, Endpoint(docker_address))
     files = [host.file("default", f"run-{number}") for number in range(RUNS)]
     for number, file in enumerate(files):
-        await create_run(file, manifest(f"exit {number % 4}"), now())
-    found = await asyncio.gather(*(ended(host, file) for file in files))
+        await create_run(file, manifest(f"exit {number % 4}", **GONE_AT_ONCE), now())
+    found = await asyncio.gather(*(ended(host, file, SECONDS) for file in files))
     assert [status["exitCode"] for status in found] == [number % 4 for number in range(RUNS)]
     assert [status["attempt"] for status in found] == [1] * RUNS
 
@@ -77,7 +56,7 @@ async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
         "volumes": [{"name": "shared", "hostPath": {"path": str(shared)}}],
         "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
     }
-    await create_run(file, manifest(UNTIL_TOLD, **mount), now())
+    await create_run(file, manifest(UNTIL_TOLD, **mount, **GONE_AT_ONCE), now())
     environment = {
         **os.environ,
         "DOCKER_HOST": docker_address,

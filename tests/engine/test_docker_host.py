@@ -3,40 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from taskruns.api import names
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.record import RecordFile, StateTrouble
+from taskruns.engines.docker.record import StateTrouble
 from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run
+from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE
 
 SECONDS = 120
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def manifest(script: str, **spec: Any) -> dict[str, Any]:
-    told = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
-    kind = {"apiVersion": names.API_VERSION, "kind": names.KIND}
-    return {**kind, "metadata": {}, "spec": {**told, **spec}}
-
-
-async def ran(host: Host, file: RecordFile) -> Any:
-    """Follow a run to its end, as a client does, and return its status."""
-    status: Any = None
-    async with asyncio.timeout(SECONDS), host.following(file) as follower:
-        async for run in follower.changes():
-            status = run["status"]
-    return status
 
 
 async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
@@ -46,7 +26,7 @@ async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
     host = Host(tmp_path, now, endpoint)
     first, second = host.file("default", "first"), host.file("default", "second")
     await create_run(first, manifest("true"), now())
-    status = await ran(host, first)
+    status = await ended(host, first, SECONDS)
     later = Host(tmp_path, lambda: now() + timedelta(days=8), endpoint)
     async with host.daemon() as daemon:
         assert await daemon.inspect(status["podName"]) is not None, "its delay is not over"
@@ -67,7 +47,7 @@ async def test_a_daemon_elsewhere_hands_over_the_result(
         script = "mkdir -p /out; echo 42 > /out/result"
         spec = {"resultPath": "/out/result", "podGC": {"deleteDelayDuration": "0s"}}
         await create_run(file, manifest(script, **spec), now())
-        status = await ran(host, file)
+        status = await ended(host, file, SECONDS)
     assert (status["phase"], status["result"].strip()) == ("Succeeded", "42")
 
 
