@@ -32,7 +32,7 @@ commands. `pip install 'taskruns[cli]'` brings it, as `kubectl taskrun`, too.
 On Docker the daemon is the one that `docker` would use (`DOCKER_HOST`, the current context), and
 runs are kept in `{STATE_VARIABLE}`, by default a folder of the user's state directory. Somebody has
 to follow a run there for its retries and deadlines to be acted upon: `run`, `follow`, `wait`, or
-what `run --detach` leaves behind.
+the process that `run --detach` and `cancel` leave behind, which ends with the run.
 
 On a cluster the kubeconfig is kubectl's, and so are `-n`, `-A`, `--context` and `--kubeconfig`; the
 controller does the work, whoever looks on. The role `taskruns-client` is all that is needed. Who

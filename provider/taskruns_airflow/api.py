@@ -77,8 +77,8 @@ class Api:
         found = await self._ask("GET", self._runs, {"labelSelector": f"{label}={value}"})
         return [TaskRun.model_validate(each) for each in found["items"]]
 
-    async def cancel(self, ref: Ref) -> None:
-        """Have a run stopped; one that has ended or is gone is left as it is."""
+    async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:  # noqa: ARG002
+        """Have a run stopped, the rest is the controller's; one that has ended is left as it is."""
         await self._patch(ref, {"spec": {"cancel": True}})
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:

@@ -1,7 +1,7 @@
 """A Docker host as the place where TaskRuns are kept: a state directory and a daemon.
 
 Nobody else looks after a run there: whoever waits for one follows it, so that its clocks act, and
-whoever cancels one or lets go of it stays until that is done.
+whoever cancels one stays until it has ended, or leaves somebody who does.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,10 +14,10 @@ from typing_extensions import override
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.engines.docker.daemon import DaemonError, NoDaemon
-from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.record import RecordFile, StateTrouble
 from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run
+from taskruns.engines.docker.successor import leave_successor
 from taskruns.engines.port import AlreadyExists
 from taskruns_airflow.adoption import ended
 from taskruns_airflow.edge import Gone, Ref, Refused, Unreachable
@@ -119,11 +119,22 @@ class DockerRuns:
         labelled = (run for run in runs if run["metadata"].get("labels", {}).get(label) == value)
         return [TaskRun.model_validate(run) for run in labelled]
 
-    async def cancel(self, ref: Ref) -> None:
-        """Have a run stopped, and see it end; one that has ended or is gone is left as it is."""
+    async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:
+        """Have a run stopped, and see it end; one that has ended or is gone is left as it is.
+
+        Whoever is leaving sees its container told to stop, and leaves a process that sees it end.
+        """
+        file = self._file(ref)
         with _told():
-            await patch_run(self._file(ref), {"spec": {"cancel": True}}, ref.uid)
-            async with self._followed(ref) as follower:
+            run = await patch_run(file, {"spec": {"cancel": True}}, ref.uid)
+            if run is None or ended(TaskRun.model_validate(run)):
+                return
+            if leaving:
+                leave_successor(self._host, file)
+            async with self._host.following(file) as follower:
+                if leaving:
+                    await follower.settle()
+                    return
                 async for _ in follower.changes():
                     pass
 
@@ -132,7 +143,7 @@ class DockerRuns:
         mark = {"metadata": {"annotations": {ANNOTATION_COLLECTED: pod_uid}}}
         with _told():
             if await patch_run(self._file(ref), mark, ref.uid) is not None:
-                async with self._followed(ref) as follower:
+                async with self._host.following(self._file(ref)) as follower:
                     await follower.settle()
 
     @asynccontextmanager
@@ -149,9 +160,6 @@ class DockerRuns:
 
     def _file(self, ref: Ref) -> RecordFile:
         return self._host.file(ref.namespace, ref.name)
-
-    def _followed(self, ref: Ref) -> AbstractAsyncContextManager[Follower]:
-        return self._host.following(self._file(ref))
 
 
 async def _read(file: RecordFile, ref: Ref) -> TaskRun | None:

@@ -57,8 +57,13 @@ class Runs(Protocol):
     async def find(self, label: str, value: str) -> list[TaskRun]:
         """Read the runs that have a label."""
 
-    async def cancel(self, ref: Ref) -> None:
-        """Have a run stopped; one that has ended or is gone is left as it is."""
+    async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:
+        """Have a run stopped; one that has ended or is gone is left as it is.
+
+        Args:
+            ref: the run.
+            leaving: whether this process is about to end, so that it cannot see to the rest.
+        """
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:
         """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""

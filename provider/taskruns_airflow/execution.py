@@ -210,7 +210,7 @@ class Execution:
 
 async def _cancel(connect: Any, ref: Ref) -> None:
     async with connect() as api:
-        await api.cancel(ref)
+        await api.cancel(ref, leaving=True)
 
 
 async def _collect(connect: Any, ref: Ref, pod_uid: str) -> None:

@@ -52,12 +52,12 @@ async def launch(edge: Edge, own: Try, manifest: Mapping[str, Any], audience: Au
 
 
 async def cancel_all(connect: Connect, own: Try) -> None:
-    """Cancel what a try has created, and what it would have gone on with or ended itself."""
+    """Cancel, on leaving, what a try has created and would have gone on with or ended itself."""
     async with connect() as api:
         found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
         for run in (found.adopted, *found.superseded):
             if run is not None and not ended(run):
-                await api.cancel(Ref.to(run))
+                await api.cancel(Ref.to(run), leaving=True)
 
 
 async def follow(

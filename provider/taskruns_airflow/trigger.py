@@ -15,6 +15,13 @@ from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.instance import is_wanted, states_of
 
+_SECONDS_TO_CANCEL = 3.0
+"""For which a trigger that is told to stop stays, so that its log has what became of that."""
+
+_cancelling: set[asyncio.Task[None]] = set()
+"""What goes on in the triggerer when its trigger has gone. Airflow says every second that a trigger
+is to end, which ends its `on_kill`, too."""
+
 _IS_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
 """From 3.3 on. Airflow 2 has one clean up, be it killed or its triggerer shut down."""
 
@@ -61,10 +68,10 @@ class TaskRunTrigger(BaseTrigger):
     @override
     async def on_kill(self) -> None:
         """Cancel the run: a user marked or cleared the task. Harmless where it has ended."""
-        edge = await self._edge()
-        async with edge.connect() as runs:
-            await runs.cancel(self._ref)
-        self.log.info("Cancelled TaskRun %s", self._ref)
+        work = asyncio.create_task(self._cancel(), name="taskruns: cancel a run")
+        _cancelling.add(work)
+        work.add_done_callback(_cancelling.discard)
+        await asyncio.wait({work}, timeout=_SECONDS_TO_CANCEL)
 
     @override
     async def cleanup(self) -> None:
@@ -73,6 +80,16 @@ class TaskRunTrigger(BaseTrigger):
             return
         if not is_wanted(await asyncio.to_thread(states_of, {"ti": self.task_instance})):
             await self.on_kill()
+
+    async def _cancel(self) -> None:
+        try:
+            edge = await self._edge()
+            async with edge.connect() as runs:
+                await runs.cancel(self._ref)
+        except Exception:
+            self.log.exception("TaskRun %s could not be cancelled", self._ref)
+        else:
+            self.log.info("Cancelled TaskRun %s", self._ref)
 
     async def _outcome(self) -> dict[str, Any]:
         last_line: str | None = None

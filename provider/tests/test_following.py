@@ -27,7 +27,8 @@ class Found:
         assert (label, value) == ("airflow.taskruns.dev/task", OWN.task_label)
         return list(self.runs)
 
-    async def cancel(self, ref: Ref) -> None:
+    async def cancel(self, ref: Ref, *, leaving: bool) -> None:
+        assert leaving, "the process that cancels is about to end"
         self.cancelled.append(ref.uid)
 
     @asynccontextmanager

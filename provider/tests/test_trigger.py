@@ -104,6 +104,44 @@ async def _settings(_: TaskRunHook) -> dict[str, Any]:
     return {"engine": "kubernetes"}
 
 
+class SlowRuns:
+    """Takes its time to have a run stopped."""
+
+    def __init__(self) -> None:
+        self.asked, self.may_end = asyncio.Event(), asyncio.Event()
+        self.cancelled: list[Ref] = []
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Self]:
+        yield self
+
+    async def cancel(self, ref: Ref) -> None:
+        self.asked.set()
+        await self.may_end.wait()
+        self.cancelled.append(ref)
+
+
+async def test_a_cancelling_goes_on_when_the_trigger_is_told_to_end_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = SlowRuns()
+
+    async def edge(_: TaskRunHook, __: str) -> SlowRuns:
+        return runs
+
+    monkeypatch.setattr(TaskRunHook, "edge", edge)
+    killed = asyncio.create_task(trigger_of("a").on_kill())
+    await asyncio.wait_for(runs.asked.wait(), 60)
+    killed.cancel()
+    await asyncio.wait({killed})
+    assert killed.cancelled()
+    runs.may_end.set()
+    async with asyncio.timeout(60):
+        while not runs.cancelled:  # noqa: ASYNC110 - nobody is left who would be told
+            await asyncio.sleep(0)
+    assert runs.cancelled == [Ref("jobs", "a", "uid-a")]
+
+
 class Instance:
     """A task instance of Airflow 2, which is in a state."""
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -117,17 +116,19 @@ def test_a_command_cleans_up_after_runs_that_nobody_follows(taskrun: CommandLine
         process.communicate(timeout=SECONDS)
 
 
-def test_a_cancel_stops_what_nobody_follows(taskrun: CommandLine) -> None:
+def test_a_cancel_stops_what_nobody_follows_and_sees_its_record_end(taskrun: CommandLine) -> None:
     command = ["run", "--name", "left", "--image", "busybox:1", "--", "sh", "-c", LOOP]
     with taskrun.start(*command) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()
     assert taskrun("cancel", "left").returncode == 0
-    pod = json.loads(taskrun("get", "left", "-o", "json").stdout)["status"]["podName"]
-    waiting = ["docker", "--host", taskrun.environment["DOCKER_HOST"], "wait", pod]
-    ended = subprocess.run(waiting, capture_output=True, text=True, timeout=SECONDS, check=True)
-    assert ended.stdout == "4\n"
+    record = Path(taskrun.environment["TASKRUNS_STATE_DIR"], "default/left.json")
+    deadline = time.monotonic() + SECONDS
+    while (status := json.loads(record.read_text())["run"]["status"])["phase"] != "Cancelled":
+        assert time.monotonic() < deadline, "it never ends"
+        time.sleep(0.1)
+    assert status["exitCode"] == 4
     assert taskrun("wait", "left").returncode == 130
     assert taskrun("logs", "left").stdout == "ready\nbye\n"
 

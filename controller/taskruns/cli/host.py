@@ -6,8 +6,6 @@ A client of the daemon is imported by whatever needs one: a list of runs is read
 # ruff: noqa: PLC0415
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -98,12 +96,9 @@ class DockerPlace:
 
     def leave_follower(self, name: str) -> None:
         """Start a process that follows the run when this one has gone."""
-        nowhere = subprocess.DEVNULL
-        command = [sys.executable, "-m", "taskruns.cli", "follow", name, "--on", self.kind]
-        subprocess.Popen(  # noqa: S603 - this program itself
-            [*command, "--namespace", self.namespace],
-            stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True,
-        )  # fmt: skip
+        from taskruns.engines.docker.successor import leave_successor
+
+        leave_successor(self._host, self._file(name))
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield what an attempt's log has by now."""

@@ -14,7 +14,7 @@ from taskruns.cli.place import Place
 @placed
 def cancel_command(choice: Choice, name: str) -> None:
     """Stop a TaskRun with its grace period, for good."""
-    choice.act(lambda place: _change(place, name, {"cancel": True}, "cancelled"))
+    choice.act(lambda place: _cancel(place, name))
 
 
 @click.command("suspend")
@@ -31,6 +31,11 @@ def suspend_command(choice: Choice, name: str) -> None:
 def resume_command(choice: Choice, name: str) -> None:
     """Let a suspended TaskRun go on."""
     choice.act(lambda place: _change(place, name, {"suspend": False}, "resumed"))
+
+
+async def _cancel(place: Place, name: str) -> None:
+    await _change(place, name, {"cancel": True}, "cancelled")
+    place.leave_follower(name)  # its attempt may take its time to end
 
 
 async def _change(place: Place, name: str, spec: dict[str, Any], done: str) -> None:

@@ -1,0 +1,44 @@
+"""A client that leaves a run to a process of its own, which ends with the run."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from taskruns.api.conditions import Phase
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.submission import create_run, patch_run
+from taskruns.engines.docker.successor import leave_successor
+from tests.engine.docker_host import manifest, now
+
+SECONDS = 120
+SLOW_TO_STOP = "trap 'sleep 2; exit 4' TERM; sleep 600 & wait $!"
+
+
+async def test_a_cancelled_run_that_is_left_comes_to_its_end_and_leaves_no_process(
+    docker_address: str, tmp_path: Path
+) -> None:
+    host = Host(tmp_path, now, Endpoint(docker_address))
+    file = host.file("default", "left")
+    await create_run(file, manifest(SLOW_TO_STOP), now())
+    async with asyncio.timeout(SECONDS):
+        await _begun(host, file)
+        await patch_run(file, {"spec": {"cancel": True}})
+        successor = leave_successor(host, file)
+        assert await asyncio.to_thread(successor.wait, SECONDS) == 0
+    status = await _status(file)
+    assert (status["phase"], status["exitCode"]) == (Phase.CANCELLED, 4)
+
+
+async def _begun(host: Host, file: RecordFile) -> None:
+    async with host.following(file) as follower:
+        async for run in follower.changes():
+            if run["status"].get("phase") == Phase.RUNNING:
+                return
+
+
+async def _status(file: RecordFile) -> Any:
+    run = (await file.read()).run
+    assert run is not None
+    return run["status"]

@@ -1,0 +1,17 @@
+"""For how long a process follows a run that a client has left to it."""
+
+from taskruns.engines.docker.record import Record
+from taskruns.engines.docker.successor import patience_with
+
+HOUR = 3600
+POD = {"spec": {"terminationGracePeriodSeconds": HOUR}}
+
+
+def test_a_run_that_is_at_work_is_followed_for_as_long_as_it_takes() -> None:
+    assert patience_with(Record({"spec": {}}, {"a-1": POD})) is None
+
+
+def test_a_cancelled_run_is_followed_for_its_grace_period_and_not_much_longer() -> None:
+    patience = patience_with(Record({"spec": {"cancel": True}}, {"a-1": POD}))
+    assert patience is not None
+    assert HOUR < patience < 2 * HOUR
