@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tests.cluster.error import ClusterError
 
-INTERVAL = 0.05
+INTERVAL = 0.01
 SLOWEST_INTERVAL = 0.5
 
 

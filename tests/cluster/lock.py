@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.cluster.error import ClusterError
 from tests.cluster.progress import Progress
 
-INTERVAL = 0.2
+INTERVAL = 0.05
 PATIENCE = 45 * 60.0  # the longest thing that is done under a lock is a cold build
 
 

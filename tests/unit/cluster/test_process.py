@@ -76,7 +76,7 @@ def test_who_does_not_listen_is_killed() -> None:
     assert deaf.stdout
     deaf.stdout.readline()
     deaf.stdout.close()
-    _of(deaf.pid).stop(grace=0.2)
+    _of(deaf.pid).stop(grace=0.1)
     assert deaf.wait() == -signal.SIGKILL
 
 

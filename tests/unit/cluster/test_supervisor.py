@@ -89,7 +89,7 @@ def test_what_dies_at_its_start_is_said_with_its_log(supervisor: Supervisor) -> 
 def test_what_never_answers_is_given_up(supervisor: Supervisor) -> None:
     supervisor.start(_sleeper())
     with pytest.raises(ClusterError, match="it to be ready: not within 0 s"):
-        supervisor.wait_ready(_sleeper(), lambda: False, within=0.2)
+        supervisor.wait_ready(_sleeper(), lambda: False, within=0.05)
 
 
 def test_a_component_sees_nothing_of_the_environment(supervisor: Supervisor) -> None:

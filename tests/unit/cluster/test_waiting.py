@@ -13,7 +13,7 @@ from tests.cluster.progress import Progress
 
 def test_a_wait_ends_and_says_what_it_was_for() -> None:
     with pytest.raises(ClusterError, match="the sun to rise: not within 0 s"):
-        wait_until(lambda: False, within=0.1, what="the sun to rise")
+        wait_until(lambda: False, within=0.02, what="the sun to rise")
 
 
 def test_a_failed_command_shows_what_it_printed() -> None:
@@ -23,7 +23,7 @@ def test_a_failed_command_shows_what_it_printed() -> None:
 
 def test_a_command_that_hangs_is_ended() -> None:
     with pytest.raises(ClusterError, match="did not end within"):
-        command.run(["sleep", "60"], within=0.1)
+        command.run(["sleep", "60"], within=0.02)
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
@@ -34,11 +34,11 @@ def test_a_program_that_is_not_there_is_named() -> None:
 def test_a_long_command_shows_signs_of_life_and_keeps_its_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(command, "HEARTBEAT", 0.05)
     lines: list[str] = []
     log = tmp_path / "log"
     command.run_long(
-        ["sh", "-c", "echo one; sleep 0.35; echo two"],
+        ["sh", "-c", "echo one; sleep 0.15; echo two"],
         what="counting",
         log=log,
         progress=Progress(lines.append),
@@ -68,27 +68,31 @@ def test_a_long_command_past_its_limit_is_killed(tmp_path: Path) -> None:
             what="counting",
             log=tmp_path / "log",
             progress=Progress(lambda _: None),
-            within=0.2,
+            within=0.05,
         )
     assert time.monotonic() - began < 5
 
 
-def test_one_at_a_time_holds_a_lock(tmp_path: Path) -> None:
+def test_one_at_a_time_holds_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "INTERVAL", 0.01)
     path, order = tmp_path / "lock", list[str]()
-    lines: list[str] = []
+    told = threading.Event()
+
+    def tell(line: str) -> None:
+        order.append(line.partition("another ")[2])
+        told.set()
 
     def second() -> None:
-        with lock.held(path, "the thing", Progress(lines.append)):
+        with lock.held(path, "the thing", Progress(tell)):
             order.append("second")
 
     thread = threading.Thread(target=second)
     with lock.held(path, "the thing"):
         thread.start()
-        time.sleep(0.3)
+        assert told.wait(5)
         order.append("first")
     thread.join(5)
-    assert order == ["first", "second"]
-    assert "another command has the thing" in lines[0]
+    assert order == ["command has the thing: waiting for it", "first", "second"]
 
 
 def test_a_lock_that_was_removed_excludes_nobody(tmp_path: Path) -> None:
