@@ -150,7 +150,7 @@ def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
         run.main_started()
     for team in scene.teams:
         chart = str(ROOT / "charts/taskruns")
-        team.helm("upgrade", chart, "--reuse-values", "--set", "log.level=debug")
+        team.helm("upgrade", chart, "--reset-then-reuse-values", "--set", "log.level=debug")
     for run in runs:
         _check(run, stage)
 

@@ -1,9 +1,12 @@
 """An upgrade and a rollback in the middle of everything: of the release, and of the definition.
 
-The older release is this one with a field of the definition, and the rule about it, left out. A
-hundred runs are at every stage when it is upgraded, and again when it is rolled back.
+The older release is this one with a field of the definition, the rule about it, and a setting of
+the chart left out. A hundred runs are at every stage when it is upgraded, by the command that
+docs/operating.md has, and again when it is rolled back.
 """
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -28,6 +31,10 @@ CHART = ROOT / "charts/taskruns"
 DEFINITION = "taskruns.taskruns.dev"
 NEWER = "startupTimeoutSeconds"
 """The field that the older definition does not have."""
+
+KEEPING = ("--reset-then-reuse-values", "--wait", "--timeout", "3m")
+NEWER_SETTING, ITS_TEMPLATE = "serviceMonitor", "servicemonitor.yaml"
+"""What the older chart does not have; its values must not keep the newer one from its defaults."""
 
 SECONDS = 240
 """For a hundred runs, through two changes of the controller, on a busy machine."""
@@ -64,7 +71,7 @@ KINDS = {
 def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
     stage: Stage, installation: Installation, cluster: Cluster, tmp_path: Path
 ) -> None:
-    to_older = _upgrade(_older_chart(tmp_path))
+    to_older = ("upgrade", "taskruns", str(_older_chart(tmp_path)), "-n", NAMESPACE, *KEEPING)
     with pytest.raises(AssertionError, match=r'conflict with "kubectl": \.spec\.versions'):
         helm(cluster, *to_older)  # for the definition is kubectl's, too, from before the tests
     helm(cluster, *to_older, "--force-conflicts")
@@ -79,7 +86,7 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
         stage.create("too-early", _of_newer_release(stage))
     runs["long"][0].main_started(seconds=SECONDS)
 
-    helm(cluster, *_upgrade(CHART), "--set", "log.level=debug")
+    helm(cluster, *_documented_upgrade(), "--set", "log.level=debug")
     assert NEWER in _fields(stage.kube)
     newer = stage.create("newer", _of_newer_release(stage))
     newer.main_started(seconds=SECONDS)
@@ -114,15 +121,19 @@ def _of_newer_release(stage: Stage) -> Object:
     return shell(f"{START}; sleep 15; {END}", **{NEWER: 300}) | stage.ledger.mount()
 
 
-def _upgrade(chart: Path) -> tuple[str, ...]:
-    which = ("upgrade", "taskruns", str(chart), "-n", NAMESPACE)
-    return (*which, "--reuse-values", "--wait", "--timeout", "3m")
+def _documented_upgrade() -> list[str]:
+    page = (ROOT / "docs/operating.md").read_text()
+    (command,) = re.findall(r"^helm (upgrade taskruns .*)$", page, re.MULTILINE)
+    return [str(CHART) if word == "charts/taskruns" else word for word in shlex.split(command)]
 
 
 def _older_chart(folder: Path) -> Path:
-    """Copy the chart, without the newer field in its definition."""
+    """Copy the chart, without the newer field in its definition and the newer setting."""
     chart = folder / "older"
-    shutil.copytree(CHART, chart)
+    shutil.copytree(CHART, chart, ignore=shutil.ignore_patterns(ITS_TEMPLATE))
+    settings = yaml.safe_load((chart / "values.yaml").read_text())
+    del settings[NEWER_SETTING]
+    (chart / "values.yaml").write_text(yaml.safe_dump(settings))
     definition = yaml.safe_load((ROOT / "crds/taskruns.yaml").read_text())
     definition["metadata"]["annotations"] = {"helm.sh/resource-policy": "keep"}
     (version,) = definition["spec"]["versions"]

@@ -1,0 +1,126 @@
+"""What docs/airflow.md tells an administrator to type gives Airflow what it needs, and no more.
+
+Its commands are typed as they stand there. The service accounts are called as Airflow's own chart
+calls them; of the chart itself nothing is here.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Resource
+from tests.support.identity import as_account
+from tests.support.installation import NAMESPACE as RELEASE
+from tests.support.installation import ROOT, helm
+from tests.support.manifests import shell, task_run
+
+pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
+
+PAGE = (ROOT / "docs/airflow.md").read_text()
+TASKS, AIRFLOW = "jobs", "airflow"
+"""The namespaces of that page."""
+
+BOUND = ("airflow-worker", "airflow-triggerer")
+SECRETS = Resource("/api/v1", "secrets")
+OK, CREATED, FORBIDDEN = 200, 201, 403
+
+
+def _section(heading: str) -> str:
+    found = re.search(rf"^{heading}$(.*?)^##", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, heading
+    return found[1]
+
+
+def _blocks(language: str, section: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
+def _typed(commands: str, cluster: Cluster, folder: Path) -> str:
+    """Type commands as the cluster's administrator; return what they have printed."""
+    path = f"{cluster.bin_dir}:{os.environ['PATH']}"
+    typed = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{commands}"],
+        cwd=folder,
+        env=os.environ | {"KUBECONFIG": str(cluster.kubeconfig), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert typed.returncode == 0, typed.stderr
+    return typed.stdout
+
+
+def _has_the_role_of_a_client_and_no_more(somebody: Kube) -> None:
+    dry, run = {"dryRun": "All"}, task_run("asked-", TASKS, shell("exit 0"))
+    asked = {
+        "create a run": somebody.code("POST", RUNS.path(TASKS), dry, run),
+        "list runs": somebody.code("GET", RUNS.path(TASKS)),
+        "list Pods": somebody.code("GET", PODS.path(TASKS)),
+        "create a Pod": somebody.code("POST", PODS.path(TASKS), dry, {}),
+        "list Secrets": somebody.code("GET", SECRETS.path(TASKS)),
+        "list runs elsewhere": somebody.code("GET", RUNS.path(AIRFLOW)),
+    }
+    may = {"create a run": CREATED, "list runs": OK}
+    assert asked == {what: may.get(what, FORBIDDEN) for what in asked}
+
+
+@pytest.fixture(scope="module")
+def namespaces(
+    installation: None,  # noqa: ARG001  # its release is what the page changes
+    cluster: Cluster,
+    kube: Kube,
+) -> Iterator[None]:
+    """The page's namespaces, made as it says."""
+    cluster.kubectl("delete", "namespace", TASKS, AIRFLOW, "--ignore-not-found", within=120)
+    (make,) = _blocks("sh", _section("## Quick start"))
+    _typed(make, cluster, ROOT)
+    kube.create(NAMESPACES, None, {"metadata": {"name": AIRFLOW}})
+    yield
+    for each in (TASKS, AIRFLOW):
+        kube.delete(NAMESPACES, None, each)
+
+
+@pytest.fixture
+def bound(cluster: Cluster, namespaces: None, tmp_path: Path) -> Iterator[None]:  # noqa: ARG001
+    """The release with the bindings of the page, and then without."""
+    section = _section("### Airflow in the cluster")
+    (values,) = (block for block in _blocks("yaml", section) if "values-taskruns" in block)
+    (upgrade,) = (block for block in _blocks("sh", section) if "charts/taskruns" in block)
+    (tmp_path / "values-taskruns.yaml").write_text(values)
+    (tmp_path / "charts").symlink_to(ROOT / "charts")
+    _typed(upgrade, cluster, tmp_path)
+    yield
+    chart = ("taskruns", str(ROOT / "charts/taskruns"), "--namespace", RELEASE)
+    without = ("--set-json", "roles.client.bindings=[]")
+    helm(cluster, "upgrade", *chart, "--reset-then-reuse-values", *without)
+
+
+@pytest.mark.usefixtures("bound")
+def test_in_the_cluster_workers_and_triggerer_get_the_role_of_a_client(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    for name in BOUND:
+        cluster.kubectl("create", "serviceaccount", name, "--namespace", AIRFLOW)
+        somebody = as_account(cluster, AIRFLOW, name, tmp_path)
+        _has_the_role_of_a_client_and_no_more(somebody)
+        somebody.close()
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_outside_of_the_cluster_a_kubeconfig_has_the_role_of_a_client(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    blocks = _blocks("sh", _section("### Airflow outside of the cluster"))
+    commands = "\n".join(block for block in blocks if "pip install" not in block)
+    printed = _typed(f'{commands}\necho "$AIRFLOW_CONN_TASKRUNS_DEFAULT"', cluster, tmp_path)
+    connection = json.loads(printed[printed.index("{") :])
+    assert connection["extra"]["namespace"] == TASKS
+    somebody = Kube(tmp_path / Path(connection["extra"]["kube_config_path"]).name)
+    _has_the_role_of_a_client_and_no_more(somebody)
+    somebody.close()
