@@ -23,6 +23,7 @@ from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import goes_on, is_superseded, is_wanted, remember, states_of
 from taskruns_airflow.link import XCOM_LINK
+from taskruns_airflow.logs import Line
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.result import result_of
 from taskruns_airflow.trigger import TaskRunTrigger
@@ -193,9 +194,9 @@ class Execution:
         except Exception as error:  # noqa: BLE001  # the task's own end is what counts
             self._log.warning("TaskRun %s could not be %s: %r", self._ref, what, error)
 
-    def _tell_line(self, line: str) -> None:
-        self._log.info(line)
-        self.last_line = line
+    def _tell_line(self, line: Line) -> None:
+        self._log.info(line.text)
+        self.last_line = line.text
 
     def _tell(self, run: TaskRun) -> None:
         remember(self._context, run.metadata.uid)

@@ -9,14 +9,14 @@ from taskruns_airflow.adoption import ended, inheritance
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Watch
 from taskruns_airflow.identity import LABEL_TASK, Try
-from taskruns_airflow.logs import LogReader
+from taskruns_airflow.logs import Line, LogReader
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Who is told what happens: lines of the log, and what a person should know of it."""
 
-    line: Callable[[str], None]
+    line: Callable[[Line], None]
     note: Callable[[str], None]
 
 

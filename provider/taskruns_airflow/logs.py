@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Self
@@ -29,6 +30,16 @@ _SECONDS_AFTER_THE_END = 30.0
 _WITHOUT_NODE = {Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED}
 _NO_SUCH_CONTAINER = "is not valid for pod"
 """In the apiserver's answer, which has the same status for a container that has not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a container's log, as it is told."""
+
+    container: str
+    time: datetime | None
+    """When the container wrote it; the rest of a line that was too long has that one's."""
+    text: str
 
 
 @dataclass(slots=True)
@@ -79,7 +90,7 @@ class LogReader:
         connect: Connect,
         ref: Ref,
         shown: Shown,
-        tell: Callable[[str], None],
+        tell: Callable[[Line], None],
         warn: Callable[[str], None],
     ) -> None:
         self._connect = connect
@@ -198,14 +209,16 @@ class LogReader:
     async def _tell_lines(self, pod: str, container: str, cursor: Cursor) -> None:
         async with self._connect() as api, api.log(pod, container, cursor.time) as lines:
             self._allowed = passing = True
+            written: datetime | None = None
             async for line in lines:
-                time, _, text = line.decode(errors="replace").partition(" ")
-                if not _is_time(time):
-                    text = line.decode(errors="replace")  # the rest of a line that was too long
+                whole = line.decode(errors="replace")
+                time, _, text = whole.partition(" ")
+                if (found := _time_of(time)) is None:
+                    text = whole  # the rest of a line that was too long
                 else:
-                    passing = cursor.passes(time)
+                    written, passing = found, cursor.passes(time)
                 if passing:
-                    self._tell(self._shown.line(container, text))
+                    self._tell(Line(container, written, self._shown.line(container, text)))
 
     def _answered(self, refused: Refused, attempt: Attempt) -> tuple[_Round, str]:
         """Say whether another round may go better, and what is worth a word where none will.
@@ -249,5 +262,10 @@ async def _happens(news: asyncio.Event, within: float | None = None) -> None:
         await asyncio.wait_for(news.wait(), within)
 
 
-def _is_time(text: str) -> bool:
-    return text[4:5] == "-" and text[10:11] == "T" and text[:4].isdecimal()
+def _time_of(text: str) -> datetime | None:
+    """Return the time that the kubelet has put before a line; None where it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None

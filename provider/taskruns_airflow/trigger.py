@@ -11,6 +11,7 @@ from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.dwell import Dwell
 from taskruns_airflow.edge import Edge, Gone, Ref
+from taskruns_airflow.entries import Entries
 from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.instance import is_wanted, states_of
@@ -92,14 +93,8 @@ class TaskRunTrigger(BaseTrigger):
             self.log.info("Cancelled TaskRun %s", self._ref)
 
     async def _outcome(self) -> dict[str, Any]:
-        last_line: str | None = None
-
-        def tell(line: str) -> None:
-            nonlocal last_line
-            self.log.info(line)
-            last_line = line
-
-        audience = Audience(tell, self.log.info)
+        entries = Entries(self.log)
+        audience = Audience(entries.add, self.log.info)
         try:
             edge = await self._edge()
             run = await follow(edge, edge.shared_watch(), self._ref, self.shown, audience)
@@ -108,7 +103,9 @@ class TaskRunTrigger(BaseTrigger):
         except Exception as error:
             self.log.exception("Waiting for TaskRun %s failed", self._ref)
             return {"error": f"{type(error).__name__}: {error}"}
-        return {"run": run.to_json(), "last_line": last_line}
+        finally:
+            entries.close()
+        return {"run": run.to_json(), "last_line": entries.last_line}
 
     @property
     def _ref(self) -> Ref:

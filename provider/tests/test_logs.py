@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Ref, Refused
-from taskruns_airflow.logs import Cursor, LogReader
+from taskruns_airflow.logs import Cursor, Line, LogReader
 
 REF = Ref("jobs", "hello", "uid-1")
 MAIN = Shown("main", beside=("main",))
@@ -116,10 +117,19 @@ def warned() -> list[str]:
     return []
 
 
+def reader_of(
+    kubelet: Kubelet, shown: Shown, told: list[str], warned: list[str] | None = None
+) -> LogReader:
+    def tell(line: Line) -> None:
+        told.append(line.text)
+
+    return LogReader(kubelet.connect, REF, shown, tell, (told if warned is None else warned).append)
+
+
 @pytest.fixture
 def read(told: list[str], warned: list[str]) -> Callable[..., Any]:
     async def read(kubelet: Kubelet, *seen: TaskRun, shown: Shown = MAIN) -> None:
-        reader = LogReader(kubelet.connect, REF, shown, told.append, warned.append)
+        reader = reader_of(kubelet, shown, told, warned)
         for each in seen:
             reader.see(each)
             await asyncio.sleep(0)
@@ -189,10 +199,21 @@ async def test_a_run_that_never_started_has_no_log(read: Any, told: list[str]) -
     assert kubelet.asked == []
 
 
-async def test_the_rest_of_a_line_that_was_too_long_follows_it(read: Any, told: list[str]) -> None:
-    kubelet = Kubelet(p1=[[line(1, "x" * 9), b"yyy", line(2, "z")]])
-    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["x" * 9, "yyy", "z"]
+async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_was_too_long() -> (
+    None
+):
+    told: list[Line] = []
+    pieces = [line(1, "x" * 9, 123_456_789), b"yyy", b"2026-11-25 z", line(2, "z")]
+    reader = LogReader(Kubelet(p1=[pieces]).connect, REF, MAIN, told.append, print)
+    reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
+    await reader.finish()
+    first = datetime(2026, 11, 25, 4, 0, 1, 123_456, tzinfo=UTC)
+    assert told == [
+        Line("main", first, "x" * 9),
+        Line("main", first, "yyy"),
+        Line("main", first, "2026-11-25 z"),
+        Line("main", datetime(2026, 11, 25, 4, 0, 2, tzinfo=UTC), "z"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +235,7 @@ async def test_a_log_that_cannot_be_had_is_told_once_and_that_is_all(
 async def test_a_container_that_is_not_ready_to_be_read_is_asked_again(told: list[str]) -> None:
     waiting = Refused(400, 'container "main" is waiting to start')
     kubelet = Kubelet(p1=[[waiting], [waiting], [line(1, "here")]])
-    reader = LogReader(kubelet.connect, REF, MAIN, told.append, told.append)
+    reader = reader_of(kubelet, MAIN, told)
     reader.see(run("Running", attempt(1)))
     await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.finish()
@@ -277,7 +298,7 @@ async def test_init_containers_are_followed_before_main_starts() -> None:
         p1_unpack=[[line(3, "c")]],
         p1_proxy=[],
     )
-    reader = LogReader(kubelet.connect, REF, ALL, told.append, told.append)
+    reader = reader_of(kubelet, ALL, told)
     reader.see(run("Pending", attempt(1, started=False)))
     await told.come()
     assert told == ["[fetch] a", "[fetch] b", "[unpack] c"]
@@ -313,7 +334,7 @@ async def test_the_log_of_an_init_container_that_failed_is_told_and_nothing_is_m
 async def test_a_pod_without_a_node_is_not_asked_for_its_logs() -> None:
     kubelet = Kubelet(p1_fetch=[], p1_unpack=[], p1_proxy=[])
     waiting = run("Pending", attempt(1, started=False), reason="Unschedulable")
-    reader = LogReader(kubelet.connect, REF, ALL, print, print)
+    reader = reader_of(kubelet, ALL, [])
     reader.see(waiting)
     await asyncio.sleep(0.05)
     assert kubelet.asked == []
@@ -344,7 +365,7 @@ async def test_a_name_that_no_container_has_is_asked_for_once() -> None:
     kubelet = Kubelet(p1=[[line(1, "hello")]], p1_proxy=[[strange]] * 9)
     kubelet.enough = 9
     shown = Shown("main", beside=("main", "proxy"), named=True)
-    reader = LogReader(kubelet.connect, REF, shown, print, print)
+    reader = reader_of(kubelet, shown, [])
     reader.see(run("Running", attempt(1)))
     await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.stop()
@@ -365,7 +386,7 @@ async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> N
             yield lines()
 
     shown = Shown("main", beside=("main", "proxy"), named=True)
-    reader = LogReader(Endless().connect, REF, shown, told.append, told.append)
+    reader = reader_of(Endless(), shown, told)
     reader.see(run("Running", attempt(1)))
     await told.come()
     assert told == ["[main] here", "[proxy] here"]

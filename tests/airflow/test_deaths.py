@@ -17,7 +17,11 @@ from tests.support.airflow_task import DEFERRED, ONCE, SYNC, Task
 from tests.support.installation import Installation, stopped
 from tests.support.ledger import UNTIL_CUE
 
-WORK = f"echo begun; {UNTIL_CUE}; echo over; echo '\"done\"' > /airflow/xcom/return.json"
+DONE = "echo '\"done\"' > /airflow/xcom/return.json"
+WORK = f"echo begun; {UNTIL_CUE}; echo over; {DONE}"
+COUNTING = (
+    f"seq 300; for n in 301 302 303; do sleep 0.1; echo $n; done; {UNTIL_CUE}; seq 304 400; {DONE}"
+)
 
 
 def ends_well(task: Task, try_number: int = 1) -> None:
@@ -86,16 +90,20 @@ def test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys(task: Ta
     ends_well(task, try_number=2)
 
 
-@pytest.mark.task(WORK, modes=DEFERRED)
-def test_a_triggerer_that_is_killed_loses_no_run(task: Task, airflow: Airflow) -> None:
+@pytest.mark.task(COUNTING, modes=DEFERRED)
+def test_a_triggerer_that_is_killed_loses_no_run_and_no_line_of_its_log(
+    task: Task, airflow: Airflow
+) -> None:
     run = task.at_work()
     task.reaches("deferred")
-    task.says("\nbegun")
+    task.says("\n303")
     airflow.kill(TRIGGERER, with_children=True)
     task.cue(run)
     run.ended()
     airflow.start(TRIGGERER)
     ends_well(task)
+    numbers = [line for line in task.log().splitlines() if line.isdecimal()]
+    assert numbers == [str(n + 1) for n in range(400)]
 
 
 @pytest.fixture(scope="module")

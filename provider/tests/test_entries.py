@@ -1,0 +1,124 @@
+"""Lines as entries of a deferred task's log: what two triggerers tell of it is shown once."""
+
+import asyncio
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+
+import airflow
+import pytest
+
+from taskruns_airflow import entries
+from taskruns_airflow.entries import Entries
+from taskruns_airflow.logs import Line
+
+ON_AIRFLOW_2 = airflow.__version__.startswith("2.")
+BEGIN = datetime(2026, 11, 25, 4, 0, 1, 1, tzinfo=UTC)
+
+
+def written(*microseconds: int, container: str = "main") -> list[Line]:
+    """Lines that say when they were written, in order."""
+    times = [BEGIN + timedelta(microseconds=each) for each in sorted(microseconds)]
+    return [Line(container, time, f"{container} {n}") for n, time in enumerate(times)]
+
+
+class Logger:
+    """Keeps what it is told, and when that was written, if it is told that."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str | None]] = []
+        self.something = asyncio.Event()
+
+    def info(self, text: str, timestamp: str | None = None) -> None:
+        self.told.append((text, timestamp))
+        self.something.set()
+
+
+def told(*lines: Line) -> list[tuple[str, str | None]]:
+    logger = Logger()
+    told = Entries(logger)
+    for line in lines:
+        told.add(line)
+    told.close()
+    return logger.told
+
+
+async def test_what_a_container_writes_within_a_millisecond_is_one_entry_of_its_time() -> None:
+    assert told(*written(5, 900, 1500, 70_000)) == [
+        ("main 0\nmain 1", "2026-11-25T04:00:01.000006Z"),
+        ("main 2", "2026-11-25T04:00:01.001501Z"),
+        ("main 3", "2026-11-25T04:00:01.070001Z"),
+    ]
+
+
+async def test_the_time_is_the_same_wherever_the_node_is() -> None:
+    there = datetime.fromisoformat("2026-11-25T05:00:01.5+01:00")
+    assert told(Line("main", there, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
+
+
+async def test_containers_that_write_at_one_time_have_entries_of_their_own() -> None:
+    one, other = written(1, 2), written(1, 2, container="proxy")
+    both = [line for pair in zip(one, other, strict=True) for line in pair]
+    assert [text for text, _ in told(*both)] == ["main 0\nmain 1", "proxy 0\nproxy 1"]
+
+
+async def test_an_entry_is_not_made_larger_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "_LARGEST", 10)
+    texts = [text for text, _ in told(*written(1, 2, 3, 4, 5))]
+    assert texts == ["main 0\nmain 1", "main 2\nmain 3", "main 4"]
+
+
+async def test_a_line_is_told_soon_where_none_follows() -> None:
+    logger = Logger()
+    Entries(logger).add(*written(1))
+    await asyncio.wait_for(logger.something.wait(), 30)
+    assert [text for text, _ in logger.told] == ["main 0"]
+
+
+async def test_an_airflow_that_knows_no_times_is_told_line_by_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "trigger")
+    told = Entries(logging.getLogger("trigger"))
+    for line in written(1, 2):
+        told.add(line)
+    assert caplog.messages == ["main 0", "main 1"]
+
+
+@pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 sorts by the times at which lines are told")
+@pytest.mark.parametrize("died_after", [0, 1, 30, 777, 999])
+async def test_what_is_told_again_after_a_death_is_shown_once_and_in_order(died_after: int) -> None:
+    bursts = [10_000 * burst + 40 * place for burst in range(20) for place in range(50)]
+    whole = written(*bursts)
+    dead, alive = File(), File()
+    dead.tell_all(["Queued", "Pending", "Running"], whole[:died_after])
+    alive.tell_all(["Running"], whole).close()
+    shown = "\n".join(shown_of(dead, alive)).splitlines()
+    assert [each for each in shown if each.startswith("main")] == [line.text for line in whole]
+    assert len(shown) == len(whole) + 4
+
+
+class File(io.BytesIO):
+    """What one triggerer writes of a task, in Airflow's own form."""
+
+    def tell_all(self, notes: Sequence[str], lines: Sequence[Line]) -> Entries:
+        structlog, sdk = import_module("structlog"), import_module("airflow.sdk.log")
+        processors = sdk.logging_processors(json_output=True)
+        log = structlog.wrap_logger(structlog.BytesLogger(self), processors=processors).bind()
+        for note in notes:
+            log.info(note)
+        told = Entries(log)
+        for line in lines:
+            told.add(line)
+        return told
+
+    def lines(self) -> Iterator[str]:
+        yield from self.getvalue().decode().splitlines()
+
+
+def shown_of(*files: File) -> list[str]:
+    """What Airflow makes of the files of one try."""
+    handler = import_module("airflow.utils.log.file_task_handler")
+    return [entry.event for entry in handler._interleave_logs(*(file.lines() for file in files))]
