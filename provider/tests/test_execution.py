@@ -37,7 +37,8 @@ class Cluster:
         told = {"metadata": metadata, "spec": {}, "status": {"phase": "Running"}}
         return [TaskRun.model_validate(told)]
 
-    async def cancel(self, ref: Any) -> None:
+    async def cancel(self, ref: Any, *, leaving: bool) -> None:
+        assert leaving
         self.cancelled.append(ref.uid)
 
 
