@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns.engines.docker.daemon import DaemonError, NoDaemon
+from taskruns.engines.docker.container import LABEL_CONTAINER
+from taskruns.engines.docker.daemon import Daemon, DaemonError, NoDaemon
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.record import RecordFile, StateTrouble
 from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run
@@ -22,7 +23,7 @@ from taskruns.engines.port import AlreadyExists
 from taskruns_airflow.adoption import ended
 from taskruns_airflow.edge import Gone, Ref, Refused, Unreachable
 
-_NOT_VALID = 422
+_BAD_REQUEST, _NOT_VALID = 400, 422
 
 
 class NotValid(Refused):
@@ -150,16 +151,25 @@ class DockerRuns:
     async def log(
         self,
         pod: str,
-        container: str,  # noqa: ARG002  # there is but one
+        container: str,
         since: str = "",
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a container's log, from a time on, with the time of each line before it."""
         with _told():
             async with self._host.daemon() as daemon:
+                if (only := await _container_in(daemon, pod)) not in (container, None):
+                    no = f"container {container} is not valid for pod {pod}"  # as an apiserver says
+                    raise Refused(_BAD_REQUEST, f"{no}: on Docker it has {only} alone")
                 yield daemon.log_lines(pod, since)
 
     def _file(self, ref: Ref) -> RecordFile:
         return self._host.file(ref.namespace, ref.name)
+
+
+async def _container_in(daemon: Daemon, pod: str) -> str | None:
+    """Return what the only container of a Pod is called there; None when it is gone."""
+    found = await daemon.inspect(pod)
+    return None if found is None else str(found["Config"]["Labels"][LABEL_CONTAINER])
 
 
 async def _read(file: RecordFile, ref: Ref) -> TaskRun | None:

@@ -158,6 +158,7 @@ def test_folders_of_the_host_are_mounted(mount: Any) -> None:
         ({"device_requests": [{}]}, "device_requests: on a cluster"),
         ({"docker_conn_id": "d"}, "docker_conn_id: log in with `docker login`"),
         ({"docker_url": ["a", "b"]}, "docker_url: name one daemon"),
+        ({"docker_url": "ssh://far"}, "docker_url ssh://: forward the daemon's socket"),
         ({"host_tmp_dir": "/t"}, "host_tmp_dir: leave it out"),
         ({"ipc_mode": "shareable"}, "write private or host"),
         ({"log_opts_max_size": "1m"}, "log_opts_max_size: set it for all"),

@@ -24,7 +24,8 @@ with DAG("ends", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     task("fails", "echo the last words; exit 3")
     task("refused", "true", service_account_name="somebody")
     secret = {"PASSWORD": {"secretKeyRef": {"name": "database", "key": "password"}}}
-    task("knows", 'test "$PASSWORD" = s3cret', env=secret)
+    task("knows", 'test "$PASSWORD" = s3cret && echo known', env=secret,
+         container_logs=["main", "side"])
     task("late", "sleep 600", execution_timeout=timedelta(seconds=2), deferrable=True,
          template={"spec": {"terminationGracePeriodSeconds": 1}})
 
@@ -107,6 +108,8 @@ def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str,
     assert "Last output: the last words" in told
     assert "serviceAccountName is not supported on Docker" in told
     assert home.xcom("late", "reason") == "DeadlineExceeded"
+    assert "The log of side is not there: " in told
+    assert (told.count("[main] known"), told.count("[side] known")) == (1, 0)
 
 
 def test_a_dag_for_docker_operator_runs_with_another_import(

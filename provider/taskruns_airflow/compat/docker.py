@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat.docker_parameters import PARAMETERS
-from taskruns_airflow.compat.docker_translation import refusals, translate
+from taskruns_airflow.compat.docker_translation import daemon_url, refusals, translate
 from taskruns_airflow.compat.parameters import Fate, check, named, notes
 from taskruns_airflow.connection import DOCKER, Access, DockerAccess
 from taskruns_airflow.manifest import Order
@@ -81,7 +81,7 @@ class DockerOperator(TaskRunOperator):
     @override
     def access(self) -> Access:
         docker = DockerAccess(
-            url=_address(self.docker_url),
+            url=daemon_url(self.docker_url),
             tls_ca_cert=self.tls_ca_cert,
             tls_client_cert=self.tls_client_cert,
             tls_client_key=self.tls_client_key,
@@ -99,11 +99,3 @@ class DockerOperator(TaskRunOperator):
     def _told(self) -> Mapping[str, Any]:
         told = {name: getattr(self, name) for name in _OWN}
         return told | {"private_environment": self._private_environment}
-
-
-def _address(told: str | Sequence[str] | None) -> str | None:
-    """Return the daemon's URL; DockerOperator takes `unix://var/run/docker.sock`, too."""
-    url = told if isinstance(told, str) else next(iter(told or ()), None)
-    if url is not None and url.startswith("unix://") and not url.startswith("unix:///"):
-        return url.replace("unix://", "unix:///", 1)
-    return url or None

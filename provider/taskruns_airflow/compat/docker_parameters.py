@@ -14,7 +14,7 @@ PARAMETERS = (
         "find it by its labels",
     ),
     translated("cpus", "a CPU request: the same weight; for a limit `container_resources`"),
-    translated("docker_url", "the daemon; of several, name one: a run stays where it was begun"),
+    translated("docker_url", "the daemon, not by `ssh://`; of several name one: a run stays there"),
     translated("environment", "`env`"),
     translated("private_environment", "`env`, and no template; it is in the run's record"),
     translated("env_file", "`env`"),

@@ -68,10 +68,20 @@ def _refused_ways(told: Mapping[str, Any]) -> Iterator[str]:
     """Yield what cannot be had of the ways to a daemon."""
     if isinstance(told["docker_url"], list | tuple) and len(told["docker_url"]) > 1:
         yield "docker_url: name one daemon: a run stays where it was begun"
+    if (daemon_url(told["docker_url"]) or "").startswith("ssh://"):
+        yield "docker_url ssh://: forward the daemon's socket with `ssh -L`, and name that: unix://"
     if told["tls_verify"] is False and told["tls_ca_cert"]:
         yield "tls_verify=False: name the authority of the daemon's certificate: tls_ca_cert"
     if isinstance(told["tls_hostname"], str):
         yield "tls_hostname: write False where the daemon's certificate is for another name"
+
+
+def daemon_url(told: str | Sequence[str] | None) -> str | None:
+    """Return the daemon's URL; DockerOperator takes `unix://var/run/docker.sock`, too."""
+    url = told if isinstance(told, str) else next(iter(told or ()), None)
+    if url is not None and url.startswith("unix://") and not url.startswith("unix:///"):
+        return url.replace("unix://", "unix:///", 1)
+    return url or None
 
 
 def _words(name: str, told: str | Sequence[str] | None) -> list[str] | None:

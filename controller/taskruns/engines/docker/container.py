@@ -46,6 +46,8 @@ _INSTEAD = {
 LABEL_POD_UID = f"{names.GROUP}/pod-uid"
 LABEL_NAMESPACE = f"{names.GROUP}/namespace"
 """On a container: which attempt of which namespace it is."""
+LABEL_CONTAINER = f"{names.GROUP}/container"
+"""On a container: its name in the Pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def container_of(pod: Mapping[str, Any], given: Given = NOTHING_GIVEN) -> dict[s
         "Tty": main.get("tty") is True,
         "OpenStdin": main.get("stdin") is True,
         "StopTimeout": grace_of(pod),
-        "Labels": identity(pod),
+        "Labels": {**identity(pod), LABEL_CONTAINER: text(main.get("name"))},
         "User": user_of(spec, main),
         "HostConfig": {**_host_config(spec, main), "NetworkMode": _network(spec, metadata)},
     }

@@ -17,6 +17,7 @@ from taskruns.core.wire import mapping
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.log import in_lines, to_its_end, unix
+from taskruns.engines.docker.silence import BEHIND_TLS, SSH, over_ssh, silence
 from taskruns.engines.port import EngineError, Unavailable
 
 _NO_ANSWER = 900
@@ -25,10 +26,6 @@ _NOT_FOUND, _NOT_MODIFIED, _CONFLICT = 404, 304, 409
 _CONNECT_SECONDS = 10.0
 _SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
-_BEHIND_TLS = (
-    "it is behind TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or name the files in the "
-    "connection"
-)
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
@@ -78,7 +75,7 @@ class Daemon:
             with self._said():
                 await self._docker.version()
         except DaemonError as error:
-            why = _BEHIND_TLS if "HTTPS server" in str(error) else str(error)
+            why = BEHIND_TLS if "HTTPS server" in str(error) else str(error)
             raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
 
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
@@ -239,10 +236,10 @@ class Daemon:
             yield
         except DockerError as error:
             if error.status == _NO_ANSWER:
-                raise NoDaemon(_silence(self.address, error)) from error
+                raise NoDaemon(silence(self.address, error)) from error
             raise DaemonError(error.status, " ".join(error.message.split())) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise NoDaemon(_silence(self.address, error)) from error
+            raise NoDaemon(silence(self.address, error)) from error
 
 
 def _client(endpoint: Endpoint) -> Docker:
@@ -255,11 +252,19 @@ def _client(endpoint: Endpoint) -> Docker:
         ) from error
     timeout = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS)
     try:
+        if (url := endpoint.address or _url_of_context()).startswith(SSH):
+            raise NoDaemon(over_ssh(url))
         return Docker(endpoint.address, timeout=timeout, ssl_context=context)
     except (DockerError, ValueError, AssertionError, OSError) as error:
         raise NoDaemon(
             f"no Docker daemon is configured{_why(error)}: start Docker, or set DOCKER_HOST"
         ) from error
+
+
+def _url_of_context() -> str:
+    """Return where the docker command's context says that the daemon is, if it says so."""
+    context = Docker._get_docker_context_endpoint()  # noqa: SLF001 - as the library will find it
+    return context.host if context is not None else ""
 
 
 def _why(error: Exception) -> str:
@@ -277,15 +282,3 @@ def _tolerated(*codes: int) -> Iterator[None]:
     except DockerError as error:
         if error.status not in codes:
             raise
-
-
-def _silence(address: str, error: Exception) -> str:
-    said = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
-    if "Permission denied" in said:
-        return (
-            f"no permission to use Docker at {address}: join the group docker, or let somebody "
-            "who may run it"
-        )
-    if "certificate" in said.lower():
-        return f"Docker at {address} is not trusted, or does not trust us: {error}"
-    return f"Docker does not answer at {address}: start it, or set DOCKER_HOST to where it is"

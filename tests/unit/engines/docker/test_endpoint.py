@@ -1,6 +1,8 @@
 """A daemon is found as the docker command finds it, with TLS and without."""
 
 import asyncio
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -49,12 +51,55 @@ def test_what_an_endpoint_does_not_say_the_environment_does(
     assert (found.address, found.ca_cert) == (address, ca_cert)
 
 
-def test_files_that_are_of_no_use_are_told_of(tmp_path: Path) -> None:
-    async def open_with(ca_cert: Path) -> None:
-        async with Daemon.open(Endpoint(FAR, str(ca_cert))):
-            pass
+FORWARDED = r"`ssh -N -L ~/docker.sock:/run/docker.sock ssh://me@far:22`"
 
+
+@pytest.mark.parametrize(
+    ("environment", "context"),
+    [
+        ({"DOCKER_HOST": "ssh://me:s3cret@far:22"}, None),
+        ({"DOCKER_CONTEXT": "far"}, "far"),
+        ({}, "far"),
+    ],
+)
+def test_a_daemon_that_is_named_by_ssh_is_refused_with_what_to_do_instead(
+    environment: dict[str, str],
+    context: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": str(tmp_path), **environment}.items():
+        monkeypatch.setenv(name, value)
+    if context is not None:
+        _make_context(tmp_path / ".docker", context, "ssh://me@far:22")
+    with pytest.raises(NoDaemon, match=FORWARDED) as refused:
+        asyncio.run(_open(Endpoint()))
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_socket_elsewhere_is_forwarded_as_it_is_named() -> None:
+    with pytest.raises(NoDaemon, match=r"docker.sock:/own/socket ssh://far`"):
+        asyncio.run(_open(Endpoint("ssh://far/own/socket")))
+
+
+def _make_context(folder: Path, name: str, url: str) -> None:
+    """Make a context and choose it, as `docker context create` and `use` do."""
+    meta = folder / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    endpoints = {"docker": {"Host": url, "SkipTLSVerify": False}}
+    meta.write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": endpoints}))
+    (folder / "config.json").write_text(json.dumps({"currentContext": name}))
+
+
+async def _open(endpoint: Endpoint) -> None:
+    async with Daemon.open(endpoint):
+        pass
+
+
+def test_files_that_are_of_no_use_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     for name in ("none.pem", "empty.pem"):
         with pytest.raises(NoDaemon, match=r"TLS files.*of no use.*DOCKER_CERT_PATH"):
-            asyncio.run(open_with(tmp_path / name))
+            asyncio.run(_open(Endpoint(FAR, str(tmp_path / name))))
