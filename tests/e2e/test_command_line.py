@@ -57,11 +57,11 @@ def test_a_detached_run_is_cancelled_and_waited_for(taskrun: CommandLine) -> Non
     assert (again.returncode, "has ended" in again.stderr) == (1, True)
 
 
-def test_a_detached_run_has_the_variables_that_it_was_given(taskrun: CommandLine) -> None:
-    given = ("--detach", "--name", "greeting", "-e", "GREETING=hello $(HOME) there")
-    assert shell(taskrun, 'echo "$GREETING"', *given).returncode == 0
+def test_a_detached_run_has_the_words_and_variables_that_it_was_given(taskrun: CommandLine) -> None:
+    given = ("--detach", "--name", "greeting", "-e", "GREETING=hello $(HOME) $$ there")
+    assert shell(taskrun, 'test $$ = 1 && echo "$GREETING"', *given).returncode == 0
     assert taskrun("wait", "greeting").returncode == 0
-    assert taskrun("logs", "greeting").stdout == "hello $(HOME) there\n"
+    assert taskrun("logs", "greeting").stdout == "hello $(HOME) $$ there\n"
 
 
 def test_an_interrupt_cancels_with_the_grace_period(taskrun: CommandLine) -> None:
@@ -152,6 +152,7 @@ def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
         (["run"], 2, "taskrun run --help"),
         (["run", "-"], 2, "exactly one TaskRun"),
         (["run", "--image", "x", "--name", "Not_Valid"], 1, "lower-case letters"),
+        (["run", "--image", "", "--", "true"], 1, "spec.image: "),
         (["run", "--image", "x", "--secret", "a=b"], 2, "NAME/KEY=VALUE"),
         (["run", "--image", "x", "-d", "--secret", "a/b=c"], 2, "leave --detach out"),
     ],

@@ -70,6 +70,9 @@ def main() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.SUCCESS
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.USAGE
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
@@ -85,7 +88,9 @@ def _explained(error: Exception) -> tuple[str, int]:
             return error.message, error.code
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else program_name()
-            return f"{error.format_message()} See {path} --help", ExitCode.USAGE
+            said = error.format_message()
+            stop = "" if said.endswith((".", "?")) else "."
+            return f"{said}{stop} See {path} --help", ExitCode.USAGE
         case click.ClickException():
             return error.format_message(), error.exit_code
         case _:

@@ -1,5 +1,6 @@
 """TaskRuns as people hand them in: a file, or an image and a command; and how they get a name."""
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,9 @@ _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """Without vowels and look-alikes, as in Kubernetes' own names."""
 _PREFIX_LETTERS = 50
 """Of a name that gets a suffix, so that it stays short enough for a label."""
+
+_FILLED_IN = re.compile(r"\$(?=[$(])")
+"""What a kubelet does not leave as it is: `$$` and `$(NAME)`."""
 
 _OF_ONE_RUN = (names.ANNOTATION_COLLECTED, "kubectl.kubernetes.io/last-applied-configuration")
 """Annotations that tell of one TaskRun, and nothing of another that does the same."""
@@ -33,12 +37,16 @@ def read_manifest(path: str) -> Document:
 
 
 def manifest_of(image: str, command: Sequence[str]) -> dict[str, Any]:
-    """Make a TaskRun that runs a command in an image; without a command, the image's own."""
+    """Make a TaskRun that runs a command in an image; without a command, the image's own.
+
+    Its words are taken literally, as a shell hands them over: `$$` and `$(NAME)` stay as they are.
+    """
+    words = [_literal(word) for word in command]
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
         "metadata": {"generateName": "run-"},
-        "spec": {"image": image} | ({"command": list(command)} if command else {}),
+        "spec": {"image": image} | ({"command": words} if words else {}),
     }
 
 
@@ -76,6 +84,11 @@ def repeated(run: Object, name: str | None) -> dict[str, Any]:
     return named({**body, "metadata": {**prefix, **kept}}, name)
 
 
+def _literal(value: str) -> str:
+    """Write a text so that nothing in it is filled in."""
+    return _FILLED_IN.sub("$$", value)
+
+
 def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, Any]:
     """Return a TaskRun with further variables, under those that it has, to be taken literally."""
     spec = dict(mapping(manifest.get("spec")))
@@ -84,7 +97,7 @@ def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, 
         return dict(manifest)
     known = {text(mapping(each).get("name")) for each in own}
     more = [
-        {"name": name, "value": value.replace("$(", "$$(")}
+        {"name": name, "value": _literal(value)}
         for name, value in variables.items()
         if name not in known
     ]

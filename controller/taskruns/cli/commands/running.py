@@ -42,7 +42,7 @@ def run_command(
     from taskruns.cli.variables import read_secrets, read_variables
 
     words = [*([file] if file else []), *command]
-    if image:
+    if image is not None:
         manifest: Object = manifests.manifest_of(image, words)
     elif file and not command:
         manifest = _manifest_in(file, choice.on)
