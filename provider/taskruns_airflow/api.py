@@ -31,6 +31,10 @@ _CHUNK = 64 * 1024
 _MOST_OF_A_LINE = 8 * 1024 * 1024
 """More than any object that the apiserver stores."""
 
+_BY_ITS_ROLES = "is forbidden: User"
+_NO_SUCH_KIND = "404 page not found"
+"""What the apiserver says to who may not do a thing, and of a kind that it does not know."""
+
 _PERHAPS_LATER = {408, 429, 500, 502, 503, 504}
 
 
@@ -182,8 +186,19 @@ class Api:
         )
         if response.status >= HTTPStatus.BAD_REQUEST:
             async with response:
-                raise Refused(response.status, sentence(await response.read()))
+                said = sentence(await response.read())
+                raise Refused(response.status, said, self._advice(response.status, said))
         return response
+
+    def _advice(self, status: int, said: str) -> str:
+        match status:
+            case HTTPStatus.UNAUTHORIZED:
+                return "renew the token or the certificate that the connection has"
+            case HTTPStatus.FORBIDDEN if _BY_ITS_ROLES in said:
+                return f"bind the role {names.CLIENT_ROLE} to it in namespace {self._namespace}"
+            case HTTPStatus.NOT_FOUND if said == _NO_SUCH_KIND:
+                return "install taskruns on this cluster, or choose another in the connection"
+        return ""
 
 
 def pauses(longest: float = 10.0) -> Iterator[float]:

@@ -11,10 +11,13 @@ from taskruns.api.v1alpha1 import TaskRun
 
 
 class Refused(Exception):
-    """A request was answered with an error, `status` as in HTTP; its sentence is the message."""
+    """A request was answered with an error, `status` as in HTTP.
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(f"{sentence} (HTTP {status})")
+    The message is its sentence and, where there is something to be done, `advice`.
+    """
+
+    def __init__(self, status: int, sentence: str, advice: str = "") -> None:
+        super().__init__(f"{sentence} (HTTP {status})" + (f": {advice}" if advice else ""))
         self.status = status
         self.sentence = sentence
 

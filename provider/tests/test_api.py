@@ -78,6 +78,27 @@ async def test_a_refusal_is_told_in_the_words_of_the_apiserver(status: int) -> N
     assert len(client.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "advice"),
+    [
+        (401, "Unauthorized", "renew the token"),
+        (403, "taskruns is forbidden: User x cannot", "bind the role taskruns-client to it in "),
+        (403, "exceeded quota: runs", ""),
+        (404, "404 page not found", "install taskruns on this cluster"),
+        (404, "namespaces jobs not found", ""),
+    ],
+)
+async def test_a_refusal_says_what_an_administrator_can_do(
+    status: int, said: str, advice: str
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        await Api(Client(Answer(status, {"message": said})), "jobs").find("label", "value")
+    sentence, _, rest = str(refusal.value).partition(f" (HTTP {status})")
+    assert sentence == said
+    assert rest.removeprefix(": ").startswith(advice)
+    assert bool(rest) == bool(advice)
+
+
 async def test_an_apiserver_that_stays_away_is_given_up_after_a_while() -> None:
     client = Client(*[ConnectionRefusedError()] * 3)
     with pytest.raises(Unreachable, match="ConnectionRefused"):

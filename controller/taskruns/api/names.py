@@ -42,6 +42,9 @@ PROPAGATED_LABEL_PREFIX = "kueue.x-k8s.io/"
 
 MAIN_CONTAINER = "main"
 
+CLIENT_ROLE = "taskruns-client"
+"""What the chart calls the role of whoever creates TaskRuns, in a release of the usual name."""
+
 NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 """A regular expression of the names that a TaskRun may have, as of most objects of Kubernetes."""
 

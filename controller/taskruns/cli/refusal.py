@@ -18,11 +18,7 @@ def refusal(call: Call, answer: Answer, namespace: str) -> CommandError:
                 ExitCode.NOT_RUN,
             )
         case 403 if "forbidden: User" in answer.message or "cannot" in answer.message:
-            return CommandError(
-                f"you may not {what} in namespace {namespace}: have the ClusterRole "
-                f"taskruns-client bound to you there ({answer.message})",
-                ExitCode.NOT_RUN,
-            )
+            return CommandError(_without_right(what, answer, namespace), ExitCode.NOT_RUN)
         case 404 if answer.details.get("kind") == "namespaces":
             return CommandError(
                 f"there is no namespace {namespace}: create it, or choose another with --namespace",
@@ -45,3 +41,15 @@ def refusal(call: Call, answer: Answer, namespace: str) -> CommandError:
                 f"there is a TaskRun {name} already: delete it, or choose another with --name"
             )
     return CommandError(f"the cluster says no: {answer.message}")
+
+
+def _without_right(what: str, answer: Answer, namespace: str) -> str:
+    if "at the cluster scope" in answer.message:
+        return (
+            f"you may not {what} of all namespaces: name one with --namespace in place of "
+            f"--all-namespaces ({answer.message})"
+        )
+    return (
+        f"you may not {what} in namespace {namespace}: have the ClusterRole {names.CLIENT_ROLE} "
+        f"bound to you there ({answer.message})"
+    )
