@@ -17,6 +17,18 @@ _TOMBSTONES = 1_000
 """Gone objects that are remembered: late events of theirs are ignored, and a Pod that vanished
 is judged by how it was last seen."""
 
+_KEPT_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "finalizers",
+)
+"""Of a run that has ended: all that a decision about its clean-up reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
@@ -244,10 +256,9 @@ def slim(run: Object) -> Object:
     if status.get("phase") not in conditions.TERMINAL_PHASES:
         return run
     metadata = run["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
     collected = (metadata.get("annotations") or {}).get(names.ANNOTATION_COLLECTED)
     return {
-        "metadata": {k: metadata[k] for k in kept if k in metadata}
+        "metadata": {k: metadata[k] for k in _KEPT_METADATA if k in metadata}
         | ({"annotations": {names.ANNOTATION_COLLECTED: collected}} if collected else {}),
         "spec": {k: v for k, v in run["spec"].items() if k in ("podGC", "ttlSecondsAfterFinished")},
         "status": {

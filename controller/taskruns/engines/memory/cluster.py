@@ -22,6 +22,8 @@ Admission = Callable[[Object], Refusal | None]
 """Says no to a Pod, or nothing."""
 
 _ENDED = ("Succeeded", "Failed")
+_ORPHAN = "orphan"
+"""The finalizer that `--cascade=orphan` leaves to the garbage collector."""
 _WORDS = {
     "EvictionByEvictionAPI": "Eviction API: evicting",
     "PreemptionByScheduler": "default-scheduler: preempting to accommodate a higher priority pod",
@@ -106,14 +108,13 @@ class Cluster:
     def delete_run(self, namespace: str, name: str, *, orphan: bool = False) -> None:
         """Delete a TaskRun; its Pods are deleted with it unless they are orphaned."""
         run = self.store.get(Kind.RUN, namespace, name)
-        if run is None:
-            return
-        for pod in self.store.all(Kind.POD) if orphan else ():
-            if _owned_by(pod, run["metadata"]["uid"]):
-                draft = drafted(pod)
-                del draft["metadata"]["ownerReferences"]
-                self.store.update(Kind.POD, draft)
-        self.store.mark_deleted(Kind.RUN, run, 0)
+        if run is not None and orphan:
+            draft = drafted(run)
+            draft["metadata"]["finalizers"] = [_ORPHAN]
+            run = self.store.update(Kind.RUN, draft)
+            self.agenda.after(self.latency.collect, partial(self._orphan, run["metadata"]["uid"]))
+        if run is not None:
+            self.store.mark_deleted(Kind.RUN, run, 0)
 
     def delete_pod(self, pod: Object, *, grace: int | None = None) -> Object | None:
         """Delete a Pod; None when it is gone with the answer, the Pod while it terminates."""
@@ -239,6 +240,19 @@ class Cluster:
         for pod in self.store.all(Kind.POD):
             if _owned_by(pod, run_uid):
                 self._collect(pod["metadata"]["uid"])
+
+    def _orphan(self, run_uid: str) -> None:
+        """Take the owner from a run's Pods, then let the run go."""
+        for pod in self.store.all(Kind.POD):
+            if _owned_by(pod, run_uid):
+                draft = drafted(pod)
+                del draft["metadata"]["ownerReferences"]
+                self.store.update(Kind.POD, draft)
+        run = self.store.find(Kind.RUN, run_uid)
+        if run is not None:
+            draft = drafted(run)
+            del draft["metadata"]["finalizers"]
+            self.store.update(Kind.RUN, draft)
 
     def _empty(self, namespace: str) -> None:
         for run in self.store.all(Kind.RUN):

@@ -1,0 +1,60 @@
+"""Of a run that has ended only a part is kept: what is decided of it is what the whole would give."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskruns.api import names
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.crd import resource_schema
+from taskruns.engines.cache import Cache, key_of_run, slim
+from tests.support import schemas
+from tests.support.builder import a_claimed_status, a_pod, a_run, an_ended_status, ended, stamp
+from tests.support.decision import plan_for
+from tests.support.odd import PODS
+
+PROPERTIES = resource_schema()["properties"]
+STATUSES = schemas.conforming(PROPERTIES["status"])
+SPECS = schemas.conforming(PROPERTIES["spec"])
+METADATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "deletionTimestamp": st.just(stamp(3)),
+        "finalizers": st.sampled_from([[], ["orphan"], ["foregroundDeletion", "example.test/a"]]),
+        "annotations": st.sampled_from([{names.ANNOTATION_COLLECTED: "pod-1"}, {"other": "y"}]),
+        "labels": st.just({"team": "data"}),
+        "creationTimestamp": st.sampled_from([stamp(0), stamp(-(10**8))]),
+    },
+)
+
+
+@st.composite
+def ended_runs(draw: st.DrawFn) -> Any:
+    """A run that says that it has ended, however it came to say so."""
+    status = draw(STATUSES | st.just(an_ended_status()) | st.just(a_claimed_status()))
+    phase = draw(st.sampled_from(sorted(TERMINAL_PHASES)))
+    run = a_run(status={**status, "phase": phase}, metadata=draw(METADATA))
+    return {**run, "spec": draw(SPECS)}
+
+
+@given(
+    run=ended_runs(),
+    pods=st.lists(st.sampled_from(PODS), max_size=2),
+    seconds=st.sampled_from([0, 9, 10**8]),
+)
+def test_a_run_that_has_ended_is_decided_of_as_the_whole_would_be(
+    run: Any, pods: Any, seconds: int
+) -> None:
+    whole, kept = (plan_for(each, *pods, seconds=seconds) for each in (run, slim(run)))
+    assert kept == whole
+
+
+def test_the_pod_of_an_ended_run_that_is_orphaned_is_left_alone() -> None:
+    """As `kubectl delete --cascade=orphan` does it: the finalizer first, the Pods' owner later."""
+    metadata = {"deletionTimestamp": stamp(5), "finalizers": ["orphan"]}
+    cache = Cache()
+    key = cache.put_run(a_run(status=an_ended_status(), metadata=metadata))
+    assert key == key_of_run(a_run())
+    kept = a_pod(main=ended(0), metadata={"finalizers": []})
+    assert plan_for(cache.view(key).run, kept, seconds=9).idle
