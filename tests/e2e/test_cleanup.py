@@ -7,7 +7,7 @@ import pytest
 from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import NAMESPACES
+from tests.support.cluster_client import NAMESPACES, PODS
 from tests.support.ending import Ending
 from tests.support.journal import TooLate
 from tests.support.ledger import END, START, Ledger
@@ -133,6 +133,19 @@ def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(run: Run, ledger: Ledge
     run.pod_free(seconds=10)
     assert run.pod()["status"]["phase"] == "Succeeded"
     assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+
+
+@pytest.mark.taskrun(shell("exit 0", **gc("Never")))
+def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
+    run: Run, stage: Stage
+) -> None:
+    run.reaches(Phase.SUCCEEDED)
+    run.pod_free()
+    run.delete(propagation="Orphan")
+    run.gone()
+    kept = stage.kube.get(PODS, stage.namespace, run.pod_name())
+    assert kept is not None
+    assert "deletionTimestamp" not in kept["metadata"]
 
 
 def test_a_namespace_with_runs_at_work_can_be_deleted(stage: Stage) -> None:

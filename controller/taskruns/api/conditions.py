@@ -69,5 +69,7 @@ class ConditionType(StrEnum):
     """True while the run is on its way (kstatus)."""
     STALLED = "Stalled"
     """True when the run failed, so that kstatus and Helm stop waiting for it."""
+    POD_REFUSED = "PodRefused"
+    """True while no Pod is let in for want of what somebody may provide soon; since when."""
     RESULT_STORED = "ResultStored"
     """False, with reason ResultTooLarge, when a result was cut and so was not stored."""

@@ -155,23 +155,44 @@ def test_a_queued_run_wakes_for_its_deadline() -> None:
 def test_what_may_be_mended_soon_is_waited_for_a_minute(
     kind: RefusalKind, reason: str, interval: int
 ) -> None:
-    run = a_run(status={"phase": "Queued", "startTime": stamp(0)})
-    waiting = plan_for(run, seconds=59, findings=refused(kind))
+    """A minute from the first such refusal, however long it was waited for a quota before."""
+    run = a_run(status={"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)})
+    waiting = plan_for(run, seconds=900, findings=refused(kind))
     assert waiting.status is not None
     assert (waiting.status.phase, waiting.status.reason) == ("Queued", reason)
     assert waiting.wake_at is not None
-    assert at(59 + interval) <= waiting.wake_at <= at(59 + 2 * interval)
+    assert at(900 + interval) <= waiting.wake_at <= at(900 + 2 * interval)
     told = a_run(status=waiting.status.to_json())
-    assert plan_for(told, seconds=59.5, findings=refused(kind)).idle
-    written = status_for(told, seconds=60, findings=refused(kind))
+    still = plan_for(told, seconds=959.5, findings=refused(kind))
+    assert still.idle
+    assert still.wake_at is not None
+    written = status_for(told, seconds=960, findings=refused(kind))
     assert (written.phase, written.reason) == ("Failed", reason)
     assert written.failure_kind == "Configuration"
 
 
-def test_what_comes_after_a_long_wait_for_room_is_tried_more_than_once() -> None:
-    run = a_run(status={"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)})
-    written = status_for(run, seconds=9999, findings=refused(RefusalKind.WEBHOOK_FAILED))
+def test_one_minute_is_for_all_that_may_be_mended_soon() -> None:
+    run = a_run()
+    for seconds, kind in ((5, RefusalKind.NO_SERVICE_ACCOUNT), (50, RefusalKind.WEBHOOK_FAILED)):
+        written = status_for(run, seconds=seconds, findings=refused(kind))
+        assert written.phase == "Queued"
+        run = a_run(status=written.to_json())
+    assert status_for(run, seconds=65, findings=refused(kind)).phase == "Failed"
+
+
+def test_the_minute_begins_anew_after_a_wait_for_room() -> None:
+    run = a_run(status=status_for(a_run(), findings=refused(RefusalKind.WEBHOOK_FAILED)).to_json())
+    run = a_run(status=status_for(run, seconds=30, findings=no_room("small")).to_json())
+    written = status_for(run, seconds=90, findings=refused(RefusalKind.WEBHOOK_FAILED))
     assert (written.phase, written.reason) == ("Queued", "WebhookFailed")
+
+
+def test_since_when_a_pod_is_refused_is_noted_where_an_older_controller_has_not() -> None:
+    findings = refused(RefusalKind.WEBHOOK_FAILED)
+    status = status_for(a_run(), findings=findings).to_json()
+    older = a_run(status={**status, "conditions": []})
+    noted = (status_for(older, seconds=3, findings=findings).conditions or [])[-1]
+    assert (noted.type, noted.last_transition_time) == ("PodRefused", at(3))
 
 
 def test_a_gated_pod_of_the_attempt_is_claimed() -> None:

@@ -76,6 +76,17 @@ def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
     assert plan_for(unstarted, unstarted_pod, seconds=50).idle
 
 
+def test_a_pod_whose_main_has_ended_and_that_does_not_end_in_time_is_shown_too() -> None:
+    """Its kubelet was ending a native sidecar when the node fell silent."""
+    metadata = {"deletionTimestamp": stamp(30)}
+    pod = a_pod(main=ended(0), phase="Running", metadata=metadata)
+    run = claimed("Running", cancel=True)
+    assert plan_for(run, pod, seconds=39) == Plan(wake_at=at(40))
+    status = status_for(run, pod, seconds=40)
+    assert (status.phase, status.reason) == ("Running", "PodDeleted")
+    assert plan_for(claimed("Running", status={"reason": "PodDeleted"}), pod, seconds=50) == Plan()
+
+
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(), a_pod(main=running())])
 def test_cancel_is_recorded_before_anything_is_stopped(pod: Any) -> None:
     plan = plan_for(claimed(cancel=True), pod, seconds=5)

@@ -1,4 +1,4 @@
-"""Of a run that has ended only a part is kept: what is decided of it is what the whole would give."""
+"""Of a run that has ended only a part is kept, and as much is decided of that as of the whole."""
 
 from typing import Any
 

@@ -140,7 +140,7 @@ class TaskRunStatus(Model):
     )
     conditions: list[Condition] | None = Field(
         None,
-        description="Complete, Failed, Finished, Suspended, Reconciling, Stalled, ResultStored; "
-        "wait for the end with kubectl wait --for=condition=Finished.",
+        description="Complete, Failed, Finished, Suspended, Reconciling, Stalled, PodRefused, "
+        "ResultStored; wait for the end with kubectl wait --for=condition=Finished.",
         json_schema_extra=_keyed("type"),
     )

@@ -6,6 +6,7 @@ from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy, TaskRunStatus
 from taskruns.core import schedule, status
+from taskruns.core.conditions import refused_since, with_refusal
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
 from taskruns.core.situation import Due, Look
@@ -101,13 +102,16 @@ def wait_for_admission(situation: Due, look: Look) -> Plan | None:
         return None
     run = situation.run
     reason, interval = _PASSING_REFUSALS[refusal.kind]
-    since = schedule.due_at(run, look.now)
-    patient_until = schedule.later(since, schedule.ADMISSION_PATIENCE)
-    if look.now >= patient_until and run.status.reason == reason:
+    since = refused_since(run)
+    if since is not None and look.now >= schedule.later(since, schedule.ADMISSION_PATIENCE):
         message = f"{refusal.message.rstrip('.')}. {reason.advice}"
         return Plan(status=status.failed(run, reason, message, look.now))
     delay = interval * (1 + schedule.spread(run.metadata.uid, situation.number))
-    return _queue(situation, reason, refusal, look, schedule.later(look.now, delay))
+    wake_at = schedule.earliest(schedule.later(look.now, delay), _limit(situation, look))
+    if since is not None and _is_told(run.status, reason, refusal):
+        return Plan(wake_at=wake_at)
+    queued = status.queued(run, reason, refusal.message, look.now)
+    return Plan(status=with_refusal(queued, run, reason, look.now), wake_at=wake_at)
 
 
 def wait_for_room(situation: Due, look: Look) -> Plan | None:
@@ -115,7 +119,12 @@ def wait_for_room(situation: Due, look: Look) -> Plan | None:
     refusal = look.findings.refusal
     if refusal is None or refusal.kind != RefusalKind.NO_ROOM:
         return None
-    return _queue(situation, Reason.QUOTA_EXCEEDED, refusal, look, refusal.retry_at)
+    reason = Reason.QUOTA_EXCEEDED
+    wake_at = schedule.earliest(refusal.retry_at, _limit(situation, look))
+    if _is_told(situation.run.status, reason, refusal):
+        return Plan(wake_at=wake_at)
+    queued = status.queued(situation.run, reason, refusal.message, look.now)
+    return Plan(status=queued, wake_at=wake_at)
 
 
 def claim(situation: Due, look: Look) -> Plan | None:
@@ -184,19 +193,10 @@ def _schedule_timeout(situation: Due, look: Look) -> datetime | None:
     return schedule.schedule_timeout_at(situation.run, due)
 
 
-def _queue(
-    situation: Due, reason: Reason, refusal: Refusal, look: Look, retry: datetime | None
-) -> Plan:
-    before = situation.run.status
-    wake_at = schedule.earliest(retry, _limit(situation, look))
-    if (before.phase, before.reason) == (Phase.QUEUED, reason) and _is_told(refusal, before):
-        return Plan(wake_at=wake_at)
-    wanted = status.queued(situation.run, reason, refusal.message, look.now)
-    return Plan(status=wanted, wake_at=wake_at)
-
-
-def _is_told(refusal: Refusal, before: TaskRunStatus) -> bool:
+def _is_told(before: TaskRunStatus, reason: Reason, refusal: Refusal) -> bool:
     """Whether the status names the same cause: a quota's name, before the numbers that change."""
+    if (before.phase, before.reason) != (Phase.QUEUED, reason):
+        return False
     return (before.message or "").partition(",")[0] == refusal.message.partition(",")[0]
 
 

@@ -30,12 +30,17 @@ def carry_out_stop(situation: Underway, look: Look) -> Plan | None:
 def stop_leftovers(situation: Underway, look: Look) -> Plan | None:
     """Main ended, others go on: record main's verdict and Stopping."""
     pod = situation.pod
-    if pod.main.ending is None:
+    if pod.main.ending is None or not pod.leftovers:
         return None
-    if not pod.leftovers:
-        return Plan()
     verdict = judge(pod, situation.attempt, situation.run.spec.pod_failure_policy)
     return Plan(status=status.stopping_leftovers(situation.run, pod, verdict, look.now))
+
+
+def await_end(situation: Underway, look: Look) -> Plan | None:
+    """Main ended, the kubelet ends the rest: wait for the Pod's end, and show if it is overdue."""
+    if situation.pod.main.ending is None:
+        return None
+    return show_overdue(situation, look) or Plan(wake_at=_overdue_wake(situation, look))
 
 
 def stop(situation: Underway, look: Look) -> Plan | None:
@@ -160,7 +165,7 @@ def show_running(situation: Underway, look: Look) -> Plan | None:
 def wait(situation: Underway, look: Look) -> Plan | None:
     """Otherwise: wait."""
     run, main = situation.run, situation.pod.main
-    trouble, at = find_trouble(situation.pod), _overdue_at(situation)
+    trouble = find_trouble(situation.pod)
     return Plan(
         wake_at=schedule.earliest(
             schedule.deadline_at(run),
@@ -169,7 +174,7 @@ def wait(situation: Underway, look: Look) -> Plan | None:
             _startup_timeout(situation, look),
             None if trouble is None else trouble.ends_at(situation.attempt, look.now),
             _running_shown_at(situation),
-            None if at is None or look.now >= at else at,
+            _overdue_wake(situation, look),
         )
     )
 
@@ -197,6 +202,11 @@ def _overdue_at(situation: Underway) -> datetime | None:
     return None if due is None else schedule.later(due, schedule.OVERDUE_SHOWN_AFTER)
 
 
+def _overdue_wake(situation: Underway, look: Look) -> datetime | None:
+    at = _overdue_at(situation)
+    return None if at is None or look.now >= at else at
+
+
 def _running_shown_at(situation: Underway) -> datetime | None:
     main = situation.pod.main
     shown = situation.run.status.phase == Phase.RUNNING
@@ -212,6 +222,7 @@ def _is_over(deadline: datetime | None, look: Look) -> bool:
 RULES = (
     carry_out_stop,
     stop_leftovers,
+    await_end,
     stop,
     replace_at_once,
     show_overdue,
