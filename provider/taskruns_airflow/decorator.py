@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
-    Context,
     DecoratedOperator,
     TaskDecorator,
     task_decorator_factory,
@@ -52,25 +51,18 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
         super().__init__(**kwargs)
         self.python_command = python_command
         self._function = Function.of(self.python_callable)
-        self._of_the_context: dict[str, Any] = {}
 
     @override
-    def execute(self, context: Context) -> Any:
-        self._of_the_context = self._asked_of(context)
-        return super().execute(context)
-
-    @override
-    def order(self) -> Order:
-        told = super().order()
+    def order(self, context: Mapping[str, Any]) -> Order:
+        told = super().order(context)
         path = (told.spec or {}).get("resultPath", RESULT_PATH) if told.do_xcom_push else ""
         python = self.python_command
         python = [python] if isinstance(python, str) else python
+        keywords = {**self._asked_of(context), **self.op_kwargs}
         return replace(
             told,
             command=[*python, "-u", "-c", PROGRAM.read_text()],
-            arguments=[
-                self._function.call(self.op_args, {**self._of_the_context, **self.op_kwargs}, path)
-            ],
+            arguments=[self._function.call(self.op_args, keywords, path)],
         )
 
     def _asked_of(self, context: Mapping[str, Any]) -> dict[str, Any]:

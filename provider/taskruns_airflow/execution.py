@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.edge import Edge, Gone, Ref, Refused, Runs, Unreachable
+from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Refused, Runs, Unreachable
 from taskruns_airflow.failures import (
     ExitCodes,
     TaskRunCancelled,
@@ -21,20 +21,18 @@ from taskruns_airflow.failures import (
 from taskruns_airflow.following import Audience, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.instance import goes_on, is_superseded, is_wanted, remember, states_of
+from taskruns_airflow.instance import goes_on, is_wanted, remember, standing_of
 from taskruns_airflow.link import XCOM_LINK
 from taskruns_airflow.logs import Line
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.result import result_of
 from taskruns_airflow.trigger import TaskRunTrigger
-from taskruns_airflow.worker import Stopped, Worker
+from taskruns_airflow.worker import Worker
 
 T = TypeVar("T")
 
-_SECONDS_TO_CANCEL = 3.0
-"""Airflow kills a task five seconds after it was told to stop."""
-
-_INVALID = {400, 422}
+_SECONDS_TO_CANCEL = 2.5
+"""Airflow kills a task five seconds after it was told to stop, and is itself asked before this."""
 
 
 class Execution:
@@ -48,6 +46,8 @@ class Execution:
         self._namespace = ""
         self._own: Try | None = None
         self._ref: Ref | None = None
+        self._remembered = ""
+        """The run's uid, once Airflow keeps it with this try."""
         self._audience = Audience(self._tell_line, log.info)
         self.last_line: str | None = None
         """The last line of the log that was told, where one was."""
@@ -55,15 +55,24 @@ class Execution:
     def launch(self, own: Try, manifest: Object, namespace: str | None) -> TaskRun:
         """Create the try's run, or go on with what an earlier one left."""
         self._own = own
-        with self._guarded():
-            self._namespace = self._worker.run(self._hook.namespace(namespace))
-            run = self._worker.run(self._launch(own, manifest))
-        self._ref = Ref.to(run)
-        self._tell(run)
+        self._namespace = self._worker.run(self._hook.namespace(namespace))
+        run = self._worker.run(self._launch(own, manifest))
+        self._ref = ref = Ref.to(run)
+        self._remember(ref)
+        self.push("taskrun_name", ref.name)
+        self.push("taskrun_namespace", ref.namespace)
+        self.push("taskrun_uid", ref.uid)
+        # Airflow complains in the task's log about a link that it does not find.
+        self.push(XCOM_LINK, self._worker.run(self._hook.link(ref)))
         return run
 
     def trigger(self, run: TaskRun, shown: Shown | None) -> TaskRunTrigger:
-        """Return what waits for the run in the triggerer."""
+        """Return what waits for the run in the triggerer.
+
+        Raises:
+            Stopped: the task was told to stop, so that Airflow may start no trigger.
+        """
+        self._worker.check()
         return TaskRunTrigger(
             access=self._hook.access.to_json(),
             namespace=run.metadata.namespace,
@@ -74,9 +83,7 @@ class Execution:
 
     def follow(self, run: TaskRun, shown: Shown | None) -> TaskRun:
         """Wait for the run's end, its log told meanwhile."""
-        ref = Ref.to(run)
-        with self._guarded():
-            return self._worker.run(self._follow(ref, shown))
+        return self._worker.run(self._follow(Ref.to(run), shown))
 
     def learn(self, event: Mapping[str, Any]) -> TaskRun:
         """Return the run as the trigger saw it end.
@@ -98,7 +105,7 @@ class Execution:
         """Cancel the try's run, whose deferral failed, if it took too long or no try follows."""
         self._own = own
         self._namespace = self._worker.run(self._hook.namespace(namespace))
-        if too_long or not goes_on(self._context, states_of(self._context)):
+        if too_long or not goes_on(self._context, standing_of(self._context).states):
             self._log.info("Nobody waits for the TaskRun of this try any more: it is cancelled")
             self._cancel()
 
@@ -118,9 +125,16 @@ class Execution:
             self._collect(run)
 
     def push(self, key: str, value: Any) -> None:
-        """Leave an XCom beside the result; nothing where there is no value."""
-        if value is not None:
+        """Leave an XCom beside the result; nothing where there is no value.
+
+        They are there to look at: one that Airflow does not take fails no task.
+        """
+        if value is None:
+            return
+        try:
             self._context["ti"].xcom_push(key=key, value=value)
+        except Exception as error:  # noqa: BLE001  # as said
+            self._log.warning("The XCom %s could not be left: %r", key, error)
 
     def stop(self) -> None:
         """End what is under way; to be called from a signal handler."""
@@ -142,34 +156,46 @@ class Execution:
             yield runs
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Let whatever ends a wait come out as what Airflow should make of it."""
+    def guarded(self) -> Iterator[None]:
+        """Let whatever ends a wait come out as what Airflow should make of it.
+
+        From before the create until the run has ended or a trigger has it: at each moment somebody
+        must be there who comes back for the run, or it is cancelled.
+        """
         try:
             yield
-        except Gone:
-            raise TaskRunCancelled(f"TaskRun {self._ref} was deleted before it had ended") from None
-        except NameTaken as taken:
-            raise TaskRunMisconfigured(str(taken)) from None
-        except (Refused, Unreachable) as error:
-            invalid = isinstance(error, Refused) and error.status in _INVALID
-            raise (TaskRunMisconfigured if invalid else TaskRunClusterRefused)(str(error)) from None
         except AirflowTaskTimeout:
             self._cancel()
             raise
-        except Stopped:
-            raise self._interrupted() from None
+        except Exception as error:
+            if self._worker.stopped:  # Airflow 2 raises an exception of its own where it is told
+                raise self._interrupted() from None
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+
+    def _failure(self, error: Exception) -> AirflowException | None:
+        """Return what Airflow is told of an error; None: the error itself."""
+        match error:
+            case Gone():
+                return TaskRunCancelled(f"TaskRun {self._ref} was deleted before it had ended")
+            case NameTaken() | Refused(status=400 | 422):
+                return TaskRunMisconfigured(str(error))
+            case Refused() | Unreachable():
+                return TaskRunClusterRefused(str(error))
+            case _:
+                return None
 
     def _interrupted(self) -> AirflowException:
         """Cancel the run if nobody will come back for it; the task must not end as a success."""
-        states = states_of(self._context)
-        if not is_wanted(states):
+        found = standing_of(self._context, self._remembered)
+        if not is_wanted(found.states):
             self._cancel()
             return AirflowException(
                 "A user has marked or cleared the task: its TaskRun is cancelled"
             )
-        uid = self._ref.uid if self._ref else ""
-        superseded = bool(uid) and is_superseded(self._context, uid)
-        if not superseded and not goes_on(self._context, states):
+        if not found.superseded and not goes_on(self._context, found.states):
             self._cancel()
             return AirflowException("The worker was told to stop, and there is no try after this")
         left = f"TaskRun {self._ref} goes on" if self._ref else "what it has started goes on"
@@ -198,22 +224,20 @@ class Execution:
         self._log.info(line.text)
         self.last_line = line.text
 
-    def _tell(self, run: TaskRun) -> None:
-        remember(self._context, run.metadata.uid)
-        self.push("taskrun_name", run.metadata.name)
-        self.push("taskrun_namespace", run.metadata.namespace)
-        self.push("taskrun_uid", run.metadata.uid)
-        dashboard = str(self._worker.run(self._hook.settings()).get("dashboard") or "")
-        place = {"namespace": run.metadata.namespace, "name": run.metadata.name}
-        # Airflow complains in the task's log about a link that it does not find.
-        self.push(XCOM_LINK, dashboard.format(**place))
+    def _remember(self, ref: Ref) -> None:
+        try:
+            remember(self._context, ref.uid)
+        except Exception as error:  # noqa: BLE001  # the next try finds the run without it
+            self._log.warning("Airflow does not keep TaskRun %s with this try: %r", ref, error)
+        else:
+            self._remembered = ref.uid
 
 
-async def _cancel(connect: Any, ref: Ref) -> None:
+async def _cancel(connect: Connect, ref: Ref) -> None:
     async with connect() as api:
         await api.cancel(ref, leaving=True)
 
 
-async def _collect(connect: Any, ref: Ref, pod_uid: str) -> None:
+async def _collect(connect: Connect, ref: Ref, pod_uid: str) -> None:
     async with connect() as api:
         await api.collect(ref, pod_uid)

@@ -19,8 +19,9 @@ from taskruns_airflow.connection import (
     FIELDS,
     Access,
 )
-from taskruns_airflow.edge import Edge
+from taskruns_airflow.edge import Edge, Ref
 from taskruns_airflow.kubernetes_edge import KubernetesEdge
+from taskruns_airflow.link import link_to
 
 DEFAULT_CLUSTER = "kubernetes_default"
 """The connection of Airflow's Kubernetes provider, which is used where it is defined."""
@@ -97,11 +98,17 @@ class TaskRunHook(BaseHook):
         """Return what the connection says, with what was said otherwise over it.
 
         Raises:
-            ValueError: it names an engine that there is not.
+            ValueError: it names an engine that there is not, or a dashboard that links to nothing.
         """
         if self._settings is None:
-            self._settings = await self._read_settings()
+            settings = await self._read_settings()
+            _link(settings, namespace="namespace", name="name")
+            self._settings = settings
         return self._settings
+
+    async def link(self, ref: Ref) -> str:
+        """Return where the connection's dashboard shows a TaskRun; empty without a dashboard."""
+        return _link(await self.settings(), namespace=ref.namespace, name=ref.name)
 
     async def namespace(self, wanted: str | None = None) -> str:
         """Return the namespace to work in: as wanted, as connected, as Airflow's own."""
@@ -157,6 +164,10 @@ class TaskRunHook(BaseHook):
         through = own.pop("kubernetes_conn_id", None) or DEFAULT_CLUSTER
         told = {**await _extra(access.kubernetes_conn_id or through), **own}
         return {**_over(told, access), "engine": engine}
+
+
+def _link(settings: dict[str, Any], *, namespace: str, name: str) -> str:
+    return link_to(str(settings.get("dashboard") or ""), namespace=namespace, name=name)
 
 
 def _docker_edge(settings: dict[str, Any], namespace: str) -> Edge:

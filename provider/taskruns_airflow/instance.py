@@ -1,6 +1,9 @@
 """What Airflow tells a task about itself: which try it is, and whether it is still wanted."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from threading import Thread
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -13,6 +16,9 @@ _UNWANTED = {"failed", "success", "skipped", "upstream_failed", "removed", "rest
 _REMEMBERED = "taskrun"
 
 _AT_WORK = {"running", "deferred"}
+
+_SECONDS_TO_ASK = 2.0
+"""How long Airflow has to say how a task stands that was told to stop."""
 
 
 def try_of(context: Mapping[str, Any]) -> Try:
@@ -55,12 +61,37 @@ def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
     return retried or any(state not in _AT_WORK for state in states)
 
 
-def states_of(context: Mapping[str, Any]) -> Collection[str | None]:
-    """Ask Airflow which state the task is in now; nothing where it gives no answer."""
-    try:
-        return _states(context["ti"])
-    except Exception:  # noqa: BLE001  # whatever happens here, the task is about to end
-        return ()
+@dataclass(slots=True)
+class Standing:
+    """What Airflow says of a task that is told to stop; nothing, as long as it does not answer."""
+
+    states: Collection[str | None] = ()
+    """The state that it is in now."""
+    superseded: bool = False
+    """Whether another try is under way, of a task that seems to be at work."""
+
+
+def standing_of(context: Mapping[str, Any], remembered: str = "") -> Standing:
+    """Ask Airflow how the task stands now, and wait two seconds for an answer.
+
+    It is asked in a thread that may outlive the question: whoever tells a task to stop kills it
+    five seconds later, and its run is still to be cancelled then.
+
+    Args:
+        context: Airflow's, of the task.
+        remembered: the uid that this try has had Airflow remember, where it has.
+    """
+    found = Standing()
+
+    def ask() -> None:
+        with suppress(Exception):  # whatever happens here, the task is about to end
+            found.states = _states(context["ti"])
+            found.superseded = bool(remembered) and _is_superseded(context, remembered)
+
+    asking = Thread(target=ask, name="taskruns: ask Airflow", daemon=True)
+    asking.start()
+    asking.join(_SECONDS_TO_ASK)
+    return replace(found)
 
 
 def _states(ti: Any) -> list[str | None]:
@@ -84,16 +115,10 @@ def remember(context: Mapping[str, Any], uid: str) -> None:
         store.set(_REMEMBERED, uid)
 
 
-def is_superseded(context: Mapping[str, Any], uid: str) -> bool:
-    """Whether another try is under way, of a task that seems to be at work.
-
-    Only the latest try of a task can ask for what it has left; an older one finds nothing.
-    """
+def _is_superseded(context: Mapping[str, Any], uid: str) -> bool:
+    """Only the latest try of a task can ask for what it has left; an older one finds nothing."""
     store = context.get("task_state_store")
-    try:
-        return store is not None and store.get(_REMEMBERED) != uid
-    except Exception:  # noqa: BLE001  # as above
-        return False
+    return store is not None and store.get(_REMEMBERED) != uid
 
 
 def is_of_another_try(context: Mapping[str, Any], uid: str) -> bool:
@@ -105,6 +130,6 @@ def is_of_another_try(context: Mapping[str, Any], uid: str) -> bool:
     store = context.get("task_state_store")
     try:
         found = store.get(_REMEMBERED) if store is not None else None
-    except Exception:  # noqa: BLE001  # as above
+    except Exception:  # noqa: BLE001  # a run that is waited for is this try's
         return False
     return bool(uid and found) and found != uid

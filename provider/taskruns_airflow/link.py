@@ -9,6 +9,21 @@ XCOM_LINK = "taskrun_link"
 """Where a task leaves its link: made from `dashboard` in the connection's extra."""
 
 
+def link_to(dashboard: str, *, namespace: str, name: str) -> str:
+    """Return where a dashboard shows a TaskRun; empty where no dashboard is named.
+
+    Raises:
+        ValueError: the dashboard's address has other placeholders than there are.
+    """
+    try:
+        return dashboard.format(namespace=namespace, name=name)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"dashboard {dashboard!r}: write {{namespace}} and {{name}} in it and no other "
+            f"placeholder; a brace that stands for itself is doubled ({error!r})"
+        ) from None
+
+
 class TaskRunLink(BaseOperatorLink):
     """Leads to the TaskRun, where the connection says where dashboards are."""
 

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any
 
+from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.adoption import ended
 from taskruns_airflow.api import BROKEN, Api, Object, pauses
@@ -222,4 +223,4 @@ def _slim(found: Object) -> Object:
 
 
 def _has_ended(found: Mapping[str, Any]) -> bool:
-    return found["status"].get("phase") in ("Succeeded", "Failed", "Cancelled")
+    return found["status"].get("phase") in TERMINAL_PHASES

@@ -124,6 +124,20 @@ def build(order: Order, own: Try) -> Object:
     }
 
 
+def lost_identity(made: Any, name: str, own: Try) -> str | None:
+    """Say what a TaskRun lacks by which every try finds it; None: nothing."""
+    if not isinstance(made, Mapping):
+        return f"it has returned a {type(made).__name__}: return a TaskRun as a dict, or nothing"
+    metadata = made.get("metadata") or {}
+    if metadata.get("name") != name:
+        return f"name: a TaskRun is named after its try: leave {name} as it is"
+    for part, ours in (("labels", own.labels), ("annotations", own.annotations)):
+        told = metadata.get(part) or {}
+        if lost := sorted(key for key, value in ours.items() if told.get(key) != value):
+            return f"{part}: {', '.join(lost)} must stay: a later try finds the TaskRun by them"
+    return None
+
+
 def _spec(order: Order) -> Object:
     asked = {to_camel(name): getattr(order, name) for name in _AS_TOLD}
     for name, (wire_name, worded) in _WORDED_ANEW.items():

@@ -6,6 +6,7 @@ what uses it, are imported when a task runs.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, conf
@@ -20,7 +21,7 @@ from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import is_of_another_try, try_of
 from taskruns_airflow.link import TaskRunLink
-from taskruns_airflow.manifest import Object, Order, build
+from taskruns_airflow.manifest import Object, Order, build, lost_identity
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution
@@ -29,6 +30,8 @@ _ORDERED = tuple(field.name for field in fields(Order))
 _CONNECTED = ("taskruns_conn_id", "kubernetes_conn_id", "config_file", "cluster_context")
 _NOT_TEMPLATED = {"get_logs", "do_xcom_push", "execution_timeout"}
 _TEMPLATE_FILES = (".yaml", ".yml", ".json")
+
+_NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 _UNANSWERED = "__fail__"
 """What Airflow resumes a task with whose deferral took too long, or whose trigger failed."""
@@ -84,7 +87,8 @@ class TaskRunOperator(RunArguments):
         skip_on_exit_code: Exit codes with which the task is skipped.
         fail_on_exit_code: Exit codes with which the task fails without a retry.
         mutate: Called with the TaskRun, as a dict, before it is created; may change it in place,
-            or return another. Its name, labels and annotations must stay.
+            or return another. Its name, and the labels and annotations that say which try it is
+            of, must stay.
         kwargs: Any argument of BaseOperator. `execution_timeout` becomes the run's
             activeDeadlineSeconds, so that it holds whatever becomes of Airflow. With
             `do_xcom_push`, JSON in /airflow/xcom/return.json becomes the task's XCom.
@@ -146,11 +150,13 @@ class TaskRunOperator(RunArguments):
         own, manifest = self._ordered(context)
         shown = self.shown_logs(manifest["spec"])
         execution = self._begin(context)
-        run = execution.launch(own, manifest, self._place(manifest))
-        if self.deferrable and not ended(run):
-            trigger = execution.trigger(run, shown)
-            self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
-        return self._conclude(execution, execution.follow(run, shown))
+        with execution.guarded():
+            run = execution.launch(own, manifest, self._namespace(manifest))
+            if self.deferrable and not ended(run):
+                trigger = execution.trigger(run, shown)
+                self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
+            run = execution.follow(run, shown)
+        return self._conclude(execution, run)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on after a deferral, with what the trigger has learnt."""
@@ -168,7 +174,7 @@ class TaskRunOperator(RunArguments):
         if next_method == _UNANSWERED:
             own, manifest = self._ordered(context)
             too_long = "timeout" in str((next_kwargs or {}).get("error"))
-            self._begin(context).abandon(own, self._place(manifest), too_long=too_long)
+            self._begin(context).abandon(own, self._namespace(manifest), too_long=too_long)
         return super().resume_execution(next_method, next_kwargs, context)
 
     @override
@@ -186,31 +192,37 @@ class TaskRunOperator(RunArguments):
         own = Try(self.dag_id, self.task_id, "dry-run", -1, 0, 0, "", "dry-run")
         print(yaml.safe_dump(self.build_task_run(own), sort_keys=False))  # noqa: T201
 
-    def build_task_run(self, own: Try) -> Object:
+    def build_task_run(self, own: Try, context: Mapping[str, Any] = _NO_CONTEXT) -> Object:
         """Return the TaskRun that this task asks for; a subclass may make it another.
 
         Raises:
-            TaskRunMisconfigured: the arguments make no TaskRun.
+            TaskRunMisconfigured: the arguments make no TaskRun, or `mutate` another try's.
         """
         try:
-            made = build(self.order(), own)
+            made = build(self.order(context), own)
+            made["metadata"] |= self.place(own)
         except ValueError as refusal:
             raise TaskRunMisconfigured(str(refusal)) from None
-        identity = made["metadata"]["name"], made["metadata"]["annotations"].copy()
         if self.mutate is not None:
+            name = made["metadata"]["name"]
             made = self.mutate(made) or made
-        metadata = made["metadata"]
-        kept = identity[1].items() <= metadata.get("annotations", {}).items()
-        if (
-            metadata["name"] != identity[0]
-            or not kept
-            or own.labels.items() > metadata["labels"].items()
-        ):
-            raise TaskRunMisconfigured("mutate: name, labels and annotations must stay")
+            if strayed := lost_identity(made, name, own):
+                raise TaskRunMisconfigured(f"mutate: {strayed}")
         return made
 
-    def order(self) -> Order:
+    def place(self, own: Try) -> dict[str, str]:
+        """Return the name of a try's TaskRun; and its namespace, where `namespace` has it not.
+
+        Raises:
+            ValueError: as `order`.
+        """
+        return {"name": own.name}
+
+    def order(self, context: Mapping[str, Any]) -> Order:  # noqa: ARG002  # a function's arguments
         """Return what this task asks for; a subclass may ask in other words.
+
+        Args:
+            context: Airflow's, of the try; empty in a dry run.
 
         Raises:
             ValueError: it asks for what cannot be had.
@@ -255,9 +267,9 @@ class TaskRunOperator(RunArguments):
     def _ordered(self, context: Context) -> tuple[Try, Object]:
         own = try_of(context)
         self._read_template(context)
-        return own, self.build_task_run(own)
+        return own, self.build_task_run(own, context)
 
-    def _place(self, manifest: Object) -> str | None:
+    def _namespace(self, manifest: Object) -> str | None:
         return manifest["metadata"].get("namespace") or self.namespace
 
     def _begin(self, context: Context) -> "Execution":

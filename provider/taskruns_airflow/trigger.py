@@ -14,7 +14,7 @@ from taskruns_airflow.edge import Edge, Gone, Ref
 from taskruns_airflow.entries import Entries
 from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
-from taskruns_airflow.instance import is_wanted, states_of
+from taskruns_airflow.instance import is_wanted, standing_of
 
 _SECONDS_TO_CANCEL = 3.0
 """For which a trigger that is told to stop stays, so that its log has what became of that."""
@@ -79,7 +79,8 @@ class TaskRunTrigger(BaseTrigger):
         """Cancel the run on Airflow 2 where a user has marked the task; a clear's new try does."""
         if _IS_TOLD_OF_KILLS or self._fired:
             return
-        if not is_wanted(await asyncio.to_thread(states_of, {"ti": self.task_instance})):
+        found = await asyncio.to_thread(standing_of, {"ti": self.task_instance})
+        if not is_wanted(found.states):
             await self.on_kill()
 
     async def _cancel(self) -> None:

@@ -23,6 +23,20 @@ class Worker:
         self._stopped = False
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
+
+    def check(self) -> None:
+        """Go on only where nobody has said to stop.
+
+        Raises:
+            Stopped: somebody has.
+        """
+        if self._stopped:
+            raise Stopped
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end.
 

@@ -297,8 +297,7 @@ def test_a_task_is_a_task_run_that_runs_the_program(dag: DAG) -> None:
     made = dag.get_task("load")
     assert isinstance(made, TaskRunDecoratedOperator)
     made.render_template_fields({"params": {"x": "b"}})
-    made._of_the_context = made._asked_of({"ds": "2026-01-01", "ti": None})
-    spec = made.build_task_run(OWN)["spec"]
+    spec = made.build_task_run(OWN, {"ds": "2026-01-01", "ti": None})["spec"]
     assert spec["command"] == ["conda", "python", "-u", "-c", PROGRAM.read_text()]
     call = json.loads(spec["args"][0])
     assert (call["args"], call["kwargs"]) == ([], {"a": "b", "ds": "2026-01-01"}) or (

@@ -1,22 +1,55 @@
 """What a task does about its run where the wait for it was lost."""
 
 import logging
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow import TaskRunOperator
+from taskruns_airflow.connection import Access
+from taskruns_airflow.edge import Ref
 from taskruns_airflow.execution import Execution
+from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
 
 
+class Instance(SimpleNamespace):
+    """The task instance of one try, as Airflow 3 has it; each XCom that is left does something."""
+
+    def __init__(
+        self, does: Callable[[str], None], state: str = "running", retries: int = 0
+    ) -> None:
+        super().__init__(
+            id="i1", dag_id="sales", task_id="load", run_id="manual", map_index=-1,
+            try_number=1, max_tries=retries, state=state,
+        )  # fmt: skip
+        self.does = does
+
+    def get_task_states(self, **_: Any) -> dict[str, Any]:
+        return {"manual": {"load": self.state}}
+
+    def xcom_push(self, key: str, value: Any) -> None:  # noqa: ARG002  # Airflow's
+        self.does(key)
+
+    def context(self) -> Any:
+        run = SimpleNamespace(start_date=datetime(2026, 11, 25, 4, 0, 0, 1, tzinfo=UTC))
+        return {"ti": self, "dag_run": run}
+
+
 class Cluster:
     """Has the run of one try at work, and is hook, edge and client in one."""
+
+    access = Access()
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []
@@ -31,15 +64,28 @@ class Cluster:
     async def connect(self) -> AsyncIterator["Cluster"]:
         yield self
 
-    async def find(self, *_: str) -> list[TaskRun]:
+    async def link(self, _: Ref) -> str:
+        return ""
+
+    async def find(self, *_: str, phase: str = "Running") -> list[TaskRun]:
         annotations = dict(OWN.annotations)
         metadata = {"name": "a", "namespace": "jobs", "uid": "u", "annotations": annotations}
-        told = {"metadata": metadata, "spec": {}, "status": {"phase": "Running"}}
+        told = {"metadata": metadata, "spec": {}, "status": {"phase": phase}}
         return [TaskRun.model_validate(told)]
 
-    async def cancel(self, ref: Any, *, leaving: bool) -> None:
+    async def collect(self, *_: Any) -> None:
+        """Have it let go of the Pod."""
+
+    async def cancel(self, ref: Ref, *, leaving: bool) -> None:
         assert leaving
         self.cancelled.append(ref.uid)
+
+    def watch(self, _: Ref) -> "Cluster":
+        return self
+
+    async def follow(self, _: Ref) -> AsyncIterator[TaskRun]:
+        (run,) = await self.find(phase="Succeeded")
+        yield run
 
 
 @pytest.mark.parametrize(
@@ -56,3 +102,94 @@ def test_a_run_whose_trigger_failed_is_left_to_the_next_try_alone(
     execution = Execution(cluster, {"ti": ti}, logging.getLogger("task"))
     execution.abandon(OWN, None, too_long=too_long)
     assert cluster.cancelled == cancelled
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """What every hook leads to."""
+    found = Cluster()
+    monkeypatch.setattr(TaskRunHook, "of", lambda _: found)
+    return found
+
+
+@pytest.fixture
+def told() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
+    """Has SIGTERM reach a task as on Airflow 3, or with an exception after it as on Airflow 2."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def listen(task: TaskRunOperator, raising: bool) -> None:  # noqa: FBT001
+        def on_term(*_: Any) -> None:
+            task.on_kill()
+            if raising:
+                raise AirflowException("Task received SIGTERM signal")
+
+        signal.signal(signal.SIGTERM, on_term)
+
+    yield listen
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("raising", [False, True])
+@pytest.mark.parametrize("moment", ["taskrun_name", "taskrun_uid", "taskrun_link"])
+@pytest.mark.parametrize(
+    ("state", "retries", "cancelled"),
+    [("failed", 1, ["u"]), ("running", 0, ["u"]), ("running", 1, [])],
+)
+def test_a_task_that_is_told_to_stop_just_after_the_create_leaves_no_run_to_nobody(  # noqa: PLR0913, PLR0917  # a table
+    cluster: Cluster,
+    told: Callable[[TaskRunOperator, bool], None],
+    deferrable: bool,  # noqa: FBT001  # columns of the table
+    raising: bool,  # noqa: FBT001
+    moment: str,
+    state: str,
+    retries: int,
+    cancelled: list[str],
+) -> None:
+    task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
+    told(task, raising)
+
+    def does(key: str) -> None:
+        if key == moment:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(AirflowException, match=r"told to stop|marked or cleared"):
+        task.execute(Instance(does, state, retries).context())
+    assert cluster.cancelled == cancelled
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_what_airflow_does_not_keep_fails_no_task(
+    deferrable: bool,  # noqa: FBT001  # as above
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(TaskRunOperator, "log", logging.getLogger("task"))
+
+    def does(key: str, *_: Any) -> None:
+        raise RuntimeError(f"no room for {key}")
+
+    task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
+    context = Instance(does).context() | {"task_state_store": SimpleNamespace(set=does)}
+    if deferrable:
+        with pytest.raises(TaskDeferred):
+            task.execute(context)
+    else:
+        task.execute(context)
+    assert "no room for taskrun_uid" in caplog.text
+
+
+def test_a_last_try_that_airflow_does_not_remember_leaves_no_run(
+    cluster: Cluster, told: Callable[[TaskRunOperator, bool], None]
+) -> None:
+    def does(key: str) -> None:
+        if key == "taskrun_uid":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    task = TaskRunOperator(task_id="load", image="a", get_logs=False)
+    told(task, False)  # noqa: FBT003  # as Airflow 3
+    store = SimpleNamespace(get=lambda _: None)  # it cannot be written to
+    with pytest.raises(AirflowException, match="no try after this"):
+        task.execute(Instance(does).context() | {"task_state_store": store})
+    assert cluster.cancelled == ["u"]

@@ -1,17 +1,19 @@
 """Why a task is told to stop, as far as its state in Airflow tells: whether its run goes on."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from taskruns_airflow import instance
 from taskruns_airflow.instance import (
+    Standing,
     goes_on,
     is_of_another_try,
-    is_superseded,
     is_wanted,
     remember,
-    states_of,
+    standing_of,
 )
 
 
@@ -37,16 +39,16 @@ def context(retries: int = 0, try_number: int = 1, **found: Any) -> dict[str, An
 
 @pytest.mark.parametrize("state", ["failed", "success", "restarting"])
 def test_a_task_that_a_user_has_marked_or_cleared_is_not_wanted(state: str) -> None:
-    assert not is_wanted(states_of(context(state=state)))
+    assert not is_wanted(standing_of(context(state=state)).states)
 
 
 @pytest.mark.parametrize("state", ["running", "deferred", "up_for_retry", "queued", None])
 def test_a_task_that_only_its_worker_or_scheduler_has_left_is_wanted(state: str | None) -> None:
-    assert is_wanted(states_of(context(state=state)))
+    assert is_wanted(standing_of(context(state=state)).states)
 
 
 def test_where_airflow_does_not_answer_the_task_is_wanted() -> None:
-    assert is_wanted(states_of(context()))
+    assert is_wanted(standing_of(context()).states)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_a_run_goes_on_where_another_try_follows_even_without_retries(
     retries: int, try_number: int, state: str | None, expected: object
 ) -> None:
     told = context(retries, try_number, state=state)
-    assert goes_on(told, states_of(told)) is expected
+    assert goes_on(told, standing_of(told).states) is expected
 
 
 class Store:
@@ -86,13 +88,36 @@ def test_a_try_knows_whether_another_is_under_way(latest: object) -> None:
     told = context(state="running") | {"task_state_store": Store()}
     remember(told, "uid-1")
     told["task_state_store"].latest = latest
-    assert is_superseded(told, "uid-1") is not latest
+    assert standing_of(told, "uid-1").superseded is not latest
 
 
 def test_where_airflow_keeps_nothing_for_a_task_no_try_is_superseded() -> None:
     told = context(state="running")
     remember(told, "uid-1")
-    assert not is_superseded(told, "uid-1")
+    assert not standing_of(told, "uid-1").superseded
+
+
+def test_a_try_that_airflow_keeps_nothing_for_is_not_superseded() -> None:
+    assert not standing_of(context(state="running") | {"task_state_store": Store()}).superseded
+
+
+def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> None:
+    monkeypatch.setattr(instance, "_SECONDS_TO_ASK", 0.01)
+    answered = threading.Event()
+    told = context(retries=1, state="failed")
+    answer = told["ti"].get_task_states
+    told["ti"].get_task_states = lambda **asked: answered.wait() and answer(**asked)
+    assert standing_of(told) == Standing()
+    answered.set()
+
+
+def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any) -> None:
+    monkeypatch.setattr(instance, "_SECONDS_TO_ASK", 0.5)
+    answered = threading.Event()
+    store = SimpleNamespace(get=lambda _: answered.wait())
+    told = context(state="failed") | {"task_state_store": store}
+    assert standing_of(told, "uid-1") == Standing(states=["failed"])
+    answered.set()
 
 
 def test_a_run_that_this_try_did_not_remember_is_another_trys() -> None:

@@ -1,6 +1,7 @@
 """KubernetesPodOperator's name and parameters: each is taken, or refused with what to use."""
 
 import inspect
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,20 @@ def test_labels_and_annotations_are_on_both() -> None:
     for metadata in (made["metadata"], made["spec"]["template"]["metadata"]):
         assert metadata["labels"].items() >= {"a": "", "b": "c"}.items()
         assert metadata["annotations"]["d"] == "e"
+
+
+def test_a_hook_is_shown_the_task_run_that_is_created() -> None:
+    seen: list[Any] = []
+    task = KubernetesPodOperator(
+        task_id="load",
+        image="a",
+        name="pi",
+        full_pod_spec={"metadata": {"namespace": "jobs"}},
+        mutate=lambda made: seen.append(deepcopy(made)),
+    )
+    made = task.build_task_run(OWN)
+    assert seen == [made]
+    assert (made["metadata"]["name"], made["metadata"]["namespace"]) == (OWN.named("pi"), "jobs")
 
 
 def test_a_pod_template_in_a_file_says_its_namespace(tmp_path: Path) -> None:

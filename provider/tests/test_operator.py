@@ -16,7 +16,7 @@ from kubernetes.client import models as k8s
 from taskruns_airflow import TaskRunOperator
 from taskruns_airflow.connection import DockerAccess
 from taskruns_airflow.failures import TaskRunMisconfigured
-from taskruns_airflow.identity import Try
+from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
 from taskruns_airflow.trigger import TaskRunTrigger
 from taskruns_airflow.worker import Stopped
 
@@ -62,16 +62,37 @@ def test_a_task_run_can_be_altered_in_place_or_replaced(how: Any, field: str, va
 
 
 @pytest.mark.parametrize(
-    "how",
+    ("how", "lost"),
     [
-        lambda made: made["metadata"].update(name="mine"),
-        lambda made: made["metadata"].update(annotations={}),
-        lambda made: made["metadata"].update(labels={}),
+        (lambda made: made["metadata"].update(name="mine"), "name"),
+        (lambda made: made["metadata"].update(annotations={}), "annotations"),
+        (lambda made: made["metadata"].pop("annotations") and None, "annotations"),
+        (
+            lambda made: made["metadata"]["annotations"].update({ANNOTATION_TRY: "{}"}),
+            "annotations",
+        ),
+        (lambda made: made["metadata"].update(labels={}), "labels"),
+        (lambda made: made["metadata"].pop("labels") and None, "labels"),
+        (lambda made: made["metadata"].update(labels=None), "labels"),
+        (lambda made: made["metadata"]["labels"].update({LABEL_TASK: "another"}), "labels"),
+        (lambda made: made["metadata"]["labels"].pop(LABEL_TASK) and None, "labels"),
+        (lambda made: made["metadata"]["labels"].pop(LABEL_TASK), "it has returned a str"),
+        (lambda made: {"spec": made["spec"]}, "name"),
     ],
 )
-def test_nobody_alters_whose_run_it_is(how: Any) -> None:
-    with pytest.raises(TaskRunMisconfigured, match="mutate: name, labels and annotations"):
-        built(mutate=how)
+def test_nobody_alters_whose_run_it_is(how: Any, lost: str) -> None:
+    with pytest.raises(TaskRunMisconfigured, match=f"mutate: {lost}: "):
+        built(mutate=how, labels={"team": "a"}, annotations={"note": "b"})
+
+
+def test_what_does_not_say_whose_run_it_is_may_be_altered() -> None:
+    def mutate(made: dict[str, Any]) -> None:
+        made["metadata"]["labels"] |= {"team": "b", "stage": "c"}
+        del made["metadata"]["annotations"]["note"]
+
+    metadata = built(mutate=mutate, labels={"team": "a"}, annotations={"note": "b"})["metadata"]
+    assert metadata["labels"] == {**OWN.labels, "team": "b", "stage": "c"}
+    assert metadata["annotations"] == OWN.annotations
 
 
 def test_templates_are_rendered_at_any_depth_in_models_too(dag: DAG) -> None:

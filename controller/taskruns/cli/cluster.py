@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from taskruns.api import names
-from taskruns.api.conditions import Phase
+from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
 from taskruns.cli.place import Following, Object, Step
 from taskruns.cli.refusal import refusal
@@ -134,7 +134,7 @@ class _Following:
             async for run in self._client.follow_run(self._namespace, self._name):
                 self._note(run)
                 yield run
-                if text(mapping(run.get("status")).get("phase")) in _FINAL:
+                if text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES:
                     return
         finally:
             for started in self._started.values():
@@ -173,9 +173,6 @@ class _Following:
 
     def _of(self, pod: str) -> asyncio.Event:
         return self._started.setdefault(pod, asyncio.Event())
-
-
-_FINAL = {phase for phase in Phase if phase.terminal}
 
 
 def main_of(run: Object) -> str:

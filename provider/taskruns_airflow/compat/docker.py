@@ -75,8 +75,8 @@ class DockerOperator(TaskRunOperator):
         return super().execute(context)
 
     @override
-    def order(self) -> Order:
-        return translate(super().order(), self._told())
+    def order(self, context: Mapping[str, Any]) -> Order:
+        return translate(super().order(context), self._told())
 
     @override
     def access(self) -> Access:

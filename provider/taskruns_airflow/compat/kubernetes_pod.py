@@ -12,7 +12,7 @@ from taskruns_airflow.compat.kubernetes_pod_translation import pod_of, translate
 from taskruns_airflow.compat.parameters import check, named, notes
 from taskruns_airflow.containers import Asked, Containers, Shown, names_of
 from taskruns_airflow.identity import Try
-from taskruns_airflow.manifest import Object, Order
+from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator
 from taskruns_airflow.plain import plain
 
@@ -114,20 +114,15 @@ class KubernetesPodOperator(TaskRunOperator):
         return super().execute(context)
 
     @override
-    def build_task_run(self, own: Try) -> Object:
-        made = super().build_task_run(own)
-        metadata = made["metadata"]
-        if self.name:
-            metadata["name"] = own.named(self.name)
+    def place(self, own: Try) -> dict[str, str]:
+        name = {"name": own.named(self.name) if self.name else own.name}
         namespace = self.namespace or (pod_of(self._told()).get("metadata") or {}).get("namespace")
-        if namespace:
-            metadata["namespace"] = namespace
-        return made
+        return name | {"namespace": namespace} if namespace else name
 
     @override
-    def order(self) -> Order:
+    def order(self, context: Mapping[str, Any]) -> Order:
         main = self.base_container_name or self.BASE_CONTAINER_NAME
-        return translate(super().order(), self._told(), main)
+        return translate(super().order(context), self._told(), main)
 
     @override
     def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
