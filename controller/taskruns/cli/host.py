@@ -82,8 +82,11 @@ class DockerPlace:
         from taskruns.engines.docker.submission import delete_run
 
         await self.run(name)
-        await delete_run(self._file(name), now())
-        async with self._host.following(self._file(name)) as follower:
+        file = self._file(name)
+        await delete_run(file, now())
+        if (await file.read()).run is None:  # it had begun nothing that has to end
+            return
+        async with self._host.following(file) as follower:
             async for _ in follower.changes(to_the_last=True):
                 pass
 

@@ -1,11 +1,17 @@
 """What a person types, and what is said of what makes no sense."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.cli.manifest import manifest_of, with_variables
+from taskruns.cli.clock import now
+from taskruns.cli.manifest import manifest_of, named, with_variables
 from taskruns.engines.docker.expansion import expanded
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.submission import create_run
 from tests.support.command_line import here
 
 
@@ -29,6 +35,14 @@ def test_what_makes_no_sense_is_told_in_sentences(arguments: list[str], sentence
     assert ended.code != 0
     assert sentence in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+def test_a_run_that_has_begun_nothing_is_deleted_without_a_daemon(tmp_path: Path) -> None:
+    file = Host(tmp_path, now).file("default", "early")
+    asyncio.run(create_run(file, named(manifest_of("busybox:1", []), "early"), now()))
+    ended = here("delete", "early", environment={"TASKRUNS_STATE_DIR": str(tmp_path)})
+    assert ended == (0, "early deleted\n", "")
+    assert not file.path.exists()
 
 
 @given(st.text(st.sampled_from("$()NA")))

@@ -77,6 +77,10 @@ class Daemon:
         except DaemonError as error:
             why = BEHIND_TLS if "HTTPS server" in str(error) else str(error)
             raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
+        except ValueError as error:  # of what is no URL, or no JSON
+            raise NoDaemon(
+                f"{self.address} is no use ({error}): set DOCKER_HOST to where Docker is"
+            ) from error
 
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
         """Return what the daemon knows of a container; None when there is none of that name."""

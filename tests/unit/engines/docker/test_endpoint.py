@@ -84,6 +84,12 @@ def test_a_socket_elsewhere_is_forwarded_as_it_is_named() -> None:
         asyncio.run(_open(Endpoint("ssh://far/own/socket")))
 
 
+@pytest.mark.parametrize("url", ["tcp://host:port", "somewhere", "ssh://[far"])
+def test_what_is_no_address_is_told_with_what_to_set(url: str) -> None:
+    with pytest.raises(NoDaemon, match="set DOCKER_HOST"):
+        asyncio.run(_open(Endpoint(url)))
+
+
 def _make_context(folder: Path, name: str, url: str) -> None:
     """Make a context and choose it, as `docker context create` and `use` do."""
     meta = folder / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
