@@ -26,6 +26,8 @@ from taskruns_airflow.link import link_to
 DEFAULT_CLUSTER = "kubernetes_default"
 """The connection of Airflow's Kubernetes provider, which is used where it is defined."""
 
+_EARLIER = "extra__kubernetes__"
+"""How names in the extra of a connection of type `kubernetes` began, and may still do."""
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _ELSEWHERE = {"in_cluster": None, "kube_config_path": None, "kube_config": None}
 """The ways in which a Kubernetes connection can name its cluster: one chosen rules out the rest."""
@@ -188,13 +190,17 @@ async def _extra(conn_id: str) -> dict[str, Any]:
         if conn_id not in {DEFAULT_CONNECTION, DEFAULT_CLUSTER}:
             raise
         return {}
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    told = {name: value for name, value in found.items() if value not in (None, "")}
+    earlier = {n.removeprefix(_EARLIER): v for n, v in told.items() if n.startswith(_EARLIER)}
+    return earlier | told
 
 
 def _over(told: dict[str, Any], access: Access) -> dict[str, Any]:
     settings = dict(told)
     if access.in_cluster:
-        settings |= _ELSEWHERE | {"in_cluster": True}
+        settings |= _ELSEWHERE
+    if access.in_cluster is not None:
+        settings["in_cluster"] = access.in_cluster
     if access.config_file:
         settings |= _ELSEWHERE | {"kube_config_path": access.config_file}
     if access.cluster_context:
