@@ -12,6 +12,9 @@ from taskruns.core.wire import mapping, mappings, moment, strings, text
 
 _MAX_ATTEMPT_DIGITS = 9
 
+ENDED_PHASES = frozenset({"Succeeded", "Failed"})
+"""Phases of a Pod of which nothing runs any more, nor ever will."""
+
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
@@ -64,7 +67,7 @@ class PodFacts:
 
         A Pod that is being deleted and has no node has ended: the apiserver binds no such Pod.
         """
-        return self.phase in ("Succeeded", "Failed") or (self.deleting and not self.node)
+        return self.phase in ENDED_PHASES or (self.deleting and not self.node)
 
 
 def main_name(containers: tuple[Mapping[str, Any], ...], annotations: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from taskruns.api import names
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
+from taskruns.core.facts import ENDED_PHASES
 from taskruns.core.plan import Event, PodRef, Refusal, RefusalKind
 from taskruns.core.wire import mapping, mappings, text
 from taskruns.engines.cache import Cache, RunKey
@@ -221,7 +222,7 @@ def _awaited(run: Object) -> Shortage | None:
 
 
 def _has_ended(pod: Object) -> bool:
-    return mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed")
+    return mapping(pod.get("status")).get("phase") in ENDED_PHASES
 
 
 def _age(run: Object) -> Age:

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from taskruns.engines.kubernetes import Connection, NoConfiguration, connect
-from taskruns.engines.kubernetes.calls import SCALE_DEPLOYMENT
+from taskruns.engines.kubernetes.calls import MERGE_PATCH, SCALE_DEPLOYMENT
 from taskruns.engines.kubernetes.farewell import AT_ONCE, Farewell
 from taskruns.engines.kubernetes.listing import EVERYWHERE, count_selected
 from taskruns.engines.port import EngineError
@@ -39,9 +40,6 @@ PATIENCE_SECONDS = 30.0
 
 STAND_DOWN_LOOKS = 40
 """How often it is looked whether the controller's own Pod has gone; on a lost node it never has."""
-
-_MERGE = "application/merge-patch+json"
-_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +147,8 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
     """
     path = SCALE_DEPLOYMENT.path(namespace, name)
     body = {"spec": {"replicas": 0}}
-    answer = await connection.send(SCALE_DEPLOYMENT, path, body, content_type=_MERGE)
-    if answer.code == _NOT_FOUND:
+    answer = await connection.send(SCALE_DEPLOYMENT, path, body, content_type=MERGE_PATCH)
+    if answer.code == HTTPStatus.NOT_FOUND:
         log.warning("there is no Deployment %s/%s: going on without it", namespace, name)
         return
     if not answer.ok:

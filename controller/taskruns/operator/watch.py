@@ -6,6 +6,7 @@ ERROR in a watch ends kopf, and with it the process: whoever started it starts i
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,6 @@ from taskruns.operator.handlers import Intake
 TASK_PREFIX = "taskruns: "
 """What the names of our own tasks start with, so that kopf's end does not cancel them."""
 
-_OK, _FORBIDDEN = 200, 403
 _WATCHER = "watcher for "
 _PAGE = 500
 _REQUEST_SECONDS = 60.0
@@ -88,7 +88,7 @@ class Watch:
     def starting(self) -> str:
         """Say how many watches are open, while it is not all that we may have, or none is."""
         answers = list(self._answers.values())
-        number, closed = answers.count(_OK), answers.count(_FORBIDDEN)
+        number, closed = answers.count(HTTPStatus.OK), answers.count(HTTPStatus.FORBIDDEN)
         said = f"{number} of {len(answers)} watches are open"
         return "" if number and number + closed == len(answers) else said
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from taskruns.core.wire import mapping, number, text
@@ -17,7 +18,7 @@ from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 _NO_SUCH_SOURCE = "bind source path does not exist"
 _RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
 """Folders that a container has of its runtime: what is written there goes when it ends."""
-NAME_TAKEN = 409
+NAME_TAKEN = HTTPStatus.CONFLICT
 """The daemon's code where a container of that name is there."""
 
 

@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any, Self
 
@@ -22,7 +23,6 @@ from taskruns.engines.port import EngineError, Unavailable
 
 _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
-_NOT_FOUND, _NOT_MODIFIED, _CONFLICT = 404, 304, 409
 _CONNECT_SECONDS = 10.0
 _SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
@@ -88,7 +88,7 @@ class Daemon:
             with self._said():
                 return dict(await self._docker.containers.container(name).show())
         except DaemonError as error:
-            if error.code == _NOT_FOUND:
+            if error.code == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
@@ -104,12 +104,12 @@ class Daemon:
 
     async def stop(self, name: str, grace: int) -> None:
         """Send SIGTERM and, after `grace` seconds, SIGKILL; return when it has ended."""
-        with self._said(), _tolerated(_NOT_FOUND, _NOT_MODIFIED):
+        with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_MODIFIED):
             await self._docker.containers.container(name).stop(t=grace)
 
     async def remove(self, name: str) -> None:
         """Remove a container and its anonymous volumes, whatever it does."""
-        with self._said(), _tolerated(_NOT_FOUND, _CONFLICT):
+        with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
             await self._docker.containers.container(name).delete(force=True, v=True)
 
     async def has_image(self, image: str) -> bool:
@@ -118,7 +118,7 @@ class Daemon:
             with self._said():
                 await self._docker.images.inspect(image)
         except DaemonError as error:
-            if error.code == _NOT_FOUND:
+            if error.code == HTTPStatus.NOT_FOUND:
                 return False
             raise
         return True
@@ -191,7 +191,7 @@ class Daemon:
             with self._said():
                 archive = await self._docker.containers.container(name).get_archive(path)
         except DaemonError as error:
-            if error.code == _NOT_FOUND:
+            if error.code == HTTPStatus.NOT_FOUND:
                 return b""
             raise
         with archive:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
+from taskruns.core.facts import ENDED_PHASES
 from taskruns.engines.docker.attempt import NAME_TAKEN, Workplace
 from taskruns.engines.docker.container import LABEL_POD_UID, grace_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
@@ -28,7 +29,6 @@ from taskruns.engines.docker.report import (
 from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.port import Object, Unavailable
 
-_ENDED = ("Succeeded", "Failed")
 _CREATE, _START, _STOP = "create", "start", "stop"
 _RETRY_FIRST, _RETRY_CAP = 5.0, 60.0
 """Seconds between tries to make a container; a kubelet's are longer, it has more to do."""
@@ -121,12 +121,12 @@ class Node:
     async def _sync_without_container(
         self, pod: Object, seen: Record, *, begin: bool
     ) -> datetime | None:
-        ended = pod["status"]["phase"] in _ENDED
+        ended = pod["status"]["phase"] in ENDED_PHASES
         if seen.asked_at(pod, _START) is not None and not ended:
             # It was there and somebody removed it: as when a Pod's finalizer is forced off.
             async with self._file.change() as record:
                 live = record.live(pod)
-                if live is not None and live["status"]["phase"] not in _ENDED:
+                if live is not None and live["status"]["phase"] not in ENDED_PHASES:
                     await asyncio.to_thread(self._place.clear, pod)
                     remove_pod(record, pod["metadata"]["name"])
         elif ended or _is_to_end(pod):
@@ -237,7 +237,7 @@ class Node:
         later = killed_at(found)
         if later is not None and self._now() < later + OOM_PATIENCE <= self._now() + OOM_PATIENCE:
             return later + OOM_PATIENCE
-        if pod["status"]["phase"] not in _ENDED:
+        if pod["status"]["phase"] not in ENDED_PHASES:
             message = await self._place.last_words(pod, found)
             await self._report(pod, pod_status(pod, found, message=message))
         await self._forget_deleted(pod)
@@ -258,7 +258,7 @@ class Node:
             return
         async with self._file.change() as record:
             live = record.live(pod)
-            if live is not None and live["status"]["phase"] not in _ENDED:
+            if live is not None and live["status"]["phase"] not in ENDED_PHASES:
                 live["status"] = dict(status)
 
     def _run(self, what: str, pod: Object, work: Coroutine[Any, Any, None]) -> None:

@@ -7,6 +7,7 @@ moment's or the cluster's: try again later, but never blame the run.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
@@ -21,6 +22,12 @@ _OWN_RIGHTS = re.compile(r'User ".*" cannot create resource "pods"')
 _NO_SERVICE_ACCOUNT = re.compile(r"error looking up service account .*not found", re.DOTALL)
 _NOT_YET = ("not yet ready to handle request", "status unknown for quota")
 """Admission that has only just started says 403, though it means 503."""
+
+_NOT_THE_REQUESTS_FAULT = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 
 _TOO_LARGE = "etcdserver: request is too large"
 _POLICY_DENIAL = re.compile(
@@ -65,11 +72,11 @@ class Answer:
 
 def error(answer: Answer) -> EngineError:
     """Say what a failed request other than a create means."""
-    if answer.code == 409:  # noqa: PLR2004
+    if answer.code == HTTPStatus.CONFLICT:
         return Conflict(answer.message)
-    if answer.code == 413 or _TOO_LARGE in answer.message:  # noqa: PLR2004
+    if answer.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LARGE in answer.message:
         return EngineError(f"it is too large to be stored: create it smaller ({answer.message})")
-    if answer.code in (401, 403, 429) or answer.code >= 500:  # noqa: PLR2004
+    if answer.code in _NOT_THE_REQUESTS_FAULT or _is_servers_fault(answer.code):
         return unavailable(answer)
     return EngineError(answer.message)
 
@@ -77,26 +84,35 @@ def error(answer: Answer) -> EngineError:
 def create_error(answer: Answer) -> EngineError:
     """Say what a failed create of a Pod means."""
     match answer.code:
-        case 409 if answer.reason == "AlreadyExists":
+        case HTTPStatus.CONFLICT if answer.reason == "AlreadyExists":
             return AlreadyExists(answer.message)
-        case 409:
+        case HTTPStatus.CONFLICT:
             return Unavailable(answer.message, _QUOTA_RACE_SECONDS)
-        case 400 | 413 | 422:
+        case (
+            HTTPStatus.BAD_REQUEST
+            | HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            | HTTPStatus.UNPROCESSABLE_ENTITY
+        ):
             return _refused(_invalid_kind(answer), answer)
-        case 403:
+        case HTTPStatus.FORBIDDEN:
             return _forbidden(answer)
-        case 404 if is_namespace_going(answer):
+        case HTTPStatus.NOT_FOUND if is_namespace_going(answer):
             return _refused(RefusalKind.NAMESPACE_GOING, answer)
-        case 500 if _TOO_LARGE in answer.message:
+        case HTTPStatus.INTERNAL_SERVER_ERROR if _TOO_LARGE in answer.message:
             return _refused(RefusalKind.INVALID, answer)
-        case code if code >= 500 and _WEBHOOK_FAILURE.search(answer.message):  # noqa: PLR2004
+        case code if _is_servers_fault(code) and _WEBHOOK_FAILURE.search(answer.message):
             return _refused(RefusalKind.WEBHOOK_FAILED, answer)
-    return unavailable(answer)
+        case _:
+            return unavailable(answer)
+
+
+def _is_servers_fault(code: int) -> bool:
+    return code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def is_namespace_going(answer: Answer) -> bool:
     """Whether a create failed because its namespace is being deleted, or is gone."""
-    if answer.code == 404:  # noqa: PLR2004
+    if answer.code == HTTPStatus.NOT_FOUND:
         return answer.details.get("kind") == "namespaces"
     return answer.has_cause("NamespaceTerminating")
 

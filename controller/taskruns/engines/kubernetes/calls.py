@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from taskruns.api import names
 
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+"""Content types of a patch, which say how it is to be read."""
+
 _METHODS = {
     "get": "GET",
     "list": "GET",

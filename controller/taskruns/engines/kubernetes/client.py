@@ -6,17 +6,16 @@ The controller does the work; here is nothing but requests. A no is handed on as
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from taskruns.core.wire import mapping, text
 from taskruns.engines.kubernetes import calls
 from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.kubernetes.calls import MERGE_PATCH, Call
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.port import EngineError, Object, Unavailable
 
-_MERGE = "application/merge-patch+json"
-_NOT_FOUND, _BAD_REQUEST, _GONE = 404, 400, 410
 _PAGE = "500"
 _WATCH_SECONDS = "240"
 """After which the apiserver ends a watch, to be asked for again: a dead line stays unseen else."""
@@ -75,7 +74,7 @@ class Client:
     async def patch_run(self, namespace: str, name: str, patch: Object) -> Object:
         """Change a TaskRun by a merge patch."""
         path = calls.PATCH_RUN.path(namespace, name)
-        return await self._send(calls.PATCH_RUN, path, patch, content_type=_MERGE)
+        return await self._send(calls.PATCH_RUN, path, patch, content_type=MERGE_PATCH)
 
     async def delete_run(self, namespace: str, name: str) -> None:
         """Delete a TaskRun; its Pod goes along, with its grace period."""
@@ -132,7 +131,9 @@ class Client:
         path = calls.GET_LOG.path(namespace, pod)
         async with self._connection.stream(calls.GET_LOG, path, query) as found:
             if isinstance(found, Answer):
-                waiting = found.code == _BAD_REQUEST and "waiting to start" in found.message
+                waiting = (
+                    found.code == HTTPStatus.BAD_REQUEST and "waiting to start" in found.message
+                )
                 raise NotYet(found.message) if waiting else Denied(calls.GET_LOG, found)
             async for piece in found:
                 yield piece
@@ -168,7 +169,7 @@ class Client:
         }
         async with self._connection.stream(call, call.path(namespace), query) as found:
             if isinstance(found, Answer):
-                if found.code == _GONE:
+                if found.code == HTTPStatus.GONE:
                     return
                 raise Denied(call, found)
             async for line in _lines(found):
@@ -180,7 +181,7 @@ class Client:
 
 def _is_object_missing(answer: Answer) -> bool:
     """Whether the apiserver knows the kind, and has no object of that name."""
-    return answer.code == _NOT_FOUND and bool(answer.details.get("name"))
+    return answer.code == HTTPStatus.NOT_FOUND and bool(answer.details.get("name"))
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ import json
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,6 @@ TIMEOUT_SECONDS = 10.0
 CREDENTIALS_PAUSE = 5.0
 """Seconds until a watch tries again with what the credentials, and their rights, are by then."""
 
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 JSON = "application/json"
 _METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
@@ -185,9 +185,9 @@ class Connection:
                     response = await handler(request)
                     code(response.status)
                 answered(response)
-                if response.status == _UNAUTHORIZED:
+                if response.status == HTTPStatus.UNAUTHORIZED:
                     log.warning("the apiserver does not know our credentials; trying again")
-                elif response.status != _FORBIDDEN:
+                elif response.status != HTTPStatus.FORBIDDEN:
                     return response
                 response.release()
                 await asyncio.sleep(CREDENTIALS_PAUSE)

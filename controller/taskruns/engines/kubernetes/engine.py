@@ -1,24 +1,21 @@
 """The port on a real apiserver."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from taskruns.core.plan import Event, PodRef
 from taskruns.core.wire import mappings, text
 from taskruns.engines.kubernetes import answers, calls, patches
 from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.kubernetes.calls import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Call
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.recorder import Recorder
 from taskruns.engines.port import Object, RunRef
 
-MERGE = "application/merge-patch+json"
-STRATEGIC_MERGE = "application/strategic-merge-patch+json"
-
 _MAX_EVENTS = 100
 
-_FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 403, 404, 409, 422
-_ANOTHER_OBJECT = (_CONFLICT, _UNPROCESSABLE)
+_ANOTHER_OBJECT = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 """How the apiserver answers a write that names another uid than the object's."""
 
 
@@ -50,7 +47,7 @@ class KubernetesEngine:
         selector = f"involvedObject.uid={pod.uid},type=Warning"
         query = {"fieldSelector": selector, "limit": str(_MAX_EVENTS)}
         answer = await self._connection.send(calls.LIST_EVENTS, path, query=query)
-        if answer.code == _FORBIDDEN:
+        if answer.code == HTTPStatus.FORBIDDEN:
             return []
         if not answer.ok:
             raise answers.error(answer)
@@ -65,7 +62,9 @@ class KubernetesEngine:
         """
         path = calls.PATCH_RUN_STATUS.path(run.namespace, run.name)
         body = patches.run_status(run, patch)
-        answer = await self._connection.send(calls.PATCH_RUN_STATUS, path, body, content_type=MERGE)
+        answer = await self._connection.send(
+            calls.PATCH_RUN_STATUS, path, body, content_type=MERGE_PATCH
+        )
         return _object_or_gone(answer)
 
     async def create_pod(self, manifest: Object) -> Object:
@@ -113,14 +112,14 @@ class KubernetesEngine:
 
     async def _read(self, call: Call, namespace: str, name: str) -> Object | None:
         answer = await self._connection.send(call, call.path(namespace, name))
-        if answer.code == _NOT_FOUND:
+        if answer.code == HTTPStatus.NOT_FOUND:
             return None
         if not answer.ok:
             raise answers.error(answer)
         return answer.body
 
     async def _patch_pod(self, pod: PodRef, body: dict[str, Any]) -> Object | None:
-        return await self._write_pod(pod, calls.PATCH_POD, body, content_type=STRATEGIC_MERGE)
+        return await self._write_pod(pod, calls.PATCH_POD, body, content_type=STRATEGIC_MERGE_PATCH)
 
     async def _write_pod(
         self, pod: PodRef, call: Call, body: dict[str, Any], *, content_type: str
@@ -140,7 +139,7 @@ def _last_time(event: Object) -> str:
 
 def _object_or_gone(answer: Answer) -> Object | None:
     """Return what a write left behind; None when nothing of it is left."""
-    if answer.code == _NOT_FOUND:
+    if answer.code == HTTPStatus.NOT_FOUND:
         return None
     if not answer.ok:
         raise answers.error(answer)

@@ -1,6 +1,7 @@
 """Lists, page by page; most carry metadata alone: who is there, how new, at a tenth of the cost."""
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from taskruns.api import names
 from taskruns.engines.cache import Versions, version
@@ -14,8 +15,6 @@ PAGE = 500
 
 EVERYWHERE = ""
 """In place of a namespace: all of them."""
-
-_EXPIRED, _NOT_FOUND, _FORBIDDEN = 410, 404, 403
 
 
 class NotInstalled(EngineError):
@@ -88,11 +87,11 @@ async def _items(
     path = call.path(namespace)
     while True:
         answer = await connection.send(call, path, query=query, metadata_only=metadata_only)
-        if answer.code == _EXPIRED:
+        if answer.code == HTTPStatus.GONE:
             raise Expired(answer.message)
-        if answer.code == _NOT_FOUND:
+        if answer.code == HTTPStatus.NOT_FOUND:
             raise NotInstalled(f"the cluster has no resource {call.resource}: {answer.message}")
-        if answer.code == _FORBIDDEN:
+        if answer.code == HTTPStatus.FORBIDDEN:
             raise NotAllowed(answer.message)
         if not answer.ok:
             raise answers.error(answer)

@@ -9,12 +9,14 @@ import logging
 from collections import OrderedDict
 from contextvars import Context
 from datetime import datetime
+from http import HTTPStatus
 
 from taskruns.api.events import EventReason, EventType
 from taskruns.core.plan import Event
 from taskruns.engines.chronicle import Chronicle, Series
 from taskruns.engines.kubernetes import answers, calls, patches
 from taskruns.engines.kubernetes.answers import Answer
+from taskruns.engines.kubernetes.calls import MERGE_PATCH
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.port import EngineError, RunRef
 
@@ -36,9 +38,6 @@ RESERVED = BURST // 2
 
 _NAMESPACES = 1_000
 """Namespaces whose share is remembered; one that was forgotten has its whole burst again."""
-
-_NOT_FOUND = 404
-_MERGE = "application/merge-patch+json"
 
 
 class Budget:
@@ -106,8 +105,10 @@ class Recorder:
         if series.count > 1:
             path = calls.PATCH_EVENT.path(namespace, series.name)
             body = patches.event_again(series)
-            answer = await self._connection.send(calls.PATCH_EVENT, path, body, content_type=_MERGE)
-            if answer.code != _NOT_FOUND:
+            answer = await self._connection.send(
+                calls.PATCH_EVENT, path, body, content_type=MERGE_PATCH
+            )
+            if answer.code != HTTPStatus.NOT_FOUND:
                 return answer
         path = calls.CREATE_EVENT.path(namespace)
         return await self._connection.send(calls.CREATE_EVENT, path, patches.event(series))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from taskruns.core.facts import ENDED_PHASES
 from taskruns.core.plan import Event, Refusal, RefusalKind
 from taskruns.engines.chronicle import Chronicle
 from taskruns.engines.draft import Draft, drafted, merged, with_condition
@@ -21,7 +22,6 @@ from taskruns.engines.port import Object, Refused, RunRef
 Admission = Callable[[Object], Refusal | None]
 """Says no to a Pod, or nothing."""
 
-_ENDED = ("Succeeded", "Failed")
 _ORPHAN = "orphan"
 """The finalizer that `--cascade=orphan` leaves to the garbage collector."""
 _WORDS = {
@@ -118,7 +118,7 @@ class Cluster:
 
     def delete_pod(self, pod: Object, *, grace: int | None = None) -> Object | None:
         """Delete a Pod; None when it is gone with the answer, the Pod while it terminates."""
-        ended = pod["status"]["phase"] in _ENDED or not pod["spec"].get("nodeName")
+        ended = pod["status"]["phase"] in ENDED_PHASES or not pod["spec"].get("nodeName")
         own = pod["spec"]["terminationGracePeriodSeconds"]
         return self.store.mark_deleted(
             Kind.POD, pod, 0 if ended else own if grace is None else grace
@@ -178,11 +178,11 @@ class Cluster:
         if node in self.nodes:
             return
         for pod in self.store.all(Kind.POD):
-            if pod["spec"].get("nodeName") == node and pod["status"]["phase"] not in _ENDED:
+            if pod["spec"].get("nodeName") == node and pod["status"]["phase"] not in ENDED_PHASES:
                 self.evict(pod, "DeletionByTaintManager")
 
     def _collect_from_lost_node(self, pod: Object) -> None:
-        if pod["status"]["phase"] not in _ENDED:
+        if pod["status"]["phase"] not in ENDED_PHASES:
             draft = drafted(self._mark_disrupted(pod, "DeletionByPodGC"))
             draft["status"]["phase"] = "Failed"
             pod = self.store.update(Kind.POD, draft)
@@ -215,7 +215,7 @@ class Cluster:
         pod = self.store.find(Kind.POD, uid)
         if pod is None or pod["spec"].get("schedulingGates") or pod["spec"].get("nodeName"):
             return
-        if "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] in _ENDED:
+        if "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] in ENDED_PHASES:
             return
         draft = drafted(pod)
         scheduled = {"type": "PodScheduled", "status": "True"}
@@ -266,7 +266,7 @@ def quota(cluster: Cluster, pods: int) -> Admission:
     def admission(manifest: Object) -> Refusal | None:
         namespace = manifest["metadata"]["namespace"]
         there = [p for p in cluster.store.all(Kind.POD) if p["metadata"]["namespace"] == namespace]
-        used = sum(pod["status"]["phase"] not in _ENDED for pod in there)
+        used = sum(pod["status"]["phase"] not in ENDED_PHASES for pod in there)
         if used < pods:
             return None
         message = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from taskruns.core.facts import ENDED_PHASES
 from taskruns.engines.draft import drafted
 from taskruns.engines.memory.agenda import Agenda
 from taskruns.engines.memory.report import reported
@@ -109,7 +110,7 @@ class Kubelet:
         if pod["spec"]["nodeName"] in self._cut_off:
             return
         if box is None:
-            if pod["status"]["phase"] in ("Succeeded", "Failed"):
+            if pod["status"]["phase"] in ENDED_PHASES:
                 return
             box = self._begin(pod)
         self._note_deadline(pod, box)
