@@ -16,6 +16,7 @@ from taskruns_airflow.failures import (
     TaskRunCancelled,
     TaskRunClusterRefused,
     TaskRunMisconfigured,
+    TaskRunNotStarted,
     failure_of,
 )
 from taskruns_airflow.following import Audience, NameTaken, cancel_all, follow, launch
@@ -180,7 +181,9 @@ class Execution:
         match error:
             case Gone():
                 return TaskRunCancelled(f"TaskRun {self._ref} was deleted before it had ended")
-            case NameTaken() | Refused(status=400 | 422):
+            case NameTaken():
+                return TaskRunNotStarted(str(error))
+            case Refused(status=400 | 422):
                 return TaskRunMisconfigured(str(error))
             case Refused() | Unreachable():
                 return TaskRunClusterRefused(str(error))

@@ -1,14 +1,22 @@
 """What Airflow is told of how a run ended: a class by cause, a skip, or the result."""
 
-from typing import Any
+import json
+import logging
+import pickle
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, cast
 
+import airflow
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from taskruns.api.output import join_output
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import failures
-from taskruns_airflow.failures import ExitCodes, failure_of
+from taskruns_airflow.execution import Execution
+from taskruns_airflow.failures import ExitCodes, TaskRunFailed, failure_of
 from taskruns_airflow.result import result_of
 
 NO_CODES = ExitCodes()
@@ -43,6 +51,9 @@ def failed(reason: Reason, **status: Any) -> TaskRun:
         (Reason.ATTEMPT_DEADLINE_EXCEEDED, failures.TaskRunTimedOut),
         (Reason.INVALID_POD_TEMPLATE, failures.TaskRunMisconfigured),
         (Reason.ADMISSION_REFUSED, failures.TaskRunMisconfigured),
+        (Reason.SERVICE_ACCOUNT_NOT_FOUND, failures.TaskRunNotStarted),
+        (Reason.WEBHOOK_FAILED, failures.TaskRunNotStarted),
+        (Reason.POD_NAME_CONFLICT, failures.TaskRunNotStarted),
         (Reason.CANCELLED, failures.TaskRunCancelled),
     ],
 )
@@ -72,9 +83,100 @@ def test_a_failure_tells_which_run_why_and_with_which_code() -> None:
     assert str(failure) == ("TaskRun jobs/hello Failed, NonZeroExitCode: main exited with code 3")
 
 
-@pytest.mark.parametrize("reason", [Reason.CANCELLED])
-def test_what_somebody_cancelled_is_not_retried(reason: Reason) -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.CANCELLED,
+        Reason.INVALID_POD_TEMPLATE,
+        Reason.INVALID_TASK_RUN,
+        Reason.ADMISSION_REFUSED,
+    ],
+)
+def test_what_would_end_alike_is_not_retried(reason: Reason) -> None:
     assert isinstance(failure_of(failed(reason), NO_CODES), AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.NON_ZERO_EXIT_CODE,
+        Reason.EVICTED,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.IMAGE_PULL_FAILED,
+        Reason.WEBHOOK_FAILED,
+    ],
+)
+def test_what_may_end_otherwise_is_left_to_retries(reason: Reason) -> None:
+    assert not isinstance(failure_of(failed(reason), NO_CODES), AirflowFailException)
+
+
+TALKATIVE = failed(
+    Reason.NON_ZERO_EXIT_CODE,
+    exitCode=3,
+    message=join_output("main exited with code 3 (node a)", ["reading a.csv", "no such file"]),
+)
+
+
+def test_the_cause_and_the_last_lines_are_one_block_a_line_each() -> None:
+    assert str(failure_of(TALKATIVE, NO_CODES)).splitlines() == [
+        "TaskRun jobs/hello Failed, NonZeroExitCode: main exited with code 3 (node a)",
+        "Last output:",
+        "  reading a.csv",
+        "  no such file",
+    ]
+
+
+def again_from_an_event(failure: TaskRunFailed) -> Any:
+    """What a deferred task makes of the run that its trigger tells of."""
+    execution = Execution(cast("Any", None), {}, logging.getLogger("task"))
+    seen = json.loads(json.dumps({"run": TALKATIVE.to_json()}))
+    assert str(failure) == str(failure_of(execution.learn(seen), NO_CODES))
+    return failure_of(execution.learn(seen), NO_CODES)
+
+
+def again_from_airflow(failure: TaskRunFailed) -> Any:
+    """What Airflow makes of an exception that it has written down."""
+    path, args, known = failure.serialize()
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)(*args, **json.loads(json.dumps(known)))
+
+
+def again_from_a_pickle(failure: TaskRunFailed) -> Any:
+    return pickle.loads(pickle.dumps(failure))
+
+
+@pytest.mark.parametrize("again", [again_from_an_event, again_from_airflow, again_from_a_pickle])
+def test_what_a_failure_knows_goes_with_it(again: Callable[[TaskRunFailed], Any]) -> None:
+    failure = failure_of(TALKATIVE, NO_CODES)
+    assert isinstance(failure, TaskRunFailed)
+    found = again(failure)
+    assert type(found) is failures.TaskRunApplicationFailed
+    assert str(found) == str(failure)
+    assert (found.exit_code, found.reason) == (3, "NonZeroExitCode")
+    assert found.log_tail == ["reading a.csv", "no such file"]
+
+
+@pytest.mark.skipif(not airflow.__version__.startswith("3."), reason="Airflow 2 has no such policy")
+@pytest.mark.parametrize(
+    ("reason", "action"),
+    [
+        (Reason.OOM_KILLED, "fail"),
+        (Reason.EVICTED, "retry"),
+        (Reason.NODE_LOST, "retry"),
+        (Reason.NON_ZERO_EXIT_CODE, "default"),
+    ],
+)
+def test_a_retry_policy_of_airflows_tells_causes_apart(reason: Reason, action: str) -> None:
+    from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule  # noqa: PLC0415
+
+    policy = ExceptionRetryPolicy(
+        rules=[
+            RetryRule(exception=failures.TaskRunOOMKilled, action=RetryAction.FAIL),
+            RetryRule("taskruns_airflow.failures.TaskRunDisrupted", action=RetryAction.RETRY),
+        ]
+    )
+    decision = policy.evaluate(failure_of(failed(reason), NO_CODES), try_number=1, max_tries=3)
+    assert decision.action is RetryAction(action)
 
 
 def test_exit_codes_can_skip_a_task_or_fail_it_for_good() -> None:

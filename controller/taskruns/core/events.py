@@ -8,9 +8,9 @@ from datetime import datetime
 
 from taskruns.api.conditions import FailureKind, Phase
 from taskruns.api.events import EventReason, EventType
+from taskruns.api.output import split_output
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
-from taskruns.core.message import without_output
 from taskruns.core.plan import Event, PodRef
 
 MAX_EVENT_BYTES = 1024
@@ -70,7 +70,7 @@ def _change(before: TaskRunStatus, after: TaskRunStatus) -> EventReason | None:
 
 
 def _why(reason: EventReason, after: TaskRunStatus) -> str:
-    said = without_output(after.message or "")
+    said, _ = split_output(after.message or "")
     return f"{after.reason}: {said}" if reason.type is EventType.WARNING else said
 
 

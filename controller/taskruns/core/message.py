@@ -2,6 +2,7 @@
 
 import re
 
+from taskruns.api.output import join_output
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.facts import PodFacts
 from taskruns.core.verdict import Verdict
@@ -12,9 +13,6 @@ MAX_ATTEMPT_MESSAGE = 256
 MAX_MESSAGE = 2048
 
 _WORD = re.compile(r"[^\W\d_]+")
-
-_OUTPUT = ". Last output: "
-"""Stands between what we say and what the task has said."""
 
 
 def describe(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
@@ -49,13 +47,7 @@ def addressed(advice: str, run: TaskRun, pod: PodFacts | None) -> str:
 def with_output(cause: str, verdict: Verdict) -> str:
     """Join a cause and the last lines of output into one line."""
     tail = verdict.output[-MAX_TAIL_CHARACTERS:].splitlines()[-MAX_TAIL_LINES:]
-    output = " | ".join(line.strip() for line in tail if line.strip())
-    return f"{cause}{_OUTPUT}{output}" if output else cause
-
-
-def without_output(message: str) -> str:
-    """Return a message without the lines of output that it may end with."""
-    return message.partition(_OUTPUT)[0]
+    return join_output(cause, tail)
 
 
 def one_line(text: str, most: int) -> str:
