@@ -10,6 +10,7 @@ import pytest
 from tests.support.installation import SITE_KEY
 from tests.support.manifests import KEEP_POD, pod_spec, shell
 from tests.support.run import Run
+from tests.support.stage import Stage
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 
@@ -127,3 +128,14 @@ def test_the_sites_defaults_lie_under_the_template_and_that_under_the_shorthand(
     assert (labels[SITE_KEY], labels["example.test/team"]) == ("default", "data")
     tolerated = [toleration["key"] for toleration in pod["spec"]["tolerations"]]
     assert tolerated[:2] == [SITE_KEY, "example.test/own"]
+
+
+QUEUE = {"kueue.x-k8s.io/queue-name": "nightly", "kueue.x-k8s.io/priority-class": "low"}
+
+
+def test_of_a_task_runs_own_labels_those_of_kueue_reach_its_pod(stage: Stage) -> None:
+    labels = {**QUEUE, "example.test/mine": "stays"}
+    run = stage.create("queued-by-kueue", shell("exit 0"), labels=labels)
+    assert run.ended()["phase"] == "Succeeded"
+    found = run.pod()["metadata"]["labels"]
+    assert {key: found.get(key) for key in labels} == {**QUEUE, "example.test/mine": None}

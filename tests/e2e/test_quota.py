@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskruns.api.conditions import Phase
+from taskruns.api.conditions import ConditionType, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.audit import Audit
 from tests.support.cluster_client import NAMESPACES, PODS, Object, Resource
-from tests.support.manifests import shell
+from tests.support.ending import Ending
+from tests.support.manifests import IMAGE, shell
 from tests.support.run import Run
 from tests.support.stage import Stage
 
@@ -25,16 +26,27 @@ def narrow(stage: Stage, cluster: Cluster) -> Iterator[str]:
     """A namespace with room for a few Pods."""
     made = stage.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-narrow-"}})
     name: str = made["metadata"]["name"]
-    limit(stage, cluster, name, PLACES)
+    limit(stage, cluster, name, {"pods": str(PLACES)})
     yield name
     stage.kube.delete(NAMESPACES, None, name)
 
 
-def limit(stage: Stage, cluster: Cluster, namespace: str, pods: int) -> None:
+@pytest.fixture
+def full(stage: Stage, narrow: str) -> list[str]:
+    """Pods of somebody else's that take up all the room there, by name."""
+    foreign = [f"foreign-{number}" for number in range(PLACES)]
+    container = {"name": "main", "image": IMAGE, "command": ["sleep", "600"]}
+    for name in foreign:
+        spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+        stage.kube.create(PODS, narrow, {"metadata": {"name": name}, "spec": spec})
+    return foreign
+
+
+def limit(stage: Stage, cluster: Cluster, namespace: str, hard: Object) -> None:
     """Set a quota, and wait until it is counted: before, every create is refused."""
-    hard = {"metadata": {"name": "narrow"}, "spec": {"hard": {"pods": str(pods)}}}
-    stage.kube.create(QUOTAS, namespace, hard)
-    counted = f"--for=jsonpath={{.status.hard.pods}}={pods}"
+    quota = {"metadata": {"name": "narrow"}, "spec": {"hard": hard}}
+    stage.kube.create(QUOTAS, namespace, quota)
+    counted = "--for=jsonpath={.status.hard}"
     cluster.kubectl("wait", "-n", namespace, "resourcequota/narrow", counted)
 
 
@@ -64,16 +76,54 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
     assert len(creates) - RUNS <= HANDFUL, creates
 
 
-def test_room_that_somebody_else_makes_is_found(stage: Stage, narrow: str) -> None:
-    foreign = [f"foreign-{number}" for number in range(PLACES)]
-    container = {"name": "main", "image": "busybox:1", "command": ["sleep", "600"]}
-    for name in foreign:
-        spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
-        stage.kube.create(PODS, narrow, {"metadata": {"name": name}, "spec": spec})
+def test_room_that_somebody_else_makes_is_found(stage: Stage, narrow: str, full: list[str]) -> None:
     run = stage.create("patient", shell("exit 0"), narrow)
     run.reaches(Phase.QUEUED)
-    stage.kube.delete(PODS, narrow, foreign[0])
+    stage.kube.delete(PODS, narrow, full[0])
     assert run.ended()["phase"] == Phase.SUCCEEDED
+
+
+def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next_go_first(
+    stage: Stage, narrow: str, full: list[str]
+) -> None:
+    cancelled, suspended, after = (
+        stage.create(name, shell("exit 0"), narrow) for name in ("cancelled", "suspended", "after")
+    )
+    for run in (cancelled, suspended, after):
+        assert run.reaches(Phase.QUEUED)["reason"] == Reason.QUOTA_EXCEEDED
+    cancelled.cancel()
+    suspended.change(suspend=True)
+    Ending(Phase.CANCELLED, Reason.CANCELLED).check(cancelled)
+    shown = suspended.reaches(Phase.SUSPENDED)
+    assert not shown.get("startTime")
+    stage.kube.delete(PODS, narrow, full[0])
+    assert after.ended()["phase"] == Phase.SUCCEEDED
+    assert not suspended.pods()
+    suspended.change(suspend=False)
+    end = suspended.ended()
+    assert (end["phase"], end["attempt"]) == (Phase.SUCCEEDED, 1)
+    conditions = {each["type"]: each["status"] for each in end["conditions"]}
+    assert conditions[ConditionType.SUSPENDED] == "False"
+    assert not cancelled.pods()
+    for run in (cancelled, suspended, after):
+        laws.check(run)
+
+
+def test_limits_that_can_never_fit_fail_at_once_and_are_asked_for_once(
+    stage: Stage, cluster: Cluster
+) -> None:
+    made = stage.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-small-"}})
+    small = made["metadata"]["name"]
+    limit(stage, cluster, small, {"limits.memory": "64Mi"})
+    audit = Audit(cluster)
+    large = stage.create("large", shell("exit 0", resources={"limits": {"memory": "65Mi"}}), small)
+    words = r"exceeded quota: narrow, requested: limits\.memory=65Mi.* limited: limits\.memory=64Mi"
+    Ending(Phase.FAILED, Reason.ADMISSION_REFUSED, None, (words,)).check(large)
+    assert large.phases() == [Phase.FAILED]
+    creates = [r.code for r in audit.settled(small) if str(r) == "create pods"]
+    assert creates == [403]
+    assert not large.pods()
+    stage.kube.delete(NAMESPACES, None, small)
 
 
 def in_order_of_their_pods(runs: list[Run]) -> list[str]:

@@ -3,18 +3,24 @@
 Each ends as Failed with a reason and the words of whoever refused it, and disturbs no other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 import pytest
 
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import NAMESPACES, RUNS, Object
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Object, Resource
 from tests.support.ending import Ending
 from tests.support.installation import RESTRICTED
-from tests.support.manifests import pod_spec, shell
+from tests.support.manifests import IMAGE, pod_spec, shell
 from tests.support.run import Run
 from tests.support.stage import Stage
+
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+POLICIES = Resource(_ADMISSION, "validatingadmissionpolicies", namespaced=False)
+BINDINGS = Resource(_ADMISSION, "validatingadmissionpolicybindings", namespaced=False)
+LIMIT_RANGES = Resource("/api/v1", "limitranges")
 
 
 def refused(reason: Reason, *message: str) -> Ending:
@@ -53,6 +59,58 @@ def test_pod_security_refuses_the_pod_and_the_run_says_so(stage: Stage) -> None:
     refused(Reason.ADMISSION_REFUSED, r"PodSecurity", r"runAsNonRoot").check(run)
     assert not run.pods()
     stage.kube.delete(NAMESPACES, None, strict)
+
+
+ONLY_OURS = "images come from registry.example, ask the platform team"
+
+
+@pytest.fixture
+def policed(stage: Stage) -> Iterator[str]:
+    """A namespace in which a policy denies foreign images; it is heeded a moment later."""
+    name = f"{stage.namespace}-policed"
+    stage.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    ours = "object.spec.containers.all(c, c.image.startsWith('registry.example/'))"
+    spec = {
+        "matchConstraints": {"resourceRules": [{"operations": ["CREATE"], **pods}]},
+        "validations": [{"expression": ours, "message": ONLY_OURS}],
+    }
+    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": there}
+    stage.kube.create(POLICIES, None, {"metadata": {"name": name}, "spec": spec})
+    stage.kube.create(BINDINGS, None, {"metadata": {"name": name}, "spec": binding})
+    container = {"name": "main", "image": IMAGE}
+    pod = {"metadata": {"name": "tried"}, "spec": {"containers": [container]}}
+
+    def heeded() -> bool | None:
+        code = stage.kube.code("POST", PODS.path(name), {"dryRun": "All"}, pod)
+        return None if code == HTTPStatus.CREATED else True
+
+    stage.journal.wait(heeded, 90, "the policy is heeded")
+    yield name
+    for resource in (BINDINGS, POLICIES, NAMESPACES):
+        stage.kube.delete(resource, None, name)
+
+
+def test_a_policy_denies_the_pod_and_the_run_says_so_in_its_words(
+    stage: Stage, policed: str
+) -> None:
+    run = stage.create("foreign-image", shell("exit 0"), policed)
+    refused(Reason.ADMISSION_REFUSED, ONLY_OURS, rf"'{policed}'").check(run)
+    assert not run.pods()
+
+
+def test_a_limit_range_refuses_the_pod_and_the_run_says_so(stage: Stage) -> None:
+    name = f"{stage.namespace}-ranged"
+    stage.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
+    most = {"limits": [{"type": "Container", "max": {"memory": "32Mi"}}]}
+    stage.kube.create(LIMIT_RANGES, name, {"metadata": {"name": "small"}, "spec": most})
+    large = shell("exit 0", resources={"limits": {"memory": "33Mi"}})
+    run = stage.create("large", large, name)
+    refused(Reason.ADMISSION_REFUSED, r"maximum memory usage per Container is 32Mi").check(run)
+    assert run.phases() == [Phase.FAILED]
+    assert not run.pods()
+    stage.kube.delete(NAMESPACES, None, name)
 
 
 def forge(status: Object) -> Callable[[Run, Stage], None]:

@@ -3,6 +3,8 @@
 The one whose clock a test must beat stands first: runs start when the first test does.
 """
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from taskruns.api.conditions import Outcome, Phase
@@ -14,6 +16,7 @@ from tests.support.run import Run
 from tests.support.stage import Stage
 
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
+SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts")
 PATIENT = 100.0
 SPOKEN = 30
 """Seconds in which the scheduler has said something about a Pod, on a busy machine."""
@@ -40,17 +43,29 @@ def test_a_config_map_that_comes_late_is_waited_for(run: Run, stage: Stage) -> N
     ending.check(run)
 
 
+@pytest.mark.taskrun(shell("exit 0", serviceAccountName="late"))
+def test_a_service_account_that_comes_late_is_waited_for(run: Run, stage: Stage) -> None:
+    status = run.says(Reason.SERVICE_ACCOUNT_NOT_FOUND)
+    assert status["phase"] == Phase.QUEUED
+    assert r'"late" not found' in status["message"]
+    stage.kube.create(SERVICE_ACCOUNTS, run.namespace, {"metadata": {"name": "late"}})
+    Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)).check(run)
+
+
 @pytest.mark.taskrun(shell("exit 0") | {"image": "localhost:1/no-such-image:1"})
 def test_an_image_that_is_not_there_is_given_up_after_a_minute(run: Run) -> None:
     run.ended(seconds=PATIENT)
-    status = stopped(Reason.IMAGE_PULL_FAILED, r"\bmain\b.*no-such-image:1").check(run)
+    causes = (r"\bmain\b.*no-such-image:1", r"connection refused")
+    status = stopped(Reason.IMAGE_PULL_FAILED, *causes).check(run)
     assert status["attempts"][0]["reason"] == Reason.IMAGE_PULL_FAILED
+    assert patience(run) >= timedelta(seconds=60)
     run.pods_gone()
 
 
 @pytest.mark.taskrun(shell("exit 0") | {"image": "busybox:not:valid"})
 def test_an_invalid_image_name_is_given_up_at_once(run: Run) -> None:
     stopped(Reason.IMAGE_PULL_FAILED, r"busybox:not:valid").check(run)
+    assert run.says(Reason.IMAGE_PULL_FAILED)["phase"] == Phase.STOPPING, "nothing is waited for"
     run.pods_gone()
 
 
@@ -67,19 +82,54 @@ def test_a_missing_config_map_or_secret_is_given_up_after_half_a_minute(
     run.ended(seconds=PATIENT)
     kind = kind.removesuffix("Ref").lower()
     stopped(Reason.CONTAINER_CONFIG_ERROR, rf'{kind} "missing" not found').check(run)
+    assert patience(run) >= timedelta(seconds=30)
     run.pods_gone()
 
 
-@pytest.mark.taskrun(
-    shell(
-        "exit 0",
-        startupTimeoutSeconds=6,
-        volumes=[{"name": "data", "configMap": {"name": "not-mounted"}}],
-        volumeMounts=[{"name": "data", "mountPath": "/data"}],
+def patience(run: Run) -> timedelta:
+    """For how long what kept main from starting was put up with, by the run's own record."""
+    attempt = run.reaches(Phase.STOPPING)["attempts"][-1]
+    return datetime.fromisoformat(attempt["stopTime"]) - datetime.fromisoformat(
+        attempt["troubleTime"]
     )
+
+
+@pytest.mark.taskrun(shell("exit 0", serviceAccountName="nobody"))
+def test_a_service_account_that_does_not_come_is_given_up_after_a_minute(run: Run) -> None:
+    status = run.ended(seconds=PATIENT)
+    words = r'"nobody" not found'
+    Ending(Phase.FAILED, Reason.SERVICE_ACCOUNT_NOT_FOUND, None, (words,)).check(run)
+    assert run.phases() == [Phase.QUEUED, Phase.FAILED]
+    start, end = (datetime.fromisoformat(status[f"{each}Time"]) for each in ("start", "completion"))
+    assert end - start >= timedelta(seconds=60)
+    assert not run.pods()
+
+
+def mounted(volume: dict[str, object]) -> dict[str, object]:
+    mount = {"name": "data", "mountPath": "/data"}
+    return {"volumes": [{"name": "data", **volume}], "volumeMounts": [mount]}
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        pytest.param(
+            volume,
+            marks=pytest.mark.taskrun(shell("exit 0", startupTimeoutSeconds=6, **mounted(volume))),
+            id=next(iter(volume)),
+        )
+        for volume in (
+            {"configMap": {"name": "not-mounted"}},
+            {"secret": {"secretName": "not-mounted"}},
+        )
+    ],
 )
-def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(run: Run) -> None:
-    stopped(Reason.STARTUP_TIMEOUT, r"startupTimeoutSeconds", r'"not-mounted" not found').check(run)
+def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(
+    run: Run, volume: dict[str, object]
+) -> None:
+    (kind,) = volume
+    said = rf'{kind.lower()} "not-mounted" not found'
+    stopped(Reason.STARTUP_TIMEOUT, r"startupTimeoutSeconds", said).check(run)
     run.pods_gone()
 
 

@@ -18,8 +18,12 @@ class Stage:
     ledger: Ledger
     namespace: str
 
-    def create(self, name: str, spec: Object, namespace: str = "") -> Run:
+    def create(
+        self, name: str, spec: Object, namespace: str = "", labels: Object | None = None
+    ) -> Run:
         """Create a TaskRun, here or in another namespace."""
         where = namespace or self.namespace
-        created = self.kube.create(RUNS, where, task_run(name, where, spec))
+        manifest = task_run(name, where, spec)
+        manifest["metadata"]["labels"] = labels or {}
+        created = self.kube.create(RUNS, where, manifest)
         return Run(created, self.kube, self.journal)
