@@ -162,7 +162,8 @@ def _kubelet_groups(node: Node) -> dict[str, Any]:
         "enforceNodeAllocatable": [],
         "oomScoreAdj": 0,
         "failSwapOn": False,
-        "localStorageCapacityIsolation": False,
+        # A spare node evicts what fills its disk: it is there to be left.
+        "localStorageCapacityIsolation": bool(node.number),
     }
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from taskruns.api.conditions import Outcome
+from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
+from tests.cluster import Cluster
 from tests.support.cluster_client import PODS
-from tests.support.ending import disrupted, succeeded_after
+from tests.support.ending import Ending, disrupted, succeeded_after
 from tests.support.ledger import END, ONCE, START, STAYS, UNTIL_CUE, Ledger
 from tests.support.manifests import NEVER_AT_FIRST, SOON, pod_spec, shell
 from tests.support.run import Run
@@ -13,6 +14,17 @@ from tests.support.stage import Stage
 
 GRACE = pod_spec(terminationGracePeriodSeconds=1)
 SLOW_TO_START = pod_spec(terminationGracePeriodSeconds=1, **NEVER_AT_FIRST)
+NEVER_STARTS = pod_spec(schedulingGates=[{"name": "example.test/never"}])
+PLACED_BY_HAND = pod_spec(schedulerName="nobody")
+TOO_MUCH = {"resources": {"requests": {"cpu": "1000"}}}
+MOST_ATTEMPTS = 4
+"""The first, and its three replacements."""
+
+
+def given_up(reason: Reason, *message: str) -> Ending:
+    """No attempt ever started, and there is no replacement left."""
+    words = (*message, r"replaced 3 times before")
+    return Ending(Phase.FAILED, reason, None, words, (Outcome.REPLACED,) * MOST_ATTEMPTS)
 
 
 @pytest.mark.taskrun(shell(START, backoffLimit=0, **SOON, **SLOW_TO_START), ledger=True)
@@ -23,6 +35,33 @@ def test_a_pod_deleted_before_main_starts_is_replaced_unasked(
     stage.kube.delete(PODS, run.namespace, run.pod_name())
     succeeded_after(Outcome.REPLACED).check(run)
     assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(shell(START, **SOON, **NEVER_STARTS), ledger=True)
+def test_a_pod_deleted_again_and_again_before_it_starts_is_given_up_after_three_replacements(
+    run: Run, stage: Stage, ledger: Ledger
+) -> None:
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        run.released(attempt)
+        stage.kube.delete(PODS, run.namespace, run.pod_name(attempt))
+    status = given_up(Reason.POD_DELETED).check(run)
+    assert (status["failureKind"], status.get("disrupted") or 0) == ("Infrastructure", 0)
+    run.pods_gone()
+    assert len(run.pods()) == MOST_ATTEMPTS
+    assert ledger.starts(run.uid) == 0
+
+
+@pytest.mark.taskrun(shell(START, **SOON, **TOO_MUCH, **PLACED_BY_HAND), ledger=True)
+def test_a_pod_that_its_node_refuses_is_given_up_after_three_replacements(
+    run: Run, stage: Stage, cluster: Cluster, ledger: Ledger
+) -> None:
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        run.released(attempt)
+        stage.kube.bind(run.namespace, run.pod_name(attempt), cluster.node_name)
+    status = given_up(Reason.POD_REJECTED, r"OutOfcpu", r"enough resource: cpu").check(run)
+    assert (status["failureKind"], status.get("disrupted") or 0) == ("Infrastructure", 0)
+    run.pods_gone()
+    assert ledger.starts(run.uid) == 0
 
 
 @pytest.mark.taskrun(shell(STAYS, **GRACE), ledger=True)

@@ -1,4 +1,5 @@
-"""Pods that have to leave a node that goes on: a NoExecute taint, and a Pod of higher priority.
+"""Pods that have to leave a node that goes on: for a NoExecute taint, for a Pod of higher
+priority, or for what they have written to its disk.
 
 The node is a spare one, so that nobody else has to leave. It offers a resource of its own, of
 which the runs with a SEAT take all: the Pod that needs every seat can only come in their place.
@@ -32,6 +33,8 @@ TAINT = "example.test/maintenance"
 SEATS = "example.test/seats"
 SEAT = {"resources": {"requests": {SEATS: "1"}, "limits": {SEATS: "1"}}}
 ALL_SEATS = "3"
+LITTLE_DISK = {"resources": {"limits": {"ephemeral-storage": "1Mi"}}}
+FILLS = "dd if=/dev/zero of=/much bs=1M count=16 && sleep 600"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -165,3 +168,33 @@ def test_what_was_preempted_before_main_started_is_replaced_unasked(
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)
     assert ledger.starts(run.uid) == 1
+
+
+# ------------------------------------------------------------------- the kubelet's own eviction
+
+
+@pytest.mark.taskrun(
+    shell(f"{START}; {FILLS}", backoffLimit=3, **LITTLE_DISK, **on(NODE, TAINT)), ledger=True
+)
+def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
+    run: Run, ledger: Ledger
+) -> None:
+    words = (r"ephemeral local storage usage exceeds", r"resource requests that match")
+    status = disrupted(Reason.EVICTED, 137, *words).check(run)
+    assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
+    assert ledger.starts(run.uid) == 1
+
+
+@pytest.mark.taskrun(
+    shell(
+        f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || {{ {FILLS}; }}',
+        disruptionLimit=1,
+        **SOON,
+        **LITTLE_DISK,
+        **on(NODE, TAINT),
+    ),
+    ledger=True,
+)
+def test_work_that_filled_the_disk_is_repeated_within_its_limit(run: Run, ledger: Ledger) -> None:
+    succeeded_after(Outcome.DISRUPTED).check(run)
+    assert ledger.starts(run.uid) == 2

@@ -76,16 +76,10 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
     assert len(creates) - RUNS <= HANDFUL, creates
 
 
-def test_room_that_somebody_else_makes_is_found(stage: Stage, narrow: str, full: list[str]) -> None:
-    run = stage.create("patient", shell("exit 0"), narrow)
-    run.reaches(Phase.QUEUED)
-    stage.kube.delete(PODS, narrow, full[0])
-    assert run.ended()["phase"] == Phase.SUCCEEDED
-
-
 def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next_go_first(
     stage: Stage, narrow: str, full: list[str]
 ) -> None:
+    """The next finds the room that somebody else makes."""
     cancelled, suspended, after = (
         stage.create(name, shell("exit 0"), narrow) for name in ("cancelled", "suspended", "after")
     )

@@ -116,6 +116,14 @@ class Kube:
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
         self._request("POST", PODS.path(namespace, pod, "eviction"), {}, eviction)
 
+    def bind(self, namespace: str, pod: str, node: str) -> None:
+        """Give a Pod its node as a scheduler does, but without asking whether it fits there."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}}
+        self._request(
+            "POST", PODS.path(namespace, pod, "binding"), {}, binding | {"target": target}
+        )
+
     def log(self, namespace: str, pod: str, container: str = "main") -> str:
         path = PODS.path(namespace, pod, "log")
         body: bytes = self._send("GET", path, {"container": container}).read()

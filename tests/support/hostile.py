@@ -73,7 +73,9 @@ SPECS: Mapping[str, Object] = {
     "selector-of-nonsense": shell("true", nodeSelector={"a b": "c d"}),
     "volume-of-nothing": shell("true", volumes=[{}, {"name": None}]),
     "retries-without-end": shell(
-        "exit 1", backoffLimit=10_000, backoff={"duration": "999999h", "factor": 10}
+        "exit 1",
+        backoffLimit=10_000,
+        backoff={"duration": "999999h", "factor": 10, "cap": "999999h"},
     ),
     "n" * names.MAX_LABEL_LENGTH: shell("true"),
 }

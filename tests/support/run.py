@@ -144,6 +144,10 @@ class Run:
         """Wait until an init container of an attempt is at work."""
         self._wait_for_pod(_preparing, attempt, seconds, "an init container runs")
 
+    def released(self, attempt: int = 1, seconds: float = END) -> None:
+        """Wait until our scheduling gate is gone from an attempt's Pod: it has been claimed."""
+        self._wait_for_pod(_released, attempt, seconds, "the Pod has been released")
+
     def deleting(self, attempt: int = 1, seconds: float = END) -> None:
         """Wait until somebody has asked for the deletion of an attempt's Pod."""
         self._wait_for_pod(_deleting, attempt, seconds, "the Pod is being deleted")
@@ -198,6 +202,11 @@ def _main_started(pod: Object) -> bool:
 def _preparing(pod: Object) -> bool:
     statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
     return any("running" in (status.get("state") or {}) for status in statuses)
+
+
+def _released(pod: Object) -> bool:
+    gates = pod["spec"].get("schedulingGates") or ()
+    return all(gate["name"] != names.GATE_CLAIM for gate in gates)
 
 
 def _ended(pod: Object) -> bool:

@@ -1,0 +1,81 @@
+"""TaskRuns that others have a hand in: a finalizer of somebody else's, an owner that is not there.
+
+Kubernetes' own rules for both hold, and the controller has no part in them.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from taskruns.api.conditions import Phase
+from tests.cluster import Cluster
+from tests.support.audit import Audit
+from tests.support.cluster_client import RUNS, Kube, Object, Resource
+from tests.support.journal import Journal
+from tests.support.manifests import pod_spec, shell, task_run
+from tests.support.run import Run
+
+pytestmark = pytest.mark.usefixtures("controller")
+
+CONFIG_MAPS = Resource("/api/v1", "configmaps")
+FINALIZER = "example.test/mine"
+AT_WORK = shell("sleep 600", **pod_spec(terminationGracePeriodSeconds=1))
+
+Tie = Callable[..., Run]
+
+
+@pytest.fixture
+def tie(kube: Kube, journal: Journal, namespace: str) -> Tie:
+    """Create a TaskRun with more in its metadata than its name."""
+
+    def create(name: str, spec: Object, **metadata: object) -> Run:
+        manifest = task_run(name, namespace, spec)
+        manifest["metadata"] |= metadata
+        return Run(kube.create(RUNS, namespace, manifest), kube, journal)
+
+    return create
+
+
+def owned_by(name: str, uid: str) -> Object:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid}
+    return {"ownerReferences": [owner]}
+
+
+def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
+    tie: Tie, kube: Kube, cluster: Cluster
+) -> None:
+    held = tie("held", AT_WORK, finalizers=[FINALIZER])
+    held.main_started()
+    held.delete()
+    held.pods_gone()
+    audit = Audit(cluster)
+    for number in range(3):
+        held.annotate({"example.test/look": str(number)})
+    beside = tie("beside", shell("exit 0"))
+    assert beside.ended()["phase"] == Phase.SUCCEEDED
+    beside.pods_gone()
+    asked = audit.settled(held.namespace)
+    pods = {held.pod_name(number) for number in (1, 2)}
+    assert [str(each) for each in asked if each.is_write and each.name in {held.name, *pods}] == []
+    assert len(held.pods()) == 1
+    assert held.seen()["metadata"]["finalizers"] == [FINALIZER]
+    kube.merge(RUNS, held.namespace, held.name, {"metadata": {"finalizers": None}})
+    held.gone()
+
+
+def test_a_run_whose_owner_is_not_there_goes_with_its_pod(tie: Tie) -> None:
+    orphan = tie("orphan", AT_WORK, **owned_by("nobody", "uid-of-nobody"))
+    orphan.gone()
+    orphan.pods_gone()
+    assert len(orphan.pods()) <= 1
+
+
+def test_a_run_whose_owner_is_there_ends_and_goes_when_that_goes(
+    tie: Tie, kube: Kube, namespace: str
+) -> None:
+    owner = kube.create(CONFIG_MAPS, namespace, {"metadata": {"name": "owner"}})
+    owned = tie("owned", shell("exit 0"), **owned_by("owner", owner["metadata"]["uid"]))
+    assert owned.ended()["phase"] == Phase.SUCCEEDED
+    owned.pods_gone()
+    kube.delete(CONFIG_MAPS, namespace, "owner")
+    owned.gone()
