@@ -3,6 +3,7 @@
 The one whose clock a test must beat stands first: runs start when the first test does.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_service_account_that_does_not_come_is_given_up_after_a_minute(run: Ru
     assert not run.pods()
 
 
-def mounted(volume: dict[str, object]) -> dict[str, object]:
+def mounted(volume: Mapping[str, object]) -> dict[str, object]:
     mount = {"name": "data", "mountPath": "/data"}
     return {"volumes": [{"name": "data", **volume}], "volumeMounts": [mount]}
 
@@ -125,7 +126,7 @@ def mounted(volume: dict[str, object]) -> dict[str, object]:
     ],
 )
 def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(
-    run: Run, volume: dict[str, object]
+    run: Run, volume: Mapping[str, object]
 ) -> None:
     (kind,) = volume
     said = rf'{kind.lower()} "not-mounted" not found'
