@@ -58,11 +58,8 @@ def end_at_deadline(situation: Due, look: Look) -> Plan | None:
     deadline = schedule.deadline_at(situation.run)
     if deadline is None or look.now < deadline:
         return None
-    reason = Reason.DEADLINE_EXCEEDED
     message = f"activeDeadlineSeconds passed before attempt {situation.number} could start"
-    return Plan(
-        status=status.failed(situation.run, reason, f"{message}. {reason.advice}", look.now)
-    )
+    return _fail(situation, Reason.DEADLINE_EXCEEDED, message, look)
 
 
 def end_at_schedule_timeout(situation: Due, look: Look) -> Plan | None:
@@ -70,13 +67,10 @@ def end_at_schedule_timeout(situation: Due, look: Look) -> Plan | None:
     timeout = _schedule_timeout(situation, look)
     if timeout is None or look.now < timeout:
         return None
-    reason = Reason.SCHEDULE_TIMEOUT
     before = situation.run.status
     said = f": {before.message}" if before.phase is Phase.QUEUED and before.message else ""
     message = f"Attempt {situation.number} got no Pod within scheduleTimeoutSeconds{said}"
-    return Plan(
-        status=status.failed(situation.run, reason, f"{message}. {reason.advice}", look.now)
-    )
+    return _fail(situation, Reason.SCHEDULE_TIMEOUT, message, look)
 
 
 def end_on_refusal(situation: Due, look: Look) -> Plan | None:
@@ -85,8 +79,7 @@ def end_on_refusal(situation: Due, look: Look) -> Plan | None:
     reason = _FINAL_REFUSALS.get(refusal.kind) if refusal is not None else None
     if refusal is None or reason is None:
         return None
-    message = f"{refusal.message.rstrip('.')}. {reason.advice}"
-    return Plan(status=status.failed(situation.run, reason, message, look.now))
+    return _fail(situation, reason, refusal.message, look)
 
 
 def leave_with_namespace(situation: Due, look: Look) -> Plan | None:
@@ -104,8 +97,7 @@ def wait_for_admission(situation: Due, look: Look) -> Plan | None:
     reason, interval = _PASSING_REFUSALS[refusal.kind]
     since = refused_since(run)
     if since is not None and look.now >= schedule.later(since, schedule.ADMISSION_PATIENCE):
-        message = f"{refusal.message.rstrip('.')}. {reason.advice}"
-        return Plan(status=status.failed(run, reason, message, look.now))
+        return _fail(situation, reason, refusal.message, look)
     delay = interval * (1 + schedule.spread(run.metadata.uid, situation.number))
     wake_at = schedule.earliest(schedule.later(look.now, delay), _limit(situation, look))
     if since is not None and _is_told(run.status, reason, refusal):
@@ -146,9 +138,8 @@ def refuse_ungated(situation: Due, look: Look) -> Plan | None:
     pod = situation.candidate
     if pod is None:
         return None
-    reason = Reason.POD_NAME_CONFLICT
-    message = f"Pod {pod.ref.name} lost its scheduling gate before it was claimed. {reason.advice}"
-    return Plan(status=status.failed(situation.run, reason, message, look.now))
+    message = f"Pod {pod.ref.name} lost its scheduling gate before it was claimed"
+    return _fail(situation, Reason.POD_NAME_CONFLICT, message, look)
 
 
 def await_others(situation: Due, look: Look) -> Plan | None:
@@ -176,9 +167,13 @@ def create(situation: Due, look: Look) -> Plan | None:
     try:
         return Plan(actions=(CreatePod(build_pod(situation.run, situation.number, look.site)),))
     except InvalidTemplate as error:
-        reason = Reason.INVALID_POD_TEMPLATE
-        message = f"{error}. {reason.advice}"
-        return Plan(status=status.failed(situation.run, reason, message, look.now))
+        return _fail(situation, Reason.INVALID_POD_TEMPLATE, str(error), look)
+
+
+def _fail(situation: Due, reason: Reason, cause: str, look: Look) -> Plan:
+    """End the run, and say after the cause what to do."""
+    message = f"{cause.rstrip('.')}. {reason.advice}"
+    return Plan(status=status.failed(situation.run, reason, message, look.now))
 
 
 def _limit(situation: Due, look: Look) -> datetime | None:
