@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cluster import Cluster
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Resource
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
 from tests.support.identity import as_account
 from tests.support.installation import NAMESPACE as RELEASE
 from tests.support.installation import ROOT, helm
-from tests.support.manifests import shell, task_run
+from tests.support.manifests import IMAGE, shell, task_run
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 
@@ -26,7 +27,21 @@ PAGE = (ROOT / "docs/airflow.md").read_text()
 TASKS, AIRFLOW = "jobs", "airflow"
 """The namespaces of that page."""
 
-BOUND = ("airflow-worker", "airflow-triggerer")
+WORKER, TRIGGERER = "airflow-worker", "airflow-triggerer"
+PYTHON = ROOT / ".build/airflow-3/bin/python"
+OF_THE_NODE = {"/usr", "/lib", "/lib64", str(PYTHON.resolve().parents[1]), str(ROOT)}
+"""What a Pod with no image of Airflow's needs to run the one that the tests have."""
+
+LOOK = """
+import asyncio
+from taskruns_airflow.hook import TaskRunHook
+async def look():
+    hook = TaskRunHook()
+    namespace = await hook.namespace()
+    async with hook.api(namespace) as api:
+        print("found", len(await api.find("any", "label")), "in", namespace)
+asyncio.run(look())
+"""
 SECRETS = Resource("/api/v1", "secrets")
 OK, CREATED, FORBIDDEN = 200, 201, 403
 
@@ -81,20 +96,27 @@ def namespaces(
     (make,) = _blocks("sh", _section("## Quick start"))
     _typed(make, cluster, ROOT)
     kube.create(NAMESPACES, None, {"metadata": {"name": AIRFLOW}})
+    for name in (WORKER, TRIGGERER):
+        cluster.kubectl("create", "serviceaccount", name, "--namespace", AIRFLOW)
     yield
     for each in (TASKS, AIRFLOW):
         kube.delete(NAMESPACES, None, each)
 
 
-@pytest.fixture
-def bound(cluster: Cluster, namespaces: None, tmp_path: Path) -> Iterator[None]:  # noqa: ARG001
+@pytest.fixture(scope="module")
+def bound(
+    cluster: Cluster,
+    namespaces: None,  # noqa: ARG001  # the bindings are in one of them
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
     """The release with the bindings of the page, and then without."""
+    folder = tmp_path_factory.mktemp("admin")
     section = _section("### Airflow in the cluster")
     (values,) = (block for block in _blocks("yaml", section) if "values-taskruns" in block)
     (upgrade,) = (block for block in _blocks("sh", section) if "charts/taskruns" in block)
-    (tmp_path / "values-taskruns.yaml").write_text(values)
-    (tmp_path / "charts").symlink_to(ROOT / "charts")
-    _typed(upgrade, cluster, tmp_path)
+    (folder / "values-taskruns.yaml").write_text(values)
+    (folder / "charts").symlink_to(ROOT / "charts")
+    _typed(upgrade, cluster, folder)
     yield
     chart = ("taskruns", str(ROOT / "charts/taskruns"), "--namespace", RELEASE)
     without = ("--set-json", "roles.client.bindings=[]")
@@ -105,11 +127,44 @@ def bound(cluster: Cluster, namespaces: None, tmp_path: Path) -> Iterator[None]:
 def test_in_the_cluster_workers_and_triggerer_get_the_role_of_a_client(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    for name in BOUND:
-        cluster.kubectl("create", "serviceaccount", name, "--namespace", AIRFLOW)
+    for name in (WORKER, TRIGGERER):
         somebody = as_account(cluster, AIRFLOW, name, tmp_path)
         _has_the_role_of_a_client_and_no_more(somebody)
         somebody.close()
+
+
+@pytest.mark.usefixtures("bound")
+def test_in_the_cluster_a_worker_finds_its_way_by_its_token_alone(
+    cluster: Cluster, kube: Kube
+) -> None:
+    assert PYTHON.exists(), "no Airflow 3: `make airflow` makes it"
+    kube.create(PODS, AIRFLOW, _worker())
+    ended = "--for=jsonpath={.status.phase}=Succeeded"
+    waited = ("wait", ended, "pod/worker", "--namespace", AIRFLOW, "--timeout=180s")
+    succeeded = cluster.kubectl(*waited, within=200, check=False).returncode == 0
+    said = kube.log(AIRFLOW, "worker")
+    assert succeeded, said
+    assert said.splitlines()[-1] == f"found 0 in {TASKS}"
+
+
+def _worker() -> Object:
+    """A Pod with what the chart of Airflow gives to a worker by the values of the page."""
+    blocks = _blocks("yaml", _section("### Airflow in the cluster"))
+    (values,) = (block for block in blocks if block.startswith("# values-airflow.yaml\n"))
+    home = {"name": "AIRFLOW_HOME", "value": "/tmp"}
+    node = {f"node-{number}": path for number, path in enumerate(sorted(OF_THE_NODE))}
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": [str(PYTHON), "-W", "ignore", "-c", LOOK],
+        "env": [*yaml.safe_load(values)["env"], home],
+        "volumeMounts": [
+            {"name": name, "mountPath": path, "readOnly": True} for name, path in node.items()
+        ],
+    }
+    volumes = [{"name": name, "hostPath": {"path": path}} for name, path in node.items()]
+    spec = {"serviceAccountName": WORKER, "restartPolicy": "Never", "volumes": volumes}
+    return {"metadata": {"name": "worker"}, "spec": {**spec, "containers": [container]}}
 
 
 @pytest.mark.usefixtures("namespaces")
