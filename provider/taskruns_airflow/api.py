@@ -35,6 +35,9 @@ _BY_ITS_ROLES = "is forbidden: User"
 _NO_SUCH_KIND = "404 page not found"
 """What the apiserver says to who may not do a thing, and of a kind that it does not know."""
 
+_MOST_OF_A_PAGE = 500
+"""Of the runs of a namespace, ended ones included, of which there may be tens of thousands."""
+
 _PERHAPS_LATER = {408, 429, 500, 502, 503, 504}
 
 
@@ -89,9 +92,20 @@ class Api:
         """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""
         await self._patch(ref, {"metadata": {"annotations": {names.ANNOTATION_COLLECTED: pod_uid}}})
 
-    async def page(self, selector: Mapping[str, str]) -> Object:
-        """List objects together with the resourceVersion that a watch goes on from."""
-        return await self._ask("GET", self._runs, {**selector, "resourceVersion": "0"})
+    async def pages(self, selector: Mapping[str, str]) -> AsyncIterator[Object]:
+        """List objects, a page at a time; the last page's resourceVersion is where a watch goes on.
+
+        Raises:
+            Refused: as ever; 410, where it took so long that the rest cannot be told any more.
+        """
+        query = {**selector, "limit": str(_MOST_OF_A_PAGE)}
+        while True:
+            page = await self._ask("GET", self._runs, query)
+            token = page["metadata"].get("continue")
+            yield page
+            if not token:
+                return
+            query |= {"continue": token}
 
     @asynccontextmanager
     async def watch(

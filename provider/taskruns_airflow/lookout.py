@@ -116,16 +116,21 @@ class Lookout:
             await asyncio.sleep(next(waits))
 
     async def _list(self, api: Api) -> str:
-        page = await api.page(self._selector)
+        found: dict[str, Object] = {}
+        version = ""
+        async for page in api.pages(self._selector):
+            version = page["metadata"]["resourceVersion"]
+            # What has ended and is not waited for, which is most of them, is not kept.
+            slim = (_slim(each) for each in page["items"])
+            asked = (each for each in slim if self._waiters(each) or not _has_ended(each))
+            found |= {each["metadata"]["uid"]: each for each in asked}
         self._active = {}
-        found = {each["metadata"]["uid"]: _slim(each) for each in page["items"]}
         self._listed = True
         for each in found.values():
             self._learn(each)
         for ref in self._waiting:
             if ref.uid not in found:
                 self._tell_what_is_known(ref)
-        version: str = page["metadata"]["resourceVersion"]
         return version
 
     def _see(self, event: Object) -> str:

@@ -125,6 +125,19 @@ async def test_every_write_names_the_uid_that_it_means() -> None:
     ]
 
 
+async def test_runs_are_listed_a_page_at_a_time_and_a_watch_goes_on_from_the_last() -> None:
+    first = {"items": [RUN], "metadata": {"resourceVersion": "7", "continue": "more"}}
+    last = {"items": [], "metadata": {"resourceVersion": "7"}}
+    client = Client(Answer(200, first), Answer(200, last))
+    found = [page async for page in Api(client, "jobs").pages({"labelSelector": "x"})]
+    assert found == [first, last]
+    query = {"labelSelector": "x", "limit": "500"}
+    assert client.asked == [
+        ("GET", RUNS, query, None),
+        ("GET", RUNS, query | {"continue": "more"}, None),
+    ]
+
+
 @pytest.mark.parametrize("status", [404, 409, 422])
 async def test_a_write_to_a_run_that_is_gone_or_replaced_is_done(status: int) -> None:
     await Api(Client(Answer(status), Answer(404)), "jobs").cancel(REF)

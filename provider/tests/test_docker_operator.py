@@ -194,3 +194,8 @@ def test_it_runs_on_docker_at_the_daemon_that_it_names() -> None:
     assert operator().access().docker.told == {}
     told = operator(docker_url="unix://var/run/docker.sock", tls_hostname=False).access().docker
     assert told.told == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
+
+
+def test_what_cannot_be_had_of_a_mapped_task_is_refused_when_the_dag_is_parsed() -> None:
+    with pytest.raises(ValueError, match="DockerOperator, as a TaskRun: ipc_mode 'host:1'"):
+        DockerOperator.partial(task_id="load", image="a", ipc_mode="host:1")

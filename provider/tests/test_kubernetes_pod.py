@@ -270,19 +270,31 @@ def test_a_pod_template_in_a_file_says_its_namespace(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_is_not_there_fails_the_task() -> None:
+    with pytest.raises(TaskRunMisconfigured, match="pod_template_file: No such file"):
+        spec_of(pod_template_file="nowhere.yaml")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"pod_template_file": "nowhere.yaml"}, "pod_template_file: No such file"),
-        ({"pod_template_dict": {"a": 1}, "full_pod_spec": {"b": 1}}, "give one of them"),
-        ({"full_pod_spec": {"spec": {}}, "template": {"spec": {}}}, "template: given"),
-        ({"cmds": ["a"], "command": ["b"]}, "command: given as cmds, too"),
+        ({"durable": False}, "durable: "),
         ({"on_finish_action": "burn"}, "write one of delete_pod"),
+        ({"on_finish_action": "keep_pod", "pod_gc": {"strategy": "Never"}}, "pod_gc: given as"),
+        ({"pod_template_dict": {"a": 1}, "full_pod_spec": {"b": 1}}, "give one of them"),
+        ({"full_pod_spec": {"spec": {}}, "template": {"spec": {}}}, "template: given as full_pod"),
+        ({"cmds": ["a"], "command": ["b"]}, "command: given as cmds, too"),
+        ({"node_selectors": {}, "node_selector": {}}, "node_selector: given as node_selectors"),
+        ({"init_container_logs": True, "get_logs": False}, "init_container_logs: get_logs=False"),
     ],
 )
-def test_what_makes_no_task_run_is_refused(arguments: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(TaskRunMisconfigured, match=sentence):
-        spec_of(**arguments)
+def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed_mapped_or_not(
+    arguments: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=f"KubernetesPodOperator, as a TaskRun: .*{sentence}"):
+        KubernetesPodOperator(task_id="load", image="a", **arguments)
+    with pytest.raises(ValueError, match=f"KubernetesPodOperator, as a TaskRun: .*{sentence}"):
+        KubernetesPodOperator.partial(task_id="load", image="a", **arguments)
 
 
 def test_defaults_of_the_dag_keep_their_meaning() -> None:
@@ -314,13 +326,7 @@ def test_it_can_be_mapped_over_its_own_parameters() -> None:
             env_vars=[{"A": "1"}, {"A": "2"}]
         )
     assert mapped.task_id == "load"
-
-
-def test_init_containers_whose_log_is_asked_for_are_not_left_out_in_silence() -> None:
-    with pytest.raises(ValueError, match="init_container_logs: get_logs=False shows none"):
-        KubernetesPodOperator(
-            task_id="load", image="a", get_logs=False, init_container_logs=["fetch"]
-        )
+    assert mapped.operator_class is KubernetesPodOperator
 
 
 def test_the_pod_is_told_by_the_names_that_tasks_after_it_look_for() -> None:

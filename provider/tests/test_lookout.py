@@ -26,6 +26,7 @@ class LittleApiserver:
         self._runs: dict[str, dict[str, Any]] = {}
         self._watches: list[asyncio.Queue[Any]] = []
         self.being_watched = asyncio.Event()
+        self.most_of_a_page = 500
 
     def put(self, name: str, phase: str, **metadata: str) -> Ref:
         self._version += 1
@@ -61,11 +62,18 @@ class LittleApiserver:
     async def connect(self) -> AsyncIterator[Any]:
         yield self
 
-    async def page(self, selector: Mapping[str, str]) -> dict[str, Any]:
+    async def pages(self, selector: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         assert selector is SELECTOR
         self._ask("list")
         items = [dict(found) for found in self._runs.values()]
-        return {"items": items, "metadata": {"resourceVersion": str(self._version)}}
+        version = str(self._version)
+        for start in range(0, len(items) or 1, self.most_of_a_page):
+            page = items[start : start + self.most_of_a_page]
+            yield {"items": page, "metadata": {"resourceVersion": version}}
+            await self.between_pages()
+
+    async def between_pages(self) -> None:
+        """Happen between two pages."""
 
     async def get(self, ref: Ref) -> TaskRun | None:
         self._ask(f"get {ref.name}")
@@ -129,6 +137,42 @@ async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiser
         server.put(ref.name, "Succeeded")
     assert await asyncio.gather(*waits) == [["Running", "Succeeded"]] * 300
     assert server.asked == ["list", "watch from 301"]
+
+
+async def test_who_comes_between_two_pages_is_told_all_the_same(server: LittleApiserver) -> None:
+    server.most_of_a_page = 1
+    listed, ended, late = (
+        server.put(*told) for told in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
+    )
+    lookout = Lookout(server.connect, SELECTOR)
+    waits: list[asyncio.Task[list[str]]] = []
+
+    async def between_pages() -> None:
+        if len(waits) == 1:
+            waits.extend(asyncio.create_task(end_of(lookout, ref)) for ref in (listed, ended))
+            await settle()
+
+    server.between_pages = between_pages  # type: ignore[method-assign]
+    waits.append(asyncio.create_task(end_of(lookout, late)))
+    await until_watched(server)
+    await settle()
+    for ref in (listed, late):
+        server.put(ref.name, "Succeeded")
+    ends = await asyncio.wait_for(asyncio.gather(*waits), 60)
+    assert ends == [["Running", "Succeeded"], ["Running", "Succeeded"], ["Failed"]]
+
+
+async def test_what_has_ended_and_is_not_waited_for_is_not_kept(server: LittleApiserver) -> None:
+    for number in range(30):
+        server.put(f"r{number}", "Succeeded")
+    server.most_of_a_page = 7
+    ref = server.put("a", "Running")
+    lookout = Lookout(server.connect, SELECTOR)
+    wait = asyncio.create_task(end_of(lookout, ref))
+    await until_watched(server)
+    assert list(lookout._active) == [ref.uid]
+    server.put("a", "Succeeded")
+    assert await wait == ["Running", "Succeeded"]
 
 
 async def test_a_run_that_had_ended_before_is_told_at_once(server: LittleApiserver) -> None:

@@ -1,6 +1,6 @@
 """DockerOperator by its own name and parameters; what runs is a TaskRun."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +10,8 @@ from typing_extensions import override
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat.docker_parameters import PARAMETERS
 from taskruns_airflow.compat.docker_translation import daemon_url, refusals, translate
-from taskruns_airflow.compat.parameters import Fate, check, named, notes
+from taskruns_airflow.compat.migrated import Migrated
+from taskruns_airflow.compat.parameters import Fate, Parameter, named, notes
 from taskruns_airflow.connection import DOCKER, Access, DockerAccess
 from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator
@@ -32,7 +33,7 @@ _INHERITED = tuple(
 )
 
 
-class DockerOperator(TaskRunOperator):
+class DockerOperator(Migrated):
     """Takes what DockerOperator takes, and TaskRunOperator's own arguments besides.
 
     It runs on Docker where the connection `taskruns_conn_id` does not name another engine. A row
@@ -43,6 +44,9 @@ class DockerOperator(TaskRunOperator):
     Raises:
         ValueError: names each parameter that cannot be had, and says what to use instead.
     """
+
+    parameters: ClassVar[Iterable[Parameter]] = PARAMETERS
+    stands_for = "DockerOperator"
 
     docker_url: str | Sequence[str] | None
     retrieve_output: bool | None
@@ -57,16 +61,19 @@ class DockerOperator(TaskRunOperator):
 
     @named(PARAMETERS)
     def __init__(self, **kwargs: Any) -> None:
+        self.refuse(kwargs)
         told = {each.name: kwargs.pop(each.name, None) for each in PARAMETERS}
-        check(PARAMETERS, told, "DockerOperator")
-        if found := list(refusals(told)):
-            raise ValueError(f"DockerOperator, as a TaskRun: {'; '.join(found)}")
         kept = {name: told[name] for name in _KEPT if told[name] is not None}
         super().__init__(**kept, **kwargs)
         for name in _OWN:
             setattr(self, name, told[name])
         self._private_environment = told["private_environment"]
         self._notes = notes(PARAMETERS, told)
+
+    @classmethod
+    @override
+    def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
+        return refusals(told)
 
     @override
     def execute(self, context: Context) -> Any:

@@ -1,6 +1,6 @@
 """KubernetesPodOperator by its own name and parameters; what runs is a TaskRun."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context
@@ -8,8 +8,14 @@ from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT
-from taskruns_airflow.compat.kubernetes_pod_translation import pod_of, translate
-from taskruns_airflow.compat.parameters import check, named, notes
+from taskruns_airflow.compat.kubernetes_pod_translation import (
+    EARLIER_NAMES,
+    pod_of,
+    refusals,
+    translate,
+)
+from taskruns_airflow.compat.migrated import Migrated
+from taskruns_airflow.compat.parameters import Parameter, named, notes
 from taskruns_airflow.containers import Asked, Containers, Shown, names_of
 from taskruns_airflow.identity import Try
 from taskruns_airflow.manifest import Order
@@ -61,7 +67,7 @@ _NOT_TEMPLATED = {
 }
 
 
-class KubernetesPodOperator(TaskRunOperator):
+class KubernetesPodOperator(Migrated):
     """Takes what KubernetesPodOperator takes, and TaskRunOperator's own arguments besides.
 
     docs/airflow-migration.md has a row for each parameter. What cannot be had is refused when the
@@ -70,6 +76,9 @@ class KubernetesPodOperator(TaskRunOperator):
     Raises:
         ValueError: names each parameter that cannot be had, and says what to use instead.
     """
+
+    parameters: ClassVar[Iterable[Parameter]] = ALL
+    stands_for = "KubernetesPodOperator"
 
     BASE_CONTAINER_NAME: ClassVar[str] = "base"
     """The main container's name, unless `base_container_name` says another."""
@@ -94,18 +103,20 @@ class KubernetesPodOperator(TaskRunOperator):
 
     @named(ALL)
     def __init__(self, **kwargs: Any) -> None:
+        self.refuse(kwargs)
         told = {each.name: kwargs.pop(each.name, None) for each in ALL}
-        _take_earlier_names(told)
-        check(ALL, told, "KubernetesPodOperator")
+        for earlier, now in EARLIER_NAMES.items():
+            told[now] = told[earlier] if told[now] is None else told[now]
         super().__init__(**_for_task_run(told), **kwargs)
-        if told["init_container_logs"] and not self.get_logs:
-            raise ValueError(
-                "init_container_logs: get_logs=False shows none: leave one of them out"
-            )
         for name in _OWN:
             setattr(self, name, told[name] if name == "secrets" else plain(told[name]))
         self.pod_security_context = plain(told["security_context"])
         self._notes = notes(ALL, told)
+
+    @classmethod
+    @override
+    def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
+        return refusals(told)
 
     @override
     def execute(self, context: Context) -> Any:
@@ -144,14 +155,6 @@ class KubernetesPodOperator(TaskRunOperator):
     def _told(self) -> Mapping[str, Any]:
         told = {name: getattr(self, name) for name in _OWN}
         return told | {"security_context": self.pod_security_context}
-
-
-def _take_earlier_names(told: dict[str, Any]) -> None:
-    for earlier, now in (("node_selectors", "node_selector"), ("xcom_push", "do_xcom_push")):
-        if told[earlier] is not None:
-            if told[now] is not None:
-                raise ValueError(f"{now}: given as {earlier}, too")
-            told[now] = told[earlier]
 
 
 def _for_task_run(told: Mapping[str, Any]) -> dict[str, Any]:

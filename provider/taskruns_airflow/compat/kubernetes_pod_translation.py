@@ -1,6 +1,6 @@
 """From KubernetesPodOperator's parameters to what a TaskRun is asked for: values in, values out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,25 +35,53 @@ _RETENTION = {
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
+EARLIER_NAMES = {"node_selectors": "node_selector", "xcom_push": "do_xcom_push"}
+"""What parameters were once called, and are called now."""
+
+
+def refusals(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what cannot be had of values that are no templates, with what to write instead."""
+    for earlier, now in EARLIER_NAMES.items():
+        if told.get(earlier) is not None and told.get(now) is not None:
+            yield f"{now}: given as {earlier}, too"
+    if told.get("command") and told.get("cmds"):
+        yield "command: given as cmds, too"
+    if told.get("init_container_logs") and told.get("get_logs") is False:
+        yield "init_container_logs: get_logs=False shows none: leave one of them out"
+    for look in (_source, _retention):
+        try:
+            look(told)
+        except ValueError as refusal:
+            yield str(refusal)
+
+
+def _source(told: Mapping[str, Any]) -> str | None:
+    """Return the one parameter that names a Pod, where one does."""
+    given = [name for name in _SOURCES if told.get(name)]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)}: give one of them")
+    if given and told.get("template") is not None:
+        raise ValueError(f"template: given as {given[0]}, too")
+    return given[0] if given else None
+
+
 def pod_of(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Pod that the task's own parameters go over; empty where it names none.
 
     Raises:
         ValueError: it names two, or one that cannot be read.
     """
-    given = [name for name in _SOURCES if told.get(name)]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)}: give one of them")
-    if not given:
+    source = _source(told)
+    if source is None:
         return {}
-    pod = told[given[0]]
-    if given[0] == "pod_template_file":
+    pod = told[source]
+    if source == "pod_template_file":
         try:
             pod = loaded(Path(pod).read_text())
         except OSError as error:
             raise ValueError(f"pod_template_file: {error.strerror}: {pod}") from None
     if not isinstance(pod, Mapping):
-        raise ValueError(f"{given[0]}: not a Pod")  # noqa: TRY004  # a refusal as the others
+        raise ValueError(f"{source}: not a Pod")  # noqa: TRY004  # a refusal as the others
     return {"kind": "Pod", **pod}
 
 
@@ -115,7 +143,7 @@ def _template(
     """Return the Pod's template, and its main container: the first, as KubernetesPodOperator's."""
     pod = pod_of(told)
     if pod and order.template is not None:
-        raise ValueError("template: given as KubernetesPodOperator's own parameter, too")
+        raise ValueError(f"template: given as {_source(told)}, too")
     template = pod_template(pod or order.template or {})
     metadata, spec = template.setdefault("metadata", {}), template.setdefault("spec", {})
     spec.pop("restartPolicy", None)
@@ -150,6 +178,8 @@ def _retention(told: Mapping[str, Any]) -> dict[str, str] | None:
     action = getattr(action, "value", action)
     if action not in _RETENTION:
         raise ValueError(f"on_finish_action: {action!r}: write one of {', '.join(_RETENTION)}")
+    if told.get("pod_gc"):
+        raise ValueError("pod_gc: given as on_finish_action, too")
     return {"strategy": _RETENTION[action]}
 
 
