@@ -61,11 +61,6 @@ class Cluster:
 
     async def create(self, manifest: Object) -> Object:
         """Create a TaskRun."""
-        given = mapping(manifest.get("metadata")).get("namespace")
-        if given and given != self.namespace:
-            raise CommandError(
-                f"metadata.namespace is {given} and not {self.namespace}: say --namespace {given}"
-            )
         return await self._client.create_run(self.namespace, manifest)
 
     async def patch(self, name: str, patch: Object) -> Object:

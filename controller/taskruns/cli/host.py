@@ -118,8 +118,7 @@ class DockerPlace:
     async def versions(self) -> Mapping[str, str]:
         """Return the version of the daemon."""
         async with self._host.daemon() as daemon:
-            told = await daemon._docker.version()  # noqa: SLF001 - asked for here alone
-            return {f"docker at {daemon.address}": text(told.get("Version"))}
+            return {f"docker at {daemon.address}": await daemon.check()}
 
 
 class _Following:
@@ -137,7 +136,7 @@ class _Following:
         from taskruns.engines.docker.daemon import DaemonError
 
         try:
-            await self._daemon.started(pod)
+            await self._follower.started(pod)
             async for piece in self._daemon.logs(pod, follow=True):
                 yield piece
         except DaemonError:  # it has been removed: its status says so

@@ -102,3 +102,14 @@ def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, 
         if name not in known
     ]
     return {**manifest, "spec": spec | {"env": [*more, *own]}}
+
+
+def check_namespace(manifest: Object, namespace: str) -> None:
+    """See that a TaskRun names no other namespace than it is run in, as kubectl does.
+
+    Raises:
+        CommandError: it does.
+    """
+    given = mapping(manifest.get("metadata")).get("namespace")
+    if given and given != namespace:
+        raise CommandError(f"metadata.namespace is {given} and not {namespace}: say -n {given}")

@@ -51,3 +51,15 @@ def test_words_and_variables_are_taken_as_they_are_typed(word: str) -> None:
     (typed,), (variable,) = manifest["spec"]["command"], manifest["spec"]["env"]
     known = {"N": "value", "A": "value", "": "value", "NA": "value"}
     assert (expanded(typed, known), expanded(variable["value"], known)) == (word, word)
+
+
+def test_a_file_for_another_namespace_is_not_run_in_this_one() -> None:
+    manifest = b"""
+        apiVersion: taskruns.dev/v1alpha1
+        kind: TaskRun
+        metadata: {name: hello, namespace: team}
+        spec: {image: "busybox:1"}
+    """
+    refused = here("run", "-", stdin=manifest)
+    assert "metadata.namespace is team and not default: say -n team" in refused.err
+    assert "metadata.namespace" not in here("run", "-n", "team", "-", stdin=manifest).err

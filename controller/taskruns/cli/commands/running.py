@@ -84,8 +84,10 @@ def _manifest_in(file: str, on: str) -> Object:
 
 async def _run(place: Place, manifest: Object, options: dict[str, Any]) -> int:
     from taskruns.cli.following import follow
+    from taskruns.cli.manifest import check_namespace
     from taskruns.cli.telling import Teller
 
+    check_namespace(manifest, place.namespace)
     name = (await place.create(manifest))["metadata"]["name"]
     if options["detach"]:
         place.leave_follower(name)

@@ -1,6 +1,5 @@
 """The Docker daemon: the few requests that a node makes of it, and what its silence means."""
 
-import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ import aiohttp
 from aiodocker import Docker, DockerError
 from aiodocker.multiplexed import MultiplexedResult
 
-from taskruns.core.wire import mapping
+from taskruns.core.wire import mapping, text
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.log import in_lines, to_its_end, unix
@@ -24,7 +23,6 @@ from taskruns.engines.port import EngineError, Unavailable
 _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
 _CONNECT_SECONDS = 10.0
-_SOON_SECONDS = 5.0
 _FOR_ANYBODY = 0o666
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
@@ -69,11 +67,11 @@ class Daemon:
             await daemon.check()
             yield daemon
 
-    async def check(self) -> None:
-        """See that the daemon answers. Raises NoDaemon."""
+    async def check(self) -> str:
+        """See that the daemon answers; return its version. Raises NoDaemon."""
         try:
             with self._said():
-                await self._docker.version()
+                return text((await self._docker.version()).get("Version"))
         except DaemonError as error:
             why = BEHIND_TLS if "HTTPS server" in str(error) else str(error)
             raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
@@ -175,15 +173,10 @@ class Daemon:
             found = await self._docker.containers.container(name).show()
         return found["Config"]["Tty"] is True
 
-    async def started(self, name: str) -> None:
-        """Wait until a container of that name has run, or runs; it need not be there yet."""
-        since = asyncio.get_running_loop().time()
-        while True:
-            found = await self.inspect(name)
-            if found is not None and _has_run(found):
-                return
-            waited = asyncio.get_running_loop().time() - since
-            await asyncio.sleep(0.1 if waited < _SOON_SECONDS else 1.0)
+    async def has_run(self, name: str) -> bool:
+        """Whether there is a container of that name that has run, or runs."""
+        found = await self.inspect(name)
+        return found is not None and _has_run(found)
 
     async def read_file(self, name: str, path: str) -> bytes:
         """Return the content of a file of a container, ended or not; empty where there is none."""

@@ -57,6 +57,8 @@ class Follower:
         self._cache = Cache()
         self._engine = DockerEngine(file, now, given)
         self._changed = asyncio.Event()
+        self._heard = asyncio.Event()
+        """Set, and replaced by another, when the daemon has told something."""
         self._place = Workplace(file, daemon, now, given)
         self._node = Node(file, daemon, self._place, tell=self._changed.set)
 
@@ -104,6 +106,15 @@ class Follower:
             if ended and not to_the_last and not self._pods_to_tidy(await self._pods()):
                 return
             await self._wait(wake_at)
+
+    async def started(self, pod: str) -> None:
+        """Wait until the container of a Pod has run, or runs; it need not be there yet."""
+        while True:
+            heard = self._heard
+            if await self.daemon.has_run(pod):
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(heard.wait(), _LONGEST_WAIT)
 
     @property
     def pulling(self) -> str:
@@ -172,6 +183,11 @@ class Follower:
         while True:
             with contextlib.suppress(Unavailable):
                 async for _ in self.daemon.events(label, since):
-                    self._changed.set()
-            self._changed.set()
+                    self._hear()
+            self._hear()
             await asyncio.sleep(_RETRY_SECONDS)
+
+    def _hear(self) -> None:
+        self._changed.set()
+        self._heard.set()
+        self._heard = asyncio.Event()
