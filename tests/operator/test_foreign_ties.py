@@ -3,7 +3,7 @@
 Kubernetes' own rules for both hold, and the controller has no part in them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -41,10 +41,19 @@ def owned_by(name: str, uid: str) -> Object:
     return {"ownerReferences": [owner]}
 
 
-def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
-    tie: Tie, kube: Kube, cluster: Cluster
-) -> None:
+@pytest.fixture
+def held(tie: Tie, kube: Kube) -> Iterator[Run]:
+    """A run that somebody else's finalizer holds, until the test is over."""
     held = tie("held", AT_WORK, finalizers=[FINALIZER])
+    yield held
+    held.delete()
+    kube.merge(RUNS, held.namespace, held.name, {"metadata": {"finalizers": None}})
+    held.gone()
+
+
+def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
+    held: Run, tie: Tie, cluster: Cluster
+) -> None:
     held.main_started()
     held.delete()
     held.pods_gone()
@@ -59,8 +68,6 @@ def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
     assert [str(each) for each in asked if each.is_write and each.name in {held.name, *pods}] == []
     assert len(held.pods()) == 1
     assert held.seen()["metadata"]["finalizers"] == [FINALIZER]
-    kube.merge(RUNS, held.namespace, held.name, {"metadata": {"finalizers": None}})
-    held.gone()
 
 
 def test_a_run_whose_owner_is_not_there_goes_with_its_pod(tie: Tie) -> None:
