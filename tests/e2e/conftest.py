@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import laws, story
 from tests.support.cluster_client import NAMESPACES, Kube
+from tests.support.crowd import make_crowded
 from tests.support.installation import Installation, stopped
 from tests.support.journal import Journal
 from tests.support.ledger import Ledger
@@ -39,6 +40,15 @@ def namespace(
     prefix = f"e2e-{topic}-{installation.name}-"
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": prefix}})
     name: str = made["metadata"]["name"]
+    yield name
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture(scope="module")
+def crowded(kube: Kube, namespace: str) -> Iterator[str]:
+    """A namespace that has room for three Pods at a time."""
+    name = f"{namespace}-crowded"
+    make_crowded(kube, name)
     yield name
     kube.delete(NAMESPACES, None, name)
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.crowd import Crowd, make_crowded
+from tests.support.crowd import Crowd
 from tests.support.installation import EACH_INSTALLATION, Installation
 from tests.support.stage import Stage
 from tests.support.standing import NODE_LABEL, standings
@@ -41,15 +40,6 @@ OUTAGES = {
 
 RECOVERED = 240
 """Seconds in which a hundred runs have gone on to their ends, on a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def crowded(kube: Kube, namespace: str) -> Iterator[str]:
-    """A namespace that has room for three Pods at a time."""
-    name = f"{namespace}-crowded"
-    make_crowded(kube, name)
-    yield name
-    kube.delete(NAMESPACES, None, name)
 
 
 @pytest.fixture(scope="module")

@@ -2,26 +2,28 @@
 
 The older release is this one with a field of the definition, the rule about it, and a setting of
 the chart left out. A hundred runs are at every stage when it is upgraded, by the command that
-docs/operating.md has, and again when it is rolled back.
+docs/operating.md has, and again when it is rolled back: some go on by themselves, and some stay
+where they are until both are over, so that each finds runs in every phase.
 """
 
 import re
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
-from taskruns.api.conditions import Outcome, Phase
+from taskruns.api.conditions import TERMINAL_PHASES, Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
 from tests.support.cluster_client import DEFINITIONS, RUNS, Kube, Object, Refused
 from tests.support.ending import Ending
 from tests.support.installation import NAMESPACE, ROOT, Installation, helm
-from tests.support.ledger import END, START
-from tests.support.manifests import shell
+from tests.support.ledger import END, START, until
+from tests.support.manifests import pod_spec, shell
 from tests.support.run import Run
 from tests.support.stage import Stage
 
@@ -45,16 +47,18 @@ RETRIED = shell(
     backoff={"duration": "10s", "factor": 1},
 )
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
+CANCELLED = Ending(Phase.CANCELLED, Reason.CANCELLED, 9, attempts=(Outcome.STOPPED,))
+WORD = "both-are-over"
 KINDS = {
-    "short": (40, shell(f"{START}; {END}"), SUCCEEDED),
-    "long": (20, shell(f"{START}; sleep 15; {END}"), SUCCEEDED),
+    "short": (15, shell(f"{START}; {END}"), SUCCEEDED),
+    "long": (10, shell(f"{START}; sleep 15; {END}"), SUCCEEDED),
     "failing": (
-        15,
+        10,
         shell(f"{START}; exit 3"),
         Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 3, attempts=(Outcome.FAILED,)),
     ),
     "retried": (
-        15,
+        10,
         RETRIED,
         Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)),
     ),
@@ -63,54 +67,121 @@ KINDS = {
         shell(f"{START}; trap 'exit 143' TERM; sleep 600 & wait", attemptDeadlineSeconds=12),
         Ending(Phase.FAILED, Reason.ATTEMPT_DEADLINE_EXCEEDED, 143, attempts=(Outcome.FAILED,)),
     ),
+    "running": (12, shell(f"{START}; {until(WORD)}; {END}"), SUCCEEDED),
+    "queued": (9, shell(f"{START}; {until(WORD)}; {END}"), SUCCEEDED),
+    "suspended": (8, shell(f"{START}; {END}", suspend=True), SUCCEEDED),
+    "stopping": (
+        8,
+        shell(
+            f"{START}; trap '{until(WORD)}; exit 9' TERM; while :; do sleep 0.5; done",
+            **pod_spec(terminationGracePeriodSeconds=600),
+        ),
+        CANCELLED,
+    ),
+    "backing-off": (
+        8,
+        shell(f"{START}; exit 1", backoffLimit=1, backoff={"duration": "10m"}),
+        Ending(Phase.CANCELLED, Reason.CANCELLED, 1, attempts=(Outcome.FAILED,)),
+    ),
 }
-"""Each kind of run: how many, its spec, its end."""
+"""Each kind of run: how many, its spec, its end. The second half stays until it is let go."""
+
+STAYING = {
+    "running": Phase.RUNNING,
+    "suspended": Phase.SUSPENDED,
+    "stopping": Phase.STOPPING,
+    "backing-off": Phase.BACKING_OFF,
+}
+IN_FLIGHT = {
+    Phase.RUNNING: 12,
+    Phase.QUEUED: 6,
+    Phase.SUSPENDED: 8,
+    Phase.STOPPING: 8,
+    Phase.BACKING_OFF: 8,
+}
+"""How many runs at least are in each phase at the upgrade, and at the rollback."""
 
 
 @pytest.mark.timeout(600)
 def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
-    stage: Stage, installation: Installation, cluster: Cluster, tmp_path: Path
+    stage: Stage, crowded: str, installation: Installation, cluster: Cluster, tmp_path: Path
 ) -> None:
     to_older = ("upgrade", "taskruns", str(_older_chart(tmp_path)), "-n", NAMESPACE, *KEEPING)
     with pytest.raises(AssertionError, match=r'conflict with "kubectl": \.spec\.versions'):
         helm(cluster, *to_older)  # for the definition is kubectl's, too, from before the tests
     helm(cluster, *to_older, "--force-conflicts")
     assert NEWER not in _fields(stage.kube)
-    runs = {
-        kind: [
-            stage.create(f"{kind}-{number}", spec | stage.ledger.mount()) for number in range(count)
-        ]
-        for kind, (count, spec, _) in KINDS.items()
-    }
+    runs = {kind: _create(stage, kind, crowded) for kind in KINDS}
     with pytest.raises(Refused, match=f'unknown field "spec.{NEWER}"'):
         stage.create("too-early", _of_newer_release(stage))
-    runs["long"][0].main_started(seconds=SECONDS)
+    _take_their_places(runs)
 
+    _assert_in_flight(runs)
     helm(cluster, *_documented_upgrade(), "--set", "log.level=debug")
     assert NEWER in _fields(stage.kube)
     newer = stage.create("newer", _of_newer_release(stage))
     newer.main_started(seconds=SECONDS)
 
+    _assert_in_flight(runs)
     helm(cluster, "rollback", "taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
     assert NEWER not in _fields(stage.kube)
 
-    for kind, (_, _, ending) in KINDS.items():
-        for run in runs[kind]:
-            run.ended(SECONDS)
-            ending.check(run)
-            laws.check(run)
+    _let_go(stage, runs)
+    _check_ends(stage, runs)
     SUCCEEDED.check(newer)
     laws.check(newer)
     kept = stage.kube.get(RUNS, newer.namespace, newer.name)
     assert kept is not None
     assert NEWER not in kept["spec"]
+    assert stage.ledger.starts(newer.uid) == 1
+    installation.up()
+    assert NEWER in _fields(stage.kube)
+
+
+def _create(stage: Stage, kind: str, crowded: str) -> list[Run]:
+    count, spec, _ = KINDS[kind]
+    where = crowded if kind == "queued" else ""
+    spec = spec | stage.ledger.mount()
+    return [stage.create(f"{kind}-{number}", spec, where) for number in range(count)]
+
+
+def _take_their_places(runs: dict[str, list[Run]]) -> None:
+    """Wait until those that stay are where they stay."""
+    for run in runs["stopping"]:
+        run.main_started(seconds=SECONDS)
+        run.cancel()
+    for kind, phase in STAYING.items():
+        for run in runs[kind]:
+            run.reaches(phase, SECONDS)
+    for run in runs["queued"]:
+        run.looked_at(SECONDS)
+
+
+def _assert_in_flight(runs: dict[str, list[Run]]) -> None:
+    """Nothing is in flight by chance: each phase in which a run can be has its runs."""
+    phases = [run.status.get("phase") for run in _all(runs)]
+    found = Counter(phase for phase in phases if phase not in TERMINAL_PHASES)
+    assert {phase: found[phase] for phase, least in IN_FLIGHT.items() if found[phase] < least} == {}
+
+
+def _let_go(stage: Stage, runs: dict[str, list[Run]]) -> None:
+    stage.ledger.say(WORD)
+    for run in runs["suspended"]:
+        run.change(suspend=False)
+    for run in runs["backing-off"]:
+        run.cancel()
+
+
+def _check_ends(stage: Stage, runs: dict[str, list[Run]]) -> None:
+    for kind, (_, _, ending) in KINDS.items():
+        for run in runs[kind]:
+            run.ended(SECONDS)
+            ending.check(run)
+            laws.check(run)
     expected = {run.uid: 2 if run in runs["retried"] else 1 for run in _all(runs)}
     assert len(expected) == 100
     starts = stage.ledger.all_starts()
     assert {uid: starts[uid] for uid in expected} == expected
-    assert starts[newer.uid] == 1
-    installation.up()
-    assert NEWER in _fields(stage.kube)
 
 
 def _all(runs: dict[str, list[Run]]) -> list[Run]:
