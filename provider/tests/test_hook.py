@@ -57,7 +57,9 @@ def settings(**arguments: Any) -> dict[str, Any]:
         (FILE, None, None, {"in_cluster": True}, INSIDE),
         ({"kube_config": "{}"}, None, None, {"in_cluster": True}, INSIDE),
         (INSIDE, None, None, {"in_cluster": True, "config_file": "/file"}, FILE),
-        (None, None, None, {"in_cluster": False}, {}),
+        (None, None, None, {"in_cluster": False}, {"in_cluster": False}),
+        (INSIDE, None, None, {"in_cluster": False}, {"in_cluster": False}),
+        (FILE, None, None, {"in_cluster": False}, FILE | {"in_cluster": False}),
         # Which context of a kubeconfig is said apart from where that is.
         (FILE | {"cluster_context": "a"}, None, None, {}, FILE | {"cluster_context": "a"}),
         (
