@@ -95,6 +95,15 @@ def test_a_connection_that_somebody_names_must_be_there(
         settings(**arguments)
 
 
+def test_a_kubernetes_connection_may_have_the_names_of_long_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = {"extra__kubernetes__namespace": "jobs", "extra__kubernetes__in_cluster": True}
+    connect(monkeypatch, kubernetes_default=told)
+    found = settings()
+    assert (found["namespace"], found["in_cluster"]) == ("jobs", True)
+
+
 def test_an_engine_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, taskruns_default={"engine": "podman"})
     with pytest.raises(ValueError, match="'podman': write kubernetes or docker"):
