@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow import TaskRunOperator
+from taskruns_airflow import TaskRunOperator, execution, instance
 from taskruns_airflow.connection import Access
 from taskruns_airflow.edge import Ref
 from taskruns_airflow.execution import Execution
@@ -99,14 +99,15 @@ def test_a_run_whose_trigger_failed_is_left_to_the_next_try_alone(
 ) -> None:
     ti = SimpleNamespace(max_tries=retries, try_number=1)
     cluster: Any = Cluster()
-    execution = Execution(cluster, {"ti": ti}, logging.getLogger("task"))
-    execution.abandon(OWN, None, too_long=too_long)
+    Execution(cluster, {"ti": ti}, logging.getLogger("task")).abandon(OWN, None, too_long=too_long)
     assert cluster.cancelled == cancelled
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """What every hook leads to."""
+    """What every hook leads to; a machine under load has time to ask and to cancel."""
+    monkeypatch.setattr(instance, "_SECONDS_TO_ASK", 60.0)
+    monkeypatch.setattr(execution, "_SECONDS_TO_CANCEL", 60.0)
     found = Cluster()
     monkeypatch.setattr(TaskRunHook, "of", lambda _: found)
     return found

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from taskruns_airflow import instance
 from taskruns_airflow.instance import (
@@ -112,10 +113,19 @@ def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> 
 
 
 def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any) -> None:
-    monkeypatch.setattr(instance, "_SECONDS_TO_ASK", 0.5)
-    answered = threading.Event()
-    store = SimpleNamespace(get=lambda _: answered.wait())
-    told = context(state="failed") | {"task_state_store": store}
+    asked, answered = threading.Event(), threading.Event()
+
+    class Asking(threading.Thread):
+        @override
+        def join(self, timeout: float | None = None) -> None:
+            asked.wait()
+
+    def get(_: str) -> None:
+        asked.set()
+        answered.wait()
+
+    monkeypatch.setattr(instance, "Thread", Asking)
+    told = context(state="failed") | {"task_state_store": SimpleNamespace(get=get)}
     assert standing_of(told, "uid-1") == Standing(states=["failed"])
     answered.set()
 
