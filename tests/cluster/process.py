@@ -15,6 +15,7 @@ from tests.cluster.error import ClusterError
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STATE_FIELD = 0  # of what follows the program's name in /proc/<pid>/stat
+THREADS_FIELD = 17
 START_FIELD = 19
 DEAD = {"Z", "X"}
 
@@ -45,13 +46,17 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether this very process runs; a zombie does not."""
+        """Whether this very process runs, or one of its threads is left; a zombie does not.
+
+        A program of many threads may be a zombie whose others still hold its port.
+        """
         try:
             stat = Path(f"/proc/{self.pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return False
-        state = stat[stat.rindex(")") + 1 :].split()[STATE_FIELD]
-        return state not in DEAD and Process.parse(BOOT_ID.read_text(), stat) == self
+        fields = stat[stat.rindex(")") + 1 :].split()
+        runs = fields[STATE_FIELD] not in DEAD or int(fields[THREADS_FIELD]) > 1
+        return runs and Process.parse(BOOT_ID.read_text(), stat) == self
 
     def send(self, number: signal.Signals) -> None:
         """Signal this very process: the descriptor is taken first, then the identity checked."""
