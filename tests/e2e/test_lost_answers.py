@@ -8,6 +8,7 @@ was lost or done twice.
 import json
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.cluster import slot as slots
 from tests.support import laws
 from tests.support.cluster_client import RUNS, Object
 from tests.support.crashing import status_step
+from tests.support.crowd import Crowd
 from tests.support.detour import Detour, Harm, Passing
 from tests.support.ending import Ending
 from tests.support.installation import DELETE_DELAY, Installation, stopped
@@ -30,11 +32,16 @@ from tests.support.manifests import pod_spec, shell
 from tests.support.process import ControllerProcess
 from tests.support.run import Run
 from tests.support.stage import Stage
+from tests.support.standing import NODE_LABEL, standings
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
 DONE = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 IMPATIENT = pod_spec(terminationGracePeriodSeconds=1)
+GONE_ON_WITHIN = 40
+"""Seconds in which those have gone on, by the clock, that do."""
+RECOVERED = 240
+"""Seconds in which a hundred runs have gone on to their ends, on a busy machine."""
 CASES = [(harm, step) for harm in Harm if harm is not Harm.BUSY for step in LIVES]
 
 
@@ -93,17 +100,31 @@ def test_nothing_is_lost_or_done_twice_when_a_request_comes_to_harm(
     assert name in misfortune.met
 
 
-def test_what_a_watch_has_missed_for_good_is_found(
-    detour: Detour, stage: Stage, cluster: Cluster
-) -> None:
-    """Its place in history is compacted away while it is cut off, so that it is answered 410."""
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A hundred runs at every stage, and what ended, went and came while no watch saw it."""
+
+    crowd: Crowd
+    ends: Run
+    goes: Run
+    comes: Run
+
+
+@pytest.fixture(scope="module")
+def missed(detour: Detour, stage: Stage, crowded: str, cluster: Cluster) -> Iterator[Missed]:
+    """Watches are cut off under a hundred runs, and their place in history is compacted away."""
+    crowd = Crowd(stage, crowded, GONE_ON_WITHIN)
     word = f"{stage.namespace}-unwatched"
     ends = stage.create("ends-unwatched", _told(stage, f"{START}; {until(word)}; {END}"))
     goes = stage.create("goes-unwatched", _told(stage, f"{START}; sleep 600", **IMPATIENT))
+    crowd.take_their_places()
     for run in (ends, goes):
         run.main_started()
     detour.cut_watches()
+    crowd.end_unseen()
     stage.ledger.say(word)
+    for run in (*crowd.runs["ended-well-unseen"], *crowd.runs["ended-badly-unseen"], ends):
+        run.pod_ended(seconds=RECOVERED)
     goes.delete()
     goes.gone()
     comes = stage.create("comes-unwatched", _told(stage, f"{START}; {END}"))
@@ -112,14 +133,28 @@ def test_what_a_watch_has_missed_for_good_is_found(
     _compact(cluster, stage.kube.page(RUNS)["metadata"]["resourceVersion"])
     expired = detour.expired
     detour.open_watches()
-    for run in (ends, comes):
+    crowd.let_go(cluster)
+    stage.journal.wait(lambda: detour.expired > expired or None, RECOVERED, "a watch gets 410")
+    yield Missed(crowd, ends, goes, comes)
+    cluster.kubectl("label", "node", cluster.node_name, f"{NODE_LABEL}-")
+
+
+@pytest.mark.parametrize("name", standings("", "", 0, 1))
+def test_what_a_watch_has_missed_for_good_is_found(missed: Missed, stage: Stage, name: str) -> None:
+    for run in missed.crowd.runs[name]:
+        missed.crowd.standings[name].check(run, stage.ledger, RECOVERED)
+
+
+def test_what_came_and_went_while_nothing_was_watched_is_found(
+    missed: Missed, stage: Stage
+) -> None:
+    for run in (missed.ends, missed.comes):
         DONE.check(run)
         run.pods_gone()
         laws.check(run)
-    goes.pods_gone()
+    missed.goes.pods_gone()
     starts = stage.ledger.all_starts()
-    assert [starts[run.uid] for run in (ends, goes, comes)] == [1, 1, 1]
-    assert detour.expired > expired
+    assert [starts[run.uid] for run in (missed.ends, missed.goes, missed.comes)] == [1, 1, 1]
 
 
 def _told(stage: Stage, script: str, **spec: Any) -> Object:
