@@ -4,13 +4,15 @@ Here too every test runs under the installations that it names; `manifest` is
 `kubectl apply -f manifests/install.yaml`, which needs no more than a task that succeeds.
 """
 
+import json
+
 import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support import laws
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube
+from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object
 from tests.support.ending import Ending
 from tests.support.installation import (
     EACH_INSTALLATION,
@@ -18,6 +20,7 @@ from tests.support.installation import (
     RESTRICTED,
     ROOT,
     Installation,
+    helm,
 )
 from tests.support.ledger import END, START
 from tests.support.manifests import SOON, shell
@@ -101,6 +104,48 @@ def test_the_controller_is_admitted_where_restricted_pod_security_is_enforced(
     (pod,) = kube.list(PODS, NAMESPACE, "app.kubernetes.io/name=taskruns")
     ready = {c["type"]: c["status"] for c in pod["status"]["conditions"]}["Ready"]
     assert ready == "True", f"{installation.name}: {pod['status']}"
+
+
+PRIORITY = 1_000_000
+"""The chart's own class has it."""
+PLACE: Object = {
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "Exists"}]}
+                ]
+            }
+        }
+    },
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    "podLabels": {"team": "data"},
+    "priorityClass": {"create": True},
+    "networkPolicy": {"enabled": True},
+}
+
+
+@pytest.mark.usefixtures("installation")
+def test_a_controller_that_is_placed_by_values_does_its_work(
+    stage: Stage, cluster: Cluster, kube: Kube
+) -> None:
+    """Whether a network lets through what the policy allows is for the network to say."""
+    release = ("taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
+    values = [f"--set-json={key}={json.dumps(value)}" for key, value in PLACE.items()]
+    chart = str(ROOT / "charts/taskruns")
+    helm(cluster, "upgrade", *release, chart, "--reset-then-reuse-values", *values)
+    try:
+        (pod,) = kube.list(PODS, NAMESPACE, "app.kubernetes.io/name=taskruns")
+        assert pod["spec"]["priority"] == PRIORITY
+        assert pod["spec"]["affinity"] == PLACE["affinity"]
+        assert pod["spec"]["nodeSelector"] == PLACE["nodeSelector"]
+        assert PLACE["tolerations"][0] in pod["spec"]["tolerations"]
+        assert pod["metadata"]["labels"]["team"] == "data"
+        assert cluster.kubectl("get", "networkpolicy", "-n", NAMESPACE, "-o", "name").stdout
+        SUCCEEDED.check(stage.create("placed", shell("exit 0")))
+    finally:
+        helm(cluster, "rollback", *release)
 
 
 @EACH_INSTALLATION
