@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from taskruns.api import names
-from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
 from taskruns.cli.place import Following, Object, Step
 from taskruns.cli.refusal import refusal
@@ -17,9 +17,6 @@ from taskruns.engines.port import EngineError, Unavailable
 
 _CONNECTIONS = 8
 _PULLED = ("Pulling", "Pulled")
-_SECONDS_TO_STOP = 2.0
-"""In which a kubelet has certainly begun to stop a Pod. Where it hears of the deletion in that very
-moment it keeps to the Pod's own grace period, and nothing that can be asked for shortens it."""
 
 
 @asynccontextmanager
@@ -125,8 +122,6 @@ class _Following:
         self._namespace, self._name = run["metadata"]["namespace"], run["metadata"]["name"]
         self._main = main_of(run)
         self._started: dict[str, asyncio.Event] = {}
-        self._stopping_since: float | None = None
-        """By the loop's clock, when it was first seen."""
 
     async def changes(self) -> AsyncIterator[Object]:
         """Yield the TaskRun whenever it has changed, until it has ended or is gone."""
@@ -158,10 +153,7 @@ class _Following:
             return
 
     async def kill(self, pod: str) -> None:
-        """End the Pod at once; one that has only just been told to stop, in a moment."""
-        if self._stopping_since is not None:
-            now = asyncio.get_running_loop().time()
-            await asyncio.sleep(self._stopping_since + _SECONDS_TO_STOP - now)
+        """End the Pod at once."""
         try:
             await self._client.end_pod(self._namespace, pod)
         except EngineError as error:
@@ -170,10 +162,7 @@ class _Following:
             ) from error
 
     def _note(self, run: Object) -> None:
-        status = mapping(run.get("status"))
-        if status.get("phase") == Phase.STOPPING and self._stopping_since is None:
-            self._stopping_since = asyncio.get_running_loop().time()
-        for attempt in mappings(status.get("attempts")):
+        for attempt in mappings(mapping(run.get("status")).get("attempts")):
             if attempt.get("startedTime") or attempt.get("outcome"):
                 self._of(text(attempt.get("podName"))).set()
 
