@@ -40,8 +40,9 @@ may also read Events is told of image pulls, and who may delete Pods ends one by
 
 ## Ctrl-C
 
-The first cancels the run, with its grace period; the second ends its attempt at once. A program
-that is killed leaves the run as it is: `taskrun follow NAME` goes on with it.
+The first cancels the run, with its grace period; the second ends its attempt at once. A
+kubelet that is just beginning to stop the Pod may keep to its grace period then. A program that is
+killed leaves the run as it is: `taskrun follow NAME` goes on with it.
 
 ## Exit codes
 

@@ -21,12 +21,8 @@ _WATCH_SECONDS = "240"
 """After which the apiserver ends a watch, to be asked for again: a dead line stays unseen else."""
 _PAUSE_SECONDS = 1.0
 """Until an apiserver that went away is asked again."""
-_AT_ONCE = (2, 1)
-"""Grace periods, the last the shortest: with none at all, nobody would wait for the Pod's end.
-
-A kubelet that stops a Pod at its deadline notes the first that it is told of, and goes on with the
-Pod's own; only one that is shorter than what it has noted shortens anything (seen with 1.36).
-"""
+_AT_ONCE = 1
+"""The shortest grace period: with none at all, nobody would wait for the Pod's end."""
 
 
 class Denied(EngineError):
@@ -86,12 +82,8 @@ class Client:
 
     async def end_pod(self, namespace: str, name: str) -> None:
         """Delete a Pod with the shortest grace period; how it ended stays readable."""
-        path = calls.DELETE_POD.path(namespace, name)
-        for seconds in _AT_ONCE:
-            options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": seconds}
-            answer = await self._connection.send(calls.DELETE_POD, path, options)
-            if not answer.ok and answer.code != HTTPStatus.NOT_FOUND:
-                raise Denied(calls.DELETE_POD, answer)
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": _AT_ONCE}
+        await self._send(calls.DELETE_POD, calls.DELETE_POD.path(namespace, name), options)
 
     async def follow_run(self, namespace: str, name: str) -> AsyncIterator[Object]:
         """Yield a TaskRun as it is now and whenever it changes, until it is gone.
