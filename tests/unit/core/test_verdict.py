@@ -220,6 +220,15 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
     assert "Nobody saw" in status.message
 
 
+def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
+    """The kubelet may remove it before it has looked at how it ended."""
+    record = a_record(startedTime=stamp(2))
+    run = a_run(status=a_claimed_status("Running", attempts=[record]))
+    status = status_for(run, a_pod(main=unknown(), phase="Failed", reason="Evicted"), seconds=9)
+    assert told_of(status) == ("Failed", "Evicted", "Disrupted", None)
+    assert "137" not in status.message
+
+
 def test_an_end_that_the_restarted_node_did_not_see_has_no_exit_code() -> None:
     status = judged(a_pod(main=ended(255, reason="Unknown")))
     assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
