@@ -173,17 +173,19 @@ def test_what_was_preempted_before_main_started_is_replaced_unasked(
 # ------------------------------------------------------------------- the kubelet's own eviction
 
 
-def code_heard(run: Run) -> int | None:
+def code_heard(run: Run) -> tuple[int | None, str]:
     """137; none where nobody saw the end and the kubelet says a number that it made up.
 
     It removes the containers of a Pod that it evicts as soon as they have died, at times before
-    it has looked at how they did.
+    it has looked at how they did. The message has the one or the other.
     """
     run.pods_gone()
     (main,) = run.pod()["status"]["containerStatuses"]
     end = main["state"]["terminated"]
     assert end["exitCode"] == 137, end
-    return None if end["reason"] == "ContainerStatusUnknown" else 137
+    if end["reason"] == "ContainerStatusUnknown":
+        return None, r"nobody heard how container main ended"
+    return 137, r"container main exited with code 137"
 
 
 @pytest.mark.taskrun(
@@ -192,8 +194,9 @@ def code_heard(run: Run) -> int | None:
 def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
     run: Run, ledger: Ledger
 ) -> None:
-    words = (r"ephemeral local storage usage exceeds", r"resource requests that match")
-    status = disrupted(Reason.EVICTED, code_heard(run), *words).check(run)
+    code, end = code_heard(run)
+    words = (r"ephemeral local storage usage exceeds", end, r"resource requests that match")
+    status = disrupted(Reason.EVICTED, code, *words).check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
     assert ledger.starts(run.uid) == 1
 

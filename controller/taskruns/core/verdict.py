@@ -76,7 +76,7 @@ def judge(pod: PodFacts, attempt: Attempt, policy: PodFailurePolicy | None) -> V
     if _succeeded(pod) and not stopped:
         return Verdict(Outcome.SUCCEEDED, Reason.COMPLETED, f"Container {pod.main.name} completed")
     if stopped:
-        return _judge_stopped(attempt, pod.main)
+        return _judge_stopped(attempt, pod)
     return _follow(policy, pod, _judge_failed(pod, attempt))
 
 
@@ -103,7 +103,9 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
     if not _may_have_started(pod, attempt):
         return _judge_unstarted(pod, disruption)
     if disruption is not None:
-        cause = _disruption_cause(pod, disruption) + _rest_of(pod)
+        cause = _disruption_cause(pod, disruption)
+        if disruption is not Reason.FINAL_STATE_UNKNOWN:  # which says by itself that nobody saw it
+            cause += _end_of(pod.main)
         return Verdict(Outcome.DISRUPTED, disruption, cause, ending.message if ending else "")
     if ending is None:
         cause = f"The Pod ended without a word on how container {pod.main.name} did"
@@ -147,31 +149,27 @@ def judge_gone(
     return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
 
 
-def _judge_stopped(attempt: Attempt, main: Container | None) -> Verdict:
+def _judge_stopped(attempt: Attempt, pod: PodFacts | None) -> Verdict:
     """Judge by the reason that was recorded before the attempt was stopped."""
     reason = Reason.named(attempt.reason)
     if reason not in _OUTCOME_OF_STOP:
         reason = Reason.CANCELLED
     cause = attempt.message or reason.meaning.rstrip(".")
-    after = _exit_of(main) if main is not None and reason not in _NOT_STARTED else ""
-    output = main.exited.message if main is not None and main.exited is not None else ""
+    if pod is None or reason in _NOT_STARTED:
+        after = ""
+    elif _may_have_started(pod, attempt):
+        after = _end_of(pod.main)
+    else:
+        after = "; its main container had not started"
+    output = pod.main.exited.message if pod is not None and pod.main.exited is not None else ""
     return Verdict(_OUTCOME_OF_STOP[reason], reason, cause + after, output)
 
 
-def _exit_of(main: Container) -> str:
-    """Say what became of main in an attempt that something else ended."""
-    if not main.has_run:
-        return "; its main container had not started"
+def _end_of(main: Container) -> str:
+    """Say what became of main, which may have started, where something else ended the attempt."""
     if main.ending is None or main.ending.unseen:
-        return ""
+        return f"; nobody heard how container {main.name} ended"
     return f"; container {main.name} exited with code {main.ending.exit_code}"
-
-
-def _rest_of(pod: PodFacts) -> str:
-    """Say what became of main in a Pod that the cluster ended after main may have started."""
-    if _is_unheard(pod):
-        return f"; nobody heard how container {pod.main.name} ended"
-    return _exit_of(pod.main)
 
 
 def _succeeded(pod: PodFacts) -> bool:

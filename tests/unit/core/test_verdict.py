@@ -218,6 +218,7 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
     status = judged(pod)
     assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert "Nobody saw" in status.message
+    assert "nobody heard" not in status.message, "it is said once"
 
 
 def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
@@ -226,7 +227,15 @@ def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
     status = status_for(run, a_pod(main=unknown(), phase="Failed", reason="Evicted"), seconds=9)
     assert told_of(status) == ("Failed", "Evicted", "Disrupted", None)
-    assert "137" not in status.message
+    message = status.message or ""
+    assert "137" not in message
+    assert "; nobody heard how container main ended" in message
+
+
+def test_a_stopped_container_whose_end_nobody_saw_is_told_so() -> None:
+    status = judged(a_pod(main=unknown()), {**stopped("Cancelled"), "startedTime": stamp(2)})
+    assert told_of(status) == ("Cancelled", "Cancelled", "Stopped", None)
+    assert "; nobody heard how container main ended" in status.message
 
 
 def test_an_end_that_the_restarted_node_did_not_see_has_no_exit_code() -> None:
