@@ -1,7 +1,8 @@
 """A process of Airflow 2 that is told to stop: its run is cancelled or left, and it never succeeds.
 
-Real processes run real tasks against an apiserver that holds TaskRuns, tells of their changes, and
-has no controller: what it is asked to cancel ends as cancelled.
+Real processes run real tasks, and a real triggerer their triggers, against an apiserver that holds
+TaskRuns, tells of their changes, and has no controller: what it is asked to cancel ends as
+cancelled.
 """
 
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,8 @@ pytestmark = pytest.mark.skipif(
     airflow.__version__.startswith("3."), reason="tests/airflow tries it on a whole Airflow 3"
 )
 WITHIN = 100.0
-FAILED, SUCCESS = "failed", "success"
+ALL_TASKS = ""
+FAILED, SUCCESS, DEFERRED = "failed", "success", "deferred"
 
 PROGRAM = """
 from datetime import UTC, datetime, timedelta
@@ -42,13 +45,15 @@ with DAG("kill", schedule=None, start_date=START) as dag:
     TaskRunOperator(task_id="last", image="a", retries=0)
     TaskRunOperator(task_id="marked", image="a", retries=1, retry_delay=timedelta(0))
     TaskRunOperator(task_id="retried", image="a", retries=1, retry_delay=timedelta(0))
+    TaskRunOperator(task_id="deferred", image="a", deferrable=True, get_logs=False)
+    TaskRunOperator(task_id="left", image="a", deferrable=True, get_logs=False)
 initdb()
 dag.sync_to_db()
 run = dag.create_dagrun(
     state=DagRunState.RUNNING, run_id="r", run_type=DagRunType.MANUAL, execution_date=START,
     start_date=START, data_interval=(START, START),
 )
-for name in ("last", "marked", "retried", "retried"):
+for name in ("last", "marked", "retried", "retried", "deferred", "left"):
     ti = run.get_task_instance(name)
     ti.task = dag.get_task(name)
     ti.try_number += 1
@@ -69,7 +74,7 @@ class Apiserver(ThreadingHTTPServer):
         self.runs: dict[str, dict[str, Any]] = {}
         self.watches: list[queue.Queue[dict[str, Any]]] = []
         self.watched: dict[str, int] = {}
-        """How often each run was watched, by its task."""
+        """How often each run was watched, by its task; by `ALL_TASKS`, how often all at once."""
         self.cancelled: list[str] = []
         self.news = threading.Condition()
 
@@ -93,6 +98,12 @@ class Apiserver(ThreadingHTTPServer):
         """The only run of a task."""
         (found,) = [each for each in self.all() if task_of(each) == task]
         return found
+
+    def cancels(self, task: str) -> None:
+        """Wait until a task's run is cancelled."""
+        with self.news:
+            found = self.news.wait_for(lambda: task in self.cancelled, WITHIN)
+        assert found, f"the run of {task} was not cancelled"
 
     def waits_for(self, task: str, times: int) -> None:
         """Wait until a task's run is watched for the first time, or the second."""
@@ -129,8 +140,8 @@ class Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         asked = {key: told[0] for key, told in parse_qs(urlsplit(self.path).query).items()}
-        wanted = asked.get("labelSelector", "").rpartition("=")[2]
-        name = asked.get("fieldSelector", "").rpartition("=")[2]
+        wanted = asked.get("labelSelector", "").partition("=")[2]
+        name = asked.get("fieldSelector", "").partition("=")[2]
         if "watch" in asked:
             self._watch(name)
             return
@@ -144,7 +155,7 @@ class Request(BaseHTTPRequestHandler):
 
     def _watch(self, name: str) -> None:
         events: queue.Queue[dict[str, Any]] = queue.Queue()
-        task = task_of(self.server.runs[name])
+        task = task_of(self.server.runs[name]) if name else ALL_TASKS
         with self.server.news:
             self.server.watches.append(events)
             self.server.watched[task] = self.server.watched.get(task, 0) + 1
@@ -180,38 +191,61 @@ def apiserver() -> Iterator[Apiserver]:
 
 
 @pytest.fixture(scope="module")
-def home(apiserver: Apiserver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An Airflow whose tasks were all told to stop while they waited, and have ended."""
+def home(apiserver: Apiserver, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow whose tasks have been told to stop and have ended, or are deferred."""
     home = tmp_path_factory.mktemp("airflow")
-    environ = _environ(home, f"http://127.0.0.1:{apiserver.server_address[1]}")
+    _configure(home, f"http://127.0.0.1:{apiserver.server_address[1]}")
     (home / "kill.py").write_text(PROGRAM)
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "kill.py"],
-            env=environ, cwd=home, stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
+    with _python(home, "kill.py") as process:
         _stop_all(apiserver, process, home)
         process.wait(WITHIN)
-        yield home
+    return home
+
+
+@pytest.fixture(scope="module")
+def stopped_triggerer(home: Path, apiserver: Apiserver) -> int:
+    """One that saw a deferred task marked, and was then told to stop. Returns its exit code."""
+    with _python(home, "-m", "airflow", "triggerer", "--skip-serve-logs") as process:
+        apiserver.waits_for(ALL_TASKS, times=1)
+        _mark(home, "deferred")
+        apiserver.cancels("deferred")
+        process.send_signal(signal.SIGTERM)
+        return process.wait(WITHIN)
+
+
+@contextmanager
+def _python(home: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run Python with an Airflow's settings; an assertion that fails is told its output."""
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", *arguments],
+            env=_environ(home), cwd=home, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield process
     except AssertionError as error:
         error.add_note((home / "log").read_text()[-8000:])
         raise
     finally:
         process.kill()
+        process.wait()
 
 
 def _stop_all(apiserver: Apiserver, process: "subprocess.Popen[bytes]", home: Path) -> None:
     for task in ("last", "marked", "retried"):
         apiserver.waits_for(task, times=1)
         if task == "marked":
-            _ask(home, "UPDATE task_instance SET state = 'failed' WHERE task_id = 'marked'")
+            _mark(home, "marked")
         process.send_signal(signal.SIGTERM)
     apiserver.waits_for("retried", times=2)
     apiserver.end(apiserver.of("retried"), "Succeeded")
 
 
-def _environ(home: Path, url: str) -> dict[str, str]:
+def _mark(home: Path, task: str) -> None:
+    _ask(home, f"UPDATE task_instance SET state = 'failed' WHERE task_id = '{task}'")
+
+
+def _configure(home: Path, url: str) -> None:
     config = {
         "current-context": "c",
         "clusters": [{"name": "c", "cluster": {"server": url}}],
@@ -219,6 +253,9 @@ def _environ(home: Path, url: str) -> dict[str, str]:
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
     }
     (home / "kubeconfig").write_text(json.dumps(config))
+
+
+def _environ(home: Path) -> dict[str, str]:
     extra = {"kube_config_path": str(home / "kubeconfig"), "namespace": "jobs"}
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "KUBE"))}
     return {
@@ -260,3 +297,20 @@ def test_a_run_is_left_to_the_next_try_which_goes_on_with_it(
     assert state_of(home, "retried") == SUCCESS
     assert "retried" not in apiserver.cancelled
     assert apiserver.of("retried")["status"]["phase"] == "Succeeded"
+
+
+@pytest.mark.usefixtures("stopped_triggerer")
+def test_a_run_whose_deferred_task_somebody_marked_is_cancelled(
+    home: Path, apiserver: Apiserver
+) -> None:
+    assert state_of(home, "deferred") == FAILED
+    assert apiserver.cancelled.count("deferred") == 1
+
+
+def test_a_run_whose_triggerer_is_told_to_stop_goes_on(
+    home: Path, apiserver: Apiserver, stopped_triggerer: int
+) -> None:
+    assert stopped_triggerer == 0
+    assert state_of(home, "left") == DEFERRED
+    assert "left" not in apiserver.cancelled
+    assert apiserver.of("left")["status"]["phase"] == "Running"
