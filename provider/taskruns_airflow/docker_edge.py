@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_CONTAINER
-from taskruns.engines.docker.daemon import Daemon, DaemonError, NoDaemon
+from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.record import RecordFile, StateTrouble
 from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run

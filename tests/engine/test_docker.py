@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from taskruns.engines.docker.daemon import Daemon, NoDaemon
+from taskruns.engines.docker.connection import NoDaemon
+from taskruns.engines.docker.daemon import Daemon
 from tests.engine.docker_host import DockerLab
 from tests.engine.lab import Task, told_of
 from tests.engine.work import HELLO, SECOND_TIME_LUCKY, Work, exits, lasts

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
-from taskruns.cli.place import Following, Object, Step
+from taskruns.cli.place import IMAGE_PULL, Following, Object, Step
 from taskruns.cli.refusal import refusal
 from taskruns.core.wire import mapping, mappings, text
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet
@@ -100,7 +100,7 @@ class Cluster:
             for event in events
         }
         begin, end = (times.get(reason, "") for reason in _PULLED)
-        return (Step("image pull", begin, end),) if begin else ()
+        return (Step(IMAGE_PULL, begin, end),) if begin else ()
 
     async def versions(self) -> Mapping[str, str]:
         """Return the versions of the apiserver and, for whoever may see them, of the controller."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.clock import now
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
-from taskruns.cli.place import Following, Object, Step
+from taskruns.cli.place import IMAGE_PULL, Following, Object, Step
 from taskruns.core.wire import mapping, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.host import Host, state_directory
-from taskruns.engines.docker.record import RecordFile, StateTrouble
+from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, StateTrouble
 from taskruns.engines.port import EngineError, Unavailable
 
 if TYPE_CHECKING:
@@ -105,15 +105,20 @@ class DockerPlace:
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield what an attempt's log has by now."""
+        from taskruns.engines.docker.ownership import claim
+
         async with self._host.daemon() as daemon:
+            await claim(self._file(_name(run)), daemon)
             if await daemon.inspect(pod) is None:
                 raise CommandError(f"{_name(run)} has no container {pod} any more, nor its log")
             async for piece in daemon.logs(pod, follow=False):
                 yield piece
 
-    async def steps(self, run: Object, pod: str) -> Sequence[Step]:  # noqa: ARG002 - the place's
-        """There are none beside the record."""
-        return ()
+    async def steps(self, run: Object, pod: str) -> Sequence[Step]:
+        """Return the pull of its image, where there was one."""
+        pull = (await self._file(_name(run)).read()).pulls.get(pod, {})
+        began, ended = (text(pull.get(step)) for step in (PULL_BEGAN, PULL_ENDED))
+        return (Step(IMAGE_PULL, began, ended),) if began else ()
 
     async def versions(self) -> Mapping[str, str]:
         """Return the version of the daemon."""

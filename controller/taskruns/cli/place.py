@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 Object = Mapping[str, Any]
 
+IMAGE_PULL = "image pull"
+"""The name of a Step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -111,7 +111,7 @@ def _timeline(
     for step in more:
         begin = moment(step.began)
         if begin is not None:
-            yield step.name, begin, moment(step.ended)
+            yield step.name, begin, moment(step.ended) or finished
     if scheduled is not None:
         yield "starting", scheduled, started or finished
     if started is not None:

@@ -10,8 +10,9 @@ from taskruns.core.wire import mapping, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.pulling import Pull
-from taskruns.engines.docker.record import RecordFile, uid_of
+from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
 from taskruns.engines.docker.report import Trouble
+from taskruns.engines.docker.volumes import folders_for_anybody
 from taskruns.engines.port import Object, Unavailable
 from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
@@ -53,7 +54,9 @@ class Workplace:
                 return Trouble("ErrImageNeverPull", f"image {image} is not here")
             if not there:
                 self.pull = Pull(image)
+                await self._note(pod, PULL_BEGAN)
                 await self._daemon.pull(image, self.pull.note)
+                await self._note(pod, PULL_ENDED)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
             return Trouble("InvalidImageName" if invalid else "ErrImagePull", str(error))
@@ -62,6 +65,10 @@ class Workplace:
         finally:
             self.pull = None
         return None
+
+    async def _note(self, pod: Object, step: str) -> None:
+        async with self._file.change() as record:
+            record.note_pull(pod, step, self.now())
 
     async def create(self, pod: Object) -> None:
         """Create the container.
@@ -86,6 +93,16 @@ class Workplace:
         await self._daemon.create(name, body)
         if not path.startswith(_RUNTIMES_OWN):
             await self._daemon.write_empty_file(name, path)
+
+    async def open_volumes(self, pod: Object, found: Object) -> None:
+        """Let anybody write into the empty folders of a container that is there, as on a cluster.
+
+        Raises:
+            DaemonError: the daemon says no.
+        """
+        if folders := folders_for_anybody(pod["spec"], main_of(pod)):
+            image = text(found.get("Image"))
+            await self._daemon.open_volumes(pod["metadata"]["name"], image, folders)
 
     async def last_words(self, pod: Object, found: Object) -> str:
         """Return what an ended container left behind: what it wrote or, on failure, its log."""

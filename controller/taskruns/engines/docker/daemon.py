@@ -1,12 +1,10 @@
 """The Docker daemon: the few requests that a node makes of it, and what its silence means."""
 
-import io
-import tarfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 import aiohttp
@@ -14,16 +12,18 @@ from aiodocker import Docker, DockerError
 from aiodocker.multiplexed import MultiplexedResult
 
 from taskruns.core.wire import mapping, text
+from taskruns.engines.docker import tarball
+from taskruns.engines.docker.connection import ANSWER_SECONDS, NoDaemon, connect, patient
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.log import in_lines, to_its_end, unix
-from taskruns.engines.docker.silence import BEHIND_TLS, SSH, over_ssh, silence
-from taskruns.engines.port import EngineError, Unavailable
+from taskruns.engines.docker.silence import BEHIND_TLS, silence, unanswered
+from taskruns.engines.port import EngineError
 
 _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
-_CONNECT_SECONDS = 10.0
-_FOR_ANYBODY = 0o666
+_GREETING_SECONDS = 30.0
+"""In which a daemon at work tells its version."""
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
@@ -36,10 +36,6 @@ class DaemonError(EngineError):
         self.code = code
 
 
-class NoDaemon(Unavailable):
-    """There is no daemon to talk to; the message says what to do."""
-
-
 class Daemon:
     """A connection to one daemon, found as the docker command finds it unless its URL is given."""
 
@@ -48,6 +44,7 @@ class Daemon:
         self.address = docker._connection_info  # noqa: SLF001 - what it was opened with
         self.local = self.address.startswith("unix://")
         """Whether the daemon can see this machine's files."""
+        self._identity = ""
 
     @classmethod
     @asynccontextmanager
@@ -62,7 +59,7 @@ class Daemon:
             NoDaemon: none is configured, or it does not answer.
         """
         endpoint = (at if isinstance(at, Endpoint) else Endpoint(at)).found()
-        async with _client(endpoint) as docker:
+        async with connect(endpoint) as docker:
             daemon = cls(docker)
             await daemon.check()
             yield daemon
@@ -71,7 +68,8 @@ class Daemon:
         """See that the daemon answers; return its version. Raises NoDaemon."""
         try:
             with self._said():
-                return text((await self._docker.version()).get("Version"))
+                async with asyncio.timeout(_GREETING_SECONDS):
+                    return text((await self._docker.version()).get("Version"))
         except DaemonError as error:
             why = BEHIND_TLS if "HTTPS server" in str(error) else str(error)
             raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
@@ -79,6 +77,19 @@ class Daemon:
             raise NoDaemon(
                 f"{self.address} is no use ({error}): set DOCKER_HOST to where Docker is"
             ) from error
+
+    async def identity(self) -> str:
+        """Return what tells this daemon from every other, whatever address it is reached at.
+
+        Two daemons of one machine may have one ID between them, but never one folder.
+        """
+        if not self._identity:
+            with self._said():
+                info = await self._docker.system.info()
+            # Podman makes up another ID with each answer.
+            name = "Name" if "BuildahVersion" in info else "ID"
+            self._identity = " ".join(text(info.get(key)) for key in (name, "DockerRootDir"))
+        return self._identity
 
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
         """Return what the daemon knows of a container; None when there is none of that name."""
@@ -103,12 +114,14 @@ class Daemon:
     async def stop(self, name: str, grace: int) -> None:
         """Send SIGTERM and, after `grace` seconds, SIGKILL; return when it has ended."""
         with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_MODIFIED):
-            await self._docker.containers.container(name).stop(t=grace)
+            container = self._docker.containers.container(name)
+            await container.stop(t=grace, timeout=patient(ANSWER_SECONDS + grace))
 
     async def remove(self, name: str) -> None:
         """Remove a container and its anonymous volumes, whatever it does."""
         with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            await self._docker.containers.container(name).delete(force=True, v=True)
+            container = self._docker.containers.container(name)
+            await container.delete(force=True, v=True, timeout=patient())
 
     async def has_image(self, image: str) -> bool:
         """Whether an image is there."""
@@ -161,9 +174,12 @@ class Daemon:
         """Yield a log as it comes; the library's own ways to read one drop bytes, or keep all."""
         params = {"stdout": True, "stderr": True, **asked}
         raw = await self._has_terminal(name)
+        limit = patient(None if asked.get("follow") else ANSWER_SECONDS)
         with self._said():
             path = f"containers/{name}/logs"
-            async with self._docker._query(path, params=params) as response:  # noqa: SLF001
+            async with self._docker._query(  # noqa: SLF001
+                path, params=params, timeout=limit
+            ) as response:
                 pieces = MultiplexedResult(response, raw=raw)  # type: ignore[no-untyped-call]
                 async for piece in pieces:
                     yield piece
@@ -194,19 +210,37 @@ class Daemon:
 
     async def write_empty_file(self, name: str, path: str) -> None:
         """Put an empty file that anybody may write, and its folders, into a container."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for folder in reversed(PurePosixPath(path).parents[:-1]):
-                entry = tarfile.TarInfo(str(folder).lstrip("/"))
-                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-                archive.addfile(entry)
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.mode = _FOR_ANYBODY
-            archive.addfile(entry, io.BytesIO())
+        await self._put(name, tarball.empty_file(path))
+
+    async def open_volumes(self, name: str, image: str, paths: Sequence[str]) -> None:
+        """Let anybody write into volumes of a container that has not started.
+
+        It is done through another container that shares them, for the root of the first may be
+        read-only; that one never starts, and goes at once.
+
+        Args:
+            name: the container's.
+            image: an image that is there.
+            paths: where the volumes are mounted.
+        """
+        other = f"{name}-volumes"
+        body: dict[str, Any] = {
+            "Image": image,
+            "Cmd": ["true"],
+            "HostConfig": {"VolumesFrom": [name]},
+        }
+        try:
+            with self._said(), _tolerated(HTTPStatus.CONFLICT):  # of a client that died here
+                await self._docker.containers.create(body, name=other)
+            await self._put(other, tarball.open_folders(paths))
+        finally:
+            with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                await self._docker.containers.container(other).delete(timeout=patient())
+
+    async def _put(self, name: str, archive: bytes) -> None:
         with self._said():
-            await self._docker.containers.container(name).put_archive(  # type: ignore[no-untyped-call]
-                "/", buffer.getvalue()
-            )
+            container = self._docker.containers.container(name)
+            await container.put_archive("/", archive)  # type: ignore[no-untyped-call]
 
     async def events(self, label: str, since: float) -> AsyncIterator[Mapping[str, Any]]:
         """Yield what happens to containers that carry a label, until the daemon goes away.
@@ -236,36 +270,10 @@ class Daemon:
                 raise NoDaemon(silence(self.address, error)) from error
             raise DaemonError(error.status, " ".join(error.message.split())) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            connected = not isinstance(error, aiohttp.ConnectionTimeoutError)
+            if connected and isinstance(error, TimeoutError):
+                raise NoDaemon(unanswered(self.address)) from error
             raise NoDaemon(silence(self.address, error)) from error
-
-
-def _client(endpoint: Endpoint) -> Docker:
-    try:
-        context = endpoint.ssl_context()
-    except OSError as error:  # ssl's own, too
-        raise NoDaemon(
-            f"the TLS files for Docker at {endpoint.url} are of no use ({error}): name others by "
-            "DOCKER_CERT_PATH, or in the connection"
-        ) from error
-    timeout = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS)
-    try:
-        if (url := endpoint.address or _url_of_context()).startswith(SSH):
-            raise NoDaemon(over_ssh(url))
-        return Docker(endpoint.address, timeout=timeout, ssl_context=context)
-    except (DockerError, ValueError, AssertionError, OSError) as error:
-        raise NoDaemon(
-            f"no Docker daemon is configured{_why(error)}: start Docker, or set DOCKER_HOST"
-        ) from error
-
-
-def _url_of_context() -> str:
-    """Return where the docker command's context says that the daemon is, if it says so."""
-    context = Docker._get_docker_context_endpoint()  # noqa: SLF001 - as the library will find it
-    return context.host if context is not None else ""
-
-
-def _why(error: Exception) -> str:
-    return f" ({error})" if str(error) else ""
 
 
 def _has_run(found: Mapping[str, Any]) -> bool:

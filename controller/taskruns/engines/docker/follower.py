@@ -21,6 +21,7 @@ from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.node import Node
+from taskruns.engines.docker.ownership import claim
 from taskruns.engines.docker.record import RecordFile, uid_of
 from taskruns.engines.docker.watch import watching
 from taskruns.engines.port import Object, Unavailable
@@ -72,7 +73,12 @@ class Follower:
         site: SiteDefaults,
         given: Given = NOTHING_GIVEN,
     ) -> AsyncIterator[Self]:
-        """Begin to look after a run; leaving ends that, and the container goes on."""
+        """Begin to look after a run; leaving ends that, and the container goes on.
+
+        Raises:
+            OfAnotherDaemon: it is not this daemon's.
+        """
+        await claim(file, daemon)
         follower = cls(file, daemon, now, site, given)
         uid = uid_of((await file.read()).run or {"metadata": {"uid": ""}})
         events = asyncio.create_task(follower._watch_daemon(f"{names.LABEL_UID}={uid}"))

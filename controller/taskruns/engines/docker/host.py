@@ -40,7 +40,7 @@ class Host:
     """What is needed to run TaskRuns on a Docker host."""
 
     root: Path
-    """The state directory: all clients of one daemon share it."""
+    """The state directory: all clients of one daemon share it, and each run knows its daemon."""
     now: Callable[[], datetime]
     endpoint: Endpoint = field(default_factory=Endpoint)
     site: SiteDefaults = field(default_factory=SiteDefaults)
@@ -67,6 +67,7 @@ class Host:
 
         Raises:
             NoDaemon: the daemon does not answer.
+            OfAnotherDaemon: the run is not the daemon's.
         """
         from taskruns.engines.docker.follower import Follower
         from taskruns.engines.docker.sweep import swept

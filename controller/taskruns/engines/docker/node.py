@@ -199,11 +199,21 @@ class Node:
                 await self._daemon.remove(name)
                 record.asked.pop(uid_of(pod), None)
                 return self._now()
+            await self._place.open_volumes(pod, found)
             record.note(pod, _START, self._now())
             await self._file.write(record)
             with contextlib.suppress(DaemonError):  # what it says stands in the container's state
-                await self._daemon.start(name)
+                await self._ask_to_start(pod, record)
         return self._now()
+
+    async def _ask_to_start(self, pod: Object, record: Record) -> None:
+        """Have a container start; what a daemon did not answer may come to pass from now on."""
+        try:
+            await self._daemon.start(pod["metadata"]["name"])
+        except Unavailable:
+            record.note(pod, _START, self._now())
+            await self._file.write(record)
+            raise
 
     async def _stop(self, pod: Object, seen: Record) -> datetime | None:
         """Have a container end, asked for once: another SIGTERM would disturb its last work."""

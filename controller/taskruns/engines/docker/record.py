@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from taskruns.engines.port import EngineError
 
 _PRIVATE = 0o700
 _LOCKS = 0x400
+PULL_BEGAN, PULL_ENDED = "began", "ended"
+_PULLS = 20
+"""Pulls that are remembered: as many as a status has attempts."""
 
 
 class StateTrouble(EngineError):
@@ -38,6 +41,11 @@ class Record:
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
     """What the daemon was asked to do with a Pod's container, and when, by the Pod's uid: it may
     have come to pass from then on, whatever became of the client that asked."""
+    home: dict[str, str] = field(default_factory=dict)
+    """Of which daemon its containers are: its `id` and its `address`. Empty: there were none."""
+    pulls: dict[str, dict[str, str]] = field(default_factory=dict)
+    """When the image of a Pod, by its name, `began` to be pulled and `ended`. They outlast the
+    Pod, as its attempt does in the TaskRun's status."""
     version: int = 0
 
     def live(self, pod: Mapping[str, Any]) -> Draft | None:
@@ -57,16 +65,25 @@ class Record:
         """Forget that something was asked for: it has not come to pass and never will."""
         self.asked.get(uid_of(pod), {}).pop(what, None)
 
+    def note_pull(self, pod: Mapping[str, Any], step: str, now: datetime) -> None:
+        """Note that the pull of an image began, for the first time, or ended, for the last."""
+        pull = self.pulls.setdefault(pod["metadata"]["name"], {})
+        if step not in pull or step != PULL_BEGAN:
+            pull[step] = stamp(now)
+        while len(self.pulls) > _PULLS:
+            self.pulls.pop(next(iter(self.pulls)))
+
     def copy(self) -> "Record":
         """Return a record of its own with the same content."""
-        return Record(
-            drafted(self.run), drafted(self.pods), drafted(self.asked), version=self.version
-        )
+        return Record(**{part: drafted(getattr(self, part)) for part in _PARTS})
 
     @property
     def empty(self) -> bool:
         """Whether nothing of the run is left."""
         return self.run is None and not self.pods
+
+
+_PARTS = tuple(part.name for part in fields(Record))
 
 
 class RecordFile:
@@ -121,7 +138,8 @@ class RecordFile:
     def _load(self) -> Record:
         try:
             found = json.loads(self.path.read_text())
-            return Record(found["run"], found["pods"], found["asked"], found["version"])
+            known = {part: found[part] for part in _PARTS if part in found}
+            return Record(**{"run": found["run"], **known})
         except FileNotFoundError:
             return Record()
         except OSError as error:
@@ -134,10 +152,9 @@ class RecordFile:
             self.path.unlink(missing_ok=True)
             return
         draft = self.path.with_suffix(f".{os.getpid()}.tmp")
-        parts = ("run", "pods", "asked", "version")
         try:
             with draft.open("w") as file:
-                json.dump({part: getattr(record, part) for part in parts}, file)
+                json.dump({part: getattr(record, part) for part in _PARTS}, file)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.path)

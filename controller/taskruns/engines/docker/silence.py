@@ -38,3 +38,11 @@ def silence(address: str, error: Exception) -> str:
     if "certificate" in said.lower():
         return f"Docker at {address} is not trusted, or does not trust us: {error}"
     return f"Docker does not answer at {address}: start it, or set DOCKER_HOST to where it is"
+
+
+def unanswered(address: str) -> str:
+    """Say that something takes requests and leaves them at that."""
+    return (
+        f"Docker at {address} takes requests and does not answer them: look at its log "
+        "(`journalctl -u docker`), or restart it"
+    )

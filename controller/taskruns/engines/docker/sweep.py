@@ -18,6 +18,7 @@ from taskruns.core.site import SiteDefaults
 from taskruns.core.wire import mapping, text
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower
+from taskruns.engines.docker.ownership import belongs
 from taskruns.engines.docker.record import RecordFile, records
 from taskruns.engines.port import EngineError, Object
 
@@ -41,7 +42,7 @@ async def swept(
 
     Args:
         root: the state directory.
-        daemon: that of all its runs.
+        daemon: whose runs are swept.
         now: the clock.
         site: what runs do not say themselves.
         spared: the run that the block itself looks after.
@@ -76,9 +77,10 @@ async def sweep_run(
 
     Raises:
         StateTrouble: its record cannot be used.
+        NoDaemon: the daemon does not answer.
     """
-    run = (await file.read()).run
-    if run is not None and _is_over(run):
+    record = await file.read()
+    if record.run is not None and _is_over(record.run) and await belongs(record, daemon):
         await Follower(file, daemon, now, site).tidy()
 
 

@@ -1,5 +1,6 @@
 """Volumes of a Pod as mounts of a container. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,25 @@ def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, A
     volumes = {text(volume.get("name")): volume for volume in mappings(spec.get("volumes"))}
     for volume in volumes.values():
         _check(volume)
+    mounted = mappings(main.get("volumeMounts"))
+    counts = Counter(map(_name, mounted))
+    for name, count in counts.items():
+        if count > 1 and "emptyDir" in volumes.get(name, {}):
+            raise Unsupported(f"volume {name}: an emptyDir that is mounted twice", "mount it once")
+    return [_mount(found, volumes.get(_name(found))) for found in mounted]
+
+
+def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
+    """Return where a cluster lets any user write and Docker root alone: empty folders on disk."""
+    on_disk = {
+        _name(volume)
+        for volume in mappings(spec.get("volumes"))
+        if "emptyDir" in volume and not _in_memory(volume)
+    }
     return [
-        _mount(found, volumes.get(text(found.get("name"))))
+        text(found.get("mountPath"))
         for found in mappings(main.get("volumeMounts"))
+        if _name(found) in on_disk and found.get("readOnly") is not True
     ]
 
 
@@ -33,7 +50,7 @@ def _check(volume: Mapping[str, Any]) -> None:
 
 
 def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[str, Any]:
-    name, path = text(found.get("name")), text(found.get("mountPath"))
+    name, path = _name(found), text(found.get("mountPath"))
     if volume is None:
         raise Unsupported(f"volumeMount {name}", f"there is no volume {name}: add it to volumes")
     for part in ("subPath", "subPathExpr"):
@@ -47,9 +64,16 @@ def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[s
     if "hostPath" in volume:
         source = text(mapping(volume.get("hostPath")).get("path"))
         return {"Type": "bind", "Source": source, **common}
-    empty = mapping(volume.get("emptyDir"))
-    if empty.get("medium") != "Memory":
-        return {"Type": "volume", **common}
-    size = read_quantity(str(empty.get("sizeLimit", "")))
+    if not _in_memory(volume):
+        return {"Type": "volume", **common, "VolumeOptions": {"NoCopy": True}}
+    size = read_quantity(str(mapping(volume.get("emptyDir")).get("sizeLimit", "")))
     options = {} if size is None else {"TmpfsOptions": {"SizeBytes": int(size)}}
     return {"Type": "tmpfs", **common, **options}
+
+
+def _in_memory(volume: Mapping[str, Any]) -> bool:
+    return mapping(volume.get("emptyDir")).get("medium") == "Memory"
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    return text(found.get("name"))

@@ -64,7 +64,7 @@ def test_limits_are_limits() -> None:
 @pytest.mark.parametrize(
     ("volume", "mount"),
     [
-        ({"emptyDir": {}}, {"Type": "volume"}),
+        ({"emptyDir": {}}, {"Type": "volume", "VolumeOptions": {"NoCopy": True}}),
         (
             {"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
             {"Type": "tmpfs", "TmpfsOptions": {"SizeBytes": 2**20}},
@@ -155,6 +155,13 @@ SECRET = {"valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
         ({"volumes": [{"name": "c", "configMap": {"name": "c"}}]}, ("configMap", "hostPath")),
         (joining("container:db"), ("docker.taskruns.dev/network", "the name of a network")),
         ({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}, ("x", "volumes")),
+        (
+            {
+                "volumes": [{"name": "tmp", "emptyDir": {}}],
+                "volumeMounts": [{"name": "tmp", "mountPath": path} for path in ("/a", "/b")],
+            },
+            ("volume tmp", "mount it once"),
+        ),
         ({"securityContext": {"runAsNonRoot": True}}, ("runAsNonRoot", "runAsUser")),
         ({"securityContext": {"procMount": "Unmasked"}}, ("procMount",)),
         (

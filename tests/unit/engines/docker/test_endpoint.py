@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.daemon import Daemon, NoDaemon
+from taskruns.engines.docker.connection import NoDaemon
+from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.endpoint import Endpoint
 
 FAR, NEAR = "tcp://host:2376", "unix:///run/docker.sock"

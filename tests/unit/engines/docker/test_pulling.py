@@ -4,9 +4,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from taskruns.engines.docker.attempt import Workplace
-from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.pulling import Pull
 from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.report import Trouble
+from tests.support.builder import at, stamp
+
+POD: dict[str, Any] = {
+    "metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"},
+    "spec": {"containers": [{"name": "main", "image": "busybox:1"}]},
+}
 
 
 def told(layer: str, status: str, current: int = 0, total: int = 0) -> dict[str, Any]:
@@ -41,6 +48,29 @@ def test_what_makes_no_sense_is_passed_over() -> None:
     assert str(pull) == "pulling busybox:1"
 
 
+async def test_a_pull_that_failed_and_then_did_not_is_one_in_the_record(tmp_path: Path) -> None:
+    class Registry:
+        failures = 1
+
+        async def has_image(self, _image: str) -> bool:
+            return False
+
+        async def pull(self, _image: str, _tell: Callable[[dict[str, Any]], None]) -> None:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise DaemonError(500, "not now")
+
+    file, daemon = RecordFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
+    async with file.change() as record:
+        record.pods["hello-1"] = POD
+    seconds = iter(range(10))
+    place = Workplace(file, daemon, lambda: at(next(seconds)))
+    assert await place.fetch_image(POD) == Trouble("ErrImagePull", "not now")
+    assert (await file.read()).pulls == {"hello-1": {"began": stamp(0)}}
+    assert await place.fetch_image(POD) is None
+    assert (await file.read()).pulls == {"hello-1": {"began": stamp(0), "ended": stamp(2)}}
+
+
 async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> None:
     seen: list[str] = []
 
@@ -54,7 +84,6 @@ async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> N
 
     file, daemon = RecordFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
     place = Workplace(file, daemon, lambda: datetime.now(UTC))
-    pod = {"spec": {"containers": [{"name": "main", "image": "busybox:1"}]}}
-    assert await place.fetch_image(pod) is None
+    assert await place.fetch_image(POD) is None
     assert seen == ["pulling busybox:1: 10 %"]
     assert place.pull is None

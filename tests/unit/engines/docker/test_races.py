@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from taskruns.engines.docker.attempt import Workplace
+from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_POD_UID
-from taskruns.engines.docker.daemon import Daemon, DaemonError, NoDaemon
+from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.node import PATIENCE, Node
 from taskruns.engines.docker.record import RecordFile, StateTrouble
 from taskruns.engines.draft import Draft

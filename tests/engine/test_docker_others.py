@@ -1,0 +1,86 @@
+"""Two Docker daemons whose clients share a state directory: each leaves alone what is the other's."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from taskruns.api.conditions import Phase
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.ownership import OfAnotherDaemon
+from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.submission import create_run, patch_run
+from taskruns.engines.docker.sweep import sweep_run
+from tests.cluster.docker_engine import DockerEngine
+from tests.cluster.progress import Progress
+from tests.conftest import CLUSTER_NAME
+from tests.engine.docker_host import ended, manifest, now
+from tests.support.command_line import CommandLine
+
+SECONDS = 120
+STOPPED_AT_LAST = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
+
+
+@pytest.fixture(scope="module")
+def other(docker_address: str) -> Iterator[str]:
+    """Where a second daemon of this machine answers."""
+    del docker_address  # where that may be had, this may
+    engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
+    with engine.running(Progress(print)):
+        yield engine.address
+
+
+async def test_a_daemon_is_the_same_at_every_address_and_no_other_is(
+    docker_address: str, other: str, tmp_path: Path
+) -> None:
+    link = tmp_path / "docker.sock"
+    link.symlink_to(docker_address.removeprefix("unix://"))
+    known = []
+    for url in (docker_address, f"unix://{link}", other):
+        async with Daemon.open(url) as daemon:
+            known.append(await daemon.identity())
+    assert known[0] == known[1] != known[2]
+
+
+async def test_a_run_is_left_alone_by_clients_of_another_daemon(
+    docker_address: str, other: str, tmp_path: Path
+) -> None:
+    mine, theirs = (Host(tmp_path, now, Endpoint(url)) for url in (docker_address, other))
+    file = mine.file("default", "hello")
+    await create_run(file, manifest(STOPPED_AT_LAST), now())
+    async with asyncio.timeout(SECONDS):
+        pod = await running(mine, file)
+        with pytest.raises(OfAnotherDaemon, match=rf"at {docker_address}.*set DOCKER_HOST"):
+            async with theirs.following(file):
+                pass
+        assert_refused(other, tmp_path)
+        await patch_run(file, {"spec": {"cancel": True}})
+        async with theirs.daemon() as daemon:
+            await sweep_run(file, daemon, lambda: now() + timedelta(days=8), theirs.site)
+        async with mine.daemon() as daemon:
+            assert await daemon.inspect(pod) is not None
+    status = await ended(mine, file, SECONDS)
+    assert (status["phase"], status["exitCode"]) == (Phase.CANCELLED, 4)
+
+
+def assert_refused(other: str, state: Path) -> None:
+    """Neither is its log looked for where it cannot be, nor its end waited for."""
+    taskrun = CommandLine({**os.environ, "DOCKER_HOST": other, "TASKRUNS_STATE_DIR": str(state)})
+    for command in (["wait", "hello"], ["logs", "hello"]):
+        done = taskrun(*command)
+        assert (done.returncode, done.stdout) == (125, ""), command
+        assert done.stderr.startswith("taskrun: hello is with another Docker daemon")
+        assert len(done.stderr.splitlines()) == 1
+
+
+async def running(host: Host, file: RecordFile) -> str:
+    async with host.following(file) as follower:
+        async for run in follower.changes():
+            if run["status"].get("phase") == Phase.RUNNING:
+                return str(run["status"]["podName"])
+    raise AssertionError("it never runs")

@@ -1,0 +1,67 @@
+"""A run is the daemon's that had its first container; to another it is none of its business."""
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from taskruns.core.site import SiteDefaults
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.ownership import OfAnotherDaemon, claim
+from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.sweep import sweep_run
+from taskruns.engines.draft import Draft
+from tests.support.builder import a_run, at
+
+
+class Known:
+    """A daemon that tells who it is, and nothing else."""
+
+    def __init__(self, name: str, address: str = "unix:///run/docker.sock") -> None:
+        self.name, self.address = name, address
+
+    async def identity(self) -> str:
+        return self.name
+
+
+def daemon(name: str, *address: str) -> Daemon:
+    return cast(Daemon, Known(name, *address))
+
+
+@pytest.fixture
+async def file(tmp_path: Path) -> RecordFile:
+    return await made(RecordFile(tmp_path, "default", "hello"), a_run())
+
+
+async def made(file: RecordFile, run: Draft) -> RecordFile:
+    async with file.change() as record:
+        record.run = run
+    return file
+
+
+async def test_the_first_has_it_at_whatever_address_and_no_other(file: RecordFile) -> None:
+    await claim(file, daemon("mine"))
+    before = file.path.read_bytes()
+    await claim(file, daemon("mine", "tcp://127.0.0.1:2375"))
+    with pytest.raises(OfAnotherDaemon, match=r"hello .*docker.sock.*tcp://far.*set DOCKER_HOST"):
+        await claim(file, daemon("other", "tcp://far"))
+    assert file.path.read_bytes() == before
+
+
+async def test_a_name_is_free_again_once_its_run_is_gone(file: RecordFile) -> None:
+    await claim(file, daemon("mine"))
+    async with file.change() as record:
+        record.run = None
+    await claim(file, daemon("other"))
+    await made(file, a_run())
+    await claim(file, daemon("other"))
+
+
+async def test_what_another_has_is_not_swept(file: RecordFile) -> None:
+    await claim(file, daemon("mine"))
+    async with file.change() as record:
+        assert record.run is not None
+        record.run["spec"]["cancel"] = True
+    before = file.path.read_bytes()
+    await sweep_run(file, daemon("other"), lambda: at(10**6), SiteDefaults())
+    assert file.path.read_bytes() == before
