@@ -1,4 +1,4 @@
-"""Two Docker daemons whose clients share a state directory: each leaves alone what is the other's."""
+"""Clients of two Docker daemons share a state directory: each leaves the other's runs alone."""
 
 import asyncio
 import os

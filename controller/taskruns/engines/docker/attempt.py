@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
-from taskruns.core.wire import mapping, number, text
+from taskruns.core.wire import mapping, mappings, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.pulling import Pull
@@ -100,9 +100,12 @@ class Workplace:
         Raises:
             DaemonError: the daemon says no.
         """
-        if folders := folders_for_anybody(pod["spec"], main_of(pod)):
-            image = text(found.get("Image"))
-            await self._daemon.open_volumes(pod["metadata"]["name"], image, folders)
+        folders = folders_for_anybody(pod["spec"], main_of(pod))
+        mounted = {text(each.get("Destination")): each for each in mappings(found.get("Mounts"))}
+        volumes = {path: text(mounted[path].get("Name")) for path in folders if path in mounted}
+        if volumes:
+            name, image = pod["metadata"]["name"], text(found.get("Image"))
+            await self._daemon.open_volumes(name, image, volumes)
 
     async def last_words(self, pod: Object, found: Object) -> str:
         """Return what an ended container left behind: what it wrote or, on failure, its log."""

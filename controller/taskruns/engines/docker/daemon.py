@@ -1,7 +1,7 @@
 """The Docker daemon: the few requests that a node makes of it, and what its silence means."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -212,7 +212,7 @@ class Daemon:
         """Put an empty file that anybody may write, and its folders, into a container."""
         await self._put(name, tarball.empty_file(path))
 
-    async def open_volumes(self, name: str, image: str, paths: Sequence[str]) -> None:
+    async def open_volumes(self, name: str, image: str, volumes: Mapping[str, str]) -> None:
         """Let anybody write into volumes of a container that has not started.
 
         It is done through another container that shares them, for the root of the first may be
@@ -221,18 +221,20 @@ class Daemon:
         Args:
             name: the container's.
             image: an image that is there.
-            paths: where the volumes are mounted.
+            volumes: their names, by where they are mounted.
         """
         other = f"{name}-volumes"
+        as_they_are = {"Type": "volume", "VolumeOptions": {"NoCopy": True}}
+        mounts = [
+            {**as_they_are, "Source": volume, "Target": path} for path, volume in volumes.items()
+        ]
         body: dict[str, Any] = {
-            "Image": image,
-            "Cmd": ["true"],
-            "HostConfig": {"VolumesFrom": [name]},
-        }
+            "Image": image, "Cmd": ["true"], "HostConfig": {"Mounts": mounts}
+        }  # fmt: skip
         try:
             with self._said(), _tolerated(HTTPStatus.CONFLICT):  # of a client that died here
                 await self._docker.containers.create(body, name=other)
-            await self._put(other, tarball.open_folders(paths))
+            await self._put(other, tarball.open_folders(volumes))
         finally:
             with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 await self._docker.containers.container(other).delete(timeout=patient())

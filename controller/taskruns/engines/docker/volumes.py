@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from posixpath import normpath
 from typing import Any
 
 from taskruns.core.quantities import read_quantity
@@ -34,7 +35,7 @@ def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> lis
         if "emptyDir" in volume and not _in_memory(volume)
     }
     return [
-        text(found.get("mountPath"))
+        normpath(text(found.get("mountPath")))
         for found in mappings(main.get("volumeMounts"))
         if _name(found) in on_disk and found.get("readOnly") is not True
     ]
