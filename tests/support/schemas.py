@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1.model import TIME_PATTERN
 
 Schema = dict[str, Any]
@@ -118,3 +119,7 @@ _MAKERS: dict[str, Callable[[Schema], Values]] = {
     "number": lambda it: st.floats(it["minimum"], it["maximum"]),
     "boolean": lambda _: st.booleans(),
 }
+
+_TASKRUN = resource_schema()["properties"]
+SPECS, STATUSES = conforming(_TASKRUN["spec"]), conforming(_TASKRUN["status"])
+"""What the CRD lets in; made once for all tests, for hypothesis looks each of them over."""

@@ -103,14 +103,16 @@ def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int
             key = _key(loader, key_node)
             if key in found:
                 raise yaml.MarkedYAMLError(None, None, f"{key} stands twice", key_node.start_mark)
-            lines[(*place, key)] = key_node.start_mark.line + 1
-            found[key] = _read(loader, value_node, (*place, key), lines)
+            below = (*place, key)
+            lines[below] = key_node.start_mark.line + 1
+            found[key] = _read(loader, value_node, below, lines)
         return found
     if isinstance(node, yaml.SequenceNode):
         items = []
         for index, item in enumerate(node.value):
-            lines[(*place, index)] = item.start_mark.line + 1
-            items.append(_read(loader, item, (*place, index), lines))
+            below = (*place, index)
+            lines[below] = item.start_mark.line + 1
+            items.append(_read(loader, item, below, lines))
         return items
     value = loader.construct_object(node)
     plain = value is None or isinstance(value, str | int | float)

@@ -175,8 +175,6 @@ def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:
 
 
 def _of_rules(content: Any) -> Iterator[Problem]:
-    kinds = {"self": cel.Type.DYN}
-    env = cel.NewEnv(variables=kinds, extensions=[ext_optional.ExtOptional()])
     named = "name" in mapping(content.get("metadata"))
     known = _without_nulls(content)
     for at, rules in RULES.items():
@@ -184,9 +182,20 @@ def _of_rules(content: Any) -> Iterator[Problem]:
             for rule in rules:
                 if _OF_A_CHANGE in rule.holds or not (at or named):
                     continue
-                if env.compile(rule.holds).eval(data={"self": value}).value() is not True:
+                if _compiled(rule.holds).eval(data={"self": value}).value() is not True:
                     below = (rule.field,) if rule.field else ()
                     yield Problem((*place, *below), rule.message)
+
+
+@cache
+def _compiled(holds: str) -> Any:
+    """Return a rule as CEL evaluates it, made once for all documents."""
+    return _language().compile(holds)
+
+
+@cache
+def _language() -> Any:
+    return cel.NewEnv(variables={"self": cel.Type.DYN}, extensions=[ext_optional.ExtOptional()])
 
 
 def _without_nulls(found: Any) -> Any:

@@ -56,7 +56,10 @@ def one_line(text: str, most: int) -> str:
     Others have a say in messages, and line breaks, escapes and marks that turn the direction of
     writing would let them say more than they do.
     """
-    return "".join(char if char.isprintable() else " " for char in text[:most])
+    start = text[:most]
+    if start.isprintable():
+        return start
+    return "".join(char if char.isprintable() else " " for char in start)
 
 
 def was_cut(text: str, limit: int) -> bool:

@@ -9,18 +9,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 EMPTY: Mapping[str, Any] = {}
+_MAPPING = (dict, Mapping)
+"""Most are a dict, which is told in a fourth of the time that the abstract class takes."""
 
 
 def mapping(value: object) -> Mapping[str, Any]:
     """Return a mapping as it is, anything else as an empty one."""
-    return value if isinstance(value, Mapping) else EMPTY
+    return value if isinstance(value, _MAPPING) else EMPTY
 
 
 def mappings(value: object) -> tuple[Mapping[str, Any], ...]:
     """Return the mappings of a list, in order; anything else is left out."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         return ()
-    return tuple(item for item in value if isinstance(item, Mapping))
+    return tuple(item for item in value if isinstance(item, _MAPPING))
 
 
 def strings(value: object) -> tuple[str, ...]:

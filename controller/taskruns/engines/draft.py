@@ -13,6 +13,8 @@ Draft = dict[str, Any]
 
 def drafted(found: Any) -> Any:
     """Copy an object, so that it may be changed."""
+    if isinstance(found, str):  # as most of it is, and what is quickly told
+        return found
     if isinstance(found, Mapping):
         return {key: drafted(value) for key, value in found.items()}
     if isinstance(found, list | tuple):

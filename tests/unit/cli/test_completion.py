@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from taskruns.cli.__main__ import complete as complete_for_kubectl
 from tests.support.command_line import here
+
+KUBECTL_ASKS = "kubectl_complete-taskrun"
 
 
 def complete(words: str, position: int, **environment: str) -> list[str]:
@@ -49,16 +52,27 @@ def test_where_nobody_answers_nothing_is_offered_and_nothing_said() -> None:
     ],
 )
 def test_kubectl_is_told_how_its_words_go_on(
-    tmp_path: Path, words: list[str], offered: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    offered: list[str],
 ) -> None:
     write_runs(tmp_path, "nightly", "other")
-    program = Path(sys.executable).with_name("kubectl_complete-taskrun")
-    environment = {"TASKRUNS_STATE_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    monkeypatch.setenv("TASKRUNS_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [KUBECTL_ASKS, *words])
+    assert complete_for_kubectl() == 0
+    told = capsys.readouterr()
+    assert [line.partition("\t")[0] for line in told.out.splitlines()] == offered
+    assert told.err == ""
+
+
+def test_the_program_that_kubectl_asks_is_installed(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name(KUBECTL_ASKS)
     done = subprocess.run(
-        [program, *words], env=environment, capture_output=True, text=True, check=True
+        [program, "desc"], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == offered
-    assert done.stderr == ""
+    assert (done.stdout.split("\t")[0], done.stderr) == ("describe", "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

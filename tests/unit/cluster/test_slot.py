@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import lock
 from tests.cluster import slot as slots
 from tests.cluster.error import ClusterError
 from tests.cluster.place import Place
@@ -36,7 +37,10 @@ def test_a_slot_that_was_given_back_is_used_again(tmp_path: Path) -> None:
     assert slots.allocate(_place(tmp_path, "d"), _anything_goes) == Slot(1)
 
 
-def test_clusters_made_at_once_get_different_slots(tmp_path: Path) -> None:
+def test_clusters_made_at_once_get_different_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "INTERVAL", 0.005)
     places = [_place(tmp_path, f"c{number}") for number in range(SLOTS)]
     with ThreadPoolExecutor(SLOTS) as pool:
         chosen = list(pool.map(lambda place: slots.allocate(place, _anything_goes), places))

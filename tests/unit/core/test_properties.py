@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
 from taskruns.core.facts import read_pod
@@ -17,10 +16,10 @@ from taskruns.core.merge import merge_container, merge_pod_spec
 from taskruns.core.plan import CreatePod, Findings, Refusal, RefusalKind
 from taskruns.core.site import SiteDefaults
 from taskruns.core.status import status_patch
-from tests.support import schemas
 from tests.support.builder import RUN_UID, a_claimed_status, a_pod, a_run, at, ended, pod_uid
 from tests.support.decision import plan_for
 from tests.support.odd import JSON, PODS, RUNS, distorted, with_one_oddity
+from tests.support.schemas import STATUSES
 
 NOWS = st.sampled_from(
     [
@@ -46,7 +45,6 @@ SITES = st.builds(
 )
 MAPPINGS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
 ANY_RUN = st.none() | distorted(RUNS) | MAPPINGS
-STATUSES = schemas.conforming(resource_schema()["properties"]["status"])
 MOST_CLOCKS = 10
 """More than run at once of any run."""
 ANY_PODS = st.lists(distorted(PODS) | MAPPINGS, max_size=3)

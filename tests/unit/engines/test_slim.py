@@ -7,16 +7,12 @@ from hypothesis import strategies as st
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.api.crd import resource_schema
 from taskruns.engines.cache import Cache, key_of_run, slim
-from tests.support import schemas
 from tests.support.builder import a_claimed_status, a_pod, a_run, an_ended_status, ended, stamp
 from tests.support.decision import plan_for
 from tests.support.odd import PODS
+from tests.support.schemas import SPECS, STATUSES
 
-PROPERTIES = resource_schema()["properties"]
-STATUSES = schemas.conforming(PROPERTIES["status"])
-SPECS = schemas.conforming(PROPERTIES["spec"])
 METADATA = st.fixed_dictionaries(
     {},
     optional={
