@@ -81,15 +81,25 @@ def test_a_worker_that_is_told_to_stop_leaves_the_container_to_the_next_try(
     assert task.ran() == [ONCE]
 
 
+@pytest.mark.parametrize("state", ["failed", "success"])
 @pytest.mark.task(SLOW_TO_STOP, retries=1, taskruns_conn_id=DOCKER)
-def test_a_task_that_is_marked_failed_has_its_container_stopped(
-    task: DockerTask, mode: str
+def test_a_task_that_is_marked_has_its_container_stopped(
+    task: DockerTask, mode: str, state: str
 ) -> None:
     uid = waits(task, mode)
-    task.mark("failed")
+    task.mark(state)
     assert task.comes_to_its_end(uid)["phase"] == Phase.CANCELLED
     assert task.got_sigterm(uid)
-    task.settles("failed")
+    task.settles(state)
+    assert task.ran() == [ONCE]
+
+
+@pytest.mark.task(STOPPABLE, execution_timeout=20, taskruns_conn_id=DOCKER)
+def test_an_execution_timeout_stops_the_container(task: DockerTask) -> None:
+    uid = task.begins()
+    task.fails()
+    assert task.comes_to_its_end(uid)["phase"] in {Phase.CANCELLED, Phase.FAILED}
+    assert task.got_sigterm(uid)
     assert task.ran() == [ONCE]
 
 
