@@ -100,4 +100,5 @@ def test_a_container_is_held_to_what_its_task_says(
     }
     task.pods_gone()
     assert docker(docker_address, "volume", "ls", "--quiet") == volumes
-    assert docker(docker_address, "ps", "--all", "--quiet") == ""
+    left = ("ps", "--all", "--quiet", "--filter", f"name={status['podName']}")
+    assert docker(docker_address, *left) == ""

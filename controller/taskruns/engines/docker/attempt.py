@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taskruns.core.wire import mapping, mappings, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
+from taskruns.engines.docker.credentials import explained
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.pulling import Pull
 from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
@@ -59,7 +60,8 @@ class Workplace:
                 await self._note(pod, PULL_ENDED)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
-            return Trouble("InvalidImageName" if invalid else "ErrImagePull", str(error))
+            told = explained(image, str(error))
+            return Trouble("InvalidImageName" if invalid else "ErrImagePull", told)
         except Unavailable as error:
             return Trouble("ErrImagePull", str(error))
         finally:

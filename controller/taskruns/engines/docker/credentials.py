@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ _HUB = "docker.io"
 _HUB_KEY = "https://index.docker.io/v1/"
 """Under which the docker command keeps the credentials of its default registry."""
 _TOKEN_USER = "<token>"  # noqa: S105 - a name that helpers use, no password
+
+_OF_STRANGERS = re.compile(
+    "unauthorized|no basic auth credentials|authentication required|(?<!permission )denied",
+    re.IGNORECASE,
+)
+"""What daemons say where a registry does not know who pulls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,15 @@ async def credentials_for(image: str) -> PullRequest:
     registry, image = _with_registry(image)
     auth = await _find(_HUB_KEY if registry == _HUB else registry)
     return PullRequest(image, auth)
+
+
+def explained(image: str, said: str) -> str:
+    """Say of a pull's failure what to do, where a registry does not know who pulls."""
+    if not _OF_STRANGERS.search(said):
+        return said
+    registry, _ = _with_registry(image)
+    login = "docker login" if registry == _HUB else f"docker login {registry}"
+    return f"{image} may not be pulled ({said}): log in with `{login}`, as the user who runs this"
 
 
 def _with_registry(image: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.credentials import credentials_for
+from taskruns.engines.docker.credentials import credentials_for, explained
 
 AUTH = base64.b64encode(b"me:s3cret").decode()
 ME = {"username": "me", "password": "s3cret"}
@@ -63,3 +63,20 @@ async def test_a_credential_helper_is_asked(
 async def test_a_broken_configuration_hands_out_nothing(config: Path, content: str) -> None:
     write(config, content)
     assert (await credentials_for("registry.example/app")).auth is None
+
+
+@pytest.mark.parametrize(
+    ("image", "said", "login"),
+    [
+        ("host:5000/app", "unauthorized", "docker login host:5000"),
+        ("me/app", "pull access denied for me/app", "docker login"),
+    ],
+)
+def test_who_may_not_pull_is_told_where_to_log_in(image: str, said: str, login: str) -> None:
+    advice = f"log in with `{login}`, as the user who runs this"
+    assert explained(image, said) == f"{image} may not be pulled ({said}): {advice}"
+
+
+@pytest.mark.parametrize("said", ["connection refused", "open /data: permission denied"])
+def test_what_no_login_mends_is_told_as_it_is(said: str) -> None:
+    assert explained("busybox:1", said) == said

@@ -1,0 +1,102 @@
+"""Images that not everybody may pull: a real daemon pulls them as whoever is logged in."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.submission import create_run
+from tests.cluster import image
+from tests.cluster.progress import Progress
+from tests.engine.docker_host import manifest, now
+from tests.support.command_line import CommandLine
+from tests.support.registry import Account, serving
+
+SECONDS = 120
+ME = Account("me", "s3cret")
+HELPER = """#!/bin/sh
+[ "$1 $(cat)" = "get %s" ] || exit 1
+echo '{"Username": "me", "Secret": "s3cret"}'
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(docker_address: str) -> Iterator[str]:
+    del docker_address  # where that may be had, its image may
+    with serving(image.busybox(Progress(print)), ME) as address:
+        yield address
+
+
+@pytest.fixture
+def private(docker_address: str, registry: str) -> Iterator[str]:
+    """An image that the daemon does not have."""
+    name = f"{registry}/me/app:1"
+    yield name
+    command = ["docker", "--host", docker_address, "image", "rm", "--force", name]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def taskrun(docker_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line of somebody whose Docker configuration is this test's."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    state = {"DOCKER_HOST": docker_address, "TASKRUNS_STATE_DIR": str(tmp_path / "state")}
+    return CommandLine(os.environ | state)
+
+
+def test_a_login_is_the_docker_commands(
+    taskrun: CommandLine, registry: str, private: str, tmp_path: Path
+) -> None:
+    configure(tmp_path, {"auths": {registry: {"auth": ME.auth}}})
+    done = taskrun("run", "--name", "mine", "--image", private, "--", "echo", "pulled")
+    assert (done.returncode, done.stdout) == (0, "pulled\n"), done.stderr
+    story = taskrun("describe", "mine").stdout
+    done_first = [step for step in steps(story) if step != "queued"]  # on a busy machine it may be
+    assert done_first == ["scheduling", "image pull", "starting", "running"], story
+
+
+def test_a_login_is_a_credential_helpers(
+    taskrun: CommandLine, registry: str, private: str, tmp_path: Path
+) -> None:
+    configure(tmp_path, {"credHelpers": {registry: "test"}})
+    helper = tmp_path / "docker-credential-test"
+    helper.write_text(HELPER % registry)
+    helper.chmod(0o755)
+    done = taskrun("run", "--image", private, "--", "echo", "pulled")
+    assert (done.returncode, done.stdout) == (0, "pulled\n"), done.stderr
+
+
+@pytest.mark.usefixtures("taskrun")
+@pytest.mark.parametrize("account", [None, Account("me", "wrong")], ids=["none", "wrong"])
+async def test_who_may_not_pull_is_told_to_log_in(
+    docker_address: str, registry: str, tmp_path: Path, account: Account | None
+) -> None:
+    configure(tmp_path, {"auths": {registry: {"auth": account.auth}} if account else {}})
+    host = Host(tmp_path / "state", now, Endpoint(docker_address))
+    file = host.file("default", "stranger")
+    await create_run(file, manifest("true", image=f"{registry}/me/app:2"), now())
+    message = ""
+    async with asyncio.timeout(SECONDS), host.following(file) as follower:
+        async for run in follower.changes():
+            if "may not be pulled" in (message := run["status"].get("message") or ""):
+                break
+    login = f"log in with `docker login {registry}`, as the user who runs this"
+    assert f"main cannot start: {registry}/me/app:2 may not be pulled (" in message
+    assert f"): {login}." in message
+
+
+def steps(story: str) -> list[str]:
+    """The steps of a story's attempts: each with when it began, and how long it took."""
+    return re.findall(r"^ +(\w[\w ]*\w) +\d\d:\d\d:\d\d", story, flags=re.MULTILINE)
+
+
+def configure(folder: Path, config: object) -> None:
+    (folder / "config.json").write_text(json.dumps(config))
