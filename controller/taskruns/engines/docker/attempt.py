@@ -115,7 +115,7 @@ class Workplace:
         code = number(mapping(found.get("State")).get("ExitCode")) or 0
         written = await asyncio.to_thread(_tail, self._file.results(uid_of(pod)))
         if not written and not path.startswith(_RUNTIMES_OWN):
-            written = (await self._daemon.read_file(name, path))[-MESSAGE_LIMIT:]
+            written = await self._daemon.end_of_file(name, path, MESSAGE_LIMIT)
         log = b"" if written or not code else await self._daemon.log_tail(name)
         return last_words(written, log, code)
 

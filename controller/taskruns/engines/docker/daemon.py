@@ -194,19 +194,20 @@ class Daemon:
         found = await self.inspect(name)
         return found is not None and _has_run(found)
 
-    async def read_file(self, name: str, path: str) -> bytes:
-        """Return the content of a file of a container, ended or not; empty where there is none."""
+    async def end_of_file(self, name: str, path: str, limit: int) -> bytes:
+        """Return the last bytes of a file of a container, ended or not; empty: there is none."""
+        asked = {"path": path}
         try:
             with self._said():
-                archive = await self._docker.containers.container(name).get_archive(path)
+                # The library's own way to read one keeps all of it.
+                async with self._docker._query(  # noqa: SLF001
+                    f"containers/{name}/archive", params=asked, timeout=patient()
+                ) as response:
+                    return await tarball.end_of_file(response.content, limit)
         except DaemonError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return b""
             raise
-        with archive:
-            member = next(iter(archive.getmembers()), None)
-            content = archive.extractfile(member) if member is not None else None
-            return content.read() if content is not None else b""
 
     async def write_empty_file(self, name: str, path: str) -> None:
         """Put an empty file that anybody may write, and its folders, into a container."""
@@ -271,7 +272,7 @@ class Daemon:
             if error.status == _NO_ANSWER:
                 raise NoDaemon(silence(self.address, error)) from error
             raise DaemonError(error.status, " ".join(error.message.split())) from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, EOFError) as error:
             connected = not isinstance(error, aiohttp.ConnectionTimeoutError)
             if connected and isinstance(error, TimeoutError):
                 raise NoDaemon(unanswered(self.address)) from error

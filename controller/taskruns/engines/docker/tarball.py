@@ -1,11 +1,23 @@
-"""What is put into a container before it starts, as the tar archives that a daemon takes. Pure."""
+"""The tar archives in which a daemon takes files for a container, and gives what it has left."""
 
 import io
 import tarfile
+from asyncio import IncompleteReadError
 from collections.abc import Iterable
+from typing import Protocol
 
 _FILE_FOR_ANYBODY = 0o666
 _FOLDER_FOR_ANYBODY = 0o777
+_PIECE = 1 << 16
+_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+"""Entries that only tell more of the one that follows."""
+
+
+class Stream(Protocol):
+    """What comes in over a connection, such as aiohttp's StreamReader."""
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read that many bytes; IncompleteReadError: there are fewer."""
 
 
 def empty_file(path: str) -> bytes:
@@ -16,6 +28,31 @@ def empty_file(path: str) -> bytes:
 def open_folders(paths: Iterable[str]) -> bytes:
     """Return an archive with folders that anybody may write into."""
     return _archive(_entry(path, tarfile.DIRTYPE, _FOLDER_FOR_ANYBODY) for path in paths)
+
+
+async def end_of_file(archive: Stream, limit: int) -> bytes:
+    """Return the last `limit` bytes of the file that an archive holds, and keep no more of it.
+
+    Empty where it holds none, or something else.
+    """
+    try:
+        entry = await _next_entry(archive)
+        while entry.type in _EXTENSIONS:
+            await archive.readexactly(-(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+            entry = await _next_entry(archive)
+    except (tarfile.TarError, IncompleteReadError):
+        return b""
+    left, end = entry.size if entry.isreg() else 0, b""
+    while left:
+        piece = await archive.readexactly(min(left, _PIECE))
+        left -= len(piece)
+        end = (end + piece)[-limit:]
+    return end
+
+
+async def _next_entry(archive: Stream) -> tarfile.TarInfo:
+    block = await archive.readexactly(tarfile.BLOCKSIZE)
+    return tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
 
 
 def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
