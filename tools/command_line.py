@@ -40,9 +40,10 @@ may also read Events is told of image pulls, and who may delete Pods ends one by
 
 ## Ctrl-C
 
-The first cancels the run, with its grace period; the second ends its attempt at once. A
-kubelet that is just beginning to stop the Pod may keep to its grace period then. A program that is
-killed leaves the run as it is: `taskrun follow NAME` goes on with it.
+The first cancels the run, with its grace period; the second asks for its attempt's end at once. On
+a cluster that shortens the grace period only until the kubelet begins to stop the Pod, a second or
+two after the first: from then on a kubelet (1.36) keeps to it, whatever it is asked. A program that
+is killed leaves the run as it is: `taskrun follow NAME` goes on with it.
 
 ## Exit codes
 

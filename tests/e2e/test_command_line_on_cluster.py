@@ -14,6 +14,7 @@ import yaml
 from tests.cluster import Cluster
 from tests.support.cluster_client import PODS, Kube
 from tests.support.command_line import CTRL_C, CommandLine
+from tests.support.journal import Journal
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
@@ -74,8 +75,10 @@ def test_ctrl_c_cancels_with_the_grace_period(taskrun: CommandLine, tmp_path: Pa
     assert "cut Cancelled" in terminal.shown
 
 
-def test_ctrl_c_twice_ends_a_deaf_task(taskrun: CommandLine, tmp_path: Path) -> None:
-    """A kubelet that is just beginning to stop a Pod may keep to its own grace period."""
+def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
+    taskrun: CommandLine, journal: Journal, tmp_path: Path
+) -> None:
+    """A kubelet that has begun to stop the Pod keeps to its grace period all the same."""
     template = {"spec": {"terminationGracePeriodSeconds": 60}}
     (tmp_path / "deaf.yaml").write_text(manifest("deaf", DEAF, template=template))
     with taskrun.at_terminal("run", str(tmp_path / "deaf.yaml")) as terminal:
@@ -86,6 +89,9 @@ def test_ctrl_c_twice_ends_a_deaf_task(taskrun: CommandLine, tmp_path: Path) -> 
         assert terminal.wait() == 130
     run = json.loads(taskrun("get", "deaf", "-o", "json").stdout)
     assert run["status"]["exitCode"] == 137
+    (pod,) = journal.pods_of(run["metadata"]["uid"])
+    asked = next(seen.found for seen in pod if "deletionTimestamp" in seen.found["metadata"])
+    assert asked["metadata"]["deletionGracePeriodSeconds"] == 1
 
 
 def test_a_detached_run_is_held_let_go_and_followed_by_a_second_client(
