@@ -63,6 +63,7 @@ class Detour:
         """Watches that were told that their version is too old."""
         self._open = asyncio.Event()
         self._watches: set[asyncio.Transport] = set()
+        self._silent: set[asyncio.Transport] = set()
         self._server, self._tls = _access(cluster)
         self._background = Background()
         self._url = ""
@@ -99,6 +100,19 @@ class Detour:
 
     def open_watches(self) -> None:
         self._background.loop.call_soon_threadsafe(self._open.set)
+
+    def silence_watches(self) -> int:
+        """Let nothing more come on any watch that is open, and stay it so; return how many."""
+
+        async def silence() -> int:
+            self._silent |= self._watches
+            return len(self._silent)
+
+        return self._background.run(silence())
+
+    def silent_watches(self) -> int:
+        """Count those whose clients have not closed them since."""
+        return sum(not way.is_closing() for way in self._silent)
 
     async def _start(self) -> None:
         self._open.set()
@@ -184,7 +198,8 @@ class Detour:
             await response.prepare(request)
             async for line in answer.content:
                 self.expired += b'"type":"ERROR"' in line and b'"code":410' in line
-                await response.write(line)
+                if way not in self._silent:
+                    await response.write(line)
         except (aiohttp.ClientError, OSError):
             return _reset(request, response)
         finally:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -16,7 +16,17 @@ from taskruns.engines.port import Engine
 from taskruns.operator.controller import Controller
 from taskruns.operator.logs import Format
 from taskruns.operator.settings import Settings
-from tests.support.little_apiserver import LittleApiserver
+
+_PAUSE = 0.01
+_TRIES = 3000
+"""Thirty seconds and more: what is waited for comes at once, but on a machine that is busy."""
+
+
+class Apiserver(Protocol):
+    """One that a controller can be led to."""
+
+    def kubeconfig(self, folder: Path) -> str | Path:
+        """Write a kubeconfig that leads there; return where it is."""
 
 
 class Life:
@@ -27,17 +37,17 @@ class Life:
         self.serving = serving
 
     async def until(self, look: Callable[[], object], what: str = "") -> None:
-        for _ in range(500):
+        for _ in range(_TRIES):
             if look():
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_PAUSE)
         raise AssertionError(what or "not in time")
 
     async def ready(self) -> None:
-        for _ in range(500):
+        for _ in range(_TRIES):
             if self.controller._sites[0]._runner.addresses and await self._is_ready():
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_PAUSE)
         raise AssertionError(await self.probe("readyz"))
 
     async def _is_ready(self) -> bool:
@@ -59,7 +69,7 @@ class Life:
 
 @asynccontextmanager
 async def at_work(
-    server: LittleApiserver,
+    server: Apiserver,
     folder: Path,
     every: float = 60,
     namespaces: tuple[str, ...] | None = None,
@@ -75,7 +85,7 @@ async def at_work(
         metrics_port=0,
         resync_seconds=every,
         namespaces=namespaces,
-        kubeconfig=server.kubeconfig(folder),
+        kubeconfig=str(server.kubeconfig(folder)),
         context=None,
     )
 

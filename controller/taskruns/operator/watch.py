@@ -27,6 +27,9 @@ _WATCHER = "watcher for "
 _PAGE = 500
 _REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
+_SILENT_SECONDS = 70.0
+"""After so long without a word a watch is opened anew, whatever its connection looks like. The
+apiserver sends a bookmark every minute."""
 _IDLE_SECONDS = 0.2
 """How long kopf keeps an object as it came, after it was taken in. At kopf's own 5 s, all that a
 start lists is in memory at once, and the process never gives that back."""
@@ -141,6 +144,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_UID
     settings.watching.chunk_size = _PAGE
     settings.watching.connect_timeout = _CONNECT_SECONDS
+    settings.watching.inactivity_timeout = _SILENT_SECONDS
     settings.networking.request_timeout = _REQUEST_SECONDS
     settings.networking.connect_timeout = _CONNECT_SECONDS
     settings.networking.error_backoffs = _Backoffs()

@@ -1,0 +1,44 @@
+"""A watch on which nothing comes any more, while its connection stays open, is opened anew."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from taskruns.operator import watch
+from tests.cluster import Cluster
+from tests.operator.conftest import Submit
+from tests.support.cluster_client import Object
+from tests.support.detour import Detour
+from tests.support.life import at_work
+
+SECONDS_OF_A_BOOKMARK = 60
+"""The apiserver sends one as often, on a watch of which there is nothing to tell."""
+NEVER = 3600
+
+
+async def test_runs_go_on_when_their_watches_have_gone_silent(
+    served: Cluster,
+    submit: Submit,
+    ended: Callable[[Object], Object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No list tells of it: what goes on does so by what a new watch tells."""
+    monkeypatch.setattr(watch, "_SILENT_SECONDS", 2.0)
+    with Detour(served) as detour:
+        async with at_work(detour, tmp_path, every=NEVER) as life:
+            await life.ready()
+            at_its_work = await asyncio.to_thread(submit, "sleep 2", "at-its-work")
+            await life.until(life.controller.cache.pods, "its Pod is there")
+            assert detour.silence_watches() == 2
+            new = await asyncio.to_thread(submit, "exit 0", "new")
+            for run in (at_its_work, new):
+                await asyncio.to_thread(ended, run)
+            await life.until(lambda: not detour.silent_watches(), "neither is open any more")
+
+
+def test_a_watch_may_be_silent_for_longer_than_the_apiserver_is() -> None:
+    settings = watch._settings().watching
+    assert SECONDS_OF_A_BOOKMARK < settings.inactivity_timeout == 70
