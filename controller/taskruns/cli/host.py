@@ -131,17 +131,30 @@ class _Following:
 
     def __init__(self, follower: "Follower") -> None:
         self._follower, self._daemon = follower, follower.daemon
+        self._over = asyncio.Event()
 
-    def changes(self) -> AsyncIterator[Object]:
+    async def changes(self) -> AsyncIterator[Object]:
         """Yield the TaskRun whenever it has changed, until it has ended."""
-        return self._follower.changes()
+        try:
+            async for run in self._follower.changes():
+                yield run
+        finally:
+            self._over.set()
 
     async def log(self, pod: str) -> AsyncIterator[bytes]:
-        """Yield the container's log; it need not be there yet."""
+        """Yield the container's log; it need not be there yet, and none is waited for in vain."""
         from taskruns.engines.docker.daemon import DaemonError
 
+        waits = {
+            asyncio.create_task(wait) for wait in (self._follower.started(pod), self._over.wait())
+        }
         try:
-            await self._follower.started(pod)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        try:
             async for piece in self._daemon.logs(pod, follow=True):
                 yield piece
         except DaemonError:  # it has been removed: its status says so

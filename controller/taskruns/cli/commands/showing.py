@@ -1,5 +1,7 @@
 """Commands that show runs: list, describe, get, logs."""
 
+from typing import Any
+
 import click
 
 from taskruns.cli.choice import Choice, name_argument, placed
@@ -63,7 +65,9 @@ def get_command(choice: Choice, name: str, form: str) -> None:
 
 @click.command("logs")
 @name_argument
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on until the attempt's end.")
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Wait for it, and go on to its end."
+)
 @click.option("--attempt", type=click.IntRange(min=1), help="Number of it.  [default: the last]")
 @placed
 def logs_command(choice: Choice, name: str, *, following: bool, attempt: int | None) -> None:
@@ -78,41 +82,68 @@ def logs_command(choice: Choice, name: str, *, following: bool, attempt: int | N
 
 
 async def _print_log(place: Place, name: str, attempt: int | None, *, following: bool) -> None:
-    from taskruns.cli.following import copy_log, ended, pod_of
+    from taskruns.cli.following import copy_log
 
     run = await place.run(name)
-    pod = pod_of(run) if attempt is None else _pod_of_attempt(run, attempt)
+    pod = _pod_of_attempt(run, attempt)
+    if following and not _is_over(run, pod):
+        async with place.following(name) as watched:
+            pod = await _copy_to_its_end(watched, attempt)
+    elif pod:
+        await copy_log(place.log(run, pod))
     if not pod:
         which = f"attempt {attempt}" if attempt else "attempt yet"
         raise CommandError(f"{name} has no {which}: `taskrun describe {name}` tells how it stands")
-    if not following or ended(run):
-        await copy_log(place.log(run, pod))
-        return
-    async with place.following(name) as watched:
-        await _copy_to_its_end(watched, pod)
 
 
-async def _copy_to_its_end(watched: Following, pod: str) -> None:
-    """Copy a log while the run is looked after: on a Docker host nobody else might do so."""
+async def _copy_to_its_end(watched: Following, attempt: int | None) -> str:
+    """Copy a log, once there is one; return the name of its Pod, empty where there is none.
+
+    The run is looked after meanwhile: on a Docker host nobody else might do so.
+    """
     import asyncio
 
     from taskruns.cli.following import copy_log
 
+    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
     async def look_after() -> None:
-        async for _ in watched.changes():
-            pass
+        async for run in watched.changes():
+            if not found.done() and (pod := _pod_of_attempt(run, attempt)):
+                found.set_result(pod)
 
     looking = asyncio.create_task(look_after())
+    awaited: set[asyncio.Future[Any]] = {looking, found}
     try:
-        await copy_log(watched.log(pod))
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        if not found.done():
+            await looking
+            return ""
+        await copy_log(watched.log(found.result()))
+        return found.result()
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 
 
-def _pod_of_attempt(run: Object, number: int) -> str:
+def _is_over(run: Object, pod: str) -> bool:
+    """Whether nothing more will be written to an attempt's log."""
+    from taskruns.cli.following import ended
+    from taskruns.core.wire import mapping, mappings
+
+    attempts = mappings(mapping(run.get("status")).get("attempts"))
+    return ended(run) or any(
+        each.get("podName") == pod and each.get("outcome") for each in attempts
+    )
+
+
+def _pod_of_attempt(run: Object, number: int | None) -> str:
+    """Return the name of an attempt's Pod, by default the last one's; empty where there is none."""
+    from taskruns.cli.following import pod_of
     from taskruns.core.wire import mapping, mappings, text
 
+    if number is None:
+        return pod_of(run)
     attempts = mappings(mapping(run.get("status")).get("attempts"))
     found = (text(each.get("podName")) for each in attempts if each.get("number") == number)
     return next(found, "")
