@@ -57,11 +57,13 @@ def _of_one_task(own: Try, other: Try) -> bool:
     """Whether both are of the same task of the same Airflow.
 
     Two Airflows in one namespace may have the same DAG with the same run ids. What they cannot
-    share is a DAG run's start to the microsecond, or the id of a DAG's version.
+    share is a DAG run's start to the microsecond, or the id of a DAG's version. `dags test` of
+    Airflow 2 makes that start up: it is the date that is tried.
     """
     same_place = other.dag_version == own.dag_version if own.dag_version else False
     same_run = bool(own.run_start) and other.run_start == own.run_start
-    return other.task_label == own.task_label and (same_run or same_place)
+    same_names = (other.task_label, other.deployment) == (own.task_label, own.deployment)
+    return same_names and (same_run or same_place)
 
 
 def _retried(own: Try, other: Try) -> bool:

@@ -40,7 +40,7 @@ class Try:
     try_number: int
     max_tries: int
     """What tells a clear from a retry: a clear moves it, a retry does not."""
-    run_start: str
+    run_start: str = ""
     """When the DAG run started, to the microsecond: a DAG run that is deleted and created again
     has another, and so has one that was cleared after its end."""
     instance: str = ""

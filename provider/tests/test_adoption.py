@@ -133,6 +133,15 @@ def test_two_airflows_2_are_told_apart_by_when_their_dag_runs_started() -> None:
     assert inheritance(own, [run(before)]) == Inheritance(adopted=run(before))
 
 
+def test_two_airflows_2_that_try_a_dag_for_the_same_date_are_told_apart_by_their_addresses() -> (
+    None
+):
+    before = dataclasses.replace(FIRST, instance="", dag_version="", deployment="d")
+    theirs = dataclasses.replace(before, deployment="e")
+    own = dataclasses.replace(before, try_number=2)
+    assert inheritance(own, [run(theirs)]) == Inheritance()
+
+
 def test_what_tells_of_no_try_is_left_alone() -> None:
     strange = run(FIRST).model_copy()
     nameless = strange.model_copy(

@@ -25,7 +25,7 @@ too), takes the fixtures `airflow` and `witnesses`, and goes on with
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ from tests.support.absence import go_without
 from tests.support.airflow import PARTS, PROGRAM, Airflow
 from tests.support.airflow_task import BOTH, Task, Witnesses
 from tests.support.cluster_client import NAMESPACES, Kube
+from tests.support.detour import Detour
+from tests.support.full_namespace import FULL, fill
+from tests.support.harmed_creates import DETOUR, HarmedCreates
 from tests.support.identity import account, kubeconfig_of
 from tests.support.installation import ROOT, Installation, helm
 from tests.support.journal import Journal
@@ -82,16 +85,30 @@ def namespace(
 
 
 @pytest.fixture(scope="session")
+def full(
+    installation: Installation,  # noqa: ARG001  # as above
+    cluster: Cluster,
+    kube: Kube,
+) -> Iterator[str]:
+    """Another namespace for tasks, with room for one Pod, which is taken."""
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "airflow-full-"}})
+    name: str = made["metadata"]["name"]
+    fill(cluster, kube, name)
+    yield name
+    kube.delete(NAMESPACES, None, name)
+
+
+@pytest.fixture(scope="session")
 def client_kubeconfig(
-    cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, namespace: str, full: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The way in of a service account that has the chart's role for clients, here and no more."""
+    """The way in of a service account that has the chart's role for clients, and no more."""
     chart = ROOT / "charts/taskruns"
     roles = helm(
         cluster, "template", "taskruns", str(chart), "--show-only", "templates/clusterroles.yaml"
     )
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=roles)
-    account(cluster, namespace, "airflow", ROLE)
+    account(cluster, namespace, "airflow", ROLE, elsewhere=(full,))
     folder = tmp_path_factory.mktemp("identity")
     yield kubeconfig_of(cluster, namespace, "airflow", folder)
     cluster.kubectl("delete", "-f", "-", stdin=roles)
@@ -105,10 +122,44 @@ def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def airflow(
+def creates() -> HarmedCreates:
+    """What becomes of creates on the detour."""
+    return HarmedCreates()
+
+
+@pytest.fixture(scope="session")
+def detour(client_kubeconfig: Path, creates: HarmedCreates) -> Iterator[Detour]:
+    """The way of tasks whose connection is `detour`, with no more rights than the others."""
+    with Detour(client_kubeconfig) as detour:
+        detour.fate = creates
+        yield detour
+
+
+@pytest.fixture(scope="session")
+def connections(
     request: pytest.FixtureRequest,
     client_kubeconfig: Path,
     namespace: str,
+    full: str,
+    detour: Detour,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Mapping[str, str]]:
+    """Airflow's connections, by id."""
+    usual, odd = client_kubeconfig, detour.kubeconfig(tmp_path_factory.mktemp("detour"))
+    found: dict[str, Mapping[str, str]] = {
+        "taskruns_default": {"kube_config_path": str(usual), "namespace": namespace},
+        FULL: {"kube_config_path": str(usual), "namespace": full},
+        DETOUR: {"kube_config_path": str(odd), "namespace": namespace},
+    }
+    if any("docker_host" in _fixtures(item) for item in request.session.items):
+        found["docker"] = request.getfixturevalue("docker_host")
+    return found
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    request: pytest.FixtureRequest,
+    connections: dict[str, Mapping[str, str]],
     ledger: Ledger,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Airflow]:
@@ -116,10 +167,7 @@ def airflow(
     if not PROGRAM.exists():
         go_without("no Airflow: `make airflow` makes it")
     scenarios = [_scenario(item, ledger) for item in request.session.items if _marker(item)]
-    on_docker = any("docker_host" in _fixtures(item) for item in request.session.items)
-    connections = {"docker": request.getfixturevalue("docker_host")} if on_docker else {}
-    home = tmp_path_factory.mktemp("airflow")
-    airflow = Airflow(home, client_kubeconfig, namespace, connections)
+    airflow = Airflow(tmp_path_factory.mktemp("airflow"), connections)
     try:
         airflow.up(scenarios)
         yield airflow
@@ -128,8 +176,8 @@ def airflow(
 
 
 @pytest.fixture(scope="session")
-def witnesses(kube: Kube, journal: Journal, ledger: Ledger, namespace: str) -> Witnesses:
-    return Witnesses(kube, journal, ledger, namespace)
+def witnesses(kube: Kube, journal: Journal, ledger: Ledger, namespace: str, full: str) -> Witnesses:
+    return Witnesses(kube, journal, ledger, {namespace, full})
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ import pytest
 from tests.cluster import Cluster
 from tests.support.airflow import SCHEDULER, TRIGGERER, Airflow, parent_of, paused
 from tests.support.airflow_task import DEFERRED, ONCE, SYNC, Task
+from tests.support.detour import Harm
+from tests.support.harmed_creates import HarmedCreates, harmed
 from tests.support.installation import Installation, stopped
 from tests.support.ledger import UNTIL_CUE
 
@@ -46,6 +48,11 @@ def tasks_of(started: dict[str, Task], test: Callable[..., Any], mode: str = "")
 @pytest.fixture(scope="module", autouse=True)
 def killed(started: dict[str, Task]) -> None:
     """Workers are killed before all else: it takes Airflow half a minute to miss them."""
+    for task in tasks_of(
+        started, test_a_worker_that_is_killed_before_it_knows_its_run_leaves_it_to_the_next_try
+    ):
+        task.run()
+        task.kill_worker()
     for task in tasks_of(started, test_a_worker_that_is_killed_leaves_its_run_to_the_next_try):
         task.at_work()
         task.kill_worker()
@@ -88,6 +95,37 @@ def test_a_worker_that_is_killed_leaves_its_run_to_the_next_try(task: Task) -> N
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
 def test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys(task: Task) -> None:
     ends_well(task, try_number=2)
+
+
+@pytest.mark.task(WORK, retries=1, **harmed(Harm.HELD))
+def test_a_worker_that_is_killed_before_it_knows_its_run_leaves_it_to_the_next_try(
+    task: Task, creates: HarmedCreates
+) -> None:
+    goes_on(task, try_number=2)
+    assert task.run().name in creates.met
+    assert "Created TaskRun" not in task.log(1)
+
+
+def ends_as_if_nothing_were(task: Task, creates: HarmedCreates) -> None:
+    ends_well(task)
+    assert task.run().name in creates.met
+
+
+@pytest.mark.task(DONE, **harmed(Harm.UNANSWERED))
+def test_a_create_whose_answer_is_lost_makes_one_run(task: Task, creates: HarmedCreates) -> None:
+    ends_as_if_nothing_were(task, creates)
+
+
+@pytest.mark.task(DONE, modes=SYNC, **harmed(Harm.CUT))
+def test_a_create_whose_answer_breaks_off_makes_one_run(task: Task, creates: HarmedCreates) -> None:
+    ends_as_if_nothing_were(task, creates)
+
+
+@pytest.mark.task(DONE, modes=DEFERRED, **harmed(Harm.LATE))
+def test_a_create_that_arrives_when_it_is_not_waited_for_any_more_makes_one_run(
+    task: Task, creates: HarmedCreates
+) -> None:
+    ends_as_if_nothing_were(task, creates)
 
 
 @pytest.mark.task(COUNTING, modes=DEFERRED)

@@ -9,6 +9,8 @@ from tests.support.manifests import SOON
 RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
 WAITS = "trap 'exit 143' TERM; sleep 600 & wait $!"
 UNSTARTED = Count(created=1, released=1, started=0)
+TEXT = "(echo -n '\"'; head -c {} /dev/zero | tr '\\0' x; echo -n '\"')"
+"""A text of so many letters as JSON: two bytes more."""
 SECOND_TRY = {"env": {"TRY": "{{ ti.try_number }}"}, "retries": 1}
 
 
@@ -90,10 +92,29 @@ def test_a_misspelt_template_is_told_in_the_servers_words(task: Task) -> None:
     assert task.counted() == Count(created=1, released=0, started=0)
 
 
-@pytest.mark.task("echo not json > /airflow/xcom/return.json", modes=DEFERRED)
-def test_a_result_that_is_not_json_fails_the_task(task: Task) -> None:
+@pytest.mark.task(
+    f'[ "$TRY" = 1 ] && echo not json > /airflow/xcom/return.json || {RESULT}', **SECOND_TRY
+)
+def test_a_result_that_is_not_json_fails_the_try_and_the_next_runs_anew(task: Task) -> None:
+    task.succeeds(try_number=2)
+    assert "TaskRunResultInvalid: The result is not JSON" in task.log(1)
+    assert task.xcom() == {"answer": 42}
+    assert task.counted() == TWICE
+
+
+@pytest.mark.task(f"{TEXT.format(4094)} > /airflow/xcom/return.json", modes=DEFERRED)
+def test_a_result_that_is_too_large_fails_the_task_and_says_what_to_do(task: Task) -> None:
     task.fails()
-    assert "TaskRunResultInvalid: The result is not JSON" in task.log()
+    log = task.log()
+    assert "TaskRunResultInvalid: The result reached the limit of 4096 bytes" in log
+    assert "store the result and return where it is" in log
+    assert task.counted() == ONCE
+
+
+@pytest.mark.task(f"{TEXT.format(4093)} > /airflow/xcom/return.json", modes=SYNC)
+def test_a_result_just_below_the_limit_is_whole(task: Task) -> None:
+    task.succeeds()
+    assert task.xcom() == "x" * 4093
     assert task.counted() == ONCE
 
 

@@ -6,7 +6,8 @@ The work writes down that it got SIGTERM, so that "stopped within its grace peri
 import pytest
 
 from taskruns.api.conditions import Phase
-from tests.support.airflow_task import DEFERRED, ONCE, SYNC, TWICE, Task
+from taskruns.api.names import ANNOTATION_COLLECTED
+from tests.support.airflow_task import DEFERRED, ONCE, OWN_UID, SYNC, TWICE, Task
 from tests.support.ledger import END
 from tests.support.run import Run
 
@@ -55,6 +56,19 @@ def test_a_task_that_is_cleared_after_its_success_is_done_anew(task: Task) -> No
     task.succeeds()
     task.clear()
     task.succeeds(try_number=2)
+    assert task.counted() == TWICE
+
+
+@pytest.mark.task(OWN_UID)
+def test_a_dag_run_that_is_deleted_and_made_again_has_a_run_of_its_own(task: Task) -> None:
+    task.succeeds()
+    first = task.run()
+    assert task.xcom() == first.uid
+    first.annotate({ANNOTATION_COLLECTED: None})  # a retry would take its result
+    task.forget()
+    task.start()
+    assert task.succeeds()["try_number"] == 1
+    assert task.xcom() == task.run(2).uid
     assert task.counted() == TWICE
 
 

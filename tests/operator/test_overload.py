@@ -32,7 +32,7 @@ def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
     ended: Callable[[Object, str], Object],
 ) -> None:
     overload = Overload()
-    with Detour(served) as detour:
+    with Detour(served.kubeconfig) as detour:
         detour.fate = overload
         way = detour.kubeconfig(tmp_path)
         with ControllerProcess(served, *ARGUMENTS, kubeconfig=way).at_work():

@@ -27,7 +27,7 @@ async def test_runs_go_on_when_their_watches_have_gone_silent(
 ) -> None:
     """No list tells of it: what goes on does so by what a new watch tells."""
     monkeypatch.setattr(watch, "_SILENT_SECONDS", 2.0)
-    with Detour(served) as detour:
+    with Detour(served.kubeconfig) as detour:
         async with at_work(detour, tmp_path, every=NEVER) as life:
             await life.ready()
             at_its_work = await asyncio.to_thread(submit, "sleep 2", "at-its-work")

@@ -2,13 +2,13 @@
 
 API servers, scheduler (with its LocalExecutor), triggerer and DAG processor are processes of their
 own, on loopback ports that were free, with an SQLite database in a folder that is thrown away.
-They find the cluster by the connection `taskruns_default`, and know it as nobody but the service
-account in that kubeconfig.
+They find the cluster by their connections, and know it as nobody but whom these name.
 """
 
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from taskruns.core.wire import EMPTY
 from tests.support.airflow_rest import Rest, Unanswered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,18 +103,16 @@ class Airflow:
     def __init__(
         self,
         home: Path,
-        kubeconfig: Path,
-        namespace: str,
-        connections: Mapping[str, Mapping[str, Any]] = EMPTY,
+        connections: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """Make one that is not started yet; `connections` are others of type `taskruns`, by id."""
+        """Make one that is not started yet; `connections` are of type `taskruns`, by id."""
         self.home = home
+        self.empty = home / "empty"
+        """A folder with a database in which there is nothing yet, for another Airflow."""
         port, tasks_port, *log_ports = map(str, _free_ports(4))
         self._ports = {API_SERVER: ("--port", port), TASK_API_SERVER: ("--port", tasks_port)}
         self.rest = Rest(f"http://127.0.0.1:{port}")
-        default = {"kube_config_path": str(kubeconfig), "namespace": namespace}
-        known = {"taskruns_default": default, **connections}
-        self._environment = _environment(home, tasks_port, log_ports, known)
+        self._environment = _environment(home, tasks_port, log_ports, connections)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[str] = set()
 
@@ -142,6 +139,8 @@ class Airflow:
         told.write_text(json.dumps(list(scenarios)))
         self._environment[SCENARIOS] = str(told)
         self.run("db", "migrate")
+        self.empty.mkdir()
+        shutil.copy(self.home / "airflow.db", self.empty)
         for part in PARTS:
             self.start(part)
         wanted = {each["dag_id"] for each in scenarios}
@@ -177,9 +176,9 @@ class Airflow:
 
     def kill(self, part: str, *, with_children: bool = False) -> None:
         """End one part by SIGKILL; what it has started itself goes on, unless told otherwise."""
-        process = self._processes.pop(part, None)
-        if process is not None:
-            children = [p for p in self.processes() if parent_of(p) == process.pid]
+        if part in self._processes:
+            _, *children = self.pids(part)
+            process = self._processes.pop(part)
             process.kill()
             process.wait(_ENDED_WITHIN)
             for pid in children if with_children else ():
@@ -203,6 +202,11 @@ class Airflow:
             assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
             time.sleep(0.5)
 
+    def pids(self, part: str) -> list[int]:
+        """The ids of a part's own process and of those that it has started itself."""
+        own = self._processes[part].pid
+        return [own, *(pid for pid in self.processes() if parent_of(pid) == own)]
+
     def processes(self) -> Iterator[int]:
         """The ids of all processes that its parts have started, workers and tasks among them."""
         for folder in Path("/proc").iterdir():
@@ -215,6 +219,11 @@ class Airflow:
     def log_tail(self, part: str) -> str:
         """The last lines that a part has logged."""
         return "\n".join(self._log(part).read_text(errors="replace").splitlines()[-40:])
+
+    def said(self, part: str, *texts: str) -> bool:
+        """Whether a part has logged a line with all of these in it."""
+        with self._log(part).open(errors="replace") as log:
+            return any(all(text in line for text in texts) for line in log)
 
     def _log(self, part: str) -> Path:
         return self.home / f"{part}.log"

@@ -48,6 +48,10 @@ class Rest:
             else:
                 return
 
+    def delete(self, dag_id: str, run_id: str) -> None:
+        """Delete a DAG run that has ended."""
+        self._ask("DELETE", f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
+
     def dag_run(self, dag_id: str, run_id: str) -> Object:
         return self._get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
 

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from tests.support import laws
-from tests.support.airflow import Airflow, is_told_to_stop, parent_of
+from tests.support.airflow import SCHEDULER, Airflow, is_told_to_stop, parent_of
 from tests.support.airflow_rest import Object
 from tests.support.cluster_client import RUNS, Kube
 from tests.support.journal import Journal
@@ -20,6 +21,9 @@ from tests.support.run import Run
 SYNC, DEFERRED = (("sync",), ("deferred",))
 BOTH = SYNC + DEFERRED
 """How tasks wait: in a worker, or in the triggerer."""
+
+OWN_UID = 'echo "\\"$TASKRUN_UID\\"" > /airflow/xcom/return.json'
+"""What a task runs to have its TaskRun's uid as its result."""
 
 TERMINAL = frozenset({"success", "failed", "skipped"})
 END = 180
@@ -49,7 +53,7 @@ class Witnesses:
     kube: Kube
     journal: Journal
     ledger: Ledger
-    namespace: str
+    namespaces: AbstractSet[str]
     """Where the TaskRuns of this Airflow are; others may have had the same DAGs before."""
 
 
@@ -140,6 +144,20 @@ class Task:
         """Start the DAG run of a task that was to be started later."""
         self.airflow.rest.trigger(self.dag_id, self.run_id)
 
+    def forget(self) -> None:
+        """Delete its DAG run, once it has succeeded and the scheduler has taken note.
+
+        Otherwise Airflow takes what the old task's worker has to tell for the new task's word.
+        """
+        noted = (f"TaskInstance Finished: dag_id={self.dag_id},", "state=success")
+
+        def has_ended() -> bool | None:
+            found = self.airflow.rest.dag_run(self.dag_id, self.run_id)
+            return (found["state"] == "success" and self.airflow.said(SCHEDULER, *noted)) or None
+
+        self.airflow.wait(has_ended, f"the DAG run of {self} has ended")
+        self.airflow.rest.delete(self.dag_id, self.run_id)
+
     def mark(self, state: str) -> None:
         self.airflow.rest.mark(self.dag_id, self.run_id, self.task_id, state)
 
@@ -215,7 +233,7 @@ class Task:
         return self._witnesses.ledger.ends(run.uid) == 1
 
     def _is_there(self, run: Object) -> bool:
-        return bool(run["metadata"]["namespace"] == self._witnesses.namespace)
+        return run["metadata"]["namespace"] in self._witnesses.namespaces
 
     @override
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""DAGs run to their end by Airflow itself in one process, by `dag.test()`, on a Docker host."""
+"""DAGs run to their end by Airflow itself in one process, by `dag.test()`."""
 
 import json
 import os

@@ -1,8 +1,8 @@
 """A way to the apiserver that a test can break: each request may meet its own misfortune.
 
-A controller is given the detour's kubeconfig instead of the cluster's. Requests are passed on with
-the administrator's credentials, byte by byte, until a test says otherwise. It has a thread and a
-loop of its own.
+Whoever is tried is given the detour's kubeconfig instead of another. With that one's credentials
+requests are passed on, byte by byte, until a test says otherwise. It has a thread and a loop of its
+own.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ import aiohttp
 from aiohttp import web
 from kubernetes import config
 
-from tests.cluster import Cluster
 from tests.support.background import Background
 from tests.support.little_apiserver import failure
 
@@ -38,6 +37,8 @@ class Harm(Enum):
     """It arrives; the connection is reset in the middle of the answer."""
     LATE = auto()
     """Nothing comes until the client gives up; then it arrives."""
+    HELD = auto()
+    """It arrives; nothing comes back until the client gives up, or dies."""
     BUSY = auto()
     """It does not arrive, and is answered that there is no time for it now (429)."""
 
@@ -55,7 +56,7 @@ class Passing:
 class Detour:
     """Serves the apiserver on a port of loopback while it is entered."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, kubeconfig: Path) -> None:
         self.fate: Callable[[Passing], Harm | None] = lambda _: None
         """Asked for every request but watches, on the detour's own thread."""
         self.suffered: list[tuple[Passing, Harm]] = []
@@ -64,7 +65,7 @@ class Detour:
         self._open = asyncio.Event()
         self._watches: set[asyncio.Transport] = set()
         self._silent: set[asyncio.Transport] = set()
-        self._server, self._tls = _access(cluster)
+        self._server, self._tls, self._credentials = _access(kubeconfig)
         self._background = Background()
         self._url = ""
 
@@ -154,7 +155,7 @@ class Detour:
             passing.method,
             f"{self._server}{passing.path}",
             data=passing.body or None,
-            headers=headers,
+            headers=headers | self._credentials,
         )
         try:
             async with sent as answer:
@@ -172,7 +173,9 @@ class Detour:
         if passing.watch:
             return await self._watch(request, answer)
         body = await answer.read()
-        if harm in (Harm.UNANSWERED, Harm.LATE):
+        if harm is Harm.HELD:
+            await _left(request)
+        if harm in (Harm.UNANSWERED, Harm.LATE, Harm.HELD):
             return _reset(request)
         response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
         response.content_length = len(body)
@@ -223,11 +226,13 @@ def _reset(request: web.Request, response: web.StreamResponse | None = None) -> 
     return response or web.Response()
 
 
-def _access(cluster: Cluster) -> tuple[str, ssl.SSLContext]:
-    """Where the apiserver is, and the administrator's way to it."""
-    client = config.new_client_from_config(str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
+def _access(kubeconfig: Path) -> tuple[str, ssl.SSLContext, dict[str, str]]:
+    """Where the apiserver is, and a way to it: a certificate, or headers with a token."""
+    client = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
     found = client.configuration
     tls = ssl.create_default_context(cafile=found.ssl_ca_cert)
-    tls.load_cert_chain(found.cert_file, found.key_file)
+    if found.cert_file:
+        tls.load_cert_chain(found.cert_file, found.key_file)
     client.rest_client.close()
-    return found.host, tls
+    told = found.auth_settings().values()
+    return found.host, tls, {each["key"].title(): each["value"] for each in told}

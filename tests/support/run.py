@@ -182,7 +182,8 @@ class Run:
     def cancel(self) -> None:
         self.change(cancel=True)
 
-    def annotate(self, annotations: Mapping[str, str]) -> None:
+    def annotate(self, annotations: Mapping[str, str | None]) -> None:
+        """Write annotations; None takes one away."""
         patch = {"metadata": {"annotations": dict(annotations)}}
         self._kube.merge(RUNS, self.namespace, self.name, patch)
 

@@ -1,0 +1,92 @@
+"""What a task shares with others in its namespace: names, and room."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from taskruns.api.conditions import Phase
+from taskruns.api.reasons import Reason
+from tests.support.airflow import DAGS, SCENARIOS, Airflow
+from tests.support.airflow_task import ONCE, OWN_UID, SYNC, TWICE, Task, Witnesses
+from tests.support.cluster_client import Kube
+from tests.support.dag_test import Home
+from tests.support.full_namespace import FULL, make_room
+from tests.support.ledger import START, UNTIL_CUE
+
+RESULT = "echo '\"done\"' > /airflow/xcom/return.json"
+DATE = "2026-01-01T00:00:00+00:00"
+RUN = f"manual__{DATE}"
+"""How Airflow calls a run by hand that is due at a date."""
+
+NEIGHBOUR = """
+import sys
+from datetime import datetime
+sys.path.append({folder!r})
+import scenarios
+if __name__ == "__main__":
+    date = datetime.fromisoformat({date!r})
+    scenarios.{dag_id}.test(run_after=date, logical_date=date)
+"""
+
+
+def run_as_neighbour(home: Home, task: Task, script: str, connection: Mapping[str, str]) -> str:
+    """Run a task of the same names in another Airflow, with another script."""
+    told = home.folder / "scenarios.json"
+    known = json.loads((task.airflow.home / "scenarios.json").read_text())
+    (same,) = (each for each in known if each["dag_id"] == task.dag_id)
+    same["arguments"]["arguments"] = [script]
+    told.write_text(json.dumps([same]))
+    dag = NEIGHBOUR.format(folder=str(DAGS), dag_id=task.dag_id, date=DATE)
+    here = {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), SCENARIOS: str(told)}
+    return home.run(dag, **home.connect(**connection), **here)
+
+
+@pytest.mark.task(OWN_UID, modes=SYNC, later=True)
+def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
+    task: Task,
+    airflow: Airflow,
+    witnesses: Witnesses,
+    connections: Mapping[str, Mapping[str, str]],
+    tmp_path: Path,
+) -> None:
+    """The neighbour's run seems to be of an earlier DAG run, and is left alone."""
+    neighbour = Home.make(tmp_path / "neighbour", airflow.empty)
+    ours = Task(airflow, witnesses, task.dag_id, RUN)
+    script = f"{START}; {UNTIL_CUE}; {OWN_UID}"
+    with ThreadPoolExecutor(1) as beside:
+        way = connections["taskruns_default"]
+        ending = beside.submit(run_as_neighbour, neighbour, task, script, way)
+        theirs = ours.at_work()
+        ours.start()
+        ours.succeeds()
+        assert theirs.status["phase"] == Phase.RUNNING
+        ours.cue(theirs)
+        printed = ending.result()
+    assert neighbour.states() == {"task": "success"}, printed
+    assert neighbour.xcom("task") == theirs.uid
+    assert ours.xcom() == ours.run(2).uid
+    assert ours.counted() == TWICE
+
+
+@pytest.fixture(scope="module")
+def room(started: dict[str, Task], kube: Kube, full: str) -> None:
+    """Room has been made, when all that need it had to wait for it."""
+    waiting = [task for node, task in started.items() if "for_room" in node]
+    for task in waiting:
+        run = task.run()
+        assert run.reaches(Phase.QUEUED)["reason"] == Reason.QUOTA_EXCEEDED
+        task.says("is Queued: ")
+        assert not run.pods()
+    make_room(kube, full)
+
+
+@pytest.mark.usefixtures("room")
+@pytest.mark.task(RESULT, taskruns_conn_id=FULL)
+def test_a_task_waits_for_room_in_its_namespace(task: Task) -> None:
+    task.succeeds()
+    assert task.xcom() == "done"
+    assert task.run().phases()[0] == Phase.QUEUED
+    assert task.counted() == ONCE
