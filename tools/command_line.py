@@ -64,9 +64,11 @@ turns colour off there. `{DEBUG_VARIABLE}=1` shows where a bug comes from.
 ## What `validate` looks at
 
 The schema of the CRD, and its rules in CEL, which CEL itself reads: the very ones that the
-apiserver has, with its sentences. `run` on Docker looks at them first, too. Only a cluster knows
-the rest: the fields below `template`, quantities, whether a Secret, a volume or a service account
-is there, quotas, policies, and what may change later.
+apiserver has, with its sentences; and what it asks of every object's metadata. `run` on Docker
+looks at them first, too. A template of several containers of which none is the main one is refused,
+which a cluster takes and then fails. Only a cluster knows the rest: the fields below `template`,
+quantities, whether a Secret, a volume or a service account is there, quotas, policies, and what may
+change later.
 
 ## Completion
 

@@ -5,8 +5,6 @@ read by jsonschema and the rules by CEL itself. What only a cluster can know is 
 fields below `template`, quantities, whether a Secret is there, quotas and policies.
 """
 
-import difflib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,22 +12,22 @@ from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional
-from jsonschema import Draft4Validator
+from jsonschema import Draft4Validator, validators
 from pydantic import ValidationError
 from typing_extensions import override
 
-from taskruns.api import names
 from taskruns.api.crd import resource_schema
 from taskruns.api.rules import RULES
 from taskruns.api.schema import PRESERVED, Schema
 from taskruns.cli.document import Document, Place
 from taskruns.cli.ending import CommandError
+from taskruns.cli.heading import misplaced, unknown, without_nulls
 from taskruns.cli.rendering import pod_of
 from taskruns.core.pods import InvalidTemplate
 from taskruns.core.wire import mapping, text
 
-_TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 _LIST_TYPE, _LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
+_INT64, _ROUNDED = 2**63, 2.0**53
 _OF_A_CHANGE = "oldSelf"
 """What a rule names that looks at a change; a new TaskRun is none."""
 
@@ -49,19 +47,25 @@ class Problem:
 
 def problems(document: Document) -> list[Problem]:
     """Return what is wrong with a TaskRun; nothing where the apiserver would take it."""
-    found = [*_of_head(document.content)]
-    if isinstance(document.content, Mapping) and "spec" in document.content:
-        found += _of_schema(document.content)
+    content = _as_taken(document.content)
+    found = [Problem(place, sentence) for place, sentence in misplaced(content)]
+    if isinstance(content, Mapping) and "spec" in content:
+        found += _of_schema(content)
     for look in (_of_rules, _of_pod):
         if not found:  # each relies on what was looked at before
-            found += look(document.content)
+            found += look(content)
     return found
 
 
-def refuse_invalid(document: Document) -> None:
-    """Raise CommandError with the first problem, if there is one."""
+def refuse_invalid(document: Document) -> dict[str, Any]:
+    """Return a TaskRun as the apiserver would take it.
+
+    Raises:
+        CommandError: it would not; this is the first problem.
+    """
     for problem in problems(document):
         raise CommandError(f"{document.where}:{document.line(problem.place)}: {problem}")
+    return dict(_as_taken(document.content))
 
 
 def written(place: Place) -> str:
@@ -70,23 +74,13 @@ def written(place: Place) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def _of_head(content: Any) -> Iterator[Problem]:
+def _as_taken(content: Any) -> Any:
     if not isinstance(content, Mapping):
-        yield Problem((), "this is no TaskRun: `taskrun new` writes one to begin with")
-        return
-    for key, value in (("apiVersion", names.API_VERSION), ("kind", names.KIND)):
-        if content.get(key) != value:
-            yield Problem((key,), f"write {value}")
-    for key in content.keys() - set(_TOP):
-        yield Problem((key,), _unknown(key, _TOP))
-    if not isinstance(content.get("spec"), Mapping):
-        yield Problem(("spec",), "say what to run: write at least spec.image")
-    metadata = content.get("metadata")
-    name = mapping(metadata).get("name")
-    if name is None and not mapping(metadata).get("generateName"):
-        yield Problem(("metadata",), "write a name, or a generateName")
-    elif name is not None and not (isinstance(name, str) and re.fullmatch(names.NAME, name)):
-        yield Problem(("metadata", "name"), "write lower-case letters, digits, - and .")
+        return content
+    taken = {**content, "metadata": without_nulls(content.get("metadata"))}
+    if "spec" in taken:
+        taken["spec"] = _pruned(taken["spec"], _spec_schema()[0])
+    return taken
 
 
 def _of_schema(content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -100,11 +94,38 @@ def _of_schema(content: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _of_lists(schema, content["spec"], ("spec",))
 
 
+def _pruned(value: Any, schema: Schema) -> Any:
+    """Leave out the fields of a schema that are null, as the apiserver does first of all."""
+    if isinstance(value, list):
+        return [_pruned(item, schema.get("items", {})) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    known, others = schema.get("properties", {}), schema.get("additionalProperties")
+    below = {key: known.get(key, others) for key in value}
+    return {
+        key: item if below[key] is None else _pruned(item, below[key])
+        for key, item in value.items()
+        if item is not None or below[key] is None
+    }
+
+
 @cache
 def _spec_schema() -> tuple[Schema, Draft4Validator]:
     """Return the schema of a spec and what checks by it, made once for all documents."""
     schema = resource_schema()["properties"]["spec"]
-    return schema, Draft4Validator(_strict(schema))
+    return schema, _Checker(_strict(schema))
+
+
+def _is_whole(_checker: object, value: object) -> bool:
+    """Whether the apiserver takes a value for an integer: 3.0 is one, 1e18 has lost its digits."""
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) < _ROUNDED
+    return isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64
+
+
+_Checker = validators.extend(
+    Draft4Validator, type_checker=Draft4Validator.TYPE_CHECKER.redefine("integer", _is_whole)
+)
 
 
 def _strict(schema: Any) -> Any:
@@ -141,18 +162,13 @@ def _sentences(error: Any) -> Iterator[tuple[str, Place]]:
         known = error.schema.get("properties", {})
         for name in error.instance:
             if name not in known:
-                yield _unknown(name, known), (name,)
+                yield unknown(name, known), (name,)
     elif keyword == "type":
         quoted = bound == "string" and isinstance(error.instance, int | float)
         yield f"it must be of type {bound}" + (": put it in quotes" if quoted else ""), ()
     else:
         say = _WORDS.get(keyword)
         yield (say(bound) if say else error.message), ()
-
-
-def _unknown(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return "there is no such field" + (f": did you mean {near[0]}?" if near else "")
 
 
 def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:

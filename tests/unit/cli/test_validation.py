@@ -112,6 +112,39 @@ def test_the_line_is_named(words: str, line: int, said: str) -> None:
     assert sentence.removeprefix("taskrun: ").startswith(f"standard input:{line}: ")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "place"),
+    [
+        ({"name": 5}, "name"),
+        ({"generateName": "Not-"}, "generateName"),
+        ({"nmae": "b"}, "nmae"),
+        ({"labels": {"team": 1}}, "labels.team"),
+        ({"labels": {"team": "a b"}}, "labels.team"),
+        ({"labels": {"a b": "c"}}, "labels.a b"),
+        ({"annotations": {"count": 1}}, "annotations.count"),
+        ({"annotations": {"long": "x" * 300_000}}, "annotations"),
+        ({"labels": []}, "labels"),
+    ],
+)
+def test_metadata_that_no_object_has(metadata: dict[str, Any], place: str) -> None:
+    head = {"apiVersion": API_VERSION, "kind": KIND, "spec": SMALLEST}
+    named = {} if "generateName" in metadata else {"name": "a"}
+    said = problems(Document("file", head | {"metadata": named | metadata}, {(): 1}))
+    assert [written(problem.place) for problem in said] == [f"metadata.{place}"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "spec:\n  image: a\n  podGC: {strategy: null}\n",
+        "  labels: {a: null}\n  annotations: null\nspec:\n  image: a\n  backoffLimit: 3.0\n",
+    ],
+)
+def test_what_an_apiserver_passes_over_is_passed_over(words: str) -> None:
+    assert here("validate", "-", "--quiet", stdin=(HEAD + words).encode()) == (0, "", "")
+    assert here("render", "--on", "docker", "-", stdin=(HEAD + words).encode()).code == 0
+
+
 def test_a_date_is_text_as_for_kubectl() -> None:
     dated = HEAD + "spec:\n  image: a\n  env: [{name: D, value: 2026-01-01}]\n"
     assert here("validate", "-", "--quiet", stdin=dated.encode()) == (0, "", "")

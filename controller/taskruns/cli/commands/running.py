@@ -77,7 +77,7 @@ def _manifest_in(file: str, on: str) -> Object:
     if on == DOCKER:
         from taskruns.cli.validation import refuse_invalid
 
-        refuse_invalid(document)
+        return refuse_invalid(document)
     found: Object = document.content
     return found
 

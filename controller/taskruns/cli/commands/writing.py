@@ -83,8 +83,7 @@ def _rendered(document: "Document", on: str) -> dict[str, Any]:
     from taskruns.cli.validation import refuse_invalid
     from taskruns.engines.docker.unsupported import Unsupported
 
-    refuse_invalid(document)
-    pod = pod_of(document.content)
+    pod = pod_of(refuse_invalid(document))
     try:
         return container_body(pod) if on == DOCKER else pod
     except Unsupported as error:

@@ -1,0 +1,140 @@
+"""`taskrun validate` and a real apiserver judge the same TaskRuns, alike but for what is known."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskruns.api.crd import resource_schema
+from taskruns.api.names import API_VERSION, KIND
+from taskruns.cli.document import Document
+from taskruns.cli.validation import Problem, problems
+from tests.api.served import Api, Object, answer
+from tests.api.test_acceptance import GOOD
+from tests.support import schemas
+from tests.support.cluster_client import Refused
+from tests.support.refusals import BROKEN, bad_values, without_what_is_needed
+from tests.support.specs import SMALLEST, full_with
+
+SPEC = resource_schema()["properties"]["spec"]
+NO_MAIN = {"template": {"spec": {"containers": [{"name": n, "image": n} for n in "ab"]}}}
+TINY_FRACTION = SMALLEST | {"activeDeadlineSeconds": 3.0, "attemptDeadlineSeconds": 1}
+
+Known = Callable[[str, list[Problem]], bool]
+
+KNOWN: Mapping[str, Known] = {
+    "no container is the main one: the apiserver takes it, and the run fails of it": (
+        lambda sentence, found: (
+            not sentence and {each.place for each in found} == {("spec", "template")}
+        )
+    ),
+    "3.0 where a rule wants to read 3: its CEL cannot. What kubectl sends has been written as 3": (
+        lambda sentence, found: "invalid data, expected int, got float64" in sentence and not found
+    ),
+    "it is created where another version of it is meant: which of the two, the object cannot say": (
+        lambda sentence, found: "resourceVersion should not be set" in sentence and not found
+    ),
+    "it is sent to another namespace than it names: that is said by whoever sends it": (
+        lambda sentence, found: "does not match the namespace sent" in sentence and not found
+    ),
+    "what programs write of owners and finalizers is not looked at": (
+        lambda sentence, found: (
+            any(name in sentence for name in ("ownerReferences", "finalizers")) and not found
+        )
+    ),
+}
+"""Every difference that there is, with its reason: known by the apiserver's sentence, empty where
+it takes the TaskRun, and by what `validate` finds."""
+GOOD_METADATA: list[Object] = [
+    *({"name": name} for name in ("a", "a.b", "0", "a" * 63)),
+    *({"generateName": prefix} for prefix in ("a-", "a", "x" * 60)),
+    *({"labels": labels} for labels in ({"a": ""}, {"p/a_b": "X.y_z-0"}, {"a": None}, {}, None)),
+    *({"annotations": found} for found in ({"A/b": "x y"}, {"a": "x" * 200_000}, {"a": None})),
+    {"uid": "x", "creationTimestamp": None, "finalizers": ["a/b"]},
+]
+BAD_METADATA: list[Object] = [
+    *({"name": name} for name in ("Not_Valid", "-a", "a..b", "a.-b", "b.", "a b", "\u00e9", 1)),
+    {"name": "a" * 64},
+    *({"generateName": prefix} for prefix in ("A", "a.", 1)),
+    *({"labels": {"a": value}} for value in (1, True, "x y", "x" * 64)),
+    *({"labels": {key: "x"}} for key in ("", "a b", "a/b/c", "A/b", "x" * 64, "p" * 254 + "/x")),
+    *({"annotations": found} for found in ({"a": 1}, {"a b": "x"}, {"a": "x" * 262_145})),
+    {"labels": []},
+    {"annotations": "x"},
+    {"nmae": "a"},
+]
+
+
+def judged(api: Api, spec: Any, metadata: Object | None = None) -> tuple[str, list[Problem]]:
+    """What the apiserver says, nothing where it takes a TaskRun, and what `validate` finds."""
+    manifest = api.manifest(spec)
+    named = {"name", "generateName"} & (metadata or {}).keys()
+    manifest["metadata"] = {**({} if named else manifest["metadata"]), **(metadata or {})}
+    said = answer(lambda: api.kube.create(api.resource, api.namespace, manifest))
+    own = {**manifest, "apiVersion": API_VERSION, "kind": KIND}
+    found = problems(Document("file", own, {(): 1}))
+    return said.sentence if isinstance(said, Refused) else "", found
+
+
+def verdict(api: Api, spec: Any, metadata: Object | None = None) -> tuple[bool, str]:
+    """Whether a TaskRun is taken, and how the two differ in that, where that is not known."""
+    sentence, found = judged(api, spec, metadata)
+    agreed = bool(found) is bool(sentence)
+    if agreed or any(is_so(sentence, found) for is_so in KNOWN.values()):
+        return not sentence, ""
+    return not sentence, f"{sentence or 'taken'}, but {found}: {str((metadata, spec))[:2000]}"
+
+
+def verdicts(api: Api, specs: Iterable[Any]) -> set[bool]:
+    """Whether TaskRuns are taken; about each the two must agree."""
+    found = [verdict(api, spec) for spec in specs]
+    assert [difference for _, difference in found if difference] == []
+    return {taken for taken, _ in found}
+
+
+def test_the_good_are_taken_by_both(api: Api) -> None:
+    assert verdicts(api, GOOD.values()) == {True}
+
+
+def test_the_bad_are_refused_by_both(api: Api) -> None:
+    values = (param.values[:2] for param in bad_values())
+    needed = (param.values[0] for param in without_what_is_needed())
+    assert verdicts(api, (spec for _, spec, _ in BROKEN)) == {False}
+    assert verdicts(api, (schemas.removed(full_with(path), path) for path in needed)) == {False}
+    wrong = (schemas.replaced(full_with(path), path, value) for path, value in values)
+    assert verdicts(api, wrong) == {False}
+
+
+def test_metadata_is_judged_alike(api: Api) -> None:
+    for metadata, good in ((GOOD_METADATA, True), (BAD_METADATA, False)):
+        found = {str(each)[:100]: verdict(api, SMALLEST, each) for each in metadata}
+        assert found == dict.fromkeys(found, (good, ""))
+
+
+def test_each_known_difference_is_one(api: Api) -> None:
+    """Where one is no more, its line goes."""
+    examples: list[tuple[Object, Object]] = [
+        (NO_MAIN, {}),
+        (TINY_FRACTION, {}),
+        (SMALLEST, {"resourceVersion": "1"}),
+        (SMALLEST, {"namespace": "other"}),
+        (SMALLEST, {"ownerReferences": [{}]}),
+    ]
+    for (spec, metadata), (reason, is_so) in zip(examples, KNOWN.items(), strict=True):
+        assert is_so(*judged(api, spec, metadata)), reason
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(spec=schemas.conforming(SPEC))
+def test_what_fits_the_schema_is_judged_alike(api: Api, spec: Any) -> None:
+    assert verdict(api, spec)[1] == ""
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_anything_in_any_place_is_judged_alike(api: Api, data: st.DataObject) -> None:
+    places = [path for path, _ in schemas.fields(SPEC) if path]
+    path = data.draw(st.sampled_from(places))
+    value = data.draw(schemas.ANYTHING | st.floats(allow_nan=False, allow_infinity=False))
+    assert verdict(api, schemas.replaced(full_with(path), path, value))[1] == ""
