@@ -36,11 +36,11 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
 def definition(cluster: Cluster, kube: Kube) -> Object:
     """The CRD itself, as it is served."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
-    served = _served(kube, crd()["metadata"]["name"])
-    _await(lambda: cluster.kubectl("get", names.SHORT_NAME), ClusterError)
+    found = served(kube, crd()["metadata"]["name"])
+    eventually(lambda: cluster.kubectl("get", names.SHORT_NAME), ClusterError)
     # The apiserver tells what a field means later than it serves the resource.
-    _await(lambda: cluster.kubectl("explain", names.SHORT_NAME), ClusterError)
-    return served
+    eventually(lambda: cluster.kubectl("explain", names.SHORT_NAME), ClusterError)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -56,16 +56,16 @@ def api(kube: Kube) -> Iterator[Api]:
     name = namespace["metadata"]["name"]
     try:
         kube.create(DEFINITIONS, None, copy)
-        _served(kube, copy["metadata"]["name"])
+        served(kube, copy["metadata"]["name"])
         api = Api(kube, resource, name, group, plural, copy["spec"]["names"]["kind"])
-        _await(lambda: kube.list(resource, name), Refused)
+        eventually(lambda: kube.list(resource, name), Refused)
         yield api
     finally:
         kube.delete(DEFINITIONS, None, copy["metadata"]["name"])
         kube.delete(NAMESPACES, None, name)
 
 
-def _served(kube: Kube, name: str) -> Object:
+def served(kube: Kube, name: str) -> Object:
     """Wait until a CRD is established; return it."""
 
     def look() -> Object:
@@ -74,10 +74,10 @@ def _served(kube: Kube, name: str) -> Object:
         assert any(each["type"] == "Established" for each in conditions), conditions
         return found
 
-    return _await(look, AssertionError)
+    return eventually(look, AssertionError)
 
 
-def _await(attempt: Callable[[], T], failure: type[Exception]) -> T:
+def eventually(attempt: Callable[[], T], failure: type[Exception]) -> T:
     """Return what comes of it: an established CRD is served, and found by name, a moment later."""
     deadline = time.monotonic() + _SECONDS_TO_SERVE
     while True:

@@ -1,11 +1,19 @@
 """The apiserver takes what the chart renders when much of it is switched on."""
 
+import json
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cluster import Cluster
+from tests.api.conftest import Object, eventually, served
+from tests.cluster import Cluster, ClusterError
+from tests.cluster.command import run
+from tests.support import schemas
+from tests.support.absence import go_without
+from tests.support.cluster_client import Kube
 from tools import helm as helm_tool
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
@@ -36,5 +44,84 @@ def test_the_apiserver_takes_every_object_of_the_chart(cluster: Cluster) -> None
     objects = helm_tool.template(CHART, "default", VALUES)
     kinds = {each["kind"] for each in objects}
     assert {"NetworkPolicy", "PriorityClass", "RoleBinding", "ClusterRole", "ConfigMap"} <= kinds
-    strictly = ("apply", "--server-side", "--force-conflicts", "--dry-run=server")
-    cluster.kubectl(*strictly, "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(objects))
+    take(cluster, *objects)
+
+
+def take(cluster: Cluster, *objects: Object) -> None:
+    """Have the apiserver look at objects as if it were to store them; it refuses what is unknown.
+
+    Raises:
+        ClusterError: it does not take them; its words are in the message.
+    """
+    strictly = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    cluster.kubectl("apply", *strictly, "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+
+# ---------------------------------------------------------------------------- for Prometheus
+
+OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+PINNED = Path(__file__).with_name("prometheus-operator")
+KINDS = {"ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"}
+FOR_PROMETHEUS = [
+    "commonLabels.team=data",
+    "serviceMonitor.enabled=true",
+    "serviceMonitor.interval=1m30s",
+    "serviceMonitor.labels.release=prometheus",
+    "alerts.enabled=true",
+    "alerts.labels.release=prometheus",
+]
+
+
+@pytest.fixture(scope="module")
+def for_prometheus(cluster: Cluster, kube: Kube, helm: Path) -> Iterator[list[Object]]:
+    """What the chart makes for the Prometheus operator, where its kinds are known."""
+    assert helm.exists()
+    files = [f"--filename={path}" for path in definitions()]
+    cluster.kubectl("apply", "--server-side", *files)
+    try:
+        for plural in KINDS.values():
+            served(kube, f"{plural}.monitoring.coreos.com")
+            eventually(partial(cluster.kubectl, "get", plural), ClusterError)
+        objects = helm_tool.template(CHART, "default", FOR_PROMETHEUS)
+        yield [each for each in objects if each["kind"] in KINDS]
+    finally:
+        cluster.kubectl("delete", *files)
+
+
+def definitions() -> list[Path]:
+    """Fetch the definitions of the two kinds: four megabytes, once for a machine."""
+    try:
+        told = run(["go", "-C", PINNED, "mod", "download", "-json", OPERATOR], within=120).stdout
+    except ClusterError as error:
+        go_without(f"no kinds of the Prometheus operator: {error}")
+    folder = Path(json.loads(told)["Dir"]) / "example/prometheus-operator-crd"
+    return [folder / f"monitoring.coreos.com_{plural}.yaml" for plural in KINDS.values()]
+
+
+def test_the_prometheus_operators_kinds_take_what_is_made_for_them(
+    cluster: Cluster, for_prometheus: list[Object]
+) -> None:
+    assert {each["kind"] for each in for_prometheus} == {*KINDS}
+    take(cluster, *for_prometheus)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "words"),
+    [
+        ("ServiceMonitor", ("spec", "endpoints", 0, "intervall"), "30s", "not declared"),
+        ("ServiceMonitor", ("spec", "endpoints", 0, "interval"), "often", "should match"),
+        ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "four"), "5m", "not declared"),
+        ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "for"), "long", "should match"),
+    ],
+)
+def test_they_would_refuse_another(
+    cluster: Cluster,
+    for_prometheus: list[Object],
+    kind: str,
+    path: schemas.Path,
+    value: str,
+    words: str,
+) -> None:
+    (made,) = (each for each in for_prometheus if each["kind"] == kind)
+    with pytest.raises(ClusterError, match=words):
+        take(cluster, schemas.replaced(made, path, value))
