@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,17 +39,44 @@ async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
     assert (await second.read()).run is not None
 
 
+def in_a_folder(path: str) -> dict[str, Any]:
+    """A root that is read-only, but for a folder."""
+    return {
+        "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 1234},
+        "volumes": [{"name": "out", "emptyDir": {}}],
+        "volumeMounts": [{"name": "out", "mountPath": path}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "spec"), [("/tmp/out/result", {}), ("/out/result", in_a_folder("/out"))]
+)
 async def test_a_daemon_elsewhere_hands_over_the_result(
+    docker_address: str, tmp_path: Path, path: str, spec: Any
+) -> None:
+    """And what has to be put into the container for that leaves its folders as they are."""
+    async with forwarded(docker_address.removeprefix("unix://")) as url:
+        host = Host(tmp_path, now, Endpoint(url))
+        file = host.file("default", "far")
+        given = {"resultPath": path, "podGC": {"deleteDelayDuration": "0s"}, **spec}
+        await create_run(file, manifest(f"stat -c %a /tmp > {path}", **given), now())
+        status = await ended(host, file, SECONDS)
+    assert (status["phase"], status["result"].strip()) == ("Succeeded", "1777")
+
+
+async def test_a_result_that_cannot_be_handed_over_is_told_of(
     docker_address: str, tmp_path: Path
 ) -> None:
     async with forwarded(docker_address.removeprefix("unix://")) as url:
         host = Host(tmp_path, now, Endpoint(url))
         file = host.file("default", "far")
-        script = "mkdir -p /out; echo 42 > /out/result"
-        spec = {"resultPath": "/out/result", "podGC": {"deleteDelayDuration": "0s"}}
-        await create_run(file, manifest(script, **spec), now())
-        status = await ended(host, file, SECONDS)
-    assert (status["phase"], status["result"].strip()) == ("Succeeded", "42")
+        given = {"resultPath": "/out/result", **in_a_folder("/elsewhere")}
+        await create_run(file, manifest("true", **given), now())
+        async with asyncio.timeout(SECONDS), host.following(file) as follower:
+            async for run in follower.changes():
+                if "mount an emptyDir over its folder" in (run["status"].get("message") or ""):
+                    break
+        assert run["status"]["phase"] == "Pending"
 
 
 UNENDED = "yes line | head -c 20000; printf end"

@@ -58,7 +58,9 @@ async def test_a_run_is_left_alone_by_clients_of_another_daemon(
         with pytest.raises(OfAnotherDaemon, match=rf"at {docker_address}.*set DOCKER_HOST"):
             async with theirs.following(file):
                 pass
+        before = file.path.read_bytes()
         assert_refused(other, tmp_path)
+        assert file.path.read_bytes() == before
         await patch_run(file, {"spec": {"cancel": True}})
         async with theirs.daemon() as daemon:
             await sweep_run(file, daemon, lambda: now() + timedelta(days=8), theirs.site)
@@ -69,9 +71,9 @@ async def test_a_run_is_left_alone_by_clients_of_another_daemon(
 
 
 def assert_refused(other: str, state: Path) -> None:
-    """Neither is its log looked for where it cannot be, nor its end waited for."""
+    """Neither is it looked for where it cannot be, nor changed."""
     taskrun = CommandLine({**os.environ, "DOCKER_HOST": other, "TASKRUNS_STATE_DIR": str(state)})
-    for command in (["wait", "hello"], ["logs", "hello"]):
+    for command in (["wait", "hello"], ["logs", "hello"], ["cancel", "hello"], ["delete", "hello"]):
         done = taskrun(*command)
         assert (done.returncode, done.stdout) == (125, ""), command
         assert done.stderr.startswith("taskrun: hello is with another Docker daemon")

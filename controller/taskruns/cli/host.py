@@ -7,7 +7,7 @@ A client of the daemon is imported by whatever needs one: a list of runs is read
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.clock import now
@@ -47,6 +47,20 @@ class DockerPlace:
     def _file(self, name: str) -> RecordFile:
         return self._host.file(self.namespace, name)
 
+    async def _own(self, name: str) -> RecordFile:
+        """Return where a run is kept that is to be changed: not one of another daemon.
+
+        A daemon that is away hinders no change; it is acted upon when it is back.
+        """
+        from taskruns.engines.docker.connection import NoDaemon
+        from taskruns.engines.docker.ownership import claim
+
+        file = self._file(name)
+        with suppress(NoDaemon):
+            async with self._host.daemon() as daemon:
+                await claim(file, daemon)
+        return file
+
     async def runs(self, *, everywhere: bool = False) -> Sequence[Object]:
         """Return the TaskRuns of the namespace, or of all, the oldest first."""
         found = await self._host.runs(None if everywhere else self.namespace)
@@ -70,10 +84,11 @@ class DockerPlace:
         """Change a TaskRun; whoever follows it acts upon it, and this does where nobody does."""
         from taskruns.engines.docker.submission import patch_run
 
-        changed = await patch_run(self._file(name), patch)
+        file = await self._own(name)
+        changed = await patch_run(file, patch)
         if changed is None:
             raise none_of_that_name(name, "here")
-        async with self._host.following(self._file(name)) as follower:
+        async with self._host.following(file) as follower:
             await follower.settle()
         return changed
 
@@ -82,7 +97,7 @@ class DockerPlace:
         from taskruns.engines.docker.submission import delete_run
 
         await self.run(name)
-        file = self._file(name)
+        file = await self._own(name)
         await delete_run(file, now())
         if (await file.read()).run is None:  # it had begun nothing that has to end
             return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from taskruns.core.wire import mapping, mappings, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
@@ -13,6 +13,7 @@ from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.pulling import Pull
 from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
 from taskruns.engines.docker.report import Trouble
+from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.docker.volumes import folders_for_anybody
 from taskruns.engines.port import Object, Unavailable
 from taskruns.engines.termination import MESSAGE_LIMIT, last_words
@@ -92,8 +93,9 @@ class Workplace:
         except DaemonError as error:
             if _NO_SUCH_SOURCE not in str(error):
                 raise
+        wanted = _is_to_be_put(pod, path)
         await self._daemon.create(name, body)
-        if not path.startswith(_RUNTIMES_OWN):
+        if wanted:
             await self._daemon.write_empty_file(name, path)
 
     async def open_volumes(self, pod: Object, found: Object) -> None:
@@ -136,6 +138,25 @@ class Workplace:
 
 def _words_path(pod: Object) -> str:
     return text(main_of(pod).get("terminationMessagePath")) or "/dev/termination-log"
+
+
+def _is_to_be_put(pod: Object, path: str) -> bool:
+    """Whether a file at a path has to be put into a container: in a mounted folder it has not.
+
+    Raises:
+        Unsupported: it cannot be put there.
+    """
+    folders = (text(mount.get("mountPath")) for mount in mappings(main_of(pod).get("volumeMounts")))
+    if path.startswith(_RUNTIMES_OWN) or any(
+        PurePosixPath(path).is_relative_to(f) for f in folders
+    ):
+        return False
+    if mapping(main_of(pod).get("securityContext")).get("readOnlyRootFilesystem") is True:
+        raise Unsupported(
+            "resultPath below a read-only root, where the daemon is elsewhere,",
+            "mount an emptyDir over its folder",
+        )
+    return True
 
 
 def _tail(path: Path) -> bytes:
