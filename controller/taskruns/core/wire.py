@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 EMPTY: Mapping[str, Any] = {}
-_MAPPING = (dict, Mapping)
-"""Most are a dict, which is told in a fourth of the time that the abstract class takes."""
+_MAPPING, _SEQUENCE = (dict, Mapping), (list, Sequence)
+"""What is a dict or a list, as most is, is told in a fourth of the time that the abstract classes
+take."""
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -20,14 +21,14 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 def mappings(value: object) -> tuple[Mapping[str, Any], ...]:
     """Return the mappings of a list, in order; anything else is left out."""
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+    if not isinstance(value, _SEQUENCE) or isinstance(value, str | bytes):
         return ()
     return tuple(item for item in value if isinstance(item, _MAPPING))
 
 
 def strings(value: object) -> tuple[str, ...]:
     """Return the strings of a list, in order; anything else is left out."""
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+    if not isinstance(value, _SEQUENCE) or isinstance(value, str | bytes):
         return ()
     return tuple(item for item in value if isinstance(item, str))
 

@@ -76,14 +76,16 @@ def assert_storable(status: TaskRunStatus) -> None:
 
 @pytest.mark.parametrize("run", RUNS)
 def test_no_single_oddity_of_a_run_raises(run: Any) -> None:
+    pod = a_pod(main=ended(1))
     for odd in filter(is_mapping, with_one_oddity(run)):
-        plan_for(odd, a_pod(main=ended(1)), seconds=9)
+        plan_for(odd, pod, seconds=9)
 
 
 @pytest.mark.parametrize("pod", PODS)
 def test_no_single_oddity_of_a_pod_raises(pod: Any) -> None:
+    run = a_run(status=a_claimed_status())
     for odd in filter(is_mapping, with_one_oddity(pod)):
-        plan_for(a_run(status=a_claimed_status()), odd, seconds=9)
+        plan_for(run, odd, seconds=9)
 
 
 @given(run=ANY_RUN, pods=ANY_PODS, now=NOWS, findings=FINDINGS, site=SITES)
