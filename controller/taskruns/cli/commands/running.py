@@ -29,7 +29,7 @@ def run_command(
 ) -> int:  # fmt: skip
     """Run a TaskRun to its end, with its log, and exit with its task's exit code.
 
-    Ctrl-C cancels it with its grace period; a second one ends it at once.
+    Ctrl-C cancels it with its grace period; a second one asks for its end at once.
 
     \b
     Examples:
