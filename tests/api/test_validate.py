@@ -51,7 +51,7 @@ GOOD_METADATA: list[Object] = [
     *({"generateName": prefix} for prefix in ("a-", "a", "x" * 60)),
     *({"labels": labels} for labels in ({"a": ""}, {"p/a_b": "X.y_z-0"}, {"a": None}, {}, None)),
     *({"annotations": found} for found in ({"A/b": "x y"}, {"a": "x" * 200_000}, {"a": None})),
-    {"uid": "x", "creationTimestamp": None, "finalizers": ["a/b"]},
+    {"uid": "x", "creationTimestamp": None, "finalizers": []},
 ]
 BAD_METADATA: list[Object] = [
     *({"name": name} for name in ("Not_Valid", "-a", "a..b", "a.-b", "b.", "a b", "\u00e9", 1)),
