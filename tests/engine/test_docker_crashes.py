@@ -18,6 +18,7 @@ STEPS = (
     "claim",
     "gate",
     "container",
+    "volumes",
     "start",
     "outcome",
     "finalizer",
@@ -25,7 +26,7 @@ STEPS = (
     "remove",
 )
 POINTS = [f"{moment}:{step}" for step in STEPS for moment in ("before", "after")]
-RAN = Work("echo $TASKRUN_NAME >> /ledger/ran; sleep 0.5; echo done", exits(0).script)
+RAN = Work("touch /scratch/it; echo $TASKRUN_NAME >> /ledger/ran; sleep 0.5", exits(0).script)
 SECONDS = 120
 
 CLIENTS = multiprocessing.get_context("forkserver")
@@ -57,8 +58,14 @@ def manifest(host: DockerLab, point: str, ledger: Path) -> Object:
     return host.manifest(
         RAN,
         name,
-        volumes=[{"name": "ledger", "hostPath": {"path": str(ledger)}}],
-        volumeMounts=[{"name": "ledger", "mountPath": "/ledger"}],
+        volumes=[
+            {"name": "ledger", "hostPath": {"path": str(ledger)}},
+            {"name": "scratch", "emptyDir": {}},
+        ],
+        volumeMounts=[
+            {"name": "ledger", "mountPath": "/ledger"},
+            {"name": "scratch", "mountPath": "/scratch"},
+        ],
     )
 
 

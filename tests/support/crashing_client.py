@@ -3,7 +3,7 @@
     python -m tests.support.crashing_client --crash after:claim ADDRESS STATE NAME
 
 Beside the steps that are written into the record there are those of the container itself, which the
-daemon is asked for: `container` (to be created), `start`, `remove`.
+daemon is asked for: `container` (to be created), `volumes` (to be opened), `start`, `remove`.
 """
 
 import argparse
@@ -20,7 +20,12 @@ from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.record import RecordFile
 from tests.support.crashing import STEPS, Crash, CrashingEngine
 
-REQUESTS = {"container": "create", "start": "start", "remove": "remove"}
+REQUESTS = {
+    "container": "create",
+    "volumes": "open_volumes",
+    "start": "start",
+    "remove": "remove",
+}
 
 
 def now() -> datetime:

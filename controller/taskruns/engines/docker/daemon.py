@@ -24,6 +24,8 @@ _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
 _GREETING_SECONDS = 30.0
 """In which a daemon at work tells its version."""
+_VOLUMES = "-volumes"
+"""What is added to the name of a container for that which shares its volumes."""
 LOG_LINES = 80
 """Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
 
@@ -119,9 +121,10 @@ class Daemon:
 
     async def remove(self, name: str) -> None:
         """Remove a container and its anonymous volumes, whatever it does."""
-        with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            container = self._docker.containers.container(name)
-            await container.delete(force=True, v=True, timeout=patient())
+        for each in (name + _VOLUMES, name):  # the former where a client died at its volumes
+            with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                container = self._docker.containers.container(each)
+                await container.delete(force=True, v=True, timeout=patient())
 
     async def has_image(self, image: str) -> bool:
         """Whether an image is there."""
@@ -224,7 +227,7 @@ class Daemon:
             image: an image that is there.
             volumes: their names, by where they are mounted.
         """
-        other = f"{name}-volumes"
+        other = name + _VOLUMES
         as_they_are = {"Type": "volume", "VolumeOptions": {"NoCopy": True}}
         mounts = [
             {**as_they_are, "Source": volume, "Target": path} for path, volume in volumes.items()
