@@ -122,7 +122,7 @@ class _Interrupt:
 
     def _interrupted(self) -> None:
         if not self._asked:
-            self._teller.say("cancelling; once more: at once")
+            self._teller.say("cancelling; once more asks for its end at once")
             self._tasks.add(asyncio.create_task(self._cancel()))
         elif self.pod:
             self._tasks.add(asyncio.create_task(self._kill()))
