@@ -1,10 +1,12 @@
-"""How lines become entries of a deferred task's log, so that what is told twice is shown once.
+"""How lines become entries of a task's log: few where they are many, and shown once if told twice.
 
-Who takes the place of a triggerer that died cannot know how far that one came, and tells the log
-from its beginning. Airflow's reader merges what each of them has written by the times of entries,
-and shows one of two neighbours that are equal. So an entry has the time at which its container
-wrote it. The merge sorts by milliseconds, and within one by the entry's place in its file, where
-the two may differ: what a container wrote within a millisecond is one entry.
+An entry costs Airflow as much as many lines, so what a container wrote within a millisecond is one.
+
+While a task is deferred, who takes the place of a triggerer that died cannot know how far that one
+came, and tells the log from its beginning. Airflow's reader merges what each of them has written by
+the times of entries, and shows one of two neighbours that are equal. So an entry has the time there
+at which its container wrote it. The merge sorts by milliseconds, and within one by the entry's
+place in its file, where the two may differ.
 """
 
 import asyncio
@@ -35,11 +37,13 @@ class _Burst:
 
 
 class Entries:
-    """Tells lines to a logger of Airflow's: to Airflow 2's, which knows no times, one by one."""
+    """Tells lines to a logger of Airflow's: to Airflow 2's, whose entries are lines, one by one."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, *, dated: bool) -> None:
+        """Tell `log`; `dated`: with the time of the container, instead of that of the telling."""
         self._log = log
-        self._has_times = not isinstance(log, logging.Logger)
+        self._dated = dated
+        self._joins = not isinstance(log, logging.Logger)
         self._bursts: dict[str, _Burst] = {}
         self.last_line: str | None = None
         """The last line that came, where one did."""
@@ -47,7 +51,7 @@ class Entries:
     def add(self, line: Line) -> None:
         """Take a line; it is told when its millisecond is over."""
         self.last_line = line.text
-        if line.time is None or not self._has_times:
+        if line.time is None or not self._joins:
             self._log.info(line.text)
             return
         burst = self._bursts.get(line.container)
@@ -70,7 +74,8 @@ class Entries:
         burst = self._bursts.pop(container, None)
         if burst is not None:
             burst.due.cancel()
-            self._log.info("\n".join(burst.texts), timestamp=_in_airflows_form(burst.time))
+            when = {"timestamp": _in_airflows_form(burst.time)} if self._dated else {}
+            self._log.info("\n".join(burst.texts), **when)
 
 
 def _millisecond(time: datetime) -> datetime:

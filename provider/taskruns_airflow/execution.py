@@ -11,6 +11,7 @@ from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Refused, Runs, Unreachable
+from taskruns_airflow.entries import Entries
 from taskruns_airflow.failures import (
     ExitCodes,
     TaskRunCancelled,
@@ -24,7 +25,6 @@ from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
 from taskruns_airflow.instance import goes_on, is_wanted, remember, standing_of
 from taskruns_airflow.link import XCOM_LINK
-from taskruns_airflow.logs import Line
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.result import result_of
 from taskruns_airflow.trigger import TaskRunTrigger
@@ -49,7 +49,8 @@ class Execution:
         self._ref: Ref | None = None
         self._remembered = ""
         """The run's uid, once Airflow keeps it with this try."""
-        self._audience = Audience(self._tell_line, log.info)
+        self._entries = Entries(log, dated=False)
+        self._audience = Audience(self._entries.add, self._note)
         self.last_line: str | None = None
         """The last line of the log that was told, where one was."""
 
@@ -146,7 +147,11 @@ class Execution:
 
     async def _follow(self, ref: Ref, shown: Shown | None) -> TaskRun:
         edge = await self._edge()
-        return await follow(edge, edge.watch(ref), ref, shown, self._audience)
+        try:
+            return await follow(edge, edge.watch(ref), ref, shown, self._audience)
+        finally:
+            self._entries.close()
+            self.last_line = self._entries.last_line
 
     async def _edge(self) -> Edge:
         return await self._hook.edge(self._namespace)
@@ -223,9 +228,9 @@ class Execution:
         except Exception as error:  # noqa: BLE001  # the task's own end is what counts
             self._log.warning("TaskRun %s could not be %s: %r", self._ref, what, error)
 
-    def _tell_line(self, line: Line) -> None:
-        self._log.info(line.text)
-        self.last_line = line.text
+    def _note(self, text: str) -> None:
+        self._entries.close()  # what was written before is told before
+        self._log.info(text)
 
     def _remember(self, ref: Ref) -> None:
         try:

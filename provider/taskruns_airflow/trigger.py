@@ -94,7 +94,7 @@ class TaskRunTrigger(BaseTrigger):
             self.log.info("Cancelled TaskRun %s", self._ref)
 
     async def _outcome(self) -> dict[str, Any]:
-        entries = Entries(self.log)
+        entries = Entries(self.log, dated=True)
         audience = Audience(entries.add, self.log.info)
         try:
             edge = await self._edge()

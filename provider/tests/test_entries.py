@@ -1,4 +1,4 @@
-"""Lines as entries of a deferred task's log: what two triggerers tell of it is shown once."""
+"""Lines as entries of a task's log: what two triggerers tell of it is shown once."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ class Logger:
 
 def told(*lines: Line) -> list[tuple[str, str | None]]:
     logger = Logger()
-    told = Entries(logger)
+    told = Entries(logger, dated=True)
     for line in lines:
         told.add(line)
     told.close()
@@ -58,6 +58,15 @@ async def test_the_time_is_the_same_wherever_the_node_is() -> None:
     assert told(Line("main", there, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
 
 
+async def test_in_a_worker_an_entry_has_the_time_at_which_it_is_told() -> None:
+    logger = Logger()
+    told = Entries(logger, dated=False)
+    for line in written(5, 900, 1500):
+        told.add(line)
+    told.close()
+    assert logger.told == [("main 0\nmain 1", None), ("main 2", None)]
+
+
 async def test_containers_that_write_at_one_time_have_entries_of_their_own() -> None:
     one, other = written(1, 2), written(1, 2, container="proxy")
     both = [line for pair in zip(one, other, strict=True) for line in pair]
@@ -72,7 +81,7 @@ async def test_an_entry_is_not_made_larger_without_end(monkeypatch: pytest.Monke
 
 async def test_a_line_is_told_soon_where_none_follows() -> None:
     logger = Logger()
-    Entries(logger).add(*written(1))
+    Entries(logger, dated=True).add(*written(1))
     await asyncio.wait_for(logger.something.wait(), 30)
     assert [text for text, _ in logger.told] == ["main 0"]
 
@@ -81,7 +90,7 @@ async def test_an_airflow_that_knows_no_times_is_told_line_by_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "trigger")
-    told = Entries(logging.getLogger("trigger"))
+    told = Entries(logging.getLogger("trigger"), dated=True)
     for line in written(1, 2):
         told.add(line)
     assert caplog.messages == ["main 0", "main 1"]
@@ -109,7 +118,7 @@ class File(io.BytesIO):
         log = structlog.wrap_logger(structlog.BytesLogger(self), processors=processors).bind()
         for note in notes:
             log.info(note)
-        told = Entries(log)
+        told = Entries(log, dated=True)
         for line in lines:
             told.add(line)
         return told

@@ -1,0 +1,202 @@
+"""How much memory does a long log take, where Airflow reads it?
+
+    python -m benchmarks.logs [--megabytes 100] [--rate 2] [--cluster NAME] [--json]
+
+On a test cluster that is up (`make cluster-up`), with a controller and an Airflow of its own, which
+`make airflow` builds. A task that writes one megabyte and one that writes as many as asked for are
+run twice, once waiting in a worker and once deferred. Lines have a hundred bytes. What is told is
+the most memory that each process which the log went through ever had: the task's own process or
+the triggerer's, and the supervisor of Airflow's that writes down what these tell.
+
+The rate, in megabytes a second, is the container's. Of a log the kubelet lets one file be read, the
+newest, which it begins anew at 10 MiB unless told otherwise: lines are lost where a container
+writes as much before somebody reads it, or faster than it is read. So it waits a while first.
+"""
+
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ground import cluster_with_definition, options
+from tests.cluster import Cluster
+from tests.support.airflow import PROGRAM, TRIGGERER, Airflow, parent_of
+from tests.support.cluster_client import NAMESPACES, Kube
+from tests.support.manifests import IMAGE
+from tests.support.process import ControllerProcess
+
+MODES = ("worker", "triggerer")
+LINE = 100
+MEGABYTE = 1_000_000
+RUN = "benchmark"
+PATIENCE = 3600.0
+PAUSE = 15
+TERMINAL = {"success", "failed"}
+WRITE = """
+BEGIN {{ system("sleep {pause}"); for (n = 1; n <= {lines}; n++) {{
+  printf "%099d\\n", n; if (n % {burst} == 0) system("sleep 1")
+}} }}
+"""
+_EVENT = b"Trigger fired event"
+"""An entry of Airflow's own, which has the last line in it."""
+_NUMBER = re.compile(rb"\d{99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one task's log has taken."""
+
+    waits_in: str
+    megabytes: float
+    written: int
+    """Lines."""
+    told: int
+    """Lines that Airflow has."""
+    seconds: float
+    """From the task's start to its end."""
+    reader: float
+    """MiB that the process which read it had at most."""
+    supervisor: float
+    """MiB that the process which wrote it down had at most."""
+
+
+class Memory:
+    """The most memory that each of some processes ever had, as long as it is there to be asked."""
+
+    def __init__(self) -> None:
+        self.peaks: dict[int, float] = {}
+
+    def look(self, pids: list[int]) -> None:
+        """Ask once; whoever has ended is left out."""
+        for pid in pids:
+            try:
+                status = Path(f"/proc/{pid}/status").read_text()
+            except OSError:
+                continue
+            if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+                self.peaks[pid] = int(found[1]) / 1024
+
+
+def dag_id(mode: str, megabytes: float) -> str:
+    """Name the DAG of a task."""
+    return f"{mode}_{megabytes:g}".replace(".", "_")
+
+
+def scenario(mode: str, megabytes: float, rate: float) -> dict[str, Any]:
+    """Describe a task as tests/airflow/dags makes it."""
+    lines = int(megabytes * MEGABYTE / LINE)
+    program = WRITE.format(pause=PAUSE, lines=lines, burst=int(rate * MEGABYTE / LINE))
+    arguments = {
+        "image": IMAGE,
+        "command": ["awk"],
+        "arguments": [program],
+        "deferrable": mode == "triggerer",
+    }
+    return {
+        "dag_id": dag_id(mode, megabytes),
+        "arguments": arguments,
+        "mapped": {},
+        "at_once": 1,
+        "patience": None,
+    }
+
+
+def measure(airflow: Airflow, mode: str, megabytes: float) -> Outcome:
+    """Run one of the tasks to its end."""
+    memory, dag = Memory(), dag_id(mode, megabytes)
+    reader = supervisor = 0
+    began = time.monotonic()
+    airflow.rest.trigger(dag, RUN)
+    while True:
+        (found,) = airflow.rest.instances(dag, RUN)
+        if found["state"] in TERMINAL:
+            break
+        if time.monotonic() - began > PATIENCE:
+            raise RuntimeError(f"{dag} does not end")
+        if mode == "triggerer":
+            supervisor, reader = airflow.pids(TRIGGERER)[:2]
+        elif found["state"] == "running" and not reader:
+            reader = found["pid"]
+            supervisor = parent_of(reader)
+        memory.look([reader, supervisor])
+        time.sleep(0.5)
+    if found["state"] != "success":
+        raise RuntimeError(f"{dag}: {airflow.rest.log(dag, RUN, 'task', 1)}")
+    return Outcome(
+        waits_in=mode,
+        megabytes=megabytes,
+        written=int(megabytes * MEGABYTE / LINE),
+        told=_told(airflow.home / "logs" / f"dag_id={dag}"),
+        seconds=round(time.monotonic() - began, 1),
+        reader=round(memory.peaks[reader], 1),
+        supervisor=round(memory.peaks[supervisor], 1),
+    )
+
+
+def _told(folder: Path) -> int:
+    """Count the lines that Airflow has written down."""
+    count = 0
+    for path in folder.rglob("*.log*"):
+        with path.open("rb") as log:
+            entries = (entry for entry in log if _EVENT not in entry)
+            count += sum(len(_NUMBER.findall(entry)) for entry in entries)
+    return count
+
+
+@contextmanager
+def airflow_on(cluster: Cluster, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[Airflow]:
+    """An Airflow that knows these tasks, and a controller for their runs, while the block runs."""
+    kube = Kube(cluster.kubeconfig)
+    made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "logs-"}})
+    namespace: str = made["metadata"]["name"]
+    connection = {"kube_config_path": str(cluster.kubeconfig), "namespace": namespace}
+    try:
+        with tempfile.TemporaryDirectory() as home, ControllerProcess(cluster).at_work():
+            airflow = Airflow(Path(home), {"taskruns_default": connection})
+            try:
+                airflow.up(scenarios)
+                yield airflow
+            finally:
+                airflow.down()
+                kube.delete(NAMESPACES, None, namespace)
+    finally:
+        kube.close()
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Tell the outcome to a person."""
+    heads = ("waits in", "log", "lines told", "time", "reader", "supervisor")
+    lines = [f"{heads[0]:12}{heads[1]:>8}{heads[2]:>22}{heads[3]:>9}{heads[4]:>11}{heads[5]:>12}"]
+    lines += [
+        f"{each.waits_in:12}{each.megabytes:>5g} MB{f'{each.told} of {each.written}':>22}"
+        f"{each.seconds:>7.0f} s{each.reader:>7.0f} MiB{each.supervisor:>8.0f} MiB"
+        for each in outcomes
+    ]
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    parser = options("logs", __doc__)
+    parser.add_argument("--megabytes", type=float, default=100, metavar="N", help="(100)")
+    parser.add_argument("--rate", type=float, default=2, metavar="N", help="a second (2)")
+    given = parser.parse_args(argv)
+    if not PROGRAM.exists():
+        parser.error("no Airflow: `make airflow` makes it")
+    tasks = [(mode, size) for mode in MODES for size in (1, given.megabytes)]
+    scenarios = [scenario(mode, size, given.rate) for mode, size in tasks]
+    with airflow_on(cluster_with_definition(given.cluster), scenarios) as airflow:
+        outcomes = [measure(airflow, mode, size) for mode, size in tasks]
+    told = [asdict(each) for each in outcomes]
+    print(json.dumps(told, indent=2) if given.json else table(outcomes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
