@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.airflow_task import DEFERRED, ONCE, SYNC, TWICE, Count, Task
 from tests.support.ledger import UNTIL_CUE
-from tests.support.manifests import SOON
+from tests.support.manifests import HEARD, SOON
 
 RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
 WAITS = "trap 'exit 143' TERM; sleep 600 & wait $!"
@@ -44,7 +44,7 @@ def test_the_log_is_shown_while_the_task_is_at_work(task: Task) -> None:
     assert task.counted() == ONCE
 
 
-@pytest.mark.task("echo the disk is full >&2; exit 3")
+@pytest.mark.task(f"echo the disk is full >&2; {HEARD}; exit 3")
 def test_a_program_that_fails_says_so_with_its_last_words(task: Task) -> None:
     fails_as(task, "TaskRunApplicationFailed", "NonZeroExitCode", "code 3", "the disk is full")
     assert task.xcom("exit_code") == 3

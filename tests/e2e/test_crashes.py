@@ -16,7 +16,7 @@ from tests.support.ending import Ending
 from tests.support.installation import DELETE_DELAY, Installation, stopped
 from tests.support.ledger import END, START
 from tests.support.lives import LIVES
-from tests.support.manifests import pod_spec, shell
+from tests.support.manifests import HEARD, pod_spec, shell
 from tests.support.process import ControllerProcess
 from tests.support.stage import Stage
 
@@ -76,7 +76,7 @@ def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
 def test_what_happened_while_nobody_looked_is_told_afterwards(
     stage: Stage, cluster: Cluster
 ) -> None:
-    spec = shell(f"{START}; sleep 2; {END}; echo well done; exit 3")
+    spec = shell(f"{START}; sleep 2; {END}; echo well done; {HEARD}; exit 3")
     run = stage.create("ended-unseen", spec | stage.ledger.mount())
     with _controller(cluster).at_work():
         run.main_started()

@@ -58,7 +58,7 @@ def described(run: Run, cluster: Cluster) -> list[str]:
     return table.splitlines()[2:]
 
 
-@pytest.mark.taskrun(shell("sleep 4"))
+@pytest.mark.taskrun(shell("sleep 8"))
 def test_a_clean_run_is_described_by_three_events_in_order(
     run: Run, stage: Stage, cluster: Cluster
 ) -> None:

@@ -13,12 +13,14 @@ from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.installation import EACH_INSTALLATION
-from tests.support.manifests import IMAGE, KEEP_POD, pod_spec, shell
+from tests.support.manifests import HEARD, IMAGE, KEEP_POD, pod_spec, shell
 from tests.support.run import Run
 
 pytestmark = EACH_INSTALLATION
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 DIE = "kill -9 $$"
+SAID = f"echo last words; {HEARD}"
+NO_DATA = f"echo no data; {HEARD}; exit 5"
 # In a Pod's shared process namespace the task is not process 1, which no signal of its own ends.
 MORTAL = pod_spec(shareProcessNamespace=True)
 
@@ -43,7 +45,7 @@ def test_exit_0_succeeds_and_its_pod_goes(run: Run) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        pytest.param(code, marks=pytest.mark.taskrun(shell(f"echo last words; exit {code}")))
+        pytest.param(code, marks=pytest.mark.taskrun(shell(f"{SAID}; exit {code}")))
         for code in (1, 3, 255)
     ],
 )
@@ -145,9 +147,7 @@ def test_what_a_failing_task_writes_to_result_path_is_its_message(run: Run) -> N
     shell(
         "echo never",
         **pod_spec(
-            initContainers=[
-                {"name": "prepare", "image": IMAGE, "command": ["sh", "-c", "echo no data; exit 5"]}
-            ]
+            initContainers=[{"name": "prepare", "image": IMAGE, "command": ["sh", "-c", NO_DATA]}]
         ),
     )
 )
@@ -231,7 +231,7 @@ def test_of_several_containers_the_annotated_one_is_main(run: Run) -> None:
     run.pods_gone()
 
 
-@pytest.mark.taskrun(shell("sleep 4"))
+@pytest.mark.taskrun(shell("sleep 8"))
 def test_a_longer_task_is_seen_running(run: Run) -> None:
     SUCCEEDED.check(run)
     assert run.phases() == ["Pending", "Running", "Succeeded"]

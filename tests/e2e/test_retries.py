@@ -8,10 +8,10 @@ from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.support.ending import Ending
 from tests.support.ledger import START, Ledger
-from tests.support.manifests import SOON, shell
+from tests.support.manifests import HEARD, SOON, shell
 from tests.support.run import Run
 
-FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
+FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; {HEARD}; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
 
 
 @pytest.mark.taskrun(shell(FAIL_TWICE, backoffLimit=2, **SOON), ledger=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taskruns.engines.memory import Script
+from tests.support.manifests import HEARD
 
 IMAGE = "busybox:1"
 
@@ -29,7 +30,7 @@ class Work:
 
 
 def exits(code: int, last_words: str = "") -> Work:
-    said = f"echo {last_words}; " if last_words else ""
+    said = f"echo {last_words}; {HEARD}; " if last_words else ""
     return Work(f"{said}exit {code}", Script(exit_code=code, log=last_words.encode()))
 
 

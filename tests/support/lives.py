@@ -42,7 +42,7 @@ RETRIED = Life(
     ends=1,
 )
 LONG = Life(
-    shell(f"{START}; sleep 4; {END}", backoffLimit=1),
+    shell(f"{START}; sleep 10; {END}", backoffLimit=1),
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
     starts=1,
     ends=1,

@@ -15,6 +15,11 @@ SOON: Object = {"backoff": {"duration": "500ms", "factor": 1}}
 """For what retries: no test waits for a real backoff unless that is what it tests."""
 
 
+HEARD = "sleep 1"
+"""After a task's last word, where it is asked for: the kubelet reads the log when the container has
+ended, and takes what containerd has written of it by then."""
+
+
 def shell(script: str, **spec: Any) -> Object:
     """A TaskRun's spec that runs a script; other fields by their name on the wire."""
     # Kubernetes reads $$ in arguments as an escaped $.
