@@ -63,6 +63,15 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     lab.close()
 
 
+@pytest.fixture
+def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
+    """A Docker host whose runs are followed, for what is tried there alone."""
+    lab = DockerLab(docker_address, tmp_path)
+    lab.resume()
+    yield lab
+    lab.close()
+
+
 def _real_lab(request: pytest.FixtureRequest) -> "KubernetesLab | DockerLab":
     if request.param == "docker":
         address: str = request.getfixturevalue("docker_address")

@@ -1,7 +1,6 @@
 """What only a Docker host has: containers anybody may remove, a daemon that may be away."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,14 +13,6 @@ from tests.engine.lab import Task, told_of
 from tests.engine.work import HELLO, SECOND_TIME_LUCKY, Work, exits, lasts
 
 UNUSED = exits(0).script
-
-
-@pytest.fixture
-def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
-    lab = DockerLab(docker_address, tmp_path)
-    lab.resume()
-    yield lab
-    lab.close()
 
 
 def test_a_container_removed_by_hand_is_not_run_again_unasked(host: DockerLab) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -51,14 +50,6 @@ SPEC: dict[str, Any] = {
         {"name": "memory", "mountPath": "/memory"},
     ],
 }
-
-
-@pytest.fixture
-def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
-    lab = DockerLab(docker_address, tmp_path)
-    lab.resume()
-    yield lab
-    lab.close()
 
 
 @pytest.fixture

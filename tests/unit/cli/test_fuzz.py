@@ -76,7 +76,7 @@ def test_any_spec(spec: object) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"[" * 600,
+        b"[" * 1100,
         b"a: &a [x]\n" + b"".join(b"k%d: &b%d [*a, *a]\n" % (i, i) for i in range(9)),
         b"a: &a ["
         + b"z," * 99

@@ -70,13 +70,13 @@ def test_stopping_without_grace_kills(sleeper: "subprocess.Popen[bytes]") -> Non
 
 def test_who_does_not_listen_is_killed() -> None:
     deaf = subprocess.Popen(
-        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done"],
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"],
         stdout=subprocess.PIPE,
     )
     assert deaf.stdout
     deaf.stdout.readline()
     deaf.stdout.close()
-    _of(deaf.pid).stop(grace=0.03)
+    _of(deaf.pid).stop(grace=0.1)
     assert deaf.wait() == -signal.SIGKILL
 
 

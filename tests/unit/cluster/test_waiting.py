@@ -34,11 +34,11 @@ def test_a_program_that_is_not_there_is_named() -> None:
 def test_a_long_command_shows_signs_of_life_and_keeps_its_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(command, "HEARTBEAT", 0.05)
     lines: list[str] = []
     log = tmp_path / "log"
     command.run_long(
-        ["sh", "-c", "echo one; sleep 0.05; echo two"],
+        ["sh", "-c", "echo one; sleep 0.15; echo two"],
         what="counting",
         log=log,
         progress=Progress(lines.append),

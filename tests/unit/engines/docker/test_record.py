@@ -66,8 +66,8 @@ async def test_changes_of_several_clients_come_one_after_the_other(tmp_path: Pat
             await asyncio.sleep(0)
             record.pods[str(number)] = run_named(str(number))
 
-    await asyncio.gather(*(add(number) for number in range(4)))
-    assert len((await RecordFile(tmp_path, "default", "hello").read()).pods) == 4
+    await asyncio.gather(*(add(number) for number in range(10)))
+    assert len((await RecordFile(tmp_path, "default", "hello").read()).pods) == 10
 
 
 async def test_a_start_is_written_before_the_change_ends(file: RecordFile) -> None:

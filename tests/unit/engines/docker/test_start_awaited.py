@@ -36,7 +36,7 @@ async def test_a_start_is_waited_for_without_asking_again_and_again(tmp_path: Pa
     opened = Follower.open(file, cast(Daemon, container), lambda: at(0), SiteDefaults())
     async with opened as follower, asyncio.timeout(10):
         waiting = asyncio.create_task(follower.started("hello-1"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         assert container.asked == 1
         container.running = True
         container.news.put_nowait({"Action": "start"})
