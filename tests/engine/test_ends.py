@@ -145,8 +145,9 @@ def test_a_container_that_goes_on_after_main_is_stopped(lab: Lab) -> None:
 
 
 @pytest.mark.of_a_cluster
-def test_an_init_container_that_fails_is_named(lab: Lab) -> None:
-    fetch = lab.container("fetch", exits(7, "no route"))
+@pytest.mark.parametrize("fields", [{}, {"restartPolicy": "Never"}])
+def test_an_init_container_that_fails_is_named(lab: Lab, fields: dict[str, str]) -> None:
+    fetch = {**lab.container("fetch", exits(7, "no route")), **fields}
     task = lab.start(HELLO, template={"spec": {"initContainers": [fetch]}})
     status = task.ended()
     assert told_of(status) == ("Failed", "InitContainerFailed", None, ["Failed"])

@@ -4,7 +4,7 @@ import pytest
 
 from taskruns.api import names
 from tests.engine.lab import Lab, Task, told_of
-from tests.engine.work import HELLO, lasts
+from tests.engine.work import HELLO, exits, lasts
 
 
 def owner(task: Task) -> dict[str, object]:
@@ -41,6 +41,28 @@ def test_a_template_without_a_main_container_fails_the_run(lab: Lab) -> None:
     status = task.ended()
     assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
     assert "main" in status["message"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"restartPolicy": "OnFailure"},
+        {
+            "restartPolicy": "Never",
+            "restartPolicyRules": [
+                {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
+            ],
+        },
+    ],
+)
+def test_a_main_container_that_is_restarted_in_place_fails_the_run(
+    lab: Lab, fields: dict[str, object]
+) -> None:
+    task = lab.start(exits(1), template={"spec": {"containers": [{"name": "main", **fields}]}})
+    status = task.ended()
+    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert "template.spec.containers[main].restartPolicy" in status["message"]
+    assert "use backoffLimit for retries" in status["message"]
 
 
 @pytest.mark.of_a_cluster

@@ -1,7 +1,7 @@
 """What the kubelet says of one container, and of the words that it left behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +44,7 @@ class Container:
 
     name: str
     started_at: datetime | None = None
+    """Time of its first known start; a restart in place does not move it."""
     running: bool = False
     has_run: bool = False
     """Whether its program has been started; an end that nobody saw comes without `started_at`."""
@@ -74,7 +75,7 @@ def read_container(found: Mapping[str, Any]) -> Container:
             message=text(terminated.get("message")),
             finished_at=moment(terminated.get("finishedAt")),
         )
-    started_at = moment((terminated or running).get("startedAt"))
+    started_at = _first_start(found)
     return Container(
         name=text(found.get("name")),
         started_at=started_at,
@@ -84,6 +85,49 @@ def read_container(found: Mapping[str, Any]) -> Container:
         waiting_reason=text(waiting.get("reason")),
         waiting_message=text(waiting.get("message")),
     )
+
+
+def started_since(container: Container, known: datetime | None) -> Container:
+    """Return a container that counts from a start recorded earlier, where that is the first one.
+
+    A kubelet that restarts a container in place shows the last start only, and none in back-off.
+    """
+    if known is None:
+        return container
+    first = min(known, container.started_at or known)
+    return replace(container, started_at=first, has_run=True)
+
+
+def is_restarted(spec: Mapping[str, Any], pod_policy: str, exit_code: int) -> bool:
+    """Whether the kubelet starts a container again in place after an exit.
+
+    Such a main container is refused, but an admission webhook may still make one. Source:
+    ContainerShouldRestart of Kubernetes' pkg/api/v1/pod.
+
+    Args:
+        spec: the container.
+        pod_policy: the Pod's restartPolicy, for a container that has none.
+        exit_code: how the container exited.
+    """
+    for rule in mappings(spec.get("restartPolicyRules")):
+        codes = mapping(rule.get("exitCodes"))
+        values = codes.get("values")
+        listed = isinstance(values, list | tuple) and exit_code in values
+        if listed if codes.get("operator") == "In" else not listed:
+            return True
+    policy = text(spec.get("restartPolicy")) or pod_policy
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _first_start(found: Mapping[str, Any]) -> datetime | None:
+    """Return the earliest start that the kubelet still knows of; None when it knows of none."""
+    state, earlier = mapping(found.get("state")), mapping(found.get("lastState"))
+    shown = (
+        moment(mapping(part.get(kind)).get("startedAt"))
+        for part in (state, earlier)
+        for kind in ("running", "terminated")
+    )
+    return min((start for start in shown if start is not None), default=None)
 
 
 def _ran_before(found: Mapping[str, Any]) -> bool:

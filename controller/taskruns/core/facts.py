@@ -1,12 +1,18 @@
 """What a Pod says: the only reader of Pod JSON. Facts only; what they mean is decided elsewhere."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.containers import Container, message_limit, read_container
+from taskruns.core.containers import (
+    Container,
+    is_restarted,
+    message_limit,
+    read_container,
+    started_since,
+)
 from taskruns.core.plan import STOP_SECONDS, PodRef
 from taskruns.core.wire import mapping, mappings, moment, strings, text
 
@@ -70,6 +76,18 @@ class PodFacts:
         return self.phase in ENDED_PHASES or (self.deleting and not self.node)
 
 
+def counted_from(pod: PodFacts, started_at: datetime | None) -> PodFacts:
+    """Return the facts of a Pod whose main container's first start may be recorded already.
+
+    A main container that has run for a time that the kubelet does not report counts from when the
+    Pod got its node: its clocks never start again.
+    """
+    main = started_since(pod.main, started_at)
+    if main.has_run and main.started_at is None and main.ending is None:
+        main = replace(main, started_at=pod.scheduled_at or pod.created_at)
+    return pod if main == pod.main else replace(pod, main=main)
+
+
 def main_name(containers: tuple[Mapping[str, Any], ...], annotations: Mapping[str, Any]) -> str:
     """Name the main container of a Pod; empty when none is."""
     found = [text(container.get("name")) for container in containers]
@@ -108,12 +126,27 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         scheduled_at=_transition(conditions.get("PodScheduled")),
         unschedulable=_unschedulable(conditions.get("PodScheduled")),
         conditions={kind: text(found.get("status")) for kind, found in conditions.items()},
-        main=next((found for found in reported if found.name == main), Container(main)),
+        main=_main(pod, next((found for found in reported if found.name == main), Container(main))),
         containers=(*inits, *reported),
         leftovers=_leftovers(containers, reported, main),
         failed_init=_failed_init(mappings(spec.get("initContainers")), inits),
         message_limit=message_limit(spec),
     )
+
+
+def _main(pod: Mapping[str, Any], main: Container) -> Container:
+    """Return main without an exit that the kubelet follows by a restart: it is not the end.
+
+    Where the Pod has ended all the same, the exit is the last one, and main ended with the Pod.
+    """
+    spec, status = mapping(pod.get("spec")), mapping(pod.get("status"))
+    found = (each for each in mappings(spec.get("containers")) if each.get("name") == main.name)
+    policy, ending = text(spec.get("restartPolicy")), main.ending
+    if ending is None or not is_restarted(next(found, {}), policy, ending.exit_code):
+        return main
+    if text(status.get("phase")) in ENDED_PHASES:
+        return replace(main, ending=replace(ending, finished_at=None))
+    return replace(main, ending=None)
 
 
 def _leftovers(
@@ -126,8 +159,12 @@ def _leftovers(
 def _failed_init(
     specs: tuple[Mapping[str, Any], ...], inits: tuple[Container, ...]
 ) -> Container | None:
-    """Return the init container that kept main from starting; a sidecar is only ended with it."""
-    sidecars = {text(found.get("name")) for found in specs if found.get("restartPolicy")}
+    """Return the init container that kept main from starting; a sidecar is only ended with it.
+
+    Of the restart policies only Always makes a sidecar (source: core/v1 Container.restartPolicy).
+    """
+    always = (found for found in specs if found.get("restartPolicy") == "Always")
+    sidecars = {text(found.get("name")) for found in always}
     failed = (found for found in inits if found.ending is not None and found.ending.exit_code != 0)
     return next((found for found in failed if found.name not in sidecars), None)
 

@@ -35,6 +35,7 @@ _POD_FIELDS = (
 _LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
 """Has the kubelet report a failed container's log: for main, and for what may end the run first."""
 
+_NO_RESTART = "must be Never or left out: use backoffLimit for retries"
 
 NO_DEFAULTS = SiteDefaults()
 """A site that sets nothing."""
@@ -48,14 +49,17 @@ def build_pod(run: TaskRun, attempt: int, site: SiteDefaults = NO_DEFAULTS) -> d
     """Build the Pod of one attempt: site defaults < template < shorthand (DESIGN.md 6.4).
 
     Raises:
-        InvalidTemplate: there is no main container, or the template sets what it must not.
+        InvalidTemplate: there is no main container, or the template, or the site's below it, sets
+            what it must not.
     """
     template = mapping(run.spec.template)
     metadata, spec = mapping(template.get("metadata")), mapping(template.get("spec"))
-    _refuse(spec)
     annotations = mapping(metadata.get("annotations"))
     main = _name_main(run.spec, spec, annotations)
+    _refuse(spec, main)
     below = mapping(site.pod_template.get("metadata"))
+    over_site = _over_site(site, spec, main)
+    refuse_restarts(over_site, main, "taskPodDefaults.spec")
     annotations = merge_keys(mapping(below.get("annotations")), annotations)
     labels = merge_keys(mapping(below.get("labels")), mapping(metadata.get("labels")))
     return {
@@ -69,19 +73,44 @@ def build_pod(run: TaskRun, attempt: int, site: SiteDefaults = NO_DEFAULTS) -> d
             "finalizers": [*strings(metadata.get("finalizers")), names.FINALIZER_OUTCOME],
             "ownerReferences": [_owner(run)],
         },
-        "spec": _pod_spec(run, _over_site(site, spec, main), main, attempt),
+        "spec": _pod_spec(run, over_site, main, attempt),
     }
 
 
-def _refuse(spec: Any) -> None:
+def _refuse(spec: Any, main: str) -> None:
     if spec.get("nodeName"):
         raise InvalidTemplate(
             "template.spec.nodeName would go round the scheduler: use nodeSelector or affinity"
         )
     if spec.get("restartPolicy") not in (None, "Never"):
-        raise InvalidTemplate(
-            "template.spec.restartPolicy must be Never or left out: use backoffLimit for retries"
-        )
+        raise InvalidTemplate(f"template.spec.restartPolicy {_NO_RESTART}")
+    refuse_restarts(spec, main, "template.spec")
+
+
+def refuse_restarts(spec: Any, main: str, where: str) -> None:
+    """Refuse what has the kubelet start the main container again in the same Pod.
+
+    Other containers may be restarted, unless a rule of theirs restarts all containers.
+
+    Raises:
+        InvalidTemplate: a container asks for it; the message names it as a part of `where`.
+    """
+    for part in ("initContainers", "containers"):
+        for container in mappings(spec.get(part)):
+            name, rules = container.get("name"), container.get("restartPolicyRules")
+            place = f"{where}.{part}[{name}]"
+            if part == "containers" and name == main:
+                if container.get("restartPolicy") not in (None, "Never"):
+                    raise InvalidTemplate(f"{place}.restartPolicy {_NO_RESTART}")
+                if rules:
+                    raise InvalidTemplate(
+                        f"{place}.restartPolicyRules must be left out: use backoffLimit for retries"
+                    )
+            if any(rule.get("action") == "RestartAllContainers" for rule in mappings(rules)):
+                raise InvalidTemplate(
+                    f"{place}.restartPolicyRules must not have the action RestartAllContainers, "
+                    "which repeats the main container: use backoffLimit for retries"
+                )
 
 
 def _name_main(spec: TaskRunSpec, template: Any, annotations: Any) -> str:

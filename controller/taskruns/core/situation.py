@@ -14,7 +14,7 @@ from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.v1alpha1 import Attempt, ObjectMeta, TaskRun, TaskRunSpec, TaskRunStatus
 from taskruns.api.v1alpha1.status import MAX_COUNT
-from taskruns.core.facts import PodFacts, read_pod
+from taskruns.core.facts import PodFacts, counted_from, read_pod
 from taskruns.core.plan import Findings
 from taskruns.core.site import SiteDefaults
 from taskruns.core.wire import mapping, number, strings, text
@@ -169,14 +169,16 @@ def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situatio
     for pod in pods:
         if pod.ref.uid == attempt.pod_uid:
             kind = Ended if pod.ended else Underway
-            return kind(run, pods, attempt, pod)
+            return kind(run, pods, attempt, counted_from(pod, attempt.started_time))
     gone = findings.gone
     last_seen = gone.get(attempt.pod_uid)
     return Vanished(
         run,
         pods,
         attempt,
-        last_seen=None if last_seen is None else read_pod(last_seen),
+        last_seen=None
+        if last_seen is None
+        else counted_from(read_pod(last_seen), attempt.started_time),
         confirmed=attempt.pod_uid in gone,
     )
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+from taskruns.api import names
+from taskruns.core.pods import InvalidTemplate, refuse_restarts
+
 
 def read(path: str) -> Mapping[str, Any]:
     """Read a template from a file of YAML or JSON; an empty file is an empty template.
@@ -43,3 +46,7 @@ def _check_spec(spec: Any) -> None:
         raise ValueError("spec.nodeName in that file would go round the scheduler: leave it out")
     if spec.get("restartPolicy", "Never") != "Never":
         raise ValueError("spec.restartPolicy in that file is not Never: leave it out")
+    try:
+        refuse_restarts(spec, names.MAIN_CONTAINER, "spec")
+    except InvalidTemplate as error:
+        raise ValueError(f"in that file {error}") from None

@@ -146,6 +146,10 @@ def test_an_empty_pod_template_sets_nothing(tmp_path: Path) -> None:
         ("spec: [a]", "template.spec in that file is no mapping: write a PodSpec"),
         ("spec: {nodeName: a}", "spec.nodeName in that file would go round the scheduler"),
         ("spec: {restartPolicy: Always}", "spec.restartPolicy in that file is not Never"),
+        (
+            "spec: {containers: [{name: main, restartPolicy: OnFailure}]}",
+            "in that file spec.containers[main].restartPolicy must be Never or left out",
+        ),
     ],
 )
 def test_a_wrong_pod_template_is_one_sentence(

@@ -94,7 +94,8 @@ PodTemplate = Annotated[
                     "Labels, annotations and finalizers of the Pod (metav1.ObjectMeta)."
                 ),
                 "spec": _anything(
-                    "Any field of core/v1 PodSpec but nodeName; restartPolicy only as Never."
+                    "Any field of core/v1 PodSpec but nodeName; restartPolicy only as Never, also "
+                    "that of the main container, and no restartPolicyRules that restart it."
                 ),
             },
         }

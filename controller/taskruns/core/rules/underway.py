@@ -210,7 +210,7 @@ def _overdue_wake(situation: Underway, look: Look) -> datetime | None:
 def _running_shown_at(situation: Underway) -> datetime | None:
     main = situation.pod.main
     shown = situation.run.status.phase == Phase.RUNNING
-    if shown or not main.running or main.started_at is None:
+    if shown or main.ending is not None or main.started_at is None:
         return None
     return schedule.later(main.started_at, schedule.RUNNING_SHOWN_AFTER)
 
