@@ -14,6 +14,8 @@ from tools import helm as helm_tool
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
 WATCHED = {(names.GROUP, names.PLURAL), ("", "pods")}
 """What the operator has kopf watch, which is a list and then a watch."""
+BLOCKING = ("update", names.GROUP, f"{names.PLURAL}/finalizers")
+"""What admission asks of whoever creates a Pod that blocks its owner's deletion."""
 
 pytestmark = pytest.mark.usefixtures("helm")
 
@@ -43,7 +45,7 @@ def _told(column: str) -> set[tuple[str, str, str]]:
 def test_the_role_allows_what_the_code_does_and_no_more() -> None:
     made = {(call.verb, call.group, call.resource) for call in CALLS}
     watching = {(verb, *kind) for verb in ("list", "watch") for kind in WATCHED}
-    assert _allowed(_role("taskruns")) == made | watching
+    assert _allowed(_role("taskruns")) == made | watching | {BLOCKING}
 
 
 def test_the_role_for_clients_allows_what_the_command_line_does_and_no_more() -> None:

@@ -162,6 +162,8 @@ def _owner(run: TaskRun) -> dict[str, Any]:
         "name": run.metadata.name,
         "uid": run.metadata.uid,
         "controller": True,
+        # Foreground deletion of the TaskRun waits for the Pod, as that of a Job does.
+        "blockOwnerDeletion": True,
     }
 
 
