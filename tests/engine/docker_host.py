@@ -142,7 +142,7 @@ class DockerLab(Lab):
         self._do(patch_run(self._file(name), patch))
 
     @override
-    def delete_run(self, name: str) -> None:
+    def delete_run(self, name: str, *, foreground: bool = False) -> None:
         self._do(delete_run(self._file(name), now()))
 
     @override

@@ -95,7 +95,7 @@ class Lab(ABC):
     def patch_run(self, name: str, patch: Object) -> None: ...
 
     @abstractmethod
-    def delete_run(self, name: str) -> None: ...
+    def delete_run(self, name: str, *, foreground: bool = False) -> None: ...
 
     @abstractmethod
     def delete_pod(self, name: str) -> None: ...
@@ -185,8 +185,26 @@ class Task:
         annotations = {names.ANNOTATION_COLLECTED: self.status["podUID"]}
         self._lab.patch_run(self.name, {"metadata": {"annotations": annotations}})
 
-    def delete(self) -> None:
-        self._lab.delete_run(self.name)
+    def delete(self, *, foreground: bool = False) -> None:
+        self._lab.delete_run(self.name, foreground=foreground)
+
+    def hold(self, *, wanted: bool = True) -> None:
+        """Put somebody's finalizer on it, or take it off."""
+        finalizers = ["example.test/hold"] if wanted else None
+        self._lab.patch_run(self.name, {"metadata": {"finalizers": finalizers}})
+
+    @property
+    def generation(self) -> int:
+        return int((self.run or {})["metadata"]["generation"])
+
+    def observed(self) -> Any:
+        """Wait until its status is about its newest generation."""
+
+        def look() -> Any:
+            status = self.status
+            return status if status.get("observedGeneration") == self.generation else None
+
+        return self._lab.wait(f"{self.name} is observed", look)
 
 
 def told_of(status: Any) -> tuple[Any, ...]:

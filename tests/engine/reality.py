@@ -85,8 +85,9 @@ class KubernetesLab(Lab):
         self._await_version(self._kube.merge(RUNS, self.namespace, name, patch))
 
     @override
-    def delete_run(self, name: str) -> None:
-        self._kube.delete(RUNS, self.namespace, name)
+    def delete_run(self, name: str, *, foreground: bool = False) -> None:
+        options = {"propagationPolicy": "Foreground"} if foreground else None
+        self._kube.delete(RUNS, self.namespace, name, options)
 
     @override
     def delete_pod(self, name: str) -> None:

@@ -77,8 +77,8 @@ class MemoryLab(Lab):
         self.world.cluster.patch(Kind.RUN, self.namespace, name, patch)
 
     @override
-    def delete_run(self, name: str) -> None:
-        self.world.cluster.delete_run(self.namespace, name)
+    def delete_run(self, name: str, *, foreground: bool = False) -> None:
+        self.world.cluster.delete_run(self.namespace, name, foreground=foreground)
 
     @override
     def delete_pod(self, name: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.lab import Lab, Task, told_of
-from tests.engine.work import HELLO, STUBBORN, Work, exits, lasts
+from tests.engine.work import HELLO, POLITE, STUBBORN, Work, exits, lasts
 
 
 def keeps(strategy: str) -> dict[str, str]:
@@ -83,6 +83,43 @@ def test_a_run_deleted_while_no_controller_is_there_leaves_nothing(lab: Lab) -> 
     assert task.pods, "our finalizer holds the Pod"
     lab.resume()
     task.pods_gone()
+
+
+@pytest.mark.of_a_cluster
+@pytest.mark.parametrize("foreground", [False, True])
+def test_a_run_that_a_finalizer_holds_ends_when_it_is_deleted(
+    lab: Lab, *, foreground: bool
+) -> None:
+    task = lab.start(POLITE)
+    task.main_runs()
+    task.hold()
+    task.delete(foreground=foreground)
+    status = task.ended()
+    assert told_of(status) == ("Cancelled", "TaskRunDeleted", 4, ["Stopped"])
+    assert "Finished" in [each["type"] for each in status["conditions"]]
+    task.pods_gone()
+    assert task.status["observedGeneration"] == task.generation
+    task.hold(wanted=False)
+    task.gone()
+
+
+@pytest.mark.of_a_cluster
+def test_foreground_deletion_waits_for_the_pod(lab: Lab) -> None:
+    task = lab.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 2}})
+    task.main_runs()
+    task.delete(foreground=True)
+    task.gone()
+    assert not task.pods
+
+
+@pytest.mark.of_a_cluster
+def test_a_change_of_an_ended_run_is_observed_and_nothing_else_moves(lab: Lab) -> None:
+    task = lab.start(exits(3))
+    ended = dict(task.ended())
+    lab.patch_run(task.name, {"spec": {"ttlSecondsAfterFinished": 9000, "suspend": True}})
+    status = dict(task.observed())
+    assert status.pop("observedGeneration") == ended.pop("observedGeneration") + 1
+    assert status == ended
 
 
 def test_a_run_of_the_same_name_has_nothing_to_do_with_the_one_before(lab: Lab) -> None:

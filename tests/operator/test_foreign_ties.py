@@ -57,6 +57,12 @@ def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
     held.main_started()
     held.delete()
     held.pods_gone()
+    status = held.seen()["status"]
+    assert (status["phase"], status["reason"]) == (Phase.CANCELLED, "TaskRunDeleted")
+    assert [each["type"] for each in status["conditions"] if each["status"] == "True"][:2] == [
+        "Failed",
+        "Finished",
+    ]
     audit = Audit(cluster)
     for number in range(3):
         held.annotate({"example.test/look": str(number)})

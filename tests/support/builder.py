@@ -46,7 +46,10 @@ def a_run(
             **(metadata or {}),
         },
         "spec": {"image": "busybox:1", **spec},
-        "status": {"observedGeneration": -1, **(status or {})},
+        "status": {
+            "observedGeneration": 1 if status and "phase" in status else -1,
+            **(status or {}),
+        },
     }
 
 

@@ -235,6 +235,12 @@ class Reason(StrEnum):
         "spec.cancel was set.",
         "Create a new TaskRun to run it again.",
     )
+    TASK_RUN_DELETED = (
+        "TaskRunDeleted",
+        FailureKind.CANCELLED,
+        "The TaskRun was deleted before the run had ended, and a finalizer still holds the object.",
+        "Create a new TaskRun to run it again.",
+    )
     INVALID_POD_TEMPLATE = (
         "InvalidPodTemplate",
         FailureKind.CONFIGURATION,

@@ -11,10 +11,11 @@ from typing import Any, TypeVar, assert_never
 
 from taskruns.core import schedule
 from taskruns.core.events import events_of
-from taskruns.core.plan import Findings, Plan
-from taskruns.core.rules import due, ended, finished, ownerless, underway, unreadable
+from taskruns.core.plan import Findings, ObserveGeneration, Plan
+from taskruns.core.rules import deleting, due, ended, finished, ownerless, underway, unreadable
 from taskruns.core.site import SiteDefaults
 from taskruns.core.situation import (
+    Deleting,
     Due,
     Ended,
     Finished,
@@ -27,6 +28,7 @@ from taskruns.core.situation import (
     recognise,
 )
 from taskruns.core.tidying import tidy
+from taskruns.core.wire import mapping, number, text
 
 S = TypeVar("S")
 Rule = Callable[[S, Look], Plan | None]
@@ -54,23 +56,47 @@ def decide(
     match situation:
         case Ownerless():
             return plan
-        case Unreadable():
+        case Unreadable() | Deleting():
             pass
         case _:
             plan = _together(plan, tidy(situation, look))
     if plan.status is None:
+        return _with_generation(plan, mapping(run), look)
+    generation = situation.run.metadata.generation
+    status = plan.status.model_copy(update={"observed_generation": generation})
+    return replace(plan, status=status, events=events_of(situation.run, status, now))
+
+
+def _with_generation(plan: Plan, run: Mapping[str, Any], look: Look) -> Plan:
+    """Have observedGeneration follow a change that needs nothing else, such as another TTL.
+
+    Clients such as `helm upgrade --wait` wait for it. A run without a phase has no status yet.
+    """
+    status = mapping(run.get("status"))
+    generation = number(mapping(run.get("metadata")).get("generation"))
+    if generation is None or status.get("observedGeneration") == generation:
         return plan
-    return replace(plan, events=events_of(situation.run, plan.status, now))
+    if not text(status.get("phase")) or not plan.idle or look.findings.observed:
+        return plan
+    return replace(plan, actions=(ObserveGeneration(generation),))
 
 
 def _answer(situation: Situation, look: Look) -> Plan:
     match situation:
         case Ownerless():
             return _first(ownerless.RULES, situation, look)
+        case Deleting():
+            return _first(deleting.RULES, situation, look)
         case Unreadable():
             return _first(unreadable.RULES, situation, look)
         case Finished():
             return _first(finished.RULES, situation, look)
+        case _:
+            return _answer_for_attempt(situation, look)
+
+
+def _answer_for_attempt(situation: Due | Underway | Ended | Vanished, look: Look) -> Plan:
+    match situation:
         case Due():
             return _first(due.RULES, situation, look)
         case Underway():

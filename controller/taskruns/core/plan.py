@@ -74,14 +74,25 @@ class ReleasePod:
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
-    """Delete exactly this Pod."""
+    """Delete exactly this Pod; with `resource_version` only while it is as it was seen."""
 
     pod: PodRef
+    resource_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRun:
     """Delete the TaskRun, only while it is as it was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveGeneration:
+    """Write this generation into `status.observedGeneration`, and nothing else of the status.
+
+    A try is reported in `Findings.observed`, also one that the apiserver refused.
+    """
+
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,7 @@ Action = (
     | ReleasePod
     | DeletePod
     | DeleteRun
+    | ObserveGeneration
     | ConfirmPodGone
     | ConfirmRunGone
     | ReadPodEvents
@@ -155,6 +167,8 @@ class Findings:
     refusal: Refusal | None = None
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The warnings of Pods whose Events were read, by uid, oldest first."""
+    observed: bool = False
+    """Whether observedGeneration was written in this look: at most one write for each look."""
 
 
 @dataclass(frozen=True, slots=True)

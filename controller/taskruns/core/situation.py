@@ -17,7 +17,7 @@ from taskruns.api.v1alpha1.status import MAX_COUNT
 from taskruns.core.facts import PodFacts, counted_from, read_pod
 from taskruns.core.plan import Findings
 from taskruns.core.site import SiteDefaults
-from taskruns.core.wire import mapping, number, strings, text
+from taskruns.core.wire import mapping, moment, number, strings, text
 
 Pods = tuple[PodFacts, ...]
 
@@ -33,16 +33,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Ownerless:
-    """The TaskRun is gone, or is being deleted; Pods that carry its uid may be left."""
+    """The TaskRun is gone; Pods that carry its uid may be left."""
 
     uid: str
     pods: Pods
-    going: bool
-    """Whether the TaskRun is still there, being deleted."""
     gone: bool
     """Whether a live read has proved that it is gone."""
-    orphaning: bool
-    """Whether its deletion was asked to leave the Pods alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +110,21 @@ class Vanished:
     """Whether a live read has proved that it is gone."""
 
 
-Situation = Ownerless | Unreadable | Finished | Due | Underway | Ended | Vanished
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    """The TaskRun is being deleted, and a finalizer still holds it."""
+
+    run: TaskRun
+    pods: Pods
+    """Every Pod that carries its uid, owned by it or not."""
+    apart: "Unreadable | Finished | Due | Underway | Ended | Vanished"
+    """The situation of the run apart from its deletion."""
+    deleted_at: datetime | None
+    orphaning: bool
+    """Whether the deletion leaves the Pods alone (`--cascade=orphan`)."""
+
+
+Situation = Ownerless | Deleting | Unreadable | Finished | Due | Underway | Ended | Vanished
 
 _WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
 """Phases that make no sense without an open attempt."""
@@ -131,12 +141,20 @@ def recognise(
     seen = tuple(pod for pod in seen if pod.ref.uid not in findings.gone)
     if run is None:
         uid = next((pod.run_uid for pod in seen), "")
-        return Ownerless(uid, seen, going=False, gone=uid in findings.gone, orphaning=False)
+        return Ownerless(uid, seen, gone=uid in findings.gone)
     metadata = mapping(run.get("metadata"))
-    uid = text(metadata.get("uid"))
-    if metadata.get("deletionTimestamp"):
-        orphaning = "orphan" in strings(metadata.get("finalizers"))
-        return Ownerless(uid, seen, going=True, gone=uid in findings.gone, orphaning=orphaning)
+    situation = _recognise_run(run, seen, findings)
+    deleted = metadata.get("deletionTimestamp")
+    if not deleted:
+        return situation
+    orphaning = "orphan" in strings(metadata.get("finalizers"))
+    return Deleting(situation.run, seen, situation, moment(deleted), orphaning)
+
+
+def _recognise_run(
+    run: Mapping[str, Any], seen: Pods, findings: Findings
+) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
+    uid = text(mapping(run.get("metadata")).get("uid"))
     parsed = _parse(run)
     if isinstance(parsed, str):
         owned = tuple(pod for pod in seen if pod.owner_uid == uid)
@@ -153,7 +171,9 @@ def recognise(
     return _recognise_attempt(parsed, ours, findings)
 
 
-def _recognise_attempt(run: TaskRun, pods: Pods, findings: Findings) -> Situation:
+def _recognise_attempt(
+    run: TaskRun, pods: Pods, findings: Findings
+) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
     status = run.status
     if status.phase is not None and status.phase.terminal:
         return Finished(run, pods)

@@ -16,6 +16,7 @@ from taskruns.core.plan import (
     DeleteRun,
     DiscardPod,
     Findings,
+    ObserveGeneration,
     Plan,
     PodRef,
     ReadPodEvents,
@@ -26,8 +27,17 @@ from taskruns.core.plan import (
     StopPod,
 )
 from taskruns.core.status import status_patch
+from taskruns.core.wire import mapping
 from taskruns.engines.cache import Cache, View
-from taskruns.engines.port import AlreadyExists, Conflict, Engine, Object, Refused
+from taskruns.engines.port import (
+    AlreadyExists,
+    Conflict,
+    Engine,
+    EngineError,
+    Object,
+    Refused,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +90,7 @@ def together(findings: Findings, more: Findings) -> Findings:
         gone={**findings.gone, **more.gone},
         refusal=more.refusal or findings.refusal,
         events={**findings.events, **more.events},
+        observed=findings.observed or more.observed,
     )
 
 
@@ -87,19 +98,37 @@ async def _act(action: Action, view: View, cache: Cache, engine: Engine) -> Find
     match action:
         case CreatePod(manifest):
             return await _create(manifest, view, cache, engine)
-        case ConfirmPodGone(pod):
-            return await _confirm_pod_gone(pod, view, cache, engine)
-        case ConfirmRunGone():
-            return await _confirm_run_gone(view, cache, engine)
+        case ConfirmPodGone() | ConfirmRunGone():
+            return await _confirm(action, view, cache, engine)
         case ReadPodEvents(pod):
             return Findings(events={pod.uid: tuple(await engine.read_pod_events(pod))})
         case DiscardPod(pod, resource_version):
             await _discard(pod, resource_version, view, cache, engine)
         case DeleteRun():
             await _delete_run(view, cache, engine)
-        case ReleaseGate(pod) | StopPod(pod) | ReleasePod(pod) | DeletePod(pod):
-            _take_pod(await _WRITES[type(action)](engine, pod), pod, view, cache)
+        case ObserveGeneration(generation):
+            return await _observe(generation, view, cache, engine)
+        case ReleaseGate() | StopPod() | ReleasePod() | DeletePod():
+            await _write(action, view, cache, engine)
     return NOTHING_FOUND
+
+
+async def _confirm(
+    action: ConfirmPodGone | ConfirmRunGone, view: View, cache: Cache, engine: Engine
+) -> Findings:
+    if isinstance(action, ConfirmPodGone):
+        return await _confirm_pod_gone(action.pod, view, cache, engine)
+    return await _confirm_run_gone(view, cache, engine)
+
+
+async def _write(
+    action: ReleaseGate | StopPod | ReleasePod | DeletePod, view: View, cache: Cache, engine: Engine
+) -> None:
+    pod = action.pod
+    if isinstance(action, DeletePod) and action.resource_version is not None:
+        await _delete_as_seen(pod, action.resource_version, view, cache, engine)
+    else:
+        _take_pod(await _WRITES[type(action)](engine, pod), pod, view, cache)
 
 
 _WRITES: Mapping[type[Action], Callable[[Engine, PodRef], Awaitable[Object | None]]] = {
@@ -136,11 +165,33 @@ async def _discard(
     if live["metadata"]["resourceVersion"] != seen:
         raise Conflict(f"the TaskRun of pod {pod.name} has changed")
     log.warning("discarding Pod %s, which nobody has claimed", pod.name)
+    await _delete_as_seen(pod, resource_version, view, cache, engine)
+
+
+async def _delete_as_seen(
+    pod: PodRef, resource_version: str, view: View, cache: Cache, engine: Engine
+) -> None:
     try:
         _take_pod(await engine.delete_pod(pod, resource_version), pod, view, cache)
     except Conflict:
         await _confirm_pod_gone(pod, view, cache, engine)
         raise
+
+
+async def _observe(generation: int, view: View, cache: Cache, engine: Engine) -> Findings:
+    """Write observedGeneration alone: of a run that has ended, the cache holds a part only."""
+    seen = mapping(mapping(view.run).get("metadata")).get("resourceVersion")
+    patch = {
+        "metadata": {"resourceVersion": seen},
+        "status": {"observedGeneration": generation},
+    }
+    try:
+        _take_run(await engine.write_status(view.ref, patch), view, cache)
+    except (Conflict, Unavailable):
+        raise
+    except EngineError as error:  # nothing of the run depends on it
+        log.warning("observedGeneration cannot be written: %s", error)
+    return Findings(observed=True)
 
 
 async def _delete_run(view: View, cache: Cache, engine: Engine) -> None:

@@ -262,6 +262,7 @@ def slim(run: Object) -> Object:
         | ({"annotations": {names.ANNOTATION_COLLECTED: collected}} if collected else {}),
         "spec": {k: v for k, v in run["spec"].items() if k in ("podGC", "ttlSecondsAfterFinished")},
         "status": {
+            "observedGeneration": status.get("observedGeneration"),
             "phase": status["phase"],
             "completionTime": status.get("completionTime"),
             "attempt": status.get("attempt"),

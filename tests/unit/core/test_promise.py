@@ -51,6 +51,12 @@ TROUBLES = (
     "resume",
     "delete the run",
     "orphan",
+    "hold the run",
+    "hold and delete the run",
+    "hold and orphan",
+    "delete in the foreground",
+    "hold and delete in the foreground",
+    "change the TTL",
     "delete a pod",
     "force-delete a pod",
     "force a pod's finalizer off",
@@ -60,6 +66,9 @@ TROUBLES = (
     "lose the node",
     "remove the node",
 )
+
+HOLD = "example.test/hold"
+"""Somebody's finalizer on the run."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -145,8 +154,11 @@ class Machine(RuleBasedStateMachine):
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"cancel": True}})
         elif what in ("suspend", "resume"):
             self.suspend(wanted=what == "suspend")
-        elif what in ("delete the run", "orphan"):
-            self.cluster.delete_run("default", "hello", orphan=what == "orphan")
+        elif "the run" in what or "orphan" in what or "foreground" in what:
+            self.take_the_run(what)
+        elif what == "change the TTL" and self.world.run() is not None:
+            patch = {"spec": {"ttlSecondsAfterFinished": 7200}}
+            self.cluster.patch(Kind.RUN, "default", "hello", patch)
         elif not pods:
             return
         elif "node" in what:
@@ -154,6 +166,14 @@ class Machine(RuleBasedStateMachine):
         else:
             self.harm_a_pod(what, data.draw(st.sampled_from(pods)))
         self.troubles.pop()
+
+    def take_the_run(self, how: str) -> None:
+        """Have somebody's finalizer hold the run, delete it, or both."""
+        if "hold" in how and self.world.run() is not None:
+            self.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"finalizers": [HOLD]}})
+        if how != "hold the run":
+            orphan, foreground = "orphan" in how, "foreground" in how
+            self.cluster.delete_run("default", "hello", orphan=orphan, foreground=foreground)
 
     def suspend(self, *, wanted: bool) -> None:
         """Work that is stopped for it starts once more, uncounted."""
@@ -196,7 +216,11 @@ class Machine(RuleBasedStateMachine):
         run = self.world.run()
         if run is not None:
             assert run["status"]["phase"] in TERMINAL_PHASES, run["status"]
+            assert run["status"]["observedGeneration"] == run["metadata"]["generation"]
             self.promise.check_outcomes(run)
+        self.let_the_run_go()
+        self.world.until()
+        self.let_the_run_go()
         self.world.until()
         self.the_work_is_done_once()
         assert self.world.run() is None
@@ -226,6 +250,14 @@ class Machine(RuleBasedStateMachine):
                 return
             for controller in self.world.controllers:
                 controller.resync()
+
+    def let_the_run_go(self) -> None:
+        """Take somebody's finalizer off."""
+        run = self.world.run()
+        if run is not None and HOLD in (run["metadata"].get("finalizers") or ()):
+            others = [found for found in run["metadata"]["finalizers"] if found != HOLD]
+            patch = {"metadata": {"finalizers": others}}
+            self.cluster.patch(Kind.RUN, "default", "hello", patch)
 
     def has_ended(self) -> bool:
         run = self.world.run()

@@ -22,8 +22,9 @@ from taskruns.engines.port import Object, Refused, RunRef
 Admission = Callable[[Object], Refusal | None]
 """Says no to a Pod, or nothing."""
 
-_ORPHAN = "orphan"
-"""The finalizer that `--cascade=orphan` leaves to the garbage collector."""
+_ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
+"""The finalizers that `--cascade=orphan` and `--cascade=foreground` leave to the garbage collector.
+"""
 _WORDS = {
     "EvictionByEvictionAPI": "Eviction API: evicting",
     "PreemptionByScheduler": "default-scheduler: preempting to accommodate a higher priority pod",
@@ -105,14 +106,18 @@ class Cluster:
         if run.namespace not in self._going:
             self.chronicle.note(run, event)
 
-    def delete_run(self, namespace: str, name: str, *, orphan: bool = False) -> None:
-        """Delete a TaskRun; its Pods are deleted with it unless they are orphaned."""
+    def delete_run(
+        self, namespace: str, name: str, *, orphan: bool = False, foreground: bool = False
+    ) -> None:
+        """Delete a TaskRun; its Pods are deleted with it, or first, unless they are orphaned."""
         run = self.store.get(Kind.RUN, namespace, name)
-        if run is not None and orphan:
+        if run is not None and (orphan or foreground):
             draft = drafted(run)
-            draft["metadata"]["finalizers"] = [_ORPHAN]
+            finalizers = draft["metadata"].setdefault("finalizers", [])
+            finalizers.append(_ORPHAN if orphan else _FOREGROUND)
             run = self.store.update(Kind.RUN, draft)
-            self.agenda.after(self.latency.collect, partial(self._orphan, run["metadata"]["uid"]))
+            collect = self._orphan if orphan else self._collect_first
+            self.agenda.after(self.latency.collect, partial(collect, run["metadata"]["uid"]))
         if run is not None:
             self.store.mark_deleted(Kind.RUN, run, 0)
 
@@ -248,10 +253,29 @@ class Cluster:
                 draft = drafted(pod)
                 del draft["metadata"]["ownerReferences"]
                 self.store.update(Kind.POD, draft)
-        run = self.store.find(Kind.RUN, run_uid)
+        self._release_run(run_uid, _ORPHAN)
+
+    def _collect_first(self, run_uid: str) -> None:
+        """Delete a run's Pods, and let the run go when none is left that blocks its deletion."""
+        if self.store.find(Kind.RUN, run_uid) is None:
+            return
+        blocking = False
+        for pod in self.store.all(Kind.POD):
+            if _owned_by(pod, run_uid):
+                gone = self.delete_pod(pod) is None
+                blocking = blocking or (not gone and _blocks(pod, run_uid))
+        if blocking:
+            self.agenda.after(self.latency.collect, partial(self._collect_first, run_uid))
+        else:
+            self._release_run(run_uid, _FOREGROUND)
+
+    def _release_run(self, uid: str, finalizer: str) -> None:
+        run = self.store.find(Kind.RUN, uid)
         if run is not None:
             draft = drafted(run)
-            del draft["metadata"]["finalizers"]
+            held = draft["metadata"].pop("finalizers", ())
+            if left := [found for found in held if found != finalizer]:
+                draft["metadata"]["finalizers"] = left
             self.store.update(Kind.RUN, draft)
 
     def _empty(self, namespace: str) -> None:
@@ -277,6 +301,11 @@ def quota(cluster: Cluster, pods: int) -> Admission:
         )
 
     return admission
+
+
+def _blocks(pod: Object, uid: str) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return any(o.get("uid") == uid and o.get("blockOwnerDeletion") for o in owners)
 
 
 def _owned_by(pod: Object, uid: str) -> bool:

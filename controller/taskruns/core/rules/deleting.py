@@ -1,0 +1,106 @@
+"""The TaskRun is being deleted: its Pod ends first, and the outcome is recorded while it can be.
+
+Somebody's finalizer holds the object, or foreground deletion does until the Pods are gone. Nothing
+of ours does: the finalizer on the running attempt's Pod stays until the Pod has ended, and at most
+for the grace period of its deletion and a moment.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from taskruns.api.reasons import Reason
+from taskruns.api.v1alpha1 import Attempt
+from taskruns.core import schedule, status
+from taskruns.core.budget import next_due
+from taskruns.core.deletion import judge_deleted
+from taskruns.core.facts import PodFacts
+from taskruns.core.plan import DeletePod, Plan, ReleasePod
+from taskruns.core.rules import ended, unreadable
+from taskruns.core.situation import Deleting, Due, Ended, Look, Underway, Unreadable, Vanished
+from taskruns.core.verdict import finished_at
+
+
+def record_end(situation: Deleting, look: Look) -> Plan | None:
+    """Pod ended: record the outcome, and the run's end."""
+    apart = situation.apart
+    if not isinstance(apart, Ended):
+        return None
+    waiting = ended.await_last_words(apart, look)
+    return waiting or _conclude(situation, apart.attempt, apart.pod, look)
+
+
+def record_vanished(situation: Deleting, look: Look) -> Plan | None:
+    """Claimed Pod not seen: read it live, then record the run's end."""
+    apart = situation.apart
+    if not isinstance(apart, Vanished):
+        return None
+    confirming = ended.confirm_vanished(apart, look)
+    return confirming or _conclude(situation, apart.attempt, apart.last_seen, look)
+
+
+def release(situation: Deleting, look: Look) -> Plan | None:
+    """Held Pods whose end is not waited for: remove our finalizer."""
+    held = (pod for pod in situation.pods if pod.held and not _is_awaited(pod, situation, look))
+    actions = tuple(ReleasePod(pod.ref) for pod in held)
+    return Plan(actions=actions) if actions else None
+
+
+def delete_pods(situation: Deleting, look: Look) -> Plan | None:
+    """Pods of the run are left: delete them, unless they are orphaned."""
+    pods = (pod for pod in situation.pods if _is_ours(pod, situation) and not pod.deleting)
+    # The version proves that the garbage collector has not made an orphan of the Pod since.
+    actions = tuple(DeletePod(pod.ref, pod.resource_version) for pod in pods)
+    return Plan(actions=actions) if actions else None
+
+
+def await_end(situation: Deleting, look: Look) -> Plan | None:
+    """Pods of the run have not ended: wait."""
+    apart = situation.apart
+    if isinstance(apart, Underway):
+        at = _release_at(apart.pod)
+        awaited = apart.pod.held and _is_awaited(apart.pod, situation, look)
+        return Plan(wake_at=at if awaited else None)
+    live = (pod for pod in apart.pods if not pod.gated and not pod.ended)
+    return Plan() if any(_is_ours(pod, situation) for pod in live) else None
+
+
+def end(situation: Deleting, look: Look) -> Plan | None:
+    """Nothing of the run is running: Cancelled, TaskRunDeleted."""
+    if isinstance(situation.apart, Unreadable) and not situation.apart.finished:
+        return unreadable.fail(situation.apart, look)
+    if not isinstance(situation.apart, Due):
+        return None
+    reason = Reason.TASK_RUN_DELETED
+    message = "The TaskRun was deleted while no Pod of it was running"
+    return Plan(status=status.failed(situation.run, reason, message, look.now))
+
+
+def _conclude(situation: Deleting, attempt: Attempt, pod: PodFacts | None, look: Look) -> Plan:
+    run = situation.run
+    verdict = judge_deleted(pod, attempt, run, situation.deleted_at)
+    if next_due(run, verdict, finished_at(pod, look.now)) is not None:
+        cause = f"{verdict.cause}; the TaskRun was deleted, so no other attempt follows"
+        verdict = replace(verdict, cause=cause)
+    return Plan(status=status.concluded(run, pod, verdict, look.now))
+
+
+def _is_ours(pod: PodFacts, situation: Deleting) -> bool:
+    """Whether the deletion of the run deletes this Pod, too."""
+    return not situation.orphaning and pod.owner_uid == situation.run.metadata.uid
+
+
+def _is_awaited(pod: PodFacts, situation: Deleting, look: Look) -> bool:
+    """Whether our finalizer keeps the Pod readable until it has ended and is recorded."""
+    apart = situation.apart
+    if not isinstance(apart, Underway) or pod.ref != apart.pod.ref:
+        return False
+    at = _release_at(pod)
+    return _is_ours(pod, situation) and (at is None or look.now < at)
+
+
+def _release_at(pod: PodFacts) -> datetime | None:
+    due = pod.deletion_due
+    return None if due is None else schedule.later(due, schedule.OVERDUE_SHOWN_AFTER)
+
+
+RULES = (record_end, record_vanished, release, delete_pods, await_end, end)

@@ -1,0 +1,221 @@
+"""The TaskRun is being deleted and a finalizer holds it: its outcome is recorded all the same."""
+
+from typing import Any
+
+import pytest
+
+from taskruns.core.plan import Action, ConfirmPodGone, DeletePod, ObserveGeneration, ReleasePod
+from tests.support.builder import (
+    RUN_UID,
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    an_ended_status,
+    at,
+    disrupted,
+    ended,
+    pod_uid,
+    running,
+    stamp,
+)
+from tests.support.decision import gone, plan_for, status_for
+
+FOREIGN = ["example.test/hold"]
+DELETED_AT = 5
+DELETED = {"deletionTimestamp": stamp(DELETED_AT), "generation": 2}
+TERMINATING = {"deletionTimestamp": stamp(DELETED_AT + 30)}
+
+
+def deleted(status: Any = None, finalizers: Any = FOREIGN, **spec: Any) -> Any:
+    metadata = {**DELETED, "finalizers": finalizers}
+    return a_run(
+        status=a_claimed_status("Running") if status is None else status, metadata=metadata, **spec
+    )
+
+
+def kinds(actions: tuple[Action, ...]) -> list[type[Action]]:
+    return [type(action) for action in actions]
+
+
+@pytest.mark.parametrize("finalizers", [FOREIGN, ["foregroundDeletion"], []])
+def test_its_pod_is_deleted_as_it_was_seen_and_held_until_it_has_ended(finalizers: Any) -> None:
+    run, pod = deleted(finalizers=finalizers), a_pod(main=running())
+    plan = plan_for(run, pod, seconds=6)
+    assert plan.actions == (DeletePod(ref_of(pod), "2000"),)
+    on_its_way = a_pod(main=running(), metadata=TERMINATING)
+    plan = plan_for(run, on_its_way, seconds=6)
+    assert kinds(plan.actions) == [ObserveGeneration]
+    assert plan.wake_at == at(DELETED_AT + 30 + 10)
+
+
+def ref_of(pod: Any) -> Any:
+    return plan_for(None, pod, findings=gone(RUN_UID)).actions[0].pod  # type: ignore[union-attr]
+
+
+def test_our_finalizer_outlives_the_pods_grace_period_by_a_moment_only() -> None:
+    """Its node may be gone, and a deletion never hangs on us."""
+    pod = a_pod(main=running(), metadata=TERMINATING)
+    assert kinds(plan_for(deleted(), pod, seconds=45).actions) == [ReleasePod]
+
+
+@pytest.mark.parametrize(
+    ("main", "status", "phase", "reason", "code"),
+    [
+        (ended(0, finished=4), {}, "Succeeded", "Completed", 0),
+        (ended(0, finished=7), {}, "Succeeded", "Completed", 0),
+        (ended(7, finished=4), {}, "Failed", "NonZeroExitCode", 7),
+        (ended(7, finished=5), {}, "Cancelled", "TaskRunDeleted", 7),
+        (ended(143, finished=7), {}, "Cancelled", "TaskRunDeleted", 143),
+        (
+            ended(137, finished=7, reason="ContainerStatusUnknown"),
+            {},
+            "Cancelled",
+            "TaskRunDeleted",
+            None,
+        ),
+        (ended(137, finished=4, reason="OOMKilled"), {}, "Failed", "OOMKilled", 137),
+        (None, {}, "Cancelled", "TaskRunDeleted", None),
+        (
+            ended(143, finished=7),
+            {"conditions": [disrupted("EvictionByEvictionAPI")]},
+            "Failed",
+            "Evicted",
+            143,
+        ),
+    ],
+)
+def test_the_outcome_is_recorded_before_the_pod_is_released(
+    main: Any, status: Any, phase: str, reason: str, code: int | None
+) -> None:
+    pod = a_pod(main=main, metadata=TERMINATING, **{"phase": "Failed", **status})
+    if main is not None and main["terminated"]["exitCode"] == 0:
+        pod["status"]["phase"] = "Succeeded"
+    for finalizers in (FOREIGN, ["foregroundDeletion"], ["orphan"]):
+        plan = plan_for(deleted(finalizers=finalizers), pod, seconds=9)
+        assert plan.status is not None
+        assert plan.actions == ()
+        assert (plan.status.phase, plan.status.reason, plan.status.exit_code) == (
+            phase,
+            reason,
+            code,
+        )
+        conditions = {each.type: each.status for each in plan.status.conditions or ()}
+        assert conditions["Finished"] == "True"
+        assert plan.status.observed_generation == 2
+
+
+def test_then_the_pod_goes_and_nothing_more_is_written() -> None:
+    status = {**an_ended_status("Cancelled"), "observedGeneration": 2}
+    pod = a_pod(main=ended(143), metadata=TERMINATING)
+    assert kinds(plan_for(deleted(status), pod, seconds=9).actions) == [ReleasePod]
+    released = a_pod(main=ended(143), metadata={**TERMINATING, "finalizers": []})
+    assert plan_for(deleted(status), released, seconds=9).idle
+    assert plan_for(deleted(status), seconds=10**8).idle
+
+
+@pytest.mark.parametrize(
+    ("status", "spec"),
+    [
+        ({}, {}),
+        ({"phase": "Queued", "reason": "QuotaExceeded"}, {}),
+        ({"phase": "Suspended"}, {"suspend": True}),
+        (
+            a_claimed_status(
+                "BackingOff", attempts=[a_record(outcome="Failed", finishedTime=stamp(4))]
+            ),
+            {"backoffLimit": 3},
+        ),
+    ],
+)
+def test_a_run_without_a_pod_ends_at_once(status: Any, spec: Any) -> None:
+    written = status_for(deleted(status, **spec), seconds=6)
+    assert (written.phase, written.reason) == ("Cancelled", "TaskRunDeleted")
+    assert written.message == "The TaskRun was deleted while no Pod of it was running"
+    assert written.failure_kind == "Cancelled"
+
+
+def test_a_failure_is_not_retried_and_the_message_says_why() -> None:
+    pod = a_pod(main=ended(7, finished=4), metadata=TERMINATING, phase="Failed")
+    written = status_for(deleted(backoffLimit=3), pod, seconds=9)
+    assert (written.phase, written.reason, written.failed) == ("Failed", "NonZeroExitCode", 1)
+    assert "the TaskRun was deleted, so no other attempt follows" in (written.message or "")
+
+
+def test_a_stop_that_was_recorded_keeps_its_reason() -> None:
+    attempts = [a_record(stopTime=stamp(3), reason="AttemptDeadlineExceeded")]
+    run = deleted(a_claimed_status("Stopping", attempts=attempts), backoffLimit=3)
+    pod = a_pod(main=ended(143, finished=7), metadata=TERMINATING)
+    written = status_for(run, pod, seconds=9)
+    assert (written.phase, written.reason) == ("Failed", "AttemptDeadlineExceeded")
+
+
+def test_a_suspension_that_was_not_over_does_not_suspend_what_is_deleted() -> None:
+    attempts = [a_record(stopTime=stamp(3), reason="Suspended")]
+    run = deleted(a_claimed_status("Stopping", attempts=attempts), suspend=True)
+    pod = a_pod(main=ended(143, finished=7), metadata=TERMINATING)
+    written = status_for(run, pod, seconds=9)
+    assert (written.phase, written.reason) == ("Cancelled", "TaskRunDeleted")
+
+
+def test_mains_own_verdict_stands_where_others_had_to_be_stopped() -> None:
+    attempts = [a_record(stopTime=stamp(3), outcome="Succeeded", reason="Completed", exitCode=0)]
+    run = deleted(a_claimed_status("Stopping", attempts=attempts))
+    pod = a_pod(main=ended(0, finished=2), metadata=TERMINATING)
+    assert status_for(run, pod, seconds=9).phase == "Succeeded"
+
+
+def test_a_pod_that_vanished_is_read_live_and_judged_as_it_was_last_seen() -> None:
+    plan = plan_for(deleted(), seconds=9)
+    assert kinds(plan.actions) == [ConfirmPodGone]
+    written = status_for(deleted(), seconds=9, findings=gone(pod_uid(1)))
+    assert (written.phase, written.reason, written.exit_code) == (
+        "Cancelled",
+        "TaskRunDeleted",
+        None,
+    )
+    last = a_pod(main=ended(0, finished=7), metadata=TERMINATING)
+    written = status_for(deleted(), seconds=9, findings=gone(pod_uid(1), last))
+    assert written.phase == "Succeeded"
+
+
+def test_a_gated_pod_has_run_nothing() -> None:
+    run = deleted(a_claimed_status())
+    assert kinds(plan_for(run, a_pod(gated=True), seconds=6).actions) == [DeletePod]
+    pod = a_pod(gated=True, metadata={"deletionTimestamp": stamp(6)})
+    written = status_for(run, pod, seconds=6)
+    assert written.reason == "TaskRunDeleted"
+    assert "before its main container started" in (written.message or "")
+
+
+def test_pods_are_left_to_themselves_when_that_was_asked_for() -> None:
+    """They run on, and their end is recorded while the TaskRun is there."""
+    run = deleted(finalizers=["orphan", *FOREIGN])
+    assert kinds(plan_for(run, a_pod(main=running()), seconds=6).actions) == [ReleasePod]
+    orphan = a_pod(main=running(), metadata={"finalizers": [], "ownerReferences": []})
+    for finalizers in (["orphan", *FOREIGN], FOREIGN):
+        plan = plan_for(deleted(finalizers=finalizers), orphan, seconds=6)
+        assert kinds(plan.actions) == [ObserveGeneration]
+        assert plan.wake_at is None
+    over = a_pod(main=ended(7, finished=8), metadata={"finalizers": [], "ownerReferences": []})
+    written = status_for(deleted(), over, seconds=9)
+    assert (written.phase, written.reason) == ("Failed", "NonZeroExitCode")
+
+
+def test_pods_of_other_attempts_go_and_a_run_ends_once_none_is_at_work() -> None:
+    run = deleted(a_claimed_status("BackingOff", 2, attempts=[a_record(2, outcome="Failed")]))
+    at_work = a_pod(number=1, main=running())
+    assert kinds(plan_for(run, at_work, seconds=6).actions) == [ReleasePod]
+    released = a_pod(number=1, main=running(), metadata={"finalizers": []})
+    assert kinds(plan_for(run, released, seconds=6).actions) == [DeletePod]
+    leaving = a_pod(number=1, main=running(), metadata={**TERMINATING, "finalizers": []})
+    plan = plan_for(run, leaving, seconds=6)
+    assert plan.status is None
+    assert kinds(plan.actions) == [ObserveGeneration]
+
+
+def test_a_run_that_cannot_be_understood_ends_too() -> None:
+    run = deleted({"phase": "Running", "attempt": "odd"})
+    assert kinds(plan_for(run, a_pod(main=running()), seconds=6).actions) == [ReleasePod]
+    written = status_for(run, seconds=6)
+    assert (written.phase, written.reason) == ("Failed", "InvalidTaskRun")
