@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,3 +139,29 @@ def test_anything_in_any_place_is_judged_alike(api: Api, data: st.DataObject) ->
     path = data.draw(st.sampled_from(places))
     value = data.draw(schemas.ANYTHING | st.floats(allow_nan=False, allow_infinity=False))
     assert verdict(api, schemas.replaced(full_with(path), path, value))[1] == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"restartPolicy": "OnFailure"},
+        {"restartPolicy": "Always"},
+        {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]},
+    ],
+)
+def test_a_main_container_that_is_restarted_is_refused_by_validate_alone(
+    api: Api, fields: Object
+) -> None:
+    """CEL cannot look into the values of `template.spec`; the run ends as InvalidPodTemplate."""
+    main = {"name": "main", "image": "busybox:1", **fields}
+    said, found = judged(api, {"template": {"spec": {"containers": [main]}}})
+    assert said == ""
+    (problem,) = found
+    assert problem.message.startswith("template.spec.containers[main].restartPolicy")
+    assert problem.message.endswith("use backoffLimit for retries")
+
+
+def test_a_main_container_that_says_never_is_taken_by_both(api: Api) -> None:
+    main = {"name": "main", "image": "busybox:1", "restartPolicy": "Never"}
+    other = {"name": "other", "image": "busybox:1", "restartPolicy": "Always"}
+    assert judged(api, {"template": {"spec": {"containers": [main, other]}}}) == ("", [])

@@ -128,7 +128,7 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         conditions={kind: text(found.get("status")) for kind, found in conditions.items()},
         main=_main(pod, next((found for found in reported if found.name == main), Container(main))),
         containers=(*inits, *reported),
-        leftovers=_leftovers(containers, reported, main),
+        leftovers=_leftovers(spec, reported, main),
         failed_init=_failed_init(mappings(spec.get("initContainers")), inits),
         message_limit=message_limit(spec),
     )
@@ -140,9 +140,8 @@ def _main(pod: Mapping[str, Any], main: Container) -> Container:
     Where the Pod has ended all the same, the exit is the last one, and main ended with the Pod.
     """
     spec, status = mapping(pod.get("spec")), mapping(pod.get("status"))
-    found = (each for each in mappings(spec.get("containers")) if each.get("name") == main.name)
-    policy, ending = text(spec.get("restartPolicy")), main.ending
-    if ending is None or not is_restarted(next(found, {}), policy, ending.exit_code):
+    ending = main.ending
+    if ending is None or not _is_restarted(main, spec):
         return main
     if text(status.get("phase")) in ENDED_PHASES:
         return replace(main, ending=replace(ending, finished_at=None))
@@ -150,10 +149,22 @@ def _main(pod: Mapping[str, Any], main: Container) -> Container:
 
 
 def _leftovers(
-    containers: tuple[Mapping[str, Any], ...], reported: tuple[Container, ...], main: str
+    spec: Mapping[str, Any], reported: tuple[Container, ...], main: str
 ) -> tuple[str, ...]:
-    over = {main, *(found.name for found in reported if found.ending is not None)}
+    ended = (found for found in reported if found.ending is not None)
+    over = {main, *(found.name for found in ended if not _is_restarted(found, spec))}
+    containers = mappings(spec.get("containers"))
     return tuple(name for found in containers if (name := text(found.get("name"))) not in over)
+
+
+def _is_restarted(container: Container, spec: Mapping[str, Any]) -> bool:
+    """Whether the kubelet starts an ordinary container again after the exit that it shows."""
+    if container.ending is None:
+        return False
+    containers = mappings(spec.get("containers"))
+    found = (each for each in containers if each.get("name") == container.name)
+    policy = text(spec.get("restartPolicy"))
+    return is_restarted(next(found, {}), policy, container.ending.exit_code)
 
 
 def _failed_init(

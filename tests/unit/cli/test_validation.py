@@ -165,3 +165,14 @@ def test_docker_refuses_what_a_cluster_would_before_it_looks_for_a_daemon() -> N
     assert done.err.startswith("taskrun: standard input:6: spec.image: write the image")
     sound = here("run", "--image", "a", "--", "true")
     assert (sound.code, "does not answer" in sound.err) == (125, True)
+
+
+def test_a_main_container_that_is_restarted_in_place_is_refused() -> None:
+    main = {"name": "main", "restartPolicy": "OnFailure"}
+    problems = found(SMALLEST | {"template": {"spec": {"containers": [main]}}})
+    assert problems["spec.template"] == (
+        "template.spec.containers[main].restartPolicy must be Never or left out: "
+        "use backoffLimit for retries"
+    )
+    main["restartPolicy"] = "Never"
+    assert not found(SMALLEST | {"template": {"spec": {"containers": [main]}}})

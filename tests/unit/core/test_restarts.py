@@ -233,6 +233,18 @@ def test_an_exit_that_a_restart_follows_is_no_end() -> None:
     assert status_for(run, final, seconds=52).phase == "Stopping"
 
 
+@pytest.mark.parametrize(("policy", "phase"), [("Always", "Stopping"), ("Never", None)])
+def test_a_container_beside_main_that_is_restarted_is_left_over(
+    policy: str, phase: str | None
+) -> None:
+    """In back-off the kubelet shows it as terminated, for up to five minutes."""
+    pod = a_pod(main=ended(0), phase="Running")
+    pod["spec"]["containers"].append(container("other", restartPolicy=policy))
+    pod["status"]["containerStatuses"].append(told("other", ended(1)))
+    plan = plan_for(run_of({}), pod, seconds=5)
+    assert (plan.status and plan.status.phase) == phase
+
+
 @pytest.mark.parametrize("reason", ["AttemptDeadlineExceeded", "Cancelled", "DeadlineExceeded"])
 def test_a_main_that_is_stopped_in_back_off_ends_for_the_recorded_reason(reason: str) -> None:
     record = {"startedTime": stamp(2), "stopTime": stamp(62), "reason": reason}
