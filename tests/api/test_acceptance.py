@@ -82,6 +82,7 @@ GOOD: dict[str, Any] = {
     "empty parts": SMALLEST
     | {"env": [], "template": {}, "resources": {}, "args": [], "podGC": {}, "backoffLimit": 1}
     | {"backoff": {}, "nodeSelector": {}, "workingDir": "", "serviceAccountName": ""},
+    "a first wait that raises the default cap": SMALLEST | {"backoff": {"duration": "1h"}},
     "fractions": SMALLEST
     | {"backoffLimit": 1, "backoff": {"duration": "0.5s", "factor": 1.5, "cap": "1.25m"}}
     | {"resources": {"limits": {"cpu": 0.5}}},

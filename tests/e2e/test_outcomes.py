@@ -56,7 +56,9 @@ def test_another_exit_code_fails_and_is_told_with_the_last_lines(run: Run, code:
 
 @pytest.mark.taskrun(shell(DIE, **MORTAL))
 def test_a_task_ended_by_sigkill_fails_with_the_signal(run: Run) -> None:
-    status = failed(Reason.KILLED_BY_SIGNAL, 137, r"\bmain\b.*signal 9").check(run)
+    status = failed(
+        Reason.KILLED_BY_SIGNAL, 137, r"\bmain\b.*exit code 137 \(128\+9, SIGKILL\)"
+    ).check(run)
     assert status["attempts"][0]["signal"] == 9
     run.pods_gone()
 

@@ -42,7 +42,7 @@ def test_a_signal_is_told_as_such(lab: Lab) -> None:
     task = lab.start(KILLS_ITSELF, template={"spec": {"shareProcessNamespace": True}})
     status = task.ended()
     assert told_of(status) == ("Failed", "KilledBySignal", 137, ["Failed"])
-    assert "signal 9" in status["message"]
+    assert "exit code 137 (128+9, SIGKILL)" in status["message"]
     assert status["attempts"][0]["signal"] == 9
     task.pods_gone()
 
@@ -118,7 +118,7 @@ def test_failures_beyond_the_limit_fail_the_run(lab: Lab) -> None:
     task = lab.start(exits(5), backoffLimit=1, backoff=SOON)
     status = task.ended()
     assert told_of(status) == ("Failed", "NonZeroExitCode", 5, ["Failed", "Failed"])
-    assert "attempt 2 of 2" in status["message"]
+    assert "Attempt 2 of 2" in status["message"]
     task.pods_gone()
 
 

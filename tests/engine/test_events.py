@@ -40,7 +40,7 @@ def test_retries_are_counted_and_the_last_says_why(lab: Lab) -> None:
     events = turns(task, "Succeeded")
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Succeeded", 1)]
     assert "NonZeroExitCode: Container main exited with code 7" in events[1].message
-    assert "attempt 2 of 3; the next attempt is due at" in events[1].message
+    assert "Attempt 2 of 3. The next attempt is due at 2" in events[1].message
     assert events[0].pod == task.status["podUID"]
     assert events[1].pod == task.status["attempts"][1]["podUID"]
 

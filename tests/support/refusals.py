@@ -166,7 +166,6 @@ BROKEN = [
         "spec.podFailurePolicy.rules[0].onExitCodes.values",
     ),
     (CAP, FULL | {"backoff": {"duration": "2m", "cap": "1m59s"}}, "spec.backoff.cap"),
-    (CAP, FULL | {"backoff": {"duration": "11m"}}, "spec.backoff.cap"),
     (CAP, FULL | {"backoff": {"cap": "9s"}}, "spec.backoff.cap"),
     *(
         _bad_duration(path, value)

@@ -206,8 +206,8 @@ FAILURES = Row(
         Panel(
             "Retries per minute",
             "Attempts that are followed by another: application failures by backoffLimit, "
-            "disruptions by disruptionLimit, attempts replaced before they started, failures "
-            "ignored by podFailurePolicy.",
+            "disruptions by disruptionLimit, attempts replaced before they started, "
+            "attempts requeued by Kueue, failures ignored by podFailurePolicy.",
             (_per_minute("taskruns_retries_total", "kind"),),
             stacked=True,
         ),

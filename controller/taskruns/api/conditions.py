@@ -48,6 +48,8 @@ class Outcome(StrEnum):
     """The cluster ended it after its main container may have started."""
     REPLACED = "Replaced"
     """The cluster ended it before its main container started: no work is repeated."""
+    REQUEUED = "Requeued"
+    """Its queue (Kueue) took it out; charged to nothing, and queued again."""
     IGNORED = "Ignored"
     """A podFailurePolicy rule says that it does not count."""
     STOPPED = "Stopped"

@@ -40,6 +40,13 @@ GATE_CLAIM = f"{GROUP}/claim"
 PROPAGATED_LABEL_PREFIX = "kueue.x-k8s.io/"
 """Labels of a TaskRun that reach its Pods: Kueue queues a Pod by them."""
 
+LABEL_QUEUE = f"{PROPAGATED_LABEL_PREFIX}queue-name"
+LABEL_QUEUE_MANAGED = f"{PROPAGATED_LABEL_PREFIX}managed"
+"""Labels of a Pod that Kueue queues: the second one is Kueue's own, `true` on every such Pod."""
+
+DOCKER_NODE = "docker"
+"""Node name in the records of a Docker host, which has one node."""
+
 MAIN_CONTAINER = "main"
 
 CLIENT_ROLE = "taskruns-client"

@@ -10,21 +10,42 @@ from typing import Self
 from taskruns.api.conditions import FailureKind
 
 
+class Place(StrEnum):
+    """Kind of runtime that a run is on; its users know different commands and objects."""
+
+    CLUSTER = "cluster"
+    DOCKER = "docker"
+
+
 class Reason(StrEnum):
     """Why a run or an attempt is as it is. `kind` is None where the reason is no failure."""
 
     kind: FailureKind | None
     meaning: str
     advice: str
+    docker_advice: str
+    """The advice on a Docker host; the same where it fits both."""
 
-    def __new__(cls, value: str, kind: FailureKind | None, meaning: str, advice: str) -> Self:
+    def __new__(
+        cls,
+        value: str,
+        kind: FailureKind | None,
+        meaning: str,
+        advice: str,
+        docker_advice: str = "",
+    ) -> Self:
         """Make a member that is its own value and carries its documentation."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.kind = kind
         member.meaning = meaning
         member.advice = advice
+        member.docker_advice = docker_advice or advice
         return member
+
+    def advice_in(self, place: Place) -> str:
+        """Return what to do next, in words of that place."""
+        return self.docker_advice if place is Place.DOCKER else self.advice
 
     @classmethod
     # It takes the place of str.find, which nobody asks of a reason.
@@ -41,17 +62,30 @@ class Reason(StrEnum):
     RESULT_TOO_LARGE = (
         "ResultTooLarge",
         None,
-        "The result reached the kubelet's limit and was cut, so it was not stored.",
+        "The result reached the limit of its size and was cut, so it was not stored.",
         "Write at most 4095 bytes to resultPath, or store the result and return where it is.",
     )
     WAITING_TO_START = (
         "WaitingToStart",
         None,
-        "The attempt's Pod is released to the cluster and its main container has not started.",
+        "The attempt's main container has not started yet.",
         (
-            "If it stays, kubectl describe pod says why: an image that cannot be pulled, a missing "
-            "Secret or volume, no room on a node. scheduleTimeoutSeconds and "
-            "startupTimeoutSeconds say how long it is waited for."
+            "If it stays, kubectl describe pod -n NAMESPACE POD says why: an image that cannot be "
+            "pulled, a missing Secret or volume, no room on a node. scheduleTimeoutSeconds and "
+            "startupTimeoutSeconds limit the wait."
+        ),
+        "If it stays, look at docker ps and at the daemon; startupTimeoutSeconds limits the wait.",
+    )
+    START_DELAYED = (
+        "StartDelayed",
+        None,
+        (
+            "A container cannot start now, and the error says nothing against the run: the node "
+            "or the registry is busy or does not answer. It is tried again."
+        ),
+        (
+            "Wait, or look at the registry or node that the message names. startupTimeoutSeconds "
+            "limits the wait."
         ),
     )
     MAIN_RUNNING = (
@@ -101,7 +135,7 @@ class Reason(StrEnum):
         "QuotaExceeded",
         None,
         "The namespace's ResourceQuota has no room for the Pod; waiting uses up no attempt.",
-        "Wait, or raise the quota: kubectl describe resourcequota.",
+        "Wait, or raise the quota: kubectl describe resourcequota -n NAMESPACE.",
     )
     SERVICE_ACCOUNT_NOT_FOUND = (
         "ServiceAccountNotFound",
@@ -122,13 +156,20 @@ class Reason(StrEnum):
         "NonZeroExitCode",
         FailureKind.APPLICATION,
         "The main container exited with a code other than 0.",
-        "Read its log while podGC keeps the Pod: kubectl logs POD -c CONTAINER.",
+        "Read its log while podGC keeps the Pod: kubectl logs -n NAMESPACE POD -c CONTAINER.",
+        "Read its log while the container is kept: docker logs POD.",
     )
     KILLED_BY_SIGNAL = (
         "KilledBySignal",
         FailureKind.APPLICATION,
-        "The main container was ended by a signal (exit code 128 plus the signal's number).",
-        "Find who sent it: the program itself, or something else in the container.",
+        (
+            "A signal that the system sends ended the main container: the exit code is 128 plus "
+            "the signal's number, such as 137 for SIGKILL."
+        ),
+        (
+            "Look for a crash in its log (SIGSEGV, SIGABRT), or for the process that sent the "
+            "signal (SIGKILL, SIGTERM). A program may also exit with such a code itself."
+        ),
     )
     OOM_KILLED = (
         "OOMKilled",
@@ -140,19 +181,21 @@ class Reason(StrEnum):
         "ContainerCannotStart",
         FailureKind.CONFIGURATION,
         "The container runtime could not start the main container's program.",
-        "Check image, command and args: the message has the runtime's sentence.",
+        "Check image, command, args and mounts: the message has the runtime's sentence.",
     )
     IMAGE_PULL_FAILED = (
         "ImagePullFailed",
         FailureKind.CONFIGURATION,
-        "An image of the Pod could not be pulled for a minute, or its name is not valid.",
-        "Check the image's name and tag, imagePullSecrets, and that the registry answers.",
+        "An image could not be pulled for a minute, or its name is not valid.",
+        "Check the image's name and tag, and imagePullSecrets if its registry wants a login.",
+        "Check the image's name and tag, and docker login if its registry wants one.",
     )
     CONTAINER_CONFIG_ERROR = (
         "ContainerConfigError",
         FailureKind.CONFIGURATION,
         "A container could not be made from its specification for half a minute.",
-        "Create the ConfigMap or Secret that the message names, or correct the reference.",
+        "Correct the field that the message is about, or create the object that it refers to.",
+        "Correct the field that the message is about.",
     )
     SCHEDULE_TIMEOUT = (
         "ScheduleTimeout",
@@ -164,18 +207,18 @@ class Reason(StrEnum):
         "StartupTimeout",
         FailureKind.TIMEOUT,
         "The main container did not start within startupTimeoutSeconds.",
-        "The message has what the Pod's events say; raise startupTimeoutSeconds for slow images.",
+        "The message has the last known cause; raise startupTimeoutSeconds for slow images.",
     )
     INIT_CONTAINER_FAILED = (
         "InitContainerFailed",
         FailureKind.APPLICATION,
         "An init container failed, so the main container never started.",
-        "Read its log while podGC keeps the Pod: kubectl logs POD -c CONTAINER.",
+        "Read its log while podGC keeps the Pod: kubectl logs -n NAMESPACE POD -c CONTAINER.",
     )
     EVICTED = (
         "Evicted",
         FailureKind.INFRASTRUCTURE,
-        "The Pod was evicted from its node.",
+        "The Pod was evicted: by its node, the Eviction API or its queue.",
         (
             "Run it again, or let disruptionLimit have it repeated; if that goes on, set resource "
             "requests that match its use."
@@ -184,7 +227,7 @@ class Reason(StrEnum):
     PREEMPTED = (
         "Preempted",
         FailureKind.INFRASTRUCTURE,
-        "The Pod had to make room for one of higher priority.",
+        "The Pod was preempted to make room for work of higher priority.",
         "Run it again, let disruptionLimit have it repeated, or give it a priorityClassName.",
     )
     NODE_LOST = (
@@ -201,6 +244,7 @@ class Reason(StrEnum):
             "Run it again, or let disruptionLimit have it repeated; to stop a run, set spec.cancel "
             "instead."
         ),
+        "Run it again, or let disruptionLimit have it repeated; to stop a run: taskrun cancel.",
     )
     POD_REJECTED = (
         "PodRejected",
@@ -212,8 +256,8 @@ class Reason(StrEnum):
         "FinalStateUnknown",
         FailureKind.INFRASTRUCTURE,
         (
-            "Nobody saw how the main container ended: its node was restarted or lost track of it, "
-            "or the Pod was removed by force."
+            "Nobody saw how the main container ended: its machine was restarted or lost track of "
+            "it, or it was removed by force."
         ),
         "Check whether the work was done before running it again.",
     )
@@ -244,8 +288,8 @@ class Reason(StrEnum):
     INVALID_POD_TEMPLATE = (
         "InvalidPodTemplate",
         FailureKind.CONFIGURATION,
-        "The run does not make a Pod that Kubernetes accepts.",
-        "Correct what the message names and create the TaskRun anew.",
+        "A field of the run is not valid, or cannot be honoured where it is to run.",
+        "Correct what the message names and create the TaskRun again.",
     )
     ADMISSION_REFUSED = (
         "AdmissionRefused",
@@ -263,5 +307,5 @@ class Reason(StrEnum):
         "InvalidTaskRun",
         FailureKind.CONFIGURATION,
         "The controller cannot understand the TaskRun.",
-        "Correct what the message names and create the TaskRun anew.",
+        "Correct what the message names and create the TaskRun again.",
     )

@@ -70,7 +70,7 @@ _DURATION = (
 )
 
 _FINAL = ", ".join(f"'{phase}'" for phase in sorted(TERMINAL_PHASES))
-_FIRST_WAIT, _LONGEST_WAIT = (format_duration(wait) for wait in (Backoff().duration, Backoff().cap))
+_FIRST_WAIT = format_duration(Backoff().duration)
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "": (
@@ -139,12 +139,11 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "spec.backoff": (
         Rule(
             # What is no duration is refused as such; it cannot be compared.
-            f"(has(self.cap) && !self.cap.matches('{DURATION_PATTERN}')) || "
+            f"!has(self.cap) || !self.cap.matches('{DURATION_PATTERN}') || "
             f"(has(self.duration) && !self.duration.matches('{DURATION_PATTERN}')) || "
-            f"duration(has(self.cap) ? self.cap : '{_LONGEST_WAIT}') >= "
+            f"duration(self.cap) >= "
             f"duration(has(self.duration) ? self.duration : '{_FIRST_WAIT}')",
-            f"write a cap ({_LONGEST_WAIT} unless given) that is at least duration "
-            f"({_FIRST_WAIT} unless given)",
+            f"write a cap that is at least duration ({_FIRST_WAIT} unless given), or leave it out",
             field="cap",
         ),
     ),

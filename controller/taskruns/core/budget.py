@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from taskruns.api.conditions import Outcome
-from taskruns.api.v1alpha1 import TaskRun
+from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
+from taskruns.api.v1alpha1.status import MAX_COUNT
 from taskruns.core import schedule
 from taskruns.core.verdict import Verdict
 
@@ -12,20 +13,33 @@ MAX_REPLACEMENTS = 3
 """How often an attempt that the cluster ended before main started is replaced unasked."""
 
 MAX_ATTEMPTS_IGNORED = 100
-"""Attempts in all beyond which podFailurePolicy's Ignore is no longer followed."""
+"""Attempts in all, requeued ones excepted, up to which podFailurePolicy's Ignore is followed."""
 
 
 def next_due(run: TaskRun, verdict: Verdict, end: datetime) -> datetime | None:
     """When the attempt after one that ended at `end` is due; None when there is none."""
-    attempts = run.status.attempts or []
-    replaced = sum(attempt.outcome == Outcome.REPLACED for attempt in attempts)
+    status = run.status
+    attempts = (status.attempt or 0) - (status.requeued or 0)
     again = {
-        Outcome.FAILED: (run.status.failed or 0) < (run.spec.backoff_limit or 0),
-        Outcome.REPLACED: replaced < MAX_REPLACEMENTS,
-        Outcome.DISRUPTED: (run.status.disrupted or 0) < (run.spec.disruption_limit or 0),
-        Outcome.IGNORED: (run.status.attempt or 0) < MAX_ATTEMPTS_IGNORED,
+        Outcome.FAILED: (status.failed or 0) < (run.spec.backoff_limit or 0),
+        Outcome.REPLACED: replacements(status) < MAX_REPLACEMENTS,
+        Outcome.DISRUPTED: (status.disrupted or 0) < (run.spec.disruption_limit or 0),
+        Outcome.REQUEUED: (status.attempt or 0) < MAX_COUNT,
+        Outcome.IGNORED: attempts < MAX_ATTEMPTS_IGNORED,
     }
-    return schedule.retry_at(run, end) if again.get(verdict.outcome) and not verdict.final else None
+    if verdict.final or not again.get(verdict.outcome):
+        return None
+    return schedule.retry_at(run, end, verdict.outcome)
+
+
+def replacements(status: TaskRunStatus) -> int:
+    """Return how many attempts have been replaced.
+
+    A status of an older controller has no count; its records are the last 20.
+    """
+    if status.replaced is not None:
+        return status.replaced
+    return sum(attempt.outcome == Outcome.REPLACED for attempt in status.attempts or ())
 
 
 def explain_end(verdict: Verdict) -> Verdict:

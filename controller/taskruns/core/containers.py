@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from taskruns.api.signals import describe_exit, signal_of
 from taskruns.core.wire import mapping, mappings, moment, number, text
 
 _MAX_MESSAGE_BYTES = 4096
@@ -18,9 +19,6 @@ _UNSEEN = frozenset({"ContainerStatusUnknown", "Unknown"})
 The exit code that comes with them is made up.
 """
 
-_SIGNAL_BASE = 128
-_LAST_SIGNAL = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -31,6 +29,13 @@ class Ending:
     reason: str
     message: str
     finished_at: datetime | None
+
+    @property
+    def exit_text(self) -> str:
+        """A verb phrase with its exit code, such as "exited with code 3"."""
+        if self.signal is not None and self.signal != signal_of(self.exit_code):
+            return f"was ended by signal {self.signal} (exit code {self.exit_code})"
+        return describe_exit(self.exit_code)
 
     @property
     def unseen(self) -> bool:
@@ -70,7 +75,7 @@ def read_container(found: Mapping[str, Any]) -> Container:
     if exit_code is not None:
         ending = Ending(
             exit_code=exit_code,
-            signal=number(terminated.get("signal")) or _signal(exit_code),
+            signal=number(terminated.get("signal")) or signal_of(exit_code),
             reason=text(terminated.get("reason")),
             message=text(terminated.get("message")),
             finished_at=moment(terminated.get("finishedAt")),
@@ -137,12 +142,6 @@ def _ran_before(found: Mapping[str, Any]) -> bool:
     """
     earlier = mapping(mapping(found.get("lastState")).get("terminated"))
     return bool(earlier or number(found.get("restartCount")) or found.get("started") is True)
-
-
-def _signal(exit_code: int) -> int | None:
-    """Return the signal behind an exit code: shells and runtimes report 128 plus its number."""
-    number_of_signal = exit_code - _SIGNAL_BASE
-    return number_of_signal if 0 < number_of_signal <= _LAST_SIGNAL else None
 
 
 def message_limit(spec: Mapping[str, Any]) -> int:

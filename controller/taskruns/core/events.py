@@ -20,6 +20,7 @@ _BY_REASON: Mapping[Reason | None, EventReason | None] = {
     Reason.QUOTA_EXCEEDED: EventReason.BLOCKED,
     Reason.SCHEDULING_GATED: EventReason.GATED,
     Reason.UNSCHEDULABLE: EventReason.CANNOT_START,
+    Reason.START_DELAYED: EventReason.CANNOT_START,
     Reason.RESUMED: EventReason.RESUMED,
     # Every task with an ordinary container beside main ends like that: the end is told, this not.
     Reason.MAIN_ENDED: None,

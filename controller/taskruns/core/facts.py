@@ -23,6 +23,15 @@ ENDED_PHASES = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass(frozen=True, slots=True)
+class QueueStop:
+    """A true TerminationTarget condition, which Kueue sets before it deletes a Pod."""
+
+    reason: str
+    """Empty where the condition is not true."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodFacts:
     """One Pod, reduced to what decisions rest on."""
 
@@ -52,6 +61,9 @@ class PodFacts:
     disruption: str
     """Reason of a true DisruptionTarget condition; empty when there is none."""
     disruption_message: str
+    queue_stop: QueueStop
+    queued: bool
+    """Whether the Pod is one that Kueue queues."""
     created_at: datetime | None
     scheduled_at: datetime | None
     unschedulable: str
@@ -66,6 +78,11 @@ class PodFacts:
     failed_init: Container | None
     message_limit: int
     """Bytes at which the kubelet cuts a termination message in this Pod."""
+
+    @property
+    def shown_node(self) -> str:
+        """The node's name for messages; empty on Docker, where the daemon is the only node."""
+        return "" if self.node == names.DOCKER_NODE else self.node
 
     @property
     def ended(self) -> bool:
@@ -122,6 +139,8 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         message=text(status.get("message")),
         disruption=_true_reason(conditions.get("DisruptionTarget")),
         disruption_message=text(mapping(conditions.get("DisruptionTarget")).get("message")),
+        queue_stop=_queue_stop(conditions.get("TerminationTarget")),
+        queued=_is_queued(labels),
         created_at=moment(metadata.get("creationTimestamp")),
         scheduled_at=_transition(conditions.get("PodScheduled")),
         unschedulable=_unschedulable(conditions.get("PodScheduled")),
@@ -201,6 +220,16 @@ def _true_reason(condition: Mapping[str, Any] | None) -> str:
     if condition is None or condition.get("status") != "True":
         return ""
     return text(condition.get("reason")) or "Unknown"
+
+
+def _queue_stop(condition: Mapping[str, Any] | None) -> QueueStop:
+    reason = _true_reason(condition)
+    return QueueStop(reason, text(mapping(condition).get("message")) if reason else "")
+
+
+def _is_queued(labels: Mapping[str, Any]) -> bool:
+    managed = labels.get(names.LABEL_QUEUE_MANAGED) == "true"
+    return managed or bool(labels.get(names.LABEL_QUEUE))
 
 
 def _transition(condition: Mapping[str, Any] | None) -> datetime | None:

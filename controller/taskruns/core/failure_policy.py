@@ -10,11 +10,19 @@ from taskruns.api.v1alpha1.failure_policy import (
 from taskruns.core.facts import PodFacts
 
 
-def match(policy: PodFailurePolicy | None, pod: PodFacts) -> tuple[int, FailureAction] | None:
-    """Return the number, from 1, and the action of the first rule that matches; None: none does."""
+def match(
+    policy: PodFailurePolicy | None, pod: PodFacts, *, by_code: bool = True
+) -> tuple[int, FailureAction] | None:
+    """Return the number, from 1, and the action of the first rule that matches, or None.
+
+    Args:
+        policy: the run's rules.
+        pod: the Pod that ended.
+        by_code: whether rules on exit codes apply.
+    """
     for number, rule in enumerate(policy.rules if policy is not None else (), start=1):
         conditions = rule.on_pod_conditions or ()
-        if rule.on_exit_codes is not None and _matches_codes(rule.on_exit_codes, pod):
+        if by_code and rule.on_exit_codes is not None and _matches_codes(rule.on_exit_codes, pod):
             return number, rule.action
         if any(_matches_condition(condition, pod) for condition in conditions):
             return number, rule.action

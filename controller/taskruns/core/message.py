@@ -2,6 +2,7 @@
 
 import re
 
+from taskruns.api.conditions import Outcome
 from taskruns.api.output import join_output
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.facts import PodFacts
@@ -15,33 +16,27 @@ MAX_MESSAGE = 2048
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def describe(run: TaskRun, pod: PodFacts | None, verdict: Verdict) -> str:
-    """Say what ended an attempt, on which node, and how many are allowed."""
-    node = _place(pod, verdict.cause)
-    limit, number = run.spec.backoff_limit or 0, run.status.attempt or 0
-    # Attempts that were not counted do not use up those that are allowed.
-    allowed = number + max(limit - (run.status.failed or 0), 0)
-    which = f", attempt {number} of {allowed}" if limit else ""
-    which = which or (f", attempt {number}" if number > 1 else "")
-    return f"{verdict.cause.rstrip('.')}{node}{which}"
+def describe(pod: PodFacts | None, verdict: Verdict) -> str:
+    """Return what ended an attempt and on which node, without a full stop."""
+    return f"{verdict.cause.rstrip('.')}{_place(pod, verdict.cause)}"
+
+
+def describe_count(run: TaskRun, verdict: Verdict) -> str:
+    """Return a sentence with the number of this attempt among those of backoffLimit, or nothing.
+
+    Attempts that backoffLimit does not count (replaced, disrupted, requeued, ignored) are left out.
+    """
+    limit = run.spec.backoff_limit or 0
+    if not limit or verdict.outcome not in (Outcome.FAILED, Outcome.SUCCEEDED):
+        return ""
+    return f"Attempt {(run.status.failed or 0) + 1} of {limit + 1}"
 
 
 def _place(pod: PodFacts | None, cause: str) -> str:
     """Name the node, where it is not named yet; not as a part of what somebody else has said."""
-    if pod is None or not pod.node or pod.node in cause:
+    if pod is None or not pod.shown_node or pod.shown_node in cause:
         return ""
     return f" (node {pod.node})" if ": " in cause else f" on node {pod.node}"
-
-
-def addressed(advice: str, run: TaskRun, pod: PodFacts | None) -> str:
-    """Put the Pod's and the container's names into an advice that names them as placeholders."""
-    if pod is None:
-        return advice
-    failed = pod.failed_init if pod.main.started_at is None else None
-    container = failed.name if failed is not None else pod.main.name
-    return advice.replace("POD", run.status.pod_name or pod.ref.name).replace(
-        "CONTAINER", container
-    )
 
 
 def with_output(cause: str, verdict: Verdict) -> str:

@@ -68,9 +68,19 @@ def attempt_deadline_at(run: TaskRun, started_at: datetime | None) -> datetime |
     return later(started_at, timedelta(seconds=seconds))
 
 
-def retry_at(run: TaskRun, end: datetime) -> datetime:
-    """When the attempt after the open one is due, which ended at `end` and is not recorded yet."""
-    return _due_after(run, run.status.attempts or [], end) or end
+def retry_at(run: TaskRun, end: datetime, outcome: Outcome | None = None) -> datetime:
+    """Return when the attempt after the open one is due.
+
+    Args:
+        run: the run; its open attempt is not recorded yet.
+        end: when that attempt ended.
+        outcome: how it ended.
+    """
+    attempts = run.status.attempts or []
+    if outcome is not None and attempts and attempts[-1].outcome is None:
+        ended = {"outcome": outcome, "finished_time": attempts[-1].finished_time or end}
+        attempts = [*attempts[:-1], attempts[-1].model_copy(update=ended)]
+    return _due_after(run, attempts, end) or end
 
 
 def due_at(run: TaskRun, now: datetime) -> datetime:
@@ -90,10 +100,20 @@ def _due_after(
     ended = _ended_at(attempts[-1], end) if attempts else None
     if ended is None or attempts[-1].outcome is Outcome.STOPPED:
         return start
-    retry = max(attempts[-1].number - 1, 0)
+    retry = _retry_number(run, attempts[-1])
     delay = backoff_delay(run.spec.backoff or Backoff(), retry, run.metadata.uid)
     due = later(ended, delay)
     return due if start is None else max(start, due)
+
+
+def _retry_number(run: TaskRun, attempt: Attempt) -> int:
+    """Return the number, from 0, of the retry after an attempt, which its backoff grows with.
+
+    A requeued attempt has no part in that: its queue decides when the next one may start.
+    """
+    if attempt.outcome is Outcome.REQUEUED:
+        return 0
+    return max(attempt.number - 1 - (run.status.requeued or 0), 0)
 
 
 def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
@@ -131,7 +151,7 @@ def startup_timeout_at(
 def backoff_delay(backoff: Backoff, retry: int, uid: str) -> timedelta:
     """Return the wait before a retry (0 is the first), spread so that runs do not go in step."""
     growth = backoff.factor ** min(retry, _MAX_EXPONENT)
-    seconds = min(backoff.duration.total_seconds() * growth, backoff.cap.total_seconds())
+    seconds = min(backoff.duration.total_seconds() * growth, backoff.longest.total_seconds())
     return timedelta(seconds=min(seconds * (1 + _JITTER * spread(uid, retry)), 1e13))
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from taskruns.api.reasons import Place
+
 
 @dataclass(frozen=True, slots=True)
 class SiteDefaults:
@@ -18,3 +20,5 @@ class SiteDefaults:
     """Seconds that main may take to start once its Pod has a node."""
     pod_template: Mapping[str, Any] = field(default_factory=dict)
     """A PodTemplateSpec that lies under every Pod: what it sets, a template replaces."""
+    place: Place = Place.CLUSTER
+    """The runtime whose words messages use."""

@@ -1,4 +1,4 @@
-"""Why a Pod that has been released does not start, and how long that is put up with."""
+"""Causes that keep the main container of a released Pod from starting, and their time limits."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
 from taskruns.core import schedule
+from taskruns.core.containers import Container
 from taskruns.core.facts import PodFacts
+from taskruns.core.start_errors import is_passing, last_pull_error
 
 _IMAGE_PATIENCE = timedelta(seconds=60)
 _CONFIG_PATIENCE = timedelta(seconds=30)
@@ -17,10 +19,16 @@ _TROUBLES = {
     "ErrImagePull": (Reason.IMAGE_PULL_FAILED, _IMAGE_PATIENCE),
     "ImagePullBackOff": (Reason.IMAGE_PULL_FAILED, _IMAGE_PATIENCE),
     "ErrImageNeverPull": (Reason.IMAGE_PULL_FAILED, _IMAGE_PATIENCE),
-    "RegistryUnavailable": (Reason.IMAGE_PULL_FAILED, _IMAGE_PATIENCE),
+    "SignatureValidationFailed": (Reason.IMAGE_PULL_FAILED, _IMAGE_PATIENCE),
     "InvalidImageName": (Reason.IMAGE_PULL_FAILED, timedelta(0)),
     "CreateContainerConfigError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
     "CreateContainerError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
+    "PreCreateHookError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
+    "PreStartHookError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
+    "RunContainerError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
+    # Passing by definition, whatever the message says.
+    "RegistryUnavailable": (Reason.START_DELAYED, None),
+    "ImageInspectError": (Reason.START_DELAYED, None),
 }
 
 
@@ -30,28 +38,55 @@ class Trouble:
 
     reason: Reason
     cause: str
-    patience: timedelta
+    patience: timedelta | None
+    """How long it may last; None: until the start-up timeout."""
 
     def is_noted(self, attempt: Attempt) -> bool:
         """Whether it is in the attempt's record already."""
         return attempt.trouble_time is not None and attempt.reason == self.reason
 
-    def ends_at(self, attempt: Attempt, now: datetime) -> datetime:
-        """When patience ends, counted from when it was first seen."""
+    def ends_at(self, attempt: Attempt, now: datetime) -> datetime | None:
+        """Return when patience ends, counted from when this class of error was first seen."""
+        if self.patience is None:
+            return None
         since = attempt.trouble_time if self.is_noted(attempt) else None
         return schedule.later(since or now, self.patience)
 
 
-def find_trouble(pod: PodFacts) -> Trouble | None:
+def find_trouble(pod: PodFacts, attempt: Attempt) -> Trouble | None:
     """Return what keeps main from starting; None when nothing is known, or when it has started.
 
-    A container beside main that cannot start does not end a main that runs.
+    A container beside main that cannot start does not end a main that runs. Lasting errors come
+    before passing ones, so that a second container cannot hide them.
     """
     if pod.main.started_at is not None or pod.ended:
         return None
-    for container in pod.containers:
-        if container.waiting_reason in _TROUBLES:
-            reason, patience = _TROUBLES[container.waiting_reason]
-            said = container.waiting_message or container.waiting_reason
-            return Trouble(reason, f"Container {container.name} cannot start: {said}", patience)
-    return None
+    troubles = [
+        _trouble_of(container, attempt)
+        for container in pod.containers
+        if container.waiting_reason in _TROUBLES
+    ]
+    lasting = (trouble for trouble in troubles if trouble.patience is not None)
+    return next(lasting, next(iter(troubles), None))
+
+
+def _trouble_of(container: Container, attempt: Attempt) -> Trouble:
+    reason, patience = _TROUBLES[container.waiting_reason]
+    error = last_pull_error(container.waiting_message)
+    said = error or container.waiting_message or container.waiting_reason
+    if patience is not None and _is_delay(container, error, attempt):
+        reason, patience = Reason.START_DELAYED, None
+    return Trouble(reason, f"Container {container.name} cannot start: {said}", patience)
+
+
+def _is_delay(container: Container, error: str, attempt: Attempt) -> bool:
+    """Return whether a container waits for something that passes.
+
+    A back-off that does not repeat its error keeps the class of the last one, which is in the
+    attempt's record.
+    """
+    if container.waiting_reason == "ImagePullBackOff" and not error:
+        return attempt.trouble_time is not None and attempt.reason == Reason.START_DELAYED
+    if container.waiting_reason in ("InvalidImageName", "ErrImageNeverPull"):
+        return False
+    return is_passing(error)

@@ -8,22 +8,24 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
-from taskruns.api.reasons import Reason
+from taskruns.api.reasons import Place, Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun, TaskRunStatus
 from taskruns.api.v1alpha1.status import MAX_ATTEMPTS, MAX_COUNT
+from taskruns.core.advice import address, advise
+from taskruns.core.budget import replacements
 from taskruns.core.conditions import condition, kept_conditions
 from taskruns.core.facts import PodFacts
 from taskruns.core.message import (
     MAX_ATTEMPT_MESSAGE,
     MAX_MESSAGE,
-    addressed,
     describe,
+    describe_count,
     one_line,
     was_cut,
     with_output,
 )
 from taskruns.core.verdict import Verdict, finished_at
-from taskruns.core.wire import mapping
+from taskruns.core.wire import mapping, stamp
 
 
 def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunS
 
 def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
     """Main has been running for a while."""
-    node = f" on node {pod.node}" if pod.node else ""
+    node = f" on node {pod.node}" if pod.shown_node else ""
     status = _moved(
         run, Phase.RUNNING, Reason.MAIN_RUNNING, f"Container {pod.main.name} is running{node}", now
     )
@@ -87,7 +89,7 @@ def pending(
     """Show what keeps the attempt's main container from starting, and since when."""
     phase = Phase.QUEUED if reason is Reason.SCHEDULING_GATED else Phase.PENDING
     status = _moved(run, phase, reason, message, now)
-    troubled = reason.kind is not None
+    troubled = reason.kind is not None or reason is Reason.START_DELAYED
     attempt = _seen(_last(run), pod).model_copy(
         update={"reason": reason if troubled else None, "trouble_time": now if troubled else None}
     )
@@ -157,21 +159,26 @@ def retrying(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict, due: datetime, now: datetime
 ) -> TaskRunStatus:
     """Record an attempt's outcome, and that there will be another attempt."""
-    at = due.strftime("%H:%M:%S")
-    message = with_output(
-        f"{describe(run, pod, verdict)}; the next attempt is due at {at} UTC", verdict
+    sentences = (
+        describe(pod, verdict),
+        describe_count(run, verdict),
+        f"The next attempt is due at {stamp(due)}",
     )
+    message = with_output(". ".join(filter(None, sentences)), verdict)
     status = _moved(run, Phase.BACKING_OFF, verdict.reason, message, now)
     return _recorded(run, status, pod, verdict, now)
 
 
-def concluded(run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime) -> TaskRunStatus:
+def concluded(
+    run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime, place: Place
+) -> TaskRunStatus:
     """Record the last attempt's outcome and, with it, the run's end."""
     if verdict.outcome == Outcome.SUCCEEDED:
         ended = _succeeded(run, pod, verdict, now)
     else:
-        advice = addressed(verdict.reason.advice, run, pod)
-        cause = f"{describe(run, pod, verdict)}. {advice}"
+        advice = address(advise(verdict.reason, verdict.cause, place), run, pod)
+        sentences = (describe(pod, verdict), describe_count(run, verdict), advice)
+        cause = ". ".join(filter(None, sentences))
         ended = failed(run, verdict.reason, with_output(cause.rstrip("."), verdict), now)
     return _recorded(run, ended, pod, verdict, now)
 
@@ -199,7 +206,8 @@ def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRun
 def _succeeded(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime
 ) -> TaskRunStatus:
-    message = describe(run, pod, verdict)
+    sentences = (describe(pod, verdict), describe_count(run, verdict))
+    message = ". ".join(filter(None, sentences))
     status = _moved(run, Phase.SUCCEEDED, verdict.reason, message, now)
     conditions = [
         condition(run, kind, "True", verdict.reason, verdict.reason.meaning, now)
@@ -214,7 +222,7 @@ def _succeeded(
         stored = condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
         conditions.append(stored)
         text = ""
-        message = f"{message}, but its result was too large and is lost"
+        message = f"{message}. Its result was too large and is lost"
     return status.model_copy(
         update={
             "message": message,
@@ -231,11 +239,15 @@ def _recorded(
     attempt = _judged(_last(run), pod, verdict, now)
     failed_count = _counted(run.status.failed, verdict.outcome == Outcome.FAILED)
     disrupted_count = _counted(run.status.disrupted, verdict.outcome == Outcome.DISRUPTED)
+    replaced_count = _counted(replacements(run.status), verdict.outcome == Outcome.REPLACED)
+    requeued_count = _counted(run.status.requeued, verdict.outcome == Outcome.REQUEUED)
     status = status.model_copy(
         update={
             "exit_code": attempt.exit_code,
             "failed": failed_count,
             "disrupted": disrupted_count,
+            "replaced": replaced_count or None,
+            "requeued": requeued_count or None,
         }
     )
     return with_last_attempt(status, attempt)

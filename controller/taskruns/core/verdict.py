@@ -7,7 +7,7 @@ from taskruns.api.conditions import Outcome
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
 from taskruns.api.v1alpha1.failure_policy import FailureAction, PodFailurePolicy
-from taskruns.core import failure_policy
+from taskruns.core import failure_policy, queueing
 from taskruns.core.containers import Container, Ending
 from taskruns.core.facts import PodFacts
 
@@ -66,7 +66,7 @@ class Verdict:
     output: str = ""
     """What the container left behind as its last words."""
     final: bool = False
-    """Whether a podFailurePolicy rule forbids to try again."""
+    """Whether another attempt is forbidden, by podFailurePolicy or by the run's queue."""
 
 
 def judge(pod: PodFacts, attempt: Attempt, policy: PodFailurePolicy | None) -> Verdict:
@@ -81,8 +81,13 @@ def judge(pod: PodFacts, attempt: Attempt, policy: PodFailurePolicy | None) -> V
 
 
 def _follow(policy: PodFailurePolicy | None, pod: PodFacts, verdict: Verdict) -> Verdict:
-    """Let the run's own policy decide what a failure, or a disruption, counts as."""
-    found = failure_policy.match(policy, pod)
+    """Let the run's own policy decide what a failure, or a disruption, counts as.
+
+    The exit code of a Pod that its queue stopped is the answer to SIGTERM: as with a Job that Kueue
+    suspends, no rule on exit codes applies to it.
+    """
+    requeued = verdict.outcome == Outcome.REQUEUED
+    found = failure_policy.match(policy, pod, by_code=not requeued)
     if found is None:
         return verdict
     number, action = found
@@ -99,6 +104,8 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
         return Verdict(
             Outcome.FAILED, reason, "The Pod ran past the activeDeadlineSeconds of its template"
         )
+    if pod.queue_stop.reason and pod.queued:
+        return _judge_requeued(pod, started=_may_have_started(pod, attempt))
     disruption = disruption_of(pod)
     if not _may_have_started(pod, attempt):
         return _judge_unstarted(pod, disruption)
@@ -111,6 +118,19 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
         cause = f"The Pod ended without a word on how container {pod.main.name} did"
         return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
     return _judge_failure(pod.main, ending)
+
+
+def _judge_requeued(pod: PodFacts, *, started: bool) -> Verdict:
+    """Judge an attempt that its queue ended: it is queued again, unless it was deactivated."""
+    target, reason = pod.queue_stop.reason, queueing.reason_of(pod.queue_stop.reason)
+    end = _end_of(pod.main) if started else ", before its main container started"
+    cause = _disruption_cause(pod, reason) + end
+    output = pod.main.ending.message if started and pod.main.ending is not None else ""
+    if queueing.is_deactivated(target):
+        outcome = Outcome.DISRUPTED if started else Outcome.REPLACED
+        cause += "; the workload was deactivated, so it is not queued again"
+        return Verdict(outcome, reason, cause, output, final=True)
+    return Verdict(Outcome.REQUEUED, reason, f"{cause}; the run is queued again", output)
 
 
 def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
@@ -142,6 +162,8 @@ def judge_gone(
         return judge(last_seen, attempt, policy)
     if attempt.stop_time is not None and attempt.reason in _OUTCOME_OF_STOP:
         return _judge_stopped(attempt, None)
+    if last_seen is not None and last_seen.queue_stop.reason and last_seen.queued:
+        return _judge_requeued(last_seen, started=_may_have_started(last_seen, attempt))
     if last_seen is not None and not last_seen.node:
         cause = "The Pod was removed before it had a node"
         return Verdict(Outcome.REPLACED, Reason.POD_DELETED, cause)
@@ -169,7 +191,7 @@ def _end_of(main: Container) -> str:
     """Say what became of main, which may have started, where something else ended the attempt."""
     if main.ending is None or main.ending.unseen:
         return f"; nobody heard how container {main.name} ended"
-    return f"; container {main.name} exited with code {main.ending.exit_code}"
+    return f"; container {main.name} {main.ending.exit_text}"
 
 
 def _succeeded(pod: PodFacts) -> bool:
@@ -190,7 +212,9 @@ def _was_stopped(ending: Ending | None, attempt: Attempt) -> bool:
 
 
 def disruption_of(pod: PodFacts) -> Reason | None:
-    """Return what ends the Pod, or has ended it, other than what runs in it; None: nothing does."""
+    """Return the external cause of the Pod's termination (eviction, deletion, ...), or None."""
+    if pod.queue_stop.reason:
+        return queueing.reason_of(pod.queue_stop.reason)
     for word in (pod.reason, pod.disruption):
         if word in _DISRUPTIONS:
             return _DISRUPTIONS[word]
@@ -205,8 +229,8 @@ def disruption_of(pod: PodFacts) -> Reason | None:
 
 
 def _disruption_cause(pod: PodFacts, reason: Reason) -> str:
-    where = f" (node {pod.node})" if pod.node else ""
-    words = pod.message or pod.disruption_message
+    where = f" (node {pod.node})" if pod.shown_node else ""
+    words = pod.queue_stop.message or pod.message or pod.disruption_message
     said = f": {words}" if words else ""
     return reason.meaning.rstrip(".") + where + said
 
@@ -217,11 +241,11 @@ def _judge_unstarted(pod: PodFacts, disruption: Reason | None) -> Verdict:
         return Verdict(Outcome.REPLACED, disruption, cause)
     if pod.failed_init is not None and pod.failed_init.ending is not None:
         name, ending = pod.failed_init.name, pod.failed_init.ending
-        cause = f"Init container {name} exited with code {ending.exit_code}"
+        cause = f"Init container {name} {ending.exit_text}"
         return Verdict(Outcome.FAILED, Reason.INIT_CONTAINER_FAILED, cause, ending.message)
     ending_of_main = pod.main.ending
     if ending_of_main is not None and ending_of_main.reason in _CANNOT_START:
-        where = f" on node {pod.node}" if pod.node else ""
+        where = f" on node {pod.node}" if pod.shown_node else ""
         cause = f"Container {pod.main.name} could not be started{where}: {ending_of_main.message}"
         return Verdict(Outcome.FAILED, Reason.CONTAINER_CANNOT_START, cause)
     if ending_of_main is not None:
@@ -236,10 +260,9 @@ def _judge_failure(main: Container, ending: Ending) -> Verdict:
         cause = f"Container {main.name} used more memory than its limit and was killed"
         return Verdict(Outcome.FAILED, Reason.OOM_KILLED, cause, ending.message)
     if ending.signal is not None:
-        cause = f"Container {main.name} was ended by signal {ending.signal}"
-        cause += f" (exit code {ending.exit_code})"
+        cause = f"Container {main.name} {ending.exit_text}"
         return Verdict(Outcome.FAILED, Reason.KILLED_BY_SIGNAL, cause, ending.message)
-    cause = f"Container {main.name} exited with code {ending.exit_code}"
+    cause = f"Container {main.name} {ending.exit_text}"
     return Verdict(Outcome.FAILED, Reason.NON_ZERO_EXIT_CODE, cause, ending.message)
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from taskruns.core.facts import read_pod
+from taskruns.core.owner import describe_owner
 from taskruns.core.plan import (
     Action,
     ConfirmPodGone,
@@ -150,7 +151,8 @@ async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) ->
         if there is None:
             raise Conflict(f"pod {name} was there and is gone") from None
         if read_pod(there).owner_uid != view.key.uid:
-            return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, f"pod {name} exists already"))
+            message = f"The name of the run's Pod is taken: {name} is {describe_owner(there)}"
+            return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, message))
         cache.keep_pod(there, view.key)
     return NOTHING_FOUND
 

@@ -37,6 +37,7 @@ RETRIES: Mapping[str, str] = {
     Outcome.FAILED: "application",
     Outcome.DISRUPTED: "disruption",
     Outcome.REPLACED: "replaced",
+    Outcome.REQUEUED: "requeued",
     Outcome.IGNORED: "ignored",
 }
 """The kind of a retry, by the outcome of the attempt before it."""

@@ -40,13 +40,15 @@ def test_the_last_failure_allowed_fails_the_run() -> None:
     run = a_run(backoffLimit=2, status=at_attempt(3, before, failed=2))
     written = status_for(run, a_pod(run, 3, main=ended(1)), seconds=5)
     assert (written.phase, written.failed, written.attempt) == ("Failed", 3, 3)
-    assert "attempt 3 of 3" in (written.message or "")
+    assert "Attempt 3 of 3. " in (written.message or "")
 
 
 def test_a_retry_says_when_it_is_due() -> None:
     run = a_run(backoffLimit=1, backoff={"duration": "60s"}, status=a_claimed_status("Running"))
     written = status_for(run, a_pod(main=ended(1, finished=4)), seconds=300)
-    assert "12:01:" in (written.message or ""), "counted from the end, however late it is seen"
+    assert "The next attempt is due at 2026-01-01T12:01:" in (written.message or ""), (
+        "counted from the end, however late it is seen"
+    )
     assert written.completion_time is None
 
 
@@ -138,7 +140,8 @@ def test_the_record_tells_the_whole_attempt() -> None:
         "exitCode": 137,
         "signal": 9,
         "reason": "KilledBySignal",
-        "message": "Container main was ended by signal 9 (exit code 137). Last output: out of luck",
+        "message": "Container main ended with exit code 137 (128+9, SIGKILL). "
+        "Last output: out of luck",
         "outcome": "Failed",
     }
 
@@ -230,14 +233,15 @@ def test_a_used_up_disruption_limit_ends_the_run() -> None:
     pod = a_pod(run, 2, main=ended(143), phase="Failed", reason="Evicted")
     written = status_for(run, pod, seconds=5)
     assert (written.phase, written.disrupted) == ("Failed", 2)
-    assert "attempt 2" in (written.message or "")
+    assert "ttempt" not in (written.message or ""), "no attempt of backoffLimit"
 
 
-def test_what_was_not_counted_is_not_taken_from_the_attempts_that_are_told() -> None:
-    before = [record_of("Disrupted", 1)]
-    run = a_run(backoffLimit=2, disruptionLimit=1, status=at_attempt(2, before, disrupted=1))
-    written = status_for(run, a_pod(run, 2, main=ended(1)), seconds=5)
-    assert "attempt 2 of 4" in (written.message or "")
+@pytest.mark.parametrize("outcome", ["Disrupted", "Replaced", "Requeued", "Ignored"])
+def test_attempts_that_do_not_count_are_not_numbered(outcome: str) -> None:
+    before = [record_of(outcome, 1)]
+    run = a_run(backoffLimit=2, disruptionLimit=1, status=at_attempt(2, before))
+    message = status_for(run, a_pod(run, 2, main=ended(1)), seconds=5).message or ""
+    assert "on node node-1. Attempt 1 of 3. The next attempt is due at 2026-" in message
 
 
 DELETED = {"deletionTimestamp": stamp(3)}

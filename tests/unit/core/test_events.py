@@ -78,7 +78,7 @@ def test_a_failure_is_told_with_its_reason_and_advice_and_without_the_tasks_word
     event = told(run, pod)
     assert event.reason is EventReason.FAILED
     assert event.message.startswith("NonZeroExitCode: Container main exited with code 3 on node ")
-    assert "kubectl logs" in event.message
+    assert "kubectl logs -n default hello-" in event.message
     status = plan_for(run, pod, seconds=5).status
     assert status is not None
     assert "password" in (status.message or "")
@@ -102,7 +102,7 @@ def test_a_retry_says_why_and_when() -> None:
     event = told(a_run(backoffLimit=1, status=CLAIMED), a_pod(main=ended(7, message="oh no")))
     assert event.reason is EventReason.RETRYING
     assert "NonZeroExitCode: Container main exited with code 7" in event.message
-    assert "attempt 1 of 2; the next attempt is due at 12:00:" in event.message
+    assert "Attempt 1 of 2. The next attempt is due at 2026-01-01T12:00:" in event.message
     assert "oh no" not in event.message
 
 
@@ -143,7 +143,7 @@ def test_a_deleted_pod_that_does_not_end_is_told_of_as_overdue(phase: str) -> No
     pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(3)})
     event = told(a_run(status=a_claimed_status(phase)), pod, seconds=13)
     assert (event.reason, event.pod) == (EventReason.OVERDUE, POD)
-    assert event.message.startswith("PodDeleted: The Pod was to end by 12:00:03 UTC")
+    assert event.message.startswith("PodDeleted: The Pod was to end by 2026-01-01T12:00:03Z and")
 
 
 @pytest.mark.parametrize("kubelet", ["ErrImagePull", "CreateContainerConfigError"])

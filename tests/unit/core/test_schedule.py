@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from taskruns.api.durations import parse_duration
 from taskruns.api.v1alpha1 import Backoff, TaskRun
 from taskruns.core import schedule
 from tests.support.builder import T0, a_record, a_run, at, stamp
@@ -123,3 +124,17 @@ def test_the_spread_is_a_fraction() -> None:
     found = [schedule.spread("uid", number) for number in range(200)]
     assert all(0 <= fraction < 1 for fraction in found)
     assert max(found) - min(found) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("given", "longest"),
+    [
+        ({}, "10m"),
+        ({"duration": "1s"}, "10m"),
+        ({"duration": "1h"}, "1h"),
+        ({"duration": "1h", "cap": "2h"}, "2h"),
+        ({"cap": "1m"}, "1m"),
+    ],
+)
+def test_a_first_wait_beyond_the_default_cap_raises_it(given: Any, longest: str) -> None:
+    assert Backoff.model_validate(given).longest == parse_duration(longest)

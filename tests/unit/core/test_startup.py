@@ -60,9 +60,8 @@ def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
 ) -> None:
     written = status_for(claimed(), troubled(word), seconds=5)
     assert (written.phase, written.reason) == ("Pending", reason)
-    until = (at(5 + patience)).strftime("%H:%M:%S UTC")
     assert written.message == (
-        f"Container main cannot start: no such thing. This is waited for until {until}"
+        f"Container main cannot start: no such thing. It is tried again until {stamp(5 + patience)}"
     )
     waits = plan_for(noted(reason, 5), troubled(word), seconds=4 + patience)
     assert waits.idle
@@ -80,6 +79,85 @@ def test_what_is_given_up_is_told_in_full_beside_its_node_and_what_to_do() -> No
     pod = a_pod(phase="Failed", reason="DeadlineExceeded")
     message = status_for(run, pod, seconds=70).message or ""
     assert f"{said.rstrip('.')} (node node-1). Check the image's name" in message
+
+
+QPS = "pull QPS exceeded"
+MISSING = "docker.io/library/x:1: not found"
+BACK_OFF = 'Back-off pulling image "x:1"'
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("ErrImagePull", QPS),
+        ("ImagePullBackOff", f"{BACK_OFF}: ErrImagePull: {QPS}"),
+        ("RegistryUnavailable", "image pull failed for x because the registry is unavailable"),
+        ("ImageInspectError", 'Failed to inspect image "": rpc error: code = Unknown'),
+        ("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for it"),
+        ("CreateContainerError", "context deadline exceeded"),
+    ],
+)
+def test_what_passes_is_waited_for_until_the_start_up_timeout(word: str, message: str) -> None:
+    written = status_for(claimed(), troubled(word, message), seconds=5)
+    assert (written.phase, written.reason, written.failure_kind) == (
+        "Pending",
+        "StartDelayed",
+        None,
+    )
+    assert (written.message or "").endswith(f"It is tried again until {stamp(601)}")
+    run = noted("StartDelayed", 5)
+    waits = plan_for(run, troubled(word, message), seconds=600)
+    assert waits.idle
+    assert waits.wake_at == at(601)
+    written = status_for(run, troubled(word, message), seconds=601)
+    assert (written.phase, written.reason) == ("Stopping", "StartupTimeout")
+    assert message.removeprefix(f"{BACK_OFF}: ") in (written.message or "")
+
+
+def follow(*steps: tuple[float, str, str]) -> Any:
+    """Show a run what the kubelet reports at these seconds; return its last status."""
+    run = claimed()
+    for seconds, word, message in steps:
+        plan = plan_for(run, troubled(word, message), seconds=seconds)
+        if plan.status is not None:
+            run = a_run(status=plan.status.to_json())
+    return run["status"]
+
+
+@pytest.mark.parametrize("repeated", [": ErrImagePull: {}", ""])
+@pytest.mark.parametrize(
+    ("error", "reason", "phase"),
+    [(QPS, "StartDelayed", "Pending"), (MISSING, "ImagePullFailed", "Stopping")],
+)
+def test_a_back_off_keeps_the_class_of_the_last_error(
+    repeated: str, error: str, reason: str, phase: str
+) -> None:
+    back_off = BACK_OFF + repeated.format(error)
+    pulls = [(second, "ErrImagePull", error) for second in (5, 25, 55)]
+    waits = [(second + 5, "ImagePullBackOff", back_off) for second in (5, 25, 60)]
+    status = follow(*sorted([*pulls, *waits]))
+    assert (status["phase"], status["reason"]) == (phase, reason)
+
+
+def test_the_clock_of_a_lasting_error_begins_with_it() -> None:
+    steps = [(5, "ErrImagePull", QPS), (50, "ImagePullBackOff", BACK_OFF)]
+    status = follow(*steps, (100, "ErrImagePull", MISSING), (159, "ImagePullBackOff", BACK_OFF))
+    assert (status["phase"], status["reason"]) == ("Pending", "ImagePullFailed")
+    assert status["attempts"][0]["troubleTime"] == stamp(100)
+    steps += [(100, "ErrImagePull", MISSING), (160, "ImagePullBackOff", BACK_OFF)]
+    assert follow(*steps)["phase"] == "Stopping"
+
+
+def test_an_error_that_passes_ends_the_clock_of_a_lasting_one() -> None:
+    steps = [(5, "ErrImagePull", MISSING), (40, "ErrImagePull", QPS), (70, "ErrImagePull", MISSING)]
+    assert follow(*steps)["phase"] == "Pending"
+
+
+def test_a_lasting_error_is_not_hidden_by_one_that_passes() -> None:
+    template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
+    both = [told("main", waiting("ErrImagePull", QPS)), told("log", waiting("ErrImagePull", "no"))]
+    pod = a_pod(a_run(template=template), containerStatuses=both, phase="Pending")
+    assert status_for(claimed(template=template), pod, seconds=5).reason == "ImagePullFailed"
 
 
 def test_an_image_name_that_can_never_be_pulled_is_given_up_at_once() -> None:

@@ -283,7 +283,9 @@ def test_a_disruption_after_the_start_is_nobodys_failure(pod: Any, reason: str) 
 def test_a_disruption_is_told_in_the_clusters_own_words() -> None:
     condition = {**disrupted("DeletionByTaintManager"), "message": "deleting due to a taint"}
     message = judged(a_pod(main=ended(137), conditions=[condition])).message
-    assert "(node node-1): deleting due to a taint; container main exited with code 137" in message
+    assert "(node node-1): deleting due to a taint; container main ended with exit code 137" in (
+        message
+    )
     assert "disruptionLimit" in message
 
 
@@ -308,9 +310,13 @@ def test_a_condition_that_does_not_hold_is_no_disruption() -> None:
         (ended(3), "NonZeroExitCode", 3, "code 3"),
         (ended(128), "NonZeroExitCode", 128, "code 128"),
         (ended(255), "NonZeroExitCode", 255, "code 255"),
-        (ended(137), "KilledBySignal", 137, "signal 9"),
-        (ended(143), "KilledBySignal", 143, "signal 15"),
-        (ended(192), "KilledBySignal", 192, "signal 64"),
+        (ended(129), "NonZeroExitCode", 129, "code 129 (128+1, by convention SIGHUP)"),
+        (ended(130), "NonZeroExitCode", 130, "code 130 (128+2, by convention SIGINT)"),
+        (ended(137), "KilledBySignal", 137, "exit code 137 (128+9, SIGKILL)"),
+        (ended(139), "KilledBySignal", 139, "exit code 139 (128+11, SIGSEGV)"),
+        (ended(143), "KilledBySignal", 143, "exit code 143 (128+15, SIGTERM)"),
+        (ended(150), "NonZeroExitCode", 150, "code 150 on node"),
+        (ended(192), "NonZeroExitCode", 192, "code 192 on node"),
         (ended(193), "NonZeroExitCode", 193, "code 193"),
         (ended(137, reason="OOMKilled"), "OOMKilled", 137, "memory"),
     ],

@@ -86,12 +86,26 @@ async def test_a_create_that_got_through_before_is_gone_on_with(bench: Bench) ->
     assert [seen["metadata"]["uid"] for seen in bench.view.pods] == [pod["metadata"]["uid"]]
 
 
-async def test_a_foreign_pod_of_that_name_is_a_refusal(bench: Bench) -> None:
-    metadata = {**bench.manifest["metadata"], "ownerReferences": []}
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "nightly", "uid": "u-1"}
+
+
+@pytest.mark.parametrize(
+    ("owners", "whose"),
+    [
+        ([], "a Pod without an owner"),
+        ([JOB], "a Pod of Job/nightly (uid u-1)"),
+        ([{"kind": "Node", "name": "n", "uid": "u-0"}, JOB | {"controller": True}], "Job/nightly"),
+    ],
+)
+async def test_a_foreign_pod_of_that_name_is_a_refusal(
+    bench: Bench, owners: list[dict[str, object]], whose: str
+) -> None:
+    metadata = {**bench.manifest["metadata"], "ownerReferences": owners}
     bench.cluster.create_pod({**bench.manifest, "metadata": metadata})
     create = Plan(actions=(CreatePod(bench.manifest),))
     findings = await apply(create, bench.view, bench.cache, bench.engine)
     assert findings.refusal is not None
     assert findings.refusal.kind == RefusalKind.NAME_TAKEN
     assert names.pod_name("hello", bench.run["metadata"]["uid"], 1) in findings.refusal.message
+    assert whose in findings.refusal.message
     assert not bench.view.pods

@@ -70,7 +70,7 @@ def test_every_end_and_every_retry_is_there_before_it_happens(metrics: Metrics) 
     reasons = {reason for reason in Reason if reason.kind is not None} | {Reason.COMPLETED}
     assert {reason for _, _, reason in ends} | {r for r, _, _ in ends} >= reasons
     assert len(ends) == len(reasons)
-    kinds = {("application",), ("disruption",), ("replaced",), ("ignored",)}
+    kinds = {("application",), ("disruption",), ("replaced",), ("requeued",), ("ignored",)}
     assert told(metrics.registry, "taskruns_retries_total").keys() == kinds
 
 

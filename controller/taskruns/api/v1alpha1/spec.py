@@ -32,6 +32,9 @@ def _keyed(by: str) -> dict[str, Any]:
 _ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 
 
+DEFAULT_BACKOFF_CAP = timedelta(minutes=10)
+
+
 class Backoff(Model):
     """How long to wait before a retry: duration x factor^n, at most cap, plus up to a tenth."""
 
@@ -42,10 +45,16 @@ class Backoff(Model):
     factor: float = Field(
         2.0, ge=1, le=10, description="What each further wait is multiplied by. Default: 2."
     )
-    cap: Duration = Field(
-        timedelta(minutes=10),
-        description="Longest wait, as 30s, 5m or 1h30m; at least duration. Default: 10m.",
+    cap: Duration | None = Field(
+        None,
+        description="Longest wait, as 30s, 5m or 1h30m; at least duration. Default: 10m, or "
+        "duration where that is longer.",
     )
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest wait before a retry."""
+        return max(self.duration, DEFAULT_BACKOFF_CAP) if self.cap is None else self.cap
 
 
 class PodGCStrategy(StrEnum):

@@ -50,7 +50,9 @@ class Attempt(Model):
         None, description="Exit code of its main container; absent where it never ran."
     )
     signal: Code | None = Field(
-        None, description="Number of the signal that ended its main container, if one did."
+        None,
+        description="Number of the signal that ended its main container, such as 9 for exit code "
+        "137. Absent for codes above 128 that programs use themselves.",
     )
     reason: str | None = Field(
         None, description="Why it ended, or is being stopped: a word of the list of reasons."
@@ -60,6 +62,7 @@ class Attempt(Model):
         None,
         description="How it ended: Succeeded, Failed (counts for backoffLimit), Disrupted (by the "
         "cluster, after main may have started), Replaced (by the cluster, before main started), "
+        "Requeued (taken out by its queue, Kueue, and queued again), "
         "Ignored (by podFailurePolicy) or Stopped (by taskruns: cancel, suspend, a deadline, or a "
         "start that cannot come). Absent while it goes on.",
     )
@@ -131,6 +134,12 @@ class TaskRunStatus(Model):
     )
     disrupted: Count | None = Field(
         None, description="Attempts so far that the cluster ended after main may have started."
+    )
+    replaced: Count | None = Field(
+        None, description="Attempts so far that the cluster ended before main started."
+    )
+    requeued: Count | None = Field(
+        None, description="Attempts so far that a queue (Kueue) took out and that were requeued."
     )
     attempts: list[Attempt] | None = Field(
         None,

@@ -6,6 +6,7 @@ from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy, TaskRunStatus
 from taskruns.core import schedule, status
+from taskruns.core.advice import address
 from taskruns.core.conditions import refused_since, with_refusal
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
@@ -172,7 +173,8 @@ def create(situation: Due, look: Look) -> Plan | None:
 
 def _fail(situation: Due, reason: Reason, cause: str, look: Look) -> Plan:
     """End the run, and say after the cause what to do."""
-    message = f"{cause.rstrip('.')}. {reason.advice}"
+    advice = address(reason.advice_in(look.site.place), situation.run, None)
+    message = f"{cause.rstrip('.')}. {advice}"
     return Plan(status=status.failed(situation.run, reason, message, look.now))
 
 

@@ -73,7 +73,7 @@ def _record(run: TaskRun, pod: PodFacts | None, verdict: Verdict, look: Look) ->
     due = next_due(run, verdict, finished_at(pod, look.now))
     if due is None:
         verdict = explain_end(verdict)
-        return Plan(status=status.concluded(run, pod, verdict, look.now))
+        return Plan(status=status.concluded(run, pod, verdict, look.now, look.site.place))
     return Plan(status=status.retrying(run, pod, verdict, due, look.now))
 
 

@@ -13,6 +13,7 @@ from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, Stop
 from taskruns.core.situation import Look, Underway
 from taskruns.core.startup import find_trouble
 from taskruns.core.verdict import disruption_of, judge
+from taskruns.core.wire import stamp
 
 
 def carry_out_stop(situation: Underway, look: Look) -> Plan | None:
@@ -78,9 +79,10 @@ def show_overdue(situation: Underway, look: Look) -> Plan | None:
     at, reason = _overdue_at(situation), disruption_of(pod)
     if at is None or reason is None or look.now < at or run.status.reason == reason:
         return None
+    due = "" if pod.deletion_due is None else f" by {stamp(pod.deletion_due)}"
     message = (
-        f"The Pod was to end by {pod.deletion_due:%H:%M:%S} UTC and its node {pod.node} has not "
-        f"said that it has. Until then nothing else is started. If the node is gone for good: "
+        f"The Pod was to end{due} and its node {pod.node} has not "
+        f"reported its end. Until then nothing else is started. If the node is gone for good: "
         f"kubectl delete node {pod.node}"
     )
     return Plan(status=status.overdue(run, pod, reason, message, look.now))
@@ -108,8 +110,9 @@ def give_up_scheduling(situation: Underway, look: Look) -> Plan | None:
 
 def give_up_starting(situation: Underway, look: Look) -> Plan | None:
     """A container cannot start, or main has not in time: record Stopping."""
-    trouble = find_trouble(situation.pod)
-    if trouble is not None and look.now >= trouble.ends_at(situation.attempt, look.now):
+    trouble = find_trouble(situation.pod, situation.attempt)
+    ends = None if trouble is None else trouble.ends_at(situation.attempt, look.now)
+    if trouble is not None and _is_over(ends, look):
         return _stop(situation, trouble.reason, trouble.cause, look)
     if not _is_over(_startup_timeout(situation, look), look):
         return None
@@ -129,12 +132,13 @@ def show_waiting(situation: Underway, look: Look) -> Plan | None:
         return None
     if _is_over(_overdue_at(situation), look):
         return None
-    trouble = find_trouble(pod)
+    trouble = find_trouble(pod, situation.attempt)
     if trouble is not None:
         noted = trouble.is_noted(situation.attempt)
-        ends = trouble.ends_at(situation.attempt, look.now)
+        ends = trouble.ends_at(situation.attempt, look.now) or _startup_timeout(situation, look)
         reason = trouble.reason
-        message = f"{trouble.cause}. This is waited for until {ends:%H:%M:%S} UTC"
+        until = "" if ends is None else f". It is tried again until {stamp(ends)}"
+        message = f"{trouble.cause.rstrip('.')}{until}"
     else:
         reason, said = _waits_for(pod)
         message = f"{reason.meaning.rstrip('.')}: {said}" if said else reason.meaning
@@ -165,7 +169,7 @@ def show_running(situation: Underway, look: Look) -> Plan | None:
 def wait(situation: Underway, look: Look) -> Plan | None:
     """Otherwise: wait."""
     run, main = situation.run, situation.pod.main
-    trouble = find_trouble(situation.pod)
+    trouble = find_trouble(situation.pod, situation.attempt)
     return Plan(
         wake_at=schedule.earliest(
             schedule.deadline_at(run),

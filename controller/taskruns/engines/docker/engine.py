@@ -4,7 +4,6 @@ Containers are made, started and stopped by the `Node`, which looks at the recor
 at its Pods.
 """
 
-import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,12 +16,6 @@ from taskruns.engines.docker.record import Record, RecordFile, uid_of
 from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.draft import Draft, drafted, merged, with_condition
 from taskruns.engines.port import AlreadyExists, Conflict, Object, Refused, RunRef
-
-_KUBECTL_LOGS = re.compile(r"kubectl logs (\S+) -c \S+?(?=[.\s]|$)")
-"""How messages advise to read a log, which is another command here."""
-
-NODE = "docker"
-"""The name of the one node that there is."""
 
 
 class DockerEngine:
@@ -57,8 +50,6 @@ class DockerEngine:
                 return None
             _check_version(live, patch["metadata"]["resourceVersion"])
             live["status"] = merged(live.get("status"), patch["status"])
-            if message := live["status"].get("message"):
-                live["status"]["message"] = _KUBECTL_LOGS.sub(r"docker logs \1", message)
         return live
 
     async def create_pod(self, manifest: Object) -> Object:
@@ -92,7 +83,7 @@ class DockerEngine:
             if others := [gate for gate in gates if gate.get("name") != names.GATE_CLAIM]:
                 spec["schedulingGates"] = others
             elif "deletionTimestamp" not in live["metadata"]:
-                spec["nodeName"] = NODE
+                spec["nodeName"] = names.DOCKER_NODE
                 scheduled = {"type": "PodScheduled", "status": "True"}
                 live["status"] = with_condition(live["status"], self._now(), scheduled)
         return live

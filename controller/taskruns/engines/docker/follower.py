@@ -8,11 +8,13 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.reasons import Place
 from taskruns.core.site import SiteDefaults
 from taskruns.core.wire import mapping, text
 from taskruns.engines.cache import Cache
@@ -54,7 +56,7 @@ class Follower:
         """The connection that it has, for whoever wants a log."""
         self._file = file
         self._now = now
-        self._site = site
+        self._site = replace(site, place=Place.DOCKER)
         self._cache = Cache()
         self._engine = DockerEngine(file, now, given)
         self._changed = asyncio.Event()
