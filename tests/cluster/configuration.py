@@ -175,13 +175,15 @@ def _kubelet_taints(node: Node) -> dict[str, Any]:
 
 
 def _kubelet_limits() -> dict[str, Any]:
-    """Nothing here may slow a test down, evict its Pods or collect its images."""
+    """Nothing here may slow a test down, evict its Pods or collect its images.
+
+    registryPullQPS keeps the kubelet's default of 5, which runs have to bear.
+    """
     return {
         "maxPods": 250,
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,
         "eventRecordQPS": 0,
-        "registryPullQPS": 0,
         "volumeStatsAggPeriod": "-1s",
         "evictionHard": {
             "memory.available": "50Mi",

@@ -3,6 +3,7 @@
 The one whose clock a test must beat stands first: runs start when the first test does.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -53,10 +54,22 @@ def test_a_service_account_that_comes_late_is_waited_for(run: Run, stage: Stage)
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)).check(run)
 
 
-@pytest.mark.taskrun(shell("exit 0") | {"image": "localhost:1/no-such-image:1"})
+@pytest.mark.taskrun(
+    shell("exit 0", startupTimeoutSeconds=70) | {"image": "localhost:1/no-such-registry:1"}
+)
+def test_a_registry_that_does_not_answer_is_waited_for_beyond_a_minute(run: Run) -> None:
+    status = run.says(Reason.START_DELAYED, seconds=PATIENT)
+    assert re.search("It is tried again until [0-9-]+T[0-9:]+Z", status["message"])
+    run.ended(seconds=PATIENT)
+    stopped(Reason.STARTUP_TIMEOUT, r"\bmain\b.*no-such-registry:1", "refused").check(run)
+
+
+@pytest.mark.taskrun(
+    shell("exit 0") | {"image": "localhost:1/no-such-image:1", "imagePullPolicy": "Never"}
+)
 def test_an_image_that_is_not_there_is_given_up_after_a_minute(run: Run) -> None:
     run.ended(seconds=PATIENT)
-    causes = (r"\bmain\b.*no-such-image:1", r"connection refused")
+    causes = (r"\bmain\b.*no-such-image:1", r"imagePullPolicy")
     status = stopped(Reason.IMAGE_PULL_FAILED, *causes).check(run)
     assert status["attempts"][0]["reason"] == Reason.IMAGE_PULL_FAILED
     assert patience(run) >= timedelta(seconds=60)

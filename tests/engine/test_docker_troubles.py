@@ -123,7 +123,7 @@ def test_a_state_directory_that_cannot_be_written_to_is_told_of(
         asyncio.run(create_run(host.file("default", "hello"), manifest(), now()))
 
 
-async def test_an_image_that_is_nowhere_is_told_in_the_registrys_words(
+async def test_a_registry_that_does_not_answer_is_waited_for_until_the_start_up_timeout(
     docker_address: str, tmp_path: Path
 ) -> None:
     ahead = timedelta()
@@ -132,8 +132,9 @@ async def test_an_image_that_is_nowhere_is_told_in_the_registrys_words(
     await create_run(file, manifest(image="127.0.0.1:1/no/such:image"), now())
     waiting = await until(host, file, lambda status: "refused" in (status.get("message") or ""))
     assert waiting["phase"] == "Pending"
-    ahead = timedelta(minutes=2)
+    assert waiting["reason"] == "StartDelayed"
+    ahead = timedelta(minutes=11)
     await patch_run(file, {"metadata": {"annotations": {"looked": "again"}}})
     status = await until(host, file, ended)
-    assert (status["phase"], status["reason"]) == ("Failed", "ImagePullFailed")
+    assert (status["phase"], status["reason"]) == ("Failed", "StartupTimeout")
     assert "connection refused" in status["message"]

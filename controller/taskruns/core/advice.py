@@ -58,7 +58,7 @@ _CONTAINER: Sequence[_Advice] = (
         "Check command and args, and that the image has that program as an executable file.",
     ),
     (
-        r"chdir to cwd|mkdir .* as cwd|working director",
+        r"chdir to cwd|mkdir .* as cwd|container init: mkdir|working director",
         "Check workingDir: a directory that the container's user may enter.",
     ),
     (

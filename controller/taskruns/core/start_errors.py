@@ -11,7 +11,7 @@ Sources of the wording: Kubernetes `pkg/kubelet/images`, `pkg/kubelet/kuberuntim
 
 import re
 
-_BACK_OFF = re.compile(r'Back-off pulling image "(?:[^"\\]|\\.)*"(?:: )?')
+_BACK_OFF = re.compile(r'Back-off pulling image "(?:[^"\\]|\\.)*"(?:: (?:ErrImagePull: )?)?')
 
 _NAMES = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]')
 """Quoted names and bracketed paths: an image may be called `timeout` and its tag `503`."""

@@ -60,6 +60,7 @@ CONTAINER = [
     ("exec /run: exec format error", "architecture"),
     ("unable to find user app: no matching entries in passwd file", "runAsUser"),
     ('unable to start container process: chdir to cwd ("/nope") failed', "Check workingDir"),
+    ("error during container init: mkdir /etc/passwd: not a directory", "Check workingDir"),
     ("error gathering device information while adding custom device", "Check the device"),
     ("failed to write hugetlb.2MB.max", "Check resources"),
     ("Minimum memory limit allowed is 6MB", "Check resources"),

@@ -111,7 +111,7 @@ def test_what_passes_is_waited_for_until_the_start_up_timeout(word: str, message
     assert waits.wake_at == at(601)
     written = status_for(run, troubled(word, message), seconds=601)
     assert (written.phase, written.reason) == ("Stopping", "StartupTimeout")
-    assert message.removeprefix(f"{BACK_OFF}: ") in (written.message or "")
+    assert message.removeprefix(f"{BACK_OFF}: ErrImagePull: ") in (written.message or "")
 
 
 def follow(*steps: tuple[float, str, str]) -> Any:
