@@ -183,3 +183,14 @@ def test_the_backoff_after_a_failure_does_not_grow_with_requeues() -> None:
     assert "Attempt 1 of 4. The next attempt is due at 2026-01-01T12:00:1" in (
         written.message or ""
     )
+
+
+def test_a_requeue_after_failures_waits_as_long_as_the_first_retry() -> None:
+    before = [a_record(n, outcome="Failed", finishedTime=stamp(1)) for n in (1, 2, 3)]
+    spec: dict[str, Any] = {"backoffLimit": 5, "backoff": {"duration": "10s", "factor": 2}}
+    run = queued_run(4, *before, failed=3, **spec)
+    written = status_for(run, pod_of(run, 4, main=ended(143, finished=4)), seconds=5)
+    assert "The next attempt is due at 2026-01-01T12:00:1" in (written.message or "")
+    due = plan_for(a_run(metadata=QUEUE, status=written.to_json(), **spec), seconds=5).wake_at
+    assert due is not None
+    assert stamp((due - at(0)).total_seconds()) in (written.message or ""), "as the message says"
