@@ -1,7 +1,9 @@
 """Where an attempt's container works: how it is created, and how its last words are read."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -18,9 +20,15 @@ from taskruns.engines.docker.volumes import folders_for_anybody
 from taskruns.engines.port import Object, Unavailable
 from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
+log = logging.getLogger(__name__)
+
 _NO_SUCH_SOURCE = "bind source path does not exist"
 _RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
 """Folders that a container has of its runtime: what is written there goes when it ends."""
+_NOT_KEPT = HTTPStatus.NOT_IMPLEMENTED
+"""The daemon's code where the log driver of a container cannot be read."""
+_READS, _READ_SECONDS = 2, 60.0
+"""How often, and for how long, what an ended container left is tried to be read."""
 NAME_TAKEN = HTTPStatus.CONFLICT
 """The daemon's code where a container of that name is there."""
 
@@ -112,14 +120,49 @@ class Workplace:
             await self._daemon.open_volumes(name, image, volumes)
 
     async def last_words(self, pod: Object, found: Object) -> str:
-        """Return what an ended container left behind: what it wrote or, on failure, its log."""
+        """Return the termination message of an ended container.
+
+        It is what the container wrote to its file or, after a failure, the end of its log. What
+        cannot be read is left out, and the message says why: nothing that goes wrong here keeps an
+        attempt from ending.
+
+        Raises:
+            NoDaemon: the daemon does not answer.
+        """
         name, path = pod["metadata"]["name"], _words_path(pod)
         code = number(mapping(found.get("State")).get("ExitCode")) or 0
         written = await asyncio.to_thread(_tail, self._file.results(uid_of(pod)))
         if not written and not path.startswith(_RUNTIMES_OWN):
-            written = await self._daemon.end_of_file(name, path, MESSAGE_LIMIT)
-        log = b"" if written or not code else await self._daemon.log_tail(name)
-        return last_words(written, log, code)
+            file = await self._read(lambda: self._daemon.end_of_file(name, path, MESSAGE_LIMIT))
+            if isinstance(file, _Unreadable):
+                log.warning("%s: the result file %s cannot be read: %s", name, path, file.why)
+            else:
+                written = file
+        if written or not code or main_of(pod).get("terminationMessagePolicy") == "File":
+            return last_words(written, b"", 0)
+        tail = await self._read(lambda: self._daemon.log_tail(name))
+        if isinstance(tail, _Unreadable):
+            log.warning("%s: its log cannot be read: %s", name, tail.why)
+            return tail.in_place_of_log
+        return last_words(b"", tail, code)
+
+    async def _read(self, read: Callable[[], Awaitable[bytes]]) -> "bytes | _Unreadable":
+        """Read what an ended container left; a daemon that answers but not this is not waited for.
+
+        Raises:
+            NoDaemon: the daemon does not answer at all.
+        """
+        why = ""
+        for _ in range(_READS):
+            try:
+                async with asyncio.timeout(_READ_SECONDS):
+                    return await read()
+            except DaemonError as error:
+                return _Unreadable(str(error), keeps_none=error.code == _NOT_KEPT)
+            except (Unavailable, TimeoutError) as error:
+                await self._daemon.check()
+                why = str(error) or f"no answer within {_READ_SECONDS:.0f} s"
+        return _Unreadable(why)
 
     def clear(self, pod: Object) -> None:
         """Remove the file of the last words."""
@@ -159,11 +202,27 @@ def _is_to_be_put(pod: Object, path: str) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """A log or file that the daemon does not hand out, and why."""
+
+    why: str
+    keeps_none: bool = False
+
+    @property
+    def in_place_of_log(self) -> str:
+        """The sentence that stands where the end of the log would."""
+        if self.keeps_none:
+            return f"(the Docker daemon keeps no log of this container: {self.why})"
+        return f"(the log of this container cannot be read: {self.why})"
+
+
 def _tail(path: Path) -> bytes:
+    """Return the end of a file; empty where it is not there, or the container has locked it."""
     try:
         with path.open("rb") as file:
             file.seek(0, 2)
             file.seek(max(file.tell() - MESSAGE_LIMIT, 0))
             return file.read()
-    except FileNotFoundError:
+    except OSError:
         return b""

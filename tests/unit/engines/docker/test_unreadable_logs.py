@@ -1,0 +1,140 @@
+"""A log that cannot be read never keeps an attempt from ending, or from being deleted."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from taskruns.core.wire import stamp
+from taskruns.engines.docker import attempt
+from taskruns.engines.docker.attempt import Workplace
+from taskruns.engines.docker.connection import NoDaemon
+from taskruns.engines.docker.container import LABEL_POD_UID
+from taskruns.engines.docker.daemon import Daemon, DaemonError
+from taskruns.engines.docker.node import Node
+from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.draft import Draft
+
+NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
+NO_DRIVER = DaemonError(501, "configured logging driver does not support reading")
+BROKEN = NoDaemon("Docker does not answer at unix:///d.sock")
+
+
+class FakeDaemon:
+    """A daemon with one container that has ended, and trouble with what it left."""
+
+    local = True
+
+    def __init__(self, trouble: Exception | None, code: int = 3, *, answers: bool = True) -> None:
+        self.trouble = trouble
+        self.code = code
+        self.answers = answers
+        self.removed = False
+
+    async def inspect(self, _name: str) -> dict[str, Any] | None:
+        state = {"Status": "exited", "ExitCode": self.code, "FinishedAt": stamp(NOW)}
+        labels = {LABEL_POD_UID: "pod-1"}
+        return None if self.removed else {"Config": {"Labels": labels}, "State": state}
+
+    async def log_tail(self, _name: str) -> bytes:
+        return await self._trouble()
+
+    async def end_of_file(self, _name: str, _path: str, _limit: int) -> bytes:
+        return await self._trouble()
+
+    async def _trouble(self) -> bytes:
+        if self.trouble is None:
+            await asyncio.Event().wait()
+            raise AssertionError
+        raise self.trouble
+
+    async def check(self) -> str:
+        if not self.answers:
+            raise NoDaemon("Docker does not answer at all")
+        return "29"
+
+    async def remove(self, _name: str) -> None:
+        self.removed = True
+
+
+def a_pod(**main: Any) -> Draft:
+    container = {"name": "main", "image": "i", **main}
+    return {
+        "metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"},
+        "spec": {"nodeName": "docker", "containers": [container]},
+        "status": {"phase": "Running"},
+    }
+
+
+async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft) -> dict[str, Draft]:
+    file = RecordFile(tmp_path, "default", "hello")
+    async with file.change() as record:
+        record.pods["hello-1"] = pod
+    docker = cast(Daemon, daemon)
+    await Node(file, docker, Workplace(file, docker, lambda: NOW)).sync()
+    return (await file.read()).pods
+
+
+def ending(pod: Draft) -> Any:
+    return pod["status"]["containerStatuses"][0]["state"]["terminated"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "word"),
+    [
+        (NO_DRIVER, "keeps no log of this container: configured logging driver"),
+        (DaemonError(404, "no such container"), "cannot be read: no such container"),
+        (DaemonError(500, "open json.log: input/output error"), "input/output error"),
+        (BROKEN, "does not answer"),
+        (None, "no answer within"),
+    ],
+    ids=["no driver", "gone", "broken file", "broken stream", "silence"],
+)
+async def test_a_failure_without_a_log_ends_at_once_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None, word: str
+) -> None:
+    monkeypatch.setattr(attempt, "_READ_SECONDS", 0.01)
+    pods = await sync(tmp_path, FakeDaemon(trouble), a_pod())
+    assert pods["hello-1"]["status"]["phase"] == "Failed"
+    assert ending(pods["hello-1"])["exitCode"] == 3
+    assert word in ending(pods["hello-1"])["message"]
+
+
+async def test_a_daemon_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    daemon = FakeDaemon(BROKEN, answers=False)
+    with pytest.raises(NoDaemon, match="at all"):
+        await sync(tmp_path, daemon, a_pod())
+
+
+async def test_a_run_whose_log_cannot_be_read_can_be_deleted(tmp_path: Path) -> None:
+    daemon, pod = FakeDaemon(NO_DRIVER), a_pod()
+    pod["metadata"]["deletionTimestamp"] = stamp(NOW)
+    assert await sync(tmp_path, daemon, pod) == {}
+    assert daemon.removed
+
+
+async def test_a_result_that_cannot_be_read_does_not_keep_a_run_from_ending(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pod = a_pod(terminationMessagePath="/out/result")
+    pods = await sync(tmp_path, FakeDaemon(DaemonError(500, "no space"), code=0), pod)
+    assert pods["hello-1"]["status"]["phase"] == "Succeeded"
+    assert "message" not in ending(pods["hello-1"])
+    assert "/out/result cannot be read: no space" in caplog.text
+
+
+async def test_a_log_is_not_read_where_the_policy_is_file(tmp_path: Path) -> None:
+    daemon = FakeDaemon(AssertionError("read"))
+    pods = await sync(tmp_path, daemon, a_pod(terminationMessagePolicy="File"))
+    assert "message" not in ending(pods["hello-1"])
+
+
+async def test_a_result_file_that_its_container_has_locked_counts_as_empty(
+    tmp_path: Path,
+) -> None:
+    words = RecordFile(tmp_path, "default", "hello").results("pod-1")
+    words.mkdir(parents=True)  # as unreadable for root as a locked file is for others
+    pods = await sync(tmp_path, FakeDaemon(NO_DRIVER), a_pod())
+    assert ending(pods["hello-1"])["exitCode"] == 3
