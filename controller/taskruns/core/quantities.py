@@ -1,7 +1,7 @@
 """Amounts of CPU, memory and other resources, as Kubernetes writes them."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
 _QUANTITY = re.compile(
     r"(?P<number>[+-]?[0-9.]+(?:[eE][+-]?\d+)?)(?P<suffix>[KMGTPE]i|[numkMGTPE])?"
@@ -17,8 +17,8 @@ def read_quantity(text: str) -> Decimal | None:
         return None
     try:
         number, suffix = Decimal(found["number"]), found["suffix"] or ""
-    except InvalidOperation:
+        if suffix in _BINARY:
+            return number * Decimal(1024) ** _BINARY[suffix]
+        return number.scaleb(_DECIMAL.get(suffix, 0))
+    except DecimalException:
         return None
-    if suffix in _BINARY:
-        return number * Decimal(1024) ** _BINARY[suffix]
-    return number.scaleb(_DECIMAL.get(suffix, 0))

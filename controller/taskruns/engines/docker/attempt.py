@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from taskruns.core.wire import mapping, mappings, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
 from taskruns.engines.docker.credentials import explained
-from taskruns.engines.docker.daemon import Daemon, DaemonError
+from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
+from taskruns.engines.docker.hostpaths import create_files, find_mismatch
 from taskruns.engines.docker.pulling import Pull
 from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
 from taskruns.engines.docker.report import Trouble
@@ -22,7 +23,6 @@ from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
 log = logging.getLogger(__name__)
 
-_NO_SUCH_SOURCE = "bind source path does not exist"
 _RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
 """Folders that a container has of its runtime: what is written there goes when it ends."""
 _NOT_KEPT = HTTPStatus.NOT_IMPLEMENTED
@@ -90,6 +90,7 @@ class Workplace:
         """
         name, path = pod["metadata"]["name"], _words_path(pod)
         body = container_of(pod, self._given)
+        await create_files(self._daemon, pod)
         words = await asyncio.to_thread(self._make_file, pod)
         mount = {"Type": "bind", "Source": str(words), "Target": path}
         config = body["HostConfig"]
@@ -99,12 +100,16 @@ class Workplace:
                 await self._daemon.create(name, body | {"HostConfig": mounted})
                 return
         except DaemonError as error:
-            if _NO_SUCH_SOURCE not in str(error):
+            if NO_SUCH_SOURCE not in str(error):
                 raise
         wanted = _is_to_be_put(pod, path)
         await self._daemon.create(name, body)
         if wanted:
             await self._daemon.write_empty_file(name, path)
+
+    async def find_mismatch(self, pod: Object) -> str:
+        """Return the sentence about a hostPath that is not what its type says; empty: all are."""
+        return await find_mismatch(self._daemon, pod)
 
     async def open_volumes(self, pod: Object, found: Object) -> None:
         """Let anybody write into the empty folders of a container that is there, as on a cluster.

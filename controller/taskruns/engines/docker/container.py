@@ -5,43 +5,20 @@ instead; nothing is silently left out that could change what the work does.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.quantities import read_quantity
 from taskruns.core.wire import mapping, mappings, strings, text
 from taskruns.engines.docker.expansion import expanded
+from taskruns.engines.docker.fields import check_fields
 from taskruns.engines.docker.security import security_options, user_of
-from taskruns.engines.docker.unsupported import ELSEWHERE, Unsupported
-from taskruns.engines.docker.volumes import mounts
+from taskruns.engines.docker.sizes import cpu_shares, nano_cpus, size_in_bytes
+from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.volumes import binds, mounts
 
-_NANO = 10**9
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_SHARES = 1024
-"""CPU shares of one whole CPU, as the kubelet counts them."""
-
-_POD_FIELDS = frozenset(
-    """automountServiceAccountToken containers dnsConfig dnsPolicy enableServiceLinks hostAliases
-    hostIPC hostNetwork hostPID hostname nodeName restartPolicy schedulingGates securityContext
-    shareProcessNamespace terminationGracePeriodSeconds tolerations
-    volumes""".split()  # noqa: SIM905 - so many names read best as words
-)
-_CONTAINER_FIELDS = frozenset(
-    """args command env image imagePullPolicy name ports resources securityContext stdin
-    terminationMessagePath terminationMessagePolicy tty volumeMounts
-    workingDir""".split()  # noqa: SIM905 - so many names read best as words
-)
-_INSTEAD = {
-    "initContainers": "do that work in the main container, or run it on a cluster",
-    "serviceAccountName": "there is no Kubernetes API on a Docker host: run it on a cluster",
-    "nodeSelector": "a Docker host is one node: leave it out, or run it on a cluster",
-    "affinity": "a Docker host is one node: leave it out, or run it on a cluster",
-    "priorityClassName": "nothing is scheduled on a Docker host: leave it out",
-    "imagePullSecrets": "log in with `docker login`: its credentials are used",
-    "envFrom": "give the variables with --env-file",
-}
 
 LABEL_POD_UID = f"{names.GROUP}/pod-uid"
 LABEL_NAMESPACE = f"{names.GROUP}/namespace"
@@ -71,18 +48,19 @@ def container_of(pod: Mapping[str, Any], given: Given = NOTHING_GIVEN) -> dict[s
     """
     spec, metadata = mapping(pod.get("spec")), mapping(pod.get("metadata"))
     main = _only_container(spec)
-    _refuse_unknown(spec, main)
+    check_fields(pod)
     env = dict(_environment(main, given))
     command, args = (strings(main.get(part)) for part in ("command", "args"))
     return {
         "Image": text(main.get("image")),
-        "Entrypoint": [expanded(word, env) for word in command] or None,
+        "Entrypoint": _entrypoint([expanded(word, env) for word in command]),
         "Cmd": [expanded(word, env) for word in args] or None,
         "WorkingDir": text(main.get("workingDir")),
         "Env": [f"{name}={value}" for name, value in env.items()],
         "Hostname": text(spec.get("hostname")) or text(metadata.get("name")),
         "Tty": main.get("tty") is True,
         "OpenStdin": main.get("stdin") is True,
+        **_stop_signal(main),
         "StopTimeout": grace_of(pod),
         "Labels": {**identity(pod), LABEL_CONTAINER: text(main.get("name"))},
         "User": user_of(spec, main),
@@ -122,14 +100,18 @@ def _only_container(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return containers[0]
 
 
-def _refuse_unknown(spec: Mapping[str, Any], main: Mapping[str, Any]) -> None:
-    for known, found, place in (
-        (_POD_FIELDS, spec, "template.spec."),
-        (_CONTAINER_FIELDS, main, ""),
-    ):
-        for name, value in found.items():
-            if name not in known and value not in (None, [], {}, ""):
-                raise Unsupported(f"{place}{name}", _INSTEAD.get(name, ELSEWHERE))
+def _entrypoint(command: list[str]) -> list[str] | None:
+    """Return the words to run before the arguments; None for the image's own.
+
+    A command of one empty word clears the image's entrypoint, as `docker run --entrypoint ""`
+    does; an empty list leaves it, as core/v1 says.
+    """
+    return [] if command == [""] else command or None
+
+
+def _stop_signal(main: Mapping[str, Any]) -> dict[str, str]:
+    signal = text(mapping(main.get("lifecycle")).get("stopSignal"))
+    return {"StopSignal": signal} if signal else {}
 
 
 def _environment(main: Mapping[str, Any], given: Given) -> Iterator[tuple[str, str]]:
@@ -138,31 +120,38 @@ def _environment(main: Mapping[str, Any], given: Given) -> Iterator[tuple[str, s
     yield from known.items()
     for item in mappings(main.get("env")):
         name = text(item.get("name"))
-        known[name] = _value(name, item, known, given)
-        yield name, known[name]
+        value = _value(name, item, known, given)
+        if value is not None:
+            known[name] = value
+            yield name, value
 
 
-def _value(name: str, item: Mapping[str, Any], known: Mapping[str, str], given: Given) -> str:
-    source = mapping(item.get("valueFrom"))
-    if not source:
+def _value(
+    name: str, item: Mapping[str, Any], known: Mapping[str, str], given: Given
+) -> str | None:
+    """Return the value of a variable; None where it is optional and has none."""
+    wanted = mapping(mapping(item.get("valueFrom")).get("secretKeyRef"))
+    if not wanted:
         return expanded(text(item.get("value")), known)
-    wanted = mapping(source.get("secretKeyRef"))
+    if item.get("value"):
+        raise Unsupported(f"env {name}: both value and valueFrom", "write one of them")
     key = text(wanted.get("name")), text(wanted.get("key"))
     if key in given.secrets:
         return given.secrets[key]
-    if wanted:
-        raise Unsupported(
-            f"env {name}: secretKeyRef {key[0]}/{key[1]} without a value",
-            f"give it with --secret {key[0]}/{key[1]}=VALUE",
-        )
-    raise Unsupported(f"env {name}: valueFrom.{next(iter(source))}", "give it with --env-file")
+    if wanted.get("optional") is True:
+        return None
+    raise Unsupported(
+        f"env {name}: secretKeyRef {key[0]}/{key[1]} without a value",
+        f"give it with --secret {key[0]}/{key[1]}=VALUE",
+    )
 
 
 def _host_config(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, Any]:
-    context = mapping(main.get("securityContext"))
+    context, pod_context = (mapping(part.get("securityContext")) for part in (main, spec))
     return {
         **_limits(mapping(main.get("resources"))),
         "Mounts": mounts(spec, main),
+        "Binds": binds(spec, main),
         "SecurityOpt": security_options(spec, main),
         "Privileged": context.get("privileged") is True,
         "ReadonlyRootfs": context.get("readOnlyRootFilesystem") is True,
@@ -176,8 +165,12 @@ def _host_config(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, 
             for alias in mappings(spec.get("hostAliases"))
             for name in strings(alias.get("hostnames"))
         ],
-        "Dns": list(strings(mapping(spec.get("dnsConfig")).get("nameservers"))),
-        "DnsSearch": list(strings(mapping(spec.get("dnsConfig")).get("searches"))),
+        **_dns(spec),
+        "GroupAdd": [str(group) for group in pod_context.get("supplementalGroups") or ()],
+        "Sysctls": {
+            text(each.get("name")): text(each.get("value"))
+            for each in mappings(pod_context.get("sysctls"))
+        },
         "RestartPolicy": {"Name": "no"},
     }
 
@@ -192,36 +185,39 @@ def _network(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     return "host" if spec.get("hostNetwork") is True else network or "default"
 
 
+def _dns(spec: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return how names are resolved: as on the host, but for what the Pod says.
+
+    Raises:
+        Unsupported: nothing of the host is wanted, and no nameserver is named.
+    """
+    config = mapping(spec.get("dnsConfig"))
+    servers, searches = (list(strings(config.get(part))) for part in ("nameservers", "searches"))
+    options = [
+        ":".join(text(option.get(part)) for part in ("name", "value") if option.get(part))
+        for option in mappings(config.get("options"))
+    ]
+    if spec.get("dnsPolicy") == "None":
+        if not servers:
+            raise Unsupported("dnsPolicy None without dnsConfig.nameservers", "name a nameserver")
+        searches, options = searches or _NO_SEARCH, options or _NO_OPTION
+    return {"Dns": servers, "DnsSearch": searches, "DnsOptions": options}
+
+
+_NO_SEARCH, _NO_OPTION = ["."], ["ndots:1"]
+"""What keeps Docker from copying the host's: its own sign for none, and the resolver's default."""
+
+
 def _limits(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Return limits and, where there is one, the reservation; what Docker has no word for fails."""
+    """Return the limits and the weights of requests; there is no swap beyond the limit."""
     limits, requests = (mapping(resources.get(part)) for part in ("limits", "requests"))
-    for name in limits:
-        if name not in _LIMITS:
-            raise Unsupported(f"resources.limits.{name}")
-    found = {
-        key: write(_amount(name, limits[name]))
-        for name, (key, write) in _LIMITS.items()
-        if name in limits
-    }
+    found: dict[str, Any] = {}
+    if "cpu" in limits:
+        found["NanoCpus"] = nano_cpus(limits["cpu"])
     if "memory" in limits:
-        found["MemorySwap"] = found["Memory"]  # no swap beyond the limit, as in a Pod
+        found["Memory"] = found["MemorySwap"] = size_in_bytes(limits["memory"])
     if "cpu" in requests:
-        found["CpuShares"] = max(int(_amount("cpu", requests["cpu"]) * _SHARES), 2)
+        found["CpuShares"] = cpu_shares(requests["cpu"])
     if "memory" in requests:
-        found["MemoryReservation"] = int(_amount("memory", requests["memory"]))
+        found["MemoryReservation"] = size_in_bytes(requests["memory"])
     return found
-
-
-_LIMITS: Mapping[str, tuple[str, Callable[[Any], int]]] = {
-    "cpu": ("NanoCpus", lambda amount: int(amount * _NANO)),
-    "memory": ("Memory", int),
-}
-
-
-def _amount(name: str, value: object) -> Any:
-    amount = read_quantity(str(value))
-    if amount is None:
-        raise Unsupported(
-            f"resources: {name} {value!r}", "write a quantity such as 500m, 2, 512Mi or 1Gi"
-        )
-    return amount

@@ -1,7 +1,9 @@
 """The Docker daemon: the few requests that a node makes of it, and what its silence means."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -11,7 +13,7 @@ import aiohttp
 from aiodocker import Docker, DockerError
 from aiodocker.multiplexed import MultiplexedResult
 
-from taskruns.core.wire import mapping, text
+from taskruns.core.wire import mapping, number, text
 from taskruns.engines.docker import tarball
 from taskruns.engines.docker.connection import ANSWER_SECONDS, NoDaemon, connect, patient
 from taskruns.engines.docker.credentials import credentials_for
@@ -24,6 +26,11 @@ _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
 _GREETING_SECONDS = 30.0
 """In which a daemon at work tells its version."""
+_FOLDER = "/taskruns"
+_BIND = {"Type": "bind", "Target": _FOLDER}
+"""Where such a container has a path of the host."""
+NO_SUCH_SOURCE = "bind source path does not exist"
+"""The daemon's words about a path of its machine that is not there."""
 _VOLUMES = "-volumes"
 """What is added to the name of a container for that which shares its volumes."""
 LOG_LINES = 80
@@ -227,21 +234,73 @@ class Daemon:
             image: an image that is there.
             volumes: their names, by where they are mounted.
         """
-        other = name + _VOLUMES
         as_they_are = {"Type": "volume", "VolumeOptions": {"NoCopy": True}}
         mounts = [
             {**as_they_are, "Source": volume, "Target": path} for path, volume in volumes.items()
         ]
+        async with self._beside(name, image, mounts) as other:
+            await self._put(other, tarball.open_folders(volumes))
+
+    async def ensure_file(self, name: str, image: str, path: str) -> None:
+        """Create an empty file on the daemon's machine, unless there is something at its path.
+
+        Args:
+            name: the container that is to have it.
+            image: an image that is there.
+            path: the file's, in a folder that is there.
+        """
+        try:
+            async with self._beside(name, image, [{**_BIND, "Source": path}]):
+                return
+        except DaemonError as error:
+            if NO_SUCH_SOURCE not in str(error):
+                raise
+        folder, _, file = path.rpartition("/")
+        async with self._beside(name, image, [{**_BIND, "Source": folder or "/"}]) as other:
+            await self._put(other, tarball.new_file(f"{_FOLDER}/{file}"))
+
+    async def mode_of(self, name: str, path: str) -> int | None:
+        """Return the mode bits, in Go's numbers, of what a container has at a path.
+
+        A mount is looked at as it is on the daemon's machine, whether or not the container runs.
+        None where there is nothing, or the daemon cannot look.
+        """
+        try:
+            with self._said():
+                async with self._docker._query(  # noqa: SLF001
+                    f"containers/{name}/archive", "HEAD", params={"path": path}, timeout=patient()
+                ) as response:
+                    stat = response.headers.get("X-Docker-Container-Path-Stat", "")
+            return number(mapping(json.loads(base64.b64decode(stat))).get("mode"))
+        except (DaemonError, ValueError):  # the library looks for a reason, and a HEAD has none
+            return None
+
+    @asynccontextmanager
+    async def _beside(
+        self, name: str, image: str, mounts: Sequence[Mapping[str, Any]]
+    ) -> AsyncIterator[str]:
+        """Create another container that never starts, for what it mounts; yield its name."""
+        other = name + _VOLUMES
         body: dict[str, Any] = {
-            "Image": image, "Cmd": ["true"], "HostConfig": {"Mounts": mounts}
+            "Image": image, "Cmd": ["true"], "HostConfig": {"Mounts": list(mounts)}
         }  # fmt: skip
         try:
-            with self._said(), _tolerated(HTTPStatus.CONFLICT):  # of a client that died here
-                await self._docker.containers.create(body, name=other)
-            await self._put(other, tarball.open_folders(volumes))
+            for _ in range(2):
+                try:
+                    with self._said():
+                        await self._docker.containers.create(body, name=other)
+                    break
+                except DaemonError as error:
+                    if error.code != HTTPStatus.CONFLICT:
+                        raise
+                    await self._remove_other(other)  # of a client that died here
+            yield other
         finally:
-            with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-                await self._docker.containers.container(other).delete(timeout=patient())
+            await self._remove_other(other)
+
+    async def _remove_other(self, other: str) -> None:
+        with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            await self._docker.containers.container(other).delete(timeout=patient())
 
     async def _put(self, name: str, archive: bytes) -> None:
         with self._said():

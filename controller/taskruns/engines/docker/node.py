@@ -16,6 +16,7 @@ from taskruns.engines.docker.attempt import NAME_TAKEN, Workplace
 from taskruns.engines.docker.container import LABEL_POD_UID, grace_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import remove_pod
+from taskruns.engines.docker.hostpaths import advised
 from taskruns.engines.docker.record import Record, RecordFile, uid_of
 from taskruns.engines.docker.report import (
     Trouble,
@@ -170,6 +171,10 @@ class Node:
             await self._file.write(record)
             try:
                 await self._place.create(pod)
+                if mismatch := await self._place.find_mismatch(pod):
+                    await self._daemon.remove(pod["metadata"]["name"])
+                    record.forget(pod, _CREATE)
+                    return Trouble("CreateContainerError", mismatch)
             except Unavailable as error:
                 return Trouble("CreateContainerError", str(error))
             except Unsupported as error:
@@ -178,7 +183,7 @@ class Node:
             except DaemonError as error:
                 if error.code != NAME_TAKEN or await self._find(pod) is None:
                     record.forget(pod, _CREATE)
-                    return Trouble("CreateContainerError", str(error))
+                    return Trouble("CreateContainerError", advised(str(error)))
         return None
 
     async def _start(self, pod: Object) -> datetime | None:
@@ -198,6 +203,10 @@ class Node:
             if live is None or _is_to_end(live):
                 await self._daemon.remove(name)
                 record.asked.pop(uid_of(pod), None)
+                return self._now()
+            if await self._place.find_mismatch(pod):  # of a client that died before it looked
+                await self._daemon.remove(name)
+                record.forget(pod, _CREATE)
                 return self._now()
             await self._place.open_volumes(pod, found)
             record.note(pod, _START, self._now())

@@ -6,11 +6,6 @@ from typing import Any
 from taskruns.core.wire import mapping, text
 from taskruns.engines.docker.unsupported import Unsupported
 
-_KNOWN = frozenset(
-    """allowPrivilegeEscalation capabilities privileged readOnlyRootFilesystem runAsGroup
-    runAsNonRoot runAsUser seccompProfile""".split()  # noqa: SIM905 - names read best as words
-)
-
 
 def user_of(spec: Mapping[str, Any], main: Mapping[str, Any]) -> str:
     """Return the user, and group, to run as; empty: the image's.
@@ -31,17 +26,18 @@ def user_of(spec: Mapping[str, Any], main: Mapping[str, Any]) -> str:
 
 
 def security_options(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
-    """Return Docker's SecurityOpt: its default seccomp profile unless told otherwise."""
+    """Return Docker's SecurityOpt: its default profiles where none is named."""
     context = _context(spec, main)
-    told = ["no-new-privileges"] if context.get("allowPrivilegeEscalation") is False else []
-    profile = text(mapping(context.get("seccompProfile")).get("type"))
-    return told + (["seccomp=unconfined"] if profile == "Unconfined" else [])
+    profiles = {"seccomp": "seccompProfile", "apparmor": "appArmorProfile"}
+    unconfined = [
+        f"{option}=unconfined"
+        for option, name in profiles.items()
+        if text(mapping(context.get(name)).get("type")) == "Unconfined"
+    ]
+    no_more = context.get("allowPrivilegeEscalation") is False
+    return [*(["no-new-privileges"] if no_more else []), *unconfined]
 
 
 def _context(spec: Mapping[str, Any], main: Mapping[str, Any]) -> Mapping[str, Any]:
     """Lay the container's settings over the Pod's."""
-    context = {**mapping(spec.get("securityContext")), **mapping(main.get("securityContext"))}
-    for name in context:
-        if name not in _KNOWN:
-            raise Unsupported(f"securityContext.{name}")
-    return context
+    return {**mapping(spec.get("securityContext")), **mapping(main.get("securityContext"))}

@@ -8,6 +8,7 @@ from typing import Protocol
 
 _FILE_FOR_ANYBODY = 0o666
 _FOLDER_FOR_ANYBODY = 0o777
+_NEW_FILE = 0o644
 _PIECE = 1 << 16
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 """Entries that only tell more of the one that follows."""
@@ -23,6 +24,11 @@ class Stream(Protocol):
 def empty_file(path: str) -> bytes:
     """Return an archive with an empty file that anybody may write; its folders come with it."""
     return _archive([_entry(path, tarfile.REGTYPE, _FILE_FOR_ANYBODY)])
+
+
+def new_file(path: str) -> bytes:
+    """Return an archive with an empty file that everybody may read."""
+    return _archive([_entry(path, tarfile.REGTYPE, _NEW_FILE)])
 
 
 def open_folders(paths: Iterable[str]) -> bytes:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from posixpath import normpath
 from typing import Any
 
-from taskruns.core.quantities import read_quantity
 from taskruns.core.wire import mapping, mappings, text
+from taskruns.engines.docker.sizes import size_in_bytes
 from taskruns.engines.docker.unsupported import Unsupported
 
 
@@ -24,7 +24,39 @@ def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, A
     for name, count in counts.items():
         if count > 1 and "emptyDir" in volumes.get(name, {}):
             raise Unsupported(f"volume {name}: an emptyDir that is mounted twice", "mount it once")
-    return [_mount(found, volumes.get(_name(found))) for found in mounted]
+    return [
+        _mount(found, volumes.get(_name(found)))
+        for found in mounted
+        if not _is_created(volumes.get(_name(found)))
+    ]
+
+
+def binds(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
+    """Return the mounts of hostPath volumes whose folder is created where it is missing.
+
+    Docker has an older form for these, which creates the folder on every version of the daemon.
+
+    Raises:
+        Unsupported: a path that this form cannot have.
+    """
+    volumes = {text(volume.get("name")): volume for volume in mappings(spec.get("volumes"))}
+    return [
+        _bind(found, volumes[_name(found)])
+        for found in mappings(main.get("volumeMounts"))
+        if _is_created(volumes.get(_name(found)))
+    ]
+
+
+def _bind(found: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
+    source = text(mapping(volume.get("hostPath")).get("path"))
+    target = text(found.get("mountPath"))
+    for path in (source, target):
+        if ":" in path:
+            raise Unsupported(
+                f"the path {path!r} with a colon", "create the folder, without a type"
+            )
+    options = ("ro" if found.get("readOnly") is True else "rw", _propagation(found))
+    return f"{source}:{target}:{','.join(filter(None, options))}"
 
 
 def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
@@ -41,35 +73,72 @@ def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> lis
     ]
 
 
+def checked_paths(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the type and the path on the host of each hostPath that has a type, by its target."""
+    sources = {
+        _name(volume): mapping(volume.get("hostPath")) for volume in mappings(spec.get("volumes"))
+    }
+    found = {
+        normpath(text(mount.get("mountPath"))): sources.get(_name(mount), {})
+        for mount in mappings(main.get("volumeMounts"))
+    }
+    return {
+        target: (text(source["type"]), text(source.get("path")))
+        for target, source in found.items()
+        if source.get("type") not in (None, *_CREATED[:1])
+    }
+
+
 def _check(volume: Mapping[str, Any]) -> None:
-    for kind in volume:
-        if kind not in ("name", "emptyDir", "hostPath", "persistentVolumeClaim"):
+    kinds = [kind for kind, value in volume.items() if kind != "name" and value is not None]
+    for kind in kinds:
+        if kind not in ("emptyDir", "hostPath", "persistentVolumeClaim"):
             raise Unsupported(
-                f"volume {text(volume.get('name'))}: {kind}",
+                f"volumes[{text(volume.get('name'))}].{kind}",
                 "mount a folder of the host with hostPath, or run it on a cluster",
             )
+    if len(kinds) > 1:
+        raise Unsupported(f"volume {_name(volume)}: {' and '.join(kinds)}", "write one of them")
 
 
 def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[str, Any]:
     name, path = _name(found), text(found.get("mountPath"))
     if volume is None:
         raise Unsupported(f"volumeMount {name}", f"there is no volume {name}: add it to volumes")
-    for part in ("subPath", "subPathExpr"):
-        if found.get(part):
-            raise Unsupported(f"volumeMount {name}: {part}", "mount the folder itself")
     claim = mapping(volume.get("persistentVolumeClaim"))
     read_only = found.get("readOnly") is True or claim.get("readOnly") is True
     common = {"Target": path, "ReadOnly": read_only}
-    if claim:
-        return {"Type": "volume", "Source": text(claim.get("claimName")), **common}
     if "hostPath" in volume:
         source = text(mapping(volume.get("hostPath")).get("path"))
-        return {"Type": "bind", "Source": source, **common}
+        shared = _propagation(found)
+        options = {"BindOptions": {"Propagation": shared}} if shared else {}
+        return {"Type": "bind", "Source": source, **common, **options}
+    if found.get("mountPropagation") not in (None, "", "None"):
+        raise Unsupported(
+            f"volumeMounts[{name}].mountPropagation {found['mountPropagation']!r}",
+            "only a hostPath has mounts to share: leave it out",
+        )
+    if claim:
+        return {"Type": "volume", "Source": text(claim.get("claimName")), **common}
     if not _in_memory(volume):
         return {"Type": "volume", **common, "VolumeOptions": {"NoCopy": True}}
-    size = read_quantity(str(mapping(volume.get("emptyDir")).get("sizeLimit", "")))
-    options = {} if size is None else {"TmpfsOptions": {"SizeBytes": int(size)}}
-    return {"Type": "tmpfs", **common, **options}
+    size = size_in_bytes(mapping(volume.get("emptyDir")).get("sizeLimit") or 0)
+    limit = {"TmpfsOptions": {"SizeBytes": size}} if size else {}
+    return {"Type": "tmpfs", **common, **limit}
+
+
+_PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+_CREATED = ("", "DirectoryOrCreate")
+"""Types of a hostPath whose missing folder is created; on a cluster its runtime does so for the
+first. A hostPath without a type must be there: a misspelt path is more likely than a new folder."""
+
+
+def _propagation(found: Mapping[str, Any]) -> str | None:
+    return _PROPAGATION.get(text(found.get("mountPropagation")))
+
+
+def _is_created(volume: Mapping[str, Any] | None) -> bool:
+    return mapping(mapping(volume).get("hostPath")).get("type") in _CREATED
 
 
 def _in_memory(volume: Mapping[str, Any]) -> bool:

@@ -1,0 +1,384 @@
+"""Every field of a PodSpec, and what becomes of it on a Docker host. Pure.
+
+Each path of core/v1's schema is in one of three tables: honoured, ignored for a reason, or refused
+with advice. A path that is in none, such as that of a field that a later Kubernetes adds, is
+refused: nothing is left out silently that could change how the work runs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskruns.api import names
+from taskruns.core.wire import mapping, text
+from taskruns.engines.docker.sizes import is_amount, is_size
+from taskruns.engines.docker.unsupported import ELSEWHERE, Unsupported
+
+_FROM_ENV_FILE = "give the variable with --env-file"
+_HOST_FOLDER = "mount a folder of the host with hostPath, or run it on a cluster"
+_IN_MAIN = "do that work in the main container, or run it on a cluster"
+_NO_API = "there is no Kubernetes API on a Docker host: run it on a cluster"
+_ONE_NODE = "a Docker host is one node: leave it out, or run it on a cluster"
+_UNSCHEDULED = "nothing is scheduled on a Docker host: leave it out"
+_UNWATCHED = "Docker does not probe containers: leave it out, or run it on a cluster"
+_PUBLISH = (
+    "no port is published: set hostNetwork, or join the network of the caller with the annotation "
+    + names.ANNOTATION_DOCKER_NETWORK
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The values that a field may have."""
+
+    words: str
+    """What to write."""
+    accepts: Callable[[Any], bool]
+    shown: bool = False
+    """Whether a message may quote a value; one that may be confidential is not quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Honoured:
+    """A field that has its effect on Docker."""
+
+    kind: Kind
+    effect: str
+    """Where it goes: a field of the request that creates the container, or a behaviour."""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(map(accepts, value))
+
+
+def _one_of(*values: str) -> Kind:
+    words = " or ".join(values)
+    return Kind(f"write {words}, or leave it out", lambda value: value in values, shown=True)
+
+
+_TEXT = Kind("write a text, in quotes", _is_text)
+_TEXTS = Kind("write a list of texts, each in quotes", _list_of(_is_text))
+_WHOLE = Kind("write a whole number, 0 or more", _is_whole, shown=True)
+_WHOLES = Kind("write a list of whole numbers, 0 or more", _list_of(_is_whole), shown=True)
+_FLAG = Kind("write true or false", lambda value: isinstance(value, bool), shown=True)
+_TRUE = Kind("write true, or leave it out", lambda value: value is True, shown=True)
+_FALSE = Kind("write false, or leave it out", lambda value: value is False, shown=True)
+_AMOUNT = Kind("write a quantity such as 500m or 2", is_amount, shown=True)
+_SIZE = Kind(
+    "write a quantity in bytes such as 512Mi or 2Gi (m is a thousandth, not a megabyte)",
+    is_size,
+    shown=True,
+)
+
+_SECURITY = {
+    "runAsUser": Honoured(_WHOLE, "User"),
+    "runAsGroup": Honoured(_WHOLE, "User"),
+    "runAsNonRoot": Honoured(_FLAG, "needs a `runAsUser` other than 0"),
+    "seccompProfile.type": Honoured(
+        _one_of("RuntimeDefault", "Unconfined"), "HostConfig.SecurityOpt"
+    ),
+    "appArmorProfile.type": Honoured(
+        _one_of("RuntimeDefault", "Unconfined"), "HostConfig.SecurityOpt"
+    ),
+}
+"""Fields that the securityContext of a Pod and that of a container share."""
+
+_POD_HONOURED = {
+    "dnsConfig.nameservers": Honoured(_TEXTS, "HostConfig.Dns, instead of the host's"),
+    "dnsConfig.searches": Honoured(_TEXTS, "HostConfig.DnsSearch, instead of the host's"),
+    "dnsConfig.options[].name": Honoured(_TEXT, "HostConfig.DnsOptions"),
+    "dnsConfig.options[].value": Honoured(_TEXT, "HostConfig.DnsOptions"),
+    "dnsPolicy": Honoured(
+        _one_of("Default", "ClusterFirst", "ClusterFirstWithHostNet", "None"),
+        "None: nothing of the host's resolv.conf; the others: the host's",
+    ),
+    "hostAliases[].ip": Honoured(_TEXT, "HostConfig.ExtraHosts"),
+    "hostAliases[].hostnames": Honoured(_TEXTS, "HostConfig.ExtraHosts"),
+    "hostIPC": Honoured(_FLAG, "HostConfig.IpcMode"),
+    "hostNetwork": Honoured(_FLAG, "HostConfig.NetworkMode"),
+    "hostPID": Honoured(_FLAG, "HostConfig.PidMode"),
+    "hostname": Honoured(_TEXT, "Hostname"),
+    "schedulingGates[].name": Honoured(
+        _one_of(names.GATE_CLAIM), "the container starts when the gate is released"
+    ),
+    "securityContext.supplementalGroups": Honoured(_WHOLES, "HostConfig.GroupAdd"),
+    "securityContext.sysctls[].name": Honoured(_TEXT, "HostConfig.Sysctls"),
+    "securityContext.sysctls[].value": Honoured(_TEXT, "HostConfig.Sysctls"),
+    "shareProcessNamespace": Honoured(_FLAG, "HostConfig.Init"),
+    "terminationGracePeriodSeconds": Honoured(_WHOLE, "StopTimeout"),
+    "volumes[].name": Honoured(_TEXT, "the volume that a mount names"),
+    "volumes[].emptyDir.medium": Honoured(_one_of("Memory"), "HostConfig.Mounts"),
+    "volumes[].emptyDir.sizeLimit": Honoured(
+        _SIZE, "HostConfig.Mounts with medium Memory; on disk it is not enforced"
+    ),
+    "volumes[].hostPath.path": Honoured(_TEXT, "HostConfig.Mounts"),
+    "volumes[].hostPath.type": Honoured(
+        _one_of(
+            "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice",
+            "BlockDevice",
+        ),
+        "checked, or created, on the daemon's machine before the start",
+    ),
+    "volumes[].persistentVolumeClaim.claimName": Honoured(_TEXT, "HostConfig.Mounts"),
+    "volumes[].persistentVolumeClaim.readOnly": Honoured(_FLAG, "HostConfig.Mounts"),
+    **{f"securityContext.{name}": field for name, field in _SECURITY.items()},
+}  # fmt: skip
+
+_CONTAINER_HONOURED = {
+    "args": Honoured(_TEXTS, "Cmd"),
+    "command": Honoured(_TEXTS, "Entrypoint"),
+    "env[].name": Honoured(_TEXT, "Env"),
+    "env[].value": Honoured(_TEXT, "Env"),
+    "env[].valueFrom.secretKeyRef.name": Honoured(_TEXT, "Env, with the value that is given"),
+    "env[].valueFrom.secretKeyRef.key": Honoured(_TEXT, "Env, with the value that is given"),
+    "env[].valueFrom.secretKeyRef.optional": Honoured(
+        _FLAG, "true: the variable is left out where no value is given"
+    ),
+    "image": Honoured(_TEXT, "Image"),
+    "imagePullPolicy": Honoured(_one_of("Always", "IfNotPresent", "Never"), "when it is pulled"),
+    "lifecycle.stopSignal": Honoured(_TEXT, "StopSignal"),
+    "name": Honoured(_TEXT, "Labels"),
+    "resources.limits.cpu": Honoured(_AMOUNT, "HostConfig.NanoCpus"),
+    "resources.limits.memory": Honoured(_SIZE, "HostConfig.Memory and MemorySwap: no swap beyond"),
+    "resources.requests.cpu": Honoured(_AMOUNT, "HostConfig.CpuShares"),
+    "resources.requests.memory": Honoured(_SIZE, "HostConfig.MemoryReservation"),
+    "securityContext.allowPrivilegeEscalation": Honoured(_FLAG, "HostConfig.SecurityOpt"),
+    "securityContext.capabilities.add": Honoured(_TEXTS, "HostConfig.CapAdd"),
+    "securityContext.capabilities.drop": Honoured(_TEXTS, "HostConfig.CapDrop"),
+    "securityContext.privileged": Honoured(_FLAG, "HostConfig.Privileged"),
+    "securityContext.readOnlyRootFilesystem": Honoured(_FLAG, "HostConfig.ReadonlyRootfs"),
+    "stdin": Honoured(_FLAG, "OpenStdin"),
+    "terminationMessagePath": Honoured(_TEXT, "the file that is read when main has ended"),
+    "terminationMessagePolicy": Honoured(
+        _one_of("File", "FallbackToLogsOnError"), "whether the end of the log is read, too"
+    ),
+    "tty": Honoured(_FLAG, "Tty"),
+    "volumeMounts[].mountPath": Honoured(_TEXT, "HostConfig.Mounts"),
+    "volumeMounts[].mountPropagation": Honoured(
+        _one_of("None", "HostToContainer", "Bidirectional"),
+        "HostConfig.Mounts; other than None for hostPath alone",
+    ),
+    "volumeMounts[].name": Honoured(_TEXT, "HostConfig.Mounts"),
+    "volumeMounts[].readOnly": Honoured(_FLAG, "HostConfig.Mounts"),
+    "workingDir": Honoured(_TEXT, "WorkingDir"),
+    **{f"securityContext.{name}": field for name, field in _SECURITY.items()},
+}
+
+HONOURED: Mapping[str, Honoured] = {
+    **_POD_HONOURED,
+    **{f"containers[].{name}": field for name, field in _CONTAINER_HONOURED.items()},
+}
+"""By path in a PodSpec; `[]` is any item of a list."""
+
+HARMLESS: Mapping[str, Honoured] = {
+    "automountServiceAccountToken": Honoured(_FALSE, "there is no token to mount"),
+    "hostUsers": Honoured(_TRUE, "the user namespace is the daemon's setting"),
+    "os.name": Honoured(_one_of("linux"), "containers are Linux containers"),
+    "restartPolicy": Honoured(_one_of("Never"), "an attempt is one container"),
+    "schedulerName": Honoured(_one_of("default-scheduler"), "nothing is scheduled"),
+    "securityContext.supplementalGroupsPolicy": Honoured(
+        _one_of("Merge"), "groups of the image are kept"
+    ),
+    "setHostnameAsFQDN": Honoured(_FALSE, "the host name is as it is given"),
+    "containers[].securityContext.procMount": Honoured(
+        _one_of("Default"), "Docker masks the same paths of /proc"
+    ),
+    "containers[].volumeMounts[].recursiveReadOnly": Honoured(
+        _one_of("Disabled", "IfPossible"), "a read-only mount is so for mounts below, if it can be"
+    ),
+    "containers[].stdinOnce": Honoured(_FALSE, "standard input stays as it is"),
+}
+"""Fields that are accepted with the value that a Docker host has anyway, and refused otherwise."""
+
+IGNORED: Mapping[str, str] = {
+    "enableServiceLinks": "A Docker host has no Services whose variables could be added.",
+    "nodeName": "taskruns itself writes it; a template that sets it is refused.",
+    "tolerations": "A Docker host has no taints.",
+    "containers[].ports[].containerPort": "It only documents the port; a container may listen.",
+    "containers[].ports[].name": "It names the port for Services, which a Docker host has not.",
+    "containers[].ports[].protocol": "It only documents the port.",
+    "containers[].resources.requests.ephemeral-storage": "It only chooses a node.",
+}
+"""By path, with all below it: fields that cannot change how the work runs here, and why."""
+
+REFUSED: Mapping[str, str] = {
+    "activeDeadlineSeconds": "write activeDeadlineSeconds or attemptDeadlineSeconds of the TaskRun",
+    "affinity": _ONE_NODE,
+    "ephemeralContainers": _IN_MAIN,
+    "evictionResponders": ELSEWHERE,
+    "hostnameOverride": "write hostname",
+    "imagePullSecrets": "log in with `docker login`: its credentials are used",
+    "initContainers": _IN_MAIN,
+    "nodeSelector": _ONE_NODE,
+    "overhead": _UNSCHEDULED,
+    "preemptionPolicy": _UNSCHEDULED,
+    "priority": _UNSCHEDULED,
+    "priorityClassName": _UNSCHEDULED,
+    "readinessGates": ELSEWHERE,
+    "resourceClaims": ELSEWHERE,
+    "resources": "write the resources of the main container",
+    "runtimeClassName": "set default-runtime of the Docker daemon, or run it on a cluster",
+    "schedulingGroup": _UNSCHEDULED,
+    "securityContext.appArmorProfile.localhostProfile": ELSEWHERE,
+    "securityContext.fsGroup": ELSEWHERE,
+    "securityContext.fsGroupChangePolicy": ELSEWHERE,
+    "securityContext.seLinuxChangePolicy": ELSEWHERE,
+    "securityContext.seLinuxOptions": ELSEWHERE,
+    "securityContext.seccompProfile.localhostProfile": "write type RuntimeDefault or Unconfined, "
+    "or run it on a cluster",
+    "securityContext.windowsOptions": ELSEWHERE,
+    "serviceAccount": _NO_API,
+    "serviceAccountName": _NO_API,
+    "subdomain": ELSEWHERE,
+    "topologySpreadConstraints": _ONE_NODE,
+    **{
+        f"volumes[].{kind}": _HOST_FOLDER
+        for kind in [
+            "awsElasticBlockStore",
+            "azureDisk",
+            "azureFile",
+            "cephfs",
+            "cinder",
+            "configMap",
+            "csi",
+            "downwardAPI",
+            "ephemeral",
+            "fc",
+            "flexVolume",
+            "flocker",
+            "gcePersistentDisk",
+            "gitRepo",
+            "glusterfs",
+            "image",
+            "iscsi",
+            "nfs",
+            "photonPersistentDisk",
+            "portworxVolume",
+            "projected",
+            "quobyte",
+            "rbd",
+            "scaleIO",
+            "secret",
+            "storageos",
+            "vsphereVolume",
+        ]
+    },
+    "volumes[].emptyDir.mode": "set the mode in the main container",
+    "containers[].env[].valueFrom.configMapKeyRef": _FROM_ENV_FILE,
+    "containers[].env[].valueFrom.fieldRef": _FROM_ENV_FILE,
+    "containers[].env[].valueFrom.fileKeyRef": _FROM_ENV_FILE,
+    "containers[].env[].valueFrom.resourceFieldRef": _FROM_ENV_FILE,
+    "containers[].envFrom": "give the variables with --env-file",
+    "containers[].lifecycle.postStart": _IN_MAIN,
+    "containers[].lifecycle.preStop": "have the program handle SIGTERM, or run it on a cluster",
+    "containers[].livenessProbe": _UNWATCHED,
+    "containers[].ports[].hostIP": _PUBLISH,
+    "containers[].ports[].hostPort": _PUBLISH,
+    "containers[].readinessProbe": _UNWATCHED,
+    "containers[].resizePolicy": "leave it out: a container is not resized",
+    "containers[].resources.claims": ELSEWHERE,
+    "containers[].restartPolicy": "write backoffLimit for retries",
+    "containers[].restartPolicyRules": "write backoffLimit for retries",
+    "containers[].securityContext.appArmorProfile.localhostProfile": ELSEWHERE,
+    "containers[].securityContext.seLinuxOptions": ELSEWHERE,
+    "containers[].securityContext.seccompProfile.localhostProfile": "write type RuntimeDefault or "
+    "Unconfined, or run it on a cluster",
+    "containers[].securityContext.windowsOptions": ELSEWHERE,
+    "containers[].startupProbe": _UNWATCHED,
+    "containers[].volumeDevices": ELSEWHERE,
+    "containers[].volumeMounts[].bindMountOptions": ELSEWHERE,
+    "containers[].volumeMounts[].subPath": "mount the folder itself",
+    "containers[].volumeMounts[].subPathExpr": "mount the folder itself",
+}
+"""By path, with all below it: fields that Docker cannot do, and what to do instead."""
+
+_SHORTHAND_OF_POD = frozenset(
+    ("volumes", "serviceAccountName", "imagePullSecrets", "nodeSelector", "tolerations",
+     "affinity", "priorityClassName")
+)  # fmt: skip
+_SHORTHAND_OF_MAIN = frozenset(
+    ("image", "command", "args", "workingDir", "env", "envFrom", "resources", "volumeMounts",
+     "imagePullPolicy", "securityContext")
+)  # fmt: skip
+"""Fields that stand in a TaskRun's spec itself; all others are below its template."""
+_KEYS = ("name", "mountPath", "ip")
+"""Fields that tell an item of a list from the others."""
+_REFUSED_ANNOTATIONS = (
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/",
+)
+"""Annotations that once were fields of a securityContext."""
+
+
+def check_fields(pod: Mapping[str, Any]) -> None:
+    """Check every field of a Pod.
+
+    Raises:
+        Unsupported: a field that Docker cannot do, by its path.
+    """
+    metadata = mapping(pod.get("metadata"))
+    for name in mapping(metadata.get("annotations")):
+        if name.startswith(_REFUSED_ANNOTATIONS):
+            raise Unsupported(f"template.metadata.annotations[{name}]", "write securityContext")
+    for name in metadata.get("finalizers") or ():
+        if name != names.FINALIZER_OUTCOME:
+            raise Unsupported(
+                f"template.metadata.finalizers[{name}]",
+                "nothing here would remove it: leave it out",
+            )
+    for name, value in mapping(pod.get("spec")).items():
+        _check(value, name, name if name in _SHORTHAND_OF_POD else f"template.spec.{name}")
+
+
+def _check(value: Any, pattern: str, place: str) -> None:
+    if value is None or value in ("", [], {}) or pattern in IGNORED:
+        return
+    field = HONOURED.get(pattern) or HARMLESS.get(pattern)
+    if field is not None:
+        if not field.kind.accepts(value):
+            raise Unsupported(f"{place} {value!r}" if field.kind.shown else place, field.kind.words)
+    elif pattern not in _BRANCHES:
+        raise Unsupported(place, REFUSED.get(pattern, ELSEWHERE))
+    elif f"{pattern}[]" in _BRANCHES:
+        for item, named in _items(value, place):
+            _check_below(item, f"{pattern}[]", named)
+    else:
+        _check_below(value, pattern, place)
+
+
+def _check_below(value: Any, pattern: str, place: str) -> None:
+    if not isinstance(value, Mapping):
+        raise Unsupported(place, "write fields with values there")
+    for name, below in value.items():
+        shorthand = pattern == "containers[]" and name in _SHORTHAND_OF_MAIN
+        _check(below, f"{pattern}.{name}", name if shorthand else f"{place}.{name}")
+
+
+def _items(value: Any, place: str) -> Iterator[tuple[Any, str]]:
+    if not isinstance(value, list | tuple):
+        raise Unsupported(place, "write a list there")
+    for number, item in enumerate(value):
+        keys = (text(mapping(item).get(key)) for key in _KEYS)
+        yield item, f"{place}[{next(filter(None, keys), number)}]"
+
+
+def _branches() -> Iterator[str]:
+    for path in (*HONOURED, *HARMLESS, *IGNORED, *REFUSED):
+        parts = path.split(".")[:-1]
+        for count in range(1, len(parts) + 1):
+            branch = ".".join(parts[:count])
+            yield branch
+            yield branch.removesuffix("[]")
+
+
+_BRANCHES = frozenset(_branches())
+"""The paths that have classified paths below them."""

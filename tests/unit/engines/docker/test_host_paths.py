@@ -1,0 +1,106 @@
+"""Types of hostPath volumes: checked, or created, where the daemon is."""
+
+from typing import Any, cast
+
+import pytest
+
+from taskruns.engines.docker.container import container_of
+from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.hostpaths import advised, create_files, find_mismatch
+from taskruns.engines.docker.unsupported import Unsupported
+
+DIRECTORY, DEVICE, CHARACTERS, SOCKET, LINK = (1 << bit for bit in (31, 26, 21, 24, 27))
+
+
+class FakeDaemon:
+    """A daemon that has one thing at every path."""
+
+    def __init__(self, mode: int | None = 0) -> None:
+        self.mode = mode
+        self.files: list[tuple[str, str, str]] = []
+
+    async def mode_of(self, name: str, path: str) -> int | None:
+        assert (name, path) == ("hello-1", "/out")
+        return self.mode
+
+    async def ensure_file(self, name: str, image: str, path: str) -> None:
+        self.files.append((name, image, path))
+
+
+def a_pod(kind: str | None, **mount: Any) -> dict[str, Any]:
+    path = {"path": "/srv/x", **({} if kind is None else {"type": kind})}
+    mounts = [{"name": "x", "mountPath": "/out/", **mount}]
+    main = {"name": "main", "image": "i", "volumeMounts": mounts}
+    spec = {"containers": [main], "volumes": [{"name": "x", "hostPath": path}]}
+    return {"metadata": {"name": "hello-1", "uid": "u"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("File", 0o644),
+        ("FileOrCreate", 0o644),
+        ("Directory", DIRECTORY | 0o755),
+        ("DirectoryOrCreate", DIRECTORY | 0o755),
+        ("Socket", SOCKET),
+        ("CharDevice", DEVICE | CHARACTERS),
+        ("BlockDevice", DEVICE),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_what_is_as_its_type_says_is_mounted(kind: str | None, mode: int | None) -> None:
+    assert await find_mismatch(cast(Daemon, FakeDaemon(mode)), a_pod(kind)) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "words"),
+    [
+        ("File", DIRECTORY | 0o755, "is a directory"),
+        ("Directory", 0o644, "is a file"),
+        ("DirectoryOrCreate", SOCKET, "is a socket"),
+        ("Socket", LINK, "is a symbolic link"),
+        ("CharDevice", DEVICE, "is a block device"),
+        ("File", None, "cannot be checked"),
+    ],
+)
+async def test_what_is_not_as_its_type_says_is_named(
+    kind: str, mode: int | None, words: str
+) -> None:
+    sentence = await find_mismatch(cast(Daemon, FakeDaemon(mode)), a_pod(kind))
+    assert sentence.startswith(f"hostPath /srv/x of type {kind} {words}")
+
+
+async def test_a_file_is_created_where_the_type_says_so() -> None:
+    for kind in ("File", "FileOrCreate", "DirectoryOrCreate"):
+        daemon = FakeDaemon()
+        await create_files(cast(Daemon, daemon), a_pod(kind))
+        assert daemon.files == ([("hello-1", "i", "/srv/x")] if kind == "FileOrCreate" else [])
+
+
+@pytest.mark.parametrize("kind", ["", "DirectoryOrCreate"])
+def test_a_folder_is_created_by_the_daemon_where_the_type_says_so(kind: str) -> None:
+    made = container_of(a_pod(kind, readOnly=True, mountPropagation="HostToContainer"))
+    assert made["HostConfig"]["Binds"] == ["/srv/x:/out/:ro,rslave"]
+    assert made["HostConfig"]["Mounts"] == []
+    assert container_of(a_pod(kind))["HostConfig"]["Binds"] == ["/srv/x:/out/:rw"]
+
+
+@pytest.mark.parametrize("kind", [None, "Directory"])
+def test_any_other_must_be_there(kind: str | None) -> None:
+    made = container_of(a_pod(kind))["HostConfig"]
+    assert made["Binds"] == []
+    assert [mount["Type"] for mount in made["Mounts"]] == ["bind"]
+
+
+def test_a_colon_that_would_cut_a_path_is_refused() -> None:
+    pod = a_pod("DirectoryOrCreate")
+    pod["spec"]["volumes"][0]["hostPath"]["path"] = "/srv:etc"
+    with pytest.raises(Unsupported, match="colon"):
+        container_of(pod)
+
+
+def test_a_missing_path_is_told_with_what_to_do() -> None:
+    missing = "bind source path does not exist: /srv/x"
+    assert advised(missing).startswith(f"{missing}: create it, or ")
+    assert advised("no space left") == "no space left"
