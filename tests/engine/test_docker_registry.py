@@ -16,6 +16,7 @@ from taskruns.engines.docker.submission import create_run
 from tests.cluster import image
 from tests.cluster.progress import Progress
 from tests.engine.docker_host import manifest, now
+from tests.engine.work import IMAGE
 from tests.support.command_line import CommandLine
 from tests.support.registry import Account, serving
 
@@ -72,6 +73,18 @@ def test_a_login_is_a_credential_helpers(
     helper.chmod(0o755)
     done = taskrun("run", "--image", private, "--", "echo", "pulled")
     assert (done.returncode, done.stdout) == (0, "pulled\n"), done.stderr
+
+
+def test_an_image_without_a_tag_is_pulled_although_it_is_here(
+    docker_address: str, taskrun: CommandLine, registry: str, tmp_path: Path
+) -> None:
+    image, docker = f"{registry}/me/fresh", ["docker", "--host", docker_address]
+    subprocess.run([*docker, "tag", IMAGE, image], check=True)
+    configure(tmp_path, {"auths": {f"http://{registry}/v2/": {"auth": ME.auth}}})
+    done = taskrun("run", "--name", "fresh", "--image", image, "--", "echo", "pulled")
+    assert (done.returncode, done.stdout) == (0, "pulled\n"), done.stderr
+    assert "image pull" in steps(taskrun("describe", "fresh").stdout)
+    subprocess.run([*docker, "image", "rm", "--force", image], check=True, capture_output=True)
 
 
 @pytest.mark.usefixtures("taskrun")

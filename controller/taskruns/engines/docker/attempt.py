@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -13,12 +14,12 @@ from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
 from taskruns.engines.docker.credentials import explained
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
 from taskruns.engines.docker.hostpaths import create_files, find_mismatch
-from taskruns.engines.docker.pulling import Pull
+from taskruns.engines.docker.pulling import Pull, pull_policy
 from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
 from taskruns.engines.docker.report import Trouble
 from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.docker.volumes import folders_for_anybody
-from taskruns.engines.port import Object, Unavailable
+from taskruns.engines.port import EngineError, Object, Unavailable
 from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
 log = logging.getLogger(__name__)
@@ -55,13 +56,14 @@ class Workplace:
         """The pull of an image that is under way."""
 
     async def fetch_image(self, pod: Object) -> Trouble | None:
-        """See that the image is there, by pulling it if need be; return what prevents that."""
+        """Ensure that the image is there, by pulling it if need be; return what prevents that."""
         main = main_of(pod)
-        image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
+        image = text(main.get("image"))
+        policy = text(main.get("imagePullPolicy")) or pull_policy(image)
         try:
             there = policy != "Always" and await self._daemon.has_image(image)
             if not there and policy == "Never":
-                return Trouble("ErrImageNeverPull", f"image {image} is not here")
+                return Trouble("ErrImageNeverPull", f"image {image} is not on this Docker host")
             if not there:
                 self.pull = Pull(image)
                 await self._note(pod, PULL_BEGAN)
@@ -69,13 +71,25 @@ class Workplace:
                 await self._note(pod, PULL_ENDED)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
-            told = explained(image, str(error))
+            told = explained(image, str(error)) + await self._advice(main)
             return Trouble("InvalidImageName" if invalid else "ErrImagePull", told)
         except Unavailable as error:
             return Trouble("ErrImagePull", str(error))
         finally:
             self.pull = None
         return None
+
+    async def _advice(self, main: Object) -> str:
+        """Return what to do where an image cannot be pulled and need not be; else nothing."""
+        image = text(main.get("image"))
+        with suppress(EngineError):
+            if not main.get("imagePullPolicy") and await self._daemon.has_image(image):
+                return (
+                    ". The image is on this Docker host, but one without a tag, or with the tag "
+                    "latest, is pulled for every attempt: to use the one that is here, set "
+                    "imagePullPolicy: IfNotPresent, or give it another tag"
+                )
+        return ""
 
     async def _note(self, pod: Object, step: str) -> None:
         async with self._file.change() as record:

@@ -150,9 +150,15 @@ class Daemon:
         `tell` is handed what the daemon tells of each layer meanwhile.
         """
         found = await credentials_for(image)
-        with self._said():
-            async for told in self._docker.images.pull(found.image, auth=found.auth, stream=True):
-                tell(told)
+        try:
+            with self._said():
+                pull = self._docker.images.pull(found.image, auth=found.auth, stream=True)
+                async for told in pull:
+                    tell(told)
+        except DaemonError as error:
+            if not found.trouble:
+                raise
+            raise DaemonError(error.code, f"{error}; {found.trouble}") from error
 
     async def log_tail(self, name: str) -> bytes:
         """Return the last lines of a container's log."""

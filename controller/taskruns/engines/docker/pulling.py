@@ -1,5 +1,6 @@
-"""How far the pull of an image has come, from what the daemon tells of its layers. Pure."""
+"""When an image is pulled, and how far a pull has come. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,17 @@ from typing_extensions import override
 from taskruns.core.wire import mapping, number, text
 
 _HERE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
+
+
+def pull_policy(image: str) -> str:
+    """Return the imagePullPolicy of an image that has none, as the apiserver defaults it.
+
+    It is Always for the tag latest, or for none, and otherwise IfNotPresent; so it is for an image
+    that is named by its digest or its ID.
+    """
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    is_id = re.fullmatch("[0-9a-f]{64}", image) is not None
+    return "Always" if tag == "latest" or not (tag or "@" in image or is_id) else "IfNotPresent"
 
 
 class Pull:

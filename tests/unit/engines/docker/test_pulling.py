@@ -3,9 +3,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from taskruns.engines.docker.attempt import Workplace
 from taskruns.engines.docker.daemon import Daemon, DaemonError
-from taskruns.engines.docker.pulling import Pull
+from taskruns.engines.docker.pulling import Pull, pull_policy
 from taskruns.engines.docker.record import RecordFile
 from taskruns.engines.docker.report import Trouble
 from tests.support.builder import at, stamp
@@ -87,3 +89,67 @@ async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> N
     assert await place.fetch_image(POD) is None
     assert seen == ["pulling busybox:1: 10 %"]
     assert place.pull is None
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("busybox", "Always"),
+        ("busybox:latest", "Always"),
+        ("host:5000/busybox", "Always"),
+        ("host:5000/team/busybox:latest", "Always"),
+        (f"busybox:latest@sha256:{64 * 'a'}", "Always"),
+        ("busybox:1", "IfNotPresent"),
+        ("host:5000/busybox:1", "IfNotPresent"),
+        (f"host:5000/busybox@sha256:{64 * 'a'}", "IfNotPresent"),
+        (f"busybox:1@sha256:{64 * 'a'}", "IfNotPresent"),
+        (f"sha256:{64 * 'a'}", "IfNotPresent"),
+        (64 * "a", "IfNotPresent"),
+    ],
+)
+def test_the_pull_policy_is_the_one_of_a_cluster(image: str, policy: str) -> None:
+    assert pull_policy(image) == policy
+
+
+class HasAll:
+    """A daemon that has every image and can pull none."""
+
+    def __init__(self) -> None:
+        self.pulled: list[str] = []
+
+    async def has_image(self, _image: str) -> bool:
+        return True
+
+    async def pull(self, image: str, _tell: object) -> None:
+        self.pulled.append(image)
+        raise DaemonError(404, "not found")
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "pulled"),
+    [
+        ("tool", None, True),
+        ("tool:latest", None, True),
+        ("tool:1", None, False),
+        ("tool:1", "Always", True),
+        ("tool", "IfNotPresent", False),
+        ("tool", "Never", False),
+    ],
+)
+async def test_an_image_that_is_here_is_pulled_where_its_policy_says_so(
+    tmp_path: Path,
+    image: str,
+    policy: str | None,
+    pulled: bool,  # noqa: FBT001 - of a table
+) -> None:
+    daemon = HasAll()
+    file = RecordFile(tmp_path, "default", "hello")
+    place = Workplace(file, cast(Daemon, daemon), lambda: datetime.now(UTC))
+    main = {"name": "main", "image": image} | ({"imagePullPolicy": policy} if policy else {})
+    pod = {**POD, "spec": {"containers": [main]}}
+    trouble = await place.fetch_image(pod)
+    assert daemon.pulled == ([image] if pulled else [])
+    assert (trouble is None) == (not pulled)
+    if trouble is not None:
+        advised = "set imagePullPolicy: IfNotPresent" in trouble.message
+        assert advised == (policy is None)

@@ -80,3 +80,114 @@ def test_who_may_not_pull_is_told_where_to_log_in(image: str, said: str, login: 
 @pytest.mark.parametrize("said", ["connection refused", "open /data: permission denied"])
 def test_what_no_login_mends_is_told_as_it_is(said: str) -> None:
     assert explained("busybox:1", said) == said
+
+
+HUB = "https://index.docker.io/v1/"
+TOKEN = {"auth": base64.b64encode(b"0000:").decode(), "identitytoken": "refresh-me"}
+
+
+@pytest.mark.parametrize(
+    ("image", "key"),
+    [
+        ("host:5000/app", "https://host:5000/v2/"),
+        ("host:5000/app", "http://host:5000"),
+        ("host:5000/app", "host:5000/"),
+        ("host:5000/app", "host:5000/team"),
+        ("busybox", HUB),
+        ("busybox", "docker.io"),
+        ("docker.io/me/app", "index.docker.io"),
+        ("index.docker.io/me/app", "https://index.docker.io/v1"),
+        ("me/app", "registry-1.docker.io"),
+    ],
+)
+async def test_a_key_may_be_a_url_or_another_name_of_the_registry(
+    config: Path, image: str, key: str
+) -> None:
+    write(config, json.dumps({"auths": {"other.example": TOKEN, key: {"auth": AUTH}}}))
+    assert (await credentials_for(image)).auth == ME
+
+
+async def test_the_exact_key_comes_first_and_an_empty_entry_is_no_login(config: Path) -> None:
+    other = {"auth": base64.b64encode(b"you:x").decode()}
+    write(config, json.dumps({"auths": {"https://a.test/": other, "a.test": {"auth": AUTH}}}))
+    assert (await credentials_for("a.test/app")).auth == ME
+    hub = {f"{HUB}access-token": {}, "docker.io": {"auth": AUTH}}
+    write(config, json.dumps({"auths": hub}))
+    assert (await credentials_for("busybox")).auth == ME
+
+
+@pytest.mark.parametrize(
+    ("entry", "auth"),
+    [
+        (TOKEN, {"username": "0000", "identitytoken": "refresh-me"}),
+        ({"identitytoken": "refresh-me"}, {"identitytoken": "refresh-me"}),
+        ({"registrytoken": "bearer-me"}, {"registrytoken": "bearer-me"}),
+        ({"username": "me", "password": "s3cret"}, ME),
+        ({"auth": "no base64 of a user"}, None),
+        ({"auth": ""}, None),
+        ("text", None),
+    ],
+)
+async def test_every_form_of_a_login_is_read(config: Path, entry: object, auth: object) -> None:
+    write(config, json.dumps({"auths": {"a.test": entry}}))
+    found = (await credentials_for("a.test/app")).auth
+    assert found is None or {name: value for name, value in found.items() if value} == auth
+    assert (found is None) == (auth is None)
+
+
+async def test_credentials_of_the_environment_come_first(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(config, json.dumps({"auths": {"a.test": TOKEN, "b.test": {"auth": AUTH}}}))
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", json.dumps({"auths": {"a.test": {"auth": AUTH}}}))
+    assert (await credentials_for("a.test/app")).auth == ME
+    assert (await credentials_for("b.test/app")).auth == ME
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", "{")
+    assert (await credentials_for("b.test/app")).auth == ME
+    assert "DOCKER_AUTH_CONFIG is not JSON" in (await credentials_for("b.test/app")).trouble
+
+
+def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\nread key\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+async def test_a_helper_of_one_registry_comes_before_that_of_all(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper(tmp_path, monkeypatch, 'echo \'{"Username": "<token>", "Secret": "t"}\'')
+    auths = {"c.test": {"auth": AUTH}}
+    helpers = {"a.test": "test", "c.test": ""}
+    settings = {"credsStore": "nobody", "credHelpers": helpers, "auths": auths}
+    write(config, json.dumps(settings))
+    assert (await credentials_for("a.test/app")).auth == {"identitytoken": "t"}
+    assert (await credentials_for("b.test/app")).auth is None
+    assert (await credentials_for("c.test/app")).auth == ME
+
+
+@pytest.mark.parametrize(
+    ("script", "trouble"),
+    [
+        ("echo no JSON", "the output of docker-credential-test is not JSON"),
+        ("true", "docker-credential-test returned nothing"),
+        ("echo []", "the output of docker-credential-test is not a JSON object"),
+        ("echo broken; exit 3", "docker-credential-test failed with exit code 3"),
+        ("echo credentials not found in native keychain; exit 1", ""),
+    ],
+)
+async def test_a_helper_that_fails_hands_out_nothing_and_is_named(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, trouble: str
+) -> None:
+    helper(tmp_path, monkeypatch, script)
+    write(config, json.dumps({"credsStore": "test"}))
+    found = await credentials_for("a.test/app")
+    assert found.auth is None
+    assert found.trouble.startswith(trouble)
+    assert bool(found.trouble) == bool(trouble)
+
+
+async def test_a_helper_that_is_missing_is_named(config: Path) -> None:
+    write(config, json.dumps({"credsStore": "nobody"}))
+    assert "docker-credential-nobody cannot be run" in (await credentials_for("a.test/x")).trouble
