@@ -19,6 +19,7 @@ from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, u
 from taskruns.engines.docker.report import Trouble
 from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.docker.volumes import folders_for_anybody
+from taskruns.engines.docker.words import NO_LOG
 from taskruns.engines.port import EngineError, Object, Unavailable
 from taskruns.engines.termination import MESSAGE_LIMIT, last_words
 
@@ -58,8 +59,7 @@ class Workplace:
     async def fetch_image(self, pod: Object) -> Trouble | None:
         """Ensure that the image is there, by pulling it if need be; return what prevents that."""
         main = main_of(pod)
-        image = text(main.get("image"))
-        policy = text(main.get("imagePullPolicy")) or pull_policy(image)
+        image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
         try:
             there = policy != "Always" and await self._daemon.has_image(image)
             if not there and policy == "Never":
@@ -71,7 +71,7 @@ class Workplace:
                 await self._note(pod, PULL_ENDED)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
-            told = explained(image, str(error)) + await self._advice(main)
+            told = explained(image, str(error)) + await self._advice(image)
             return Trouble("InvalidImageName" if invalid else "ErrImagePull", told)
         except Unavailable as error:
             return Trouble("ErrImagePull", str(error))
@@ -79,11 +79,10 @@ class Workplace:
             self.pull = None
         return None
 
-    async def _advice(self, main: Object) -> str:
+    async def _advice(self, image: str) -> str:
         """Return what to do where an image cannot be pulled and need not be; else nothing."""
-        image = text(main.get("image"))
         with suppress(EngineError):
-            if not main.get("imagePullPolicy") and await self._daemon.has_image(image):
+            if pull_policy(image) == "Always" and await self._daemon.has_image(image):
                 return (
                     ". The image is on this Docker host, but one without a tag, or with the tag "
                     "latest, is pulled for every attempt: to use the one that is here, set "
@@ -161,7 +160,6 @@ class Workplace:
             return last_words(written, b"", 0)
         tail = await self._read(lambda: self._daemon.log_tail(name))
         if isinstance(tail, _Unreadable):
-            log.warning("%s: its log cannot be read: %s", name, tail.why)
             return tail.in_place_of_log
         return last_words(b"", tail, code)
 
@@ -232,7 +230,7 @@ class _Unreadable:
     def in_place_of_log(self) -> str:
         """The sentence that stands where the end of the log would."""
         if self.keeps_none:
-            return f"(the Docker daemon keeps no log of this container: {self.why})"
+            return f"({NO_LOG}: {self.why})"
         return f"(the log of this container cannot be read: {self.why})"
 
 

@@ -12,8 +12,10 @@ from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, Event, PodRef, Refusal, RefusalKind
 from taskruns.core.wire import mappings, stamp
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
+from taskruns.engines.docker.pulling import pull_policy
 from taskruns.engines.docker.record import Record, RecordFile, uid_of
 from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.words import in_docker_words
 from taskruns.engines.draft import Draft, drafted, merged, with_condition
 from taskruns.engines.port import AlreadyExists, Conflict, Object, Refused, RunRef
 
@@ -49,7 +51,7 @@ class DockerEngine:
             if live is None:
                 return None
             _check_version(live, patch["metadata"]["resourceVersion"])
-            live["status"] = merged(live.get("status"), patch["status"])
+            live["status"] = merged(live.get("status"), in_docker_words(patch["status"]))
         return live
 
     async def create_pod(self, manifest: Object) -> Object:
@@ -65,6 +67,8 @@ class DockerEngine:
             "creationTimestamp": stamp(self._now()),
             "generation": 1,
         }
+        main = pod["spec"]["containers"][0]
+        main["imagePullPolicy"] = main.get("imagePullPolicy") or pull_policy(main["image"])
         pod["status"] = {"phase": "Pending"}
         async with self._file.change() as record:
             if name in record.pods:

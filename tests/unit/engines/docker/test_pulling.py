@@ -7,6 +7,7 @@ import pytest
 
 from taskruns.engines.docker.attempt import Workplace
 from taskruns.engines.docker.daemon import Daemon, DaemonError
+from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.pulling import Pull, pull_policy
 from taskruns.engines.docker.record import RecordFile
 from taskruns.engines.docker.report import Trouble
@@ -128,28 +129,27 @@ class HasAll:
 @pytest.mark.parametrize(
     ("image", "policy", "pulled"),
     [
-        ("tool", None, True),
-        ("tool:latest", None, True),
-        ("tool:1", None, False),
-        ("tool:1", "Always", True),
-        ("tool", "IfNotPresent", False),
-        ("tool", "Never", False),
+        ("tool", {}, ["tool"]),
+        ("tool", {"imagePullPolicy": ""}, ["tool"]),
+        ("tool:latest", {}, ["tool:latest"]),
+        ("tool:1", {}, []),
+        ("tool:1", {"imagePullPolicy": "Always"}, ["tool:1"]),
+        ("tool", {"imagePullPolicy": "IfNotPresent"}, []),
+        ("tool", {"imagePullPolicy": "Never"}, []),
     ],
 )
 async def test_an_image_that_is_here_is_pulled_where_its_policy_says_so(
-    tmp_path: Path,
-    image: str,
-    policy: str | None,
-    pulled: bool,  # noqa: FBT001 - of a table
+    tmp_path: Path, image: str, policy: dict[str, str], pulled: list[str]
 ) -> None:
     daemon = HasAll()
     file = RecordFile(tmp_path, "default", "hello")
     place = Workplace(file, cast(Daemon, daemon), lambda: datetime.now(UTC))
-    main = {"name": "main", "image": image} | ({"imagePullPolicy": policy} if policy else {})
-    pod = {**POD, "spec": {"containers": [main]}}
+    main = {"name": "main", "image": image, **policy}
+    made = {"metadata": {"name": "hello-1"}, "spec": {"containers": [main]}}
+    pod = await DockerEngine(file, place.now).create_pod(made)
     trouble = await place.fetch_image(pod)
-    assert daemon.pulled == ([image] if pulled else [])
+    assert daemon.pulled == pulled
     assert (trouble is None) == (not pulled)
     if trouble is not None:
         advised = "set imagePullPolicy: IfNotPresent" in trouble.message
-        assert advised == (policy is None)
+        assert advised == (":1" not in image)

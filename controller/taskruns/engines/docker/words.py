@@ -1,0 +1,72 @@
+"""Messages of a status in the words of a Docker host: there are containers, no Pods and no nodes.
+
+Pure. What a task has printed is left as it is.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from taskruns.api import names
+from taskruns.api.output import join_output, split_output
+from taskruns.api.reasons import Reason
+from taskruns.engines.draft import Draft
+
+NO_LOG = "the Docker daemon keeps no log of this container"
+"""The start of the sentence that stands where the end of a log would."""
+
+_SENTENCES: Mapping[str, str] = {
+    Reason.WAITING_TO_START.meaning: "The attempt's container has not started.",
+    Reason.WAITING_TO_START.advice: "The message has the daemon's words where something is wrong.",
+    Reason.FINAL_STATE_UNKNOWN.meaning: "The container was removed before its end was seen.",
+    Reason.POD_DELETED.meaning: "Somebody removed the container.",
+    Reason.POD_REJECTED.meaning: "The container ended before its program started.",
+    Reason.INVALID_POD_TEMPLATE.meaning: "The run makes no container that Docker can run.",
+    Reason.CONTAINER_CONFIG_ERROR.advice: "Correct what the message names, and run it again.",
+    Reason.IMAGE_PULL_FAILED.advice: (
+        "Check the image's name and tag, `docker login`, and that the registry answers."
+    ),
+}
+"""Whole sentences of the reasons, and what stands for them."""
+_PATTERNS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (rf" on node {names.DOCKER_NODE}\b| \(node {names.DOCKER_NODE}\)", ""),
+        (r"kubectl (?:-n \S+ )?logs (?:-n \S+ )?(\S+)(?: -n \S+)? -c \S+?(?: -n \S+?)?(?=[.\s]|$)",
+         r"docker logs \1"),
+        (r"kubectl get pods?\b", "docker ps --all"),
+        (r"while podGC keeps the Pod", "while the container is kept"),
+        (r"The Pod is gone and nobody reported how it ended",
+         "The container is gone and nobody saw how it ended"),
+        (r"before its main container started", "before its program started"),
+        (r"its main container had not started", "its container had not started"),
+        (r"\bPods\b", "containers"),
+        (r"\bPod\b", "container"),
+    )
+)  # fmt: skip
+_READ_THE_LOG = re.compile(r"\. Read its log[^.]*")
+
+
+def in_docker_words(status: Draft) -> Draft:
+    """Return a status, or a part of one, whose messages are those of a Docker host."""
+    return {name: _translated(name, value) for name, value in status.items()}
+
+
+def _translated(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return in_docker_words(value)
+    if isinstance(value, list):
+        return [_translated(name, item) for item in value]
+    return translated(value) if name == "message" and isinstance(value, str) else value
+
+
+def translated(message: str) -> str:
+    """Return a message in the words of a Docker host."""
+    cause, output = split_output(message)
+    for sentence, words in _SENTENCES.items():
+        cause = cause.replace(sentence, words).replace(sentence.rstrip("."), words.rstrip("."))
+    for pattern, words in _PATTERNS:
+        cause = pattern.sub(words, cause)
+    if any(NO_LOG in line for line in output):
+        cause = _READ_THE_LOG.sub("", cause)
+    return join_output(cause, output)
