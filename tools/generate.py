@@ -18,6 +18,7 @@ from tests.cluster import ClusterError
 from tools import (
     command_line,
     definition,
+    docker_fields,
     fields,
     figure,
     helm,
@@ -47,6 +48,7 @@ FROM_SOURCES = (
     Generated("charts/taskruns/values.schema.json", values.schema),
     Generated("docs/values.md", values.page),
     Generated("docs/fields.md", fields.page),
+    Generated("docs/docker-fields.md", docker_fields.page),
     Generated("docs/reasons.md", reference.reasons),
     Generated("docs/events.md", reference.events),
     Generated("docs/cli.md", command_line.page),
