@@ -194,6 +194,7 @@ HARMLESS: Mapping[str, Honoured] = {
     "containers[].volumeMounts[].recursiveReadOnly": Honoured(
         _one_of("Disabled", "IfPossible"), "a read-only mount is so for mounts below, if it can be"
     ),
+    "containers[].restartPolicy": Honoured(_one_of("Never"), "backoffLimit repeats attempts"),
     "containers[].stdinOnce": Honoured(_FALSE, "standard input stays as it is"),
 }
 """Fields that are accepted with the value that a Docker host has anyway, and refused otherwise."""
@@ -285,7 +286,6 @@ REFUSED: Mapping[str, str] = {
     "containers[].readinessProbe": _UNWATCHED,
     "containers[].resizePolicy": "leave it out: a container is not resized",
     "containers[].resources.claims": ELSEWHERE,
-    "containers[].restartPolicy": "write backoffLimit for retries",
     "containers[].restartPolicyRules": "write backoffLimit for retries",
     "containers[].securityContext.appArmorProfile.localhostProfile": ELSEWHERE,
     "containers[].securityContext.seLinuxOptions": ELSEWHERE,
