@@ -17,6 +17,7 @@ import aiohttp
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.edge import Ref, Refused, Unreachable
+from taskruns_airflow.log_pieces import Piece, pieces_of
 
 Object = dict[str, Any]
 
@@ -27,7 +28,6 @@ _SECONDS_PER_REQUEST = 30
 _PATIENCE = 60.0
 """Seconds for which a request is tried again."""
 
-_CHUNK = 64 * 1024
 _MOST_OF_A_LINE = 8 * 1024 * 1024
 """More than any object that the apiserver stores."""
 
@@ -124,13 +124,22 @@ class Api:
 
     @asynccontextmanager
     async def log(
-        self, pod: str, container: str, since: str = ""
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a container's log, from a time on, with the time of each line before it."""
+        self,
+        pod: str,
+        container: str,
+        since: str = "",
+        *,
+        follow: bool = True,
+        previous: bool = False,
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        """Open a container's log, from a second on."""
         path = _LOG.format(namespace=self._namespace, pod=pod)
-        query = {"container": container, "follow": "true", "timestamps": "true"}
-        async with self._stream(path, query | ({"sinceTime": since} if since else {})) as chunks:
-            yield lines(chunks, _CHUNK)
+        query = {"container": container, "timestamps": "true"}
+        query |= {"follow": "true"} if follow else {}
+        query |= {"previous": "true"} if previous else {}
+        query |= {"sinceTime": since} if since else {}
+        async with self._stream(path, query) as chunks:
+            yield pieces_of(chunks)
 
     async def _patch(self, ref: Ref, change: Object) -> None:
         metadata = {"uid": ref.uid, **change.get("metadata", {})}

@@ -17,12 +17,15 @@ from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_CONTAINER
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.log_records import LogRecord
 from taskruns.engines.docker.record import RecordFile, StateTrouble
 from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run
 from taskruns.engines.docker.successor import leave_successor
 from taskruns.engines.port import AlreadyExists
 from taskruns_airflow.adoption import ended
 from taskruns_airflow.edge import Gone, Ref, Refused, Unreachable
+from taskruns_airflow.log_pieces import Piece
+from taskruns_airflow.log_time import nanoseconds_of
 
 _BAD_REQUEST, _NOT_VALID = 400, 422
 
@@ -154,17 +157,29 @@ class DockerRuns:
         pod: str,
         container: str,
         since: str = "",
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a container's log, from a time on, with the time of each line before it."""
+        *,
+        follow: bool = True,
+        previous: bool = False,
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        """Open a container's log, from a time on."""
         with _told():
             async with self._host.daemon() as daemon:
                 if (only := await _container_in(daemon, pod)) not in (container, None):
                     no = f"container {container} is not valid for pod {pod}"  # as an apiserver says
                     raise Refused(_BAD_REQUEST, f"{no}: on Docker it has {only} alone")
-                yield daemon.log_lines(pod, since)
+                if previous:
+                    raise Refused(_BAD_REQUEST, f"container {container} has not restarted")
+                yield _pieces(daemon.log_records(pod, since, follow=follow))
 
     def _file(self, ref: Ref) -> RecordFile:
         return self._host.file(ref.namespace, ref.name)
+
+
+async def _pieces(records: AsyncIterator[LogRecord]) -> AsyncIterator[Piece]:
+    """Return what the daemon records as pieces; each has a time, also within a long line."""
+    async for record in records:
+        time = nanoseconds_of(record.time)
+        yield Piece(record.content, time, newline=record.ends, stream=record.stream)
 
 
 async def _container_in(daemon: Daemon, pod: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.log_pieces import Piece
 
 
 class Refused(Exception):
@@ -72,9 +73,23 @@ class Runs(Protocol):
         """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""
 
     def log(
-        self, pod: str, container: str, since: str = ""
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Open a container's log, from a time on, with the time of each line before it."""
+        self,
+        pod: str,
+        container: str,
+        since: str = "",
+        *,
+        follow: bool = True,
+        previous: bool = False,
+    ) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
+        """Open a container's log.
+
+        Args:
+            pod: its Pod.
+            container: its name.
+            since: the time of the first record, a whole second as RFC 3339; all by default.
+            follow: whether to wait for what the container has not written yet.
+            previous: whether to read what the container wrote before its last restart.
+        """
 
 
 class Watch(Protocol):

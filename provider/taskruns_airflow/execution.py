@@ -94,6 +94,11 @@ class Execution:
             TaskRunCancelled: it was deleted.
             TaskRunClusterRefused: the trigger could not wait for it.
         """
+        if event.get("undelivered"):
+            self._log.warning(
+                "The triggerer had not written all of its log when the run ended: the last lines "
+                "of this log may be missing"
+            )
         if "gone" in event:
             raise TaskRunCancelled(f"TaskRun {event['gone']} was deleted before it had ended")
         if "error" in event:

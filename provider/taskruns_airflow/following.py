@@ -1,6 +1,6 @@
 """From a try that starts to a run that has ended: launched or adopted, then followed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ class Audience:
 
     line: Callable[[Line], None]
     note: Callable[[str], None]
+    room: Callable[[], Awaitable[None]] | None = None
+    """Waits until more lines can be taken; None: they always can."""
 
 
 class NameTaken(Exception):
@@ -70,7 +72,10 @@ async def follow(
         Refused: it may not be looked at.
         Unreachable: there is no way to it.
     """
-    log = LogReader(edge.connect, ref, shown, audience.line, audience.note) if shown else None
+    log = None
+    if shown:
+        line, note, room = audience.line, audience.note, audience.room
+        log = LogReader(edge.connect, ref, shown, line, note, room)
     before = ""
     try:
         async for run in watch.follow(ref):

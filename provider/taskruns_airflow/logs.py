@@ -1,31 +1,35 @@
 """A run's log as it comes: attempt after attempt, in order, no line twice, memory bounded.
 
 A container's log is read in rounds. A round ends when the container does, or when the connection
-breaks; the next goes on after the last line that was told, by the time that the kubelet puts before
-each line. Init containers are told one after another, then what runs beside each other as it comes.
-Whatever goes wrong with logs is told once, and is never the reason for how a task ends.
+breaks; the next goes on after the last line that was delivered, by its position (log_place.py).
+Init containers are read one after another, then what runs beside each other as it comes. Whatever
+goes wrong with logs is reported once, and never decides how a task ends.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Self
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns_airflow.api import BROKEN, pauses
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Connect, Ref, Refused, Unreachable
+from taskruns_airflow.log_following import ContainerLog
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
 _SECONDS_BETWEEN_LOOKS = 10.0
 """At most, for an init container that has not begun: what it waits for may take long."""
-_SECONDS_AFTER_THE_END = 30.0
-"""How long the verdict waits for the rest of the log."""
+_SECONDS_OF_STANDSTILL = 30.0
+"""How long the verdict waits for the rest of the log while no more of it comes."""
+_SECONDS_AFTER_THE_END = 600.0
+"""How long it waits at most."""
+_BYTES_WITHOUT_ROOM = 32 * 1024
+"""How much is delivered before `room` is awaited again."""
 
 _WITHOUT_NODE = {Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED}
 _NO_SUCH_CONTAINER = "is not valid for pod"
@@ -38,36 +42,8 @@ class Line:
 
     container: str
     time: datetime | None
-    """When the container wrote it; the rest of a line that was too long has that one's."""
+    """When the container wrote it; the parts of a long line have that of its beginning."""
     text: str
-
-
-@dataclass(slots=True)
-class Cursor:
-    """How far a log was told: the last line's time, and how many lines of that time."""
-
-    time: str = ""
-    lines: int = 0
-    again: int = 0
-    """How many lines of that time have come in this round."""
-
-    def passes(self, time: str) -> bool:
-        """Whether a line is new; to be asked in the order of a round, which starts at `time`."""
-        if time < self.time:
-            return False
-        if time > self.time:
-            self.time, self.lines, self.again = time, 1, 1
-            return True
-        self.again += 1
-        if self.again <= self.lines:
-            return False
-        self.lines = self.again
-        return True
-
-    def rewind(self) -> Self:
-        """Begin another round: lines of the last time come again."""
-        self.again = 0
-        return self
 
 
 class _Round(Enum):
@@ -92,7 +68,18 @@ class LogReader:
         shown: Shown,
         tell: Callable[[Line], None],
         warn: Callable[[str], None],
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Make a reader.
+
+        Args:
+            connect: opens the way to the logs.
+            ref: the run.
+            shown: the containers.
+            tell: takes each line.
+            warn: takes a sentence about what is wrong with a log.
+            room: waits until whoever takes the lines can take more; by default they always can.
+        """
         self._connect = connect
         self._ref = ref
         self._shown = shown
@@ -104,6 +91,12 @@ class LogReader:
         """Set, and replaced by another, when there is something new."""
         self._ended = False
         self._allowed = False
+        self._room = room
+        self._without_room = 0
+        self._delivered = 0
+        """Lines, so far."""
+        self._trouble = ""
+        """The latest error of a connection, until there is another round."""
         self._task: asyncio.Task[None] | None = None
 
     def see(self, run: TaskRun) -> None:
@@ -115,14 +108,23 @@ class LogReader:
             self._task = asyncio.create_task(self._read_all())
 
     async def finish(self) -> None:
-        """Wait for the rest of the log, after the run has ended; not for long."""
+        """Wait for the rest of the log, after the run has ended, as long as more of it comes."""
         self._ended = True
         self._wake()
         if self._task is None:
             return
-        done, _ = await asyncio.wait({self._task}, timeout=_SECONDS_AFTER_THE_END)
-        if not done:
-            self._warn("The log could not be read to its end in time; the rest is left out.")
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _SECONDS_AFTER_THE_END
+        while not self._task.done():
+            delivered = self._delivered
+            patience = min(_SECONDS_OF_STANDSTILL, latest - loop.time())
+            await asyncio.wait({self._task}, timeout=patience)
+            if not self._task.done() and (patience <= 0 or self._delivered == delivered):
+                why = f" ({self._trouble})" if self._trouble else ""
+                self._warn(
+                    f"The log could not be read to its end in time{why}; the rest is left out."
+                )
+                break
         await self.stop()
 
     async def stop(self) -> None:
@@ -161,64 +163,72 @@ class LogReader:
 
     async def _read_before(self, number: int) -> None:
         """Read init containers in their order, until main has started."""
-        cursors = {each: Cursor() for each in self._shown.before}
+        logs = {each: self._log(number, each) for each in self._shown.before}
         for wait in pauses(_SECONDS_BETWEEN_LOOKS):
             news = self._news
             last = self._is_over(number) or self._attempts[number].started_time is not None
             broken = False
-            for container in list(cursors):
-                how = await self._round(number, container, cursors[container])
+            for container, log in list(logs.items()):
+                how = await self._round(number, container, log)
                 broken |= how is _Round.BROKEN
                 if how is _Round.NEVER:
-                    del cursors[container]
+                    del logs[container]
                 elif how is not _Round.WHOLE:
                     break  # those after it have not begun
             if last and not broken:
+                for log in logs.values():
+                    await log.end()
                 return
             await _happens(news, within=None if self._without_node else wait)
 
     async def _read(self, number: int, container: str) -> None:
         """Read one container's log until the attempt is over and all of it is told."""
-        cursor, whole = Cursor(), False
+        log, whole, wait = self._log(number, container), False, _SECONDS_BETWEEN_ROUNDS
         while True:
-            news, last = self._news, self._is_over(number)
-            how = await self._round(number, container, cursor, again=whole)
+            news, last, delivered = self._news, self._is_over(number), self._delivered
+            how = await self._round(number, container, log, again=whole)
             whole = how is _Round.WHOLE
             if how is _Round.NEVER or (whole and last):
+                await log.end()
                 return
-            await _happens(news, within=_SECONDS_BETWEEN_ROUNDS)
+            idle = whole and self._delivered == delivered
+            wait = min(2 * wait, _SECONDS_OF_STANDSTILL) if idle else _SECONDS_BETWEEN_ROUNDS
+            await _happens(news, within=wait)
+
+    def _log(self, number: int, container: str) -> ContainerLog:
+        pod = self._attempts[number].pod_name
+        return ContainerLog(self._connect, pod, container, self._deliver, self._warn)
+
+    async def _deliver(self, container: str, time: datetime | None, text: str) -> None:
+        self._tell(Line(container, time, self._shown.line(container, text)))
+        self._delivered += 1
+        self._without_room += len(text)
+        if self._room is not None and self._without_room >= _BYTES_WITHOUT_ROOM:
+            self._without_room = 0
+            await self._room()
 
     async def _round(
-        self, number: int, container: str, cursor: Cursor, *, again: bool = False
+        self, number: int, container: str, log: ContainerLog, *, again: bool = False
     ) -> _Round:
-        """Read until the log ends; what came is told, and marked by the cursor."""
+        """Read until the log ends."""
         try:
-            await self._tell_lines(self._attempts[number].pod_name, container, cursor.rewind())
+            whole = await log.read()
         except Refused as refused:
+            self._allowed |= log.opened
             how, told = self._answered(refused, self._attempts[number])
             if told and not again:
                 self._warn(f"The log of {container} {told}: {refused.sentence}")
+            self._trouble = str(refused)
             return _Round.NEVER if again and how is _Round.EARLY else how
-        except (*BROKEN, Unreachable):
+        except (*BROKEN, Unreachable) as error:
+            self._allowed |= log.opened
+            self._trouble = str(error) or repr(error)
             return _Round.BROKEN
         except Exception as error:  # noqa: BLE001  # whatever it is, the run is what counts
             self._warn(f"The log of {container} could not be read: {error!r}")
             return _Round.NEVER
-        return _Round.WHOLE
-
-    async def _tell_lines(self, pod: str, container: str, cursor: Cursor) -> None:
-        async with self._connect() as api, api.log(pod, container, cursor.time) as lines:
-            self._allowed = passing = True
-            written: datetime | None = None
-            async for line in lines:
-                whole = line.decode(errors="replace")
-                time, _, text = whole.partition(" ")
-                if (found := _time_of(time)) is None:
-                    text = whole  # the rest of a line that was too long
-                else:
-                    written, passing = found, cursor.passes(time)
-                if passing:
-                    self._tell(Line(container, written, self._shown.line(container, text)))
+        self._allowed, self._trouble = True, ""
+        return _Round.WHOLE if whole else _Round.BROKEN
 
     def _answered(self, refused: Refused, attempt: Attempt) -> tuple[_Round, str]:
         """Say whether another round may go better, and what is worth a word where none will.
@@ -238,6 +248,8 @@ class LogReader:
             return _Round.NEVER, "is gone" if started else ""
         if refused.status == HTTPStatus.BAD_REQUEST and over:
             return _Round.NEVER, "is empty, it never ran" if started else ""
+        if refused.status == HTTPStatus.NOT_IMPLEMENTED:
+            return _Round.NEVER, "cannot be read"
         early = refused.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
         return _Round.EARLY if early else _Round.BROKEN, ""
 
@@ -260,12 +272,3 @@ class LogReader:
 async def _happens(news: asyncio.Event, within: float | None = None) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(news.wait(), within)
-
-
-def _time_of(text: str) -> datetime | None:
-    """Return the time that the kubelet has put before a line; None where it is none."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else None

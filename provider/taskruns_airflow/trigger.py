@@ -7,6 +7,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
+from taskruns_airflow import log_pipe
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.dwell import Dwell
@@ -63,6 +64,8 @@ class TaskRunTrigger(BaseTrigger):
         dwell = Dwell()
         event = await self._outcome()
         await dwell.over()
+        if not await log_pipe.drain():
+            event["undelivered"] = True
         self._fired = True
         yield TriggerEvent({"uid": self.uid, **event})  # type: ignore[no-untyped-call]  # Airflow's own
 
@@ -95,7 +98,7 @@ class TaskRunTrigger(BaseTrigger):
 
     async def _outcome(self) -> dict[str, Any]:
         entries = Entries(self.log, dated=True)
-        audience = Audience(entries.add, self.log.info)
+        audience = Audience(entries.add, self.log.info, log_pipe.room)
         try:
             edge = await self._edge()
             run = await follow(edge, edge.shared_watch(), self._ref, self.shown, audience)

@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Ref, Refused
-from taskruns_airflow.logs import Cursor, Line, LogReader
+from taskruns_airflow.log_pieces import LONGEST_PIECE, pieces_of
+from taskruns_airflow.logs import Line, LogReader
 
 REF = Ref("jobs", "hello", "uid-1")
 MAIN = Shown("main", beside=("main",))
 ALL = Shown("main", before=("fetch", "unpack"), beside=("proxy", "main"), named=True)
+NO_RESTART = Refused(400, 'previous terminated container "x" in pod "p1" not found')
 NOT_YET = Refused(400, 'container "x" in pod "p1" is waiting to start: PodInitializing')
 BROKEN_OFF = ConnectionResetError()
 
@@ -45,9 +45,20 @@ class Kubelet:
         yield self
 
     @asynccontextmanager
-    async def log(self, pod: str, container: str, since: str = "") -> AsyncIterator[Any]:
+    async def log(
+        self,
+        pod: str,
+        container: str,
+        since: str = "",
+        *,
+        follow: bool = True,
+        previous: bool = False,
+    ) -> AsyncIterator[Any]:
         name = pod if container == "main" else f"{pod}_{container}"
-        self.asked.append((name, since))
+        name += "_previous" if previous else ""
+        if previous and name not in self.rounds:
+            raise NO_RESTART
+        self.asked.append((name, "" if follow else "search"))
         if len(self.asked) == self.enough:
             self.read_enough.set()
         rounds = self.rounds[name]
@@ -55,15 +66,14 @@ class Kubelet:
         if script and isinstance(script[0], Refused):
             raise script[0]
 
-        async def lines() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             for each in script:
                 await asyncio.sleep(0)
                 if isinstance(each, Exception):
                     raise each
-                if not since or each >= since.encode():
-                    yield each
+                yield each + b"\n"
 
-        yield lines()
+        yield pieces_of(chunks())
 
 
 class Lines(list[str]):
@@ -104,7 +114,7 @@ def attempt(number: int, *, started: bool = True, outcome: str | None = None) ->
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_SECONDS_BETWEEN_ROUNDS", 0.01)
     monkeypatch.setattr(logs, "pauses", lambda _: iter([0.01] * 1000))
-    monkeypatch.setattr(logs, "_SECONDS_AFTER_THE_END", 0.2)
+    monkeypatch.setattr(logs, "_SECONDS_OF_STANDSTILL", 0.2)
 
 
 @pytest.fixture
@@ -152,25 +162,6 @@ async def test_a_connection_that_breaks_loses_no_line_and_repeats_none(
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
     assert told == ["a", "b", "c", "c", "d"]
     assert warned == []
-    assert [since for _, since in kubelet.asked][:2] == ["", "2026-11-25T04:00:02.000000000Z"]
-
-
-@given(st.lists(st.integers(0, 3), max_size=12), st.data())
-def test_whatever_breaks_where_each_line_is_told_once(seconds: list[int], data: Any) -> None:
-    times = [f"2026-11-25T04:00:{each:02}Z" for each in sorted(seconds)]
-    cursor, told = Cursor(), []
-    for _ in range(4):
-        upto = data.draw(st.integers(0, len(times)))
-        since = cursor.rewind().time
-        told += [
-            number
-            for number, time in list(enumerate(times))[:upto]
-            if time >= since and cursor.passes(time)
-        ]
-    cursor.rewind()
-    since = cursor.time
-    told += [n for n, time in enumerate(times) if time >= since and cursor.passes(time)]
-    assert told == list(range(len(times)))
 
 
 async def test_attempts_are_told_in_their_order_and_those_that_never_ran_are_passed_over(
@@ -203,15 +194,15 @@ async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_wa
     None
 ):
     told: list[Line] = []
-    pieces = [line(1, "x" * 9, 123_456_789), b"yyy", b"2026-11-25 z", line(2, "z")]
-    reader = LogReader(Kubelet(p1=[pieces]).connect, REF, MAIN, told.append, print)
+    size = LONGEST_PIECE - len(line(1, ""))
+    lines = [line(1, "x" * size + "2999-11-25T04:00:00Z y", 123_456_789), line(2, "z")]
+    reader = LogReader(Kubelet(p1=[lines]).connect, REF, MAIN, told.append, print)
     reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
     first = datetime(2026, 11, 25, 4, 0, 1, 123_456, tzinfo=UTC)
     assert told == [
-        Line("main", first, "x" * 9),
-        Line("main", first, "yyy"),
-        Line("main", first, "2026-11-25 z"),
+        Line("main", first, "x" * size),
+        Line("main", first, "2999-11-25T04:00:00Z y"),
         Line("main", datetime(2026, 11, 25, 4, 0, 2, tzinfo=UTC), "z"),
     ]
 
@@ -221,6 +212,7 @@ async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_wa
     [
         (Refused(404, 'pods "p1" not found'), "The log of main is gone"),
         (Refused(403, "forbidden"), "`get` on `pods/log` in namespace jobs"),
+        (Refused(501, "the driver does not support reading"), "The log of main cannot be read"),
     ],
 )
 async def test_a_log_that_cannot_be_had_is_told_once_and_that_is_all(
@@ -258,12 +250,12 @@ async def test_a_log_that_never_ends_does_not_hold_the_verdict(
     class Silent(Kubelet):
         @override
         @asynccontextmanager
-        async def log(self, *_: object) -> AsyncIterator[Any]:
-            async def lines() -> AsyncIterator[bytes]:
+        async def log(self, *_: object, **__: object) -> AsyncIterator[Any]:
+            async def chunks() -> AsyncIterator[bytes]:
                 await asyncio.Event().wait()
                 yield b""
 
-            yield lines()
+            yield pieces_of(chunks())
 
     await read(Silent(), run("Succeeded", attempt(1, outcome="Succeeded")))
     assert warned == ["The log could not be read to its end in time; the rest is left out."]
@@ -378,12 +370,12 @@ async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> N
     class Endless(Kubelet):
         @override
         @asynccontextmanager
-        async def log(self, pod: str, container: str, since: str = "") -> AsyncIterator[Any]:
-            async def lines() -> AsyncIterator[bytes]:
-                yield line(1, "here")
+        async def log(self, *_: object, **__: object) -> AsyncIterator[Any]:
+            async def chunks() -> AsyncIterator[bytes]:
+                yield line(1, "here") + b"\n"
                 await asyncio.Event().wait()
 
-            yield lines()
+            yield pieces_of(chunks())
 
     shown = Shown("main", beside=("main", "proxy"), named=True)
     reader = reader_of(Endless(), shown, told)
@@ -392,3 +384,73 @@ async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> N
     assert told == ["[main] here", "[proxy] here"]
     await reader.stop()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_lines_that_were_rotated_away_unread_are_reported_once(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    later = [line(9, "i"), line(9, "j")]
+    kubelet = Kubelet(p1=[[line(1, "a"), line(2, "b"), BROKEN_OFF], later, later, later])
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
+    assert told == ["a", "b", "i", "j"]
+    assert warned == [
+        "Lines of the log of main are missing here: the log was rotated after "
+        "2026-11-25T04:00:02+00:00 before they were read"
+    ]
+
+
+async def test_a_log_that_was_rotated_goes_on_after_the_last_line(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    rest = [line(2, "b"), line(3, "c"), line(4, "d")]
+    kubelet = Kubelet(p1=[[line(1, "a"), *rest[:2], BROKEN_OFF], rest, rest, rest])
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
+    assert told == ["a", "b", "c", "d"]
+    assert warned == []
+
+
+async def test_a_container_that_restarts_has_the_rest_of_its_log_before_and_all_of_its_log_after(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    before, after = [line(1, "a"), line(2, "b")], [line(3, "a")]
+    kubelet = Kubelet(p1=[[before[0], BROKEN_OFF], after, after, after], p1_previous=[before] * 2)
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
+    assert told == ["a", "b", "a"]
+    assert warned == []
+
+
+async def test_a_container_that_restarts_twice_unread_is_reported(
+    read: Any, told: list[str], warned: list[str]
+) -> None:
+    before, after = [line(3, "c")], [line(4, "d")]
+    kubelet = Kubelet(
+        p1=[[line(1, "a"), BROKEN_OFF], after, after, after], p1_previous=[before] * 2
+    )
+    await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
+    assert told == ["a", "c", "d"]
+    assert [each.partition(":")[0] for each in warned] == [
+        "Lines of the log of main may be missing here"
+    ]
+
+
+async def test_a_log_is_waited_for_as_long_as_more_of_it_comes(
+    told: list[str], warned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = 0
+
+    async def room() -> None:
+        nonlocal rooms
+        rooms += 1
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(logs, "_BYTES_WITHOUT_ROOM", 1)
+    kubelet = Kubelet(p1=[[line(1, str(number)) for number in range(6)]])
+    tell = Lines(6)
+    reader = LogReader(
+        kubelet.connect, REF, MAIN, lambda each: tell.append(each.text), warned.append, room
+    )
+    reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
+    await reader.finish()
+    assert tell == list("012345")
+    assert warned == []
+    assert rooms == 6

@@ -102,10 +102,10 @@ async def test_a_log_is_read_on_from_a_line_of_a_known_time(docker_address: str)
         script = "for n in 1 2 3 4; do echo $n; sleep 0.01; done"
         await daemon.create("lines", {"Image": IMAGE, "Cmd": ["sh", "-c", script]})
         await daemon.start("lines")
-        lines = [line.split() async for line in daemon.log_lines("lines")]
-        assert [word for _, word in lines] == [b"1", b"2", b"3", b"4"]
-        since = lines[2][0].decode()
-        again = [line.split() async for line in daemon.log_lines("lines", since)]
+        lines = [each async for each in daemon.log_records("lines")]
+        assert [each.content for each in lines] == [b"1", b"2", b"3", b"4"]
+        since = lines[2].time.decode()
+        again = [each async for each in daemon.log_records("lines", since)]
         assert again == lines[2:]
         await daemon.remove("lines")
 

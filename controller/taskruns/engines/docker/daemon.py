@@ -18,7 +18,8 @@ from taskruns.engines.docker import tarball
 from taskruns.engines.docker.connection import ANSWER_SECONDS, NoDaemon, connect, patient
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.log import in_lines, to_its_end, unix
+from taskruns.engines.docker.log import to_its_end, unix
+from taskruns.engines.docker.log_records import LogRecord, records_of, records_of_terminal
 from taskruns.engines.docker.silence import BEHIND_TLS, silence, unanswered
 from taskruns.engines.port import EngineError
 
@@ -171,20 +172,28 @@ class Daemon:
         async for piece in to_its_end(read) if whole else read(follow=follow):
             yield piece
 
-    async def log_lines(self, name: str, since: str = "") -> AsyncIterator[bytes]:
-        """Yield a container's log until it has ended, each line after its time.
-
-        A line of more than 16 KiB comes in pieces, each after a time of its own, as the daemon
-        keeps it.
+    async def log_records(
+        self, name: str, since: str = "", *, follow: bool = True
+    ) -> AsyncIterator[LogRecord]:
+        """Yield a container's log until it has ended.
 
         Args:
             name: the container's.
-            since: the time, in the daemon's form, of the first line to yield; all by default.
+            since: the time, in the daemon's form, of the first record to yield; all by default.
+            follow: whether to wait for what the container has not written yet.
+
+        Raises:
+            NoDaemon: the connection broke.
         """
-        async for line in in_lines(
-            self._log(name, follow=True, timestamps=True, since=unix(since))
-        ):
-            yield line
+        read = records_of_terminal if await self._has_terminal(name) else records_of
+        params = {"stdout": True, "stderr": True, "timestamps": True, "follow": follow}
+        limit = patient(None if follow else ANSWER_SECONDS)
+        with self._said():
+            async with self._docker._query(  # noqa: SLF001
+                f"containers/{name}/logs", params=params | {"since": unix(since)}, timeout=limit
+            ) as response:
+                async for record in read(response.content):
+                    yield record
 
     async def _log(self, name: str, **asked: Any) -> AsyncIterator[bytes]:
         """Yield a log as it comes; the library's own ways to read one drop bytes, or keep all."""

@@ -3,9 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
-_LONGEST_PIECE = 16 * 1024
-"""Bytes of a line that are waited for; the daemon itself cuts lines here."""
-
 Read = Callable[..., AsyncIterator[bytes]]
 """Reads a container's log, as is asked by the names of the daemon's API."""
 
@@ -28,20 +25,6 @@ async def to_its_end(read: Read) -> AsyncIterator[bytes]:
             count -= 1
         elif time >= last:
             yield content
-
-
-async def in_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield a log's lines; one that is too long comes in pieces."""
-    rest = b""
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line
-        if len(rest) > _LONGEST_PIECE:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
 
 
 def unix(time: str) -> str:

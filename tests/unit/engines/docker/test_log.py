@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.engines.docker.log import in_lines, to_its_end, unix
+from taskruns.engines.docker.log import to_its_end, unix
 
 FIRST, SECOND, THIRD = (f"2026-01-01T10:00:00.00000000{n}Z ".encode() for n in (1, 2, 3))
 
@@ -43,15 +43,6 @@ async def test_what_was_left_out_is_told_although_it_is_of_the_same_time() -> No
     read = a_log(followed=followed, afterwards=afterwards)
     told = [piece async for piece in to_its_end(read)]
     assert b"".join(told) == b"a\nb\nb\nlate\nb\nc"
-
-
-async def test_a_log_comes_in_lines_and_a_long_line_in_pieces() -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        for piece in (b"a\nb", b"c\n", b"x" * 20_000, b"y\n", b"end"):
-            yield piece
-
-    lines = [line async for line in in_lines(pieces())]
-    assert lines == [b"a", b"bc", b"x" * 20_000, b"y", b"end"]
 
 
 @pytest.mark.parametrize(

@@ -83,4 +83,4 @@ async def test_a_request_is_not_waited_for_without_end(tmp_path: Path) -> None:
 async def test_a_log_may_say_nothing_for_as_long_as_it_likes(tmp_path: Path) -> None:
     async with impatient(Standin(), tmp_path) as docker:
         docker._has_terminal = AsyncMock(return_value=True)  # type: ignore[method-assign]
-        assert [line async for line in docker.log_lines("talks")] == [b"said at last"]
+        assert [each.content async for each in docker.log_records("talks")] == [b"at last"]

@@ -1,0 +1,249 @@
+"""How far a log was delivered, by position: what another reading of it may skip.
+
+A reading that begins anew repeats records. They are recognised by their order: the records that
+come must be those that were delivered, one by one, before anything counts as new. Times decide
+nothing here, since two streams of a container are stored in any order of their times, and clocks
+are set back. Where the order differs, the log was rotated or its container has restarted.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+from taskruns_airflow.log_pieces import Piece
+from taskruns_airflow.log_time import MILLION, rfc3339_of
+
+_REMEMBERED = 262_144
+"""Records whose times and checksums are kept: more than a kubelet's file of 10 MiB can hold."""
+_READ_AGAIN = 1024 * 1024
+"""Bytes of a log up to which another reading begins at the start, whatever its times are."""
+_CROSSING_SECONDS = 60
+"""How much earlier than its predecessor's the time of a record may be, in a longer log."""
+
+_NO_TIME = -(1 << 62)
+
+
+class Discontinued(Exception):
+    """The records that come are not those that were delivered before."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A record that has begun, as far as it was delivered."""
+
+    time: int
+    sum: int
+    size: int = 0
+
+
+class Place:
+    """What was delivered of one container's log."""
+
+    def __init__(self) -> None:
+        self.open: _Open | None = None
+        self._times = array("q")
+        self._sums = array("I")
+        self._first: tuple[int, int] | None = None
+        self._forgotten = 0
+        self._latest_forgotten = _NO_TIME
+        self._timeless = False
+        self._bytes = 0
+
+    @property
+    def total(self) -> int:
+        """The number of records that were delivered as a whole."""
+        return self._forgotten + len(self._times)
+
+    @property
+    def forgotten(self) -> int:
+        """The number of the first records that only `first` is known of."""
+        return self._forgotten
+
+    @property
+    def first(self) -> tuple[int, int] | None:
+        """Time and checksum of the first record."""
+        return self._first
+
+    @property
+    def last_time(self) -> int | None:
+        """Nanoseconds since 1970 of the last record that has a time."""
+        time = next((each for each in reversed(self._times) if each != _NO_TIME), None)
+        return None if time is None else time * 1000
+
+    def since(self) -> int | None:
+        """Return the second from which another reading may begin; None: from the log's start."""
+        if self._bytes <= _READ_AGAIN or self._timeless or not self._times:
+            return None
+        latest = min(self._times[-1], self.open.time if self.open else self._times[-1])
+        second = latest // MILLION - _CROSSING_SECONDS
+        return second if second > 0 and second * MILLION > self._latest_forgotten else None
+
+    def records(self, since: int | None = None) -> Iterator[tuple[int, int]]:
+        """Yield time and checksum of the records that are remembered, in their order."""
+        earliest = _NO_TIME if since is None else since * MILLION
+        pairs = zip(self._times, self._sums, strict=True)
+        return (pair for pair in pairs if pair[0] >= earliest)
+
+    def begin(self, time: int, seed: int) -> None:
+        """Note that a record has begun."""
+        self.open = _Open(time, seed)
+
+    def add(self, content: bytes, *, last: bool) -> None:
+        """Note that a part of the open record was delivered."""
+        assert self.open is not None  # noqa: S101  # `begin` is called for its first part
+        self.open.sum = crc32(content, self.open.sum)
+        self.open.size += len(content)
+        self._bytes += len(content)
+        if last:
+            self._close(self.open)
+            self.open = None
+
+    def _close(self, record: _Open) -> None:
+        if self._first is None:
+            self._first = record.time, record.sum
+        self._timeless |= record.time == _NO_TIME
+        self._times.append(record.time)
+        self._sums.append(record.sum)
+        if len(self._times) >= 2 * _REMEMBERED:
+            latest = max(self._times[:_REMEMBERED])
+            self._latest_forgotten = max(self._latest_forgotten, latest)
+            self._forgotten += _REMEMBERED
+            del self._times[:_REMEMBERED], self._sums[:_REMEMBERED]
+
+
+class Reading:
+    """One reading of the log: tells what is new in it from what was delivered before."""
+
+    def __init__(self, place: Place, skip: int | None = None) -> None:
+        """Begin one.
+
+        Args:
+            place: what was delivered; goes on with what this reading delivers.
+            skip: the number of records to skip, where `Search` has found it.
+        """
+        self._place = place
+        self._checked = skip is None
+        second = place.since() if self._checked else None
+        self.since = "" if second is None else rfc3339_of(second)
+        self._unknown = skip or 0
+        """Records that are skipped unseen."""
+        self._first: tuple[int, int] | None = None
+        """What the first of them must be."""
+        self._expected: Iterator[tuple[int, int]] = iter(())
+        if self._checked:
+            self._expected = place.records(second)
+            if second is None and place.forgotten:
+                self._unknown, self._first = place.forgotten, place.first
+        self._next = next(self._expected, None)
+        self._record = _Record()
+        self._skipped = 0
+
+    def take(self, piece: Piece) -> bytes | None:
+        """Return what is new of a piece; None where nothing is.
+
+        Raises:
+            Discontinued: the log does not go on where it was left.
+        """
+        if piece.first:
+            self._record = _Record.of(piece)
+        if self._unknown or self._next is not None:
+            self._record.add(piece.content)
+            if piece.last:
+                self._repeat(self._record.key)
+            return None
+        return self._deliver(piece)
+
+    def _repeat(self, key: tuple[int, int]) -> None:
+        if self._unknown:
+            first, self._first = self._first, None
+            self._unknown -= 1
+            if first not in (None, key):
+                raise Discontinued
+            return
+        if key != self._next:
+            raise Discontinued
+        self._next = next(self._expected, None)
+
+    def _deliver(self, piece: Piece) -> bytes | None:
+        place, content = self._place, piece.content
+        if piece.first:
+            self._skipped = 0
+            if place.open is not None and place.open.time == self._record.time:
+                self._skipped = place.open.size
+            elif place.open is not None and self._checked:
+                raise Discontinued
+            else:
+                place.begin(self._record.time, self._record.sum)
+        content, self._skipped = (
+            content[self._skipped :],
+            max(0, self._skipped - len(content)),
+        )
+        if not content and not piece.last:
+            return None
+        place.add(content, last=piece.last)
+        return content
+
+
+class Search:
+    """Looks in the whole of a log for the record up to which it was delivered."""
+
+    def __init__(self, place: Place) -> None:
+        self._open = place.open
+        self._total = place.total
+        records = list(place.records())
+        timed = (
+            number for number in range(len(records), 0, -1) if records[number - 1][0] > _NO_TIME
+        )
+        end = next(timed, 0)
+        self._last = records[end - 1] if end else None
+        self._after = len(records) - end
+        self._alike = records.count(self._last) if self._last else 0
+        self._record = _Record()
+        self._count = 0
+        self._found: int | None = None
+        self._found_open: int | None = None
+
+    def take(self, piece: Piece) -> None:
+        """Look at a piece."""
+        if piece.first:
+            self._record = _Record.of(piece)
+            if self._open and self._record.time == self._open.time > _NO_TIME:
+                self._found_open = self._count
+        self._record.add(piece.content)
+        if piece.last:
+            self._count += 1
+            if self._record.key == self._last and self._alike:
+                self._alike -= 1
+                self._found = self._count + self._after
+
+    @property
+    def skip(self) -> int | None:
+        """The number of records that were delivered before; None where the last of them is gone."""
+        if self._found_open is not None:
+            return self._found_open
+        if self._last is None and not self._open:
+            return min(self._total, self._count)
+        return self._found
+
+
+@dataclass(slots=True)
+class _Record:
+    """Time and checksum of a record, as far as it has come."""
+
+    time: int = _NO_TIME
+    sum: int = 0
+
+    @classmethod
+    def of(cls, piece: Piece) -> "_Record":
+        if piece.time is None:
+            return cls()
+        microseconds, rest = divmod(piece.time, 1000)
+        return cls(microseconds, rest)
+
+    def add(self, content: bytes) -> None:
+        self.sum = crc32(content, self.sum)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.time, self.sum
