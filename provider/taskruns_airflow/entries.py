@@ -6,13 +6,15 @@ While a task is deferred, who takes the place of a triggerer that died cannot kn
 came, and tells the log from its beginning. Airflow's reader merges what each of them has written by
 the times of entries, and shows one of two neighbours that are equal. So an entry has the time there
 at which its container wrote it. The merge sorts by milliseconds, and within one by the entry's
-place in its file, where the two may differ.
+place in its file, where the two may differ. Entries of a container whose text and time are equal,
+such as parts of a long line, get times that differ by microseconds, or Airflow would show one.
 """
 
 import asyncio
 import logging
+from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from taskruns_airflow.logs import Line
@@ -21,6 +23,9 @@ _SECONDS_UNTIL_WHOLE = 1.0
 """How long the rest of a millisecond may be on its way."""
 _LARGEST = 65_536
 """Characters, from which on an entry takes no further line."""
+_MICROSECOND = timedelta(microseconds=1)
+_STAMPS = 4096
+"""Entries within which no two have the same time."""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,8 @@ class Entries:
         self._dated = dated
         self._joins = not isinstance(log, logging.Logger)
         self._bursts: dict[str, _Burst] = {}
+        self._stamps: OrderedDict[datetime, None] = OrderedDict()
+        """The latest times of entries, so that none has another's."""
         self.last_line: str | None = None
         """The last line that came, where one did."""
 
@@ -74,8 +81,16 @@ class Entries:
         burst = self._bursts.pop(container, None)
         if burst is not None:
             burst.due.cancel()
-            when = {"timestamp": _in_airflows_form(burst.time)} if self._dated else {}
+            when = {"timestamp": _in_airflows_form(self._stamp(burst.time))} if self._dated else {}
             self._log.info("\n".join(burst.texts), **when)
+
+    def _stamp(self, time: datetime) -> datetime:
+        while time in self._stamps:
+            time += _MICROSECOND
+        self._stamps[time] = None
+        if len(self._stamps) > _STAMPS:
+            self._stamps.popitem(last=False)
+        return time
 
 
 def _millisecond(time: datetime) -> datetime:

@@ -109,6 +109,17 @@ async def test_what_is_told_again_after_a_death_is_shown_once_and_in_order(died_
     assert len(shown) == len(whole) + 4
 
 
+@pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no merge of entries by their times")
+async def test_parts_of_a_long_line_that_are_equal_are_all_shown() -> None:
+    parts = [Line("main", BEGIN, "x" * entries._LARGEST)] * 5
+    file = File()
+    file.tell_all([], parts).close()
+    assert shown_of(file) == [part.text for part in parts]
+    again = File()
+    again.tell_all([], parts).close()
+    assert shown_of(file, again) == [part.text for part in parts]
+
+
 class File(io.BytesIO):
     """What one triggerer writes of a task, in Airflow's own form."""
 

@@ -1,0 +1,85 @@
+"""A trigger ends when the pipe to its supervisor is empty, and never fills it."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from socket import socket, socketpair
+from typing import Any
+
+import airflow
+import pytest
+
+from taskruns_airflow import log_pipe
+
+ON_AIRFLOW_2 = airflow.__version__.startswith("2.")
+pytestmark = pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no such pipe")
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket, socket]]:
+    """The two ends of what Airflow's own configuration of structlog writes to."""
+    structlog = import_module("structlog")
+    logging = import_module("airflow.sdk._shared.logging.structlog")
+    ours, supervisors = socketpair()
+    io = os.fdopen(os.dup(ours.fileno()), "wb", buffering=0)
+    factory = logging.LoggerFactory(logging.NamedBytesLogger, io=io)
+    monkeypatch.setattr(structlog, "get_config", lambda: {"logger_factory": factory})
+    with ours, supervisors, io:
+        yield ours, supervisors
+
+
+def read_all(pipe: socket, size: int) -> None:
+    while size > 0:
+        size -= len(pipe.recv(size))
+
+
+async def test_the_end_waits_until_all_is_read(pipe: tuple[socket, socket]) -> None:
+    ours, supervisors = pipe
+    ours.send(b"x" * 10_000)
+    drained = asyncio.create_task(log_pipe.drain())
+    supervisors.recv(4096)
+    await asyncio.sleep(0.1)
+    assert not drained.done()
+    read_all(supervisors, 5_904)
+    assert await drained
+
+
+async def test_nobody_writes_while_another_waits_for_the_end(pipe: tuple[socket, socket]) -> None:
+    ours, supervisors = pipe
+    ours.send(b"x")
+    drained, roomy = asyncio.create_task(log_pipe.drain()), asyncio.create_task(log_pipe.room())
+    await asyncio.sleep(0.1)
+    assert not roomy.done()
+    supervisors.recv(1)
+    assert await drained
+    await roomy
+
+
+async def test_a_full_pipe_has_no_room(pipe: tuple[socket, socket]) -> None:
+    ours, supervisors = pipe
+    for _ in range(30):
+        ours.send(b"x" * 2_000)
+    roomy = asyncio.create_task(log_pipe.room())
+    await asyncio.sleep(0.1)
+    assert not roomy.done()
+    read_all(supervisors, 50_000)
+    await roomy
+
+
+async def test_a_pipe_that_is_never_read_does_not_hold_the_end_for_ever(
+    pipe: tuple[socket, socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, _ = pipe
+    ours.send(b"x")
+    monkeypatch.setattr(log_pipe, "_PATIENCE", 0.1)
+    assert not await log_pipe.drain()
+
+
+@pytest.mark.parametrize("config", [{}, {"logger_factory": None}])
+async def test_without_a_pipe_nothing_is_waited_for(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("structlog"), "get_config", lambda: config)
+    assert await log_pipe.drain()
+    await log_pipe.room()

@@ -1,0 +1,260 @@
+"""Property: whatever breaks, crosses, repeats or is rotated, each line comes once and in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskruns_airflow import log_pieces, log_place
+from taskruns_airflow.edge import Refused
+from taskruns_airflow.log_following import ContainerLog
+from taskruns_airflow.log_pieces import LONGEST_PIECE, Piece, Text, pieces_of
+from taskruns_airflow.log_time import nanoseconds_of
+
+BEGIN = datetime(2026, 11, 29, 1, tzinfo=UTC)
+BROKEN_OFF = ConnectionResetError("broken")
+
+
+@dataclass
+class Record:
+    """What a container runtime stores: a line, or a part of one."""
+
+    second: float
+    content: bytes
+    ends: bool = True
+
+    @property
+    def time(self) -> bytes:
+        """The time, in a form that depends on it: offset and fractional digits differ."""
+        zone = timezone(timedelta(hours=int(self.second) % 3))
+        time = (BEGIN + timedelta(seconds=self.second)).astimezone(zone)
+        return time.isoformat().encode().replace(b"+00:00", b"Z")
+
+
+@dataclass
+class Kubelet:
+    """Sends a file of records as the kubelet does, from which the oldest may be gone."""
+
+    records: list[Record]
+    breaks: list[int]
+    """After how many bytes each of the connections breaks; the last ones hold."""
+    chunk: int
+    rotated: list[int] = field(default_factory=list)
+    """How many records are gone, at each connection that follows."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        yield self
+
+    @asynccontextmanager
+    async def log(
+        self,
+        _pod: str,
+        _container: str,
+        since: str = "",
+        *,
+        follow: bool = True,
+        previous: bool = False,
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        if previous:
+            raise Refused(400, "previous terminated container not found")
+        earliest = nanoseconds_of(since.encode()) if since else None
+        if follow:
+            self.gone = self.rotated.pop(0) if self.rotated else getattr(self, "gone", 0)
+        sent = self.sent(earliest)
+        upto = self.breaks.pop(0) if follow and self.breaks else None
+
+        async def chunks() -> AsyncIterator[bytes]:
+            some = sent if upto is None else sent[:upto]
+            for at in range(0, len(some), self.chunk):
+                yield some[at : at + self.chunk]
+            if upto is not None:
+                raise BROKEN_OFF
+
+        yield pieces_of(chunks())
+
+    def sent(self, earliest: int | None) -> bytes:
+        """Return what ReadLogs of the kubelet writes: a time where a line begins."""
+        output, begins = b"", True
+        for record in self.records[self.gone :]:
+            time = nanoseconds_of(record.time)
+            assert time is not None
+            if earliest is None or time >= earliest:
+                output += (record.time + b" " if begins else b"") + record.content
+                output += b"\n" if record.ends else b""
+            begins = record.ends
+        return output
+
+
+async def delivered_by(kubelet: Any) -> tuple[list[str], list[str]]:
+    """Read a log until a connection holds; return its lines, their parts joined, and warnings."""
+    parts: list[str] = []
+    warned: list[str] = []
+
+    async def deliver(_container: str, _time: datetime | None, text: str) -> None:
+        parts.append(text)
+
+    log = ContainerLog(kubelet.connect, "pod", "main", deliver, warned.append)
+    for _ in range(100):
+        try:
+            if await log.read() and not kubelet.breaks:
+                break
+        except ConnectionResetError:
+            continue
+    await log.end()
+    return parts, warned
+
+
+WORDS = st.sampled_from([b"", b"a", b"b", "€uro".encode(), b"2999-01-01T00:00:00Z x", b"\0", b"\r"])
+RECORDS = st.lists(st.builds(Record, st.integers(0, 5000), WORDS), max_size=25)
+BREAKS = st.lists(st.integers(0, 900), max_size=6)
+CHUNKS = st.integers(1, 200)
+
+
+def line_of(record: Record) -> str:
+    return record.content.decode().removesuffix("\r")
+
+
+@settings(deadline=None)
+@given(RECORDS, BREAKS, CHUNKS)
+def test_each_line_comes_once_and_in_order_of_its_position(
+    records: list[Record], breaks: list[int], chunk: int
+) -> None:
+    lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, chunk)))
+    assert lines == [line_of(record) for record in records]
+    assert warned == []
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-30, 30), max_size=60),
+    BREAKS,
+    st.lists(st.sampled_from([b"a", b"b"]), min_size=60, max_size=60),
+)
+def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
+    crossings: list[int], breaks: list[int], words: list[bytes]
+) -> None:
+    """A log that is too long to be read again, and streams whose times cross by half a minute."""
+    records = [
+        Record(100 + 20 * number + crossing, word)
+        for number, (crossing, word) in enumerate(zip(crossings, words, strict=False))
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_place, "_READ_AGAIN", 0)
+        patch.setattr(log_place, "_REMEMBERED", 8)
+        lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, 50)))
+    assert lines == [line_of(record) for record in records]
+    assert warned == []
+
+
+@settings(deadline=None)
+@given(
+    st.lists(WORDS, min_size=1, max_size=25),
+    st.lists(st.integers(100, 900), max_size=6),
+    st.lists(st.integers(0, 24), max_size=6),
+)
+def test_a_rotation_loses_only_what_it_says(
+    words: list[bytes], breaks: list[int], rotations: list[int]
+) -> None:
+    """Of a log that was read before; nobody can know what one had that was never read."""
+    gone = sorted(min(each, len(words) - 1) for each in rotations)
+    records = [Record(number / 7, word) for number, word in enumerate(words)]
+    lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, 50, list(gone))))
+    whole = [line_of(record) for record in records]
+    rest = iter(whole)
+    assert all(line in rest for line in lines)  # none twice, and in order
+    assert warned or lines == whole[gone[0] if gone else 0 :]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=30), st.booleans()), max_size=12),
+    BREAKS,
+    CHUNKS,
+    st.integers(32, 64),
+)
+def test_pieces_of_long_lines_are_whole_text_together(
+    stored: list[tuple[int, bytes, bool]], breaks: list[int], chunk: int, longest: int
+) -> None:
+    """Records that the runtime has cut anywhere, within characters too."""
+    clean = [(second, content.replace(b"\n", b"")) for second, content, _ in stored]
+    ends = [ends for *_, ends in stored[:-1]] + [True]
+    records = [
+        Record(second, content, end or not content)
+        for (second, content), end in zip(clean, ends, strict=False)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_pieces, "LONGEST_PIECE", longest)
+        lines, _ = asyncio.run(delivered_by(Kubelet(records, breaks, chunk)))
+    whole = b"".join(each.content + (b"\n" if each.ends else b"") for each in records)
+    expected = [each.removesuffix("\r") for each in whole.decode(errors="replace").split("\n")]
+    assert "".join(lines).replace("\r", "") == "".join(expected).replace("\r", "")
+
+
+async def test_a_line_that_breaks_off_goes_on_where_it_was_left() -> None:
+    wide = "€".encode() * LONGEST_PIECE
+    kubelet = Kubelet([Record(1, wide), Record(2, b"end")], [LONGEST_PIECE * 2 + 100], 1000)
+    lines, warned = await delivered_by(kubelet)
+    assert "".join(lines) == "€" * LONGEST_PIECE + "end"
+    assert max(map(len, lines)) <= LONGEST_PIECE
+    assert warned == []
+
+
+async def test_a_line_without_an_end_takes_no_memory_of_its_size() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"2026-11-29T01:00:00Z "
+        for _ in range(100):
+            yield b"x" * 1_000_000
+
+    sizes = [len(piece.content) async for piece in pieces_of(chunks())]
+    assert sum(sizes) == 100_000_000
+    assert max(sizes) == LONGEST_PIECE
+
+
+async def test_what_was_delivered_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_place, "_REMEMBERED", 100)
+    place = log_place.Place()
+    for number in range(10_000):
+        place.begin(number, 0)
+        place.add(b"line", last=True)
+    assert place.total == 10_000
+    assert len(list(place.records())) < 200
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"x", b"2026-13-01T00:00:00Z", b"2026-11-29T01:00:00", b"20261129T010000Z"]
+)
+def test_what_is_no_time_is_none(text: bytes) -> None:
+    assert nanoseconds_of(text) is None
+
+
+def test_times_compare_as_instants() -> None:
+    times = [
+        b"2026-11-29T01:00:00.09Z",
+        b"2026-11-29T03:00:00.1+02:00",
+        b"2026-11-29T01:00:00.100000001Z",
+    ]
+    instants = [nanoseconds_of(time) or 0 for time in times]
+    assert [instant - instants[0] for instant in instants] == [0, 10_000_000, 10_000_001]
+
+
+async def test_a_log_that_ends_within_a_time_has_no_line_of_it() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"2026-11-29T01:00:00Z whole\n2026-11-29T0"
+
+    assert [piece.content async for piece in pieces_of(chunks())] == [b"whole"]
+
+
+def test_streams_have_their_own_characters_and_what_is_invalid_is_marked_once() -> None:
+    euro = "€".encode()
+    text = Text()
+    assert text.of(euro[:2], newline=False) is None
+    assert text.of(euro[2:] + b"\xff!", newline=True) == "€\ufffd!"
+    assert text.of(euro[:1], newline=False) is None
+    assert text.end() == "\ufffd"
