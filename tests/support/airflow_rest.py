@@ -61,10 +61,13 @@ class Rest:
         instances: list[Object] = found["task_instances"]
         return instances
 
-    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[Object]:
+    def log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
+    ) -> list[Object]:
         """What the page of a task shows as the log of one try, entry by entry."""
         place = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
-        found = self._look(f"{place}/logs/{try_number}?full_content=true")
+        asked = f"full_content=true&map_index={map_index}"
+        found = self._look(f"{place}/logs/{try_number}?{asked}")
         return found["content"] if found else []
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:

@@ -121,10 +121,10 @@ class Task:
         self.airflow.wait(gone, f"the process of {self} has ended")
         assert self.instance()["state"] == state
 
-    def log(self, try_number: int = 0) -> str:
+    def log(self, try_number: int = 0, map_index: int = -1) -> str:
         """What the log of a try says (the newest's, unless told), a line for each entry."""
         number = try_number or self.instance()["try_number"]
-        entries = self.airflow.rest.log(self.dag_id, self.run_id, self.task_id, number)
+        entries = self.airflow.rest.log(self.dag_id, self.run_id, self.task_id, number, map_index)
         return "\n".join(_text(entry) for entry in entries)
 
     def says(self, text: str, try_number: int = 0, seconds: float = END) -> str:
