@@ -1,13 +1,14 @@
 """The log of one container, however often it has to be opened: each line once, none left out."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
 from taskruns_airflow.edge import Connect, Refused
 from taskruns_airflow.log_pieces import Piece, Text
-from taskruns_airflow.log_place import Discontinued, Place, Reading, Search
+from taskruns_airflow.log_place import Discontinued, Found, Place, Reading, Search
 from taskruns_airflow.log_time import datetime_of
 
 Deliver = Callable[[str, datetime | None, str], Awaitable[None]]
@@ -27,15 +28,15 @@ class _Source:
     container: str
     previous: bool = False
 
-    async def search(self, place: Place) -> int | None:
-        """Return how many of its records were delivered; None: the last of them is not there."""
+    async def search(self, place: Place) -> Found | None:
+        """Return where it goes on; None: the last record that was delivered is not there."""
         search = Search(place)
         async with self.connect() as runs:
             opened = runs.log(self.pod, self.container, follow=False, previous=self.previous)
             async with opened as pieces:
                 async for piece in pieces:
                     search.take(piece)
-        return search.skip
+        return search.found
 
 
 class ContainerLog:
@@ -50,7 +51,7 @@ class ContainerLog:
         self._deliver = deliver
         self._warn = warn
         self._place = Place()
-        self._skip: int | None = None
+        self._found: Found | None = None
         self._texts: dict[int, Text] = {}
         self._times: dict[int, datetime | None] = {}
         self.opened = False
@@ -63,11 +64,12 @@ class ContainerLog:
             Refused: it is not to be had.
             Unreachable, aiohttp.ClientError, OSError: the connection broke.
         """
-        skip, self._skip = self._skip, None
+        found, self._found = self._found, None
         try:
-            await self._read(self._now, Reading(self._place, skip), follow=True)
+            await self._read(self._now, Reading(self._place, found), follow=True)
         except Discontinued:
-            await self._find_place()
+            with suppress(Discontinued):  # again: it is rotated quickly, and searched once more
+                await self._find_place()
             return False
         return True
 
@@ -93,6 +95,7 @@ class ContainerLog:
                     content = reading.take(piece)
                     if content is not None:
                         await self._pass_on(piece, content)
+                reading.end()
 
     async def _pass_on(self, piece: Piece, content: bytes) -> None:
         text = self._texts.get(piece.stream)
@@ -107,11 +110,11 @@ class ContainerLog:
 
     async def _find_place(self) -> None:
         """Find where the log goes on that does not begin as it did: rotated, or of a restart."""
-        self._skip = await self._now.search(self._place)
-        if self._skip is not None:
+        self._found = await self._now.search(self._place)
+        if self._found is not None:
             return
         try:
-            skip = await self._before.search(self._place)
+            found = await self._before.search(self._place)
         except Refused as refused:
             if refused.status not in _NO_RESTART:
                 raise
@@ -122,13 +125,13 @@ class ContainerLog:
                 f"{time} before they were read"
             )
         else:
-            if skip is None:
+            if found is None:
                 self._warn(
                     f"Lines of the log of {self._container} may be missing here: the container "
                     "restarted more than once before they were read"
                 )
                 await self._start_anew()
-            await self._read(self._before, Reading(self._place, skip or 0), follow=False)
+            await self._read(self._before, Reading(self._place, found), follow=False)
         await self._start_anew()
 
     async def _start_anew(self) -> None:

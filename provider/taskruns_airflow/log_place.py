@@ -112,30 +112,46 @@ class Place:
             del self._times[:_REMEMBERED], self._sums[:_REMEMBERED]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a log goes on, as a search has found it."""
+
+    skip: int
+    """The number of records to skip."""
+    last: tuple[int, int] | None
+    """Time and checksum of the last of them."""
+    in_record: bool
+    """Whether the record after them is the one that was delivered in part."""
+
+
 class Reading:
     """One reading of the log: tells what is new in it from what was delivered before."""
 
-    def __init__(self, place: Place, skip: int | None = None) -> None:
+    def __init__(self, place: Place, found: Found | None = None) -> None:
         """Begin one.
 
         Args:
             place: what was delivered; goes on with what this reading delivers.
-            skip: the number of records to skip, where `Search` has found it.
+            found: where to go on, as `Search` has found it; by default all is compared.
         """
         self._place = place
-        self._checked = skip is None
-        second = place.since() if self._checked else None
+        second = place.since() if found is None else None
         self.since = "" if second is None else rfc3339_of(second)
-        self._unknown = skip or 0
+        self._unknown = 0
         """Records that are skipped unseen."""
         self._first: tuple[int, int] | None = None
         """What the first of them must be."""
         self._expected: Iterator[tuple[int, int]] = iter(())
-        if self._checked:
+        if found is None:
             self._expected = place.records(second)
             if second is None and place.forgotten:
                 self._unknown, self._first = place.forgotten, place.first
+        elif found.last is not None:
+            self._unknown, self._expected = found.skip - 1, iter((found.last,))
+        if found is not None and not found.in_record:
+            place.open = None
         self._next = next(self._expected, None)
+        self._searched = found is not None
         self._record = _Record()
         self._skipped = 0
 
@@ -154,6 +170,15 @@ class Reading:
             return None
         return self._deliver(piece)
 
+    def end(self) -> None:
+        """Note that the log has ended.
+
+        Raises:
+            Discontinued: it was rotated after it had been searched.
+        """
+        if self._searched and self._next is not None:
+            raise Discontinued
+
     def _repeat(self, key: tuple[int, int]) -> None:
         if self._unknown:
             first, self._first = self._first, None
@@ -171,7 +196,7 @@ class Reading:
             self._skipped = 0
             if place.open is not None and place.open.time == self._record.time:
                 self._skipped = place.open.size
-            elif place.open is not None and self._checked:
+            elif place.open is not None:
                 raise Discontinued
             else:
                 place.begin(self._record.time, self._record.sum)
@@ -200,31 +225,35 @@ class Search:
         self._after = len(records) - end
         self._alike = records.count(self._last) if self._last else 0
         self._record = _Record()
+        self._before: tuple[int, int] | None = None
         self._count = 0
-        self._found: int | None = None
-        self._found_open: int | None = None
+        self._remaining = 0
+        self._end: Found | None = None
+        self._start: Found | None = None
 
     def take(self, piece: Piece) -> None:
         """Look at a piece."""
         if piece.first:
             self._record = _Record.of(piece)
             if self._open and self._record.time == self._open.time > _NO_TIME:
-                self._found_open = self._count
+                self._start = Found(self._count, self._before, in_record=True)
         self._record.add(piece.content)
         if piece.last:
             self._count += 1
-            if self._record.key == self._last and self._alike:
+            self._before = self._record.key
+            if self._before == self._last and self._alike:
                 self._alike -= 1
-                self._found = self._count + self._after
+                self._remaining = self._after + 1
+            if self._remaining:
+                self._remaining -= 1
+                self._end = Found(self._count, self._before, in_record=False)
+            elif self._last is None and not self._open and self._count == self._total:
+                self._end = Found(self._count, self._before, in_record=False)
 
     @property
-    def skip(self) -> int | None:
-        """The number of records that were delivered before; None where the last of them is gone."""
-        if self._found_open is not None:
-            return self._found_open
-        if self._last is None and not self._open:
-            return min(self._total, self._count)
-        return self._found
+    def found(self) -> Found | None:
+        """Where the log goes on; None where the last record that was delivered is gone."""
+        return self._start or self._end
 
 
 @dataclass(slots=True)

@@ -10,7 +10,9 @@ WITHIN = 480
 WRITERS = 8
 LINES = 5000
 WRITE = f'awk "BEGIN {{ for (n = 0; n < {LINES}; n++) printf \\"%099d\\\\n\\", n }}"'
-HALF_A_MEGABYTE = [["-c", f"{START}; {WRITE}"]] * WRITERS
+LATER = "sleep 20"
+"""Longer than a task stays deferred at least, so that its trigger ends with its log."""
+HALF_A_MEGABYTE = [["-c", f"{START}; {LATER}; {WRITE}"]] * WRITERS
 SHORT = [["-c", f"{START}; sleep {0.2 + 1.8 * n / MANY:.2f}"] for n in range(MANY)]
 
 
