@@ -20,6 +20,7 @@ def template(_root: Path) -> str:
         raise ValueError("the template writes the CRD's metadata itself: only a name is expected")
     spec = dump({"spec": definition["spec"]}).replace("{{", '{{ "{{" }}')
     return f"""{{{{- /* {made_from(SOURCE)} */ -}}}}
+{{{{- include "taskruns.complete" . -}}}}
 {{{{- if .Values.crds.install }}}}
 apiVersion: {definition["apiVersion"]}
 kind: {definition["kind"]}

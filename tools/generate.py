@@ -46,6 +46,7 @@ FROM_SOURCES = (
     Generated("crds/taskruns.yaml", definition.plain),
     Generated("charts/taskruns/templates/crd.yaml", definition.template),
     Generated("charts/taskruns/values.schema.json", values.schema),
+    Generated("charts/taskruns/templates/_defaults.tpl", values.defaults),
     Generated("docs/values.md", values.page),
     Generated("docs/fields.md", fields.page),
     Generated("docs/docker-fields.md", docker_fields.page),

@@ -29,12 +29,21 @@ def template(chart: Path, namespace: str, settings: Sequence[str] = ()) -> list[
         ValueError: the chart cannot be rendered so; the message is helm's.
     """
     flags = [flag for setting in settings for flag in ("--set", setting)]
+    return [each for each in yaml.safe_load_all(render(chart, namespace, *flags)) if each]
+
+
+def render(chart: Path, namespace: str, *flags: str, release: str = "taskruns") -> str:
+    """Render a release; return helm's output.
+
+    Raises:
+        ValueError: the chart cannot be rendered so; the message is helm's.
+    """
     rendered = subprocess.run(
-        [PROGRAM, "template", "taskruns", chart, "--namespace", namespace, *flags],
+        [PROGRAM, "template", release, chart, "--namespace", namespace, *flags],
         capture_output=True,
         text=True,
         check=False,
     )
     if rendered.returncode:
         raise ValueError(rendered.stderr.strip())
-    return [each for each in yaml.safe_load_all(rendered.stdout) if each]
+    return rendered.stdout

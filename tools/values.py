@@ -1,11 +1,14 @@
 """The schema and the reference page of the chart's values, read from `values.yaml` itself.
 
 The comment right above a value is its description; lines in it that start with `@` bound it:
-`@enum a b`, `@minimum 1`, `@maximum 9`, `@pattern ^x$` (of a list: of each of its items), `@unique`
-(of a list: nothing is in it twice), `@items object` (of a list; strings otherwise), `@keys a b?`
-(of the mappings in a list; `?` marks what may be left out) and `@open` (a mapping of any content).
-A mapping that is empty by default maps names to strings; one that is not holds exactly its keys, so
-that a typo in a value's name is refused.
+`@enum a b`, `@minimum 1`, `@maximum 9`, `@maxLength 9`, `@pattern ^x$` (of a list: of each of its
+items), `@text` (a string, or a number or a boolean that the chart writes as one: `--set name=2024`
+is a number to Helm; of a list: each of its items), `@unique` (of a list: nothing is in it twice),
+`@items NAME` (of a list: a type, or a shape of tools/shapes.py; strings otherwise), `@keys a b?`
+(of the mappings in a list, whose values are names; `?` marks what may be left out), `@shape NAME` (a
+mapping of that shape) and `@open` (a mapping of any content). A mapping that is empty by default is
+`@labels` or `@annotations`; one that is not holds exactly its keys, so that a typo in a value's name
+is refused.
 """
 
 import json
@@ -15,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from tools import shapes
+from tools.shapes import Schema
 from tools.writing import made_from
 
 SOURCE = "charts/taskruns/values.yaml"
@@ -24,7 +29,9 @@ _JSON_TYPES = {
     "tag:yaml.org,2002:int": "integer",
     "tag:yaml.org,2002:str": "string",
 }
-_NUMBERS = frozenset({"minimum", "maximum"})
+_NUMBERS = frozenset({"minimum", "maximum", "maxLength"})
+_SWITCHES = frozenset({"open", "text", "unique", "labels", "annotations"})
+_OF_ITEMS = frozenset({"pattern", "maxLength"})
 
 INTRODUCTION = """\
 # Values of the chart
@@ -40,8 +47,6 @@ to spread. TaskRuns that are under way do not notice that it is gone for a momen
 | value | default | meaning |
 |---|---|---|
 """
-
-Schema = dict[str, Any]
 
 
 def schema(root: Path) -> str:
@@ -63,11 +68,35 @@ def page(root: Path) -> str:
     return head + "".join(_rows(json.loads(schema(root)), defaults, ""))
 
 
+def defaults(root: Path) -> str:
+    """The template of the defaults that fill a group of values which is null or missing.
+
+    A mapping of any content is empty here: null is how a user leaves all of it out.
+    """
+    text = (root / SOURCE).read_text()
+    found = json.dumps(_filling(json.loads(schema(root)), yaml.safe_load(text)), indent=2)
+    head = f'{{{{- /* {made_from(SOURCE)} */ -}}}}\n{{{{- define "taskruns.defaults" -}}}}'
+    return f"{head}\n{found}\n{{{{- end }}}}\n"
+
+
+def _filling(below: Schema, values: Any) -> Any:
+    if below["type"] != "object":
+        return values
+    if not _is_group(below, values):
+        return {}
+    return {name: _filling(each, values[name]) for name, each in below["properties"].items()}
+
+
+def _is_group(below: Schema, values: Any) -> bool:
+    """Return whether a mapping holds exactly the values that the file has below it."""
+    return below.get("additionalProperties") is False and bool(values)
+
+
 def _rows(below: Schema, defaults: Any, place: str) -> Iterator[str]:
     """Yield a row for each value below a place, in the order of the file; a group comes first."""
     for name, found in below["properties"].items():
         here, meaning = f"{place}{name}", found["description"].replace("|", "&#124;")
-        if "properties" in found:
+        if _is_group(found, defaults[name]):
             yield f"| `{here}` | | {meaning} |\n"
             yield from _rows(found, defaults[name], f"{here}.")
         else:
@@ -82,34 +111,42 @@ def _mapping(node: yaml.MappingNode, lines: list[str]) -> Schema:
 
 
 def _value(node: yaml.Node, description: str, bounds: Schema, lines: list[str]) -> Schema:
-    open_mapping = bounds.pop("open", None) is not None
-    keys = bounds.pop("keys", None)
-    items = _items(keys) if keys else {"type": bounds.pop("items", "string")}
+    switches = {name for name in _SWITCHES if bounds.pop(name, None) is not None}
+    shape = bounds.pop("shape", None)
+    text = shapes.TEXT if "text" in switches else {}
     match node:
-        case yaml.MappingNode() if open_mapping:
-            shape: Schema = {"type": "object"}
+        case yaml.MappingNode() if shape is not None:
+            found = shapes.SHAPES[shape]
+        case yaml.MappingNode() if "open" in switches:
+            found = {"type": "object"}
         case yaml.MappingNode(value=[]):
-            shape = {"type": "object", "additionalProperties": {"type": "string"}}
+            found = shapes.LABELS if "labels" in switches else shapes.ANNOTATIONS
         case yaml.MappingNode():
-            shape = _mapping(node, lines)
+            found = _mapping(node, lines)
         case yaml.SequenceNode():
-            pattern = {"pattern": bounds.pop("pattern")} if "pattern" in bounds else {}
-            unique = {"uniqueItems": True} if bounds.pop("unique", None) is not None else {}
-            shape = {"type": "array", "items": items | pattern, **unique}
+            unique = {"uniqueItems": True} if "unique" in switches else {}
+            found = {"type": "array", "items": _items(bounds) | text, **unique}
         case _:
-            shape = {"type": _JSON_TYPES[node.tag]}
-    return {"description": description} | shape | bounds
+            found = {"type": _JSON_TYPES[node.tag]} | text
+    return {"description": description} | found | bounds
 
 
-def _items(keys: str) -> Schema:
-    """Return the schema of a list's mappings, which have these keys and no others."""
-    names = {key.rstrip("?"): {"type": "string", "minLength": 1} for key in keys.split()}
-    required = [key for key in keys.split() if not key.endswith("?")]
+def _items(bounds: Schema) -> Schema:
+    """Return the schema of a list's items, and take what bounds them out of the list's bounds."""
+    keys, name = bounds.pop("keys", None), bounds.pop("items", "string")
+    if keys:
+        return _keyed(keys)
+    found = shapes.SHAPES.get(name, {"type": name})
+    return found | {each: bounds.pop(each) for each in _OF_ITEMS & bounds.keys()}
+
+
+def _keyed(keys: str) -> Schema:
+    """Return the schema of mappings from these keys, and no others, to names."""
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": required,
-        "properties": names,
+        "required": [key for key in keys.split() if not key.endswith("?")],
+        "properties": {key.rstrip("?"): shapes.NAME for key in keys.split()},
     }
 
 

@@ -10,6 +10,7 @@ from taskruns.api import names
 from taskruns.engines.kubernetes.calls import CALLS, CLEANUP_CALLS, CLIENT_CALLS
 from tests.support.permissions import requests
 from tools import helm as helm_tool
+from tools import install
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
 WATCHED = {(names.GROUP, names.PLURAL), ("", "pods")}
@@ -54,12 +55,20 @@ def test_the_role_for_clients_allows_what_the_command_line_does_and_no_more() ->
 
 
 def test_the_roles_of_the_cleanup_allow_what_it_does_and_no_more() -> None:
-    runs, controller = _role("taskruns-cleanup"), _role("taskruns-cleanup-controller")
+    controller, own = _role("taskruns"), _role("taskruns-cleanup")
     made = {(call.verb, call.group, call.resource) for call in CLEANUP_CALLS}
-    assert _allowed(runs) | _allowed(controller) == made
-    assert controller["metadata"]["namespace"] == "taskruns-system"
-    (scaling,) = [rule for rule in controller["rules"] if rule["apiGroups"] == ["apps"]]
+    assert made <= _allowed(controller) | _allowed(own)
+    assert _allowed(own) == {("patch", "apps", "deployments/scale"), ("list", "", "pods")}
+    assert (own["kind"], own["metadata"]["namespace"]) == ("Role", "taskruns-system")
+    (scaling,) = [rule for rule in own["rules"] if rule["apiGroups"] == ["apps"]]
     assert scaling["resourceNames"] == ["taskruns"]
+
+
+def test_no_right_is_a_hook_that_outlives_the_release() -> None:
+    """Helm does not remove what a hook has made when the hook fails, or when Helm is killed."""
+    hooks = [each for each in helm_tool.template(CHART, "a") if install.is_hook(each)]
+    assert [each["kind"] for each in hooks] == ["Job"]
+    assert hooks[0]["spec"]["ttlSecondsAfterFinished"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 {{- /* What the Pods of the controller and of the cleanup have in common. */ -}}
 
 {{- define "taskruns.podSettings" -}}
-{{- with concat (default list .Values.global.imagePullSecrets) .Values.image.pullSecrets }}
+serviceAccountName: {{ include "taskruns.serviceAccountName" . | quote }}
+{{- with include "taskruns.pullSecrets" . | fromYamlArray }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with include "taskruns.priorityClassName" . }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.podSecurityContext }}
 securityContext:
@@ -14,10 +15,33 @@ securityContext:
 {{- end }}
 {{- end }}
 
+{{- /* Each secret once; a parent chart may write its global ones as plain names. */ -}}
+{{- define "taskruns.pullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat (default list .Values.global.imagePullSecrets) .Values.image.pullSecrets }}
+{{- $name := . }}
+{{- if kindIs "map" . }}{{ $name = .name }}{{ end }}
+{{- $secrets = append $secrets (dict "name" (include "taskruns.text" $name)) }}
+{{- end }}
+{{- uniq $secrets | toYaml }}
+{{- end }}
+
+{{- define "taskruns.env" -}}
+{{- $variables := list }}
+{{- range .Values.extraEnv }}
+{{- $variable := deepCopy . }}
+{{- if hasKey . "value" }}
+{{- $_ := set $variable "value" (include "taskruns.text" .value) }}
+{{- end }}
+{{- $variables = append $variables $variable }}
+{{- end }}
+{{- toYaml $variables }}
+{{- end }}
+
 {{- define "taskruns.placement" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector:
-  {{- toYaml . | nindent 2 }}
+  {{- include "taskruns.texts" . | nindent 2 }}
 {{- end }}
 {{- with .Values.affinity }}
 affinity:
