@@ -21,7 +21,7 @@ def template(_root: Path) -> str:
     spec = dump({"spec": definition["spec"]}).replace("{{", '{{ "{{" }}')
     return f"""{{{{- /* {made_from(SOURCE)} */ -}}}}
 {{{{- include "taskruns.complete" . -}}}}
-{{{{- if .Values.crds.install }}}}
+{{{{- if and .Values.crds.install (not (include "taskruns.definitionOwner" .)) }}}}
 apiVersion: {definition["apiVersion"]}
 kind: {definition["kind"]}
 metadata:
@@ -32,5 +32,8 @@ metadata:
   annotations:
     helm.sh/resource-policy: keep
   {{{{- end }}}}
+{{{{ include "taskruns.definition" . }}}}
+{{{{- end }}}}
+{{{{- define "taskruns.definition" -}}}}
 {spec}{{{{- end }}}}
 """

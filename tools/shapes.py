@@ -1,7 +1,7 @@
-"""JSON schemas of what several values of the chart hold: names, labels, parts of Kubernetes' types.
+"""JSON schemas of what several values of the chart hold: names, labels, types of Kubernetes.
 
-They refuse what the apiserver would refuse after half of a release is there. What a newer Kubernetes
-may add to one of its types is let through.
+They refuse what the apiserver would refuse after half of a release is there. A key that a newer
+Kubernetes may add to one of its types is accepted.
 """
 
 from typing import Any

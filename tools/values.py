@@ -5,10 +5,10 @@ The comment right above a value is its description; lines in it that start with 
 items), `@text` (a string, or a number or a boolean that the chart writes as one: `--set name=2024`
 is a number to Helm; of a list: each of its items), `@unique` (of a list: nothing is in it twice),
 `@items NAME` (of a list: a type, or a shape of tools/shapes.py; strings otherwise), `@keys a b?`
-(of the mappings in a list, whose values are names; `?` marks what may be left out), `@shape NAME` (a
-mapping of that shape) and `@open` (a mapping of any content). A mapping that is empty by default is
-`@labels` or `@annotations`; one that is not holds exactly its keys, so that a typo in a value's name
-is refused.
+(of the mappings in a list, whose values are names; `?` marks what may be left out), `@shape NAME`
+(a mapping of that shape) and `@open` (a mapping of any content). A mapping that is empty by default
+is `@labels` or `@annotations`; one that is not holds exactly its keys, so that a typo in a value's
+name is refused.
 """
 
 import json

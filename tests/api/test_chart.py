@@ -1,7 +1,10 @@
 """The apiserver takes what the chart renders when much of it is switched on."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +58,117 @@ def take(cluster: Cluster, *objects: Object) -> None:
     """
     strictly = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     cluster.kubectl("apply", *strictly, "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+
+ODD = {"2024": "1234", "1e3": "1e5", "0755": "0755", "a.b": "null", "a" * 53: "true"}
+"""Names of releases, and of the namespaces that they are rendered for."""
+ODD_VALUES = (
+    *("networkPolicy.enabled=true", "priorityClass.create=true", "dashboard.enabled=true"),
+    *("podLabels.a=1", "podAnnotations.b=true", "image.tag=2024", "priorityClassName=0755"),
+    *("nodeSelector.c=0755", "extraArgs={1e3,5}", "serviceAccount.name=1e3"),
+    *("extraEnv[0].name=A", "extraEnv[0].value=8080", "tolerations=null", "commonLabels.d=1e3"),
+    *("global.imagePullSecrets[0]=1e3", "image.pullSecrets[0].name=1e3"),
+)
+
+
+@pytest.mark.usefixtures("helm")
+def test_the_apiserver_takes_names_that_yaml_may_misread(cluster: Cluster) -> None:
+    flags = [flag for value in ODD_VALUES for flag in ("--set", value)]
+    rendered = "---\n".join(
+        helm_tool.render(CHART, namespace, *flags, release=release)
+        for release, namespace in ODD.items()
+    )
+    for namespace in ODD.values():
+        cluster.kubectl("create", "namespace", namespace)
+    try:
+        strictly = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+        cluster.kubectl("apply", *strictly, "-f", "-", stdin=rendered)
+    finally:
+        cluster.kubectl("delete", "namespace", *ODD.values(), "--wait=false")
+
+
+# ---------------------------------------------------------------------------- owners
+
+DEFINITION = "customresourcedefinition/taskruns.taskruns.dev"
+OWNED = ("meta.helm.sh/release-name=former", "meta.helm.sh/release-namespace=gone")
+
+
+@contextmanager
+def owned(cluster: Cluster, thing: str) -> Iterator[None]:
+    """Give an object to a release that is gone."""
+    cluster.kubectl("annotate", "--overwrite", thing, *OWNED)
+    try:
+        yield
+    finally:
+        marks = [f"{mark.partition('=')[0]}-" for mark in OWNED]
+        cluster.kubectl("annotate", thing, *marks)
+
+
+def install(cluster: Cluster, *flags: str, chart: Path = CHART) -> str:
+    """Have Helm install a release, up to what the apiserver would store; return its words."""
+    where = ["--namespace", "default", "--kubeconfig", str(cluster.kubeconfig)]
+    command = [
+        str(helm_tool.PROGRAM),
+        "install",
+        "taskruns",
+        str(chart),
+        *where,
+        "--dry-run=server",
+    ]
+    done = subprocess.run(
+        [*command, *flags], capture_output=True, text=True, timeout=120, check=False
+    )
+    return f"{done.stdout}{done.stderr}"
+
+
+@pytest.mark.usefixtures("helm", "definition")
+def test_a_definition_that_another_release_left_is_used_as_it_is(cluster: Cluster) -> None:
+    with owned(cluster, DEFINITION):
+        words = install(cluster)
+    assert "kind: CustomResourceDefinition" not in words
+    assert 'taskruns.dev/definition-of: "gone/former"' in words
+    assert "belongs to the release gone/former, which upgrades it" in words
+
+
+@pytest.mark.usefixtures("helm", "definition")
+def test_a_definition_of_another_version_is_to_be_handed_over(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "taskruns")
+    template = chart / "templates/crd.yaml"
+    template.write_text(template.read_text().replace("description: Why.", "description: Other."))
+    with owned(cluster, DEFINITION):
+        words = install(cluster, chart=chart)
+    assert "is there in another version, and belongs to the release gone/former" in words
+    assert "kubectl annotate --overwrite customresourcedefinition taskruns" in words
+
+
+@pytest.mark.usefixtures("helm", "definition")
+def test_a_definition_that_kubectl_applied_is_taken_over_by_the_flag(cluster: Cluster) -> None:
+    assert "invalid ownership metadata" in install(cluster)
+    assert "kind: CustomResourceDefinition" in install(cluster, "--take-ownership")
+
+
+@pytest.mark.usefixtures("helm", "definition")
+def test_a_cluster_role_of_another_release_is_refused_in_a_sentence(cluster: Cluster) -> None:
+    cluster.kubectl("create", "clusterrole", "taskruns", "--verb=get", "--resource=pods")
+    try:
+        with owned(cluster, "clusterrole/taskruns"):
+            words = install(cluster, "--take-ownership")
+    finally:
+        cluster.kubectl("delete", "clusterrole", "taskruns")
+    assert "the ClusterRole taskruns belongs to the release gone/former, whose controller" in words
+
+
+@pytest.mark.usefixtures("helm", "definition")
+def test_a_deployment_that_kubectl_applied_is_refused_in_a_sentence(cluster: Cluster) -> None:
+    cluster.kubectl("create", "deployment", "taskruns", "--image=busybox:1", "--replicas=0")
+    try:
+        words = install(cluster, "--take-ownership")
+    finally:
+        cluster.kubectl("delete", "deployment", "taskruns")
+    assert "the Deployment taskruns in the namespace default was made without Helm" in words
+    assert "kubectl label --overwrite -f manifests/install.yaml" in words
 
 
 # ---------------------------------------------------------------------------- for Prometheus

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import binary, configuration, control_plane, image, network, package, pki
+from tests.cluster import binary, configuration, control_plane, image, network, package, pki, probe
 from tests.cluster import node as nodes
 from tests.cluster import slot as slots
 from tests.cluster.api import Api, answers
@@ -89,7 +89,7 @@ class LocalDriver:
             binary.build(module, progress)
         archives = _archives(progress)
         nodes.remove_rubbish(self.place)
-        slots.allocate(self.place, slots.is_unused)
+        slots.allocate(self.place, network.is_unused)
         self._prepare()
         began = time.strftime(RFC3339, time.gmtime())
         started: list[str] = []
@@ -97,6 +97,8 @@ class LocalDriver:
             started = [name for name in names if self._ensure(name, progress)]
             for name in names:
                 self._wait_ready(name)
+            if "kube-apiserver" in names:
+                probe.check(self.slot, self.place.pki / "ca.crt")
             if "containerd" in names:
                 self._load_missing(self._node(), archives, progress)
         self._wait_for_node(self._node(), progress, began if "kubelet" in started else "")
@@ -209,6 +211,7 @@ class LocalDriver:
                     self.group.child(self._node().pods_group).kill()
                 self._supervisor_of(name).stop(name)
             self.group.kill()
+            probe.clear(slot)
             network.take_down(slot)
             nodes.forget(self.place, slot)
             self.group.remove()

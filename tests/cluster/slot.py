@@ -6,7 +6,7 @@ folder, chosen under a lock, and given back when the folder goes.
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -15,7 +15,13 @@ from tests.cluster.error import ClusterError
 from tests.cluster.lock import held
 from tests.cluster.place import NAME, Place
 
-SLOTS = 12  # 10.244.0.0/16 to 10.255.0.0/16
+SLOTS = 12
+RANGES: tuple[Callable[[int], str], ...] = (
+    lambda number: f"10.{244 + number}.0.0/16",
+    lambda number: f"100.{64 + number}.0.0/16",
+    lambda number: f"198.18.{16 * number}.0/20",
+)
+"""The Pods' addresses by the slot's number; a later one is for a machine that uses the first."""
 FIRST_PORT = 26400
 PORTS_PER_SLOT = 20
 SPARE_NODES = (1, 2, 3, 4)
@@ -34,6 +40,8 @@ class Slot:
     """What a cluster may call its own on this machine."""
 
     number: int
+    range: int = 0
+    """Which of RANGES the Pods' addresses are from."""
 
     @property
     def handle(self) -> str:
@@ -42,7 +50,7 @@ class Slot:
 
     @property
     def pod_cidr(self) -> IPv4Network:
-        return IPv4Network(f"10.{244 + self.number}.0.0/16")
+        return IPv4Network(RANGES[self.range](self.number))
 
     @property
     def gateway(self) -> IPv4Address:
@@ -60,9 +68,10 @@ class Slot:
 def recorded(place: Place) -> Slot | None:
     """The slot of a cluster that has one."""
     try:
-        return Slot(int(place.slot.read_text()))
+        number, *ranges = map(int, place.slot.read_text().split())
     except (FileNotFoundError, ValueError):
         return None
+    return Slot(number, *ranges)
 
 
 def allocate(place: Place, is_free: Callable[[Slot], bool]) -> Slot:
@@ -73,19 +82,28 @@ def allocate(place: Place, is_free: Callable[[Slot], bool]) -> Slot:
         if mine:
             return mine
         taken = _taken(root)
-        slot = next((s for s in map(Slot, range(SLOTS)) if s not in taken and is_free(s)), None)
+        slot = next((s for s in _candidates() if s.number not in taken and is_free(s)), None)
         if slot is None:
             names = ", ".join(sorted(taken.values())) or "none of this user"
-            raise ClusterError(f"all {SLOTS} slots are in use ({names}): take a cluster down first")
+            raise ClusterError(
+                f"all {SLOTS} slots are in use ({names}): take a cluster down first. Addresses and "
+                "bridges of others count, too (`ip route`, `ip link`): the Pods' addresses would "
+                f"be from {', '.join(describe(0) for describe in RANGES)} or the ranges after them"
+            )
         place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place.slot.write_text(f"{slot.number}\n")
+        place.slot.write_text(f"{slot.number} {slot.range}\n")
         return slot
 
 
-def _taken(root: Path) -> dict[Slot, str]:
+def _candidates() -> Iterator[Slot]:
+    for choice in range(len(RANGES)):
+        yield from (Slot(number, choice) for number in range(SLOTS))
+
+
+def _taken(root: Path) -> dict[int, str]:
     folders = (each for each in root.iterdir() if NAME.fullmatch(each.name))
     found = ((recorded(Place(folder.name, folder)), folder.name) for folder in folders)
-    return {slot: name for slot, name in found if slot}
+    return {slot.number: name for slot, name in found if slot}
 
 
 def is_unused(slot: Slot) -> bool:

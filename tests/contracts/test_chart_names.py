@@ -1,4 +1,4 @@
-"""Names and values that YAML may read as something else, too long ones, and values that are null."""
+"""Names and values that YAML may misread, names that are too long, and values that are null."""
 
 import json
 import shutil
@@ -178,7 +178,7 @@ def _places(values: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _with_null(place: str) -> str:
-    """Render with one value null, and all else switched on; return helm's sentence if it refuses."""
+    """Render with one value null and all else switched on; return helm's refusal, if any."""
     everything = [
         f
         for name, value in EVERYTHING.items()

@@ -1,7 +1,7 @@
 """Rendered manifests, read as every YAML parser may read them, and checked as the apiserver would.
 
-YAML 1.1 and 1.2 differ in which plain scalars are numbers, booleans or null: `1e3`, `0755` and `yes`
-change their meaning. A manifest is safe when both readings are the same.
+YAML 1.1 and 1.2 differ in which plain scalars are numbers, booleans or null: `1e3`, `0755`, `yes`.
+A manifest is safe when both readings are the same.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from typing_extensions import override
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode
 
@@ -32,7 +33,8 @@ SELECTORS = {
 class Yaml11(yaml.SafeLoader):
     """PyYAML's own reading, which refuses a key that is there twice."""
 
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    @override
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         if len(keys) != len(set(keys)):
             raise ConstructorError(None, None, f"a key twice in {keys}", node.start_mark)
@@ -58,7 +60,7 @@ for _tag, _pattern, _first in (
     Yaml12.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}",
         re.compile(f"^(?:{_pattern})$"),
-        list(_first.strip("\0")) + [""],
+        [*_first.strip("\0"), ""],
     )
 
 
@@ -69,8 +71,7 @@ def read(rendered: str) -> list[Object]:
         AssertionError: they do not.
     """
     readings = [
-        [each for each in yaml.load_all(rendered, loader) if each]  # noqa: S506
-        for loader in (Yaml11, Yaml12)
+        [each for each in yaml.load_all(rendered, loader) if each] for loader in (Yaml11, Yaml12)
     ]
     assert repr(readings[0]) == repr(readings[1])
     return readings[0]

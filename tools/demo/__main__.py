@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.cluster import Cluster, ClusterError
+from tools.demo import waiting
 from tools.demo.commands import CommandFailed, Commands
 from tools.demo.following import Ended, Following, TooSlow
 from tools.demo.screen import Screen
@@ -64,19 +66,26 @@ class Demo:
         self._clear_interrupted_install()
         self.screen.command(line)
         # The image's id as an annotation: a new image under the old tag brings a new Pod.
-        self.commands.run(
-            line.replace("charts/taskruns", str(ROOT / "charts/taskruns")),
-            "--timeout=3m",
-            "--set-string",
-            f"podAnnotations.image={image}",
-        )
+        try:
+            with self._reporting():
+                self.commands.run(
+                    line.replace("charts/taskruns", str(ROOT / "charts/taskruns")),
+                    "--timeout=3m",
+                    "--set-string",
+                    f"podAnnotations.image={image}",
+                )
+        except CommandFailed as error:
+            state = waiting.describe(self.commands, NAMESPACE)
+            raise CommandFailed(f"{error}\n{state}") from error
         self.screen.command(f"kubectl get pods --namespace {NAMESPACE}")
         self.screen.output(self.commands.run(f"kubectl get pods --namespace {NAMESPACE}"))
 
     def _clear_interrupted_install(self) -> None:
         """Helm refuses to touch a release that ctrl-C left halfway: take that one away."""
         releases = json.loads(
-            self.commands.run(f"helm list --namespace {NAMESPACE} --pending --output json")
+            self.commands.run(
+                f"helm list --namespace {NAMESPACE} --pending --uninstalling --output json"
+            )
         )
         if releases:
             line = f"helm uninstall taskruns --namespace {NAMESPACE} --wait"
@@ -92,10 +101,14 @@ class Demo:
             self.screen.command(f"kubectl apply --filename {path}")
             self.commands.run("kubectl apply --filename", str(ROOT / path))
         self.screen.output("Every change of theirs, as kubectl get taskruns --watch tells it:")
-        ended = Following(self.commands, self.screen).until_all_end(SAMPLES)
+        with self._reporting():
+            ended = Following(self.commands, self.screen).until_all_end(SAMPLES)
         for name in SAMPLES:
             self._show_end(ended[name])
         return ended
+
+    def _reporting(self) -> AbstractContextManager[None]:
+        return waiting.reporting(self.commands, self.screen, NAMESPACE)
 
     def _show_end(self, run: Ended) -> None:
         self.screen.line()

@@ -47,9 +47,6 @@ in a clear sentence is refused here.
 {{- fail (printf "roles.client.bindings names the namespace %s, which namespaces does not" $namespace) }}
 {{- end }}
 {{- end }}
-{{- if .Release.IsInstall }}
-{{- include "taskruns.checkOwners" . }}
-{{- end }}
 {{- end }}
 
 {{- define "taskruns.checkCIDR" -}}
@@ -94,40 +91,3 @@ in a clear sentence is refused here.
 {{- end }}
 {{- end }}
 
-{{- /*
-Helm's words for an object of somebody else are hard to read, and do not name a way out. A
-definition that kubectl applied is left to Helm: --take-ownership takes it over.
-*/ -}}
-{{- define "taskruns.checkOwners" -}}
-{{- $name := include "taskruns.fullname" . }}
-{{- if .Values.crds.install }}
-{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "taskruns.taskruns.dev" }}
-{{- $owner := include "taskruns.otherRelease" (list . $found) }}
-{{- if $owner }}
-{{- fail (printf "the CustomResourceDefinition taskruns.taskruns.dev belongs to the release %s. If that release is uninstalled, give the definition to this one and install again: kubectl annotate --overwrite customresourcedefinition taskruns.taskruns.dev meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s. If it is there, leave the definition to it: --set crds.install=false" $owner .Release.Name .Release.Namespace) }}
-{{- end }}
-{{- end }}
-{{- if not .Values.namespaces }}
-{{- $found := lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" $name }}
-{{- $owner := include "taskruns.otherRelease" (list . $found) }}
-{{- if $owner }}
-{{- fail (printf "the ClusterRole %s belongs to the release %s, whose controller works on every namespace. Upgrade or uninstall that release, or give this one other names and its own namespaces (fullnameOverride, namespaces)" $name $owner) }}
-{{- end }}
-{{- end }}
-{{- $found := lookup "apps/v1" "Deployment" .Release.Namespace $name }}
-{{- if and $found (not (include "taskruns.owner" $found)) }}
-{{- fail (printf "the Deployment %s in the namespace %s was made without Helm, such as by kubectl apply -f manifests/install.yaml. Give what was made to this release (kubectl label --overwrite -f manifests/install.yaml app.kubernetes.io/managed-by=Helm; kubectl annotate --overwrite -f manifests/install.yaml meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s), and install again with --force-conflicts" $name .Release.Namespace .Release.Name .Release.Namespace) }}
-{{- end }}
-{{- end }}
-
-{{- /* The release that an object belongs to, as namespace/name; empty: none. */ -}}
-{{- define "taskruns.owner" -}}
-{{- $marks := dig "metadata" "annotations" dict . }}
-{{- with index $marks "meta.helm.sh/release-name" }}{{ index $marks "meta.helm.sh/release-namespace" }}/{{ . }}{{ end }}
-{{- end }}
-
-{{- define "taskruns.otherRelease" -}}
-{{- $root := index . 0 }}
-{{- $owner := include "taskruns.owner" (index . 1) }}
-{{- if ne $owner (printf "%s/%s" $root.Release.Namespace $root.Release.Name) }}{{ $owner }}{{ end }}
-{{- end }}

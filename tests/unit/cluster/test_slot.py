@@ -7,7 +7,7 @@ from tests.cluster import lock
 from tests.cluster import slot as slots
 from tests.cluster.error import ClusterError
 from tests.cluster.place import Place
-from tests.cluster.slot import PORTS, SLOTS, Slot
+from tests.cluster.slot import PORTS, RANGES, SLOTS, Slot
 
 
 def _place(root: Path, name: str) -> Place:
@@ -64,8 +64,9 @@ def test_a_folder_without_a_readable_slot_counts_for_nothing(tmp_path: Path) -> 
 
 
 def test_slots_share_no_port_no_bridge_and_no_address() -> None:
-    every = [Slot(number) for number in range(SLOTS)]
-    ports = [slot.port(server) for slot in every for server in PORTS]
+    slots_ = [Slot(number) for number in range(SLOTS)]
+    every = [Slot(number, choice) for number in range(SLOTS) for choice in range(len(RANGES))]
+    ports = [slot.port(server) for slot in slots_ for server in PORTS]
     assert len(set(ports)) == len(ports)
     assert max(ports) < 32768, "ports from here on are given to outgoing connections"
     assert len({slot.handle for slot in every}) == SLOTS
@@ -76,3 +77,22 @@ def test_slots_share_no_port_no_bridge_and_no_address() -> None:
 def test_the_node_lives_at_the_bridge() -> None:
     assert str(Slot(3).pod_cidr) == "10.247.0.0/16"
     assert Slot(3).server == "https://10.247.0.1:26460"
+
+
+def test_a_machine_that_uses_the_first_range_gives_another(tmp_path: Path) -> None:
+    place = _place(tmp_path, "a")
+    chosen = slots.allocate(place, lambda slot: not str(slot.pod_cidr).startswith("10."))
+    assert chosen == slots.recorded(place) == Slot(0, 1)
+    assert chosen.server == "https://100.64.0.1:26400"
+
+
+def test_a_slot_of_before_there_were_ranges_can_be_read(tmp_path: Path) -> None:
+    place = _place(tmp_path, "a")
+    place.folder.mkdir()
+    place.slot.write_text("3\n")
+    assert slots.recorded(place) == Slot(3)
+
+
+def test_a_number_is_given_once_whatever_the_range(tmp_path: Path) -> None:
+    slots.allocate(_place(tmp_path, "a"), lambda slot: slot.range == 1)
+    assert slots.allocate(_place(tmp_path, "b"), _anything_goes) == Slot(1)
