@@ -59,7 +59,7 @@ SHAPES: dict[str, Schema] = {
         "properties": {
             "key": _STRING,
             "operator": _STRING,
-            "value": _STRING,
+            "value": {"type": TEXT["type"]},
             "effect": {"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]},
             "tolerationSeconds": {"type": "integer"},
         },

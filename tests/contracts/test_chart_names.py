@@ -135,6 +135,7 @@ def test_numbers_and_booleans_become_texts() -> None:
             "podLabels": {"a": 12345678, "b": True, "left-out": None},
             "podAnnotations": {"prometheus.io/port": 8080, "prometheus.io/scrape": True},
             "nodeSelector": {"gpu": True},
+            "tolerations": [{"key": "gpu", "value": True}],
             "extraArgs": [5],
             "extraEnv": [{"name": "A", "value": 8080}],
             "serviceAccount.annotations": {"a": 1},
@@ -146,6 +147,7 @@ def test_numbers_and_booleans_become_texts() -> None:
     assert container["args"][-1] == "5"
     assert "--namespaces=1234" in container["args"]
     assert template["spec"]["nodeSelector"] == {"gpu": "true"}
+    assert template["spec"]["tolerations"] == [{"key": "gpu", "value": "true"}]
     assert template["metadata"]["labels"]["a"] == "12345678"
     assert template["metadata"]["annotations"]["prometheus.io/port"] == "8080"
     assert container["env"] == [{"name": "A", "value": "8080"}]
@@ -285,7 +287,7 @@ REFUSED = {
     "a quantity with a space": ({"resources.limits": {"cpu": "1 core"}}, "'/resources/limits/cpu'"),
     "a variable without a name": ({"extraEnv": [{"value": "a"}]}, "'/extraEnv/0'"),
     "a variable twice": ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "extraEnv has the name A"),
-    "a boolean for a toleration's value": ({"tolerations": [{"value": True}]}, "'/tolerations/0"),
+    "a fraction for a toleration's value": ({"tolerations": [{"value": 1.5}]}, "'/tolerations/0"),
     "a mount without its volume": (
         {"extraVolumeMounts": [{"name": "a", "mountPath": "/a"}]},
         "extraVolumeMounts names the volume a, which extraVolumes does not have",

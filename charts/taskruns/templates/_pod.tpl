@@ -26,16 +26,17 @@ securityContext:
 {{- uniq $secrets | toYaml }}
 {{- end }}
 
-{{- define "taskruns.env" -}}
-{{- $variables := list }}
-{{- range .Values.extraEnv }}
-{{- $variable := deepCopy . }}
+{{- /* A list of mappings, as YAML, whose `value` is a text: of variables, or of tolerations. */ -}}
+{{- define "taskruns.valueTexts" -}}
+{{- $items := list }}
+{{- range . }}
+{{- $item := deepCopy . }}
 {{- if hasKey . "value" }}
-{{- $_ := set $variable "value" (include "taskruns.text" .value) }}
+{{- $_ := set $item "value" (include "taskruns.text" .value) }}
 {{- end }}
-{{- $variables = append $variables $variable }}
+{{- $items = append $items $item }}
 {{- end }}
-{{- toYaml $variables }}
+{{- toYaml $items }}
 {{- end }}
 
 {{- define "taskruns.placement" -}}
@@ -49,6 +50,6 @@ affinity:
 {{- end }}
 {{- with .Values.tolerations }}
 tolerations:
-  {{- toYaml . | nindent 2 }}
+  {{- include "taskruns.valueTexts" . | nindent 2 }}
 {{- end }}
 {{- end }}
