@@ -126,6 +126,19 @@ def test_names_that_differ_at_their_end_alone_stay_different() -> None:
     assert not {*names[0]} & {*names[1]} - {("CustomResourceDefinition", "taskruns.taskruns.dev")}
 
 
+def test_each_account_of_a_binding_is_bound_once() -> None:
+    bound = [
+        (
+            each["metadata"]["namespace"],
+            each["subjects"][0]["namespace"],
+            each["subjects"][0]["name"],
+        )
+        for each in _render(EVERYTHING)
+        if each["kind"] == "RoleBinding" and "-client-" in each["metadata"]["name"]
+    ]
+    assert bound == [("1234", "1e3", "0755"), ("a", "a", "b-c"), ("a", "a-b", "c")]
+
+
 def test_numbers_and_booleans_become_texts() -> None:
     """As `--set` makes them of 2024 and true."""
     objects = _render(
