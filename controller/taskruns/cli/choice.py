@@ -10,12 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from taskruns.cli.invocation import as_plugin
-from taskruns.cli.place import Place
+from taskruns.cli.place import DOCKER, KUBERNETES, PLACE_VARIABLE, Listing, Place
 
 T = TypeVar("T")
-
-DOCKER, KUBERNETES = "docker", "kubernetes"
-PLACE_VARIABLE = "TASKRUN_ON"
 
 _OPTIONS = (
     click.option(
@@ -67,6 +64,10 @@ class Choice:
         """Open the place, do some work there, and return what comes of it."""
         import asyncio  # noqa: PLC0415 - whoever only asks for help waits for nothing
 
+        from taskruns.cli.notices import listen  # noqa: PLC0415 - as above
+
+        listen()
+
         async def acted() -> T:
             async with self.open() as place:
                 return await work(place)
@@ -105,11 +106,15 @@ def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) 
         asked.get("context"), asked.get("kubeconfig"),
     )  # fmt: skip
     try:
-        runs = choice.act(lambda place: place.runs())
+        runs = choice.act(_runs).runs
     except Exception:  # noqa: BLE001 - a shell that completes has no place for an error
         return []
     found = [run["metadata"]["name"] for run in runs]
     return [name for name in found if name.startswith(incomplete)]
+
+
+async def _runs(place: Place) -> Listing:
+    return await place.runs()
 
 
 name_argument = click.argument("name", shell_complete=complete_name)

@@ -4,15 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
-from taskruns.cli.place import IMAGE_PULL, Following, Object, Step
+from taskruns.cli.place import IMAGE_PULL, Following, Listing, Object, Step
 from taskruns.cli.refusal import refusal
 from taskruns.core.wire import mapping, mappings, text
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet
 from taskruns.engines.kubernetes.connection import NoConfiguration, connect
+from taskruns.engines.kubernetes.log import LogReader
+from taskruns.engines.log_position import LogLost, TimedLines
 from taskruns.engines.port import EngineError, Unavailable
 
 _CONNECTIONS = 8
@@ -47,10 +50,11 @@ class Cluster:
         self.namespace = namespace
         self._client = client
 
-    async def runs(self, *, everywhere: bool = False) -> Sequence[Object]:
-        """Return the TaskRuns of the namespace, or of all, the oldest first."""
+    async def runs(self, *, everywhere: bool = False) -> Listing:
+        """Return the TaskRuns of the namespace, or of all."""
         found = await self._client.list_runs("" if everywhere else self.namespace)
-        return sorted(found, key=lambda run: text(run["metadata"].get("creationTimestamp")))
+        found.sort(key=lambda run: text(run["metadata"].get("creationTimestamp")))
+        return Listing(found)
 
     async def run(self, name: str) -> Object:
         """Return a TaskRun. Raises CommandError when there is none of that name."""
@@ -82,12 +86,16 @@ class Cluster:
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield what an attempt's log has by now."""
-        container = main_of(run)
+        read = partial(self._client.log, self.namespace, pod, main_of(run))
+        lines = TimedLines()
         try:
-            async for piece in self._client.log(self.namespace, pod, container, follow=False):
-                yield piece
+            async for piece in read(follow=False):
+                if content := lines.feed(piece):
+                    yield content
         except NotYet as error:
             raise CommandError(f"{pod} has not started yet: --follow waits for it") from error
+        if lines.error:
+            raise LogLost(lines.error)
 
     async def steps(self, run: Object, pod: str) -> Sequence[Step]:  # noqa: ARG002 - the place's
         """Return the pulls of its images, as long as the cluster keeps Events and shows them."""
@@ -122,6 +130,8 @@ class _Following:
         self._namespace, self._name = run["metadata"]["namespace"], run["metadata"]["name"]
         self._main = main_of(run)
         self._started: dict[str, asyncio.Event] = {}
+        self._over: dict[str, asyncio.Event] = {}
+        self._ran: set[str] = set()
 
     async def changes(self) -> AsyncIterator[Object]:
         """Yield the TaskRun whenever it has changed, until it has ended or is gone."""
@@ -132,17 +142,27 @@ class _Following:
                 if text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES:
                     return
         finally:
-            for started in self._started.values():
-                started.set()
+            for event in (*self._started.values(), *self._over.values()):
+                event.set()
 
     async def log(self, pod: str) -> AsyncIterator[bytes]:
         """Yield the log once the attempt is known to have started."""
-        await self._of(pod).wait()
+        await _event(self._started, pod).wait()
+        read = partial(self._client.log, self._namespace, pod, self._main)
         try:
-            async for piece in self._client.log(self._namespace, pod, self._main, follow=True):
+            async for piece in LogReader(read, _event(self._over, pod), pod).pieces():
                 yield piece
-        except (NotYet, Denied):  # it never ran, or its Pod is gone: its status says so
-            return
+        except Denied as error:
+            if pod in self._ran:  # else there is no log
+                raise refusal(error.call, error.answer, self._namespace) from error
+
+    async def cancel(self) -> None:
+        """Cancel the run."""
+        cancel = {"spec": {"cancel": True}}
+        try:
+            await self._client.patch_run(self._namespace, self._name, cancel)
+        except Denied as error:
+            raise refusal(error.call, error.answer, self._namespace) from error
 
     async def stages(self, pod: str) -> AsyncIterator[str]:
         """Yield what the kubelet and the scheduler say of the Pod, to whoever may see it."""
@@ -156,18 +176,24 @@ class _Following:
         """End the Pod at once."""
         try:
             await self._client.end_pod(self._namespace, pod)
-        except EngineError as error:
+        except Denied as error:
             raise CommandError(
                 f"it ends with its grace period, for its Pod may not be deleted: {error}"
             ) from error
 
     def _note(self, run: Object) -> None:
         for attempt in mappings(mapping(run.get("status")).get("attempts")):
+            pod = text(attempt.get("podName"))
+            if attempt.get("startedTime"):
+                self._ran.add(pod)
             if attempt.get("startedTime") or attempt.get("outcome"):
-                self._of(text(attempt.get("podName"))).set()
+                _event(self._started, pod).set()
+            if attempt.get("outcome"):
+                _event(self._over, pod).set()
 
-    def _of(self, pod: str) -> asyncio.Event:
-        return self._started.setdefault(pod, asyncio.Event())
+
+def _event(events: dict[str, asyncio.Event], pod: str) -> asyncio.Event:
+    return events.setdefault(pod, asyncio.Event())
 
 
 def main_of(run: Object) -> str:

@@ -11,24 +11,30 @@ from taskruns.core.wire import mapping, number, text
 
 
 class ExitCode(IntEnum):
-    """Exit codes beside the task's own; those of timeout(1), docker run and a shell."""
+    """Exit codes beside the task's own; those of timeout(1), docker run, sysexits.h and a shell."""
 
     SUCCESS = 0
     FAILURE = 1
     USAGE = 2
+    OUTPUT = 74
     TIMEOUT = 124
     NOT_RUN = 125
     CANCELLED = 130
+    PIPE = 141
 
 
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.SUCCESS: "the run succeeded, or the command did what it was asked to",
     ExitCode.FAILURE: "it did not: the line on standard error says what to do",
     ExitCode.USAGE: "wrong usage, or a file that cannot be read",
+    ExitCode.OUTPUT: "the task succeeded but its log is not complete, or standard output cannot be "
+    "written",
     ExitCode.TIMEOUT: "a deadline of the run passed, or the time that wait was given",
     ExitCode.NOT_RUN: "the task did not run, nobody knows how it ended, or there is no daemon, no "
     "cluster or no right to ask",
-    ExitCode.CANCELLED: "the run was cancelled",
+    ExitCode.CANCELLED: "the run was cancelled, or left by Ctrl-C",
+    ExitCode.PIPE: "the reader of standard output went away, as head does; run, follow and rerun "
+    "go on to the run's end instead",
 }
 """What each says; any other is the task's own, of run, follow, rerun and wait."""
 

@@ -2,42 +2,65 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator
-
-import click
+from dataclasses import dataclass
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.cli.ending import CommandError
+from taskruns.cli.ending import CommandError, ExitCode
+from taskruns.cli.interrupt import Interrupt
+from taskruns.cli.log_writer import LogWriter
+from taskruns.cli.notices import NOTICES
 from taskruns.cli.place import Following, Object, Place
+from taskruns.cli.streams import OutputFailed
 from taskruns.cli.telling import Teller
 from taskruns.core.wire import mapping, mappings, text
 from taskruns.engines.port import EngineError
 
-_LOG_PATIENCE = 10.0
-"""Seconds that the rest of a log may take once its run has ended."""
+_SILENT_SECONDS = 30.0
+"""Time without a byte after which the rest of an ended run's log is given up."""
 
 
-async def follow(place: Place, name: str, teller: Teller) -> Object:
-    """Follow a run to its end and return it; Ctrl-C cancels it, a second one kills it.
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A run that was followed."""
+
+    run: Object
+    """As it was last seen."""
+    is_log_lost: bool
+    """Whether a part of its log did not get to standard output, although its reader was there."""
+
+
+async def follow(place: Place, name: str, teller: Teller) -> Followed:
+    """Follow a run to its end; Ctrl-C cancels it, a second one kills it or leaves.
 
     A run that is deleted meanwhile is returned as it was last seen.
+
+    Raises:
+        CommandError: the run was left before its end, by Ctrl-C.
     """
     last = await place.run(name)
     async with place.following(name) as following:
-        logs = _Logs(following, teller)
-        interrupt = _Interrupt(place, name, following, teller)
+        logs = _Logs(following, teller, name)
+        interrupt = Interrupt(place, name, following, teller)
         try:
-            async for run in following.changes():
-                teller.tell(run)
-                logs.follow(run)
-                interrupt.pod = pod_of(run)
-                last = run
-            await logs.finish()
+            with NOTICES.through(teller.say):
+                async for run in following.changes():
+                    teller.tell(run)
+                    logs.follow(run)
+                    interrupt.pod = pod_of(run)
+                    last = run
+                interrupt.is_over = True
+                await logs.finish()
+        except asyncio.CancelledError:
+            if interrupt.farewell:
+                interrupt.catch()
+                raise CommandError(interrupt.farewell, ExitCode.CANCELLED) from None
+            raise
         finally:
             interrupt.forget()
             teller.close()
-    return last
+            logs.stop()
+    return Followed(last, logs.is_lost)
 
 
 def pod_of(run: Object) -> str:
@@ -53,19 +76,27 @@ def ended(run: Object) -> bool:
 class _Logs:
     """Copies the log of each attempt to standard output, one after the other."""
 
-    def __init__(self, following: Following, teller: Teller) -> None:
-        self._following, self._teller = following, teller
+    def __init__(self, following: Following, teller: Teller, name: str) -> None:
+        self.is_lost = False
+        self._following, self._teller, self._name = following, teller, name
+        self._writer = LogWriter()
         self._pods: set[str] = set()
+        self._late: set[str] = set()
+        """Pods of attempts that were over, and replaced, before they were seen."""
+        self._is_left = False
         self._copying: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
 
     def follow(self, run: Object) -> None:
         """Begin with an attempt's log as soon as its container may have one."""
         status = mapping(run.get("status"))
+        first = not self._pods
         for attempt in mappings(status.get("attempts")):
             pod = text(attempt.get("podName"))
             if pod and pod not in self._pods:
                 self._pods.add(pod)
+                if first and attempt.get("outcome") and pod != pod_of(run):
+                    self._late.add(pod)
                 self._copying = asyncio.create_task(self._copy(pod, self._copying))
         waiting = text(status.get("phase")) == Phase.PENDING
         if waiting and self._staging is None and self._teller.live:
@@ -75,18 +106,41 @@ class _Logs:
             self._staging = None
 
     async def finish(self) -> None:
-        """Let what is still on its way arrive."""
-        if self._staging is not None:
-            self._staging.cancel()
-        if self._copying is not None:
-            await asyncio.wait({self._copying}, timeout=_LOG_PATIENCE)
-            self._copying.cancel()
+        """Wait for the rest of the log for as long as it moves, or its reader lets it wait."""
+        while self._copying is not None and not self._copying.done():
+            received = self._writer.received
+            await asyncio.wait({self._copying}, timeout=_SILENT_SECONDS)
+            if self._writer.received == received and not self._writer.is_blocked:
+                break
+        if self._copying is not None and not self._copying.done():
+            self._lose(f"nothing more of it came for {_SILENT_SECONDS:g} s")
+
+    def stop(self) -> None:
+        """Copy no further."""
+        for task in (self._staging, self._copying):
+            if task is not None:
+                task.cancel()
 
     async def _copy(self, pod: str, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait({before})
-        with contextlib.suppress(EngineError):
-            await copy_log(self._following.log(pod), self._teller)
+        if self._is_left:
+            return
+        try:
+            await copy_log(self._following.log(pod), self._writer, self._teller)
+        except OutputFailed as error:
+            self._is_left = True
+            if not error.is_left:
+                self._lose(f"standard output cannot be written ({error})")
+        except (CommandError, EngineError) as error:
+            self._lose(str(error), counts=pod not in self._late)
+
+    def _lose(self, why: str, *, counts: bool = True) -> None:
+        self.is_lost |= counts
+        self._teller.warn(
+            f"the log of {self._name} is not complete: {why}. `taskrun logs {self._name}` prints "
+            "what there is"
+        )
 
     async def _stage(self, pod: str) -> None:
         with contextlib.suppress(EngineError):
@@ -94,49 +148,13 @@ class _Logs:
                 self._teller.stage(sentence)
 
 
-async def copy_log(log: AsyncIterator[bytes], teller: Teller | None = None) -> None:
-    """Write a log to standard output as it comes."""
+async def copy_log(
+    log: AsyncIterator[bytes], writer: LogWriter | None = None, teller: Teller | None = None
+) -> None:
+    """Write a log to standard output as it comes. Raises OutputFailed."""
+    writer = writer or LogWriter()
     async for piece in log:
         if teller is not None:
             teller.pause()
-        click.echo(piece, nl=False)
-
-
-class _Interrupt:
-    """What Ctrl-C does: the first cancels with the grace period, the second kills."""
-
-    def __init__(self, place: Place, name: str, following: Following, teller: Teller) -> None:
-        self._place, self._name, self._following = place, name, following
-        self._teller = teller
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._asked = False
-        self.pod = ""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.add_signal_handler(number, self._interrupted)
-
-    def forget(self) -> None:
-        """Let signals be what they are by default."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.remove_signal_handler(number)
-
-    def _interrupted(self) -> None:
-        if not self._asked:
-            self._teller.say("cancelling; once more asks for its end at once")
-            self._tasks.add(asyncio.create_task(self._cancel()))
-        elif self.pod:
-            self._tasks.add(asyncio.create_task(self._kill()))
-        self._asked = True
-
-    async def _cancel(self) -> None:
-        try:
-            await self._place.patch(self._name, {"spec": {"cancel": True}})
-        except (CommandError, EngineError) as error:
-            self._asked = False
-            self._teller.say(f"not cancelled: {error}")
-
-    async def _kill(self) -> None:
-        try:
-            await self._following.kill(self.pod)
-        except CommandError as error:
-            self._teller.say(str(error))
+        await writer.write(piece)
+    await writer.drain()

@@ -8,12 +8,14 @@ A client of the daemon is imported by whatever needs one: a list of runs is read
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.clock import now
 from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
-from taskruns.cli.place import IMAGE_PULL, Following, Object, Step
-from taskruns.core.wire import mapping, text
+from taskruns.cli.naming import NAME_HINT, is_name
+from taskruns.cli.place import IMAGE_PULL, Following, Listing, Object, Step
+from taskruns.core.wire import mapping, mappings, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.host import Host, state_directory
 from taskruns.engines.docker.record import PULL_BEGAN, PULL_ENDED, RecordFile, StateTrouble
@@ -45,6 +47,11 @@ class DockerPlace:
         self._host = host
 
     def _file(self, name: str) -> RecordFile:
+        """Return where a run is kept. Raises CommandError where no run can have that name."""
+        if not is_name(name):
+            raise none_of_that_name(name, "here")
+        if not is_name(self.namespace):
+            raise CommandError(f"namespace {self.namespace!r}: {NAME_HINT}", ExitCode.USAGE)
         return self._host.file(self.namespace, name)
 
     async def _own(self, name: str) -> RecordFile:
@@ -61,14 +68,15 @@ class DockerPlace:
                 await claim(file, daemon)
         return file
 
-    async def runs(self, *, everywhere: bool = False) -> Sequence[Object]:
-        """Return the TaskRuns of the namespace, or of all, the oldest first."""
-        found = await self._host.runs(None if everywhere else self.namespace)
-        return sorted(found, key=lambda run: (run["metadata"]["creationTimestamp"], _name(run)))
+    async def runs(self, *, everywhere: bool = False) -> Listing:
+        """Return the TaskRuns of the namespace, or of all."""
+        found, problems = await self._host.listing(None if everywhere else self.namespace)
+        found.sort(key=lambda run: (run["metadata"]["creationTimestamp"], _name(run)))
+        return Listing(found, problems)
 
     async def run(self, name: str) -> Object:
         """Return a TaskRun. Raises CommandError when there is none of that name."""
-        run = (await self._file(name).read()).run
+        run = await self._file(name).read_run()
         if run is None:
             raise none_of_that_name(name, "here")
         return run
@@ -77,8 +85,9 @@ class DockerPlace:
         """Create a TaskRun, if there is a daemon that could run it."""
         from taskruns.engines.docker.submission import create_run
 
+        file = self._host.file(self.namespace, _name(manifest))
         async with self._host.daemon():
-            return await create_run(self._file(_name(manifest)), manifest, now())
+            return await create_run(file, manifest, now())
 
     async def patch(self, name: str, patch: Object) -> Object:
         """Change a TaskRun; whoever follows it acts upon it, and this does where nobody does."""
@@ -110,7 +119,7 @@ class DockerPlace:
         """Look after a run while the block runs."""
         await self.run(name)
         async with self._host.following(self._file(name)) as follower:
-            yield _Following(follower)
+            yield _Following(follower, self._file(name))
 
     def leave_follower(self, name: str) -> None:
         """Start a process that follows the run when this one has gone."""
@@ -144,14 +153,18 @@ class DockerPlace:
 class _Following:
     """One run and its follower."""
 
-    def __init__(self, follower: "Follower") -> None:
-        self._follower, self._daemon = follower, follower.daemon
+    def __init__(self, follower: "Follower", file: RecordFile) -> None:
+        self._follower, self._daemon, self._file = follower, follower.daemon, file
         self._over = asyncio.Event()
+        self._ran: set[str] = set()
+        """Names of the containers that have started."""
 
     async def changes(self) -> AsyncIterator[Object]:
         """Yield the TaskRun whenever it has changed, until it has ended."""
         try:
             async for run in self._follower.changes():
+                attempts = mappings(mapping(run.get("status")).get("attempts"))
+                self._ran |= {text(a.get("podName")) for a in attempts if a.get("startedTime")}
                 yield run
         finally:
             self._over.set()
@@ -172,8 +185,17 @@ class _Following:
         try:
             async for piece in self._daemon.logs(pod, follow=True):
                 yield piece
-        except DaemonError:  # it has been removed: its status says so
-            return
+        except DaemonError as error:
+            if error.code == HTTPStatus.NOT_FOUND and pod in self._ran:
+                raise CommandError(f"the container {pod} has been removed") from error
+            if error.code != HTTPStatus.NOT_FOUND:  # else it has never run
+                raise
+
+    async def cancel(self) -> None:
+        """Cancel the run; its follower acts upon it as soon as the daemon answers."""
+        from taskruns.engines.docker.submission import patch_run
+
+        await patch_run(self._file, {"spec": {"cancel": True}})
 
     async def stages(self, pod: str) -> AsyncIterator[str]:  # noqa: ARG002 - there is but one
         """Tell how far the pull of its image has come."""
@@ -190,7 +212,7 @@ class _Following:
 
         try:
             await self._daemon.stop(pod, _AT_ONCE)
-        except (DaemonError, Unavailable) as error:
+        except DaemonError as error:
             raise CommandError(f"it cannot be killed: {error}") from error
 
 

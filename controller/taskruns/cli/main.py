@@ -1,15 +1,16 @@
 """The program: its commands by name, each imported when it is needed, and how it ends."""
 
 import os
-import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 from taskruns.cli.ending import MEANINGS, CommandError, ExitCode
+from taskruns.cli.hints import unknown_command
 from taskruns.cli.invocation import program_name
-from taskruns.cli.wording import plain
+from taskruns.cli.notices import say
+from taskruns.cli.streams import OutputFailed, drop, release
 
 DEBUG_VARIABLE = "TASKRUN_DEBUG"
 COMPLETION_VARIABLE = "_TASKRUN_COMPLETE"
@@ -48,12 +49,14 @@ class Commands(click.Group):
 
     def get_command(  # type: ignore[explicit-override]
         self,
-        ctx: click.Context,  # noqa: ARG002
+        ctx: click.Context,
         cmd_name: str,
     ) -> click.Command | None:
-        """Return a command; None where there is none of that name."""
-        if cmd_name not in COMMANDS:
+        """Return a command. Raises UsageError where there is none of that name."""
+        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # a shell completes it
             return None
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(unknown_command(cmd_name, COMMANDS), ctx)
         module = import_module(f"taskruns.cli.commands.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
@@ -62,14 +65,33 @@ class Commands(click.Group):
 def main() -> int:
     """Run the program and return its exit code; no traceback reaches a user."""
     try:
+        code = _guarded()
+        release()
+    except OutputFailed as error:
+        drop()
+        if error.is_left:
+            return ExitCode.PIPE
+        say(f"standard output cannot be written: {error}")
+        return ExitCode.OUTPUT
+    return code
+
+
+def _guarded() -> int:
+    """Run the program and return its exit code.
+
+    Raises:
+        OutputFailed: standard output cannot be written.
+    """
+    try:
         return int(_run() or 0)
     except SystemExit as error:  # what completes a shell's words ends by itself
         return int(error.code or 0)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.CANCELLED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.SUCCESS
+    except OutputFailed:
+        raise
+    except BrokenPipeError as error:
+        raise OutputFailed(error) from error
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return ExitCode.USAGE
@@ -77,7 +99,7 @@ def main() -> int:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         why, code = _explained(error)
-        click.echo(f"taskrun: {' '.join(plain(why).split())}", err=True)
+        say(why)
         return code
 
 

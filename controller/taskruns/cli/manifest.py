@@ -90,18 +90,19 @@ def _literal(value: str) -> str:
 
 
 def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return a TaskRun with further variables, under those that it has, to be taken literally."""
+    """Return a TaskRun with variables that a person gave, to be taken literally.
+
+    They replace those of the same name; others come first, so that the TaskRun's may refer to them.
+    """
     spec = dict(mapping(manifest.get("spec")))
     own = spec.get("env") or []
     if not isinstance(own, list) or not variables:  # what is no list is refused later
         return dict(manifest)
-    known = {text(mapping(each).get("name")) for each in own}
-    more = [
-        {"name": name, "value": _literal(value)}
-        for name, value in variables.items()
-        if name not in known
-    ]
-    return {**manifest, "spec": spec | {"env": [*more, *own]}}
+    given = {name: {"name": name, "value": _literal(v)} for name, v in variables.items()}
+    known = [text(mapping(each).get("name")) for each in own]
+    more = [each for name, each in given.items() if name not in known]
+    kept = [given.get(name, each) for name, each in zip(known, own, strict=True)]
+    return {**manifest, "spec": spec | {"env": [*more, *kept]}}
 
 
 def check_namespace(manifest: Object, namespace: str) -> None:

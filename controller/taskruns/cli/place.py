@@ -1,11 +1,17 @@
 """Where TaskRuns are: what every command needs of a Docker host, and of a cluster."""
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from taskruns.cli.invocation import as_plugin, program_name
+
 Object = Mapping[str, Any]
+
+DOCKER, KUBERNETES = "docker", "kubernetes"
+PLACE_VARIABLE = "TASKRUN_ON"
 
 IMAGE_PULL = "image pull"
 """The name of a Step."""
@@ -29,17 +35,38 @@ class Following(Protocol):
         """Yield the TaskRun whenever it has changed, until it has ended or is gone."""
 
     def log(self, pod: str) -> AsyncIterator[bytes]:
-        """Yield an attempt's log from its begin to its end, once it has one."""
+        """Yield an attempt's log from its begin to its end, once it has one.
+
+        Raises:
+            CommandError, EngineError: a part of it cannot be read; the message says why.
+        """
 
     def stages(self, pod: str) -> AsyncIterator[str]:
         """Yield what an attempt that has not started yet waits for; may tell nothing."""
+
+    async def cancel(self) -> None:
+        """Cancel the run.
+
+        Raises:
+            CommandError, EngineError: that cannot be done.
+        """
 
     async def kill(self, pod: str) -> None:
         """End an attempt without its grace period.
 
         Raises:
             CommandError: that cannot be done.
+            Unavailable: nothing answers.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """TaskRuns, the oldest first."""
+
+    runs: Sequence[Object]
+    problems: Sequence[str] = ()
+    """Why others cannot be read, a sentence for each."""
 
 
 class Place(Protocol):
@@ -49,8 +76,8 @@ class Place(Protocol):
     """`docker` or `kubernetes`."""
     namespace: str
 
-    async def runs(self, *, everywhere: bool = False) -> Sequence[Object]:
-        """Return the TaskRuns of the namespace, or of all, the oldest first."""
+    async def runs(self, *, everywhere: bool = False) -> Listing:
+        """Return the TaskRuns of the namespace, or of all."""
 
     async def run(self, name: str) -> Object:
         """Return a TaskRun."""
@@ -78,3 +105,13 @@ class Place(Protocol):
 
     async def versions(self) -> Mapping[str, str]:
         """Return the versions of what runs there, by its name."""
+
+
+def command_for(place: Place, verb: str, name: str) -> str:
+    """Return what to type for a command about a run of this place."""
+    words = [program_name(), verb]
+    if place.kind == KUBERNETES and not (as_plugin() or os.environ.get(PLACE_VARIABLE)):
+        words += ["--on", KUBERNETES]
+    if place.namespace != "default":
+        words += ["--namespace", place.namespace]
+    return " ".join([*words, name])

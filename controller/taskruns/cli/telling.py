@@ -4,20 +4,23 @@ It all goes to standard error, beside the task's own output. What it waits for i
 person at a terminal, and goes when there is something else to see.
 """
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.reasons import Reason
+from taskruns.cli.notices import say
 from taskruns.cli.place import Object
 from taskruns.cli.wording import plain
 from taskruns.core.wire import mapping, text
+from taskruns.engines.docker.wording import worded
 
 if TYPE_CHECKING:
     from rich.status import Status
 
 _WAITING = {Phase.QUEUED, Phase.PENDING, Phase.BACKING_OFF, Phase.SUSPENDED, Phase.STOPPING}
+_NUMBER = re.compile(r"\d+")
 
 
 class Teller:
@@ -27,7 +30,8 @@ class Teller:
         self.live = not quiet and sys.stderr.isatty()
         """Whether somebody looks on."""
         self._quiet = quiet
-        self._last = ("", "")
+        self._phase = ""
+        self._told: set[str] = set()
         self._status: Status | None = None
 
     def tell(self, run: Object) -> None:
@@ -35,25 +39,33 @@ class Teller:
         status = mapping(run.get("status"))
         phase, reason, message = (text(status.get(key)) for key in ("phase", "reason", "message"))
         final = phase in TERMINAL_PHASES
-        news = (phase, message if final or phase == Phase.BACKING_OFF else "")
-        if phase and news != self._last:
-            self._last = news
-            said = f"{phase}: {plain(news[1] or reason)}" if final or news[1] else phase
-            self.say(f"{text(mapping(run.get('metadata')).get('name'))} {said}")
+        about = _beyond(reason, message) if phase in _WAITING else ""
+        about = (message or reason) if final else about
+        # Messages that differ in numbers alone, such as a time or a delay, are told once.
+        key = _NUMBER.sub("#", f"{phase}: {about}")
+        if phase and (phase != self._phase or key not in self._told):
+            self._phase = phase
+            self._told.add(key)
+            name = text(mapping(run.get("metadata")).get("name"))
+            self.say(f"{name} {phase}: {about}" if about else f"{name} {phase}")
         if phase in _WAITING:
             self.stage(f"{phase}: {plain(message or reason)}".splitlines()[0])
         else:
             self.pause()
 
     def say(self, sentence: str) -> None:
-        """Say something in a line of its own."""
+        """Say something in a line of its own, unless only the task's output is wanted."""
         if not self._quiet:
-            showing = self._status
-            self.pause()
-            click.echo(f"taskrun: {sentence}", err=True)
-            if showing is not None:
-                showing.start()
-                self._status = showing
+            self.warn(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Say in a line of its own that something is lost or left undone."""
+        showing = self._status
+        self.pause()
+        say(sentence)
+        if showing is not None:
+            showing.start()
+            self._status = showing
 
     def stage(self, sentence: str) -> None:
         """Show what is waited for, until something else is to be seen."""
@@ -76,3 +88,10 @@ class Teller:
             self._status = None
 
     close = pause
+
+
+def _beyond(reason: str, message: str) -> str:
+    """Return a message that says more than its reason; empty where it does not."""
+    known = Reason.named(reason)
+    general = {known.meaning, worded(known.meaning)} if known is not None else {reason}
+    return "" if message in general else message

@@ -1,35 +1,47 @@
-"""Whoever follows a log waits for its begin, but not for that of a log that will never be."""
+"""Whoever follows a log waits for its begin, and is told of every part that is not there."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import pytest
+
+from taskruns.cli.ending import CommandError
 from taskruns.cli.host import _Following
 from taskruns.engines.docker.daemon import DaemonError
 from taskruns.engines.docker.follower import Follower
+from taskruns.engines.docker.record import RecordFile
 
 
 class Removed:
     """A follower of a run whose container somebody has removed, and its daemon."""
+
+    def __init__(self, *, started: bool = False, code: int = 404) -> None:
+        self.attempt = {"podName": "hello-1"} | ({"startedTime": "now"} if started else {})
+        self.code = code
 
     @property
     def daemon(self) -> "Removed":
         return self
 
     async def changes(self) -> AsyncIterator[dict[str, Any]]:
-        yield {"status": {"phase": "Failed"}}
+        yield {"status": {"phase": "Failed", "attempts": [self.attempt]}}
 
     async def started(self, _pod: str) -> None:
         await asyncio.Event().wait()
 
     async def logs(self, _pod: str, *, follow: bool) -> AsyncIterator[bytes]:
         assert follow
-        raise DaemonError(404, "no such container")
+        raise DaemonError(self.code, "no such container")
         yield b""
 
 
+def following_of(follower: Removed) -> _Following:
+    return _Following(cast(Follower, follower), cast(RecordFile, None))
+
+
 async def test_a_container_that_is_gone_is_waited_for_until_the_runs_end() -> None:
-    following = _Following(cast(Follower, Removed()))
+    following = following_of(Removed())
     async with asyncio.timeout(10):
         reading = asyncio.create_task(_read(following))
         await asyncio.sleep(0)
@@ -37,6 +49,22 @@ async def test_a_container_that_is_gone_is_waited_for_until_the_runs_end() -> No
         async for _ in following.changes():
             pass
         assert await reading == b""
+
+
+async def test_the_log_of_a_container_that_ran_and_is_gone_is_lost() -> None:
+    following = following_of(Removed(started=True))
+    async for _ in following.changes():
+        pass
+    with pytest.raises(CommandError, match="the container hello-1 has been removed"):
+        await _read(following)
+
+
+async def test_a_daemon_that_keeps_no_log_says_so() -> None:
+    following = following_of(Removed(started=True, code=501))
+    async for _ in following.changes():
+        pass
+    with pytest.raises(DaemonError):
+        await _read(following)
 
 
 async def _read(following: _Following) -> bytes:

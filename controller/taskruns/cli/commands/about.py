@@ -2,7 +2,8 @@
 
 import click
 
-from taskruns.cli.choice import DOCKER, KUBERNETES, Choice, placed
+from taskruns.cli.choice import Choice, placed
+from taskruns.cli.place import DOCKER, KUBERNETES
 
 
 @click.command("version")

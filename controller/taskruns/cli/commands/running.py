@@ -1,23 +1,44 @@
 """Commands that see a run to its end: run, follow, rerun, wait."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskruns.cli.choice import DOCKER, Choice, name_argument, placed
+from taskruns.cli.choice import Choice, name_argument, placed
 from taskruns.cli.ending import CommandError, ExitCode, exit_code_of
-from taskruns.cli.place import Object, Place
+from taskruns.cli.place import DOCKER, Object, Place
+
+if TYPE_CHECKING:
+    from taskruns.cli.following import Followed
 
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Only the task's own output.")
 
 
-@click.command("run")
+_SEPARATED = "taskruns.cli.separated"
+
+
+class _RunCommand(click.Command):
+    """A command that notes whether the words of a task follow `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:  # type: ignore[explicit-override]
+        """Parse the words that were typed."""
+        ctx.meta[_SEPARATED] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@click.command("run", cls=_RunCommand)
 @click.argument("file", required=False, shell_complete=lambda *_: _files())
 @click.argument("command", nargs=-1)
 @click.option("--image", help="Run a command in this image instead of a file.")
 @click.option("--name", help="Name of the TaskRun.  [default: the file's; run- and five letters]")
-@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="Another variable.")
+@click.option(
+    "-e",
+    "--env",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Another variable, or another value; NAME alone takes the value here, if it is set.",
+)
 @click.option("--env-file", type=click.Path(dir_okay=False), help="A file of NAME=VALUE lines.")
 @click.option("--secret", multiple=True, metavar="NAME/KEY=VALUE", help="Value of a secretKeyRef.")
 @click.option("-d", "--detach", is_flag=True, help="Print its name and return at once.")
@@ -39,15 +60,17 @@ def run_command(
       taskrun run --on kubernetes --namespace etl --detach hello.yaml
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from taskruns.cli import manifest as manifests
+    from taskruns.cli.hints import conflict_of
     from taskruns.cli.variables import read_secrets, read_variables
 
     words = [*([file] if file else []), *command]
+    separated = bool(click.get_current_context().meta.get(_SEPARATED))
+    if conflict := conflict_of(words, image, separated=separated):
+        raise click.UsageError(conflict)
     if image is not None:
         manifest: Object = manifests.manifest_of(image, words)
-    elif file and not command:
-        manifest = _manifest_in(file, choice.on)
     else:
-        raise click.UsageError("name a file, or an image and a command")
+        manifest = _manifest_in(words[0], choice.on)
     manifest = manifests.named(manifest, name)
     variables = read_variables(options["env"], options["env_file"])
     manifest = manifests.with_variables(manifest, variables)
@@ -93,7 +116,7 @@ async def _run(place: Place, manifest: Object, options: dict[str, Any]) -> int:
         place.leave_follower(name)
         click.echo(name)
         return ExitCode.SUCCESS
-    return _code(await follow(place, name, Teller(quiet=options["quiet"])))
+    return _code_of(await follow(place, name, Teller(quiet=options["quiet"])))
 
 
 @click.command("follow")
@@ -105,7 +128,7 @@ def follow_command(choice: Choice, name: str, *, quiet: bool) -> int:
     from taskruns.cli.following import follow
     from taskruns.cli.telling import Teller
 
-    return _code(choice.act(lambda place: follow(place, name, Teller(quiet=quiet))))
+    return _code_of(choice.act(lambda place: follow(place, name, Teller(quiet=quiet))))
 
 
 @click.command("rerun")
@@ -145,6 +168,10 @@ async def _wait(place: Place, name: str, seconds: float | None) -> Object:
         said = f"{name} has not ended within {seconds:g} s: it goes on"
         raise CommandError(said, ExitCode.TIMEOUT) from None
     return last
+
+
+def _code_of(followed: "Followed") -> int:
+    return _code(followed.run) or (ExitCode.OUTPUT if followed.is_log_lost else ExitCode.SUCCESS)
 
 
 def _code(run: Object) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from taskruns.cli.choice import Choice, name_argument, placed
-from taskruns.cli.ending import CommandError
+from taskruns.cli.ending import CommandError, ExitCode
 from taskruns.cli.place import Following, Object, Place
 
 FORMATS = ("table", "wide", "json", "yaml", "name")
@@ -20,7 +20,7 @@ _FORMAT = click.option(
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of every namespace.")
 @_FORMAT
 @placed
-def list_command(choice: Choice, *, everywhere: bool, form: str) -> None:
+def list_command(choice: Choice, *, everywhere: bool, form: str) -> int:
     """List TaskRuns, the oldest first.
 
     \b
@@ -30,10 +30,15 @@ def list_command(choice: Choice, *, everywhere: bool, form: str) -> None:
       taskrun list -o json | jq -r '.items[] | select(.status.phase == "Failed") | .metadata.name'
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from taskruns.cli.clock import now
+    from taskruns.cli.notices import say
     from taskruns.cli.output import show_runs
 
-    runs = choice.act(lambda place: place.runs(everywhere=everywhere))
-    show_runs(runs, form, now(), namespaces=everywhere)
+    listing = choice.act(lambda place: place.runs(everywhere=everywhere))
+    if listing.runs or not listing.problems:
+        show_runs(listing.runs, form, now(), namespaces=everywhere)
+    for problem in listing.problems:
+        say(problem)
+    return ExitCode.NOT_RUN if listing.problems else ExitCode.SUCCESS
 
 
 @click.command("describe")

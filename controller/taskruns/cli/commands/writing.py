@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskruns.cli.choice import DOCKER, KUBERNETES, PLACE_VARIABLE
 from taskruns.cli.ending import CommandError, ExitCode
+from taskruns.cli.place import DOCKER, KUBERNETES, PLACE_VARIABLE
 
 if TYPE_CHECKING:
     from taskruns.cli.document import Document
@@ -22,7 +22,12 @@ def new_command(name: str, image: str) -> None:
       taskrun new etl --image python:3.13-slim > etl.yaml
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from taskruns.cli.beginning import template
+    from taskruns.cli.naming import NAME_HINT, is_name, suggested
 
+    if not is_name(name):
+        like = suggested(name)
+        hint = f", such as {like}" if like else ""
+        raise click.UsageError(f"{name!r} is no name of a TaskRun: {NAME_HINT}{hint}")
     click.echo(template(name, image), nl=False)
 
 

@@ -11,15 +11,22 @@ from typing import Any, Self
 
 import aiohttp
 from aiodocker import Docker, DockerError
-from aiodocker.multiplexed import MultiplexedResult
 
 from taskruns.core.wire import mapping, number, text
 from taskruns.engines.docker import tarball
 from taskruns.engines.docker.connection import ANSWER_SECONDS, NoDaemon, connect, patient
 from taskruns.engines.docker.credentials import credentials_for
 from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.log import to_its_end, unix
+from taskruns.engines.docker.log import (
+    Bytes,
+    Entries,
+    Position,
+    in_entries,
+    to_its_end,
+    unix,
+)
 from taskruns.engines.docker.log_records import LogRecord, records_of, records_of_terminal
+from taskruns.engines.docker.report import has_ended
 from taskruns.engines.docker.silence import BEHIND_TLS, silence, unanswered
 from taskruns.engines.port import EngineError
 
@@ -166,10 +173,23 @@ class Daemon:
         return b"".join([piece async for piece in self._log(name, tail=LOG_LINES)])
 
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """Yield a container's log, piece by piece and byte for byte; with `follow` to its end."""
-        read = partial(self._log, name)
-        whole = follow and not await self._has_terminal(name)
-        async for piece in to_its_end(read) if whole else read(follow=follow):
+        """Yield a container's log byte for byte; with `follow` to its end, across restarts.
+
+        Raises:
+            DaemonError: there is no such container, or its log cannot be read.
+            LogLost: a part of it can no longer be read.
+            NoDaemon: the daemon does not answer, where the log is not followed.
+        """
+        if not follow:
+            async for piece in self._log(name, follow=False):
+                yield piece
+            return
+
+        async def begin() -> Position:
+            return Bytes() if await self._has_terminal(name) else Entries()
+
+        read, has_ended = partial(self._batches, name), partial(self._has_ended, name)
+        async for piece in to_its_end(read, has_ended, begin):
             yield piece
 
     async def log_records(
@@ -196,7 +216,17 @@ class Daemon:
                     yield record
 
     async def _log(self, name: str, **asked: Any) -> AsyncIterator[bytes]:
-        """Yield a log as it comes; the library's own ways to read one drop bytes, or keep all."""
+        """Yield a log as it comes, piece by piece."""
+        async for batch in self._batches(name, **asked):
+            for piece in batch:
+                yield piece
+
+    async def _batches(self, name: str, **asked: Any) -> AsyncIterator[list[bytes]]:
+        """Yield the pieces of a log as they come.
+
+        The library's own ways to read one drop bytes, keep all of it, or take a connection that
+        breaks for the end of the log.
+        """
         params = {"stdout": True, "stderr": True, **asked}
         raw = await self._has_terminal(name)
         limit = patient(None if asked.get("follow") else ANSWER_SECONDS)
@@ -205,9 +235,18 @@ class Daemon:
             async with self._docker._query(  # noqa: SLF001
                 path, params=params, timeout=limit
             ) as response:
-                pieces = MultiplexedResult(response, raw=raw)  # type: ignore[no-untyped-call]
-                async for piece in pieces:
-                    yield piece
+                chunks = response.content.iter_any()
+                if not raw:
+                    async for entries in in_entries(chunks):
+                        yield entries
+                else:
+                    async for chunk in chunks:
+                        yield [chunk]
+
+    async def _has_ended(self, name: str) -> bool | None:
+        """Return whether a container has ended; None where there is none of that name."""
+        found = await self.inspect(name)
+        return None if found is None else has_ended(found)
 
     async def _has_terminal(self, name: str) -> bool:
         with self._said():

@@ -119,8 +119,9 @@ class Follower:
         """Wait until the container of a Pod has run, or runs; it need not be there yet."""
         while True:
             heard = self._heard
-            if await self.daemon.has_run(pod):
-                return
+            with contextlib.suppress(Unavailable):
+                if await self.daemon.has_run(pod):
+                    return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(heard.wait(), _LONGEST_WAIT)
 

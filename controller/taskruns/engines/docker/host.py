@@ -5,6 +5,7 @@ What speaks to the daemon is imported by whoever needs it: a list of runs is rea
 
 # ruff: noqa: PLC0415
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from taskruns.core.site import SiteDefaults
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.record import RecordFile, records
+from taskruns.engines.docker.record import RecordFile, StateTrouble, records
 from taskruns.engines.port import Object
 
 if TYPE_CHECKING:
@@ -51,9 +52,33 @@ class Host:
         return RecordFile(self.root, namespace, name)
 
     async def runs(self, namespace: str | None = None) -> list[Object]:
-        """Return the TaskRuns of a namespace, or of all, as they were last looked at."""
-        files = [f for f in records(self.root) if namespace in (None, f.namespace)]
-        return [run for file in files if (run := (await file.read()).run) is not None]
+        """Return the TaskRuns of a namespace, or of all, as they were last looked at.
+
+        Raises:
+            StateTrouble: the state directory, or a record in it, cannot be read.
+        """
+        runs, problems = await self.listing(namespace)
+        if problems:
+            raise StateTrouble(problems[0])
+        return runs
+
+    async def listing(self, namespace: str | None = None) -> tuple[list[Object], list[str]]:
+        """Return the TaskRuns whose records can be read, and why others cannot.
+
+        Raises:
+            StateTrouble: the state directory cannot be read.
+        """
+        files = await asyncio.to_thread(records, self.root, namespace)
+        runs: list[Object] = []
+        problems: list[str] = []
+        for file in files:
+            try:
+                run = await file.read_run()
+            except StateTrouble as error:
+                problems.append(str(error))
+            else:
+                runs += [run] if run is not None else []
+        return runs, problems
 
     def daemon(self) -> "AbstractAsyncContextManager[Daemon]":
         """Open a connection to the daemon; raises NoDaemon."""

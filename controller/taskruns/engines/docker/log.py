@@ -1,30 +1,199 @@
-"""A container's log as a daemon hands it out: in pieces, each a line or 16 KiB of one."""
+"""A container's log as a daemon returns it: in entries, each a line or 16 KiB of one."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Protocol
 
-Read = Callable[..., AsyncIterator[bytes]]
-"""Reads a container's log, as is asked by the names of the daemon's API."""
+from aiodocker import DockerError
+
+from taskruns.engines.docker.connection import NoDaemon
+from taskruns.engines.log_position import LogLost, LogPosition, instant
+
+_RETRY_SECONDS = 1.0
+"""Delay before a daemon that went away is asked again."""
+_STATE_SECONDS = 0.2
+"""Delay before the daemon is asked again whether a container whose log has ended runs."""
+_TAIL = 20
+"""Entries at the end of a log by which it is recognised."""
+_HEADER_BYTES = 8
+_SYSTEM_ERROR = 3
+"""Stream number of the daemon's own errors."""
+_NANOSECONDS = 10**9
+
+Read = Callable[..., AsyncIterator[list[bytes]]]
+"""Requests a log by the parameters of the daemon's API; yields entries as they come, or bytes."""
+HasEnded = Callable[[], Awaitable[bool | None]]
+"""Returns whether a container has ended, or None where it has been removed."""
 
 
-async def to_its_end(read: Read) -> AsyncIterator[bytes]:
-    """Follow a log to its end.
+class Position(Protocol):
+    """How far a log has been read."""
 
-    The daemon may end a log that is followed just before its last line, where that does not end:
-    so it is asked once more, for what came since the last piece.
+    def query(self) -> dict[str, Any]:
+        """Begin another request and return its parameters."""
+
+    def new(self, pieces: list[bytes]) -> bytes:
+        """Return the new content of pieces that have come."""
+
+    async def is_end(self, read: Read) -> bool:
+        """Return whether it is known that the log ends here."""
+
+    @property
+    def gap(self) -> bool:
+        """Whether entries were removed before they were read."""
+
+
+class Entries:
+    """Position in a log whose pieces are entries, each after its time."""
+
+    def __init__(self) -> None:
+        self._position = LogPosition()
+        self._last: deque[bytes] = deque(maxlen=_TAIL)
+
+    @property
+    def gap(self) -> bool:
+        """Whether entries were removed before they were read."""
+        return self._position.gap
+
+    def query(self) -> dict[str, Any]:
+        """Begin another request and return its parameters."""
+        self._position.rewind()
+        seconds, nanoseconds = divmod(self._position.since, _NANOSECONDS)
+        return {"timestamps": True, "since": f"{seconds}.{nanoseconds:09d}"}
+
+    def new(self, pieces: list[bytes]) -> bytes:
+        """Return the content of the entries that have not been read before."""
+        content = []
+        for piece in pieces:
+            time, _, line = piece.partition(b" ")
+            found = instant(time.decode(errors="replace"))
+            if found is None or self._position.passes(found):
+                content.append(line)
+                self._last.append(piece)
+        return b"".join(content)
+
+    async def is_end(self, read: Read) -> bool:
+        """Compare the last entries with those of the log: faster than to read it again."""
+        batches = read(timestamps=True, tail=_TAIL)
+        return [piece async for batch in batches for piece in batch] == [*self._last]
+
+
+class Bytes:
+    """Position in a terminal's output, which has no entries: the number of bytes read."""
+
+    gap = False
+
+    def __init__(self) -> None:
+        self._count = self._known = 0
+
+    def query(self) -> dict[str, Any]:
+        """Begin another request and return its parameters."""
+        self._known = self._count
+        return {}
+
+    def new(self, pieces: list[bytes]) -> bytes:
+        """Return the bytes that have not been read before."""
+        data = b"".join(pieces)
+        known = min(self._known, len(data))
+        self._known -= known
+        self._count += len(data) - known
+        return data[known:]
+
+    async def is_end(self, read: Read) -> bool:  # noqa: ARG002 - the protocol's
+        """Return False: only the whole log shows it."""
+        return False
+
+
+async def to_its_end(
+    read: Read, has_ended: HasEnded, begin: Callable[[], Awaitable[Position]]
+) -> AsyncIterator[bytes]:
+    """Follow a log to its end, across restarts of the daemon; an empty piece is a sign of life.
+
+    A request that follows may end before the log does: when the daemon stops, and just before a
+    last line without a line feed. The end is what a request returns that began after the container
+    had ended.
+
+    Args:
+        read: requests the log.
+        has_ended: returns whether the container has ended.
+        begin: returns the position to start from.
+
+    Raises:
+        DaemonError: there is no such container, or its log cannot be read.
+        LogLost: a part of the log can no longer be read.
     """
-    last, count = b"", 0
-    async for piece in read(follow=True, timestamps=True):
-        time, _, content = piece.partition(b" ")
-        if time >= last:
-            last, count = time, count + 1 if time == last else 1
-        yield content
-    async for piece in read(timestamps=True, since=unix(last.decode())):
-        time, _, content = piece.partition(b" ")
-        if time == last and count:
-            count -= 1
-        elif time >= last:
-            yield content
+    position: Position | None = None
+    complete: bool | None = None
+    while True:
+        try:
+            ended = await has_ended()
+            position = position or await begin()
+            if complete is not None and await _is_over(
+                position, read, ended=ended, complete=complete
+            ):
+                break
+            complete = False
+            async for batch in read(follow=not ended, **position.query()):
+                yield position.new(batch)
+            complete = True
+            if ended:
+                break
+        except NoDaemon:
+            await asyncio.sleep(_RETRY_SECONDS)
+    if not complete:
+        raise LogLost("the container was removed before its log was read to the end")
+    if position.gap:
+        raise LogLost("the log was rotated while Docker did not answer, lines are missing")
+
+
+async def _is_over(
+    position: Position, read: Read, *, ended: bool | None, complete: bool | None
+) -> bool:
+    """Return whether there is nothing more to read.
+
+    Args:
+        position: how far the log has been read.
+        read: requests the log.
+        ended: whether the container has ended; None where it has been removed.
+        complete: whether the last request was read to its end; None where there was none.
+    """
+    if ended is None or not complete:
+        return ended is None and complete is not None
+    if ended:
+        return await position.is_end(read)
+    await asyncio.sleep(_STATE_SECONDS)  # the daemon reports the end late
+    return False
+
+
+async def in_entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """Yield the entries of a response that multiplexes standard output and standard error.
+
+    Raises:
+        EOFError: the response ends within an entry.
+        DockerError: the daemon reports an error of its own.
+    """
+    data = b""
+    async for chunk in chunks:
+        data += chunk
+        at, entries = 0, []
+        while len(data) - at >= _HEADER_BYTES:
+            begin = at + _HEADER_BYTES
+            end = begin + int.from_bytes(data[at + 4 : begin], "big")
+            if end > len(data):
+                break
+            if data[at] == _SYSTEM_ERROR:
+                message = data[begin:end].decode(errors="replace")
+                raise DockerError(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+            entries.append(data[begin:end])
+            at = end
+        data = data[at:]
+        if entries:
+            yield entries
+    if data:
+        raise EOFError("the response ends within an entry")
 
 
 def unix(time: str) -> str:

@@ -8,6 +8,7 @@ apiserver gives them: whatever has changed gets a new one.
 import asyncio
 import json
 import os
+import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +21,9 @@ from taskruns.core.wire import moment, stamp
 from taskruns.engines.draft import Draft, drafted
 from taskruns.engines.port import EngineError
 
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PRIVATE = 0o700
+_SUFFIX = ".json"
 _LOCKS = 0x400
 PULL_BEGAN, PULL_ENDED = "began", "ended"
 _PULLS = 20
@@ -91,7 +94,7 @@ class RecordFile:
 
     def __init__(self, root: Path, namespace: str, name: str) -> None:
         self.namespace, self.name = namespace, name
-        self.path = root / namespace / f"{name}.json"
+        self.path = root / namespace / f"{name}{_SUFFIX}"
         # Runs share locks, so that there are not more of them with each run that ever was.
         number = zlib.crc32(f"{namespace}/{name}".encode()) % _LOCKS
         self._lock = root / ".locks" / f"{number:03x}"
@@ -100,6 +103,24 @@ class RecordFile:
     async def read(self) -> Record:
         """Read it as it is now, without waiting for anybody."""
         return await asyncio.to_thread(self._load)
+
+    async def read_run(self) -> Draft | None:
+        """Read the TaskRun, or None where there is none.
+
+        Raises:
+            StateTrouble: it cannot be read, or has not what every TaskRun has.
+        """
+        run = (await self.read()).run
+        try:
+            for word in ("name", "creationTimestamp"):
+                if run is not None:
+                    run["metadata"][word].encode()
+        except (KeyError, AttributeError, ValueError) as error:
+            raise self._no_record() from error
+        return run
+
+    def _no_record(self) -> StateTrouble:
+        return StateTrouble(f"{self.path} is no record of a run: move it away")
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Record]:
@@ -118,7 +139,7 @@ class RecordFile:
                 yield record
                 await self.write(record)
         except OSError as error:
-            raise _trouble(self.path, error) from error
+            raise _trouble(self.path.parent, error) from error
 
     async def write(self, record: Record) -> None:
         """Write what has changed so far; only for whoever holds the lock by `change`."""
@@ -139,13 +160,19 @@ class RecordFile:
         try:
             found = json.loads(self.path.read_text())
             known = {part: found[part] for part in _PARTS if part in found}
-            return Record(**{"run": found["run"], **known})
-        except FileNotFoundError:
+            record = Record(**{"run": found["run"], **known})
+            _check_form(record)
+        except FileNotFoundError as error:
+            if self.path.is_symlink():
+                raise StateTrouble(
+                    f"{self.path} is a link to a file that does not exist: remove it"
+                ) from error
             return Record()
         except OSError as error:
-            raise _trouble(self.path, error) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise StateTrouble(f"{self.path} is no record of a run: move it away") from error
+            raise _trouble(self.path.parent, error) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._no_record() from error
+        return record
 
     def _save(self, record: Record) -> None:
         if record.empty:
@@ -163,6 +190,14 @@ class RecordFile:
             raise
 
 
+def _check_form(record: Record) -> None:
+    """Raise an error where a record has not the form that everything relies on."""
+    for found in (record.run, *record.pods.values()):
+        if found is not None:
+            for part in (found["metadata"], found.get("spec", {}), found.get("status", {})):
+                part.keys()
+
+
 def _give_versions(before: Record, after: Record) -> None:
     for kept, found in (
         (before.run, after.run),
@@ -173,18 +208,39 @@ def _give_versions(before: Record, after: Record) -> None:
             found["metadata"]["resourceVersion"] = str(after.version)
 
 
-def _trouble(path: Path, error: OSError) -> StateTrouble:
+def _trouble(folder: Path, error: OSError) -> StateTrouble:
     why = error.strerror or str(error)
     return StateTrouble(
-        f"{path.parent} cannot be used ({why}): make it writable and see that the disk has room, "
+        f"{folder} cannot be used ({why}): make it writable and see that the disk has room, "
         "or name another state directory with TASKRUNS_STATE_DIR"
     )
 
 
-def records(root: Path) -> list[RecordFile]:
-    """Return every run that is kept in a state directory."""
-    found = sorted(root.glob("*/*.json"))
-    return [RecordFile(root, path.parent.name, path.stem) for path in found]
+def records(root: Path, namespace: str | None = None) -> list[RecordFile]:
+    """Return the runs of one namespace or of all in a state directory, which may not exist yet.
+
+    Raises:
+        StateTrouble: the directory, or that of a namespace, cannot be read.
+    """
+    namespaces = [name for name in _entries(root) if _NAMESPACE.fullmatch(name)]
+    return [
+        RecordFile(root, each, name.removesuffix(_SUFFIX))
+        for each in namespaces
+        if namespace in (None, each)
+        for name in _entries(root / each)
+        if name.endswith(_SUFFIX) and not name.startswith(".")
+    ]
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except FileNotFoundError as error:
+        if folder.is_symlink():
+            raise _trouble(folder, error) from error
+        return []
+    except OSError as error:
+        raise _trouble(folder, error) from error
 
 
 def uid_of(found: Mapping[str, Any]) -> str:

@@ -61,7 +61,12 @@ async def _sweep(
 ) -> None:
     if not await asyncio.to_thread(_is_time, root, now()):
         return
-    files = [file for file in await asyncio.to_thread(records, root) if file.path != spared]
+    try:
+        found = await asyncio.to_thread(records, root)
+    except EngineError as error:
+        log.warning("nothing can be cleaned up: %s", error)
+        return
+    files = [file for file in found if file.path != spared]
     random.shuffle(files)  # clients that leave soon get to all of them between them
     for file in files:
         try:

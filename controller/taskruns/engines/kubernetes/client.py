@@ -6,10 +6,11 @@ The controller does the work; here is nothing but requests. A no is handed on as
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from taskruns.core.wire import mapping, text
+from taskruns.core.wire import mapping, stamp, text
 from taskruns.engines.kubernetes import calls
 from taskruns.engines.kubernetes.answers import Answer
 from taskruns.engines.kubernetes.calls import MERGE_PATCH, Call
@@ -21,6 +22,8 @@ _WATCH_SECONDS = "240"
 """After which the apiserver ends a watch, to be asked for again: a dead line stays unseen else."""
 _PAUSE_SECONDS = 1.0
 """Until an apiserver that went away is asked again."""
+_MOST_REFUSALS = 30
+"""Consecutive refusals, a second apart, after which a run that was readable no longer is."""
 _AT_ONCE = 1
 """The shortest grace period: with none at all, nobody would wait for the Pod's end."""
 
@@ -88,10 +91,15 @@ class Client:
     async def follow_run(self, namespace: str, name: str) -> AsyncIterator[Object]:
         """Yield a TaskRun as it is now and whenever it changes, until it is gone.
 
-        An apiserver that goes away is waited for, once it has answered.
+        An apiserver that goes away is waited for, once it has answered. One that has just started
+        may forbid for a while what it allowed before.
+
+        Raises:
+            Denied: the run may not be read.
         """
         run = await self.read_run(namespace, name)
         uid = run["metadata"]["uid"] if run is not None else ""
+        refusals = 0
         while run is not None and run["metadata"]["uid"] == uid:
             yield run
             version = run["metadata"]["resourceVersion"]
@@ -103,7 +111,13 @@ class Client:
                         return
                     yield change["object"]
                 run = await self.read_run(namespace, name)
+                refusals = 0
             except Unavailable:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Denied as error:
+                refusals += not _is_servers_fault(error.answer.code)
+                if refusals > _MOST_REFUSALS:
+                    raise
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def follow_events(self, namespace: str, pod: str) -> AsyncIterator[Object]:
@@ -119,15 +133,33 @@ class Client:
         return list((await self._send(calls.LIST_EVENTS, path, query=query)).get("items") or ())
 
     async def log(
-        self, namespace: str, pod: str, container: str, *, follow: bool
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since: datetime | None = None,
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log as it comes.
+        """Yield a container's log as it comes, each line after its time.
+
+        Args:
+            namespace: the Pod's.
+            pod: the Pod's name.
+            container: the container's name.
+            follow: whether to go on until the container has ended.
+            since: the second to start from; by default the start of the log.
 
         Raises:
             NotYet: it has not started.
             Denied: there is no such Pod, or it may not be read.
+            Unavailable: there was no answer, or it broke off.
         """
-        query = {"container": container} | ({"follow": "true"} if follow else {})
+        query = {"container": container, "timestamps": "true"}
+        if follow:
+            query["follow"] = "true"
+        if since is not None:
+            query["sinceTime"] = stamp(since)
         path = calls.GET_LOG.path(namespace, pod)
         async with self._connection.stream(calls.GET_LOG, path, query) as found:
             if isinstance(found, Answer):
@@ -177,6 +209,11 @@ class Client:
                 if change["type"] == "ERROR":
                     return
                 yield change
+
+
+def _is_servers_fault(code: int) -> bool:
+    """Return whether the same request may succeed later: the apiserver is busy or starting."""
+    return code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _is_object_missing(answer: Answer) -> bool:

@@ -1,48 +1,162 @@
-"""A log is told whole and once, although the daemon may hand out its end a second time, or late."""
+"""A log is read whole and once, whatever breaks off and in whichever order its times are."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
+from aiodocker import DockerError
+from hypothesis import given
+from hypothesis import strategies as st
 
-from taskruns.engines.docker.log import to_its_end, unix
+from taskruns.engines.docker import log
+from taskruns.engines.docker.connection import NoDaemon
+from taskruns.engines.docker.log import Bytes, Entries, in_entries, to_its_end, unix
+from taskruns.engines.log_position import LogLost
 
-FIRST, SECOND, THIRD = (f"2026-01-01T10:00:00.00000000{n}Z ".encode() for n in (1, 2, 3))
-
-
-def a_log(*, followed: list[bytes], afterwards: list[bytes]) -> Any:
-    async def read(*, follow: bool = False, **asked: Any) -> AsyncIterator[bytes]:
-        assert asked["timestamps"]
-        if not follow:
-            assert asked["since"] == "1767261600.000000002"
-        for piece in followed if follow else afterwards:
-            yield piece
-
-    return read
+START = 1767261600 * 10**9
 
 
-@pytest.mark.parametrize(
-    ("followed", "afterwards"),
-    [
-        ([FIRST + b"a\n", SECOND + b"b"], [SECOND + b"b"]),
-        ([FIRST + b"a\n", SECOND + b"b"], []),
-        ([FIRST + b"a\n", SECOND + b"b"], [FIRST + b"a\n", SECOND + b"b"]),
-    ],
-    ids=["as it was", "nothing", "from before"],
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(log, "_STATE_SECONDS", 0)
+
+
+class Container:
+    """A container whose log a daemon hands out as far as each answer goes."""
+
+    def __init__(self, times: Sequence[int], answers: Iterator[int]) -> None:
+        """Take the times of its entries, and how many entries of the log each answer reaches."""
+        self.entries = [(START + time, b"%d\n" % number) for number, time in enumerate(times)]
+        self.answers = answers
+        self.ended: bool | None = False
+        self.requests = 0
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(line for _, line in self.entries)
+
+    async def has_ended(self) -> bool | None:
+        return self.ended
+
+    async def read(
+        self, *, timestamps: bool, follow: bool = False, since: str = "0", tail: int = 0
+    ) -> AsyncIterator[list[bytes]]:
+        assert timestamps
+        self.requests += 1
+        whole, _, fraction = since.partition(".")
+        first = int(whole) * 10**9 + int(fraction or 0)
+        reach = next(self.answers, None) if follow else None
+        entries = self.entries[-tail:] if tail else self.entries
+        for time, line in entries[:reach]:
+            if time >= first:
+                yield [stamped(time) + b" " + line]
+        if reach is None:
+            self.ended = True
+        elif reach % 2:
+            raise NoDaemon("Docker does not answer")
+
+
+def stamped(time: int) -> bytes:
+    second, nanoseconds = divmod(time - START, 10**9)
+    minutes, seconds = divmod(second, 60)
+    return b"2026-01-01T10:%02d:%02d.%09dZ" % (minutes, seconds, nanoseconds)
+
+
+async def entries() -> Entries:
+    return Entries()
+
+
+async def read_all(container: Container) -> bytes:
+    pieces = to_its_end(container.read, container.has_ended, entries)
+    return b"".join([piece async for piece in pieces])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * 10**9), st.integers(0, 4 * 10**9)), max_size=60),
+    st.lists(st.integers(0, 60), max_size=6),
 )
-async def test_what_comes_again_is_told_once(
-    followed: list[bytes], afterwards: list[bytes]
+async def test_every_entry_comes_once_across_breaks_and_crossing_times(
+    steps: list[tuple[int, int]], answers: list[int]
 ) -> None:
-    read = a_log(followed=followed, afterwards=afterwards)
-    assert b"".join([piece async for piece in to_its_end(read)]) == b"a\nb"
+    clock, times = 0, []
+    for step, late in steps:
+        clock += step
+        times.append(max(clock - late, 0))
+    container = Container(times, iter(answers))
+    assert await read_all(container) == container.content
 
 
-async def test_what_was_left_out_is_told_although_it_is_of_the_same_time() -> None:
-    followed = [FIRST + b"a\n", SECOND + b"b\n", SECOND + b"b\n", FIRST + b"late\n"]
-    afterwards = [SECOND + b"b\n", SECOND + b"b\n", SECOND + b"b\n", THIRD + b"c"]
-    read = a_log(followed=followed, afterwards=afterwards)
-    told = [piece async for piece in to_its_end(read)]
-    assert b"".join(told) == b"a\nb\nb\nlate\nb\nc"
+async def test_a_complete_log_is_not_read_twice() -> None:
+    container = Container(range(500), iter(()))
+    assert await read_all(container) == container.content
+    assert container.requests == 2
+
+
+async def test_a_last_entry_that_the_daemon_kept_back_is_fetched() -> None:
+    container = Container([5, 5, 5], iter([2]))
+
+    async def has_ended() -> bool:
+        return container.requests > 0
+
+    pieces = to_its_end(container.read, has_ended, entries)
+    assert b"".join([piece async for piece in pieces]) == b"0\n1\n2\n"
+
+
+async def test_a_container_that_is_removed_before_its_log_was_read_is_an_error() -> None:
+    container = Container(range(9), iter([3]))
+
+    async def has_ended() -> bool | None:
+        return None if container.requests else False
+
+    with pytest.raises(LogLost, match="removed before its log was read"):
+        async for _ in to_its_end(container.read, has_ended, entries):
+            pass
+
+
+async def test_entries_that_rotation_removed_meanwhile_are_an_error() -> None:
+    container = Container(range(9), iter([5]))
+    pieces = to_its_end(container.read, container.has_ended, entries)
+    assert await anext(pieces) == b"0\n"
+    container.entries = container.entries[7:]
+    received = b""
+    with pytest.raises(LogLost, match="lines are missing"):
+        async for piece in pieces:
+            received += piece
+    assert received == b"1\n2\n3\n4\n7\n8\n"
+
+
+async def test_the_output_of_a_terminal_goes_on_at_its_byte() -> None:
+    position = Bytes()
+    assert position.query() == {}
+    assert position.new([b"abc", b"d"]) == b"abcd"
+    position.query()
+    assert [position.new([piece]) for piece in (b"ab", b"cdef", b"g")] == [b"", b"ef", b"g"]
+
+
+@pytest.mark.parametrize("cut", range(1, 30))
+async def test_entries_are_taken_from_chunks_of_any_size(cut: int) -> None:
+    data = b"".join(
+        bytes([stream, 0, 0, 0]) + len(line).to_bytes(4, "big") + line
+        for stream, line in ((1, b"out\n"), (2, b"err\n"), (1, b"end"))
+    )
+
+    async def chunks(data: bytes) -> AsyncIterator[bytes]:
+        yield data[:cut]
+        yield data[cut:]
+
+    found = [entry async for batch in in_entries(chunks(data)) for entry in batch]
+    assert found == [b"out\n", b"err\n", b"end"]
+    with pytest.raises(EOFError):
+        [_ async for _ in in_entries(chunks(data[:-1]))]
+
+
+async def test_an_error_of_the_daemon_is_no_line_of_the_log() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"\x03\0\0\0\0\0\0\x05wrong"
+
+    with pytest.raises(DockerError, match="wrong"):
+        [_ async for _ in in_entries(chunks())]
 
 
 @pytest.mark.parametrize(

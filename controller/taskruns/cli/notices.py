@@ -1,0 +1,57 @@
+"""What goes wrong meanwhile, on standard error: each notice once, and again only much later."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from taskruns.cli.wording import plain
+
+_AGAIN_SECONDS = 600.0
+_NUMBER = re.compile(r"\d+")
+
+Say = Callable[[str], None]
+
+
+def say(sentence: str) -> None:
+    """Write one line to standard error."""
+    click.echo(f"taskrun: {' '.join(plain(sentence).split())}", err=True)
+
+
+class Notices(logging.Handler):
+    """Says what other parts of the program log as a warning."""
+
+    def __init__(self, say: Say = say) -> None:
+        super().__init__(logging.WARNING)
+        self.say = say
+        self._said: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]
+        """Say a warning, unless it was said a short while ago; numbers do not make it another."""
+        message = record.getMessage()
+        key, now = _NUMBER.sub("#", message), record.created
+        if now - self._said.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
+            self._said[key] = now
+            self.say(message)
+
+    @contextmanager
+    def through(self, say: Say) -> Iterator[None]:
+        """Say everything by another function while the block runs."""
+        self.say, before = say, self.say
+        try:
+            yield
+        finally:
+            self.say = before
+
+
+NOTICES = Notices()
+
+
+def listen() -> None:
+    """Have everything that the program logs said as notices."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it logs whole tracebacks
+    root = logging.getLogger()
+    if NOTICES not in root.handlers:
+        root.addHandler(NOTICES)

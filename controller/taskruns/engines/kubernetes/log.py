@@ -1,0 +1,100 @@
+"""A container's log as an apiserver returns it, read to its end whatever breaks on the way."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from taskruns.engines.kubernetes.client import Denied, NotYet
+from taskruns.engines.log_position import LogLost, TimedLines
+from taskruns.engines.port import Unavailable
+
+Read = Callable[..., AsyncIterator[bytes]]
+"""Requests a log; takes `follow` and `since`, a time or None for the start."""
+
+_RETRY_SECONDS = 1.0
+"""Delay before an apiserver or a kubelet that went away is asked again."""
+_END_SECONDS = 2.0
+"""Delay before a log that has ended is read again, while its attempt is not known to be over."""
+_NANOSECONDS = 10**9
+_PASSING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""Answers of an apiserver that has just started, to requests that it allowed before."""
+
+
+class LogReader:
+    """Follows one container's log to its end, across restarts of the apiserver and the kubelet.
+
+    An apiserver ends a response alike where the log ends and where the kubelet went away. The end
+    is what a response holds that was requested after the attempt was over.
+    """
+
+    def __init__(self, read: Read, over: asyncio.Event, pod: str) -> None:
+        """Begin at the start of the log.
+
+        Args:
+            read: requests the log.
+            over: is set once the attempt is over.
+            pod: the name of the Pod, for messages.
+        """
+        self._read, self._over, self._pod = read, over, pod
+        self._lines = TimedLines()
+        self._is_allowed = self._is_complete = self._is_gone = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the log as it comes; an empty piece is a sign of life.
+
+        Raises:
+            Denied: the log may not be read, or there is no such Pod.
+            LogLost: a part of the log can no longer be read.
+        """
+        while not self._is_gone:
+            last = self._over.is_set()
+            async for piece in self._request(follow=not last):
+                yield piece
+            if last and self._is_complete:
+                break
+            await self._pause(last=last)
+        if self._lines.error:
+            raise LogLost(self._lines.error)
+        if self._lines.position.gap:
+            raise LogLost("the log was rotated while it could not be read, lines are missing")
+
+    async def _request(self, *, follow: bool) -> AsyncIterator[bytes]:
+        self._lines.rewind()
+        before, self._is_complete = self._is_complete, False
+        try:
+            async for chunk in self._read(follow=follow, since=_time(self._lines.position.since)):
+                self._is_allowed = True
+                yield self._lines.feed(chunk)
+            self._is_complete = True
+        except NotYet:
+            self._is_complete = True
+        except Unavailable:
+            return
+        except Denied as error:
+            if error.answer.code == HTTPStatus.NOT_FOUND and self._is_allowed:
+                self._is_gone = True
+                if not before:
+                    message = f"Pod {self._pod} was deleted before its log was read to the end"
+                    raise LogLost(message) from error
+            elif not _is_passing(error, allowed=self._is_allowed):
+                raise
+
+    async def _pause(self, *, last: bool) -> None:
+        if not self._is_complete:
+            await asyncio.sleep(_RETRY_SECONDS)
+        elif not last:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), _END_SECONDS)
+
+
+def _is_passing(error: Denied, *, allowed: bool) -> bool:
+    """Return whether the same request may be answered later."""
+    code = error.answer.code
+    busy = code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return busy or (allowed and code in _PASSING)
+
+
+def _time(since: int) -> datetime | None:
+    return datetime.fromtimestamp(since // _NANOSECONDS, UTC) if since else None

@@ -1,0 +1,145 @@
+"""A log of a cluster is read whole and once, whatever breaks off, also within a line."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskruns.engines.kubernetes import log
+from taskruns.engines.kubernetes.answers import Answer
+from taskruns.engines.kubernetes.calls import GET_LOG
+from taskruns.engines.kubernetes.client import Denied
+from taskruns.engines.kubernetes.log import LogReader
+from taskruns.engines.log_position import LogLost, instant
+from taskruns.engines.port import Unavailable
+
+START = datetime(2026, 1, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(log, "_END_SECONDS", 0)
+
+
+class Pod:
+    """A Pod whose log is handed out in answers of so many bytes, of which some break off."""
+
+    def __init__(self, lines: list[tuple[datetime, bytes]], answers: Iterator[int]) -> None:
+        self.lines, self.answers = lines, answers
+        self.over = asyncio.Event()
+
+    async def read(self, *, follow: bool, since: datetime | None) -> AsyncIterator[bytes]:
+        data = b"".join(
+            time.isoformat(timespec="microseconds").encode() + b" " + line
+            for time, line in self.lines
+            if since is None or time >= since
+        )
+        length = next(self.answers, None) if follow else None
+        part = data[:length]
+        middle = len(part) // 3
+        for piece in (part[:middle], part[middle:]):
+            yield piece
+        if length is None:
+            self.over.set()
+        elif length % 2:
+            raise Unavailable("no answer")
+
+    def follow(self) -> AsyncIterator[bytes]:
+        return LogReader(self.read, self.over, "hello-1").pieces()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3_000_000), st.integers(0, 4_000_000), st.binary(max_size=9)),
+        max_size=30,
+    ),
+    st.lists(st.integers(0, 900), max_size=6),
+)
+async def test_every_byte_comes_once_across_breaks_and_crossing_times(
+    steps: list[tuple[int, int, bytes]], answers: list[int]
+) -> None:
+    clock, lines = 0, []
+    for step, late, content in steps:
+        clock += step
+        time = START + timedelta(microseconds=max(clock - late, 0))
+        lines.append((time, content.replace(b"\n", b"") + b"\n"))
+    pod = Pod(lines, iter(answers))
+    received = b"".join([piece async for piece in pod.follow()])
+    assert received == b"".join(content for _, content in lines)
+
+
+async def test_a_response_that_ends_early_is_not_the_end_of_the_log() -> None:
+    lines = [(START, b"one\n"), (START, b"two\n")]
+    pod = Pod(lines, iter([2 * (len("2026-01-01T10:00:00.000000+00:00 one\n") // 2)]))
+    assert b"".join([piece async for piece in pod.follow()]) == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
+async def test_what_was_allowed_is_asked_for_again(code: int) -> None:
+    answers = iter([True, False])
+    over = asyncio.Event()
+    line = START.isoformat().encode() + b" one\n"
+
+    async def read(*, follow: bool, since: datetime | None) -> AsyncIterator[bytes]:
+        assert since is None
+        if follow and not next(answers):
+            over.set()
+            raise Denied(GET_LOG, Answer(code))
+        yield line
+
+    assert b"".join([piece async for piece in LogReader(read, over, "a").pieces()]) == b"one\n"
+
+
+@pytest.mark.parametrize(("code", "complete"), [(404, False), (404, True)])
+async def test_a_pod_that_is_deleted_meanwhile_is_an_error_unless_all_was_read(
+    code: int, *, complete: bool
+) -> None:
+    line, first = START.isoformat().encode() + b" one\n", iter([True])
+
+    async def read(*, follow: bool, since: datetime | None) -> AsyncIterator[bytes]:
+        assert (follow, since) == (True, None)
+        if not next(first, False):
+            raise Denied(GET_LOG, Answer(code))
+        yield line
+        if not complete:
+            raise Unavailable("no answer")
+
+    reader = LogReader(read, asyncio.Event(), "hello-1")
+    try:
+        received = b"".join([piece async for piece in reader.pieces()])
+    except LogLost as error:
+        assert not complete
+        assert "hello-1 was deleted before" in str(error)
+    else:
+        assert (complete, received) == (True, b"one\n")
+
+
+async def test_a_kubelets_sentence_in_place_of_the_log_is_an_error() -> None:
+    over = asyncio.Event()
+    over.set()
+
+    async def read(*, follow: bool, since: datetime | None) -> AsyncIterator[bytes]:
+        assert (follow, since) == (False, None)
+        yield b"unable to retrieve container logs for containerd://4711"
+
+    with pytest.raises(LogLost, match="unable to retrieve container logs"):
+        async for piece in LogReader(read, over, "a").pieces():
+            assert piece == b""
+
+
+@pytest.mark.parametrize(
+    ("time", "nanoseconds"),
+    [
+        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
+        ("1970-01-01T02:00:01.000000007+02:00", 1_000_000_007),
+        ("1970-01-01T00:00:01Z", 10**9),
+        ("no time", None),
+        ("", None),
+    ],
+)
+def test_a_time_is_an_instant_whatever_its_offset(time: str, nanoseconds: int | None) -> None:
+    assert instant(time) == nanoseconds
