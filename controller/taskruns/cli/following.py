@@ -151,10 +151,19 @@ class _Logs:
 async def copy_log(
     log: AsyncIterator[bytes], writer: LogWriter | None = None, teller: Teller | None = None
 ) -> None:
-    """Write a log to standard output as it comes. Raises OutputFailed."""
+    """Write a log to standard output as it comes.
+
+    Raises:
+        CommandError, EngineError: the log cannot be read any further.
+        OutputFailed: standard output cannot be written.
+    """
     writer = writer or LogWriter()
-    async for piece in log:
-        if teller is not None:
-            teller.pause()
-        await writer.write(piece)
+    try:
+        async for piece in log:
+            if teller is not None:
+                teller.pause()
+            await writer.write(piece)
+    except (CommandError, EngineError):
+        await writer.drain()
+        raise
     await writer.drain()

@@ -13,6 +13,14 @@ _MOST_BYTES = 1 << 20
 _PIECE = 1 << 16
 
 
+def raw_output() -> Callable[[Any], int | None]:
+    """Return what writes to standard output without a buffer, whose lock a thread could keep."""
+    sys.stdout.flush()
+    binary = sys.stdout.buffer
+    write: Callable[[Any], int | None] = getattr(binary, "raw", binary).write
+    return write
+
+
 class LogWriter:
     """Standard output for one log after another.
 
@@ -21,9 +29,7 @@ class LogWriter:
     """
 
     def __init__(self) -> None:
-        sys.stdout.flush()
-        binary = sys.stdout.buffer
-        self._write: Callable[[Any], int | None] = getattr(binary, "raw", binary).write
+        self._write = raw_output()
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()
         self._changed = threading.Condition()

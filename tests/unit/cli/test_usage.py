@@ -27,7 +27,7 @@ def test_without_a_command_the_help_is_shown_as_it_is_meant_to_be_read() -> None
         (["run"], "name a file, or an image and a command. See taskrun run --help"),
         (["list", "more"], "Got unexpected extra argument (more). See taskrun list --help"),
         (["run", "--imag", "x"], "Did you mean '--image'? See taskrun run --help"),
-        (["lost"], "No such command 'lost'. Did you mean 'list'? See taskrun --help"),
+        (["lst"], "No such command 'lst'. Did you mean 'list'? See taskrun --help"),
     ],
 )
 def test_what_makes_no_sense_is_told_in_sentences(arguments: list[str], sentence: str) -> None:

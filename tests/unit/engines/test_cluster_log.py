@@ -94,28 +94,44 @@ async def test_what_was_allowed_is_asked_for_again(code: int) -> None:
     assert b"".join([piece async for piece in LogReader(read, over, "a").pieces()]) == b"one\n"
 
 
-@pytest.mark.parametrize(("code", "complete"), [(404, False), (404, True)])
-async def test_a_pod_that_is_deleted_meanwhile_is_an_error_unless_all_was_read(
-    code: int, *, complete: bool
-) -> None:
-    line, first = START.isoformat().encode() + b" one\n", iter([True])
+def vanishing(over: asyncio.Event, *, complete: bool, absent: int) -> LogReader:
+    """A reader of a Pod that, after its first answer, is said not to be there so many times."""
+    line, requests = START.isoformat().encode() + b" one\n", iter(range(1000))
 
     async def read(*, follow: bool, since: datetime | None) -> AsyncIterator[bytes]:
-        assert (follow, since) == (True, None)
-        if not next(first, False):
-            raise Denied(GET_LOG, Answer(code))
+        assert follow is not None or since is None
+        number = next(requests)
+        if 0 < number <= absent:
+            raise Denied(GET_LOG, Answer(404))
         yield line
-        if not complete:
+        if number:
+            over.set()
+        elif not complete:
             raise Unavailable("no answer")
 
-    reader = LogReader(read, asyncio.Event(), "hello-1")
-    try:
-        received = b"".join([piece async for piece in reader.pieces()])
-    except LogLost as error:
-        assert not complete
-        assert "hello-1 was deleted before" in str(error)
-    else:
-        assert (complete, received) == (True, b"one\n")
+    return LogReader(read, over, "hello-1")
+
+
+async def test_a_pod_that_is_deleted_before_its_log_was_read_is_an_error() -> None:
+    over = asyncio.Event()
+    pieces = vanishing(over, complete=False, absent=99).pieces()
+    assert await anext(pieces) == b"one\n"
+    over.set()
+    with pytest.raises(LogLost, match="hello-1 was deleted before"):
+        await anext(pieces)
+
+
+async def test_a_pod_that_is_deleted_after_its_log_was_read_is_none() -> None:
+    over = asyncio.Event()
+    pieces = vanishing(over, complete=True, absent=99).pieces()
+    assert await anext(pieces) == b"one\n"
+    over.set()
+    assert [piece async for piece in pieces] == []
+
+
+async def test_a_kubelet_that_does_not_know_the_pod_yet_is_asked_again() -> None:
+    reader = vanishing(asyncio.Event(), complete=False, absent=3)
+    assert b"".join([piece async for piece in reader.pieces()]) == b"one\n"
 
 
 async def test_a_kubelets_sentence_in_place_of_the_log_is_an_error() -> None:
@@ -126,9 +142,10 @@ async def test_a_kubelets_sentence_in_place_of_the_log_is_an_error() -> None:
         assert (follow, since) == (False, None)
         yield b"unable to retrieve container logs for containerd://4711"
 
+    pieces = LogReader(read, over, "a").pieces()
+    assert await anext(pieces) == b""
     with pytest.raises(LogLost, match="unable to retrieve container logs"):
-        async for piece in LogReader(read, over, "a").pieces():
-            assert piece == b""
+        await anext(pieces)
 
 
 @pytest.mark.parametrize(

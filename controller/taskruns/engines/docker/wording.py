@@ -17,6 +17,7 @@ _MEANINGS = {
     Reason.IMAGE_PULL_FAILED: "The image could not be pulled, or its name is not valid.",
     Reason.CONTAINER_CONFIG_ERROR: "The container could not be created.",
     Reason.POD_DELETED: "Somebody removed the container.",
+    Reason.POD_REJECTED: "The container ended, and Docker did not report how.",
     Reason.FINAL_STATE_UNKNOWN: "Nobody saw how the container ended.",
     Reason.INVALID_POD_TEMPLATE: "Docker cannot run what the TaskRun asks for.",
     Reason.POD_NAME_CONFLICT: "A container that is not this run's has the name of its container.",

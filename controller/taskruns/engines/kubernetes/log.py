@@ -17,6 +17,8 @@ _RETRY_SECONDS = 1.0
 """Delay before an apiserver or a kubelet that went away is asked again."""
 _END_SECONDS = 2.0
 """Delay before a log that has ended is read again, while its attempt is not known to be over."""
+_MOST_ABSENT = 15
+"""Consecutive answers, a second apart, that a Pod of an attempt that is over does not exist."""
 _NANOSECONDS = 10**9
 _PASSING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 """Answers of an apiserver that has just started, to requests that it allowed before."""
@@ -40,6 +42,7 @@ class LogReader:
         self._read, self._over, self._pod = read, over, pod
         self._lines = TimedLines()
         self._is_allowed = self._is_complete = self._is_gone = False
+        self._absent = 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the log as it comes; an empty piece is a sign of life.
@@ -68,18 +71,30 @@ class LogReader:
                 self._is_allowed = True
                 yield self._lines.feed(chunk)
             self._is_complete = True
+            self._absent = 0
         except NotYet:
-            self._is_complete = True
+            self._is_complete = not self._is_allowed
         except Unavailable:
             return
         except Denied as error:
             if error.answer.code == HTTPStatus.NOT_FOUND and self._is_allowed:
-                self._is_gone = True
-                if not before:
-                    message = f"Pod {self._pod} was deleted before its log was read to the end"
-                    raise LogLost(message) from error
+                self._miss(error, complete=before)
             elif not _is_passing(error, allowed=self._is_allowed):
                 raise
+
+    def _miss(self, error: Denied, *, complete: bool) -> None:
+        """Note that there is no such Pod, which a kubelet also says that has just started.
+
+        Raises:
+            LogLost: it is gone, and its log was not read to the end.
+        """
+        self._is_complete = complete
+        self._absent += self._over.is_set()
+        if self._absent and complete:
+            self._is_gone = True
+        elif self._absent > _MOST_ABSENT:
+            message = f"Pod {self._pod} was deleted before its log was read to the end"
+            raise LogLost(message) from error
 
     async def _pause(self, *, last: bool) -> None:
         if not self._is_complete:

@@ -1,0 +1,241 @@
+"""Following a run: its log whole or a word about it, and Ctrl-C always gets out."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from taskruns.cli import following as following_module
+from taskruns.cli import log_writer
+from taskruns.cli.ending import CommandError, ExitCode
+from taskruns.cli.following import Followed, follow
+from taskruns.cli.log_writer import LogWriter
+from taskruns.cli.notices import Notices
+from taskruns.cli.place import Place
+from taskruns.cli.streams import OutputFailed
+from taskruns.cli.telling import Teller
+from taskruns.engines.log_position import LogLost
+from taskruns.engines.port import Unavailable
+
+LINES = b"".join(b"%d\n" % number for number in range(200_000))
+
+
+def run_in(phase: str, message: str = "", **status: Any) -> dict[str, Any]:
+    attempts = [{"number": 1, "podName": "hello-1", "startedTime": "now"}]
+    known = {"phase": phase, "podName": "hello-1", "attempts": attempts, "message": message}
+    return {"metadata": {"name": "hello"}, "status": known | status}
+
+
+class Stage:
+    """A place with one run, whose parts a test may hold back or break."""
+
+    kind, namespace = "docker", "default"
+
+    def __init__(self) -> None:
+        self.ends = asyncio.Event()
+        self.pieces: Callable[[], AsyncIterator[bytes]] = self.lines
+        self.cancel: Any = self.accept
+        self.kill: Any = self.accept
+        self.followers: list[str] = []
+
+    async def accept(self, *_: Any) -> None:
+        return
+
+    async def refuse(self, *_: Any) -> None:
+        raise Unavailable("Docker does not answer")
+
+    async def hang(self, *_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        for begin in range(0, len(LINES), 5000):
+            yield LINES[begin : begin + 5000]
+
+    async def silence(self) -> AsyncIterator[bytes]:
+        yield b"one\n"
+        await asyncio.Event().wait()
+
+    async def run(self, _name: str) -> dict[str, Any]:
+        return run_in("Running")
+
+    @asynccontextmanager
+    async def following(self, _name: str) -> AsyncIterator["Stage"]:
+        yield self
+
+    async def changes(self) -> AsyncIterator[dict[str, Any]]:
+        yield run_in("Running")
+        await self.ends.wait()
+        yield run_in("Succeeded")
+
+    def log(self, _pod: str) -> AsyncIterator[bytes]:
+        return self.pieces()
+
+    def leave_follower(self, name: str) -> None:
+        self.followers.append(name)
+
+    async def followed(self) -> Followed:
+        return await follow(cast(Place, self), "hello", Teller(quiet=True))
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Standard output as a pipe that nobody reads yet; its other end."""
+    ours, its = os.pipe()
+    monkeypatch.setattr(log_writer, "raw_output", lambda: partial(os.write, its))
+    with suppress(OSError):
+        yield ours
+        os.close(its)
+        os.close(ours)  # unless the test has
+
+
+async def test_a_reader_that_takes_its_time_gets_every_line(
+    stage: Stage, output: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following_module, "_SILENT_SECONDS", 0.01)
+    stage.ends.set()
+    work = asyncio.create_task(stage.followed())
+    await asyncio.sleep(0.2)  # many times the patience with a log that says nothing
+    assert not work.done()
+    received = b""
+    while len(received) < len(LINES):
+        received += await asyncio.to_thread(os.read, output, 1 << 20)
+    assert received == LINES
+    assert not (await work).is_log_lost
+
+
+async def test_a_log_that_stops_after_the_end_is_given_up_with_a_word(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(following_module, "_SILENT_SECONDS", 0.01)
+    stage.pieces = stage.silence
+    stage.ends.set()
+    assert (await stage.followed()).is_log_lost
+    assert "taskrun: the log of hello is not complete: nothing more" in capsys.readouterr().err
+
+
+async def test_a_log_that_cannot_be_read_is_lost_with_its_reason(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        raise LogLost("the container was removed")
+
+    stage.pieces = broken
+    stage.ends.set()
+    assert (await stage.followed()).is_log_lost
+    told = capsys.readouterr()
+    assert told.out == "one\n"
+    assert "not complete: the container was removed. `taskrun logs hello`" in told.err
+
+
+async def test_a_reader_that_has_gone_does_not_end_the_run(stage: Stage, output: int) -> None:
+    os.close(output)
+    work = asyncio.create_task(stage.followed())
+    await asyncio.sleep(0.05)
+    assert not work.done()
+    stage.ends.set()
+    assert not (await work).is_log_lost
+
+
+async def test_a_full_disk_does_not_end_the_run_and_is_a_loss(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log_writer, "raw_output", lambda: full)
+    work = asyncio.create_task(stage.followed())
+    await asyncio.sleep(0.05)
+    assert not work.done()
+    stage.ends.set()
+    assert (await work).is_log_lost
+
+
+async def test_the_event_loop_goes_on_while_standard_output_is_blocked(output: int) -> None:
+    writer = LogWriter()
+    waiting = asyncio.create_task(writer.write(LINES + LINES))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    assert writer.is_blocked
+    os.close(output)
+    with pytest.raises(OutputFailed):
+        await waiting
+
+
+async def interrupted(stage: Stage, times: int) -> str:
+    """Press Ctrl-C so many times while a run is followed; return how it is left."""
+    work = asyncio.create_task(stage.followed())
+    await asyncio.sleep(0.02)
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.02)
+    if not work.done():
+        stage.ends.set()
+        await work
+        return ""
+    with pytest.raises(CommandError) as left:
+        await work
+    assert left.value.code == ExitCode.CANCELLED
+    return left.value.message
+
+
+@pytest.mark.parametrize(
+    ("cancel", "kill", "times", "words"),
+    [
+        ("accept", "accept", 2, ""),
+        ("accept", "accept", 3, "`taskrun wait hello`"),
+        ("accept", "refuse", 2, "`taskrun wait hello`"),
+        ("accept", "hang", 3, "`taskrun wait hello`"),
+        ("refuse", "accept", 2, "not cancelled: `taskrun follow hello`"),
+        ("hang", "accept", 2, "not cancelled: `taskrun follow hello`"),
+    ],
+)
+async def test_ctrl_c_gets_out_and_says_how_to_come_back(
+    stage: Stage, cancel: str, kill: str, times: int, words: str
+) -> None:
+    stage.cancel, stage.kill = getattr(stage, cancel), getattr(stage, kill)
+    left = await interrupted(stage, times)
+    assert words in left
+    assert bool(left) is bool(words)
+    assert stage.followers == (["hello"] if "wait" in words else [])
+
+
+def told(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list[str]:
+    teller = Teller()
+    for run in runs:
+        teller.tell(run)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"reason": "ImagePullFailed"}
+    sentences = [f"no such image. This is waited for until 10:00:0{n} UTC" for n in range(3)]
+    general = run_in("Pending", "The container has not started.", reason="WaitingToStart")
+    pending = [run_in("Pending", sentence, **known) for sentence in sentences]
+    assert told(capsys, general, *pending, general, pending[0], run_in("Running", "it runs")) == [
+        "taskrun: hello Pending",
+        f"taskrun: hello Pending: {sentences[0]}",
+        "taskrun: hello Running",
+    ]
+
+
+def test_a_notice_is_said_once_and_again_after_a_long_time() -> None:
+    said: list[str] = []
+    notices = Notices(said.append)
+    for at, sentence in ((0, "away 1"), (1, "away 2"), (2, "back"), (700, "away 3")):
+        record = logging.LogRecord("taskruns", logging.WARNING, "", 0, sentence, None, None)
+        record.created = at
+        notices.handle(record)
+    assert said == ["away 1", "back", "away 3"]

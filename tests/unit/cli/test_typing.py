@@ -1,0 +1,93 @@
+"""Variables as docker takes them, and hints for what people type who know docker or kubectl."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from taskruns.cli.hints import unknown_command
+from taskruns.cli.main import COMMANDS
+from taskruns.cli.manifest import with_variables
+from taskruns.cli.naming import is_name, suggested
+from taskruns.cli.variables import read_variables
+from tests.support.command_line import here
+
+
+def test_a_variable_that_is_not_set_here_is_not_set_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("NOPE", raising=False)
+    monkeypatch.setenv("HERE", "")
+    file = tmp_path / "env"
+    file.write_text("NOPE\nHERE\nGIVEN=\n")
+    assert read_variables(["NOPE", "HERE"], str(file)) == {"HERE": "", "GIVEN": ""}
+
+
+def test_a_file_of_variables_is_read_as_docker_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_bytes(
+        "\ufeffA=1\r\n  # no variable\n\n  B= two words \nC=a\u2028b\nA=3\nD='q'\n".encode()
+    )
+    assert read_variables(["B=x=y"], str(file)) == {
+        "A": "3", "B": "x=y", "C": "a\u2028b", "D": "'q'"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["=1", "A B=1", "A B"])
+def test_a_line_that_docker_refuses_is_refused_by_its_number(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text(f"A=1\n{line}\n")
+    with pytest.raises(click.UsageError, match=r"env:2: write NAME=VALUE"):
+        read_variables([], str(file))
+
+
+def test_a_variable_that_is_given_replaces_that_of_the_file() -> None:
+    own: list[dict[str, Any]] = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)"}]
+    changed = with_variables({"spec": {"env": own}}, {"A": "2", "C": "3"})["spec"]["env"]
+    assert changed == [{"name": "C", "value": "3"}, {"name": "A", "value": "2"}, own[1]]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("lst", "list"), ("ps", "list"), ("rm", "delete"), ("desribe", "describe"), ("Run", "run"),
+     ("apply", "run"), ("stop", "cancel"), ("logz", "logs"), ("complete", "completion")],
+)  # fmt: skip
+def test_a_command_that_there_is_not_suggests_one(typed: str, meant: str) -> None:
+    assert unknown_command(typed, COMMANDS) == f"No such command {typed!r}. Did you mean {meant!r}?"
+    assert f"Did you mean {meant!r}? See taskrun --help" in here(typed).err
+
+
+def test_nothing_is_suggested_for_what_is_like_nothing() -> None:
+    assert unknown_command("xyzzy", COMMANDS) == "No such command 'xyzzy'."
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["run", "a.yaml", "--image", "x"], "--image runs a command in an image, and a.yaml is a"),
+        (["run", "--image", "x", "-"], "leave --image out"),
+        (["run", "busybox:1", "echo", "hi"], "`taskrun run --image busybox:1 -- echo hi`"),
+        (["run", "busybox:1"], "`taskrun run --image busybox:1`"),
+        (["run", "a.yaml", "echo", "hi"], "`taskrun run --image IMAGE -- echo hi`"),
+        (["run", "--imag", "x"], "Did you mean '--image'?"),
+        (["new", "Bad Name"], "such as bad-name"),
+        (["new", "a" * 64], "write at most 63 lower-case letters"),
+        (["new", "-- "], "No such option"),
+    ],
+)
+def test_wrong_usage_says_what_to_write(words: list[str], hint: str) -> None:
+    done = here(*words)
+    assert (done.code, done.out) == (2, "")
+    assert hint in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_program_may_be_called_like_a_file() -> None:
+    assert "leave --image out" not in here("run", "--image", "x", "--", "a.yaml").err
+
+
+@pytest.mark.parametrize("name", ["Bad Name", "a..b", "-a-", "A_b.C", "x" * 80, "\N{SNOWMAN}"])
+def test_a_name_that_is_suggested_is_valid(name: str) -> None:
+    assert not is_name(name)
+    assert suggested(name) == "" or is_name(suggested(name))
