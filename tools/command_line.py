@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from taskruns.cli.choice import PLACE_VARIABLE
 from taskruns.cli.ending import MEANINGS
 from taskruns.cli.main import COMMANDS, DEBUG_VARIABLE, program
+from taskruns.cli.place import PLACE_VARIABLE
 from taskruns.engines.docker.host import STATE_VARIABLE
 from tools.writing import made_from
 
@@ -45,6 +45,10 @@ a cluster that shortens the grace period only until the kubelet begins to stop t
 two after the first: from then on a kubelet (1.36) keeps to it, whatever it is asked. A program that
 is killed leaves the run as it is: `taskrun follow NAME` goes on with it.
 
+The second leaves the program at once where nothing answers (the daemon or the cluster is away), and
+the third in any case; a line on standard error has the command that comes back to the run. What was
+asked of a Docker run meanwhile is done by the next command that reaches the daemon.
+
 ## Exit codes
 
 `run`, `follow`, `rerun` and `wait` exit with the task's own exit code. Beside it there are these,
@@ -55,6 +59,17 @@ and a line on standard error, `taskrun: ...`, says why and what to do:
 """
 
 CHECKS = f"""
+## Logs
+
+A log is followed until its container has ended, across restarts of the Docker daemon, the apiserver
+and the kubelet: it goes on after the last line, by position. `run` and `follow` end when all of it
+is written, however long its reader takes.
+
+Where a part of a log cannot be read or written, a line on standard error says so, also with
+`--quiet`. The exit code is then the task's own or, of a task that succeeded, 74. `head` and others
+that have read enough are no loss. A log that has been given up can be read by `taskrun logs NAME`
+while its container is there.
+
 ## For scripts
 
 Standard output has the task's log or what was asked for, and nothing else; with `-o json`, `yaml`

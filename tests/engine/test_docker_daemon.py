@@ -1,5 +1,7 @@
 """The Docker daemon goes away while a task runs, and comes back."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +15,10 @@ from tests.conftest import CLUSTER_NAME
 from tests.engine.docker_host import DockerLab
 from tests.engine.lab import Task, told_of
 from tests.engine.work import Work, exits
+from tests.support.command_line import SECONDS, CommandLine
 
-LONG = Work("until [ -e /shared/go ]; do sleep 0.1; done; exit 5", exits(5).script)
+COUNT = "i=0; until [ -e /shared/go ]; do i=$((i+1)); echo $i; sleep 0.1; done; echo end; exit 5"
+LONG = Work(COUNT, exits(5).script)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +59,20 @@ def begun(host: DockerLab, shared: Path) -> Task:
         volumes=[{"name": "shared", "hostPath": {"path": str(shared)}}],
         volumeMounts=[{"name": "shared", "mountPath": "/shared"}],
         template={"spec": {"terminationGracePeriodSeconds": 1}},
+        podGC={"strategy": "Never"},
     )
     task.main_runs()
     return task
+
+
+def log_of(engine: DockerEngine, task: Task) -> str:
+    """The log as the docker command shows it: of what is written without a daemon, some is lost."""
+    return engine.docker("logs", task.status["podName"]).stdout
+
+
+def read_line(client: "subprocess.Popen[str]") -> str:
+    assert client.stdout is not None
+    return client.stdout.readline()
 
 
 def test_work_goes_on_without_a_daemon_that_lets_it(
@@ -66,10 +81,25 @@ def test_work_goes_on_without_a_daemon_that_lets_it(
     stop(engine)
     start(engine, live_restore=True)
     task = begun(host, tmp_path / "shared")
-    stop(engine)
-    (tmp_path / "shared" / "go").touch()
-    start(engine, live_restore=True)
-    assert told_of(task.ended()) == ("Failed", "NonZeroExitCode", 5, ["Failed"])
+    state = {"DOCKER_HOST": engine.address, "TASKRUNS_STATE_DIR": str(tmp_path / "state")}
+    taskrun = CommandLine(os.environ | state)
+    before = len(log_of(engine, task).split()) + 50
+    with taskrun.start("follow", task.name) as run, taskrun.start("logs", "-f", task.name) as logs:
+        clients = [(run, 5, read_line(run)), (logs, 0, read_line(logs))]
+        stop(engine)
+        start(engine, live_restore=True)
+        host.wait(
+            "it has written since", lambda: len(log_of(engine, task).split()) > before or None
+        )
+        stop(engine)
+        (tmp_path / "shared" / "go").touch()
+        start(engine, live_restore=True)
+        assert told_of(task.ended()) == ("Failed", "NonZeroExitCode", 5, ["Failed"])
+        whole = log_of(engine, task)
+        for client, code, first in clients:
+            assert client.stdout is not None
+            assert first + client.stdout.read() == whole
+            assert client.wait(SECONDS) == code
 
 
 def test_what_a_daemon_takes_down_with_it_ended_as_it_says(

@@ -47,6 +47,10 @@ class CommandError(click.ClickException):
         self.code = code
 
 
+class LogNotKept(CommandError):
+    """A place keeps no logs, by its configuration; that is no loss of this run's."""
+
+
 def exit_code_of(run: Mapping[str, Any]) -> int:
     """Return the exit code that tells how a run ended: the task's own where it is what failed."""
     status = mapping(run.get("status"))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.cli.ending import CommandError, ExitCode
+from taskruns.cli.ending import CommandError, ExitCode, LogNotKept
 from taskruns.cli.interrupt import Interrupt
 from taskruns.cli.log_writer import LogWriter
 from taskruns.cli.notices import NOTICES
@@ -132,6 +132,8 @@ class _Logs:
             self._is_left = True
             if not error.is_left:
                 self._lose(f"standard output cannot be written ({error})")
+        except LogNotKept as error:
+            self._teller.warn(f"{self._name} has no log: {error}")
         except (CommandError, EngineError) as error:
             self._lose(str(error), counts=pod not in self._late)
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.clock import now
-from taskruns.cli.ending import CommandError, ExitCode, none_of_that_name
+from taskruns.cli.ending import CommandError, ExitCode, LogNotKept, none_of_that_name
 from taskruns.cli.naming import NAME_HINT, is_name
 from taskruns.cli.place import IMAGE_PULL, Following, Listing, Object, Step
 from taskruns.core.wire import mapping, mappings, text
@@ -188,6 +188,8 @@ class _Following:
         except DaemonError as error:
             if error.code == HTTPStatus.NOT_FOUND and pod in self._ran:
                 raise CommandError(f"the container {pod} has been removed") from error
+            if error.code == HTTPStatus.NOT_IMPLEMENTED:
+                raise LogNotKept(f"Docker keeps no log of it: {error}") from error
             if error.code != HTTPStatus.NOT_FOUND:  # else it has never run
                 raise
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.cli.ending import CommandError
+from taskruns.cli.ending import CommandError, LogNotKept
 from taskruns.cli.host import _Following
 from taskruns.engines.docker.daemon import DaemonError
 from taskruns.engines.docker.follower import Follower
@@ -63,7 +63,7 @@ async def test_a_daemon_that_keeps_no_log_says_so() -> None:
     following = following_of(Removed(started=True, code=501))
     async for _ in following.changes():
         pass
-    with pytest.raises(DaemonError):
+    with pytest.raises(LogNotKept, match="Docker keeps no log of it"):
         await _read(following)
 
 
