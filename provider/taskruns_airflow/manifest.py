@@ -156,7 +156,12 @@ def _with_defaults(spec: Object, order: Order) -> Object:
     if order.do_xcom_push:
         spec.setdefault("resultPath", RESULT_PATH)
     if order.execution_timeout is not None:
-        spec.setdefault("activeDeadlineSeconds", ceil(order.execution_timeout.total_seconds()))
+        limit = ceil(order.execution_timeout.total_seconds())
+        attempt = spec.get("attemptDeadlineSeconds")
+        if "activeDeadlineSeconds" not in spec and isinstance(attempt, int):
+            # Each limit holds by itself, and a TaskRun refuses an attempt's above the run's.
+            spec["attemptDeadlineSeconds"] = min(attempt, limit)
+        spec.setdefault("activeDeadlineSeconds", limit)
     if order.get_logs:
         wait = {"deleteDelayDuration": format_duration(WAIT_FOR_READER)}
         spec["podGC"] = wait | dict(spec.get("podGC") or {})
@@ -164,11 +169,11 @@ def _with_defaults(spec: Object, order: Order) -> Object:
 
 
 def _marked(template: Any, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Object:
-    """Put the labels and annotations on the Pods, too; those of the template's own stay."""
+    """Put the labels and annotations on the Pods, too, over the template's own."""
     marked = dict(template or {})
     metadata = dict(marked.get("metadata") or {})
-    metadata["labels"] = {**labels, **(metadata.get("labels") or {})}
-    metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {})}
+    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
     return {**marked, "metadata": metadata}
 
 

@@ -41,6 +41,7 @@ class TaskRunOperator(RunArguments):
     """Runs a container to completion as a TaskRun.
 
     Args:
+        name: First part of the TaskRun's name, and so of its Pods'. Default: DAG and task.
         image: The container's image.
         command: Program to run instead of the image's entrypoint, one item an argument.
         arguments: Arguments of the program.
@@ -96,6 +97,7 @@ class TaskRunOperator(RunArguments):
 
     template_fields: Collection[str] = (
         *(name for name in _ORDERED if name not in _NOT_TEMPLATED),
+        "name",
         "namespace",
         *_CONNECTED,
     )
@@ -119,6 +121,7 @@ class TaskRunOperator(RunArguments):
     def __init__(  # noqa: PLR0913  # each is a name that users of Airflow know
         self,
         *,
+        name: str | None = None,
         namespace: str | None = None,
         taskruns_conn_id: str = "taskruns_default",
         kubernetes_conn_id: str | None = None,
@@ -134,6 +137,7 @@ class TaskRunOperator(RunArguments):
         super().__init__(**kwargs)
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
+        self.name = name
         self.namespace = namespace
         self.taskruns_conn_id = taskruns_conn_id
         self.kubernetes_conn_id = kubernetes_conn_id
@@ -216,7 +220,7 @@ class TaskRunOperator(RunArguments):
         Raises:
             ValueError: as `order`.
         """
-        return {"name": own.name}
+        return {"name": own.named(self.name) if self.name else own.name}
 
     def order(self, context: Mapping[str, Any]) -> Order:  # noqa: ARG002  # a function's arguments
         """Return what this task asks for; a subclass may ask in other words.

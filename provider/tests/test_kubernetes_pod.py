@@ -131,7 +131,7 @@ OF_THE_POD: list[tuple[str, Any, dict[str, Any]]] = [
      {"hostIPC": True}),
     ("pod_template_dict", {"kind": "Pod", "metadata": {"name": "x"}, "spec": {
         "restartPolicy": "Always", "containers": [{"name": "x", "image": "y"}, {"name": "z"}]}},
-     {"containers": [{"name": "base", "image": "y"}, {"name": "z"}]}),
+     {"containers": [{"name": "base"}, {"name": "z"}]}),
     ("init_containers", [k8s.V1Container(name="i", image="b")],
      {"initContainers": [{"name": "i", "image": "b"}]}),
     ("termination_grace_period", 0, {"terminationGracePeriodSeconds": 0}),
@@ -281,7 +281,7 @@ def test_a_file_that_is_not_there_fails_the_task() -> None:
         ({"durable": False}, "durable: "),
         ({"on_finish_action": "burn"}, "write one of delete_pod"),
         ({"on_finish_action": "keep_pod", "pod_gc": {"strategy": "Never"}}, "pod_gc: given as"),
-        ({"pod_template_dict": {"a": 1}, "full_pod_spec": {"b": 1}}, "give one of them"),
+        ({"pod_template_dict": {"a": 1}, "pod_template_file": "b"}, "give one of them"),
         ({"full_pod_spec": {"spec": {}}, "template": {"spec": {}}}, "template: given as full_pod"),
         ({"cmds": ["a"], "command": ["b"]}, "command: given as cmds, too"),
         ({"node_selectors": {}, "node_selector": {}}, "node_selector: given as node_selectors"),

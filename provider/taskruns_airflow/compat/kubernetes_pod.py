@@ -1,13 +1,15 @@
 """KubernetesPodOperator by its own name and parameters; what runs is a TaskRun."""
 
 from collections.abc import Collection, Iterable, Mapping
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Context
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT
+from taskruns_airflow.compat.kubernetes_models import TEMPLATED_FIELDS, owned
+from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT, TEMPLATED
 from taskruns_airflow.compat.kubernetes_pod_translation import (
     EARLIER_NAMES,
     pod_of,
@@ -20,27 +22,43 @@ from taskruns_airflow.containers import Asked, Containers, Shown, names_of
 from taskruns_airflow.identity import Try
 from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator
-from taskruns_airflow.plain import plain
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution
 
 _DEFAULT_CONNECTION = "kubernetes_default"
-_OWN = (
-    "name",
+_LISTS = (
     "cmds",
-    "env_vars",
+    "arguments",
     "ports",
+    "volume_mounts",
+    "volumes",
+    "env_vars",
+    "env_from",
     "secrets",
     "configmaps",
     "pod_runtime_info_envs",
+    "init_containers",
+    "tolerations",
+    "image_pull_secrets",
+)
+_DICTS = ("labels", "annotations", "node_selector")
+_OTHERS = (
+    "image",
+    "name",
     "pod_template_file",
     "pod_template_dict",
     "full_pod_spec",
-    "init_containers",
     "init_container_logs",
     "container_name_log_prefix_enabled",
     "base_container_name",
+    "image_pull_policy",
+    "container_resources",
+    "affinity",
+    "service_account_name",
+    "priority_class_name",
+    "security_context",
+    "container_security_context",
     "runtime_class_name",
     "automount_service_account_token",
     "hostnetwork",
@@ -55,16 +73,14 @@ _OWN = (
     "is_delete_operator_pod",
     "active_deadline_seconds",
 )
-"""Parameters that stay attributes by their names, to be translated once templates are rendered."""
+_OWN = (*_LISTS, *_DICTS, *_OTHERS)
+"""Parameters that are attributes by their names and in the forms that KubernetesPodOperator keeps,
+for subclasses; they are translated once templates are rendered."""
 
-_NOT_TEMPLATED = {
-    "secrets",
-    "hostnetwork",
-    "init_container_logs",
-    "container_name_log_prefix_enabled",
-    "on_finish_action",
-    "is_delete_operator_pod",
-}
+
+_NAMES = {each.name for each in ALL}
+_SET_LATER = tuple(name for name in TaskRunOperator.template_fields if name in _OWN)
+"""Arguments of TaskRunOperator that `default_args` must not set: they are parameters here."""
 
 
 class KubernetesPodOperator(Migrated):
@@ -88,15 +104,16 @@ class KubernetesPodOperator(Migrated):
     init_container_logs: Asked
     container_name_log_prefix_enabled: bool | None
 
+    env_vars: Any
+
     template_fields: Collection[str] = (
-        *TaskRunOperator.template_fields,
-        *(name for name in _OWN if name not in _NOT_TEMPLATED),
-        "pod_security_context",
+        *TEMPLATED,
+        *(name for name in TaskRunOperator.template_fields if name not in _NAMES),
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **TaskRunOperator.template_fields_renderers,
         "cmds": "json",
-        "env_vars": "json",
+        "env_vars": "py",
         "pod_template_dict": "json",
         "full_pod_spec": "json",
     }
@@ -104,19 +121,18 @@ class KubernetesPodOperator(Migrated):
     @named(ALL)
     def __init__(self, **kwargs: Any) -> None:
         self.refuse(kwargs)
-        told = {each.name: kwargs.pop(each.name, None) for each in ALL}
+        given = {each.name: kwargs.pop(each.name, None) for each in ALL}
         for earlier, now in EARLIER_NAMES.items():
-            told[now] = told[earlier] if told[now] is None else told[now]
-        super().__init__(**_for_task_run(told), **kwargs)
+            given[now] = given[earlier] if given[now] is None else given[now]
+        super().__init__(**_for_task_run(given), **kwargs)
         for name in _OWN:
-            setattr(self, name, told[name] if name == "secrets" else plain(told[name]))
-        self.pod_security_context = plain(told["security_context"])
-        self._notes = notes(ALL, told)
+            setattr(self, name, owned(given[name]) or _empty(name, given[name]))
+        self._notes = notes(ALL, given)
 
     @classmethod
     @override
     def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
-        return refusals(told)
+        return refusals({**told, "base_container_name": cls._main(told.get("base_container_name"))})
 
     @override
     def execute(self, context: Context) -> Any:
@@ -126,14 +142,15 @@ class KubernetesPodOperator(Migrated):
 
     @override
     def place(self, own: Try) -> dict[str, str]:
-        name = {"name": own.named(self.name) if self.name else own.name}
-        namespace = self.namespace or (pod_of(self._told()).get("metadata") or {}).get("namespace")
-        return name | {"namespace": namespace} if namespace else name
+        metadata = pod_of(self._given()).get("metadata") or {}
+        name = self.name or str(metadata.get("name") or "")
+        namespace = self.namespace or metadata.get("namespace")
+        place = {"name": own.named(name) if name else own.name}
+        return place | {"namespace": namespace} if namespace else place
 
     @override
     def order(self, context: Mapping[str, Any]) -> Order:
-        main = self.base_container_name or self.BASE_CONTAINER_NAME
-        return translate(super().order(context), self._told(), main)
+        return translate(super().order(context), self._given())
 
     @override
     def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
@@ -147,33 +164,66 @@ class KubernetesPodOperator(Migrated):
         )
 
     @override
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: Any,
+        seen_oids: set[int],
+    ) -> None:
+        # Names of variables are rendered, too; Airflow renders the values of a dict alone.
+        if parent is self and isinstance(self.env_vars, dict):
+            self.env_vars = [_variable(*each) for each in self.env_vars.items()]
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    @override
+    def _render_nested_template_fields(
+        self, value: Any, context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        fields = TEMPLATED_FIELDS.get(type(value).__name__)
+        if fields is None or id(value) in seen_oids:
+            super()._render_nested_template_fields(value, context, jinja_env, seen_oids)
+            return
+        seen_oids.add(id(value))
+        self._do_render_template_fields(value, fields, context, jinja_env, seen_oids)
+
+    @override
     def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
         execution.push("pod_name", run.status.pod_name)
         execution.push("pod_namespace", run.status.pod_name and run.metadata.namespace)
         return super()._conclude(execution, run)
 
-    def _told(self) -> Mapping[str, Any]:
-        told = {name: getattr(self, name) for name in _OWN}
-        return told | {"security_context": self.pod_security_context}
+    @classmethod
+    def _main(cls, name: Any) -> Any:
+        return name or cls.BASE_CONTAINER_NAME
+
+    def _given(self) -> Mapping[str, Any]:
+        given = {name: getattr(self, name) for name in _OWN}
+        return given | {"base_container_name": self._main(self.base_container_name)}
 
 
-def _for_task_run(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return TaskRunOperator's arguments; what is not said is left to `default_args`."""
-    given = {name: told[name] for name in KEPT if told[name] is not None}
-    if told["labels"]:
-        given["labels"] = {
-            key: "" if value is None else value for key, value in told["labels"].items()
-        }
-    secrets = told["image_pull_secrets"]
-    if isinstance(secrets, str):
-        secrets = [name.strip() for name in secrets.split(",")]
-    connection = told["kubernetes_conn_id"]
+def _empty(name: str, value: Any) -> Any:
+    """Return the form in which KubernetesPodOperator keeps a parameter that is not given."""
+    return [] if name in _LISTS else {} if name in _DICTS else value
+
+
+def _variable(name: str, value: Any) -> dict[str, Any]:
+    return {"name": name, "valueFrom" if isinstance(value, Mapping) else "value": value}
+
+
+def _for_task_run(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return TaskRunOperator's arguments; others keep the values of `default_args`."""
+    kept = {name: given[name] for name in KEPT if given[name] is not None and name not in _OWN}
+    if kept.get("startup_timeout_seconds") is not None:
+        kept["startup_timeout_seconds"] = ceil(kept["startup_timeout_seconds"])
+    if seconds := kept.pop("schedule_timeout_seconds", None):
+        kept["schedule_timeout_seconds"] = ceil(seconds)
+    connection = given["kubernetes_conn_id"]
     return {
-        **given,
-        "container_logs": told["container_logs"],
-        "image_pull_secrets": secrets,
+        **dict.fromkeys(_SET_LATER),
+        **kept,
+        "container_logs": given["container_logs"],
         "kubernetes_conn_id": None if connection == _DEFAULT_CONNECTION else connection,
-        # The Pod's, in `default_args` too, has this name there.
-        "security_context": told["container_security_context"],
-        "do_xcom_push": bool(told["do_xcom_push"]),
+        "do_xcom_push": bool(given["do_xcom_push"]),
     }

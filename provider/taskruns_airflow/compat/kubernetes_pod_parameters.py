@@ -125,3 +125,28 @@ EARLIER = (
 
 ALL = PARAMETERS + EARLIER
 KEPT = tuple(each.name for each in ALL if each.fate is Fate.KEPT)
+
+TEMPLATED = (
+    "image",
+    "name",
+    "hostname",
+    "cmds",
+    "annotations",
+    "arguments",
+    "env_vars",
+    "labels",
+    "config_file",
+    "pod_template_file",
+    "pod_template_dict",
+    "namespace",
+    "container_resources",
+    "volumes",
+    "volume_mounts",
+    "cluster_context",
+    "env_from",
+    "configmaps",
+    "node_selector",
+    "kubernetes_conn_id",
+    "base_container_name",
+)
+"""KubernetesPodOperator's template fields, without those that are refused; a test compares them."""

@@ -1,16 +1,23 @@
-"""From KubernetesPodOperator's parameters to what a TaskRun is asked for: values in, values out."""
+"""From KubernetesPodOperator's parameters to a TaskRun: values in, values out."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from enum import Enum
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from taskruns.api.names import ANNOTATION_DEFAULT_CONTAINER
+from taskruns_airflow.compat.kubernetes_models import is_model, typed
+from taskruns_airflow.compat.pod_environment import unique_env
+from taskruns_airflow.compat.pod_forms import RETENTION, is_pending, wrong_forms
+from taskruns_airflow.compat.pod_reconciliation import reconcile_pods
 from taskruns_airflow.environment import env_vars
 from taskruns_airflow.manifest import Order
+from taskruns_airflow.plain import plain
 from taskruns_airflow.template import loaded, pod_template
 
-_SOURCES = ("pod_template_file", "pod_template_dict", "full_pod_spec")
+_SOURCES = ("pod_template_file", "pod_template_dict")
 _OF_THE_POD = {
     "runtime_class_name": "runtimeClassName",
     "automount_service_account_token": "automountServiceAccountToken",
@@ -23,167 +30,349 @@ _OF_THE_POD = {
     "subdomain": "subdomain",
     "schedulername": "schedulerName",
     "termination_grace_period": "terminationGracePeriodSeconds",
+    "active_deadline_seconds": "activeDeadlineSeconds",
+    "service_account_name": "serviceAccountName",
+    "priority_class_name": "priorityClassName",
+    "node_selector": "nodeSelector",
+    "affinity": "affinity",
+    "tolerations": "tolerations",
+    "volumes": "volumes",
+    "init_containers": "initContainers",
 }
 """Parameters that are fields of a PodSpec, by the field's name."""
 
-_RETENTION = {
-    "delete_pod": "OnPodCompletion",
-    "delete_succeeded_pod": "OnPodSuccess",
-    "delete_active_pod": "Never",
-    "keep_pod": "Never",
+_OF_THE_CONTAINER = {
+    "image": "image",
+    "cmds": "command",
+    "arguments": "args",
+    "ports": "ports",
+    "volume_mounts": "volumeMounts",
+    "container_resources": "resources",
+    "image_pull_policy": "imagePullPolicy",
+    "container_security_context": "securityContext",
 }
-_NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""Parameters that are fields of the main container, by the field's name."""
 
+_SHORTHAND_OF_CONTAINER = {
+    "image": "image",
+    "command": "command",
+    "args": "arguments",
+    "workingDir": "working_dir",
+    "env": "env",
+    "envFrom": "env_from",
+    "resources": "container_resources",
+    "volumeMounts": "volume_mounts",
+    "imagePullPolicy": "image_pull_policy",
+    "securityContext": "security_context",
+}
+_SHORTHAND_OF_POD = {
+    "volumes": "volumes",
+    "serviceAccountName": "service_account_name",
+    "imagePullSecrets": "image_pull_secrets",
+    "nodeSelector": "node_selector",
+    "tolerations": "tolerations",
+    "affinity": "affinity",
+    "priorityClassName": "priority_class_name",
+}
+"""Fields of a Pod that a TaskRun's own spec has, by TaskRunOperator's arguments."""
+
+_READ_AS = {"affinity": "V1Affinity", "tolerations": "V1Toleration"}
+"""Parameters whose dicts KubernetesPodOperator reads through the client, by its classes."""
 
 EARLIER_NAMES = {"node_selectors": "node_selector", "xcom_push": "do_xcom_push"}
-"""What parameters were once called, and are called now."""
+"""Former names of parameters, by the present ones."""
+
+Pod = dict[str, Any]
 
 
-def refusals(told: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what cannot be had of values that are no templates, with what to write instead."""
+def refusals(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each value that is refused when a DAG is parsed.
+
+    Args:
+        given: The arguments; `base_container_name` is the name that main will have.
+    """
     for earlier, now in EARLIER_NAMES.items():
-        if told.get(earlier) is not None and told.get(now) is not None:
+        if given.get(earlier) is not None and given.get(now) is not None:
             yield f"{now}: given as {earlier}, too"
-    if told.get("command") and told.get("cmds"):
+    if given.get("command") and given.get("cmds"):
         yield "command: given as cmds, too"
-    if told.get("init_container_logs") and told.get("get_logs") is False:
+    if given.get("init_container_logs") and given.get("get_logs") is False:
         yield "init_container_logs: get_logs=False shows none: leave one of them out"
-    for look in (_source, _retention):
+    sentences = list(wrong_forms(given, rendered=False))
+    yield from sentences
+    for check in (_one_template, _retention, _check_pods, *(() if sentences else (_check_env,))):
         try:
-            look(told)
+            check(given)
         except ValueError as refusal:
             yield str(refusal)
 
 
-def _source(told: Mapping[str, Any]) -> str | None:
-    """Return the one parameter that names a Pod, where one does."""
-    given = [name for name in _SOURCES if told.get(name)]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)}: give one of them")
-    if given and told.get("template") is not None:
-        raise ValueError(f"template: given as {given[0]}, too")
-    return given[0] if given else None
-
-
-def pod_of(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Pod that the task's own parameters go over; empty where it names none.
+def pod_of(given: Mapping[str, Any]) -> Pod:
+    """Return the Pod that the task's own parameters are laid over; empty where it names none.
 
     Raises:
-        ValueError: it names two, or one that cannot be read.
+        ValueError: it names two, or one that cannot be read or run.
     """
-    source = _source(told)
-    if source is None:
-        return {}
-    pod = told[source]
-    if source == "pod_template_file":
-        try:
-            pod = loaded(Path(pod).read_text())
-        except OSError as error:
-            raise ValueError(f"pod_template_file: {error.strerror}: {pod}") from None
-    if not isinstance(pod, Mapping):
-        raise ValueError(f"{source}: not a Pod")  # noqa: TRY004  # a refusal as the others
-    return {"kind": "Pod", **pod}
+    pod: Pod = {}
+    if source := _one_template(given):
+        pod = _read(source, given[source])
+        _check_pod(source, pod, given)
+    if given.get("full_pod_spec"):
+        pod = reconcile_pods(pod, plain(given["full_pod_spec"]))
+        _check_pod("full_pod_spec", pod, given)
+    return pod
 
 
-def translate(order: Order, told: Mapping[str, Any], main_name: str) -> Order:
-    """Return what is asked for, with KubernetesPodOperator's parameters put in its words.
+def translate(order: Order, given: Mapping[str, Any]) -> Order:
+    """Return the order for a TaskRun whose Pod is the one that KubernetesPodOperator makes.
+
+    Args:
+        order: TaskRunOperator's own arguments.
+        given: KubernetesPodOperator's parameters, with their templates rendered;
+            `base_container_name` is the name that main will have.
 
     Raises:
-        ValueError: two of them say the same, or one is not what it has to be.
+        ValueError: two parameters contradict each other, or one has a form that it cannot have.
     """
-    template, main = _template(order, told, main_name)
-    secrets = [_Secret(each, number) for number, each in enumerate(told.get("secrets") or [])]
-    environment = [
-        *env_vars(order.env or []),
-        *env_vars(told.get("env_vars") or []),
-        *(told.get("pod_runtime_info_envs") or []),
-        *(part for each in secrets for part in each.env),
-    ]
-    sources = [
-        *(main.get("envFrom") or []),
-        *(order.env_from or []),
-        *({"configMapRef": {"name": name}} for name in told.get("configmaps") or []),
-        *(part for each in secrets for part in each.env_from),
-    ]
-    volumes = [*(order.volumes or []), *(part for each in secrets for part in each.volumes)]
-    mounts = [*(order.volume_mounts or []), *(part for each in secrets for part in each.mounts)]
+    if sentences := list(wrong_forms(given, rendered=True)):
+        raise ValueError("; ".join(sentences))
+    base = pod_of(given)
+    if base and order.template is not None:
+        raise ValueError("template: leave it out beside a Pod template or full_pod_spec")
+    base = base or pod_template(plain(order.template) or {})
+    pod = reconcile_pods(_without_replaced(base, given), _own_pod(order, given))
+    main = pod["spec"]["containers"][0]
+    _attach_secrets(pod["spec"], main, given.get("secrets") or ())
+    main["env"] = unique_env(main.get("env") or [])
+    deadline = pod["spec"].get("activeDeadlineSeconds")
+    template, shorthand = _template_and_shorthand(pod, order.spec or {})
     return replace(
         order,
         template=template,
-        command=_once("command", order.command, "cmds", told.get("cmds") or None),
-        arguments=order.arguments or None,
-        env=environment or None,
-        env_from=sources or None,
-        volumes=volumes or None,
-        volume_mounts=mounts or None,
-        pod_gc=_once("pod_gc", order.pod_gc, "on_finish_action", _retention(told)),
-        spec=_spec(order, told),
+        labels=_texts(given.get("labels")),
+        annotations=_texts(given.get("annotations")),
+        pod_gc=_once("pod_gc", order.pod_gc, "on_finish_action", _retention(given)),
+        spec=_with_deadline(order.spec, deadline),
+        **shorthand,
     )
 
 
-class _Secret:
-    """A `Secret` of Airflow's Kubernetes provider, as what refers to it in a Pod."""
-
-    def __init__(self, secret: Any, number: int) -> None:
-        env = secret.deploy_type == "env"
-        volume = f"airflow-secret-{number}"
-        source = {"secretName": secret.secret} | ({"items": secret.items} if secret.items else {})
-        key = {"secretKeyRef": {"name": secret.secret, "key": secret.key}}
-        mount = {"name": volume, "mountPath": secret.deploy_target, "readOnly": True}
-        self.env = [{"name": secret.deploy_target, "valueFrom": key}] if env and secret.key else []
-        whole = env and not secret.key
-        self.env_from = [{"secretRef": {"name": secret.secret}}] if whole else []
-        self.volumes = [] if env else [{"name": volume, "secret": source}]
-        self.mounts = [] if env else [mount]
+def _one_template(given: Mapping[str, Any]) -> str | None:
+    """Return the parameter that holds or names a Pod template, where one does."""
+    named = [name for name in _SOURCES if given.get(name)]
+    if len(named) > 1:
+        raise ValueError(f"{' and '.join(named)}: give one of them")
+    pods = [*named, *(["full_pod_spec"] if given.get("full_pod_spec") else ())]
+    if pods and given.get("template") is not None:
+        raise ValueError(f"template: given as {pods[0]}, too")
+    return named[0] if named else None
 
 
-def _template(
-    order: Order, told: Mapping[str, Any], main_name: str
+def _check_pods(given: Mapping[str, Any]) -> None:
+    for source in ("pod_template_dict", "full_pod_spec"):
+        if isinstance(pod := plain(given.get(source)), Mapping):
+            _check_pod(source, pod, given)
+
+
+def _check_pod(source: str, pod: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse fields of a whole Pod that a TaskRun's Pod cannot have."""
+    spec, metadata = _mapping(pod.get("spec")), _mapping(pod.get("metadata"))
+    if spec.get("nodeName"):
+        raise ValueError(f"{source}: nodeName bypasses the scheduler: use node_selector or affinity")
+    if metadata.get("ownerReferences"):
+        raise ValueError(
+            f"{source}: ownerReferences: a Pod belongs to its TaskRun: leave them out, or set them "
+            "on the TaskRun by mutate"
+        )
+    others = [_mapping(each).get("name") for each in (spec.get("containers") or ())[1:]]
+    if (main := given.get("base_container_name")) in others:
+        raise ValueError(
+            f"{source}: its first container becomes {main}, and another has that name: put it "
+            "first, or set base_container_name"
+        )
+
+
+def _check_env(given: Mapping[str, Any]) -> None:
+    """Refuse a variable whose two definitions cannot become one."""
+    env = given.get("env_vars")
+    if isinstance(env, list | tuple) and not any(is_pending(item) for item in env):
+        unique_env(_env(env))
+
+
+def _read(source: str, value: Any) -> Pod:
+    try:
+        if source == "pod_template_file":
+            value = loaded(Path(value).read_text())
+        if value is not None and not isinstance(value, Mapping):
+            raise ValueError("not a Pod")  # noqa: TRY004, TRY301  # a refusal as the others
+        return typed(value or {}, "V1Pod")
+    except OSError as error:
+        raise ValueError(f"{source}: {error.strerror}: {value}") from None
+    except ValueError as error:
+        raise ValueError(f"{source}: {str(error).removeprefix('template: ')}") from None
+
+
+def _own_pod(order: Order, given: Mapping[str, Any]) -> Pod:
+    """Return the Pod that the parameters alone describe."""
+    container = _fields(given, _OF_THE_CONTAINER)
+    command = _once("command", order.command, "cmds", container.get("command"))
+    configmaps = [{"configMapRef": {"name": name}} for name in given.get("configmaps") or ()]
+    container |= {
+        "name": given["base_container_name"],
+        "command": command,
+        "workingDir": order.working_dir,
+        "env": [
+            *env_vars(plain(order.env) or ()),
+            *_env(given.get("env_vars") or ()),
+            *_env(given.get("pod_runtime_info_envs") or ()),
+        ],
+        "envFrom": [*plain(list(given.get("env_from") or ())), *configmaps],
+    }
+    spec = _fields(given, _OF_THE_POD) | {
+        "containers": [container],
+        "imagePullSecrets": _pull_secrets(given.get("image_pull_secrets") or ()),
+    }
+    metadata = {part: _texts(given.get(part)) for part in ("labels", "annotations")}
+    return {"metadata": metadata, "spec": spec}
+
+
+def _fields(given: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    found = {field: _wire(name, given.get(name)) for name, field in fields.items()}
+    return {field: value for field, value in found.items() if value not in (None, "", [])}
+
+
+def _wire(name: str, value: Any) -> Any:
+    """Return a parameter's value in wire form."""
+    if name == "node_selector":
+        return _texts(value)
+    if model := _READ_AS.get(name):
+        if isinstance(value, Mapping):
+            return typed(value, model)
+        if value and not is_model(value):
+            return [typed(i, model) if isinstance(i, Mapping) else plain(i) for i in value]
+    scalar = value is None or isinstance(value, str | int | Mapping) or is_model(value)
+    return plain(value if scalar else list(value))
+
+
+def _without_replaced(base: Mapping[str, Any], given: Mapping[str, Any]) -> Pod:
+    """Leave out fields of the template that an object replaces, even if it is empty."""
+    spec = {**_mapping(base.get("spec"))}
+    first, *others = spec.get("containers") or [{}]
+    for part, fields in ((spec, _OF_THE_POD), (first := {**first}, _OF_THE_CONTAINER)):
+        for name, field in fields.items():
+            if is_model(given.get(name)):
+                part.pop(field, None)
+    return {**base, "spec": {**spec, "containers": [first, *others]}}
+
+
+def _env(env: Any) -> list[dict[str, Any]]:
+    if isinstance(env, Mapping):
+        return [{"name": str(name), **_env_value(value)} for name, value in env.items()]
+    return [
+        {**item, **({"value": str(item["value"])} if item.get("value") is not None else {})}
+        for item in plain(list(env))
+    ]
+
+
+def _env_value(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    return {"valueFrom": plain(value)} if isinstance(value, Mapping) else {"value": str(value)}
+
+
+def _texts(values: Any) -> dict[str, str] | None:
+    if not values:
+        return None
+    return {str(k): "" if value is None else str(value) for k, value in values.items()}
+
+
+def _pull_secrets(secrets: Any) -> list[dict[str, Any]]:
+    items = secrets.split(",") if isinstance(secrets, str) else plain(list(secrets))
+    named = [{"name": item.strip()} if isinstance(item, str) else item for item in items]
+    return list({item["name"]: item for item in named if item.get("name")}.values())
+
+
+def _attach_secrets(spec: Pod, main: dict[str, Any], secrets: Any) -> None:
+    """Add what refers to each `Secret` of Airflow's Kubernetes provider."""
+    for number, secret in enumerate(secrets):
+        if secret.deploy_type == "volume":
+            taken = {each.get("name") for each in spec.get("volumes") or ()}
+            names = (f"airflow-secret-{free}" for free in count(number))
+            name = next(each for each in names if each not in taken)
+            items = {"items": plain(secret.items)} if secret.items else {}
+            volume = {"name": name, "secret": {"secretName": secret.secret, **items}}
+            mount = {"name": name, "mountPath": secret.deploy_target, "readOnly": True}
+            spec["volumes"] = [*(spec.get("volumes") or ()), volume]
+            main["volumeMounts"] = [*(main.get("volumeMounts") or ()), mount]
+        elif secret.key is None:
+            source = {"secretRef": {"name": secret.secret}}
+            main["envFrom"] = [*(main.get("envFrom") or ()), source]
+        else:
+            key = {"secretKeyRef": {"name": secret.secret, "key": secret.key}}
+            variable = {"name": secret.deploy_target, "valueFrom": key}
+            main["env"] = [*(main.get("env") or ()), variable]
+
+
+def _template_and_shorthand(
+    pod: Mapping[str, Any], own_spec: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the Pod's template, and its main container: the first, as KubernetesPodOperator's."""
-    pod = pod_of(told)
-    if pod and order.template is not None:
-        raise ValueError(f"template: given as {_source(told)}, too")
-    template = pod_template(pod or order.template or {})
-    metadata, spec = template.setdefault("metadata", {}), template.setdefault("spec", {})
-    spec.pop("restartPolicy", None)
-    main, *others = spec.get("containers") or [{}]
-    main = {**main, "name": main_name}
-    if told.get("ports"):
-        main["ports"] = told["ports"]
-    spec["containers"] = [main, *others]
-    marked = {ANNOTATION_DEFAULT_CONTAINER: main_name}
+    """Return a Pod as a TaskRun's template, and the fields that are TaskRunOperator's arguments.
+
+    A field that the task sets by `spec` stays in the template.
+    """
+    dropped = {"restartPolicy", "activeDeadlineSeconds", "containers"}
+    spec = {field: value for field, value in pod["spec"].items() if field not in dropped}
+    first, *others = pod["spec"]["containers"]
+    main = {field: v for field, v in first.items() if field != "terminationMessagePolicy"}
+    shorthand: dict[str, Any] = {}
+    for part, fields in ((main, _SHORTHAND_OF_CONTAINER), (spec, _SHORTHAND_OF_POD)):
+        for field, argument in fields.items():
+            moved = None if field in own_spec else part.pop(field, None)
+            shorthand[argument] = moved or None
+    metadata = {
+        field: value
+        for field, value in pod["metadata"].items()
+        if field in {"labels", "annotations", "finalizers"} and value
+    }
+    marked = {ANNOTATION_DEFAULT_CONTAINER: main["name"]}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **marked}
-    for name, field in _OF_THE_POD.items():
-        if told.get(name) not in _NOTHING:
-            spec[field] = told[name]
-    if told.get("init_containers"):
-        spec["initContainers"] = [*(spec.get("initContainers") or []), *told["init_containers"]]
-    return template, main
+    containers = [_given(main), *others]
+    return {"metadata": metadata, "spec": {**_given(spec), "containers": containers}}, shorthand
 
 
-def _spec(order: Order, told: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    seconds = told.get("active_deadline_seconds")
+def _given(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in part.items() if value not in (None, "", [])}
+
+
+def _with_deadline(spec: Mapping[str, Any] | None, seconds: int | None) -> Mapping[str, Any] | None:
     if seconds is None:
-        return order.spec
-    return {"attemptDeadlineSeconds": seconds, **(order.spec or {})}
+        return spec
+    limit = (spec or {}).get("activeDeadlineSeconds") or seconds
+    return {"attemptDeadlineSeconds": min(seconds, limit), **(spec or {})}
 
 
-def _retention(told: Mapping[str, Any]) -> dict[str, str] | None:
-    action = told.get("on_finish_action")
-    if action is None:
-        if told.get("is_delete_operator_pod") is None:
-            return None
-        action = "delete_pod" if told["is_delete_operator_pod"] else "keep_pod"
-    action = getattr(action, "value", action)
-    if action not in _RETENTION:
-        raise ValueError(f"on_finish_action: {action!r}: write one of {', '.join(_RETENTION)}")
-    if told.get("pod_gc"):
+def _retention(given: Mapping[str, Any]) -> dict[str, str] | None:
+    action, deletes = given.get("on_finish_action"), given.get("is_delete_operator_pod")
+    action = action.value if isinstance(action, Enum) else action
+    if isinstance(deletes, bool):
+        former = "delete_pod" if deletes else "keep_pod"
+        if action not in (None, former):
+            raise ValueError(
+                f"on_finish_action: is_delete_operator_pod={deletes} means {former}: leave one out"
+            )
+        action = former
+    if action not in RETENTION:
+        return None  # no value, or one that its form refuses
+    if given.get("pod_gc"):
         raise ValueError("pod_gc: given as on_finish_action, too")
-    return {"strategy": _RETENTION[action]}
+    return {"strategy": RETENTION[action]}
 
 
-def _once(name: str, told: Any, other: str, translated: Any) -> Any:
-    if told and translated:
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _once(name: str, own: Any, other: str, translated: Any) -> Any:
+    if own and translated:
         raise ValueError(f"{name}: given as {other}, too")
-    return told or translated
+    return own or translated
