@@ -178,7 +178,9 @@ def _check_pod(source: str, pod: Mapping[str, Any], given: Mapping[str, Any]) ->
     """Refuse fields of a whole Pod that a TaskRun's Pod cannot have."""
     spec, metadata = _mapping(pod.get("spec")), _mapping(pod.get("metadata"))
     if spec.get("nodeName"):
-        raise ValueError(f"{source}: nodeName bypasses the scheduler: use node_selector or affinity")
+        raise ValueError(
+            f"{source}: nodeName bypasses the scheduler: use node_selector or affinity"
+        )
     if metadata.get("ownerReferences"):
         raise ValueError(
             f"{source}: ownerReferences: a Pod belongs to its TaskRun: leave them out, or set them "
@@ -204,7 +206,7 @@ def _read(source: str, value: Any) -> Pod:
         if source == "pod_template_file":
             value = loaded(Path(value).read_text())
         if value is not None and not isinstance(value, Mapping):
-            raise ValueError("not a Pod")  # noqa: TRY004, TRY301  # a refusal as the others
+            raise ValueError("not a Pod")  # noqa: TRY301  # a refusal as the others
         return typed(value or {}, "V1Pod")
     except OSError as error:
         raise ValueError(f"{source}: {error.strerror}: {value}") from None

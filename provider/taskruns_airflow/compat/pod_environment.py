@@ -38,7 +38,7 @@ def unique_env(env: Sequence[EnvVar]) -> list[EnvVar]:
         if index in kept:
             kept |= set(referents[index].values())
     names: dict[int, str] = {}
-    taken = set(last)
+    taken = set(last).union(*map(_references, env))
     for index in sorted(kept):
         name = env[index]["name"]
         names[index] = name if last[name] == index else _unused(name, taken)
@@ -67,10 +67,14 @@ def _referents(env: Sequence[EnvVar]) -> list[dict[str, int]]:
     current: dict[str, int] = {}
     referents = []
     for index, item in enumerate(env):
-        names = (match["name"] for match in _REFERENCE.finditer(str(item.get("value") or "")))
-        referents.append({name: current[name] for name in names if name in current})
+        referents.append({name: current[name] for name in _references(item) if name in current})
         current[item["name"]] = index
     return referents
+
+
+def _references(item: EnvVar) -> set[str]:
+    matches = _REFERENCE.finditer(item.get("value") or "")
+    return {match["name"] for match in matches if match["name"] is not None}
 
 
 def _unused(name: str, taken: set[str]) -> str:

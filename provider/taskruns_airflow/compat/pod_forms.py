@@ -6,6 +6,7 @@ parsed, a template field may hold a Jinja template or a reference to another tas
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from math import ceil
 from typing import Any
 
 from taskruns_airflow.compat.kubernetes_models import is_model
@@ -152,7 +153,7 @@ def _flag(value: Any) -> str | None:
 def _seconds(least: int, *, whole: bool) -> Check:
     def check(value: Any) -> str | None:
         number = isinstance(value, int) or (isinstance(value, float) and not whole)
-        if isinstance(value, bool) or not number or value < least:
+        if isinstance(value, bool) or not number or ceil(value) < least:
             kind = "a whole number" if whole else "a number"
             return f"{value!r}: write {kind} of seconds, at least {least}"
         return None
@@ -224,7 +225,8 @@ _BY_FORM: Mapping[Check, tuple[str, ...]] = {
     _flag: ("hostnetwork", "automount_service_account_token", "is_delete_operator_pod"),
     _seconds(1, whole=True): ("active_deadline_seconds",),
     _seconds(0, whole=True): ("termination_grace_period",),
-    _seconds(0, whole=False): ("startup_timeout_seconds", "schedule_timeout_seconds"),
+    _seconds(1, whole=False): ("startup_timeout_seconds",),
+    _seconds(0, whole=False): ("schedule_timeout_seconds",),
     _action: ("on_finish_action",),
 }
 _CHECKS = {name: check for check, names in _BY_FORM.items() for name in names}

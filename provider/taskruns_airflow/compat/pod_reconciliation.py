@@ -10,7 +10,6 @@ from typing import Any
 
 Part = Mapping[str, Any]
 
-_JOINED_OF_METADATA = ("finalizers", "ownerReferences")
 _JOINED_OF_CONTAINER = ("volumeMounts", "env", "envFrom", "ports", "volumeDevices")
 
 
@@ -27,7 +26,7 @@ def _reconcile_metadata(base: Part, over: Part) -> dict[str, Any]:
     for field in ("labels", "annotations"):
         if keys := {**(base.get(field) or {}), **(over.get(field) or {})}:
             merged[field] = keys
-    return merged | _joined(base, over, _JOINED_OF_METADATA)
+    return merged
 
 
 def _reconcile_specs(base: Part, over: Part) -> dict[str, Any]:
