@@ -39,7 +39,7 @@ def _paths(path: str, one: Any, other: Any) -> Iterator[str]:
 
 
 def _containers(pod: Pod) -> list[dict[str, Any]]:
-    return [*pod["spec"].get("containers", []), *pod["spec"].get("initContainers", [])]
+    return [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
 
 
 @difference
@@ -152,17 +152,16 @@ def each_variable_once(original: Pod, ours: Pod) -> None:
 @difference
 def nothing_equals_empty(original: Pod, ours: Pod) -> None:
     """Kubernetes reads null, "", [], {} and a false hostNetwork as a field that is not there."""
+    for spec in (original["spec"], ours["spec"]):
+        for flag in ("hostNetwork", "hostIPC"):
+            spec[flag] = spec.get(flag) or None
+        for container in spec.get("initContainers") or ():
+            for item in container.get("env") or ():
+                item.setdefault("value", "")
     for pod in (original, ours):
         for part in (pod["metadata"], pod["spec"], *_containers(pod)):
             for field in [each for each in part if part[each] in (None, "", [], {})]:
                 del part[field]
-        for flag in ("hostNetwork", "hostIPC"):
-            if pod["spec"].get(flag) is False:
-                del pod["spec"][flag]
-        for kind in ("containers", "initContainers"):
-            for container in pod["spec"].get(kind, ()):
-                for item in container["env"] if isinstance(container.get("env"), list) else ():
-                    item.setdefault("value", "")
 
 
 def environment(container: Mapping[str, Any]) -> dict[str, str]:

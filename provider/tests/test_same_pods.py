@@ -58,7 +58,7 @@ class Hook:
 class Quiet(Original):
     """KubernetesPodOperator without its log."""
 
-    log = SimpleNamespace(**dict.fromkeys(("info", "debug", "warning"), lambda *_: None))  # type: ignore[assignment]
+    log = SimpleNamespace(**dict.fromkeys(("info", "debug", "warning"), lambda *_: None))
 
 
 def context() -> dict[str, Any]:

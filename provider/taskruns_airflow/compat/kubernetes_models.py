@@ -34,7 +34,7 @@ def owned(value: Any) -> Any:
     if callable(convert := getattr(value, "to_k8s_client_obj", None)):
         return owned(convert())
     if is_model(value):
-        copy = type(value).__new__(type(value))
+        copy: Any = object.__new__(type(value))
         copy.__dict__.update({name: owned(part) for name, part in vars(value).items()})
         return copy
     if type(value) is dict:
