@@ -287,9 +287,10 @@ class TaskRunOperator(RunArguments):
         return execution
 
     def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
-        codes = ExitCodes(_codes(self.skip_on_exit_code), _codes(self.fail_on_exit_code))
+        codes = ExitCodes(exit_codes(self.skip_on_exit_code), exit_codes(self.fail_on_exit_code))
         return execution.conclude(run, codes, with_result=bool(self.do_xcom_push))
 
 
-def _codes(told: int | Collection[int] | None) -> Collection[int]:
+def exit_codes(told: int | Collection[int] | None) -> Collection[int]:
+    """Return exit codes that were given as one or as several."""
     return () if told is None else (told,) if isinstance(told, int) else told

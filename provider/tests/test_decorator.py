@@ -308,6 +308,19 @@ def test_a_task_is_a_task_run_that_runs_the_program(dag: DAG) -> None:
     assert spec["env"] == [{"name": "A", "value": "b"}]
 
 
+def test_a_name_begins_the_task_runs(dag: DAG) -> None:
+    @taskrun_task(image="python:3.13-slim", name="{{ params.x }}-work")
+    def load() -> None: ...
+
+    with dag:
+        load()
+    made = dag.get_task("load")
+    assert isinstance(made, TaskRunDecoratedOperator)
+    made.render_template_fields({"params": {"x": "Big"}})
+    run = made.build_task_run(OWN, {"ti": None})
+    assert run["metadata"]["name"] == OWN.named("big-work")
+
+
 def test_airflow_knows_it_as_a_decorator(dag: DAG) -> None:
     with dag:
 

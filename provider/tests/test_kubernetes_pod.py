@@ -1,15 +1,17 @@
 """KubernetesPodOperator's name and parameters: each is taken, or refused with what to use."""
 
 import inspect
+import runpy
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator as Original
 from airflow.providers.cncf.kubernetes.secret import Secret
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
 from kubernetes.client import models as k8s
 
 from taskruns.api.v1alpha1 import TaskRun
@@ -347,3 +349,31 @@ def test_the_pod_is_told_by_the_names_that_tasks_after_it_look_for() -> None:
     told: Any = Told()
     assert KubernetesPodOperator(task_id="load", image="a")._conclude(told, run) == "result"
     assert told.pushed == {"pod_name": "load-1", "pod_namespace": "jobs"}
+
+
+def test_the_tutorials_task_is_taken_literally() -> None:
+    path = Path(__file__).parents[2] / "tests/airflow/dags/tutorial_kubernetes.py"
+    task = runpy.run_path(str(path))["dag"].get_task("run_in_k8s")
+    made = task.build_task_run(OWN)
+    assert made["metadata"]["name"] == OWN.named("airflow-k8s-task")
+    assert made["metadata"]["namespace"] == "default"
+    spec = made["spec"]
+    assert (spec["image"], spec["command"]) == ("python:3.13-slim", ["python", "-c"])
+    assert spec["args"] == ["print('Hello from inside Kubernetes!')"]
+    assert spec["podGC"] == {"deleteDelayDuration": "10m", "strategy": "OnPodCompletion"}
+    assert "resultPath" not in spec
+
+
+@pytest.mark.parametrize(("codes", "skipped"), [(0, True), ([0, 7], True), (7, False)])
+def test_a_success_is_skipped_by_exit_code_0_as_by_any_other(codes: Any, skipped: bool) -> None:  # noqa: FBT001
+    execution: Any = SimpleNamespace(push=lambda *_: None, conclude=lambda *_, **__: "result")
+    run = TaskRun.model_validate(
+        {"metadata": {"name": "load", "namespace": "jobs", "uid": "u"}, "spec": {},
+         "status": {"phase": "Succeeded", "exitCode": 0}}
+    )  # fmt: skip
+    task = KubernetesPodOperator(task_id="load", image="a", skip_on_exit_code=codes)
+    if skipped:
+        with pytest.raises(AirflowSkipException, match="skip_on_exit_code"):
+            task._conclude(execution, run)
+    else:
+        assert task._conclude(execution, run) == "result"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import Context
+from airflow.providers.common.compat.sdk import AirflowSkipException, Context
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
@@ -21,7 +21,7 @@ from taskruns_airflow.compat.parameters import Parameter, named, notes
 from taskruns_airflow.containers import Asked, Containers, Shown, names_of
 from taskruns_airflow.identity import Try
 from taskruns_airflow.manifest import Order
-from taskruns_airflow.operator import TaskRunOperator
+from taskruns_airflow.operator import TaskRunOperator, exit_codes
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution
@@ -192,7 +192,10 @@ class KubernetesPodOperator(Migrated):
     def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
         execution.push("pod_name", run.status.pod_name)
         execution.push("pod_namespace", run.status.pod_name and run.metadata.namespace)
-        return super()._conclude(execution, run)
+        result = super()._conclude(execution, run)
+        if self.skip_on_exit_code is not None and 0 in exit_codes(self.skip_on_exit_code):
+            raise AirflowSkipException("skip_on_exit_code: the container's exit code is 0")
+        return result
 
     @classmethod
     def _main(cls, name: Any) -> Any:
