@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator as Original
 from airflow.providers.cncf.kubernetes.secret import Secret
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
 from kubernetes.client import models as k8s
 
@@ -214,6 +215,21 @@ def test_values_that_ask_for_nothing_are_taken_in_silence() -> None:
     told = {each.name: defaults[each.name].default for each in PARAMETERS}
     task = KubernetesPodOperator(task_id="load", **(told | {"image": "a"}))
     assert task._notes == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"callbacks": ()},
+        {"trigger_kwargs": {}},
+        {"xcom_sidecar_container_security_context": {}},
+        {"on_kill_action": OnKillAction.DELETE_POD},
+        {"reattach_on_restart": True, "durable": True, "random_name_suffix": True},
+        {"termination_message_policy": "", "log_formatter": None},
+    ],
+)
+def test_empty_values_ask_for_nothing(arguments: dict[str, Any]) -> None:
+    assert KubernetesPodOperator(task_id="load", image="a", **arguments)._notes == []
 
 
 def test_every_parameter_is_tried_here() -> None:

@@ -56,7 +56,7 @@ PARAMETERS = (
     translated("runtime_class_name", _PODS.format("runtimeClassName")),
     kept("node_selector"),
     translated(
-        "image_pull_secrets", "the same; a text is split at its commas; empty names are none"
+        "image_pull_secrets", "the same; a text is split at its commas"
     ),
     kept("service_account_name"),
     translated(

@@ -4,7 +4,7 @@ A table of these is an operator's one word on its parameters: the constructor ha
 refused is refused by it, and the page for those who migrate shows it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import Parameter as Argument
@@ -41,7 +41,8 @@ class Parameter:
     def asks(self, told: Mapping[str, Any]) -> bool:
         """Whether it is given, with a value that asks for something."""
         value = told.get(self.name)
-        return value is not None and bool(value != self.harmless)
+        empty = isinstance(value, Sized) and not len(value)
+        return value is not None and not empty and bool(value != self.harmless)
 
 
 def kept(name: str, told: str = "the same") -> Parameter:
