@@ -88,9 +88,9 @@ TOLERATIONS = built(
 ) | st.fixed_dictionaries(
     {"key": RAW}, optional={"tolerationSeconds": st.just("5"), "effect": st.just("NoSchedule")}
 )
-AFFINITY = st.sampled_from(
-    [{"nodeAffinity": {}}, {"podAffinity": {"x": "{{ raw }}"}}, k8s.V1Affinity(), {}]
-)
+_TERM = {"topologyKey": "{{ raw }}"}
+RAW_AFFINITY = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_TERM]}}
+AFFINITY = st.sampled_from([{"nodeAffinity": {}}, RAW_AFFINITY, k8s.V1Affinity(), {}])
 POD_SECURITY = st.sampled_from(
     [k8s.V1PodSecurityContext(run_as_user=1), k8s.V1PodSecurityContext(), {"fsGroup": 7}, {}]
 )

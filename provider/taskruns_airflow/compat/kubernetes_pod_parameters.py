@@ -55,9 +55,7 @@ PARAMETERS = (
     kept("config_file"),
     translated("runtime_class_name", _PODS.format("runtimeClassName")),
     kept("node_selector"),
-    translated(
-        "image_pull_secrets", "the same; a text is split at its commas"
-    ),
+    translated("image_pull_secrets", "the same; a text is split at its commas"),
     kept("service_account_name"),
     translated(
         "automount_service_account_token",
