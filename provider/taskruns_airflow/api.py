@@ -141,6 +141,14 @@ class Api:
         async with self._stream(path, query) as chunks:
             yield pieces_of(chunks)
 
+    async def log_end(self, pod: str, pieces: int | None) -> bytes:
+        """Return the end of the log of a Pod's only container, byte for byte."""
+        path = _LOG.format(namespace=self._namespace, pod=pod)
+        query = {} if pieces is None else {"tailLines": str(pieces)}
+        async with await self._send("GET", path, query, None, None) as response:
+            end: bytes = await response.read()
+            return end
+
     async def _patch(self, ref: Ref, change: Object) -> None:
         metadata = {"uid": ref.uid, **change.get("metadata", {})}
         try:

@@ -171,6 +171,12 @@ class DockerRuns:
                     raise Refused(_BAD_REQUEST, f"container {container} has not restarted")
                 yield _pieces(daemon.log_records(pod, since, follow=follow))
 
+    async def log_end(self, pod: str, pieces: int | None) -> bytes:
+        """Return the end of a container's log, byte for byte."""
+        with _told():
+            async with self._host.daemon() as daemon:
+                return await daemon.log_tail(pod, pieces)
+
     def _file(self, ref: Ref) -> RecordFile:
         return self._host.file(ref.namespace, ref.name)
 

@@ -49,6 +49,19 @@ class Ref:
         return f"{self.namespace}/{self.name}"
 
 
+def crossing(run: TaskRun) -> dict[str, Any]:
+    """Return the part of a run that may pass through Airflow: which it is, and how it is.
+
+    Airflow logs what a trigger yields and keeps it in its database, and a spec may hold secrets.
+    """
+    ref = Ref.to(run)
+    return {
+        "metadata": {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid},
+        "spec": {},
+        "status": run.status.to_json(),
+    }
+
+
 class Runs(Protocol):
     """The TaskRuns of one namespace. Every request may raise Refused or Unreachable."""
 
@@ -89,6 +102,14 @@ class Runs(Protocol):
             since: the time of the first record, a whole second as RFC 3339; all by default.
             follow: whether to wait for what the container has not written yet.
             previous: whether to read what the container wrote before its last restart.
+        """
+
+    async def log_end(self, pod: str, pieces: int | None) -> bytes:
+        """Return the end of the log of a Pod's only container, byte for byte.
+
+        Args:
+            pod: the Pod's name.
+            pieces: how many, each a line or 16 KiB of one; None: the whole log.
         """
 
 

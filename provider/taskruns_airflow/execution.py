@@ -35,6 +35,9 @@ T = TypeVar("T")
 _SECONDS_TO_CANCEL = 2.5
 """Airflow kills a task five seconds after it was told to stop, and is itself asked before this."""
 
+_SECONDS_TO_READ = 300.0
+"""Limit for one reading of an ended container's log."""
+
 
 class Execution:
     """Sees one try through, in the task's process."""
@@ -130,6 +133,24 @@ class Execution:
             return result_of(run) if with_result else None
         finally:
             self._collect(run)
+
+    def log_end(self, run: TaskRun, pieces: int | None = None) -> bytes | None:
+        """Return the end of the log of a run's last Pod, as the container wrote it.
+
+        Args:
+            run: the run, which has ended.
+            pieces: how many, each a line or 16 KiB of one; None: the whole log.
+
+        Returns:
+            The bytes; None where they cannot be read, which the task's log then says.
+        """
+        try:
+            return asyncio.run(
+                asyncio.wait_for(_log_end(self._connect, run, pieces), _SECONDS_TO_READ)
+            )
+        except Exception as error:  # noqa: BLE001  # the work is done, whatever it is
+            self._log.warning("The log of TaskRun %s could not be read: %r", self._ref, error)
+            return None
 
     def push(self, key: str, value: Any) -> None:
         """Leave an XCom beside the result; nothing where there is no value.
@@ -244,6 +265,11 @@ class Execution:
             self._log.warning("Airflow does not keep TaskRun %s with this try: %r", ref, error)
         else:
             self._remembered = ref.uid
+
+
+async def _log_end(connect: Connect, run: TaskRun, pieces: int | None) -> bytes:
+    async with connect() as api:
+        return await api.log_end(run.status.pod_name or "", pieces)
 
 
 async def _cancel(connect: Connect, ref: Ref) -> None:

@@ -11,7 +11,7 @@ from taskruns_airflow import log_pipe
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.dwell import Dwell
-from taskruns_airflow.edge import Edge, Gone, Ref
+from taskruns_airflow.edge import Edge, Gone, Ref, crossing
 from taskruns_airflow.entries import Entries
 from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
@@ -109,7 +109,7 @@ class TaskRunTrigger(BaseTrigger):
             return {"error": f"{type(error).__name__}: {error}"}
         finally:
             entries.close()
-        return {"run": run.to_json(), "last_line": entries.last_line}
+        return {"run": crossing(run), "last_line": entries.last_line}
 
     @property
     def _ref(self) -> Ref:

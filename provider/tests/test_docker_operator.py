@@ -54,7 +54,7 @@ def test_airflow_knows_every_parameter_by_its_name() -> None:
         ({"force_pull": True}, "imagePullPolicy", "Always"),
         ({}, "imagePullPolicy", "IfNotPresent"),
         ({"cpus": 0.5}, "resources", {"requests": {"cpu": "0.5"}}),
-        ({"mem_limit": "512m"}, "resources", {"limits": {"memory": "512Mi"}}),
+        ({"mem_limit": "512m"}, "resources", {"limits": {"memory": "536870912"}}),
         ({"mem_limit": 1e6}, "resources", {"limits": {"memory": "1000000"}}),
         ({"user": "10:20"}, "securityContext", {"runAsUser": 10, "runAsGroup": 20}),
         ({"privileged": True}, "securityContext", {"privileged": True}),
@@ -143,7 +143,7 @@ def test_what_becomes_of_a_container_is_its_pods_end(told: str | None, strategy:
     ],
 )
 def test_folders_of_the_host_are_mounted(mount: Any) -> None:
-    spec = spec_of(mounts=[mount], mount_tmp_dir=None, shm_size=64)
+    spec = spec_of(mounts=[mount], mount_tmp_dir=True, shm_size=64)
     names = {each["mountPath"]: each for each in spec["volumeMounts"]}
     assert names["/data"] == {"name": "mount-0", "mountPath": "/data", "readOnly": True}
     assert names.keys() == {"/data", "/tmp/airflow", "/dev/shm"}
@@ -163,7 +163,10 @@ def test_folders_of_the_host_are_mounted(mount: Any) -> None:
         ({"ipc_mode": "shareable"}, "write private or host"),
         ({"log_opts_max_size": "1m"}, "log_opts_max_size: set it for all"),
         ({"mem_limit": "much"}, "mem_limit 'much': write bytes"),
-        ({"mounts": [{"target": "/d", "type": "bind", "no_copy": 1}]}, "no_copy: leave it out"),
+        (
+            {"mounts": [{"target": "/d", "source": "/s", "type": "bind", "no_copy": 1}]},
+            "no_copy: leave it out",
+        ),
         ({"network_mode": "container:db"}, "network_mode 'container:db': write a network's name"),
         ({"port_bindings": {80: 80}}, "port_bindings: use network_mode='host'"),
         ({"retrieve_output": True}, "retrieve_output_path"),
@@ -171,7 +174,6 @@ def test_folders_of_the_host_are_mounted(mount: Any) -> None:
         ({"tls_verify": False, "tls_ca_cert": "/ca"}, "tls_verify=False: name the authority"),
         ({"ulimits": [{}]}, "ulimits: raise it in the command"),
         ({"user": "airflow"}, "user 'airflow': write numbers"),
-        ({"xcom_all": True}, "xcom_all: write JSON"),
         ({"auto_remove": "maybe"}, "auto_remove 'maybe': write never, success, force"),
     ],
 )
@@ -183,9 +185,18 @@ def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed(
 
 
 def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
-    task = operator(mounts=[{"target": "{{ params.v }}", "type": "bind", "no_copy": True}])
+    task = operator(
+        mounts=[
+            {
+                "target": "{{ params.v }}",
+                "source": "/s",
+                "type": "bind",
+                "tmpfs_size": "{{ params.v }}",
+            }
+        ]
+    )
     task.render_template_fields({"params": {"v": "/data"}})
-    with pytest.raises(TaskRunMisconfigured, match="mounts: /data: no_copy: leave it out"):
+    with pytest.raises(TaskRunMisconfigured, match="mounts: /data: tmpfs_size: leave it out"):
         task.build_task_run(OWN)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.progress import Progress
+from tests.cluster.python_base import PythonBase
 from tests.support.dag_test import AIRFLOW, Home
 from tests.support.installation import ROOT
 
@@ -53,6 +55,67 @@ if __name__ == "__main__":
     dag.test()
 """
 
+TUTORIAL = """
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from taskruns_airflow.compat import DockerOperator
+
+with DAG(dag_id="tutorial", start_date=datetime(2024, 1, 1), schedule="@daily", catchup=False) as dag:
+    DockerOperator(task_id="run_in_docker", image="python:3.13-slim", command="python -c \\"print('Hello from inside Docker!')\\"", auto_remove=True, docker_url="{address}")
+    DockerOperator(task_id="alpine_echo", image="busybox:1", command='echo "Containers are cool"', auto_remove=True)
+
+if __name__ == "__main__":
+    dag.test()
+"""  # noqa: E501 - its lines, but for the import, the images and the socket that are there
+
+FORMS = r"""
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG, task
+from taskruns_airflow.compat import DockerOperator
+
+FILE = r'''HOST=db
+URL=postgres://${HOST}/x
+SAID="say \"hi\""
+TWO="a\nb"
+'''
+LONG = "sh -c 'echo first; yes x | head -n 100000 | tr -d \"\\n\"; echo end'"
+told = dict(image="busybox:1", auto_remove=True)
+
+with DAG("forms", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+    memory = {"target": "/w", "type": "tmpfs", "tmpfs_size": "64m"}
+    sizes = "stat -f -c '%b %S' /dev/shm /w"
+    own = {**told, "mounts": [memory], "xcom_all": True}
+    DockerOperator(task_id="sizes", command=sizes, shm_size="512m", **own)
+    printed = ["sh", "-c", 'printf "%s|" "$URL" "$SAID" "$TWO" | tr "\\n" ";"']
+    DockerOperator(task_id="dotenv", env_file=FILE, command=printed, **told)
+    path = DockerOperator(task_id="tty", command="echo /data/out", tty=True, **told)
+
+    @task
+    def check(returned):
+        return "checked " + repr(returned)
+
+    check(path.output)
+    own = {**told, "image": "with-entrypoint"}
+    DockerOperator(task_id="text", entrypoint="", command="echo mine", **own)
+    labels = {"by": "deploy.sh", "Free Text": "a  b"}
+    DockerOperator(task_id="dir", command="pwd", working_dir="/opt/app.env", labels=labels, **told)
+    DockerOperator(task_id="long_tty", command=LONG, tty=True, deferrable=True, **told)
+    DockerOperator.partial(task_id="mapped", **told).expand(command=["['echo', '1']"])
+
+if __name__ == "__main__":
+    dag.test()
+"""
+XCOMS = {
+    "sizes": ["131072 4096", "16384 4096"],
+    "dotenv": 'postgres://db/x|say "hi"|a;b|',
+    "tty": "/data/out",
+    "check": "checked '/data/out'",
+    "text": "mine",
+    "dir": "/opt/app.env",
+    "long_tty": "x" * 100_000 + "end",
+    "mapped": "1",
+}
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -87,9 +150,12 @@ def connection(home: Home, docker_address: str, tmp_path: Path) -> dict[str, str
 
 
 def containers(address: str) -> set[str]:
-    command = ["docker", "--host", address, "ps", "--all", "--format", "{{.ID}} {{.Names}}"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return set(told.splitlines())
+    return set(docker(address, "ps", "--all", "--format", "{{.ID}} {{.Names}}").splitlines())
+
+
+def docker(address: str, *arguments: str) -> str:
+    command = ["docker", "--host", address, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_example_dag_runs_as_it_is(home: Home, connection: dict[str, str]) -> None:
@@ -122,3 +188,28 @@ def test_a_dag_for_docker_operator_runs_with_another_import(
     told = home.run(ECHO.replace("{address}", docker_address), AIRFLOW_CONN_HOST=connection)
     assert home.states() == {"first": "success", "second": "success"}, told
     assert (home.xcom("first"), home.xcom("second")) == ("hello first $HOME", "done")
+
+
+def test_the_tutorials_dag_runs_with_another_import(
+    home: Home, docker_address: str, tmp_path: Path
+) -> None:
+    images = docker(docker_address, "load", "--input", str(PythonBase().archive(Progress(print))))
+    assert "python:3.13-slim" in images
+    dag = TUTORIAL.replace("{address}", docker_address)
+    told = home.run(dag, DOCKER_HOST=docker_address, **home.connect(state_directory=str(tmp_path)))
+    assert home.states() == {"run_in_docker": "success", "alpine_echo": "success"}, told
+    assert home.xcom("run_in_docker") == "Hello from inside Docker!"
+    assert home.xcom("alpine_echo") == "Containers are cool"
+
+
+def test_every_form_that_docker_operator_takes_means_the_same(
+    home: Home, docker_address: str, tmp_path: Path
+) -> None:
+    entrypoint = ("--change", 'ENTRYPOINT ["echo", "entry"]')
+    base = docker(docker_address, "create", "--network", "host", "busybox:1", "true").strip()
+    docker(docker_address, "commit", *entrypoint, base, "with-entrypoint")
+    docker(docker_address, "rm", base)
+    state = home.connect(state_directory=str(tmp_path / "state"))
+    told = home.run(FORMS, DOCKER_HOST=docker_address, **state)
+    assert home.states() == dict.fromkeys(XCOMS, "success"), told
+    assert {task: home.xcom(task) for task in XCOMS} == XCOMS

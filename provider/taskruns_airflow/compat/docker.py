@@ -1,36 +1,54 @@
 """DockerOperator by its own name and parameters; what runs is a TaskRun."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import Context
+from airflow.providers.common.compat.sdk import AirflowSkipException, Context
 from typing_extensions import override
 
+from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.compat.docker_parameters import PARAMETERS
-from taskruns_airflow.compat.docker_translation import daemon_url, refusals, translate
+from taskruns_airflow.compat.docker_daemon import docker_access
+from taskruns_airflow.compat.docker_output import last_line, lines_of
+from taskruns_airflow.compat.docker_parameters import ALL, EARLIER_NAMES
+from taskruns_airflow.compat.docker_translation import refusals, translate
+from taskruns_airflow.compat.docker_values import TEMPLATE_FILES
 from taskruns_airflow.compat.migrated import Migrated
 from taskruns_airflow.compat.parameters import Fate, Parameter, named, notes
-from taskruns_airflow.connection import DOCKER, Access, DockerAccess
+from taskruns_airflow.connection import DOCKER, Access
 from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution
 
-_KEPT = tuple(each.name for each in PARAMETERS if each.fate is Fate.KEPT)
+_KEPT = tuple(each.name for each in ALL if each.fate is Fate.KEPT)
+_NO_ATTRIBUTES = {"private_environment", *EARLIER_NAMES}
 _OWN = tuple(
-    each.name
-    for each in PARAMETERS
-    if each.fate is Fate.TRANSLATED and each.name != "private_environment"
+    each.name for each in ALL if each.fate is Fate.TRANSLATED and each.name not in _NO_ATTRIBUTES
 )
 """Parameters that stay attributes by their names, to be translated once templates are rendered."""
 
+_TRUE = ("mount_tmp_dir", "tls_verify")
+"""Parameters whose default is True, so that None, where it is given, means False."""
+
 _TEMPLATED = ("image", "command", "environment", "env_file", "mounts")
-_INHERITED = tuple(
-    n for n in TaskRunOperator.template_fields if n not in ("arguments", *_TEMPLATED)
-)
+"""DockerOperator's template fields, of which alone files may hold the template."""
+_NEVER_TEMPLATED = ("arguments", *(each.name for each in ALL))
+_FURTHER = tuple(n for n in TaskRunOperator.template_fields if n not in _NEVER_TEMPLATED)
+"""TaskRunOperator's, which DockerOperator does not have."""
+
+
+class _Private:
+    """Variables of a mapped task, of which Airflow stores what `partial` is given, by its text."""
+
+    def __init__(self, variables: Any) -> None:
+        self.variables = variables
+
+    @override
+    def __repr__(self) -> str:
+        return "***"
 
 
 class DockerOperator(Migrated):
@@ -45,30 +63,44 @@ class DockerOperator(Migrated):
         ValueError: names each parameter that cannot be had, and says what to use instead.
     """
 
-    parameters: ClassVar[Iterable[Parameter]] = PARAMETERS
+    parameters: ClassVar[Iterable[Parameter]] = ALL
     stands_for = "DockerOperator"
 
-    docker_url: str | Sequence[str] | None
     retrieve_output: bool | None
-    tls_ca_cert: str | None
-    tls_client_cert: str | None
-    tls_client_key: str | None
-    tls_hostname: bool | None
+    xcom_all: bool | None
 
-    template_fields: Collection[str] = (*_INHERITED, *_TEMPLATED)
+    template_fields: Collection[str] = (*_FURTHER, *_TEMPLATED)
     template_fields_renderers: ClassVar[dict[str, str]] = {"env_file": "yaml"}
-    template_ext: Sequence[str] = (".sh", ".bash", ".env")
+    template_ext: Sequence[str] = TEMPLATE_FILES
 
-    @named(PARAMETERS)
+    @named(ALL)
     def __init__(self, **kwargs: Any) -> None:
+        if isinstance(hidden := kwargs.get("private_environment"), _Private):
+            kwargs["private_environment"] = hidden.variables
         self.refuse(kwargs)
-        told = {each.name: kwargs.pop(each.name, None) for each in PARAMETERS}
-        kept = {name: told[name] for name in _KEPT if told[name] is not None}
+        given = {each.name: kwargs.pop(each.name, each.name in _TRUE or None) for each in ALL}
+        kept = {name: given[name] for name in _KEPT if given[name] is not None}
+        for earlier, now in EARLIER_NAMES.items():
+            if given[earlier] is not None:
+                kwargs.setdefault(now, given[earlier])
         super().__init__(**kept, **kwargs)
         for name in _OWN:
-            setattr(self, name, told[name])
-        self._private_environment = told["private_environment"]
-        self._notes = notes(PARAMETERS, told)
+            setattr(self, name, given[name])
+        self._private_environment = given["private_environment"]
+        self._notes = notes(ALL, given)
+
+    @classmethod
+    @override
+    def refuse(cls, given: Mapping[str, Any]) -> None:
+        super().refuse(dict.fromkeys(_TRUE, True) | dict(given))
+
+    @classmethod
+    @override
+    def partial(cls, **kwargs: Any) -> Any:
+        made = super().partial(**kwargs)
+        if (variables := made.kwargs.get("private_environment")) is not None:
+            made.kwargs["private_environment"] = _Private(variables)
+        return made
 
     @classmethod
     @override
@@ -87,22 +119,62 @@ class DockerOperator(Migrated):
 
     @override
     def access(self) -> Access:
-        docker = DockerAccess(
-            url=daemon_url(self.docker_url),
-            tls_ca_cert=self.tls_ca_cert,
-            tls_client_cert=self.tls_client_cert,
-            tls_client_key=self.tls_client_key,
-            tls_hostname=self.tls_hostname,
-        )
-        return replace(super().access(), default_engine=DOCKER, docker=docker)
+        return replace(super().access(), default_engine=DOCKER, docker=docker_access(self._told()))
+
+    @override
+    def resolve_template_files(self) -> None:
+        self.template_fields = _TEMPLATED
+        try:
+            super().resolve_template_files()
+        finally:
+            del self.template_fields
+
+    @override
+    def _do_render_template_fields(  # as Airflow calls it, by position and by name
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Any,
+        jinja_env: Any,
+        seen_oids: set[int],
+    ) -> None:
+        """Render the fields; an ending means a file in DockerOperator's own fields alone."""
+        fields = list(template_fields)
+        own = [name for name in fields if parent is not self or name in _TEMPLATED]
+        super()._do_render_template_fields(parent, own, context, jinja_env, seen_oids)
+        further = [name for name in fields if name not in own]
+        if not further:
+            return
+        self.template_ext = ()
+        try:
+            super()._do_render_template_fields(parent, further, context, jinja_env, seen_oids)
+        finally:
+            del self.template_ext
 
     @override
     def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
+        succeeded = run.status.phase is Phase.SUCCEEDED
+        by_log = succeeded and self.do_xcom_push and not self.retrieve_output
+        # Before the run is collected, with which its container may go.
+        output = self._output_of(execution, run) if by_log else None
         result = super()._conclude(execution, run)
-        if result is None and self.do_xcom_push and not self.retrieve_output:
-            return execution.last_line
-        return result
+        if succeeded and 0 in _codes(self.skip_on_exit_code):
+            raise AirflowSkipException("skip_on_exit_code: the exit code is 0")
+        return output if result is None or (by_log and self.xcom_all) else result
+
+    def _output_of(self, execution: "Execution", run: TaskRun) -> list[str] | str | None:
+        """Return what DockerOperator returns of the log: the last line or, if wanted, all."""
+        if self.xcom_all:
+            return lines_of(execution.log_end(run) or b"")
+        line = last_line(lambda count: execution.log_end(run, count))
+        if line is None and execution.last_line is not None:
+            return execution.last_line.rstrip()
+        return line
 
     def _told(self) -> Mapping[str, Any]:
         told = {name: getattr(self, name) for name in _OWN}
         return told | {"private_environment": self._private_environment}
+
+
+def _codes(given: int | Container[int] | None) -> Container[int]:
+    return () if given is None else given if isinstance(given, Container) else (given,)

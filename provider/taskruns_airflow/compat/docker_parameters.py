@@ -12,15 +12,20 @@ PARAMETERS = (
         "container_name",
         "leave it out: a container has its attempt's name, so that none runs twice; "
         "find it by its labels",
+        harmless="",
     ),
     translated("cpus", "a CPU request: the same weight; for a limit `container_resources`"),
     translated("docker_url", "the daemon, not by `ssh://`; of several name one: a run stays there"),
-    translated("environment", "`env`"),
+    translated("environment", "`env`; None is refused: write a value, or leave it out"),
     translated("private_environment", "`env`, and no template; it is in the run's record"),
-    translated("env_file", "`env`"),
+    translated("env_file", "`env`; python-dotenv reads it; every name needs a value"),
     translated("force_pull", "`image_pull_policy` Always; without it IfNotPresent"),
-    translated("mem_limit", "a memory limit, without swap beyond it"),
-    refused("host_tmp_dir", "leave it out: the temporary folder is a volume; or mount a folder"),
+    translated("mem_limit", "a memory limit, without swap beyond it; bytes, or as 512m or 2g"),
+    refused(
+        "host_tmp_dir",
+        "leave it out: the temporary folder is a volume; or mount a folder",
+        harmless="",
+    ),
     translated("network_mode", "a network of Docker's by its name, `bridge`, `host`, `none`"),
     translated("tls_ca_cert", "the same; naming it means TLS"),
     translated("tls_client_cert", "the same"),
@@ -32,38 +37,43 @@ PARAMETERS = (
     translated("tmp_dir", "where that volume is"),
     translated("user", "`security_context`: numbers, as 1000 or 1000:1000; write these"),
     translated(
-        "mounts", "folders of the host, volumes by name, temporary ones in memory or on disk"
+        "mounts",
+        "folders of the host, volumes by name, tmpfs; without a source, with no_copy=True, an "
+        "empty volume",
     ),
-    translated("entrypoint", "`command`"),
+    translated("entrypoint", "`command`; an empty one takes the image's away"),
     kept("working_dir"),
+    translated("xcom_all", "True: the XCom is a list of all lines of the log"),
     refused(
-        "xcom_all",
-        "write JSON to /airflow/xcom/return.json, or read the task's log",
-        harmless=False,
+        "docker_conn_id",
+        "log in with `docker login` where workers and triggerers run",
+        harmless="",
     ),
-    refused("docker_conn_id", "log in with `docker login` where workers and triggerers run"),
     translated("dns", "the Pod's `dnsConfig`"),
     translated("dns_search", "the Pod's `dnsConfig`"),
     translated(
-        "auto_remove", "`pod_gc`: Never, OnPodSuccess, OnPodCompletion; all go with the TaskRun"
+        "auto_remove",
+        "`pod_gc`: never or False is `Never`, success or True is `OnPodSuccess`, force is "
+        "`OnPodCompletion`; all go with the TaskRun",
     ),
-    translated("shm_size", "a volume in memory at /dev/shm"),
+    translated("shm_size", "a volume in memory at /dev/shm; bytes, or as 512m or 2g"),
     translated("tty", "the container's `tty`"),
     translated("hostname", "the Pod's `hostname`"),
     translated("privileged", "`security_context`"),
     translated("cap_add", "`security_context`"),
-    translated("extra_hosts", "the Pod's `hostAliases`"),
+    translated("extra_hosts", "the Pod's `hostAliases`; a mapping, or a list of name:address"),
     translated("retrieve_output", "the result: JSON, nothing is unpickled; needs the path"),
     translated("retrieve_output_path", "the TaskRun's `resultPath`"),
     needless("timeout", "requests have limits of their own, and are tried again", harmless=60),
     refused(
         "device_requests",
         "on a cluster TaskRunOperator(container_resources={'limits': {'nvidia.com/gpu': 1}})",
+        harmless=[],
     ),
     refused("log_opts_max_size", _ON_THE_DAEMON.format("log-opts")),
     refused("log_opts_max_file", _ON_THE_DAEMON.format("log-opts")),
     translated("ipc_mode", "`private` or `host`; write one of these"),
-    kept("skip_on_exit_code"),
+    kept("skip_on_exit_code", "the same; 0 skips a task that has succeeded"),
     refused("port_bindings", "use network_mode='host'", harmless={}),
     refused(
         "ulimits",
@@ -71,5 +81,19 @@ PARAMETERS = (
         "daemon's own configuration: `default-ulimits`",
         harmless=[],
     ),
-    translated("labels", "the same; a list has labels without values"),
+    translated(
+        "labels",
+        "the same, no template; a list has labels without values; texts, none of Airflow's",
+    ),
 )
+"""Those of version 4.6, in its order."""
+
+EARLIER = (
+    translated("skip_exit_code", "`skip_on_exit_code`"),
+    translated("xcom_push", "`do_xcom_push`"),
+)
+"""The names of some of them in earlier versions, which DAGs may still use."""
+
+EARLIER_NAMES = {"skip_exit_code": "skip_on_exit_code", "xcom_push": "do_xcom_push"}
+
+ALL = PARAMETERS + EARLIER

@@ -1,269 +1,235 @@
 """What DockerOperator's arguments ask for, in a TaskRun's words: values in, values out."""
 
-import ast
 import re
-import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
-from taskruns.api.names import ANNOTATION_DOCKER_NETWORK
+from taskruns.api.names import ANNOTATION_DOCKER_NETWORK, GROUP, LABEL_MANAGED_BY
+from taskruns_airflow.compat.docker_daemon import refused_daemons
+from taskruns_airflow.compat.docker_environment import refused_variables, variables
+from taskruns_airflow.compat.docker_mounts import check_mounts, shm_size, volumes
+from taskruns_airflow.compat.docker_values import (
+    bytes_of,
+    hosts_of,
+    is_templated,
+    labels_of,
+    shares_of,
+    text_of,
+    texts_of,
+    words_of,
+)
 from taskruns_airflow.environment import env_vars
 from taskruns_airflow.manifest import Object, Order
 
-TMP_DIR, TMP_VARIABLE = "/tmp/airflow", "AIRFLOW_TMP_DIR"  # noqa: S108  # of the container
-_SHM = "/dev/shm"  # noqa: S108  # likewise
-
-_STRATEGIES = {"never": "Never", "success": "OnPodSuccess", "force": "OnPodCompletion"}
-_SIZE = re.compile(r"(\d+)([bkmgt]?)b?", re.IGNORECASE)
-_UNITS = {"": "", "b": "", "k": "Ki", "m": "Mi", "g": "Gi", "t": "Ti"}
+_STRATEGIES = {
+    "never": "Never",
+    "False": "Never",
+    "success": "OnPodSuccess",
+    "True": "OnPodSuccess",
+    "force": "OnPodCompletion",
+}
+"""By the text of `auto_remove`, which was a bool before version 3.3 of the provider."""
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _USER = re.compile(r"(\d+)(?::(\d+))?")
-_VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)")
+_LABELS_OF_TRY = {"dag_id", "task_id", "run_id", "try_number", "map_index", LABEL_MANAGED_BY}
+_SHARES = 1024
+"""CPU shares of one CPU, and of a container that asks for none."""
+_NO_ENTRYPOINT = [""]
+"""The `command` that Docker takes for none, not even the image's."""
 
 
-def translate(order: Order, told: Mapping[str, Any]) -> Order:
+def translate(order: Order, given: Mapping[str, Any]) -> Order:
     """Return an order that asks for the same, on top of what `order` asks for.
 
     Raises:
         ValueError: names the parameter whose value cannot be had, and says what to write instead.
     """
-    volumes = list(_volumes(told))
-    labels = told["labels"] or {}
-    own = labels if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
+    made = list(volumes(given))
+    command, arguments = _commands(given)
+    env = [{"name": name, "value": _literal(value)} for name, value in variables(given).items()]
     return replace(
         order,
-        command=_words("entrypoint", told["entrypoint"]),
-        arguments=_words("command", told["command"]),
-        env=[*env_vars(order.env or {}), *_env(told)],
-        image_pull_policy="Always" if told["force_pull"] else "IfNotPresent",
-        container_resources=_resources(told) | dict(order.container_resources or {}) or None,
-        volumes=[*(order.volumes or ()), *(volume for volume, _ in volumes)] or None,
-        volume_mounts=[*(order.volume_mounts or ()), *(mount for _, mount in volumes)] or None,
-        security_context=dict(order.security_context or {}) | _security(told) or None,
-        template=_template(order.template, told),
-        pod_gc={"strategy": _strategy(told["auto_remove"])} | dict(order.pod_gc or {}),
-        spec=dict(order.spec or {}) | _result_path(told),
-        labels=own or None,
+        command=command,
+        arguments=arguments,
+        env=[*env_vars(order.env or {}), *env],
+        image_pull_policy="Always" if given["force_pull"] else "IfNotPresent",
+        container_resources=_resources(given) | dict(order.container_resources or {}) or None,
+        volumes=[*(order.volumes or ()), *(volume for volume, _ in made)] or None,
+        volume_mounts=[*(order.volume_mounts or ()), *(mount for _, mount in made)] or None,
+        security_context=dict(order.security_context or {}) | _security(given) or None,
+        template=_template(order.template, given),
+        pod_gc={"strategy": _strategy(given)} | dict(order.pod_gc or {}),
+        spec=dict(order.spec or {}) | _result_path(given),
+        labels=_labels(given) or None,
     )
 
 
-def refusals(told: Mapping[str, Any]) -> Iterator[str]:
+def refusals(given: Mapping[str, Any]) -> Iterator[str]:
     """Yield what cannot be had of values that are no templates, with what to write instead."""
-    yield from _refused_ways(told)
-    if told["network_mode"] and not _NETWORK.fullmatch(told["network_mode"]):
-        yield f"network_mode {told['network_mode']!r}: write a network's name, bridge, host or none"
-    if told["ipc_mode"] not in (None, "private", "host"):
-        yield f"ipc_mode {told['ipc_mode']!r}: write private or host"
-    if told["retrieve_output"] and not told["retrieve_output_path"]:
+    yield from refused_daemons(given)
+    yield from refused_variables(given)
+    if given["retrieve_output"] and not given["retrieve_output_path"]:
         yield "retrieve_output: say where the task writes its JSON with retrieve_output_path"
-    for translated in (_security, _resources, _volumes_unless_templated, _strategy_of):
+    if isinstance(given["skip_on_exit_code"], str):
+        yield "skip_on_exit_code: write a number, or a list of numbers"
+    if any(isinstance(each, str) for each in given.get("volumes") or ()):
+        yield "volumes: write mounts=[Mount(source='/folder', target='/place', type='bind')]"
+    for check in _CHECKS:
         try:
-            translated(told)
+            check(given)
         except ValueError as refusal:
             yield str(refusal)
 
 
-def _refused_ways(told: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what cannot be had of the ways to a daemon."""
-    if isinstance(told["docker_url"], list | tuple) and len(told["docker_url"]) > 1:
-        yield "docker_url: name one daemon: a run stays where it was begun"
-    if (daemon_url(told["docker_url"]) or "").startswith("ssh://"):
-        yield "docker_url ssh://: forward the daemon's socket with `ssh -L`, and name that: unix://"
-    if told["tls_verify"] is False and told["tls_ca_cert"]:
-        yield "tls_verify=False: name the authority of the daemon's certificate: tls_ca_cert"
-    if isinstance(told["tls_hostname"], str):
-        yield "tls_hostname: write False where the daemon's certificate is for another name"
+def _commands(given: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
+    """Return the words of `command` and `args`.
 
-
-def daemon_url(told: str | Sequence[str] | None) -> str | None:
-    """Return the daemon's URL; DockerOperator takes `unix://var/run/docker.sock`, too."""
-    url = told if isinstance(told, str) else next(iter(told or ()), None)
-    if url is not None and url.startswith("unix://") and not url.startswith("unix:///"):
-        return url.replace("unix://", "unix:///", 1)
-    return url or None
-
-
-def _words(name: str, told: str | Sequence[str] | None) -> list[str] | None:
-    """Return words that Kubernetes leaves as they are: `$` stands for nothing in Docker."""
-    if told is None:
-        return None
-    if isinstance(told, str):
-        listed = told.strip().startswith("[")
-        try:
-            told = ast.literal_eval(told.strip()) if listed else shlex.split(told)
-        except (ValueError, SyntaxError) as error:
-            raise ValueError(f"{name}: {error}: write a list of words") from None
-    return [_literal(str(word)) for word in told or ()]
+    An entrypoint of no words takes the image's away. Then the command is the whole program, or
+    the image's CMD is, where there is no command.
+    """
+    entrypoint = words_of("entrypoint", given["entrypoint"])
+    command = [_literal(word) for word in words_of("command", given["command"]) or ()] or None
+    if entrypoint is None:
+        return None, command
+    if not entrypoint:
+        if command == _NO_ENTRYPOINT:
+            raise ValueError("command: an empty word is no program: write the program to run")
+        return command or _NO_ENTRYPOINT, None
+    return [_literal(word) for word in entrypoint], command
 
 
 def _literal(text: str) -> str:
+    """Return a text that Kubernetes leaves as it is: `$` stands for nothing in Docker."""
     return text.replace("$", "$$")
 
 
-def _env(told: Mapping[str, Any]) -> list[Object]:
-    found: dict[str, Any] = dict(_read_env_file(told["env_file"] or ""))
-    found |= {**(told["environment"] or {}), **(told["private_environment"] or {})}
-    if told["mount_tmp_dir"] is not False:
-        found[TMP_VARIABLE] = told["tmp_dir"] or TMP_DIR
-    return [
-        {"name": name, "value": _literal(str(value))}
-        for name, value in found.items()
-        if value is not None
-    ]
+def _check_command(given: Mapping[str, Any]) -> None:
+    known = not is_templated(given["command"])
+    _commands(given if known else {**given, "command": None})
 
 
-def _read_env_file(content: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        found = _VARIABLE.fullmatch(line.strip())
-        if found is None:
-            raise ValueError(f"env_file: line {number}: write NAME=VALUE")
-        value = found[2]
-        if value[:1] in ("'", '"'):
-            value = value[1:].partition(value[0])[0]
-        else:
-            value = value.partition(" #")[0].rstrip()
-        yield found[1], value
+def _check_mounts(given: Mapping[str, Any]) -> None:
+    shm_size(given["shm_size"])
+    check_mounts(given["mounts"])
 
 
-def _resources(told: Mapping[str, Any]) -> Object:
-    cpus, memory = told["cpus"], told["mem_limit"]
+def _resources(given: Mapping[str, Any]) -> Object:
+    cpus, memory = given["cpus"], given["mem_limit"]
+    shares = _SHARES if cpus is None else shares_of(cpus)
+    size = 0 if memory is None else bytes_of("mem_limit", memory)
     found: Object = {}
-    if cpus is not None and cpus != 1:  # 1 is every container's weight
-        found["requests"] = {"cpu": str(cpus)}
-    if memory is not None:
-        found["limits"] = {"memory": _quantity(memory)}
+    if shares not in (0, _SHARES):
+        found["requests"] = {"cpu": f"{(Decimal(shares) / _SHARES).normalize():f}"}
+    if size:
+        found["limits"] = {"memory": str(size)}
     return found
 
 
-def _quantity(size: float | str) -> str:
-    if isinstance(size, int | float):
-        return str(int(size))
-    found = _SIZE.fullmatch(size.strip())
-    if found is None:
-        raise ValueError(f"mem_limit {size!r}: write bytes, or as 512m or 2g")
-    return found[1] + _UNITS[found[2].lower()]
-
-
-def _security(told: Mapping[str, Any]) -> Object:
+def _security(given: Mapping[str, Any]) -> Object:
     found: Object = {}
-    if told["user"] is not None:
-        user = _USER.fullmatch(str(told["user"]))
+    if given["user"] is not None and (told := str(given["user"])):
+        user = _USER.fullmatch(told)
         if user is None:
-            raise ValueError(f"user {told['user']!r}: write numbers, as 1000 or 1000:1000")
+            raise ValueError(f"user {told!r}: write numbers, as 1000 or 1000:1000")
         found["runAsUser"] = int(user[1])
         if user[2]:
             found["runAsGroup"] = int(user[2])
-    if told["privileged"]:
+    if given["privileged"]:
         found["privileged"] = True
-    if told["cap_add"]:
-        added = [each.upper().removeprefix("CAP_") for each in told["cap_add"]]
-        found["capabilities"] = {"add": added}
+    if added := given["cap_add"]:
+        added = [added] if isinstance(added, str) else texts_of("cap_add", added)
+        found["capabilities"] = {"add": [each.upper().removeprefix("CAP_") for each in added]}
     return found
 
 
-def _volumes(told: Mapping[str, Any]) -> Iterator[tuple[Object, Object]]:
-    """Yield volumes with where they are mounted."""
-    for number, mount in enumerate(told["mounts"] or ()):
-        yield _volume(f"mount-{number}", _named_as_api(mount))
-    if told["mount_tmp_dir"] is not False:
-        yield {"name": "tmp", "emptyDir": {}}, _at("tmp", told["tmp_dir"] or TMP_DIR)
-    if told["shm_size"]:
-        memory = {"medium": "Memory", "sizeLimit": str(told["shm_size"])}
-        yield {"name": "shm", "emptyDir": memory}, _at("shm", _SHM)
-
-
-def _volumes_unless_templated(told: Mapping[str, Any]) -> None:
-    if "{{" not in str(told["mounts"]):
-        list(_volumes(told))
-
-
-_MOUNT_NAMES = {
-    "target": "Target",
-    "source": "Source",
-    "type": "Type",
-    "read_only": "ReadOnly",
-    "tmpfs_size": "SizeBytes",
-}
-
-
-def _named_as_api(mount: Mapping[str, Any]) -> Object:
-    """Return a mount by the names of the Engine API, whether it is a Mount or its arguments."""
-    named = {_MOUNT_NAMES.get(key, key): value for key, value in mount.items() if value is not None}
-    return {**named, **dict(named.pop("TmpfsOptions", {}))}
-
-
-def _volume(name: str, mount: Object) -> tuple[Object, Object]:
-    target, source, kind = (mount.pop(key, None) for key in ("Target", "Source", "Type"))
-    read_only, size = mount.pop("ReadOnly", False), mount.pop("SizeBytes", None)
-    if mount:
-        raise ValueError(f"mounts: {target}: {', '.join(mount)}: leave it out")
-    place = _at(name, str(target)) | ({"readOnly": True} if read_only else {})
-    if kind == "bind":
-        return {"name": name, "hostPath": {"path": source}}, place
-    if kind == "tmpfs":
-        limit = {} if size is None else {"sizeLimit": str(size)}
-        return {"name": name, "emptyDir": {"medium": "Memory"} | limit}, place
-    if source:
-        return {"name": name, "persistentVolumeClaim": {"claimName": source}}, place
-    return {"name": name, "emptyDir": {}}, place
-
-
-def _at(name: str, path: str) -> Object:
-    return {"name": name, "mountPath": path}
-
-
-def _template(told_before: Any, told: Mapping[str, Any]) -> Any:
+def _template(before: Any, given: Mapping[str, Any]) -> Any:
     """Lay what a Pod has and a container's shorthand has not under the template that is given."""
-    hosts = (told["extra_hosts"] or {}).items()
+    network = _network(given)
+    addresses = hosts_of(given["extra_hosts"]).items()
     asked = {
-        "containers": [{"name": "main", "tty": True}] if told["tty"] else None,
-        "hostname": told["hostname"],
-        "hostNetwork": told["network_mode"] == "host",
-        "hostIPC": told["ipc_mode"] == "host",
-        "hostAliases": [{"ip": ip, "hostnames": [name]} for name, ip in hosts],
-        **_dns(told["dns"], told["dns_search"]),
+        "containers": [{"name": "main", "tty": True}] if given["tty"] else None,
+        "hostname": text_of("hostname", given["hostname"]),
+        "hostNetwork": network == "host",
+        "hostIPC": _ipc_mode(given) == "host",
+        "hostAliases": [{"ip": ip, "hostnames": [name]} for name, ip in addresses],
+        **_dns(given),
     }
     spec = {name: value for name, value in asked.items() if value}
-    annotations = dict(_network(told["network_mode"]))
+    # The default network needs no name; the host's is a field of the Pod.
+    joined = network not in ("", "default", "bridge", "host")
+    annotations = {ANNOTATION_DOCKER_NETWORK: network} if joined else {}
     if not spec and not annotations:
-        return told_before
-    if isinstance(told_before, str):
+        return before
+    if isinstance(before, str):
         raise ValueError(  # noqa: TRY004  # as every refusal of what a task asks for
             "template: say all of it there, or none: a file is not added to"
         )
-    before = dict(told_before or {})
-    metadata = dict(before.get("metadata") or {})
+    own = dict(before or {})
+    metadata = dict(own.get("metadata") or {})
     if annotations:
         metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {})}
-    laid = {"metadata": metadata, "spec": {**spec, **(before.get("spec") or {})}}
-    return {**before, **{part: value for part, value in laid.items() if value}}
+    laid = {"metadata": metadata, "spec": {**spec, **(own.get("spec") or {})}}
+    return {**own, **{part: value for part, value in laid.items() if value}}
 
 
-def _network(mode: str | None) -> Iterator[tuple[str, str]]:
-    """Yield the annotation of a network that is neither the default one nor the host's."""
-    if mode not in (None, "", "default", "bridge", "host"):
-        yield ANNOTATION_DOCKER_NETWORK, str(mode)
+def _check_template(given: Mapping[str, Any]) -> None:
+    _template({}, given)
 
 
-def _dns(servers: Iterable[str] | None, searches: Iterable[str] | None) -> Object:
-    config = {"nameservers": list(servers or ()), "searches": list(searches or ())}
+def _network(given: Mapping[str, Any]) -> str:
+    network = text_of("network_mode", given["network_mode"])
+    if network and not _NETWORK.fullmatch(network):
+        raise ValueError(f"network_mode {network!r}: write a network's name, bridge, host or none")
+    return network
+
+
+def _ipc_mode(given: Mapping[str, Any]) -> str:
+    mode = text_of("ipc_mode", given["ipc_mode"])
+    if mode not in ("", "private", "host"):
+        raise ValueError(f"ipc_mode {mode!r}: write private or host")
+    return mode
+
+
+def _dns(given: Mapping[str, Any]) -> Object:
+    servers, searches = (texts_of(name, given[name]) for name in ("dns", "dns_search"))
+    config = {"nameservers": servers, "searches": searches}
     found = {"dnsConfig": {key: value for key, value in config.items() if value}}
     return {**found, "dnsPolicy": "None"} if servers else found if searches else {}
 
 
-def _strategy(auto_remove: str | None) -> str:
-    strategy = _STRATEGIES.get(auto_remove or "never")
+def _labels(given: Mapping[str, Any]) -> dict[str, str]:
+    labels = labels_of(given["labels"])
+    if taken := sorted(name for name in labels if name in _LABELS_OF_TRY or GROUP in name):
+        raise ValueError(f"labels {', '.join(taken)}: taskruns sets it: choose another name")
+    return labels
+
+
+def _strategy(given: Mapping[str, Any]) -> str:
+    wanted = given["auto_remove"]
+    strategy = _STRATEGIES.get("never" if wanted in (None, "") else str(wanted))
     if strategy is None:
-        raise ValueError(f"auto_remove {auto_remove!r}: write {', '.join(_STRATEGIES)}")
+        raise ValueError(f"auto_remove {wanted!r}: write never, success, force, True or False")
     return strategy
 
 
-def _strategy_of(told: Mapping[str, Any]) -> None:
-    _strategy(told["auto_remove"])
+def _result_path(given: Mapping[str, Any]) -> Object:
+    return {"resultPath": given["retrieve_output_path"]} if given["retrieve_output"] else {}
 
 
-def _result_path(told: Mapping[str, Any]) -> Object:
-    return {"resultPath": told["retrieve_output_path"]} if told["retrieve_output"] else {}
+def _check_working_dir(given: Mapping[str, Any]) -> None:
+    text_of("working_dir", given["working_dir"])
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any]], object], ...] = (
+    _check_command,
+    _resources,
+    _security,
+    _check_mounts,
+    _check_template,
+    _labels,
+    _strategy,
+    _check_working_dir,
+)
+"""What is read when a DAG is parsed, so that a value that cannot be had is refused there."""

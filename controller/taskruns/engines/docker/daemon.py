@@ -168,9 +168,13 @@ class Daemon:
                 raise
             raise DaemonError(error.code, f"{error}; {found.trouble}") from error
 
-    async def log_tail(self, name: str) -> bytes:
-        """Return the last lines of a container's log."""
-        return b"".join([piece async for piece in self._log(name, tail=LOG_LINES)])
+    async def log_tail(self, name: str, lines: int | None = LOG_LINES) -> bytes:
+        """Return the last lines of a container's log; None: all of it.
+
+        The daemon counts each 16 KiB of a longer line as a line.
+        """
+        tail = "all" if lines is None else lines
+        return b"".join([piece async for piece in self._log(name, tail=tail)])
 
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[bytes]:
         """Yield a container's log byte for byte; with `follow` to its end, across restarts.
