@@ -126,6 +126,15 @@ def test_the_cause_and_the_last_lines_are_one_block_a_line_each() -> None:
     ]
 
 
+@pytest.mark.parametrize("undelivered", [True, False])
+def test_a_deferred_task_says_that_lines_of_its_log_may_be_missing(
+    caplog: pytest.LogCaptureFixture, *, undelivered: bool
+) -> None:
+    execution = Execution(cast("Any", None), {}, logging.getLogger("task"))
+    execution.learn({"run": TALKATIVE.to_json(), "undelivered": undelivered})
+    assert ("lines of this log may be missing" in caplog.text) is undelivered
+
+
 def again_from_an_event(failure: TaskRunFailed) -> Any:
     """What a deferred task makes of the run that its trigger tells of."""
     execution = Execution(cast("Any", None), {}, logging.getLogger("task"))

@@ -5,12 +5,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
+from unittest.mock import AsyncMock
 
 import airflow
 import pytest
 from typing_extensions import override
 
-from taskruns_airflow import dwell
+from taskruns_airflow import dwell, log_pipe
 from taskruns_airflow.connection import Access
 from taskruns_airflow.edge import Ref
 from taskruns_airflow.hook import TaskRunHook
@@ -94,6 +95,26 @@ async def test_a_deferred_run_costs_no_request_of_its_own(monkeypatch: pytest.Mo
     events = await asyncio.wait_for(asyncio.gather(*waits), 60)
     assert {each.payload["run"]["status"]["phase"] for each in events} == {"Succeeded"}
     assert apiserver.asked == ["GET taskruns", "GET watch"]
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+async def test_the_event_comes_after_the_log(
+    monkeypatch: pytest.MonkeyPatch, *, in_time: bool
+) -> None:
+    is_read = asyncio.Event()
+
+    async def drain() -> bool:
+        await is_read.wait()
+        return in_time
+
+    monkeypatch.setattr(log_pipe, "drain", drain)
+    monkeypatch.setattr(dwell, "_LONGEST", 0.0)
+    monkeypatch.setattr(TaskRunTrigger, "_outcome", AsyncMock(return_value={"run": {}}))
+    event = asyncio.create_task(_event_of(trigger_of("hello")))
+    await asyncio.sleep(0.05)
+    assert not event.done()
+    is_read.set()
+    assert ("undelivered" in (await event).payload) is not in_time
 
 
 async def _event_of(trigger: TaskRunTrigger) -> Any:
