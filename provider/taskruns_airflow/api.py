@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from taskruns.api import names
+from taskruns.api.errors import is_too_large
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.edge import Ref, Refused, Unreachable
 from taskruns_airflow.log_pieces import Piece, pieces_of
@@ -173,7 +174,7 @@ class Api:
             try:
                 return await self._once(method, path, query or {}, body)
             except Refused as refused:
-                if refused.status not in _PERHAPS_LATER or loop.time() + wait > deadline:
+                if not _is_transient(refused) or loop.time() + wait > deadline:
                     raise
             except BROKEN as error:
                 if loop.time() + wait > deadline:
@@ -229,7 +230,14 @@ class Api:
                 return f"bind the role {names.CLIENT_ROLE} to it in namespace {self._namespace}"
             case HTTPStatus.NOT_FOUND if said == _NO_SUCH_KIND:
                 return "install taskruns on this cluster, or choose another in the connection"
+        if is_too_large(status, said):
+            return "a TaskRun may have 1.5 MiB in all: pass less in the task's arguments"
         return ""
+
+
+def _is_transient(refused: Refused) -> bool:
+    """Return whether the same request may succeed later."""
+    return refused.status in _PERHAPS_LATER and not refused.is_too_large
 
 
 def pauses(longest: float = 10.0) -> Iterator[float]:

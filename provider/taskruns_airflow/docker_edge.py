@@ -48,6 +48,11 @@ class DockerEdge:
     host: Host
     namespace: str
 
+    @property
+    def unseen_advice(self) -> str:
+        """Name the daemon that has not answered."""
+        return "Check that the Docker daemon of the connection answers: docker info"
+
     def connect(self) -> AbstractAsyncContextManager["DockerRuns"]:
         """Open the way to its TaskRuns; a daemon is not needed before there is work for it."""
         return self._runs()

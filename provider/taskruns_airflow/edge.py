@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 
 from typing_extensions import override
 
+from taskruns.api.errors import is_too_large
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.log_pieces import Piece
 
@@ -21,6 +22,11 @@ class Refused(Exception):
         super().__init__(f"{sentence} (HTTP {status})" + (f": {advice}" if advice else ""))
         self.status = status
         self.sentence = sentence
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the object is too large to be stored, which a retry does not change."""
+        return is_too_large(self.status, self.sentence)
 
 
 class Unreachable(Exception):
@@ -132,6 +138,10 @@ Connect = Callable[[], AbstractAsyncContextManager[Runs]]
 
 class Edge(Protocol):
     """The way to one namespace."""
+
+    @property
+    def unseen_advice(self) -> str:
+        """What to check when a run gets no status."""
 
     def connect(self) -> AbstractAsyncContextManager[Runs]:
         """Open the way to its TaskRuns."""

@@ -214,7 +214,7 @@ class Execution:
                 return TaskRunCancelled(f"TaskRun {self._ref} was deleted before it had ended")
             case NameTaken():
                 return TaskRunNotStarted(str(error))
-            case Refused(status=400 | 422):
+            case Refused(status=400 | 422) | Refused(is_too_large=True):
                 return TaskRunMisconfigured(str(error))
             case Refused() | Unreachable():
                 return TaskRunClusterRefused(str(error))

@@ -80,8 +80,8 @@ class TaskRunFailedForGood(TaskRunFailed, AirflowFailException):
     """The exit code is one of `fail_on_exit_code`; that is not retried."""
 
 
-class TaskRunResultInvalid(TaskRunFailed):
-    """The task succeeded, but what it left as its result cannot be an XCom."""
+class TaskRunResultInvalid(TaskRunFailed, AirflowFailException):
+    """The task succeeded, but its result cannot be an XCom. Not retried: the work is done."""
 
 
 class TaskRunClusterRefused(TaskRunFailed):

@@ -1,5 +1,6 @@
 """From a try that starts to a run that has ended: launched or adopted, then followed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,10 @@ from taskruns_airflow.containers import Shown
 from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Watch
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import Line, LogReader
+
+_FIRST_NOTICE = 10.0
+_NEXT_NOTICES = 60.0
+"""Seconds until the log says that no controller has seen the run, and between repetitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,11 @@ async def follow(
         line, note, room = audience.line, audience.note, audience.room
         log = LogReader(edge.connect, ref, shown, line, note, room)
     before = ""
+    unseen = asyncio.create_task(_note_unseen(ref, edge.unseen_advice, audience))
     try:
         async for run in watch.follow(ref):
+            if run.status.phase is not None:
+                unseen.cancel()
             now = f"{run.status.phase or 'not yet seen by a controller'}: {run.status.message}"
             if now != before:
                 audience.note(f"TaskRun {ref} is {now.removesuffix(': None')}")
@@ -88,9 +96,19 @@ async def follow(
         if log is not None:
             await log.finish()
     finally:
+        unseen.cancel()
         if log is not None:
             await log.stop()
     return run
+
+
+async def _note_unseen(ref: Ref, advice: str, audience: Audience) -> None:
+    """Log, after ten seconds and then every minute, that nothing has taken up the run."""
+    waited, pause = 0.0, _FIRST_NOTICE
+    while True:
+        await asyncio.sleep(pause)
+        waited, pause = waited + pause, _NEXT_NOTICES
+        audience.note(f"TaskRun {ref} has had no status for {waited:g} s. {advice}")
 
 
 async def _end_of(edge: Edge, ref: Ref, audience: Audience) -> None:

@@ -27,6 +27,14 @@ class KubernetesEdge:
     place: Hashable
     """What tells this cluster and namespace from others."""
 
+    @property
+    def unseen_advice(self) -> str:
+        """Name what shows whether a controller runs and watches the namespace."""
+        return (
+            "Check that the taskruns controller runs and watches this namespace: "
+            "kubectl get pods -A -l app.kubernetes.io/name=taskruns, and its log"
+        )
+
     def connect(self) -> AbstractAsyncContextManager[Api]:
         """Open a client."""
         return self.open()

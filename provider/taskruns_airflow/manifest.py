@@ -102,12 +102,26 @@ _WORDED_ANEW: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 """Fields whose name or form on the wire is another."""
 
+_ARGUMENT_OF = {to_camel(name): name for name in _AS_TOLD} | {
+    wire_name: name for name, (wire_name, _) in _WORDED_ANEW.items()
+}
+"""Fields of `Order` by the names on the wire."""
 
-def build(order: Order, own: Try) -> Object:
+_OWN_NAMES: Mapping[str, str] = {}
+
+
+def build(order: Order, own: Try, called: Mapping[str, str] = _OWN_NAMES) -> Object:
     """Return the TaskRun of a try, without a namespace.
 
+    Args:
+        order: What the task asks for.
+        own: The try.
+        called: Names under which an operator takes fields of `order`, where they differ; messages
+            use them.
+
     Raises:
-        ValueError: what is asked for makes no TaskRun; the message says what to write instead.
+        ValueError: The arguments make no TaskRun. The message names the argument and says what to
+            write instead.
     """
     labels = {**(order.labels or {}), **own.labels}
     annotations = {**(order.annotations or {}), **own.annotations}
@@ -115,7 +129,7 @@ def build(order: Order, own: Try) -> Object:
     spec["template"] = _marked(spec.get("template"), labels, annotations)
     if order.queue_name:
         labels[LABEL_QUEUE] = order.queue_name
-    _check(spec)
+    _check(spec, order, called)
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -177,11 +191,40 @@ def _marked(template: Any, labels: Mapping[str, str], annotations: Mapping[str, 
     return {**marked, "metadata": metadata}
 
 
-def _check(spec: Object) -> None:
-    """Refuse what the apiserver would refuse, with the field's name and without its value."""
+def _check(spec: Object, order: Order, called: Mapping[str, str]) -> None:
+    """Refuse what the apiserver would refuse, by the argument's name and without its value."""
     try:
         TaskRunSpec.model_validate(spec)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        told = (f"spec.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
-        raise ValueError("; ".join(told)) from None
+        errors = error.errors(include_url=False, include_context=False)
+        raise ValueError(
+            "; ".join(
+                f"{_place(each['loc'], order, called)}: "
+                f"{_problem(each['type'], each['msg'], each['input'])}"
+                for each in errors
+            )
+        ) from None
+
+
+def _place(loc: tuple[int | str, ...], order: Order, called: Mapping[str, str]) -> str:
+    """Name the argument that holds an invalid value; `spec` for a field without an argument."""
+    field = _ARGUMENT_OF.get(str(loc[0])) if loc else None
+    if field is None or getattr(order, field) is None:
+        return ".".join(("spec", *map(str, loc)))
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[1:])
+    return called.get(field, field) + path
+
+
+def _problem(kind: str, message: str, value: object) -> str:
+    """Say what is wrong with a value. The value itself is not shown: it may be a secret."""
+    if kind == "list_type" and isinstance(value, str):
+        return (
+            "is a text; write a list, such as ['sh', '-c', 'echo hello']. "
+            "A text is not split into words"
+        )
+    if kind == "string_type":
+        return (
+            f"is of type {type(value).__name__}; write a text, such as '5' with quotes. "
+            "With render_template_as_native_obj, a template that renders to a number becomes one"
+        )
+    return message

@@ -115,6 +115,9 @@ class TaskRunOperator(RunArguments):
     ui_color = "#d9e7f7"
     operator_extra_links: Collection[BaseOperatorLink] = (TaskRunLink(),)
 
+    argument_names: ClassVar[Mapping[str, str]] = {}
+    """Names of arguments in messages, by the fields of `Order`, where a subclass has others."""
+
     _execution: "Execution | None" = None
     _told_to_stop = False
 
@@ -203,7 +206,7 @@ class TaskRunOperator(RunArguments):
             TaskRunMisconfigured: the arguments make no TaskRun, or `mutate` another try's.
         """
         try:
-            made = build(self.order(context), own)
+            made = build(self.order(context), own, self.argument_names)
             made["metadata"] |= self.place(own)
         except ValueError as refusal:
             raise TaskRunMisconfigured(str(refusal)) from None

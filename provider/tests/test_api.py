@@ -99,6 +99,21 @@ async def test_a_refusal_says_what_an_administrator_can_do(
     assert bool(rest) == bool(advice)
 
 
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (500, "etcdserver: request is too large"),
+        (500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max"),
+        (413, "Request entity too large: limit is 3145728"),
+    ],
+)
+async def test_a_task_run_that_is_too_large_is_refused_at_once(status: int, message: str) -> None:
+    client = Client(Answer(status, {"message": message}))
+    with pytest.raises(Refused, match=r"1\.5 MiB") as refused:
+        await Api(client, "jobs").create({"metadata": {"name": "hello"}})
+    assert refused.value.is_too_large
+
+
 async def test_an_apiserver_that_stays_away_is_given_up_after_a_while() -> None:
     client = Client(*[ConnectionRefusedError()] * 3)
     with pytest.raises(Unreachable, match="ConnectionRefused"):

@@ -1,15 +1,17 @@
-"""What is cancelled where a try was stopped before it knew its run."""
+"""Following a run, and cancelling what a stopped try has created."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
-from taskruns.api.v1alpha1 import TaskRun
+from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
+from taskruns_airflow import following
 from taskruns_airflow.api import Api
-from taskruns_airflow.edge import Ref
-from taskruns_airflow.following import cancel_all
+from taskruns_airflow.edge import Edge, Ref
+from taskruns_airflow.following import Audience, cancel_all, follow
 from taskruns_airflow.identity import Try
 
 OWN = Try("sales", "load", "manual", -1, 2, 2, "2026-11-25T04:00:00.000001+00:00", "i2", "v1")
@@ -57,3 +59,45 @@ async def test_what_a_try_has_at_work_is_cancelled_and_nothing_that_has_ended(
     found = Found(*runs)
     await cancel_all(found.connect, OWN)
     assert found.cancelled == cancelled
+
+
+class Unseen:
+    """An edge whose run gets its first status once the given number of notes is logged."""
+
+    unseen_advice = "Check the controller"
+
+    def __init__(self, notes: int) -> None:
+        self.logged: list[str] = []
+        self._enough = asyncio.Event()
+        self._notes = notes
+
+    def note(self, text: str) -> None:
+        self.logged.append(text)
+        if sum("no status" in each for each in self.logged) == self._notes:
+            self._enough.set()
+
+    async def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
+        assert ref.uid == "i2"
+        yield run(OWN, "Pending").model_copy(update={"status": TaskRunStatus()})
+        await self._enough.wait()
+        yield run(OWN, "Running")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        yield run(OWN, "Succeeded")
+
+
+async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(following, "_FIRST_NOTICE", 0.0)
+    monkeypatch.setattr(following, "_NEXT_NOTICES", 0.0)
+    unseen = Unseen(notes=2)
+    ref = Ref("jobs", OWN.name, "i2")
+    audience = Audience(lambda _: None, unseen.note)
+    await follow(cast("Edge", unseen), unseen, ref, None, audience)
+    notices = [each for each in unseen.logged if "no status" in each]
+    assert notices == [f"TaskRun {ref} has had no status for 0 s. Check the controller"] * 2
+
+
+def test_the_first_notice_comes_after_ten_seconds_and_the_next_after_a_minute() -> None:
+    assert (following._FIRST_NOTICE, following._NEXT_NOTICES) == (10, 60)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -155,9 +156,13 @@ def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) ->
     [
         (Order(image="a", spec={"image": "b"}), "image: given in spec and as an argument"),
         (Order(template={}, spec={"template": {}}), "template: given in spec"),
-        (Order(command="echo hi"), "spec.command: Input should be a valid list"),
-        (Order(arguments="echo hi"), "spec.args: Input should be a valid list"),
-        (Order(backoff_limit=-1), "spec.backoffLimit: Input should be greater"),
+        (Order(command="echo hi"), "command: is a text; write a list, such as ['sh', '-c',"),
+        (Order(arguments="echo hi"), "arguments: is a text; write a list"),
+        (Order(arguments=["a", 5]), "arguments[1]: is of type int; write a text"),  # type: ignore[list-item]
+        (Order(spec={"args": [True]}), "spec.args.0: is of type bool; write a text"),
+        (Order(backoff_limit=-1), "backoff_limit: Input should be greater"),
+        (Order(pod_gc={"strategy": "Now"}), "pod_gc.strategy: "),
+        (Order(env="A=b"), "env: is a text; write a dict"),
         (Order(env={"A": True}), "env: the value of A is of type bool"),
         (Order(env={"A": None}), "env: the value of A is of type NoneType"),
         (Order(env=["A=b"]), "env: every item of the list needs a name"),
@@ -170,8 +175,13 @@ def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) ->
 def test_what_makes_no_task_run_is_refused_with_what_to_write_instead(
     order: Order, sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=sentence.replace("[", r"\[")):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         build(order, OWN)
+
+
+def test_a_refusal_uses_the_argument_names_of_the_operator() -> None:
+    with pytest.raises(ValueError, match=r"^cmds: is a text"):
+        build(Order(command="echo hi"), OWN, {"command": "cmds"})
 
 
 @pytest.mark.parametrize(

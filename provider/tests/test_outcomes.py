@@ -9,11 +9,15 @@ from typing import Any, cast
 
 import airflow
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    XCom,
+)
 
 from taskruns.api.output import join_output
 from taskruns.api.reasons import Reason
-from taskruns.api.v1alpha1 import TaskRun
+from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec
 from taskruns_airflow import failures
 from taskruns_airflow.execution import Execution
 from taskruns_airflow.failures import ExitCodes, TaskRunFailed, failure_of
@@ -226,13 +230,76 @@ def test_what_is_not_json_is_shown_with_what_to_do() -> None:
     assert len(str(error.value)) < 400
 
 
-def test_a_result_that_was_cut_says_so_with_its_limit() -> None:
+def test_a_result_that_was_cut_says_so_with_its_size_and_limit() -> None:
     condition = {
         "type": "ResultStored",
         "status": "False",
         "reason": "ResultTooLarge",
-        "message": "The result reached the limit of 4096 bytes.",
+        "message": "The result has 4096 bytes or more; at most 4095 are kept. Write less.",
         "lastTransitionTime": "2026-11-25T04:00:00Z",
     }
-    with pytest.raises(failures.TaskRunResultInvalid, match="limit of 4096 bytes"):
-        result_of(run(phase="Succeeded", conditions=[condition]))
+    cut = run(phase="Succeeded", conditions=[condition])
+    spec = TaskRunSpec(result_path="/airflow/xcom/return.json")
+    cut = cut.model_copy(update={"spec": spec})
+    with pytest.raises(failures.TaskRunResultInvalid) as error:
+        result_of(cut)
+    assert str(error.value) == (
+        "The result has 4096 bytes or more; at most 4095 are kept (file "
+        "/airflow/xcom/return.json). Write less, or store the data elsewhere and write where it "
+        "is; or set do_xcom_push=False if no other task needs it."
+    )
+
+
+def nested(depth: int, brackets: str) -> str:
+    return brackets[0] * depth + brackets[1] * depth
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"loss": NaN}', "NaN is no JSON value"),
+        ("[-Infinity]", "-Infinity is no JSON value"),
+        ('{"x": 1e400}', "too large for a float"),
+        ("[-1e999]", "too large for a float"),
+        (str(2**64), "more than 64 bits"),
+        (f"[{-(2**63) - 1}]", "more than 64 bits"),
+        ("9" * 4090, "more than 64 bits"),
+        (r'{"name": "a\u0000b"}', "NUL"),
+        (r'{"a\u0000b": 1}', "NUL"),
+        (r'"\ud83d"', "surrogate"),
+        (r'{"\ude00": 1}', "surrogate"),
+        (nested(101, "[]"), "more than 100 levels"),
+        (nested(1500, "[]"), "more than 100 levels"),
+        ('{"a":' * 600 + "1" + "}" * 600, "more than 100 levels"),
+        ('[{"__classname__": "os.system"}]', "reserves for itself: __classname__"),
+        ('{"__id__": 1}', "reserves for itself: __id__"),
+        ('{"__type": "set", "__var": []}', "reserves for itself: __type, __var"),
+        ("[1,]", "not JSON"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}1", "not JSON"),
+    ],
+)
+def test_a_result_that_airflow_cannot_store_fails_in_one_sentence(text: str, problem: str) -> None:
+    with pytest.raises(failures.TaskRunResultInvalid) as error:
+        result_of(run(phase="Succeeded", result=text))
+    assert problem in str(error.value)
+    assert len(str(error.value)) < 400
+    assert isinstance(error.value, AirflowFailException), "a retry would repeat finished work"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested(100, "[]"),
+        str(2**64 - 1),
+        str(-(2**63)),
+        "1e308",
+        '{"__type": "set"}',
+        '["\U0001f600"]',
+    ],
+)
+def test_a_result_at_a_bound_is_stored_by_airflow(text: str) -> None:
+    value = result_of(run(phase="Succeeded", result=text))
+    assert value == json.loads(text)
+    kept = XCom.serialize_value(value)
+    encoded = kept if isinstance(kept, str | bytes) else json.dumps(kept)
+    assert json.loads(encoded) == value

@@ -218,7 +218,7 @@ def _succeeded(
     limit = pod.message_limit if pod is not None else 0
     if text and was_cut(text, limit):
         cut = Reason.RESULT_TOO_LARGE
-        said = f"The result reached the limit of {limit} bytes. {cut.advice}"
+        said = f"The result has {limit} bytes or more; at most {limit - 1} are kept. {cut.advice}"
         stored = condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
         conditions.append(stored)
         text = ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from taskruns.api.errors import is_too_large
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.wire import mapping, mappings, number, text
 from taskruns.engines.port import AlreadyExists, Conflict, EngineError, Refused, Unavailable
@@ -29,7 +30,6 @@ _NOT_THE_REQUESTS_FAULT = (
     HTTPStatus.TOO_MANY_REQUESTS,
 )
 
-_TOO_LARGE = "etcdserver: request is too large"
 _POLICY_DENIAL = re.compile(
     r"ValidatingAdmissionPolicy .* denied request|admission webhook .* denied the request",
     re.DOTALL,
@@ -74,7 +74,7 @@ def error(answer: Answer) -> EngineError:
     """Say what a failed request other than a create means."""
     if answer.code == HTTPStatus.CONFLICT:
         return Conflict(answer.message)
-    if answer.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LARGE in answer.message:
+    if is_too_large(answer.code, answer.message):
         return EngineError(f"it is too large to be stored: create it smaller ({answer.message})")
     if answer.code in _NOT_THE_REQUESTS_FAULT or _is_servers_fault(answer.code):
         return unavailable(answer)
@@ -88,17 +88,13 @@ def create_error(answer: Answer) -> EngineError:
             return AlreadyExists(answer.message)
         case HTTPStatus.CONFLICT:
             return Unavailable(answer.message, _QUOTA_RACE_SECONDS)
-        case (
-            HTTPStatus.BAD_REQUEST
-            | HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            | HTTPStatus.UNPROCESSABLE_ENTITY
-        ):
+        case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
             return _refused(_invalid_kind(answer), answer)
         case HTTPStatus.FORBIDDEN:
             return _forbidden(answer)
         case HTTPStatus.NOT_FOUND if is_namespace_going(answer):
             return _refused(RefusalKind.NAMESPACE_GOING, answer)
-        case HTTPStatus.INTERNAL_SERVER_ERROR if _TOO_LARGE in answer.message:
+        case code if is_too_large(code, answer.message):
             return _refused(RefusalKind.INVALID, answer)
         case code if _is_servers_fault(code) and _WEBHOOK_FAILURE.search(answer.message):
             return _refused(RefusalKind.WEBHOOK_FAILED, answer)
