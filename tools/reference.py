@@ -29,9 +29,9 @@ Events:
   ----     ------      ----              ----      -------
   Normal   PodCreated  2s (x2 over 13s)  taskruns  Created Pod nightly-9f3c1a77d2-2 for attempt 2
   Warning  Retrying    12s               taskruns  NonZeroExitCode: Container main exited with \
-code 7 on node n1, attempt 1 of 2; the next attempt is due at 00:45:40 UTC
-  Normal   Succeeded   1s                taskruns  Container main completed on node n1, \
-attempt 2 of 2
+code 7 on node n1. Attempt 1 of 2. The next attempt is due at 2026-11-29T00:45:40Z
+  Normal   Succeeded   1s                taskruns  Container main completed on node n1. \
+Attempt 2 of 2
 ```
 
 A run that succeeds at once has two, one of more than a second three. What is told of a run again is
