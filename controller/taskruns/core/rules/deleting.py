@@ -81,7 +81,7 @@ def _conclude(situation: Deleting, attempt: Attempt, pod: PodFacts | None, look:
     if next_due(run, verdict, finished_at(pod, look.now)) is not None:
         cause = f"{verdict.cause}; the TaskRun was deleted, so no other attempt follows"
         verdict = replace(verdict, cause=cause)
-    return Plan(status=status.concluded(run, pod, verdict, look.now))
+    return Plan(status=status.concluded(run, pod, verdict, look.now, look.site.place))
 
 
 def _is_ours(pod: PodFacts, situation: Deleting) -> bool:

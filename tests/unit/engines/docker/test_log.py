@@ -1,7 +1,6 @@
 """A log is read whole and once, whatever breaks off and in whichever order its times are."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
 
 import pytest
 from aiodocker import DockerError
