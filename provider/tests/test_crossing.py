@@ -87,6 +87,8 @@ def run_of(made: TaskRunOperator, status: str) -> dict[str, Any]:
 class Edge:
     """Where one run is: its watch is a cluster's, or hands the whole run over as Docker's does."""
 
+    unseen_advice = ""
+
     def __init__(self, run: Mapping[str, Any], *, docker: bool) -> None:
         self._run = run
         self._docker = docker

@@ -12,6 +12,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat import DockerOperator
 from taskruns_airflow.compat.docker_output import last_line, lines_of
 from taskruns_airflow.execution import Execution
+from taskruns_airflow.failures import TaskRunResultInvalid
 from taskruns_airflow.identity import Try
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
@@ -262,6 +263,11 @@ def test_the_xcom_is_the_last_line_or_all_of_them() -> None:
     assert concluded(log, retrieve_output=True, retrieve_output_path="/o") is None
     assert concluded(Log(b""), xcom_all=True) is None
     assert lines_of(b"a\r\n\nb") == ["a", "", "b"]
+
+
+def test_a_last_line_that_no_database_stores_fails_in_one_sentence() -> None:
+    with pytest.raises(TaskRunResultInvalid, match="NUL"):
+        concluded(Log(b"a\0b"))
 
 
 @pytest.mark.parametrize("codes", [0, [0, 99], {0}, range(2), False])

@@ -50,6 +50,7 @@ class Cluster:
     """Has the run of one try at work, and is hook, edge and client in one."""
 
     access = Access()
+    unseen_advice = ""
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []

@@ -46,7 +46,7 @@ def test_what_is_asked_for_is_built() -> None:
 
 
 def test_what_makes_no_task_run_fails_the_task_with_what_to_write_instead() -> None:
-    with pytest.raises(TaskRunMisconfigured, match=r"spec\.command: Input should be a valid list"):
+    with pytest.raises(TaskRunMisconfigured, match="command: is a text; write a list"):
         built(command="echo hello")
 
 

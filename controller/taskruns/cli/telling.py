@@ -14,7 +14,7 @@ from taskruns.cli.notices import say
 from taskruns.cli.place import Object
 from taskruns.cli.wording import plain
 from taskruns.core.wire import mapping, text
-from taskruns.engines.docker.wording import worded
+from taskruns.engines.docker.words import translated
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -93,5 +93,5 @@ class Teller:
 def _beyond(reason: str, message: str) -> str:
     """Return a message that says more than its reason; empty where it does not."""
     known = Reason.named(reason)
-    general = {known.meaning, worded(known.meaning)} if known is not None else {reason}
+    general = {known.meaning, translated(known.meaning)} if known is not None else {reason}
     return "" if message in general else message

@@ -17,8 +17,10 @@ from taskruns_airflow.compat.docker_values import TEMPLATE_FILES
 from taskruns_airflow.compat.migrated import Migrated
 from taskruns_airflow.compat.parameters import Fate, Parameter, named, notes
 from taskruns_airflow.connection import DOCKER, Access
+from taskruns_airflow.failures import TaskRunResultInvalid
 from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator
+from taskruns_airflow.result import find_unstorable
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution
@@ -65,6 +67,11 @@ class DockerOperator(Migrated):
 
     parameters: ClassVar[Iterable[Parameter]] = ALL
     stands_for = "DockerOperator"
+    argument_names: ClassVar[Mapping[str, str]] = {
+        "command": "entrypoint",
+        "arguments": "command",
+        "env": "environment",
+    }
 
     retrieve_output: bool | None
     xcom_all: bool | None
@@ -160,7 +167,13 @@ class DockerOperator(Migrated):
         result = super()._conclude(execution, run)
         if succeeded and 0 in _codes(self.skip_on_exit_code):
             raise AirflowSkipException("skip_on_exit_code: the exit code is 0")
-        return output if result is None or (by_log and self.xcom_all) else result
+        if result is not None and not (by_log and self.xcom_all):
+            return result
+        if problem := find_unstorable(output):
+            raise TaskRunResultInvalid(
+                f"The output {problem}. Print another last line, or set do_xcom_push=False"
+            )
+        return output
 
     def _output_of(self, execution: "Execution", run: TaskRun) -> list[str] | str | None:
         """Return what DockerOperator returns of the log: the last line or, if wanted, all."""

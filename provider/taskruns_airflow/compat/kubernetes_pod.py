@@ -95,6 +95,7 @@ class KubernetesPodOperator(Migrated):
 
     parameters: ClassVar[Iterable[Parameter]] = ALL
     stands_for = "KubernetesPodOperator"
+    argument_names: ClassVar[Mapping[str, str]] = {"command": "cmds", "env": "env_vars"}
 
     BASE_CONTAINER_NAME: ClassVar[str] = "base"
     """The main container's name, unless `base_container_name` says another."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from taskruns.api.reasons import Reason
 from taskruns.cli import following as following_module
 from taskruns.cli import log_writer
 from taskruns.cli.ending import CommandError, ExitCode
@@ -21,6 +22,7 @@ from taskruns.cli.notices import Notices
 from taskruns.cli.place import Place
 from taskruns.cli.streams import OutputFailed
 from taskruns.cli.telling import Teller
+from taskruns.engines.docker.words import translated
 from taskruns.engines.log_position import LogLost
 from taskruns.engines.port import Unavailable
 
@@ -222,7 +224,9 @@ def told(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list[str]
 def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     known = {"reason": "ImagePullFailed"}
     sentences = [f"no such image. This is waited for until 10:00:0{n} UTC" for n in range(3)]
-    general = run_in("Pending", "The container has not started.", reason="WaitingToStart")
+    general = run_in(
+        "Pending", translated(Reason.WAITING_TO_START.meaning), reason="WaitingToStart"
+    )
     pending = [run_in("Pending", sentence, **known) for sentence in sentences]
     assert told(capsys, general, *pending, general, pending[0], run_in("Running", "it runs")) == [
         "taskrun: hello Pending",

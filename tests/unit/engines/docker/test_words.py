@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from taskruns.api.reasons import Reason
+from taskruns.api.reasons import Place, Reason
 from taskruns.engines.docker.words import in_docker_words, translated
 
 CLUSTER = re.compile(r"\bPods?\b|\bnode\b|imagePullSecrets|kubectl|podGC|the cluster\b")
@@ -49,7 +49,7 @@ def test_a_message_is_in_the_words_of_the_place(message: str, words: str) -> Non
      Reason.POD_REJECTED, Reason.NON_ZERO_EXIT_CODE, Reason.CONTAINER_CANNOT_START],
 )  # fmt: skip
 def test_what_may_happen_on_docker_is_told_without_words_of_a_cluster(reason: Reason) -> None:
-    advice = reason.advice.replace("POD", "hello-1").replace("CONTAINER", "main")
+    advice = reason.advice_in(Place.DOCKER).replace("POD", "hello-1").replace("CONTAINER", "main")
     meaning = reason.meaning if reason is not Reason.CONTAINER_CONFIG_ERROR else ""
     assert not CLUSTER.search(translated(f"{meaning.rstrip('.')} on node docker. {advice}"))
 
