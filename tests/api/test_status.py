@@ -37,6 +37,8 @@ FULL: dict[str, Any] = {
     "completionTime": NOON,
     "failed": 2,
     "disrupted": 0,
+    "replaced": 1,
+    "requeued": 0,
     "attempts": [
         {
             "number": 2,
@@ -76,6 +78,8 @@ BEYOND: dict[str, list[tuple[Any, str]]] = {
     "status.attempt": [(-1, "greater than or equal to 0")],
     "status.failed": [(-1, "greater than or equal to 0"), (2**31, "less than or equal to")],
     "status.disrupted": [(-1, "greater than or equal to 0")],
+    "status.replaced": [(-1, "greater than or equal to 0")],
+    "status.requeued": [(-1, "greater than or equal to 0")],
     "status.exitCode": [(2**31, "less than or equal to")],
     "status.startTime": [
         (wrong, "should match")
