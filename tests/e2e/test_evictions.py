@@ -185,7 +185,7 @@ def code_heard(run: Run) -> tuple[int | None, str]:
     assert end["exitCode"] == 137, end
     if end["reason"] == "ContainerStatusUnknown":
         return None, r"nobody heard how container main ended"
-    return 137, r"container main exited with code 137"
+    return 137, r"container main ended with exit code 137 \(128\+9, SIGKILL\)"
 
 
 @pytest.mark.taskrun(
