@@ -30,10 +30,10 @@ from benchmarks.ground import cluster_with_definition, options
 from taskruns.api.conditions import Phase
 from tests.cluster import Cluster
 from tests.cluster.deadline import wait_until
-from tests.support.audit import Audit
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object
-from tests.support.identity import account, kubeconfig_of
-from tests.support.manifests import IMAGE, task_run
+from tests.support.builders.manifests import IMAGE, task_run
+from tests.support.cluster.audit import Audit
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object
+from tests.support.cluster.service_account import account, kubeconfig_of
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".build/airflow-3/bin/python"

@@ -23,10 +23,10 @@ from typing import Any
 
 from benchmarks.ground import options, watched
 from taskruns.api.conditions import TERMINAL_PHASES
-from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object, Resource
-from tests.support.journal import Journal
-from tests.support.manifests import pod_spec, shell, task_run
-from tests.support.process import ControllerProcess
+from tests.support.builders.manifests import pod_spec, shell, task_run
+from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object, Resource
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.watch_recorder import Journal
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 PATIENCE = 300

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import Cluster
-from tests.support.cluster_client import Kube
-from tests.support.journal import Journal
+from tests.support.cluster.client import Kube
+from tests.support.cluster.watch_recorder import Journal
 
 _DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
 

@@ -26,10 +26,10 @@ from typing import Any
 
 from benchmarks.ground import cluster_with_definition, options
 from tests.cluster import Cluster
-from tests.support.airflow import PROGRAM, TRIGGERER, Airflow, parent_of
-from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.manifests import IMAGE
-from tests.support.process import ControllerProcess
+from tests.support.airflow.processes import PROGRAM, TRIGGERER, Airflow, parent_of
+from tests.support.builders.manifests import IMAGE
+from tests.support.cluster.client import NAMESPACES, Kube
+from tests.support.cluster.controller_process import ControllerProcess
 
 MODES = ("worker", "triggerer")
 LINE = 100

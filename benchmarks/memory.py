@@ -28,9 +28,9 @@ from benchmarks.ground import cluster_with_definition, options
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from tests.cluster import Cluster
 from tests.cluster.deadline import wait_until
-from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object
-from tests.support.manifests import pod_spec, shell, task_run
-from tests.support.process import ControllerProcess
+from tests.support.builders.manifests import pod_spec, shell, task_run
+from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object
+from tests.support.cluster.controller_process import ControllerProcess
 
 ROOT = Path(__file__).parents[1]
 VALUES = ROOT / "charts/taskruns/values.yaml"

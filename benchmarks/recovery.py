@@ -26,15 +26,15 @@ from urllib3.exceptions import HTTPError
 
 from benchmarks.ground import Ground, options, watched
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.crowd import Crowd, make_crowded
-from tests.support.journal import Seen
-from tests.support.ledger import Ledger
-from tests.support.manifests import shell
-from tests.support.process import ControllerProcess
-from tests.support.run import Run
-from tests.support.stage import Stage
-from tests.support.standing import NODE_LABEL
+from tests.support.builders.lifecycle_points import NODE_LABEL
+from tests.support.builders.manifests import shell
+from tests.support.builders.scenario_runs import Crowd, make_crowded
+from tests.support.cluster.client import NAMESPACES, Kube
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import Ledger
+from tests.support.cluster.watch_recorder import Seen
 
 PATIENCE = 300
 GRACE = 20

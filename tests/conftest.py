@@ -15,12 +15,20 @@ import pytest
 from tests.cluster import Cluster, ClusterError, image
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
-from tests.support import story
 from tests.support.absence import IN_CI, go_without
-from tests.support.cluster_client import Kube
-from tests.support.installation import ROOT, Ground, Helm, Installation, Manifest, Process, clear
-from tests.support.journal import Journal
-from tests.support.ledger import Ledger
+from tests.support.cluster import failure_report
+from tests.support.cluster.client import Kube
+from tests.support.cluster.installation import (
+    ROOT,
+    Ground,
+    Helm,
+    Installation,
+    Manifest,
+    Process,
+    clear,
+)
+from tests.support.cluster.start_counter import Ledger
+from tests.support.cluster.watch_recorder import Journal
 from tools import helm as helm_tool
 
 CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
@@ -116,7 +124,7 @@ def installation(
         except (AssertionError, ClusterError) as error:
             pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
         yield installation
-        story.await_namespaces_gone(kube, journal)
+        failure_report.await_namespaces_gone(kube, journal)
     finally:
         installation.down()
 

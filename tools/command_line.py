@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from taskruns.cli.ending import MEANINGS
+from taskruns.cli.backend import PLACE_VARIABLE
+from taskruns.cli.exit_codes import MEANINGS
 from taskruns.cli.main import COMMANDS, DEBUG_VARIABLE, program
-from taskruns.cli.place import PLACE_VARIABLE
 from taskruns.engines.docker.host import STATE_VARIABLE
 from tools.writing import made_from
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from taskruns.api.conditions import FailureKind
 from taskruns.api.events import EventReason
 from taskruns.api.reasons import Reason
-from taskruns.engines.kubernetes import recorder
+from taskruns.engines.kubernetes import event_recorder
 from tools.writing import made_from
 
 INTRODUCTION = """\
@@ -40,8 +40,8 @@ of every attempt. The message of a warning begins with the [reason](reasons.md) 
 
 Events are for whoever looks, and nothing to rely on: a run never waits for one, one that cannot be
 written is not tried again, and the apiserver drops each after an hour. Of one namespace the
-controller writes at most {recorder.BURST} at once, half of them kept for warnings, and
-{recorder.PER_SECOND} a second in the long run; what is beyond that is not told. What a task has
+controller writes at most {event_recorder.BURST} at once, half of them kept for warnings, and
+{event_recorder.PER_SECOND} a second in the long run; further Events are dropped. What a task has
 printed is in `status.message` and never in an Event, which more people may read.
 
 | reason | type | meaning |

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from taskruns_airflow.containers import Asked
-from taskruns_airflow.plain import plain
+from taskruns_airflow.serialization import plain
 
 
 class ContainerArguments(BaseOperator):

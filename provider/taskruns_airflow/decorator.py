@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from typing_extensions import override
 
-from taskruns_airflow.function import PROGRAM, Function
+from taskruns_airflow.function_source import PROGRAM, Function
 from taskruns_airflow.manifest import RESULT_PATH, Order
 from taskruns_airflow.operator import TaskRunOperator
 

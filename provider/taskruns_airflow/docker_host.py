@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import timezone  # type: ignore[attr-de
 from taskruns.engines.docker.container import Given
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host, state_directory
-from taskruns_airflow.docker_edge import DockerEdge
+from taskruns_airflow.docker_client import DockerEdge
 
 
 def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerEdge:

@@ -9,9 +9,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.async_runner import Worker
+from taskruns_airflow.client import Connect, Edge, Gone, Ref, Refused, Runs, Unreachable
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.edge import Connect, Edge, Gone, Ref, Refused, Runs, Unreachable
-from taskruns_airflow.entries import Entries
 from taskruns_airflow.failures import (
     ExitCodes,
     TaskRunCancelled,
@@ -20,15 +20,15 @@ from taskruns_airflow.failures import (
     TaskRunNotStarted,
     failure_of,
 )
-from taskruns_airflow.following import Audience, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.instance import goes_on, is_wanted, remember, standing_of
+from taskruns_airflow.launch import Audience, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.link import XCOM_LINK
+from taskruns_airflow.log_entries import Entries
 from taskruns_airflow.manifest import Object
-from taskruns_airflow.result import result_of
+from taskruns_airflow.task_instance import goes_on, is_wanted, remember, standing_of
 from taskruns_airflow.trigger import TaskRunTrigger
-from taskruns_airflow.worker import Worker
+from taskruns_airflow.xcom import result_of
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from typing_extensions import override
 
 from taskruns_airflow.api import Api
+from taskruns_airflow.client import Edge, Ref
 from taskruns_airflow.connection import (
     CONNECTION_TYPE,
     DEFAULT_CONNECTION,
@@ -19,8 +20,7 @@ from taskruns_airflow.connection import (
     FIELDS,
     Access,
 )
-from taskruns_airflow.edge import Edge, Ref
-from taskruns_airflow.kubernetes_edge import KubernetesEdge
+from taskruns_airflow.kubernetes_client import KubernetesEdge
 from taskruns_airflow.link import link_to
 
 DEFAULT_CLUSTER = "kubernetes_default"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from taskruns_airflow.edge import Connect, Refused
+from taskruns_airflow.client import Connect, Refused
 from taskruns_airflow.log_pieces import Piece, Text
-from taskruns_airflow.log_place import Discontinued, Found, Place, Reading, Search
+from taskruns_airflow.log_position import Discontinued, Found, Place, Reading, Search
 from taskruns_airflow.log_time import datetime_of
 
 Deliver = Callable[[str, datetime | None, str], Awaitable[None]]

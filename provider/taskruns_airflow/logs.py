@@ -17,8 +17,8 @@ from http import HTTPStatus
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns_airflow.api import BROKEN, pauses
+from taskruns_airflow.client import Connect, Ref, Refused, Unreachable
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.edge import Connect, Ref, Refused, Unreachable
 from taskruns_airflow.log_following import ContainerLog
 
 _SECONDS_BETWEEN_ROUNDS = 2.0

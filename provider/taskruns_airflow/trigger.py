@@ -8,14 +8,14 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
 from taskruns_airflow import log_pipe
+from taskruns_airflow.client import Edge, Gone, Ref, crossing
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.dwell import Dwell
-from taskruns_airflow.edge import Edge, Gone, Ref, crossing
-from taskruns_airflow.entries import Entries
-from taskruns_airflow.following import Audience, follow
 from taskruns_airflow.hook import TaskRunHook
-from taskruns_airflow.instance import is_wanted, standing_of
+from taskruns_airflow.launch import Audience, follow
+from taskruns_airflow.log_entries import Entries
+from taskruns_airflow.task_instance import is_wanted, standing_of
 
 _SECONDS_TO_CANCEL = 3.0
 """For which a trigger that is told to stop stays, so that its log has what became of that."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.adoption import Inheritance, inheritance
 from taskruns_airflow.identity import Try
+from taskruns_airflow.reattach import Inheritance, inheritance
 
 POD = "uid-of-the-pod"
 FIRST = Try(

@@ -9,7 +9,7 @@ import pytest
 
 from taskruns_airflow import api as api_module
 from taskruns_airflow.api import Api, lines, pauses
-from taskruns_airflow.edge import Ref, Refused, Unreachable
+from taskruns_airflow.client import Ref, Refused, Unreachable
 
 REF = Ref("jobs", "hello", "uid-1")
 RUN = {"metadata": {"name": "hello", "namespace": "jobs", "uid": "uid-1"}, "spec": {}}

@@ -17,13 +17,13 @@ from airflow.triggers.base import TriggerEvent
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import TaskRunOperator, dwell
+from taskruns_airflow.client import Ref
 from taskruns_airflow.compat import DockerOperator, KubernetesPodOperator
-from taskruns_airflow.edge import Ref
 from taskruns_airflow.execution import Execution
 from taskruns_airflow.failures import ExitCodes
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.lookout import Lookout
+from taskruns_airflow.shared_watch import Lookout
 from taskruns_airflow.trigger import TaskRunTrigger
 
 CANARY = "tok-1234567890"

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 from taskruns_airflow.decorator import TaskRunDecoratedOperator, taskrun_task
 from taskruns_airflow.failures import TaskRunMisconfigured
-from taskruns_airflow.function import MOST_OF_A_CALL, PROGRAM, Function, as_json
+from taskruns_airflow.function_source import MOST_OF_A_CALL, PROGRAM, Function, as_json
 from taskruns_airflow.identity import Try
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")

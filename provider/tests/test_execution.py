@@ -13,9 +13,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow import TaskRunOperator, execution, instance
+from taskruns_airflow import TaskRunOperator, execution, task_instance
+from taskruns_airflow.client import Ref
 from taskruns_airflow.connection import Access
-from taskruns_airflow.edge import Ref
 from taskruns_airflow.execution import Execution
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
@@ -107,7 +107,7 @@ def test_a_run_whose_trigger_failed_is_left_to_the_next_try_alone(
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """What every hook leads to; a machine under load has time to ask and to cancel."""
-    monkeypatch.setattr(instance, "_SECONDS_TO_ASK", 60.0)
+    monkeypatch.setattr(task_instance, "_SECONDS_TO_ASK", 60.0)
     monkeypatch.setattr(execution, "_SECONDS_TO_CANCEL", 60.0)
     found = Cluster()
     monkeypatch.setattr(TaskRunHook, "of", lambda _: found)

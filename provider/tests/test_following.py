@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
-from taskruns_airflow import following
+from taskruns_airflow import launch
 from taskruns_airflow.api import Api
-from taskruns_airflow.edge import Edge, Ref
-from taskruns_airflow.following import Audience, cancel_all, follow
+from taskruns_airflow.client import Edge, Ref
 from taskruns_airflow.identity import Try
+from taskruns_airflow.launch import Audience, cancel_all, follow
 
 OWN = Try("sales", "load", "manual", -1, 2, 2, "2026-11-25T04:00:00.000001+00:00", "i2", "v1")
 BEFORE = Try("sales", "load", "manual", -1, 1, 2, "2026-11-25T04:00:00.000001+00:00", "i1", "v1")
@@ -89,8 +89,8 @@ class Unseen:
 async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "_FIRST_NOTICE", 0.0)
-    monkeypatch.setattr(following, "_NEXT_NOTICES", 0.0)
+    monkeypatch.setattr(launch, "_FIRST_NOTICE", 0.0)
+    monkeypatch.setattr(launch, "_NEXT_NOTICES", 0.0)
     unseen = Unseen(notes=2)
     ref = Ref("jobs", OWN.name, "i2")
     audience = Audience(lambda _: None, unseen.note)
@@ -100,4 +100,4 @@ async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
 
 
 def test_the_first_notice_comes_after_ten_seconds_and_the_next_after_a_minute() -> None:
-    assert (following._FIRST_NOTICE, following._NEXT_NOTICES) == (10, 60)
+    assert (launch._FIRST_NOTICE, launch._NEXT_NOTICES) == (10, 60)

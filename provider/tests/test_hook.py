@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, XCom
 
 from taskruns_airflow import TaskRunOperator, hook
-from taskruns_airflow.edge import Ref
+from taskruns_airflow.client import Ref
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.link import XCOM_LINK, TaskRunLink
 

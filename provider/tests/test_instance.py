@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from taskruns_airflow import instance
-from taskruns_airflow.instance import (
+from taskruns_airflow import task_instance
+from taskruns_airflow.task_instance import (
     Standing,
     goes_on,
     is_of_another_try,
@@ -103,7 +103,7 @@ def test_a_try_that_airflow_keeps_nothing_for_is_not_superseded() -> None:
 
 
 def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> None:
-    monkeypatch.setattr(instance, "_SECONDS_TO_ASK", 0.01)
+    monkeypatch.setattr(task_instance, "_SECONDS_TO_ASK", 0.01)
     answered = threading.Event()
     told = context(retries=1, state="failed")
     answer = told["ti"].get_task_states
@@ -124,7 +124,7 @@ def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any
         asked.set()
         answered.wait()
 
-    monkeypatch.setattr(instance, "Thread", Asking)
+    monkeypatch.setattr(task_instance, "Thread", Asking)
     told = context(state="failed") | {"task_state_store": SimpleNamespace(get=get)}
     assert standing_of(told, "uid-1") == Standing(states=["failed"])
     answered.set()

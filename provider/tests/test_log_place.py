@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskruns_airflow import log_pieces, log_place
-from taskruns_airflow.edge import Refused
+from taskruns_airflow import log_pieces, log_position
+from taskruns_airflow.client import Refused
 from taskruns_airflow.log_following import ContainerLog
 from taskruns_airflow.log_pieces import LONGEST_PIECE, Piece, Text, pieces_of
 from taskruns_airflow.log_time import nanoseconds_of
@@ -146,8 +146,8 @@ def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
         for number, (crossing, word) in enumerate(zip(crossings, words, strict=False))
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_place, "_READ_AGAIN", 0)
-        patch.setattr(log_place, "_REMEMBERED", 8)
+        patch.setattr(log_position, "_READ_AGAIN", 0)
+        patch.setattr(log_position, "_REMEMBERED", 8)
         lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, 50)))
     assert lines == [line_of(record) for record in records]
     assert warned == []
@@ -218,8 +218,8 @@ async def test_a_line_without_an_end_takes_no_memory_of_its_size() -> None:
 
 
 async def test_what_was_delivered_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_place, "_REMEMBERED", 100)
-    place = log_place.Place()
+    monkeypatch.setattr(log_position, "_REMEMBERED", 100)
+    place = log_position.Place()
     for number in range(10_000):
         place.begin(number, 0)
         place.add(b"line", last=True)

@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
+from taskruns_airflow.client import Ref, Refused
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.edge import Ref, Refused
 from taskruns_airflow.log_pieces import LONGEST_PIECE, pieces_of
 from taskruns_airflow.logs import Line, LogReader
 

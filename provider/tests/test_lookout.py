@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow import lookout as lookout_module
-from taskruns_airflow.edge import Gone, Ref, Refused
-from taskruns_airflow.lookout import Lookout
+from taskruns_airflow import shared_watch as lookout_module
+from taskruns_airflow.client import Gone, Ref, Refused
+from taskruns_airflow.shared_watch import Lookout
 
 SELECTOR = {"labelSelector": "x"}
 

@@ -14,11 +14,11 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException
 from kubernetes.client import models as k8s
 
 from taskruns_airflow import TaskRunOperator
+from taskruns_airflow.async_runner import Stopped
 from taskruns_airflow.connection import DockerAccess
 from taskruns_airflow.failures import TaskRunMisconfigured
 from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
 from taskruns_airflow.trigger import TaskRunTrigger
-from taskruns_airflow.worker import Stopped
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
 ON_AIRFLOW_3 = airflow.__version__.startswith("3.")

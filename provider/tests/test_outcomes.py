@@ -15,13 +15,13 @@ from airflow.providers.common.compat.sdk import (
     XCom,
 )
 
-from taskruns.api.output import join_output
+from taskruns.api.message_output import join_output
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec
 from taskruns_airflow import failures
 from taskruns_airflow.execution import Execution
 from taskruns_airflow.failures import ExitCodes, TaskRunFailed, failure_of
-from taskruns_airflow.result import result_of
+from taskruns_airflow.xcom import result_of
 
 NO_CODES = ExitCodes()
 

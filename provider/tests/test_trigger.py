@@ -12,8 +12,8 @@ import pytest
 from typing_extensions import override
 
 from taskruns_airflow import dwell, log_pipe
+from taskruns_airflow.client import Ref
 from taskruns_airflow.connection import Access
-from taskruns_airflow.edge import Ref
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.trigger import TaskRunTrigger
 

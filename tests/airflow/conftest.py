@@ -12,8 +12,8 @@ the fixture `task`. `script` is a line of shell for busybox; it is counted as st
 
 Each becomes a DAG of one task. Airflow starts once for all modules; the DAG runs of a module are
 started together when its first test starts, and each test awaits its own. `Task` says what can be
-asked and done (tests/support/airflow_task.py), `airflow` starts and kills Airflow's parts
-(tests/support/airflow.py).
+asked and done (tests/support/airflow/task.py), `airflow` starts and kills Airflow's parts
+(tests/support/airflow/processes.py).
 
 A test that brings a DAG of its own puts it into tests/airflow/dags (provider/example_dags is there
 too), takes the fixtures `airflow` and `witnesses`, and goes on with
@@ -32,19 +32,19 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.support import story
 from tests.support.absence import go_without
-from tests.support.airflow import PARTS, PROGRAM, Airflow
-from tests.support.airflow_task import BOTH, Task, Witnesses
-from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.detour import Detour
-from tests.support.full_namespace import FULL, fill
-from tests.support.harmed_creates import DETOUR, HarmedCreates
-from tests.support.identity import account, kubeconfig_of
-from tests.support.installation import ROOT, Installation, helm
-from tests.support.journal import Journal
-from tests.support.ledger import START, Ledger
-from tests.support.manifests import IMAGE
+from tests.support.airflow.processes import PARTS, PROGRAM, Airflow
+from tests.support.airflow.task import BOTH, Task, Witnesses
+from tests.support.builders.manifests import IMAGE
+from tests.support.cluster import failure_report
+from tests.support.cluster.client import NAMESPACES, Kube
+from tests.support.cluster.installation import ROOT, Installation, helm
+from tests.support.cluster.service_account import account, kubeconfig_of
+from tests.support.cluster.start_counter import START, Ledger
+from tests.support.cluster.watch_recorder import Journal
+from tests.support.faults.fault_proxy import Detour
+from tests.support.faults.faulty_creates import DETOUR, HarmedCreates
+from tests.support.faults.full_namespace import FULL, fill
 
 ROLE = "taskruns-client"
 OUR_OWN = ("modes", "mapped", "at_once", "patience", "later")
@@ -219,7 +219,7 @@ def pytest_runtest_makereport(
     if report.failed and isinstance(item, pytest.Function):
         task, kube = item.funcargs.get("task"), item.funcargs.get("kube")
         for run in task.runs() if isinstance(task, Task) else ():
-            story.tell(report, {"run": run, "kube": kube})
+            failure_report.tell(report, {"run": run, "kube": kube})
         airflow = item.funcargs.get("airflow")
         if isinstance(airflow, Airflow):
             logs = [(f"Airflow's {part}", airflow.log_tail(part)) for part in PARTS]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.airflow_task import DEFERRED, SYNC, Count, Task
-from tests.support.ledger import START
+from tests.support.airflow.task import DEFERRED, SYNC, Count, Task
+from tests.support.cluster.start_counter import START
 
 MANY = 50
 WITHIN = 480

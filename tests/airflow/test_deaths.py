@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.airflow import SCHEDULER, TRIGGERER, Airflow, parent_of, paused
-from tests.support.airflow_task import DEFERRED, ONCE, SYNC, Task
-from tests.support.detour import Harm
-from tests.support.harmed_creates import HarmedCreates, harmed
-from tests.support.installation import Installation, stopped
-from tests.support.ledger import UNTIL_CUE
+from tests.support.airflow.processes import SCHEDULER, TRIGGERER, Airflow, parent_of, paused
+from tests.support.airflow.task import DEFERRED, ONCE, SYNC, Task
+from tests.support.cluster.installation import Installation, stopped
+from tests.support.cluster.start_counter import UNTIL_CUE
+from tests.support.faults.fault_proxy import Harm
+from tests.support.faults.faulty_creates import HarmedCreates, harmed
 
 DONE = "echo '\"done\"' > /airflow/xcom/return.json"
 WORK = f"echo begun; {UNTIL_CUE}; echo over; {DONE}"

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import pytest
 
 from taskruns.api.conditions import Phase
-from tests.support.airflow import Airflow
-from tests.support.airflow_docker_task import DockerTask
-from tests.support.airflow_task import SYNC, Task, Witnesses
-from tests.support.ledger import END, UNTIL_CUE
+from tests.support.airflow.docker_task import DockerTask
+from tests.support.airflow.processes import Airflow
+from tests.support.airflow.task import SYNC, Task, Witnesses
+from tests.support.cluster.start_counter import END, UNTIL_CUE
 
 DOCKER = "docker"
 RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"

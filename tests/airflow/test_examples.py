@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.airflow import EXAMPLES, Airflow
+from tests.support.airflow.processes import EXAMPLES, Airflow
 
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 RUN = "example"

@@ -1,6 +1,6 @@
 """What tests start can be reached from this machine alone."""
 
-from tests.support.airflow import Airflow
+from tests.support.airflow.processes import Airflow
 from tests.support.listening import addresses
 
 

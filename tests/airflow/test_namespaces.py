@@ -9,12 +9,12 @@ import pytest
 
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
-from tests.support.airflow import DAGS, SCENARIOS, Airflow
-from tests.support.airflow_task import ONCE, OWN_UID, SYNC, TWICE, Task, Witnesses
-from tests.support.cluster_client import Kube
-from tests.support.dag_test import Home
-from tests.support.full_namespace import FULL, make_room
-from tests.support.ledger import START, UNTIL_CUE
+from tests.support.airflow.dag_test import Home
+from tests.support.airflow.processes import DAGS, SCENARIOS, Airflow
+from tests.support.airflow.task import ONCE, OWN_UID, SYNC, TWICE, Task, Witnesses
+from tests.support.cluster.client import Kube
+from tests.support.cluster.start_counter import START, UNTIL_CUE
+from tests.support.faults.full_namespace import FULL, make_room
 
 RESULT = "echo '\"done\"' > /airflow/xcom/return.json"
 DATE = "2026-01-01T00:00:00+00:00"

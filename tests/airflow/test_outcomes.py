@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.airflow_task import DEFERRED, ONCE, SYNC, TWICE, Count, Task
-from tests.support.ledger import UNTIL_CUE
-from tests.support.manifests import HEARD, SOON
+from tests.support.airflow.task import DEFERRED, ONCE, SYNC, TWICE, Count, Task
+from tests.support.builders.manifests import HEARD, SOON
+from tests.support.cluster.start_counter import UNTIL_CUE
 
 RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
 WAITS = "trap 'exit 143' TERM; sleep 600 & wait $!"

@@ -7,9 +7,9 @@ import pytest
 
 from taskruns.api.conditions import Phase
 from taskruns.api.names import ANNOTATION_COLLECTED
-from tests.support.airflow_task import DEFERRED, ONCE, OWN_UID, SYNC, TWICE, Task
-from tests.support.ledger import END
-from tests.support.run import Run
+from tests.support.airflow.task import DEFERRED, ONCE, OWN_UID, SYNC, TWICE, Task
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END
 
 STOPPABLE = f"stopped() {{ {END}; exit 143; }}; trap stopped TERM; sleep 600 & wait $!"
 ANEW = f'[ "$TRY" = 2 ] && exit 0; {STOPPABLE}'

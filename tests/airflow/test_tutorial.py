@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.airflow import Airflow
-from tests.support.airflow_task import Task, Witnesses
-from tests.support.cluster_client import PODS, RUNS, Kube
+from tests.support.airflow.processes import Airflow
+from tests.support.airflow.task import Task, Witnesses
+from tests.support.cluster.client import PODS, RUNS, Kube
 
 DAG, RUN = "tutorial_kubernetes", "tutorial"
 

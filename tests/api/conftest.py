@@ -16,7 +16,7 @@ from taskruns.api import names
 from taskruns.api.crd import crd
 from tests.api.served import Api
 from tests.cluster import Cluster, ClusterError
-from tests.support.cluster_client import DEFINITIONS, NAMESPACES, Kube, Refused, Resource
+from tests.support.cluster.client import DEFINITIONS, NAMESPACES, Kube, Refused, Resource
 
 Object = dict[str, Any]
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.cluster_client import Kube, Refused, Resource
+from tests.support.cluster.client import Kube, Refused, Resource
 
 Object = dict[str, Any]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1 import TaskRun
 from tests.api.served import Api, answer
-from tests.support import schemas
-from tests.support.cluster_client import Refused
-from tests.support.specs import FULL, OTHER, SMALLEST, full_with
+from tests.support.builders import schemas
+from tests.support.builders.specs import FULL, OTHER, SMALLEST, full_with
+from tests.support.cluster.client import Refused
 
 SCHEMA = resource_schema()["properties"]
 SAMPLES = sorted((Path(__file__).parents[2] / "manifests" / "samples").glob("*.yaml"))

@@ -6,10 +6,10 @@ import pytest
 
 from taskruns.api.rules import MUTABLE, RULES
 from tests.api.served import Api
-from tests.support import schemas
-from tests.support.cluster_client import Refused
-from tests.support.schemas import Path
-from tests.support.specs import FULL, OTHER, SMALLEST
+from tests.support.builders import schemas
+from tests.support.builders.schemas import Path
+from tests.support.builders.specs import FULL, OTHER, SMALLEST
+from tests.support.cluster.client import Refused
 
 FIXED = sorted(FULL.keys() - MUTABLE)
 

@@ -14,9 +14,9 @@ import yaml
 from tests.api.conftest import Object, eventually, served
 from tests.cluster import Cluster, ClusterError
 from tests.cluster.command import run
-from tests.support import schemas
 from tests.support.absence import go_without
-from tests.support.cluster_client import Kube
+from tests.support.builders import schemas
+from tests.support.cluster.client import Kube
 from tools import helm as helm_tool
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from taskruns.api.crd import resource_schema
-from tests.support.cluster_client import Kube
-from tests.support.schemas import PRESERVED
+from tests.support.builders.schemas import PRESERVED
+from tests.support.cluster.client import Kube
 
 SPEC = resource_schema()["properties"]["spec"]["properties"]
 

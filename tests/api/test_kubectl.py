@@ -12,7 +12,7 @@ from taskruns.api import names
 from tests.api.served import Api, Object
 from tests.api.test_status import FULL as FULL_STATUS
 from tests.cluster import Cluster
-from tests.support.specs import FULL, SMALLEST
+from tests.support.builders.specs import FULL, SMALLEST
 
 DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 

@@ -7,11 +7,11 @@ import pytest
 from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRunSpec
 from tests.api.served import Api
-from tests.support import schemas
-from tests.support.cluster_client import Refused
-from tests.support.refusals import BROKEN, bad_values, policy, without_what_is_needed
-from tests.support.schemas import Path
-from tests.support.specs import BY_CODE, FULL, SMALLEST, full_with
+from tests.support.builders import schemas
+from tests.support.builders.invalid_specs import BROKEN, bad_values, policy, without_what_is_needed
+from tests.support.builders.schemas import Path
+from tests.support.builders.specs import BY_CODE, FULL, SMALLEST, full_with
+from tests.support.cluster.client import Refused
 
 
 def refusal(api: Api, spec: Any, name: str = "") -> str:

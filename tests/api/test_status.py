@@ -14,10 +14,10 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns.api.v1alpha1.status import MAX_ATTEMPTS
 from taskruns.core.message import MAX_MESSAGE
 from tests.api.served import Api, answer
-from tests.support import schemas
-from tests.support.cluster_client import Refused
-from tests.support.schemas import Path
-from tests.support.specs import SMALLEST
+from tests.support.builders import schemas
+from tests.support.builders.schemas import Path
+from tests.support.builders.specs import SMALLEST
+from tests.support.cluster.client import Refused
 
 STATUS = resource_schema()["properties"]["status"]
 NOON = "2026-01-01T12:00:00Z"

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from taskruns.api.crd import resource_schema
 from taskruns.api.names import API_VERSION, KIND
-from taskruns.cli.document import Document
 from taskruns.cli.validation import Problem, problems
+from taskruns.cli.yaml_source import Document
 from tests.api.served import Api, Object, answer
 from tests.api.test_acceptance import GOOD
-from tests.support import schemas
-from tests.support.cluster_client import Refused
-from tests.support.refusals import BROKEN, bad_values, without_what_is_needed
-from tests.support.specs import SMALLEST, full_with
+from tests.support.builders import schemas
+from tests.support.builders.invalid_specs import BROKEN, bad_values, without_what_is_needed
+from tests.support.builders.specs import SMALLEST, full_with
+from tests.support.cluster.client import Refused
 
 SPEC = resource_schema()["properties"]["spec"]
 NO_MAIN = {"template": {"spec": {"containers": [{"name": n, "image": n} for n in "ab"]}}}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.golden import Golden
+from tests.support.builders.golden import Golden
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.golden import Golden
+from tests.support.builders.golden import Golden
 from tools import helm as helm_tool
 from tools.writing import dump
 

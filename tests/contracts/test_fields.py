@@ -4,7 +4,7 @@ from pathlib import Path
 
 from taskruns.api.crd import resource_schema
 from taskruns.api.rules import RULES
-from tests.support import schemas
+from tests.support.builders import schemas
 from tools import fields
 
 PAGE = fields.page(Path())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import promql
+from tests.support.cluster import promql
 from tools import helm as helm_tool
 from tools import metrics
 from tools.dashboard import units

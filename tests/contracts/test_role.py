@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.kubernetes.calls import CALLS, CLEANUP_CALLS, CLIENT_CALLS
-from tests.support.permissions import requests
+from taskruns.engines.kubernetes.endpoints import CALLS, CLEANUP_CALLS, CLIENT_CALLS
+from tests.support.cluster.permissions import requests
 from tools import helm as helm_tool
 from tools import install
 

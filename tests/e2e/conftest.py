@@ -6,7 +6,8 @@ its own: Pods start while earlier tests are still looking, which is most of a ti
 
 With `ledger=True` the task may write to the ledger. With `prepare=function` the controller is
 stopped while the run is created, and `function(run, stage)` puts something in its way. Every run
-is held against `tests.support.laws`, but for those whose status a test has forged (`lawful=False`).
+is checked against `tests.support.cluster.invariants`, except where a test has forged its status
+(`lawful=False`).
 """
 
 import re
@@ -14,14 +15,14 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support import laws, story
-from tests.support.cluster_client import NAMESPACES, Kube
-from tests.support.crowd import make_crowded
-from tests.support.installation import Installation, stopped
-from tests.support.journal import Journal
-from tests.support.ledger import Ledger
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.scenario_runs import make_crowded
+from tests.support.cluster import failure_report, invariants
+from tests.support.cluster.client import NAMESPACES, Kube
+from tests.support.cluster.installation import Installation, stopped
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import Ledger
+from tests.support.cluster.watch_recorder import Journal
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -81,7 +82,7 @@ def run(request: pytest.FixtureRequest, submitted: dict[str, Run]) -> Iterator[R
     yield run
     lawful = _marker(request.node).kwargs.get("lawful", True)
     if lawful and not request.node.stash.get(_FAILED, False):
-        laws.check(run)
+        invariants.check(run)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,7 +95,7 @@ def pytest_runtest_makereport(
         item.stash[_FAILED] = True
         found = item.funcargs
         if "journal" in found or "run" in found:
-            story.tell(report, found)
+            failure_report.tell(report, found)
     return report
 
 

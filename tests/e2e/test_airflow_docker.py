@@ -11,8 +11,8 @@ import pytest
 
 from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
-from tests.support.dag_test import AIRFLOW, Home
-from tests.support.installation import ROOT
+from tests.support.airflow.dag_test import AIRFLOW, Home
+from tests.support.cluster.installation import ROOT
 
 ENDS = """
 from datetime import datetime, timedelta

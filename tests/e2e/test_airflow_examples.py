@@ -18,7 +18,7 @@ from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
 from tests.conftest import CLUSTER_NAME
-from tests.support.installation import ROOT
+from tests.support.cluster.installation import ROOT
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 """One way of installing is enough: what is tried is the provider."""

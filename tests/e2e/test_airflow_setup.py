@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from tests.cluster import Cluster
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
-from tests.support.identity import as_account
-from tests.support.installation import NAMESPACE as RELEASE
-from tests.support.installation import ROOT, helm
-from tests.support.manifests import IMAGE, shell, task_run
+from tests.support.builders.manifests import IMAGE, shell, task_run
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
+from tests.support.cluster.installation import NAMESPACE as RELEASE
+from tests.support.cluster.installation import ROOT, helm
+from tests.support.cluster.service_account import as_account
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 

@@ -4,11 +4,11 @@ import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import Refused
-from tests.support.ending import Ending
-from tests.support.ledger import START, Ledger
-from tests.support.manifests import KEEP_POD, pod_spec, shell
-from tests.support.run import Run
+from tests.support.builders.manifests import KEEP_POD, pod_spec, shell
+from tests.support.cluster.client import Refused
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import START, Ledger
 
 GRACE = pod_spec(terminationGracePeriodSeconds=2)
 POLITE = "trap 'echo tidied up; exit 0' TERM; echo working; while :; do sleep 0.2; done"

@@ -8,13 +8,13 @@ from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support.cluster_client import NAMESPACES, PODS
-from tests.support.ending import Ending
-from tests.support.journal import TooLate
-from tests.support.ledger import END, START, Ledger
-from tests.support.manifests import pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import pod_spec, shell
+from tests.support.cluster.client import NAMESPACES, PODS
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START, Ledger
+from tests.support.cluster.watch_recorder import TooLate
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 FAILED = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 1, attempts=(Outcome.FAILED,))

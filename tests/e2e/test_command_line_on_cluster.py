@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tests.cluster import Cluster
-from tests.support.cluster_client import PODS, Kube
+from tests.support.cluster.client import PODS, Kube
+from tests.support.cluster.watch_recorder import Journal
 from tests.support.command_line import CTRL_C, CommandLine
-from tests.support.journal import Journal
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 

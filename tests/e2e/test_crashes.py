@@ -12,13 +12,13 @@ import pytest
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support.ending import Ending
-from tests.support.installation import DELETE_DELAY, Installation, stopped
-from tests.support.ledger import END, START
-from tests.support.lives import LIVES
-from tests.support.manifests import HEARD, pod_spec, shell
-from tests.support.process import ControllerProcess
-from tests.support.stage import Stage
+from tests.support.builders.manifests import HEARD, pod_spec, shell
+from tests.support.builders.scenarios import LIVES
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import DELETE_DELAY, Installation, stopped
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.start_counter import END, START
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
@@ -91,7 +91,7 @@ def test_what_happened_while_nobody_looked_is_told_afterwards(
 
 
 def _controller(cluster: Cluster, *arguments: str, crashing: bool = False) -> ControllerProcess:
-    module = "tests.support.crashing" if crashing else "taskruns.operator"
+    module = "tests.support.faults.crashing" if crashing else "taskruns.operator"
     return ControllerProcess(
         cluster, *arguments, "--default-delete-delay", DELETE_DELAY, module=module
     )

@@ -4,9 +4,9 @@ import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.ending import Ending
-from tests.support.manifests import KEEP_POD, SOON, pod_spec, shell
-from tests.support.run import Run
+from tests.support.builders.manifests import KEEP_POD, SOON, pod_spec, shell
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.run import Run
 
 WORK = "echo working; exec sleep 3600"
 STUBBORN = "echo working; trap '' TERM; while :; do sleep 1; done"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.installation import ROOT
+from tests.support.cluster.installation import ROOT
 from tools.demo.__main__ import INTERRUPTED
 
 NAME = "demo-proof"

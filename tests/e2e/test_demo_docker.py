@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from tests.support.installation import ROOT
+from tests.support.cluster.installation import ROOT
 
 SECONDS = 280
 

@@ -5,12 +5,12 @@ import pytest
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support.cluster_client import PODS
-from tests.support.ending import Ending, disrupted, succeeded_after
-from tests.support.ledger import END, ONCE, START, STAYS, UNTIL_CUE, Ledger
-from tests.support.manifests import NEVER_AT_FIRST, SOON, pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import NEVER_AT_FIRST, SOON, pod_spec, shell
+from tests.support.cluster.client import PODS
+from tests.support.cluster.expected_end import Ending, disrupted, succeeded_after
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, ONCE, START, STAYS, UNTIL_CUE, Ledger
 
 GRACE = pod_spec(terminationGracePeriodSeconds=1)
 SLOW_TO_START = pod_spec(terminationGracePeriodSeconds=1, **NEVER_AT_FIRST)

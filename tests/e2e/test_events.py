@@ -11,16 +11,16 @@ import yaml
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.events import EventReason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.audit import Audit
-from tests.support.cluster_client import NAMESPACES, Object, Resource, events_about
-from tests.support.ending import succeeded_after
-from tests.support.identity import account, kubeconfig_of
-from tests.support.installation import ROOT, Installation, stopped
-from tests.support.manifests import SOON, pod_spec, shell
-from tests.support.process import ControllerProcess
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import SOON, pod_spec, shell
+from tests.support.cluster import invariants
+from tests.support.cluster.audit import Audit
+from tests.support.cluster.client import NAMESPACES, Object, Resource, events_about
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.expected_end import succeeded_after
+from tests.support.cluster.installation import ROOT, Installation, stopped
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.service_account import account, kubeconfig_of
 
 IN_CLUSTER = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 pytestmark = IN_CLUSTER
@@ -142,7 +142,7 @@ def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
         retried = shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
         run = stage.create("untold", retried)
         succeeded_after(Outcome.FAILED).check(run)
-        laws.check(run)
+        invariants.check(run)
         asked = audit.settled(stage.namespace)
         log = quiet.log.read_text()
     assert {each.resource for each in asked if each.code == FORBIDDEN} == {"events"}

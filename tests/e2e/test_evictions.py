@@ -13,15 +13,15 @@ from taskruns.api.conditions import Outcome
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.cluster.node import SPARE_LABEL
-from tests.support.cluster_client import PODS, Kube, Resource
-from tests.support.ending import disrupted, succeeded_after
-from tests.support.installation import Installation
-from tests.support.journal import Journal
-from tests.support.ledger import END, ONCE, START, STAYS, Ledger
-from tests.support.manifests import IMAGE, NEVER_AT_FIRST, SOON, shell
-from tests.support.run import Run
-from tests.support.spare_nodes import in_place, on, spare
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, NEVER_AT_FIRST, SOON, shell
+from tests.support.cluster.client import PODS, Kube, Resource
+from tests.support.cluster.expected_end import disrupted, succeeded_after
+from tests.support.cluster.installation import Installation
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.spare_nodes import in_place, on, spare
+from tests.support.cluster.start_counter import END, ONCE, START, STAYS, Ledger
+from tests.support.cluster.watch_recorder import Journal
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 

@@ -9,14 +9,14 @@ import pytest
 from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import PODS, Object
-from tests.support.ending import Ending
-from tests.support.impostor import BUSY, passing_for
-from tests.support.journal import Journal
-from tests.support.ledger import END, START, Ledger
-from tests.support.manifests import IMAGE, pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, pod_spec, shell
+from tests.support.cluster.client import PODS, Object
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START, Ledger
+from tests.support.cluster.watch_recorder import Journal
+from tests.support.faults.impostor import BUSY, passing_for
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 

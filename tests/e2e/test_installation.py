@@ -11,10 +11,11 @@ import pytest
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object
-from tests.support.ending import Ending
-from tests.support.installation import (
+from tests.support.builders.manifests import SOON, shell
+from tests.support.cluster import invariants
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import (
     EACH_INSTALLATION,
     NAMESPACE,
     RESTRICTED,
@@ -22,10 +23,9 @@ from tests.support.installation import (
     Installation,
     helm,
 )
-from tests.support.ledger import END, START
-from tests.support.manifests import SOON, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 
@@ -91,7 +91,7 @@ def test_every_sample_ends_as_it_says(stage: Stage, cluster: Cluster) -> None:
     for name, reason in SAMPLES.items():
         run = Run(runs[name], stage.kube, stage.journal)
         assert run.ended()["reason"] == reason, name
-        laws.check(run)
+        invariants.check(run)
 
 
 @only("installation", ["helm"], indirect=True, scope="session")

@@ -5,14 +5,14 @@ from collections import Counter
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.ending import Ending
-from tests.support.installation import DELETE_DELAY, EACH_INSTALLATION
-from tests.support.ledger import END, START
-from tests.support.manifests import SOON, shell
-from tests.support.process import ControllerProcess
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import SOON, shell
+from tests.support.cluster import invariants
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import DELETE_DELAY, EACH_INSTALLATION
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START
 
 pytestmark = EACH_INSTALLATION
 MANY = 50
@@ -29,7 +29,7 @@ def test_50_runs_at_once_all_succeed_and_each_starts_once(stage: Stage) -> None:
     for run in runs:
         ending.check(run)
         run.pods_gone()
-        laws.check(run)
+        invariants.check(run)
     assert _of(runs, stage.ledger.all_starts()) == {run.uid: 1 for run in runs}
 
 
@@ -44,7 +44,7 @@ def test_two_controllers_at_once_start_nothing_twice(stage: Stage, cluster: Clus
         for run in runs:
             ending.check(run)
             run.pods_gone()
-            laws.check(run)
+            invariants.check(run)
     assert _of(runs, stage.ledger.all_starts()) == {run.uid: 2 for run in runs}
 
 

@@ -19,20 +19,20 @@ from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.cluster import slot as slots
-from tests.support import laws
-from tests.support.cluster_client import RUNS, Object
-from tests.support.crashing import status_step
-from tests.support.crowd import Crowd
-from tests.support.detour import Detour, Harm, Passing
-from tests.support.ending import Ending
-from tests.support.installation import DELETE_DELAY, Installation, stopped
-from tests.support.ledger import END, START, until
-from tests.support.lives import LIVES
-from tests.support.manifests import pod_spec, shell
-from tests.support.process import ControllerProcess
-from tests.support.run import Run
-from tests.support.stage import Stage
-from tests.support.standing import NODE_LABEL, standings
+from tests.support.builders.lifecycle_points import NODE_LABEL, standings
+from tests.support.builders.manifests import pod_spec, shell
+from tests.support.builders.scenario_runs import Crowd
+from tests.support.builders.scenarios import LIVES
+from tests.support.cluster import invariants
+from tests.support.cluster.client import RUNS, Object
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import DELETE_DELAY, Installation, stopped
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START, until
+from tests.support.faults.crashing import status_step
+from tests.support.faults.fault_proxy import Detour, Harm, Passing
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
@@ -152,7 +152,7 @@ def test_what_came_and_went_while_nothing_was_watched_is_found(
     for run in (missed.ends, missed.comes):
         DONE.check(run)
         run.pods_gone()
-        laws.check(run)
+        invariants.check(run)
     missed.goes.pods_gone()
     starts = stage.ledger.all_starts()
     assert [starts[run.uid] for run in (missed.ends, missed.goes, missed.comes)] == [1, 1, 1]

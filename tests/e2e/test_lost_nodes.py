@@ -15,14 +15,14 @@ import pytest
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support.cluster_client import Kube
-from tests.support.ending import Ending, disrupted, succeeded_after
-from tests.support.installation import Installation
-from tests.support.journal import Journal
-from tests.support.ledger import END, ONCE, START, STAYS, Ledger
-from tests.support.manifests import NEVER_AT_FIRST, SOON, shell
-from tests.support.run import Run
-from tests.support.spare_nodes import in_place, leaves_a_lost_node, on, readiness, spare
+from tests.support.builders.manifests import NEVER_AT_FIRST, SOON, shell
+from tests.support.cluster.client import Kube
+from tests.support.cluster.expected_end import Ending, disrupted, succeeded_after
+from tests.support.cluster.installation import Installation
+from tests.support.cluster.run import Run
+from tests.support.cluster.spare_nodes import in_place, leaves_a_lost_node, on, readiness, spare
+from tests.support.cluster.start_counter import END, ONCE, START, STAYS, Ledger
+from tests.support.cluster.watch_recorder import Journal
 
 pytestmark = [
     pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session"),

@@ -15,16 +15,23 @@ import pytest
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.audit import Audit, Request
-from tests.support.cluster_client import NAMESPACES, RUNS
-from tests.support.ending import Ending
-from tests.support.identity import account, kubeconfig_of
-from tests.support.installation import DELETE_DELAY, ROOT, Installation, build_image, helm, stopped
-from tests.support.ledger import END, START
-from tests.support.manifests import shell
-from tests.support.run import FIRST_LOOK, Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import shell
+from tests.support.cluster import invariants
+from tests.support.cluster.audit import Audit, Request
+from tests.support.cluster.client import NAMESPACES, RUNS
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import (
+    DELETE_DELAY,
+    ROOT,
+    Installation,
+    build_image,
+    helm,
+    stopped,
+)
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import FIRST_LOOK, Run
+from tests.support.cluster.service_account import account, kubeconfig_of
+from tests.support.cluster.start_counter import END, START
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
@@ -124,7 +131,7 @@ def _create(stage: Stage, name: str, namespace: str, work: str = "") -> Run:
 
 def _check(run: Run, stage: Stage) -> None:
     SUCCEEDED.check(run)
-    laws.check(run)
+    invariants.check(run)
     assert stage.ledger.starts(run.uid) == 1
 
 

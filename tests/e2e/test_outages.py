@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.crowd import Crowd
-from tests.support.installation import EACH_INSTALLATION, Installation
-from tests.support.stage import Stage
-from tests.support.standing import NODE_LABEL, standings
+from tests.support.builders.lifecycle_points import NODE_LABEL, standings
+from tests.support.builders.scenario_runs import Crowd
+from tests.support.cluster.installation import EACH_INSTALLATION, Installation
+from tests.support.cluster.namespace import Stage
 
 pytestmark = EACH_INSTALLATION
 STAGES = [*standings("", "", 0, 1)]

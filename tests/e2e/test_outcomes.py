@@ -11,10 +11,10 @@ import pytest
 from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.ending import Ending
-from tests.support.installation import EACH_INSTALLATION
-from tests.support.manifests import HEARD, IMAGE, KEEP_POD, pod_spec, shell
-from tests.support.run import Run
+from tests.support.builders.manifests import HEARD, IMAGE, KEEP_POD, pod_spec, shell
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import EACH_INSTALLATION
+from tests.support.cluster.run import Run
 
 pytestmark = EACH_INSTALLATION
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.installation import SITE_KEY
-from tests.support.manifests import KEEP_POD, pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import KEEP_POD, pod_spec, shell
+from tests.support.cluster.installation import SITE_KEY
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 

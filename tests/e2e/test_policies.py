@@ -5,12 +5,12 @@ import yaml
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import Object, Resource
-from tests.support.ending import Ending
-from tests.support.ledger import START, Ledger
-from tests.support.manifests import IMAGE, SOON, pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, SOON, pod_spec, shell
+from tests.support.cluster.client import Object, Resource
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import START, Ledger
 
 OF_A_JOB = """
 rules:

@@ -7,13 +7,13 @@ import pytest
 from taskruns.api.conditions import ConditionType, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.audit import Audit
-from tests.support.cluster_client import NAMESPACES, PODS, Object, Resource
-from tests.support.ending import Ending
-from tests.support.manifests import IMAGE, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, shell
+from tests.support.cluster import invariants
+from tests.support.cluster.audit import Audit
+from tests.support.cluster.client import NAMESPACES, PODS, Object, Resource
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 PLACES = 3
@@ -59,7 +59,7 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
     for run in runs:
         assert run.ended()["phase"] == Phase.SUCCEEDED
         assert run.status["attempt"] == 1
-        laws.check(run)
+        invariants.check(run)
     assert in_order_of_their_pods(runs) == names
     assert most_at_once(runs) == PLACES
     waited = [run for run in runs if Phase.QUEUED in run.phases()]
@@ -100,7 +100,7 @@ def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next
     assert conditions[ConditionType.SUSPENDED] == "False"
     assert not cancelled.pods()
     for run in (cancelled, suspended, after):
-        laws.check(run)
+        invariants.check(run)
 
 
 def test_limits_that_can_never_fit_fail_at_once_and_are_asked_for_once(

@@ -10,12 +10,12 @@ import pytest
 
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Object, Resource
-from tests.support.ending import Ending
-from tests.support.installation import RESTRICTED
-from tests.support.manifests import IMAGE, pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, pod_spec, shell
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Object, Resource
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import RESTRICTED
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 POLICIES = Resource(_ADMISSION, "validatingadmissionpolicies", namespaced=False)

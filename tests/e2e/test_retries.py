@@ -6,10 +6,10 @@ import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.ending import Ending
-from tests.support.ledger import START, Ledger
-from tests.support.manifests import HEARD, SOON, shell
-from tests.support.run import Run
+from tests.support.builders.manifests import HEARD, SOON, shell
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import START, Ledger
 
 FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; {HEARD}; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
 

@@ -12,14 +12,14 @@ from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import installation as installed
-from tests.support.cluster_client import EVENTS, PODS, RUNS, Kube, Object, Resource
-from tests.support.ending import Ending
-from tests.support.identity import account, as_account
-from tests.support.manifests import IMAGE, KEEP_POD, shell, task_run
-from tests.support.permissions import Request, requests
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, KEEP_POD, shell, task_run
+from tests.support.cluster import installation as installed
+from tests.support.cluster.client import EVENTS, PODS, RUNS, Kube, Object, Resource
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.permissions import Request, requests
+from tests.support.cluster.run import Run
+from tests.support.cluster.service_account import account, as_account
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 

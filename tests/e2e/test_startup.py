@@ -11,11 +11,11 @@ import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.cluster_client import PODS, Resource
-from tests.support.ending import Ending
-from tests.support.manifests import IMAGE, pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import IMAGE, pod_spec, shell
+from tests.support.cluster.client import PODS, Resource
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
 
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts")

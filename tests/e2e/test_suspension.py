@@ -7,10 +7,10 @@ import pytest
 
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
-from tests.support.ending import Ending
-from tests.support.ledger import END, START, Ledger
-from tests.support.manifests import NEVER_AT_FIRST, pod_spec, shell
-from tests.support.run import Run
+from tests.support.builders.manifests import NEVER_AT_FIRST, pod_spec, shell
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START, Ledger
 
 GRACE = pod_spec(terminationGracePeriodSeconds=1)
 NOT_YET = pod_spec(terminationGracePeriodSeconds=1, **NEVER_AT_FIRST)

@@ -16,15 +16,15 @@ from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
-from tests.support.ending import Ending
-from tests.support.installation import DELETE_DELAY, Installation, stopped, uninstall
-from tests.support.ledger import END, START
-from tests.support.manifests import pod_spec, shell
-from tests.support.process import ControllerProcess
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import pod_spec, shell
+from tests.support.cluster import invariants
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import DELETE_DELAY, Installation, stopped, uninstall
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
@@ -110,7 +110,7 @@ def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
     again = runs["backing-off"].ended()
     assert (again["phase"], again["attempt"]) == (Phase.SUCCEEDED, 2)
     for run in runs.values():
-        laws.check(run)
+        invariants.check(run)
     starts = stage.ledger.all_starts()
     expected = {run.uid: 1 for run in runs.values()} | {runs["backing-off"].uid: 2}
     assert {run.uid: starts[run.uid] for run in runs.values()} == expected
@@ -146,7 +146,7 @@ def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_le
     replaced = (Outcome.REPLACED, Outcome.SUCCEEDED)
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=replaced).check(runs[claimed_in])
     for run in runs.values():
-        laws.check(run)
+        invariants.check(run)
     starts = stage.ledger.all_starts()
     assert {starts[run.uid] for run in runs.values()} == {1}
 
@@ -207,7 +207,7 @@ def _controller(cluster: Cluster, *namespaces: str, crash: str = "") -> Controll
     flags = ("--default-delete-delay", DELETE_DELAY, "--namespaces", ",".join(namespaces))
     if not crash:
         return ControllerProcess(cluster, *flags)
-    module = "tests.support.crashing"
+    module = "tests.support.faults.crashing"
     return ControllerProcess(cluster, "--crash", crash, "--", *flags, module=module)
 
 

@@ -18,14 +18,14 @@ import yaml
 from taskruns.api.conditions import TERMINAL_PHASES, Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
-from tests.support import laws
-from tests.support.cluster_client import DEFINITIONS, RUNS, Kube, Object, Refused
-from tests.support.ending import Ending
-from tests.support.installation import NAMESPACE, ROOT, Installation, helm
-from tests.support.ledger import END, START, until
-from tests.support.manifests import pod_spec, shell
-from tests.support.run import Run
-from tests.support.stage import Stage
+from tests.support.builders.manifests import pod_spec, shell
+from tests.support.cluster import invariants
+from tests.support.cluster.client import DEFINITIONS, RUNS, Kube, Object, Refused
+from tests.support.cluster.expected_end import Ending
+from tests.support.cluster.installation import NAMESPACE, ROOT, Installation, helm
+from tests.support.cluster.namespace import Stage
+from tests.support.cluster.run import Run
+from tests.support.cluster.start_counter import END, START, until
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 
@@ -129,7 +129,7 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
     _let_go(stage, runs)
     _check_ends(stage, runs)
     SUCCEEDED.check(newer)
-    laws.check(newer)
+    invariants.check(newer)
     kept = stage.kube.get(RUNS, newer.namespace, newer.name)
     assert kept is not None
     assert NEWER not in kept["spec"]
@@ -177,7 +177,7 @@ def _check_ends(stage: Stage, runs: dict[str, list[Run]]) -> None:
         for run in runs[kind]:
             run.ended(SECONDS)
             ending.check(run)
-            laws.check(run)
+            invariants.check(run)
     expected = {run.uid: 2 if run in runs["retried"] else 1 for run in _all(runs)}
     assert len(expected) == 100
     starts = stage.ledger.all_starts()

@@ -15,8 +15,8 @@ from tests.engine.docker_host import DockerLab
 from tests.engine.lab import Lab
 from tests.engine.reality import KubernetesLab
 from tests.engine.simulation import MemoryLab
-from tests.support.cluster_client import Kube
-from tests.support.journal import Journal
+from tests.support.cluster.client import Kube
+from tests.support.cluster.watch_recorder import Journal
 
 DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 

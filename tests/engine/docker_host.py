@@ -18,9 +18,9 @@ from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.record import RecordFile, records
-from taskruns.engines.docker.report import pod_status
-from taskruns.engines.docker.submission import create_run, delete_run, patch_run
+from taskruns.engines.docker.pod_status import pod_status
+from taskruns.engines.docker.state_file import RecordFile, records
+from taskruns.engines.docker.store import create_run, delete_run, patch_run
 from tests.engine.lab import SITE, Lab, Object, Told
 from tests.engine.work import IMAGE
 from tests.support.background import end_tasks

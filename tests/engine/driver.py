@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from taskruns.engines.cache import Cache, RunKey, key_of_pod
+from taskruns.engines.engine import Engine, Unavailable
 from taskruns.engines.kubernetes.connection import connect
 from taskruns.engines.kubernetes.engine import KubernetesEngine
-from taskruns.engines.port import Engine, Unavailable
+from taskruns.engines.quota_queue import Turnstile
 from taskruns.engines.reconcile import NotSettled, reconcile
-from taskruns.engines.turnstile import Turnstile
 from tests.engine.lab import SITE
-from tests.support.cluster_client import PODS, RUNS, Object
-from tests.support.journal import Journal, TooLate
+from tests.support.cluster.client import PODS, RUNS, Object
+from tests.support.cluster.watch_recorder import Journal, TooLate
 
 CONNECTIONS = 10
 RETRY = timedelta(seconds=1)

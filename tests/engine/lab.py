@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from tests.engine.work import IMAGE, Work
 
 T = TypeVar("T")

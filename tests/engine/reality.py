@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from tests.engine.driver import Driver
 from tests.engine.lab import Lab, Object, Told
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, events_about
-from tests.support.journal import Journal
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, events_about
+from tests.support.cluster.watch_recorder import Journal
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from taskruns.engines.memory import Cluster, Kind, Script
 from tests.engine.lab import SITE, Lab, Object, Told
 from tests.engine.work import Work
+from tests.simulation import Cluster, Kind, Script
 from tests.support.world import Controller, World
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import pytest
 from tests.engine.docker_host import DockerLab
 from tests.engine.lab import Object, Task, told_of
 from tests.engine.work import Work, exits
-from tests.support import crashing_client
+from tests.support.faults import crashing_client
 
 STEPS = (
     "create",
@@ -30,7 +30,7 @@ RAN = Work("touch /scratch/it; echo $TASKRUN_NAME >> /ledger/ran; sleep 0.5", ex
 SECONDS = 120
 
 CLIENTS = multiprocessing.get_context("forkserver")
-CLIENTS.set_forkserver_preload(["tests.support.crashing_client"])
+CLIENTS.set_forkserver_preload(["tests.support.faults.crashing_client"])
 
 
 @pytest.fixture

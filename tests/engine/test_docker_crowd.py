@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.submission import create_run
+from taskruns.engines.docker.store import create_run
 from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE
 

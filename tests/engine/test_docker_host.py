@@ -12,8 +12,8 @@ import pytest
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.record import StateTrouble
-from taskruns.engines.docker.submission import InvalidRun, create_run, patch_run
+from taskruns.engines.docker.state_file import StateTrouble
+from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE
 

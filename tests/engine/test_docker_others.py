@@ -11,11 +11,11 @@ import pytest
 from taskruns.api.conditions import Phase
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.gc import sweep_run
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.ownership import OfAnotherDaemon
-from taskruns.engines.docker.record import RecordFile
-from taskruns.engines.docker.submission import create_run, patch_run
-from taskruns.engines.docker.sweep import sweep_run
+from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.store import create_run, patch_run
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
 from tests.conftest import CLUSTER_NAME

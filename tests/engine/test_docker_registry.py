@@ -12,13 +12,13 @@ import pytest
 
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.submission import create_run
+from taskruns.engines.docker.store import create_run
 from tests.cluster import image
 from tests.cluster.progress import Progress
 from tests.engine.docker_host import manifest, now
 from tests.engine.work import IMAGE
 from tests.support.command_line import CommandLine
-from tests.support.registry import Account, serving
+from tests.support.docker.registry import Account, serving
 
 SECONDS = 120
 ME = Account("me", "s3cret")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from taskruns.api.conditions import Phase
+from taskruns.engines.docker.detached_follower import leave_successor
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.record import RecordFile
-from taskruns.engines.docker.submission import create_run, patch_run
-from taskruns.engines.docker.successor import leave_successor
+from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.store import create_run, patch_run
 from tests.engine.docker_host import manifest, now
 
 SECONDS = 120

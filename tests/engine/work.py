@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taskruns.engines.memory import Script
-from tests.support.manifests import HEARD
+from tests.simulation import Script
+from tests.support.builders.manifests import HEARD
 
 IMAGE = "busybox:1"
 

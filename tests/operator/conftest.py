@@ -8,10 +8,10 @@ import pytest
 
 from taskruns.api import names
 from tests.cluster import Cluster
-from tests.support.audit import Audit
-from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object
-from tests.support.journal import Journal
-from tests.support.process import ControllerProcess
+from tests.support.cluster.audit import Audit
+from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.watch_recorder import Journal
 
 DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 ARGUMENTS = ("--log-format=json", "--default-delete-delay=0s", "--resync-seconds=5")

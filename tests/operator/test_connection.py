@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.kubernetes import calls, connect, connection
-from taskruns.engines.port import Unavailable
+from taskruns.engines.engine import Unavailable
+from taskruns.engines.kubernetes import connect, connection, endpoints
 from tests.cluster import Cluster
-from tests.support.little_apiserver import LittleApiserver, failure
+from tests.support.faults.stub_apiserver import LittleApiserver, failure
 
 Serve = Callable[[asyncio.StreamReader], Awaitable[bytes]]
 
@@ -64,7 +64,7 @@ async def ask(url: str, folder: Path) -> str:
     found = await connect(str(path), None, 4)
     try:
         with pytest.raises(Unavailable) as raised:
-            await found.send(calls.GET_POD, calls.GET_POD.path("default", "hello"))
+            await found.send(endpoints.GET_POD, endpoints.GET_POD.path("default", "hello"))
     finally:
         await found.close()
     return str(raised.value)
@@ -102,7 +102,7 @@ async def test_a_gateways_page_is_an_answer_with_its_code(tmp_path: Path) -> Non
         path = tmp_path / "config"
         path.write_text(CONFIG.format(server=url))
         found = await connect(str(path), None, 4)
-        told = await found.send(calls.GET_POD, calls.GET_POD.path("default", "hello"))
+        told = await found.send(endpoints.GET_POD, endpoints.GET_POD.path("default", "hello"))
         await found.close()
     assert (told.code, dict(told.body)) == (502, {})
 
@@ -115,7 +115,7 @@ async def test_a_netrc_does_not_come_in_between(
     monkeypatch.setenv("NETRC", str(netrc))
     with LittleApiserver() as little:
         found = await connect(little.kubeconfig(tmp_path), None, 4)
-        assert (await found.send(calls.LIST_PODS, calls.LIST_PODS.path())).ok
+        assert (await found.send(endpoints.LIST_PODS, endpoints.LIST_PODS.path())).ok
         session = found.open_session(lambda _: None)
         async with session, session.get(f"{little.url}/api/v1/pods") as response:
             assert response.ok

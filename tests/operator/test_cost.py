@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.operator.conftest import Submit
-from tests.support.audit import Audit, Request
-from tests.support.cluster_client import Object
-from tests.support.journal import Journal
+from tests.support.cluster.audit import Audit, Request
+from tests.support.cluster.client import Object
+from tests.support.cluster.watch_recorder import Journal
 
 pytestmark = pytest.mark.usefixtures("controller")
 

@@ -10,12 +10,12 @@ from aiohttp import web
 
 from taskruns.api import names
 from taskruns.engines.cache import RunKey
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.kubernetes import connect, connection
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
-from taskruns.engines.port import Unavailable
 from taskruns.operator import resync
-from tests.support.life import at_work
-from tests.support.little_apiserver import LittleApiserver, failure
+from tests.support.cluster.in_process_controller import at_work
+from tests.support.faults.stub_apiserver import LittleApiserver, failure
 
 RUNS = names.PLURAL
 

@@ -9,11 +9,11 @@ import pytest
 
 from taskruns.api.conditions import Phase
 from tests.cluster import Cluster
-from tests.support.audit import Audit
-from tests.support.cluster_client import RUNS, Kube, Object, Resource
-from tests.support.journal import Journal
-from tests.support.manifests import pod_spec, shell, task_run
-from tests.support.run import Run
+from tests.support.builders.manifests import pod_spec, shell, task_run
+from tests.support.cluster.audit import Audit
+from tests.support.cluster.client import RUNS, Kube, Object, Resource
+from tests.support.cluster.run import Run
+from tests.support.cluster.watch_recorder import Journal
 
 pytestmark = pytest.mark.usefixtures("controller")
 

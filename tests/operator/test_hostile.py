@@ -16,9 +16,7 @@ import pytest
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from tests.cluster import Cluster
-from tests.support.audit import Audit
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Refused
-from tests.support.hostile import (
+from tests.support.builders.hostile_objects import (
     BYSTANDERS,
     FORGED,
     NO_ROOM,
@@ -27,9 +25,11 @@ from tests.support.hostile import (
     drawn_statuses,
     filling,
 )
-from tests.support.journal import Journal, Seen, TooLate
-from tests.support.manifests import shell, task_run
-from tests.support.process import ControllerProcess
+from tests.support.builders.manifests import shell, task_run
+from tests.support.cluster.audit import Audit
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Refused
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.watch_recorder import Journal, Seen, TooLate
 
 SETTLED = 180
 """Seconds in which everything must have come to rest on a busy machine; a clock of 60 s runs."""

@@ -14,13 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from taskruns.api.conditions import TERMINAL_PHASES
 from tests.cluster import Cluster
 from tests.operator.conftest import ARGUMENTS
-from tests.support import prometheus, promql
-from tests.support.audit import Audit, Request
-from tests.support.cluster_client import NAMESPACES, RUNS, Kube, Object
-from tests.support.journal import Journal
-from tests.support.manifests import SOON, shell, task_run
-from tests.support.process import ControllerProcess
-from tests.support.prometheus import Prometheus
+from tests.support.builders.manifests import SOON, shell, task_run
+from tests.support.cluster import prometheus, promql
+from tests.support.cluster.audit import Audit, Request
+from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.prometheus import Prometheus
+from tests.support.cluster.watch_recorder import Journal
 from tools import metrics
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.cluster import Cluster
 from tests.operator.conftest import ARGUMENTS, Submit
-from tests.support.cluster_client import Object
-from tests.support.detour import Detour, Harm, Passing
-from tests.support.process import ControllerProcess
+from tests.support.cluster.client import Object
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.faults.fault_proxy import Detour, Harm, Passing
 
 
 class Overload:

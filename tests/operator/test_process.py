@@ -12,9 +12,9 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.operator.conftest import ARGUMENTS, Submit
-from tests.support.cluster_client import Object
-from tests.support.journal import Journal
-from tests.support.process import ControllerProcess
+from tests.support.cluster.client import Object
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.watch_recorder import Journal
 
 Ended = Callable[..., Object]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from taskruns.core.plan import PodRef, Refusal, RefusalKind
+from taskruns.engines.engine import AlreadyExists, Refused
 from taskruns.engines.kubernetes import KubernetesEngine, connect
-from taskruns.engines.port import AlreadyExists, Refused
 from tests.cluster import Cluster
 from tests.operator.conftest import Submit
-from tests.support.cluster_client import NAMESPACES, PODS, Kube, Object, Resource
-from tests.support.journal import Journal
+from tests.support.cluster.client import NAMESPACES, PODS, Kube, Object, Resource
+from tests.support.cluster.watch_recorder import Journal
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 WEBHOOKS = Resource(

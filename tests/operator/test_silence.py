@@ -9,9 +9,9 @@ import pytest
 from taskruns.operator import watch
 from tests.cluster import Cluster
 from tests.operator.conftest import Submit
-from tests.support.cluster_client import Object
-from tests.support.detour import Detour
-from tests.support.life import at_work
+from tests.support.cluster.client import Object
+from tests.support.cluster.in_process_controller import at_work
+from tests.support.faults.fault_proxy import Detour
 
 SECONDS_OF_A_BOOKMARK = 60
 """The apiserver sends one as often, on a watch of which there is nothing to tell."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from unittest import mock
 
 from taskruns.cli.main import main
-from taskruns.core.wire import EMPTY
+from taskruns.core.unstructured import EMPTY
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240

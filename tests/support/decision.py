@@ -5,9 +5,9 @@ from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Findings, Plan, Refusal, RefusalKind
-from taskruns.core.site import SiteDefaults
-from tests.support.builder import at
+from tests.support.builders.objects import at
 
 Raw = Mapping[str, Any]
 

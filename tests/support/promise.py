@@ -10,8 +10,8 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.engines.memory import Change, Cluster, Execution, Kind
-from taskruns.engines.port import Object
+from taskruns.engines.engine import Object
+from tests.simulation import Change, Cluster, Execution, Kind
 
 
 @dataclass

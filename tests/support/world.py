@@ -5,13 +5,13 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
-from taskruns.engines.memory import Change, Cluster, Kind, MemoryEngine
-from taskruns.engines.port import Object, Unavailable
+from taskruns.engines.engine import Object, Unavailable
+from taskruns.engines.quota_queue import Turnstile
 from taskruns.engines.reconcile import NotSettled, reconcile
-from taskruns.engines.turnstile import Turnstile
-from tests.support.fate import Crashed, Fate, FatedEngine, Request
+from tests.simulation import Change, Cluster, Kind, MemoryEngine
+from tests.support.faults.request_faults import Crashed, Fate, FatedEngine, Request
 
 RETRY = timedelta(seconds=1)
 LONG = timedelta(days=30)

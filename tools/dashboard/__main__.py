@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from tests.cluster import Cluster, ClusterError
-from tests.support import prometheus
-from tests.support.cluster_client import Kube
-from tests.support.process import ControllerProcess
-from tests.support.prometheus import Prometheus, Series
+from tests.support.cluster import prometheus
+from tests.support.cluster.client import Kube
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.prometheus import Prometheus, Series
 from tools.dashboard import grafana
 from tools.dashboard.load import Load
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from taskruns.api import names
-from tests.support.cluster_client import NAMESPACES, PODS, RUNS, Kube, Object, Refused, Resource
-from tests.support.manifests import shell, task_run
+from tests.support.builders.manifests import shell, task_run
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Refused, Resource
 
 SPACIOUS, NARROW = "pipelines", "small-team"
 QUOTA_PODS = 3

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.cli.ending import CommandError, ExitCode, LogNotKept
+from taskruns.cli.backend import Following, Object, Place
+from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept
 from taskruns.cli.interrupt import Interrupt
 from taskruns.cli.log_writer import LogWriter
 from taskruns.cli.notices import NOTICES
-from taskruns.cli.place import Following, Object, Place
+from taskruns.cli.progress import Teller
 from taskruns.cli.streams import OutputFailed
-from taskruns.cli.telling import Teller
-from taskruns.core.wire import mapping, mappings, text
-from taskruns.engines.port import EngineError
+from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.engines.engine import EngineError
 
 _SILENT_SECONDS = 30.0
 """Time without a byte after which the rest of an ended run's log is given up."""

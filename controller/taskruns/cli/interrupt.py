@@ -3,10 +3,10 @@
 import asyncio
 import signal
 
-from taskruns.cli.ending import CommandError
-from taskruns.cli.place import Following, Place, command_for
-from taskruns.cli.telling import Teller
-from taskruns.engines.port import EngineError, Unavailable
+from taskruns.cli.backend import Following, Place, command_for
+from taskruns.cli.exit_codes import CommandError
+from taskruns.cli.progress import Teller
+from taskruns.engines.engine import EngineError, Unavailable
 
 _ANSWER_SECONDS = 5.0
 """Time in which a kill is answered."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from taskruns.cli.ending import MEANINGS, CommandError, ExitCode
+from taskruns.cli.exit_codes import MEANINGS, CommandError, ExitCode
 from taskruns.cli.hints import unknown_command
 from taskruns.cli.invocation import program_name
 from taskruns.cli.notices import say
@@ -16,23 +16,23 @@ DEBUG_VARIABLE = "TASKRUN_DEBUG"
 COMPLETION_VARIABLE = "_TASKRUN_COMPLETE"
 
 COMMANDS = {
-    "run": "running",
-    "follow": "running",
-    "rerun": "running",
-    "list": "showing",
-    "describe": "showing",
-    "get": "showing",
-    "logs": "showing",
-    "wait": "running",
-    "cancel": "changing",
-    "suspend": "changing",
-    "resume": "changing",
-    "delete": "changing",
-    "new": "writing",
-    "validate": "writing",
-    "render": "writing",
-    "version": "about",
-    "completion": "about",
+    "run": "run",
+    "follow": "run",
+    "rerun": "run",
+    "list": "get",
+    "describe": "get",
+    "get": "get",
+    "logs": "get",
+    "wait": "run",
+    "cancel": "cancel",
+    "suspend": "cancel",
+    "resume": "cancel",
+    "delete": "cancel",
+    "new": "new",
+    "validate": "validate",
+    "render": "validate",
+    "version": "version",
+    "completion": "version",
 }
 """In the order of `--help`: each command, and its module in taskruns.cli.commands."""
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taskruns.api import names
-from taskruns.cli.document import STANDARD_INPUT, Document, read_documents
-from taskruns.cli.ending import CommandError, ExitCode
-from taskruns.cli.place import Object
-from taskruns.core.wire import mapping, text
+from taskruns.cli.backend import Object
+from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.yaml_source import STANDARD_INPUT, Document, read_documents
+from taskruns.core.unstructured import mapping, text
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """Without vowels and look-alikes, as in Kubernetes' own names."""

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from taskruns.api import names
-from taskruns.cli.screen import phase_style, write
-from taskruns.cli.wording import NOTHING, age, plain
-from taskruns.core.wire import mapping, mappings, text
+from taskruns.cli.console import phase_style, write
+from taskruns.cli.formatting import NOTHING, age, plain
+from taskruns.core.unstructured import mapping, mappings, text
 
 Run = Mapping[str, Any]
 

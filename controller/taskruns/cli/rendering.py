@@ -5,7 +5,7 @@ from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
-from taskruns.core.wire import mapping, text
+from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
 
 UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"

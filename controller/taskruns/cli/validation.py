@@ -19,12 +19,12 @@ from typing_extensions import override
 from taskruns.api.crd import resource_schema
 from taskruns.api.rules import RULES
 from taskruns.api.schema import PRESERVED, Schema
-from taskruns.cli.document import Document, Place
-from taskruns.cli.ending import CommandError
-from taskruns.cli.heading import misplaced, unknown, without_nulls
+from taskruns.cli.exit_codes import CommandError
+from taskruns.cli.metadata_validation import misplaced, unknown, without_nulls
 from taskruns.cli.rendering import pod_of
+from taskruns.cli.yaml_source import Document, Place
 from taskruns.core.pods import InvalidTemplate
-from taskruns.core.wire import mapping, text
+from taskruns.core.unstructured import mapping, text
 
 _LIST_TYPE, _LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
 _INT64, _ROUNDED = 2**63, 2.0**53

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.api.signals import describe_exit, signal_of
-from taskruns.core.wire import mapping, mappings, moment, number, text
+from taskruns.core.unstructured import mapping, mappings, moment, number, text
 
 _MAX_MESSAGE_BYTES = 4096
 _MAX_MESSAGE_BYTES_OF_POD = 12 * 1024

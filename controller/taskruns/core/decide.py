@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, assert_never
 
-from taskruns.core import schedule
+from taskruns.core import deadlines
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.events import events_of
 from taskruns.core.plan import Findings, ObserveGeneration, Plan
+from taskruns.core.pod_gc import tidy
 from taskruns.core.rules import deleting, due, ended, finished, ownerless, underway, unreadable
-from taskruns.core.site import SiteDefaults
 from taskruns.core.situation import (
     Deleting,
     Due,
@@ -27,8 +28,7 @@ from taskruns.core.situation import (
     Vanished,
     recognise,
 )
-from taskruns.core.tidying import tidy
-from taskruns.core.wire import mapping, number, text
+from taskruns.core.unstructured import mapping, number, text
 
 S = TypeVar("S")
 Rule = Callable[[S, Look], Plan | None]
@@ -119,5 +119,5 @@ def _together(plan: Plan, tidying: Plan) -> Plan:
     return Plan(
         status=plan.status,
         actions=(*tidying.actions, *plan.actions),
-        wake_at=schedule.earliest(plan.wake_at, tidying.wake_at),
+        wake_at=deadlines.earliest(plan.wake_at, tidying.wake_at),
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from taskruns.api.conditions import FailureKind, Phase
 from taskruns.api.events import EventReason, EventType
-from taskruns.api.output import split_output
+from taskruns.api.message_output import split_output
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
 from taskruns.core.plan import Event, PodRef

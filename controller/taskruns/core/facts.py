@@ -14,7 +14,7 @@ from taskruns.core.containers import (
     started_since,
 )
 from taskruns.core.plan import STOP_SECONDS, PodRef
-from taskruns.core.wire import mapping, mappings, moment, strings, text
+from taskruns.core.unstructured import mapping, mappings, moment, strings, text
 
 _MAX_ATTEMPT_DIGITS = 9
 

@@ -3,7 +3,7 @@
 import re
 
 from taskruns.api.conditions import Outcome
-from taskruns.api.output import join_output
+from taskruns.api.message_output import join_output
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.facts import PodFacts
 from taskruns.core.verdict import Verdict

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from taskruns.core.wire import mapping, mappings, text
+from taskruns.core.unstructured import mapping, mappings, text
 
 
 def describe_owner(pod: Mapping[str, Any]) -> str:

@@ -4,10 +4,10 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import main_name
 from taskruns.core.merge import merge_container, merge_keys, merge_pod_spec
-from taskruns.core.site import SiteDefaults
-from taskruns.core.wire import mapping, mappings, strings
+from taskruns.core.unstructured import mapping, mappings, strings
 
 _MAIN_FIELDS = (
     "image",

@@ -14,10 +14,10 @@ from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.v1alpha1 import Attempt, ObjectMeta, TaskRun, TaskRunSpec, TaskRunStatus
 from taskruns.api.v1alpha1.status import MAX_COUNT
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import PodFacts, counted_from, read_pod
 from taskruns.core.plan import Findings
-from taskruns.core.site import SiteDefaults
-from taskruns.core.wire import mapping, moment, number, strings, text
+from taskruns.core.unstructured import mapping, moment, number, strings, text
 
 Pods = tuple[PodFacts, ...]
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
-from taskruns.core import schedule
+from taskruns.core import deadlines
 from taskruns.core.containers import Container
 from taskruns.core.facts import PodFacts
 from taskruns.core.start_errors import is_passing, last_pull_error
@@ -50,7 +50,7 @@ class Trouble:
         if self.patience is None:
             return None
         since = attempt.trouble_time if self.is_noted(attempt) else None
-        return schedule.later(since or now, self.patience)
+        return deadlines.later(since or now, self.patience)
 
 
 def find_trouble(pod: PodFacts, attempt: Attempt) -> Trouble | None:

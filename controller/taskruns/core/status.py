@@ -12,7 +12,6 @@ from taskruns.api.reasons import Place, Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun, TaskRunStatus
 from taskruns.api.v1alpha1.status import MAX_ATTEMPTS, MAX_COUNT
 from taskruns.core.advice import address, advise
-from taskruns.core.budget import replacements
 from taskruns.core.conditions import condition, kept_conditions
 from taskruns.core.facts import PodFacts
 from taskruns.core.message import (
@@ -24,8 +23,9 @@ from taskruns.core.message import (
     was_cut,
     with_output,
 )
+from taskruns.core.retry import replacements
+from taskruns.core.unstructured import mapping, stamp
 from taskruns.core.verdict import Verdict, finished_at
-from taskruns.core.wire import mapping, stamp
 
 
 def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:

@@ -28,9 +28,9 @@ from taskruns.core.plan import (
     StopPod,
 )
 from taskruns.core.status import status_patch
-from taskruns.core.wire import mapping
+from taskruns.core.unstructured import mapping
 from taskruns.engines.cache import Cache, View
-from taskruns.engines.port import (
+from taskruns.engines.engine import (
     AlreadyExists,
     Conflict,
     Engine,

@@ -11,7 +11,7 @@ from math import inf
 from typing import Protocol
 
 from taskruns.api import conditions, names
-from taskruns.engines.port import Object, RunRef
+from taskruns.engines.engine import Object, RunRef
 
 _TOMBSTONES = 1_000
 """Gone objects that are remembered: late events of theirs are ignored, and a Pod that vanished

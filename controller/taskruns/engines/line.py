@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from taskruns.core import schedule
+from taskruns.core import deadlines
 from taskruns.engines.cache import RunKey
-from taskruns.engines.quota import Shortage
+from taskruns.engines.quota_error import Shortage
 
 Age = tuple[str, str]
 """When a run was created, and its name: both as they are on the wire, to be compared."""
@@ -102,7 +102,7 @@ class Line:
     def _try_later(self, now: datetime) -> None:
         """Spread, so that lines which began together do not ask together."""
         who = self.head.uid if self.head is not None else ""
-        self.next_try = now + schedule.NO_ROOM_RETRY * (1 + schedule.spread(who, self._refusals))
+        self.next_try = now + deadlines.NO_ROOM_RETRY * (1 + deadlines.spread(who, self._refusals))
 
 
 class Lines:

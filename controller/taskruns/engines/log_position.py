@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from taskruns.engines.port import EngineError
+from taskruns.engines.engine import EngineError
 
 _DISORDER_NANOSECONDS = 10 * 10**9
 """Largest expected difference between the times of adjacent entries that are out of order."""

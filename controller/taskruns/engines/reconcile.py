@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from taskruns.core.decide import decide
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Findings
-from taskruns.core.site import SiteDefaults
 from taskruns.engines.apply import apply, refresh, together
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.engines.port import Conflict, Engine
+from taskruns.engines.engine import Conflict, Engine
 
 MAX_ROUNDS = 20
 """Plans that one reconcile carries out. The longest honest chain is under ten."""

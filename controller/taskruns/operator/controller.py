@@ -9,26 +9,27 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from taskruns.core.wire import mapping, number
+from taskruns import clock
+from taskruns.core.unstructured import mapping, number
 from taskruns.engines.cache import Cache, RunKey
+from taskruns.engines.engine import Engine
 from taskruns.engines.kubernetes import Connection, connect
 from taskruns.engines.kubernetes.connection import release
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
-from taskruns.engines.port import Engine
+from taskruns.engines.quota_queue import Turnstile
 from taskruns.engines.reconcile import reconcile
-from taskruns.engines.turnstile import Turnstile
-from taskruns.operator import clock, logs
+from taskruns.operator import structured_logging
 from taskruns.operator.backlog import Backlog, Backoff
-from taskruns.operator.barrier import Barrier
+from taskruns.operator.cache_sync import Barrier
 from taskruns.operator.health import Health
+from taskruns.operator.instrumentation import Observation, ObservedEngine, ObservedIntake, census
 from taskruns.operator.metrics import Metrics, Snapshot
-from taskruns.operator.observation import Observation, ObservedEngine, ObservedIntake, census
 from taskruns.operator.probes import probes
-from taskruns.operator.queue import LONGEST_SLEEP, Queue
 from taskruns.operator.resync import Resync
 from taskruns.operator.rota import share
 from taskruns.operator.settings import Settings
 from taskruns.operator.watch import TASK_PREFIX, Watch
+from taskruns.operator.workqueue import LONGEST_SLEEP, Queue
 
 log = logging.getLogger(__name__)
 
@@ -165,12 +166,12 @@ class Controller:
         return await reconcile(key, self.cache, self.turnstile, clock.now, self._settings.site)
 
     def _about(self, key: RunKey) -> AbstractContextManager[None]:
-        return logs.about(lambda: self._subject(key))
+        return structured_logging.about(lambda: self._subject(key))
 
-    def _subject(self, key: RunKey) -> logs.Subject:
+    def _subject(self, key: RunKey) -> structured_logging.Subject:
         view = self.cache.view(key)
         attempt = number(mapping(mapping(view.run).get("status")).get("attempt")) or 0
-        return logs.Subject(key.namespace, view.ref.name, key.uid, attempt)
+        return structured_logging.Subject(key.namespace, view.ref.name, key.uid, attempt)
 
     def _look_around(self) -> Snapshot:
         phases, queued = census(self.cache.runs())

@@ -12,9 +12,9 @@ import sys
 import threading
 
 from taskruns.engines.kubernetes import NoConfiguration
-from taskruns.operator import cleanup, logs, settings
+from taskruns.operator import settings, structured_logging, uninstall
 from taskruns.operator.controller import WrapEngine, run
-from taskruns.operator.serving import CannotServe
+from taskruns.operator.http_server import CannotServe
 from taskruns.operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,10 @@ LAST_SECONDS = 1.0
 def main(argv: list[str] | None = None, wrap: WrapEngine = lambda engine: engine) -> int:
     """Run the controller until it is told to stop; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == [cleanup.COMMAND]:
-        return cleanup.main(argv[1:], os.environ)
+    if argv[:1] == [uninstall.COMMAND]:
+        return uninstall.main(argv[1:], os.environ)
     told = settings.read(argv, os.environ)
-    logs.configure(told.log_format, told.log_level)
+    structured_logging.configure(told.log_format, told.log_level)
     with asyncio.Runner() as runner:
         code = _run(runner, told, wrap)
         # Closing the loop waits for whatever kopf has left in it, and that may not end.

@@ -24,8 +24,8 @@ from typing_extensions import override
 
 from taskruns.api.conditions import FailureKind, Outcome, Phase
 from taskruns.api.reasons import Reason
-from taskruns.operator.queue import DONE, FAILED, PUT_OFF
-from taskruns.operator.serving import Site
+from taskruns.operator.http_server import Site
+from taskruns.operator.workqueue import DONE, FAILED, PUT_OFF
 
 UNSEEN = "Unseen"
 """The phase of a TaskRun that nobody has looked at yet."""

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from typing_extensions import override
 
 from taskruns.api.durations import parse_duration
-from taskruns.operator.logs import Format
+from taskruns.operator.structured_logging import Format
 
 _LONGEST_NAME = 63
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from taskruns.operator.health import Health
-from taskruns.operator.serving import Site
+from taskruns.operator.http_server import Site
 
 
 def probes(health: Health, host: str, port: int) -> Site:

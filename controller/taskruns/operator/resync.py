@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from taskruns.engines.cache import Cache, RunKey, Versions
+from taskruns.engines.engine import EngineError
 from taskruns.engines.kubernetes.listing import EVERYWHERE, NotAllowed, NotInstalled
-from taskruns.engines.port import EngineError
 from taskruns.operator.health import Pulse
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from taskruns.operator import pod_template
-from taskruns.operator.logs import Format
 from taskruns.operator.options import (
     CONTEXT,
     KUBECONFIG,
@@ -19,6 +18,7 @@ from taskruns.operator.options import (
     or_off,
     whole,
 )
+from taskruns.operator.structured_logging import Format
 
 _MOST_SECONDS = 2**31 - 1
 _LARGEST_PORT = 65535

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from taskruns.api import names
 from taskruns.engines.kubernetes import Connection
-from taskruns.engines.kubernetes.calls import LIST_PODS, LIST_RUNS
+from taskruns.engines.kubernetes.endpoints import LIST_PODS, LIST_RUNS
 from taskruns.engines.kubernetes.listing import EVERYWHERE
 from taskruns.operator import handlers
 from taskruns.operator.handlers import Intake

@@ -20,7 +20,7 @@ from taskruns_airflow.connection import DOCKER, Access
 from taskruns_airflow.failures import TaskRunResultInvalid
 from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator
-from taskruns_airflow.result import find_unstorable
+from taskruns_airflow.xcom import find_unstorable
 
 if TYPE_CHECKING:
     from taskruns_airflow.execution import Execution

@@ -7,7 +7,7 @@ fields of an object are rendered. Nothing here imports the client while a DAG is
 from collections.abc import Mapping
 from typing import Any
 
-from taskruns_airflow.plain import plain
+from taskruns_airflow.serialization import plain
 
 TEMPLATED_FIELDS: Mapping[str, tuple[str, ...]] = {
     "V1EnvVar": ("value", "name"),

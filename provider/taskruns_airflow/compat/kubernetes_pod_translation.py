@@ -14,7 +14,7 @@ from taskruns_airflow.compat.pod_forms import RETENTION, is_pending, wrong_forms
 from taskruns_airflow.compat.pod_reconciliation import reconcile_pods
 from taskruns_airflow.environment import env_vars
 from taskruns_airflow.manifest import Order
-from taskruns_airflow.plain import plain
+from taskruns_airflow.serialization import plain
 from taskruns_airflow.template import loaded, pod_template
 
 _SOURCES = ("pod_template_file", "pod_template_dict")

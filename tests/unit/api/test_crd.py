@@ -9,7 +9,7 @@ import pytest
 from taskruns.api import names, rules
 from taskruns.api.crd import crd, resource_schema
 from taskruns.api.v1alpha1 import TaskRunSpec
-from tests.support import schemas, structural
+from tests.support.builders import schemas, structural_schema
 
 LARGEST_FOR_CLIENT_SIDE_APPLY = 262_144
 """kubectl apply keeps the whole object in an annotation, and annotations are bounded."""
@@ -20,7 +20,7 @@ NAMED = {place: each for place, each in FIELDS.items() if not place.endswith("]"
 
 
 def test_it_is_a_structural_schema() -> None:
-    assert list(structural.problems(SCHEMA)) == []
+    assert list(structural_schema.problems(SCHEMA)) == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_it_is_a_structural_schema() -> None:
 )
 def test_the_check_finds_what_is_not_structural(broken: dict[str, Any], problem: str) -> None:
     schema = {"type": "object", "properties": {"spec": broken}}
-    assert list(structural.problems(schema)) == [f".spec: {problem}"]
+    assert list(structural_schema.problems(schema)) == [f".spec: {problem}"]
 
 
 def test_client_side_apply_has_room_for_it() -> None:
@@ -173,10 +173,10 @@ that a bound which is lost there would be lost to them, too."""
 
 def test_no_bound_is_lost() -> None:
     unbounded = {"type", "description", "properties", "items", "additionalProperties"}
-    unbounded |= {"x-kubernetes-validations", "x-kubernetes-list-type", structural.PRESERVED}
+    unbounded |= {"x-kubernetes-validations", "x-kubernetes-list-type", structural_schema.PRESERVED}
     found = {
         place.removeprefix("spec."): {
-            "keys" if key == structural.LIST_KEYS else key: value
+            "keys" if key == structural_schema.LIST_KEYS else key: value
             for key, value in schema.items()
             if key not in unbounded
         }

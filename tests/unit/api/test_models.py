@@ -13,7 +13,7 @@ from taskruns.api.conditions import ConditionType
 from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1 import Condition, TaskRun, TaskRunSpec, TaskRunStatus
 from taskruns.api.v1alpha1.model import TIME_PATTERN
-from tests.support import schemas
+from tests.support.builders import schemas
 
 SCHEMA = resource_schema()
 SPEC, STATUS = SCHEMA["properties"]["spec"], SCHEMA["properties"]["status"]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from taskruns.api.schema import UnsupportedSchema, structural
-from tests.support import structural as checker
+from tests.support.builders import structural_schema as checker
 
 
 class Colour(StrEnum):

@@ -15,16 +15,16 @@ import pytest
 from taskruns.api.reasons import Reason
 from taskruns.cli import following as following_module
 from taskruns.cli import log_writer
-from taskruns.cli.ending import CommandError, ExitCode
+from taskruns.cli.backend import Place
+from taskruns.cli.exit_codes import CommandError, ExitCode
 from taskruns.cli.following import Followed, follow
 from taskruns.cli.log_writer import LogWriter
 from taskruns.cli.notices import Notices
-from taskruns.cli.place import Place
+from taskruns.cli.progress import Teller
 from taskruns.cli.streams import OutputFailed
-from taskruns.cli.telling import Teller
 from taskruns.engines.docker.words import translated
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.log_position import LogLost
-from taskruns.engines.port import Unavailable
 
 LINES = b"".join(b"%d\n" % number for number in range(200_000))
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.names import API_VERSION, KIND
-from taskruns.cli.ending import ExitCode
+from taskruns.cli.exit_codes import ExitCode
 from taskruns.cli.main import COMMANDS
-from tests.support import schemas
+from tests.support.builders import schemas
 from tests.support.command_line import Ended, here
 
 CODES = set(ExitCode)

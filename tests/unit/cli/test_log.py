@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.cli.ending import CommandError, LogNotKept
-from taskruns.cli.host import _Following
+from taskruns.cli.docker_backend import _Following
+from taskruns.cli.exit_codes import CommandError, LogNotKept
 from taskruns.engines.docker.daemon import DaemonError
 from taskruns.engines.docker.follower import Follower
-from taskruns.engines.docker.record import RecordFile
+from taskruns.engines.docker.state_file import RecordFile
 
 
 class Removed:

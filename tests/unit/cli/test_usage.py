@@ -11,7 +11,7 @@ from taskruns.cli.clock import now
 from taskruns.cli.manifest import manifest_of, named, with_variables
 from taskruns.engines.docker.expansion import expanded
 from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.submission import create_run
+from taskruns.engines.docker.store import create_run
 from tests.support.command_line import here
 
 

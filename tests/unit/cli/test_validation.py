@@ -9,12 +9,12 @@ import yaml
 
 from taskruns.api.names import API_VERSION, KIND
 from taskruns.api.rules import RULES
-from taskruns.cli.document import Document
 from taskruns.cli.validation import problems, written
-from tests.support import schemas
+from taskruns.cli.yaml_source import Document
+from tests.support.builders import schemas
+from tests.support.builders.invalid_specs import BROKEN, bad_values, policy, without_what_is_needed
+from tests.support.builders.specs import BY_CODE, FULL, SMALLEST, full_with
 from tests.support.command_line import here
-from tests.support.refusals import BROKEN, bad_values, policy, without_what_is_needed
-from tests.support.specs import BY_CODE, FULL, SMALLEST, full_with
 
 SAMPLES = sorted((Path(__file__).parents[3] / "manifests/samples").glob("*.yaml"))
 HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata:\n  name: a\n"

@@ -9,8 +9,16 @@ import pytest
 from taskruns.api.reasons import Place, Reason
 from taskruns.core.advice import advise
 from taskruns.core.decide import decide
-from taskruns.core.site import SiteDefaults
-from tests.support.builder import a_claimed_status, a_pod, a_record, a_run, at, ended, stamp
+from taskruns.core.defaults import SiteDefaults
+from tests.support.builders.objects import (
+    a_claimed_status,
+    a_pod,
+    a_record,
+    a_run,
+    at,
+    ended,
+    stamp,
+)
 from tests.support.decision import NOTHING_FOUND
 
 POD = '(pod: "hello_default(1)", container: main)'

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskruns.core.plan import Action, ConfirmPodGone, DeletePod, ObserveGeneration, ReleasePod
-from tests.support.builder import (
+from tests.support.builders.objects import (
     RUN_UID,
     a_claimed_status,
     a_pod,

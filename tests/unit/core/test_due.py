@@ -15,7 +15,7 @@ from taskruns.core.plan import (
     ReleasePod,
     StopPod,
 )
-from tests.support.builder import (
+from tests.support.builders.objects import (
     RUN_UID,
     a_claimed_status,
     a_pod,

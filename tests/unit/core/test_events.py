@@ -9,7 +9,7 @@ from taskruns.api.events import EventReason, EventType
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.events import MAX_EVENT_BYTES, cut, events_of
 from taskruns.core.plan import Event, PodRef, RefusalKind
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from taskruns.core.plan import Findings, ObserveGeneration, RefusalKind
 from taskruns.engines.cache import slim
-from taskruns.engines.memory import Cluster, Kind, Script
-from taskruns.engines.port import Object
-from tests.support.builder import (
+from taskruns.engines.engine import Object
+from tests.simulation import Cluster, Kind, Script
+from tests.support.builders.json_strategies import PODS, RUNS, distorted
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,
@@ -21,7 +22,6 @@ from tests.support.builder import (
     stamp,
 )
 from tests.support.decision import plan_for, refused
-from tests.support.odd import PODS, RUNS, distorted
 from tests.support.world import World
 
 CHANGED = {"generation": 2}

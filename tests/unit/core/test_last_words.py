@@ -2,7 +2,7 @@ from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
-from tests.support.builder import Object, a_run
+from tests.support.builders.objects import Object, a_run
 
 POLICY = "terminationMessagePolicy"
 

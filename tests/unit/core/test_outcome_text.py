@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builder import a_claimed_status, a_pod, a_record, a_run, ended
+from tests.support.builders.objects import a_claimed_status, a_pod, a_record, a_run, ended
 from tests.support.decision import status_for
 
 

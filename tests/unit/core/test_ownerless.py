@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskruns.core.plan import Action, ConfirmRunGone, ReleasePod
-from tests.support.builder import RUN_UID, a_pod, ended, running
+from tests.support.builders.objects import RUN_UID, a_pod, ended, running
 from tests.support.decision import gone, plan_for
 
 

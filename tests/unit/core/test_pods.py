@@ -12,10 +12,10 @@ import yaml
 
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.pods import InvalidTemplate, build_pod
-from taskruns.core.site import SiteDefaults
-from tests.support.builder import RUN_UID, a_run
-from tests.support.golden import Golden
+from tests.support.builders.golden import Golden
+from tests.support.builders.objects import RUN_UID, a_run
 
 FOLDER = Path(__file__).with_name("golden")
 CASES = sorted(path.name for path in (FOLDER / "pods").iterdir())

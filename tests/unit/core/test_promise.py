@@ -7,10 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.engines.memory import Cluster, Kind, Latency, Script
-from taskruns.engines.port import Object
-from tests.support.builder import a_run
-from tests.support.fate import Fate, arrive
+from taskruns.engines.engine import Object
+from tests.simulation import Cluster, Kind, Latency, Script
+from tests.support.builders.objects import a_run
+from tests.support.faults.request_faults import Fate, arrive
 from tests.support.promise import Promise
 from tests.support.world import Controller, World
 

@@ -11,15 +11,23 @@ from hypothesis import strategies as st
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import read_pod
 from taskruns.core.merge import merge_container, merge_pod_spec
 from taskruns.core.plan import CreatePod, Findings, Refusal, RefusalKind
-from taskruns.core.site import SiteDefaults
 from taskruns.core.status import status_patch
-from tests.support.builder import RUN_UID, a_claimed_status, a_pod, a_run, at, ended, pod_uid
+from tests.support.builders.json_strategies import JSON, PODS, RUNS, distorted, with_one_oddity
+from tests.support.builders.objects import (
+    RUN_UID,
+    a_claimed_status,
+    a_pod,
+    a_run,
+    at,
+    ended,
+    pod_uid,
+)
+from tests.support.builders.schemas import STATUSES
 from tests.support.decision import plan_for
-from tests.support.odd import JSON, PODS, RUNS, distorted, with_one_oddity
-from tests.support.schemas import STATUSES
 
 NOWS = st.sampled_from(
     [

@@ -7,7 +7,7 @@ import pytest
 from taskruns.api.conditions import Outcome
 from taskruns.core.decide import decide
 from taskruns.core.plan import CreatePod
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

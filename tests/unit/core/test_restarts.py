@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.containers import is_restarted
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.pods import InvalidTemplate, build_pod
-from taskruns.core.site import SiteDefaults
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

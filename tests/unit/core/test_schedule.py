@@ -7,8 +7,8 @@ import pytest
 
 from taskruns.api.durations import parse_duration
 from taskruns.api.v1alpha1 import Backoff, TaskRun
-from taskruns.core import schedule
-from tests.support.builder import T0, a_record, a_run, at, stamp
+from taskruns.core import deadlines
+from tests.support.builders.objects import T0, a_record, a_run, at, stamp
 
 MAX_SECONDS = 2**31 - 1
 
@@ -18,7 +18,7 @@ def run_of(**parts: Any) -> TaskRun:
 
 
 def seconds_of(retry: int, uid: str = "u", **backoff: Any) -> float:
-    return schedule.backoff_delay(Backoff(**backoff), retry, uid).total_seconds()
+    return deadlines.backoff_delay(Backoff(**backoff), retry, uid).total_seconds()
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_the_longest_wait_can_still_be_counted(cap: timedelta) -> None:
 def test_a_retry_counts_from_the_end_of_the_attempt_before() -> None:
     record = a_record(3, finishedTime=stamp(100))
     run = run_of(status={"attempt": 3, "attempts": [record]})
-    due = schedule.due_at(run, at(999))
+    due = deadlines.due_at(run, at(999))
     assert at(100 + 40) <= due <= at(100 + 44)
 
 
 def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> None:
     run = run_of(status={"attempt": 1, "attempts": [a_record(1)]})
-    assert at(50 + 10) <= schedule.retry_at(run, at(50)) <= at(50 + 11)
+    assert at(50 + 10) <= deadlines.retry_at(run, at(50)) <= at(50 + 11)
 
 
 @pytest.mark.parametrize("outcome", [{}, {"outcome": "Failed"}])
@@ -79,49 +79,49 @@ def test_a_forged_record_without_an_end_counts_from_the_last_that_it_tells_of(
     record = {"number": 1, "podName": "p", "podUID": "1", **outcome, **told}
     run = run_of(status={"attempt": 1, "attempts": [record]})
     for now in (at(50), at(60)):
-        assert at(least + 10) <= schedule.due_at(run, now) <= at(least + 11)
+        assert at(least + 10) <= deadlines.due_at(run, now) <= at(least + 11)
 
 
 @pytest.mark.parametrize("outcome", [{}, {"outcome": "Failed"}])
 def test_a_forged_record_without_any_time_holds_nothing_up(outcome: dict[str, str]) -> None:
     record = {"number": 1, "podName": "p", "podUID": "1", **outcome}
     run = run_of(status={"attempt": 1, "attempts": [record]})
-    assert schedule.due_at(run, at(50)) == at(50)
+    assert deadlines.due_at(run, at(50)) == at(50)
     begun = run_of(status={"attempt": 1, "attempts": [record], "startTime": stamp(3)})
-    assert schedule.due_at(begun, at(50)) == at(3)
+    assert deadlines.due_at(begun, at(50)) == at(3)
 
 
 def test_the_first_attempt_is_due_since_the_run_was_first_seen() -> None:
-    assert schedule.due_at(run_of(), at(7)) == at(7)
-    assert schedule.due_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)
+    assert deadlines.due_at(run_of(), at(7)) == at(7)
+    assert deadlines.due_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)
 
 
 def test_what_is_too_far_to_be_counted_is_far() -> None:
     far = datetime.max.replace(tzinfo=UTC) - timedelta(seconds=1)
-    assert schedule.later(far, timedelta(days=1)) == schedule.FAR
+    assert deadlines.later(far, timedelta(days=1)) == deadlines.FAR
     run = run_of(activeDeadlineSeconds=MAX_SECONDS, status={"startTime": "9999-12-31T23:59:59Z"})
-    assert schedule.deadline_at(run) == schedule.FAR
+    assert deadlines.deadline_at(run) == deadlines.FAR
 
 
 def test_what_is_far_wakes_nobody() -> None:
-    assert schedule.earliest(schedule.FAR, None) is None
-    assert schedule.earliest(None, at(3), schedule.FAR, at(2)) == at(2)
+    assert deadlines.earliest(deadlines.FAR, None) is None
+    assert deadlines.earliest(None, at(3), deadlines.FAR, at(2)) == at(2)
 
 
 def test_deadlines_that_are_not_set_do_not_exist() -> None:
     run = run_of(status={"startTime": stamp(0)})
-    assert schedule.deadline_at(run) is None
-    assert schedule.attempt_deadline_at(run, T0) is None
+    assert deadlines.deadline_at(run) is None
+    assert deadlines.attempt_deadline_at(run, T0) is None
 
 
 def test_a_deadline_counts_from_the_first_look() -> None:
     run = run_of(activeDeadlineSeconds=60, status={"startTime": stamp(5)})
-    assert schedule.deadline_at(run) == at(65)
-    assert schedule.deadline_at(run_of(activeDeadlineSeconds=60)) is None
+    assert deadlines.deadline_at(run) == at(65)
+    assert deadlines.deadline_at(run_of(activeDeadlineSeconds=60)) is None
 
 
 def test_the_spread_is_a_fraction() -> None:
-    found = [schedule.spread("uid", number) for number in range(200)]
+    found = [deadlines.spread("uid", number) for number in range(200)]
     assert all(0 <= fraction < 1 for fraction in found)
     assert max(found) - min(found) > 0.9
 

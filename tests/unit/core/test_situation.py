@@ -3,7 +3,7 @@
 import pytest
 
 from taskruns.core.plan import ConfirmPodGone, CreatePod, DiscardPod, ReleasePod
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

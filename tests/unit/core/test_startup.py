@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Findings, PodRef, ReadPodEvents
-from taskruns.core.site import SiteDefaults
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

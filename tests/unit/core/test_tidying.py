@@ -6,7 +6,7 @@ import pytest
 
 from taskruns.api import names
 from taskruns.core.plan import Action, DeletePod, DeleteRun, DiscardPod, ReleasePod, StopPod
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskruns.core.plan import DeletePod, Plan, PodRef, ReleaseGate, StopPod
-from tests.support.builder import (
+from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,
     a_record,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskruns.core import wire
-from tests.support.builder import T0
+from taskruns.core import unstructured
+from tests.support.builders.objects import T0
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from tests.support.builder import T0
     ],
 )
 def test_a_moment_is_read_with_its_offset(text: str, seconds: float) -> None:
-    found = wire.moment(text)
+    found = unstructured.moment(text)
     assert found is not None
     assert (found - T0).total_seconds() == seconds
 
@@ -37,25 +37,25 @@ def test_a_moment_is_read_with_its_offset(text: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_moment_is_none(value: Any) -> None:
-    assert wire.moment(value) is None
+    assert unstructured.moment(value) is None
 
 
 @pytest.mark.parametrize("value", [True, False, 1.0, "1", None, []])
 def test_what_is_no_whole_number_is_none(value: Any) -> None:
-    assert wire.number(value) is None
+    assert unstructured.number(value) is None
 
 
 def test_numbers_are_read_as_they_are() -> None:
-    assert [wire.number(value) for value in (0, -1, 10**40)] == [0, -1, 10**40]
+    assert [unstructured.number(value) for value in (0, -1, 10**40)] == [0, -1, 10**40]
 
 
 @pytest.mark.parametrize("value", [None, 1, "text", b"bytes", {"a": 1}])
 def test_what_is_no_list_has_no_items(value: Any) -> None:
-    assert wire.mappings(value) == ()
-    assert wire.strings(value) == ()
+    assert unstructured.mappings(value) == ()
+    assert unstructured.strings(value) == ()
 
 
 def test_odd_items_are_left_out() -> None:
     odd: list[Any] = [{"a": 1}, "text", None, 3, []]
-    assert wire.mappings(odd) == ({"a": 1},)
-    assert wire.strings(odd) == ("text",)
+    assert unstructured.mappings(odd) == ({"a": 1},)
+    assert unstructured.strings(odd) == ("text",)

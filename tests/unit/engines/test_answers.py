@@ -3,9 +3,9 @@
 import pytest
 
 from taskruns.core.plan import RefusalKind
-from taskruns.engines.kubernetes import answers
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.port import AlreadyExists, Conflict, EngineError, Refused, Unavailable
+from taskruns.engines.engine import AlreadyExists, Conflict, EngineError, Refused, Unavailable
+from taskruns.engines.kubernetes import responses
+from taskruns.engines.kubernetes.responses import Answer
 
 POD = 'pods "hello-1" is forbidden: '
 
@@ -55,7 +55,7 @@ FORBIDDEN = {
 @pytest.mark.parametrize("case", FORBIDDEN)
 def test_a_forbidden_create_says_what_it_means_for_the_run(case: str) -> None:
     message, kind = FORBIDDEN[case]
-    error = answers.create_error(status(403, POD + message, "Forbidden"))
+    error = responses.create_error(status(403, POD + message, "Forbidden"))
     assert isinstance(error, Refused)
     assert error.refusal.kind == kind
     assert error.refusal.message == POD + message
@@ -113,7 +113,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_refused_create_belongs_to_the_run(case: str) -> None:
     answer, kind = REFUSED[case]
-    error = answers.create_error(answer)
+    error = responses.create_error(answer)
     assert isinstance(error, Refused)
     assert error.refusal.kind == kind
 
@@ -144,18 +144,18 @@ NOT_THE_RUNS = {
 
 @pytest.mark.parametrize("answer", [TOO_LARGE_FOR_ETCD, status(413, "limit is 3145728")])
 def test_what_cannot_be_stored_is_no_outage(answer: Answer) -> None:
-    found = answers.error(answer)
+    found = responses.error(answer)
     assert type(found) is EngineError
     assert "too large to be stored" in str(found)
 
 
 @pytest.mark.parametrize("case", NOT_THE_RUNS)
 def test_what_is_not_the_runs_fault_is_tried_again(case: str) -> None:
-    assert isinstance(answers.create_error(NOT_THE_RUNS[case]), Unavailable)
+    assert isinstance(responses.create_error(NOT_THE_RUNS[case]), Unavailable)
 
 
 def test_a_name_that_is_taken_is_told_apart_from_a_race() -> None:
-    assert isinstance(answers.create_error(status(409, "", "AlreadyExists")), AlreadyExists)
+    assert isinstance(responses.create_error(status(409, "", "AlreadyExists")), AlreadyExists)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_name_that_is_taken_is_told_apart_from_a_race() -> None:
     ],
 )
 def test_other_requests_never_blame_the_run(answer: Answer, kind: type[EngineError]) -> None:
-    assert type(answers.error(answer)) is kind
+    assert type(responses.error(answer)) is kind
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_other_requests_never_blame_the_run(answer: Answer, kind: type[EngineErr
     ],
 )
 def test_the_apiserver_says_when_to_come_again(answer: Answer, seconds: float | None) -> None:
-    error = answers.error(answer)
+    error = responses.error(answer)
     assert isinstance(error, Unavailable)
     assert error.retry_after == seconds
 
@@ -195,8 +195,8 @@ def test_the_apiserver_says_when_to_come_again(answer: Answer, seconds: float | 
 @pytest.mark.parametrize("body", [{}, {"message": 1, "details": [], "reason": None}])
 def test_an_answer_of_any_shape_has_a_sentence(body: dict[str, object]) -> None:
     for code in (400, 403, 404, 409, 422, 429, 500):
-        assert str(answers.error(Answer(code, body))) == f"HTTP {code}"
-        assert str(answers.create_error(Answer(code, body))) == f"HTTP {code}"
+        assert str(responses.error(Answer(code, body))) == f"HTTP {code}"
+        assert str(responses.create_error(Answer(code, body))) == f"HTTP {code}"
 
 
 def test_a_sentence_is_one_line() -> None:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.kubernetes import log
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import GET_LOG
 from taskruns.engines.kubernetes.client import Denied
+from taskruns.engines.kubernetes.endpoints import GET_LOG
 from taskruns.engines.kubernetes.log import LogReader
+from taskruns.engines.kubernetes.responses import Answer
 from taskruns.engines.log_position import LogLost, instant
-from taskruns.engines.port import Unavailable
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskruns.engines.memory import Cluster, Script
-from tests.support.builder import a_run
+from tests.simulation import Cluster, Script
+from tests.support.builders.objects import a_run
 from tests.support.world import World
 
 SHORT = ["create_pod", "write_status", "release_gate", "write_status", "release_pod", "delete_pod"]

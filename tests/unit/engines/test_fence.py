@@ -8,9 +8,9 @@ from taskruns.core.plan import CreatePod, DiscardPod, Plan, PodRef, RefusalKind
 from taskruns.core.pods import build_pod
 from taskruns.engines.apply import apply
 from taskruns.engines.cache import Cache, View, key_of_run
-from taskruns.engines.memory import Cluster, Kind, MemoryEngine
-from taskruns.engines.port import Conflict, Object
-from tests.support.builder import a_run
+from taskruns.engines.engine import Conflict, Object
+from tests.simulation import Cluster, Kind, MemoryEngine
+from tests.support.builders.objects import a_run
 
 
 class Bench:

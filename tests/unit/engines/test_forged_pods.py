@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.memory import Cluster, Kind, Script
-from taskruns.engines.port import Object
-from tests.support.builder import a_pod, a_run
+from taskruns.engines.engine import Object
+from tests.simulation import Cluster, Kind, Script
+from tests.support.builders.objects import a_pod, a_run
 from tests.support.world import World
 
 

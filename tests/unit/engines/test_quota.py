@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.engines.quota import Shortage, read_shortage
+from taskruns.engines.quota_error import Shortage, read_shortage
 
 PREFIX = 'pods "hello-1" is forbidden: '
 

@@ -10,11 +10,11 @@ from typing_extensions import override
 
 from taskruns.api.events import EventReason
 from taskruns.core.plan import Event, PodRef
-from taskruns.engines.chronicle import REMEMBERED, Chronicle
-from taskruns.engines.kubernetes import calls
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import Call
-from taskruns.engines.kubernetes.recorder import (
+from taskruns.engines.engine import RunRef, Unavailable
+from taskruns.engines.event_correlator import REMEMBERED, Chronicle
+from taskruns.engines.kubernetes import endpoints
+from taskruns.engines.kubernetes.endpoints import Call
+from taskruns.engines.kubernetes.event_recorder import (
     BURST,
     MAX_WAITING,
     PER_SECOND,
@@ -22,8 +22,8 @@ from taskruns.engines.kubernetes.recorder import (
     Budget,
     Recorder,
 )
-from taskruns.engines.port import RunRef, Unavailable
-from tests.support.builder import T0, at
+from taskruns.engines.kubernetes.responses import Answer
+from tests.support.builders.objects import T0, at
 
 RUN = RunRef("team", "hello", "uid-0")
 POD = PodRef("team", "hello-1", "uid-1")
@@ -69,7 +69,7 @@ async def test_an_event_is_written_whole() -> None:
     micros = f"{int(T0.timestamp() * 1_000_000):x}"
     assert wire.sent == [
         (
-            calls.CREATE_EVENT,
+            endpoints.CREATE_EVENT,
             "/api/v1/namespaces/team/events",
             {
                 "apiVersion": "v1",
@@ -109,7 +109,7 @@ async def test_the_same_again_only_counts() -> None:
         recorder.record(RUN, event(seconds=seconds, message=f"after {seconds}"))
         await recorder.drain(1)
     (_, _, first), (call, path, again) = wire.sent
-    assert call == calls.PATCH_EVENT
+    assert call == endpoints.PATCH_EVENT
     assert path.rpartition("/")[2] == first["metadata"]["name"]
     assert (again["count"], again["message"]) == (2, "after 60")
     assert again["lastTimestamp"] == "2026-01-01T12:01:00Z"
@@ -123,7 +123,7 @@ async def test_other_runs_and_other_reasons_are_other_events() -> None:
     recorder.record(RUN, event(EventReason.STARTED))
     recorder.record(run(1), event())
     await recorder.drain(1)
-    assert [call for call, *_ in wire.sent] == [calls.CREATE_EVENT] * 3
+    assert [call for call, *_ in wire.sent] == [endpoints.CREATE_EVENT] * 3
     assert len({body["metadata"]["name"] for _, _, body in wire.sent}) == 3
 
 
@@ -134,7 +134,7 @@ async def test_one_that_has_expired_is_made_anew_with_its_count() -> None:
         recorder.record(RUN, event(seconds=seconds))
         await recorder.drain(1)
     assert [call for call, *_ in wire.sent] == [
-        calls.CREATE_EVENT, calls.PATCH_EVENT, calls.CREATE_EVENT,
+        endpoints.CREATE_EVENT, endpoints.PATCH_EVENT, endpoints.CREATE_EVENT,
     ]  # fmt: skip
     assert wire.sent[-1][2]["count"] == 2
     assert wire.sent[-1][2]["firstTimestamp"] == "2026-01-01T12:00:00Z"

@@ -7,11 +7,11 @@ import pytest
 
 from taskruns.api import names
 from taskruns.core.plan import PodRef
-from taskruns.engines.kubernetes import calls
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.engine import Conflict, EngineError, RunRef
+from taskruns.engines.kubernetes import endpoints
+from taskruns.engines.kubernetes.endpoints import Call
 from taskruns.engines.kubernetes.engine import KubernetesEngine
-from taskruns.engines.port import Conflict, EngineError, RunRef
+from taskruns.engines.kubernetes.responses import Answer
 
 POD = PodRef("team", "hello-1", "uid-1")
 RUN = RunRef("team", "hello", "uid-0")
@@ -37,18 +37,18 @@ class Wire:
 
 
 def test_every_call_of_the_module_is_in_a_table() -> None:
-    made = {value for value in vars(calls).values() if isinstance(value, Call)}
-    people = calls.CLIENT_CALLS | calls.CURIOUS_CALLS
-    assert made == calls.CALLS | calls.CLEANUP_CALLS | people
+    made = {value for value in vars(endpoints).values() if isinstance(value, Call)}
+    people = endpoints.CLIENT_CALLS | endpoints.CURIOUS_CALLS
+    assert made == endpoints.CALLS | endpoints.CLEANUP_CALLS | people
 
 
 @pytest.mark.parametrize(
     ("call", "path"),
     [
-        (calls.GET_POD, "/api/v1/namespaces/team/pods/hello-1"),
-        (calls.GET_RUN, "/apis/taskruns.dev/v1alpha1/namespaces/team/taskruns/hello-1"),
+        (endpoints.GET_POD, "/api/v1/namespaces/team/pods/hello-1"),
+        (endpoints.GET_RUN, "/apis/taskruns.dev/v1alpha1/namespaces/team/taskruns/hello-1"),
         (
-            calls.PATCH_RUN_STATUS,
+            endpoints.PATCH_RUN_STATUS,
             "/apis/taskruns.dev/v1alpha1/namespaces/team/taskruns/hello-1/status",
         ),
     ],
@@ -58,8 +58,8 @@ def test_an_object_is_found_at_its_path(call: Call, path: str) -> None:
 
 
 def test_all_namespaces_are_listed_at_once() -> None:
-    assert calls.LIST_PODS.path() == "/api/v1/pods"
-    assert calls.CREATE_POD.path("team") == "/api/v1/namespaces/team/pods"
+    assert endpoints.LIST_PODS.path() == "/api/v1/pods"
+    assert endpoints.CREATE_POD.path("team") == "/api/v1/namespaces/team/pods"
 
 
 async def test_a_pod_is_created_strictly() -> None:
@@ -68,7 +68,7 @@ async def test_a_pod_is_created_strictly() -> None:
     assert await wire.engine.create_pod(manifest) == THE_POD
     assert wire.sent == [
         (
-            calls.CREATE_POD,
+            endpoints.CREATE_POD,
             "/api/v1/namespaces/team/pods",
             manifest,
             {"query": {"fieldValidation": "Strict"}},
@@ -101,7 +101,7 @@ async def test_a_status_is_merged_with_uid_and_version() -> None:
     wire = Wire(Answer(200, {"kind": "TaskRun", "metadata": {}}))
     await wire.engine.write_status(RUN, {"metadata": {"resourceVersion": "7"}, "status": {"a": 1}})
     ((call, _, body, how),) = wire.sent
-    assert call == calls.PATCH_RUN_STATUS
+    assert call == endpoints.PATCH_RUN_STATUS
     assert body == {"metadata": {"resourceVersion": "7", "uid": "uid-0"}, "status": {"a": 1}}
     assert how == {"content_type": MERGE}
 
@@ -132,7 +132,7 @@ async def test_deletions_have_preconditions() -> None:
 async def test_another_pod_of_the_name_means_gone(code: int) -> None:
     wire = Wire(Answer(code), Answer(200, ANOTHER))
     assert await wire.engine.release_gate(POD) is None
-    assert [call for call, *_ in wire.sent] == [calls.PATCH_POD, calls.GET_POD]
+    assert [call for call, *_ in wire.sent] == [endpoints.PATCH_POD, endpoints.GET_POD]
 
 
 async def test_a_conflict_about_the_very_pod_is_a_conflict() -> None:

@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.engines.cache import Cache, key_of_run, slim
-from tests.support.builder import a_claimed_status, a_pod, a_run, an_ended_status, ended, stamp
+from tests.support.builders.json_strategies import PODS
+from tests.support.builders.objects import (
+    a_claimed_status,
+    a_pod,
+    a_run,
+    an_ended_status,
+    ended,
+    stamp,
+)
+from tests.support.builders.schemas import SPECS, STATUSES
 from tests.support.decision import plan_for
-from tests.support.odd import PODS
-from tests.support.schemas import SPECS, STATUSES
 
 METADATA = st.fixed_dictionaries(
     {},

@@ -4,14 +4,14 @@ import pytest
 from typing_extensions import override
 
 from taskruns.core.decide import decide
+from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Event, Plan
-from taskruns.core.site import SiteDefaults
 from taskruns.engines.apply import apply
 from taskruns.engines.cache import Cache, View, key_of_run
-from taskruns.engines.memory import Cluster, Kind, MemoryEngine, Script
-from taskruns.engines.memory.cluster import quota
-from taskruns.engines.port import Conflict, Object, RunRef, Unavailable
-from tests.support.builder import a_run, at
+from taskruns.engines.engine import Conflict, Object, RunRef, Unavailable
+from tests.simulation import Cluster, Kind, MemoryEngine, Script
+from tests.simulation.cluster import quota
+from tests.support.builders.objects import a_run, at
 from tests.support.decision import NOTHING_FOUND
 from tests.support.world import World
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from taskruns.engines.memory import Cluster, Script
-from taskruns.engines.memory.cluster import quota
-from taskruns.engines.port import Object
-from tests.support.builder import a_run
+from taskruns.engines.engine import Object
+from tests.simulation import Cluster, Script
+from tests.simulation.cluster import quota
+from tests.support.builders.objects import a_run
 from tests.support.world import World
 
 LONG = Script(seconds=60)

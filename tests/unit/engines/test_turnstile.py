@@ -13,11 +13,11 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.pods import build_pod
 from taskruns.engines.cache import Cache
-from taskruns.engines.memory import Cluster, Kind, MemoryEngine, Script
-from taskruns.engines.memory.cluster import quota
-from taskruns.engines.port import Object, Refused
-from taskruns.engines.turnstile import Turnstile
-from tests.support.builder import a_run
+from taskruns.engines.engine import Object, Refused
+from taskruns.engines.quota_queue import Turnstile
+from tests.simulation import Cluster, Kind, MemoryEngine, Script
+from tests.simulation.cluster import quota
+from tests.support.builders.objects import a_run
 from tests.support.world import World
 
 MINUTE = timedelta(minutes=1)

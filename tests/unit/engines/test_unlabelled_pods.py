@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskruns.engines.memory import Cluster, Kind, Script
-from tests.support.builder import a_run
+from tests.simulation import Cluster, Kind, Script
+from tests.support.builders.objects import a_run
 from tests.support.world import World
 
 

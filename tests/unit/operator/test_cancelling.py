@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
-from taskruns.operator.queue import Queue
+from taskruns.operator.workqueue import Queue
 
 
 async def _nothing(_: str) -> None:

@@ -7,15 +7,15 @@ import re
 import pytest
 from typing_extensions import override
 
-from taskruns.engines.kubernetes.farewell import Farewell
+from taskruns.engines.engine import EngineError, Unavailable
+from taskruns.engines.kubernetes.finalizers import Farewell
 from taskruns.engines.kubernetes.listing import NotAllowed
-from taskruns.engines.port import EngineError, Unavailable
-from taskruns.operator import cleanup, main
-from taskruns.operator.logs import Format
+from taskruns.operator import main, uninstall
+from taskruns.operator.structured_logging import Format
 
 
 def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
-    assert cleanup.read([], {}) == cleanup.Settings(
+    assert uninstall.read([], {}) == uninstall.Settings(
         deployment=None,
         namespaces=None,
         timeout=120,
@@ -28,11 +28,11 @@ def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
 
 def test_flags_and_variables_are_read() -> None:
     flags = "--deployment taskruns-system/taskruns --timeout=5 --dry-run --namespaces a,b"
-    told = cleanup.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
+    told = uninstall.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
     assert told.deployment == ("taskruns-system", "taskruns")
     assert (told.timeout, told.dry_run, told.namespaces) == (5, True, ("a", "b"))
     assert told.log_format is Format.JSON
-    assert cleanup.read([], {"TASKRUNS_DRY_RUN": "true"}).dry_run
+    assert uninstall.read([], {"TASKRUNS_DRY_RUN": "true"}).dry_run
 
 
 @pytest.mark.parametrize("text", ["taskruns", "/taskruns", "a/", "a/b/c"])
@@ -40,7 +40,7 @@ def test_a_deployment_without_its_namespace_is_refused(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
-        cleanup.read([f"--deployment={text}"], {})
+        uninstall.read([f"--deployment={text}"], {})
     assert exit_.value.code == 2
     assert capsys.readouterr().err == (
         f"taskruns-controller cleanup: --deployment is '{text}': write its namespace and name, "
@@ -56,7 +56,7 @@ def test_help_has_examples_that_can_be_typed(capsys: pytest.CaptureFixture[str])
     examples = re.findall(r"^  taskruns-controller cleanup (.*)$", told, re.MULTILINE)
     assert len(examples) >= 3
     for example in examples:
-        assert isinstance(cleanup.read(example.split(), {}), cleanup.Settings)
+        assert isinstance(uninstall.read(example.split(), {}), uninstall.Settings)
 
 
 class Looks(Farewell):
@@ -77,13 +77,13 @@ class Looks(Farewell):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleanup, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(uninstall, "PAUSE_SECONDS", 0.0)
 
 
 async def test_it_is_done_when_a_look_finds_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     looks = Looks(3, Unavailable("down"), 1, 0)
-    assert await cleanup._let_go(looks, 60) == 0
+    assert await uninstall._let_go(looks, 60) == 0
     assert looks.patient == [True] * 4
     assert caplog.messages == [
         "down; trying again",
@@ -104,7 +104,7 @@ async def test_it_gives_up_in_time_and_says_why(
 ) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "time", itertools.count().__next__)
     looks = Looks(found)
-    assert await cleanup._let_go(looks, 60) == 1
+    assert await uninstall._let_go(looks, 60) == 1
     assert looks.patient[0]
     assert not looks.patient[-1]
     assert said in caplog.text

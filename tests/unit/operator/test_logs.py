@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from taskruns.operator import logs
-from taskruns.operator.logs import Format, JsonLines, PlainLines, Subject
+from taskruns.operator import structured_logging
+from taskruns.operator.structured_logging import Format, JsonLines, PlainLines, Subject
 
 SUBJECT = Subject("team", "hello", "uid-1", 2)
 
@@ -22,7 +22,7 @@ def a_record(message: str = "said %s", *args: object, failed: bool = False) -> l
 
 
 def test_a_plain_line_names_its_run() -> None:
-    with logs.about(lambda: SUBJECT):
+    with structured_logging.about(lambda: SUBJECT):
         line = PlainLines().format(a_record())
     assert line == "2026-01-01T12:00:00.123Z INFO team/hello[2] said x (a.b)"
 
@@ -38,7 +38,7 @@ def test_a_plain_line_stays_one_line_whatever_is_said() -> None:
 
 
 def test_a_json_line_carries_the_run_and_its_attempt() -> None:
-    with logs.about(lambda: SUBJECT):
+    with structured_logging.about(lambda: SUBJECT):
         line = JsonLines().format(a_record())
     assert json.loads(line) == {
         "time": "2026-01-01T12:00:00.123Z",
@@ -65,14 +65,14 @@ def test_a_traceback_is_part_of_the_one_json_line() -> None:
 
 def test_the_attempt_is_that_of_the_moment() -> None:
     attempts = iter((1, 2))
-    with logs.about(lambda: Subject("team", "hello", "uid-1", next(attempts))):
+    with structured_logging.about(lambda: Subject("team", "hello", "uid-1", next(attempts))):
         lines = [json.loads(JsonLines().format(a_record())) for _ in range(2)]
     assert [line["attempt"] for line in lines] == [1, 2]
 
 
 async def test_runs_at_work_at_the_same_time_are_not_mixed_up() -> None:
     async def work(name: str) -> str:
-        with logs.about(lambda: Subject("team", name, name, 1)):
+        with structured_logging.about(lambda: Subject("team", name, name, 1)):
             await asyncio.sleep(0)
             return PlainLines().format(a_record())
 
@@ -84,10 +84,10 @@ async def test_runs_at_work_at_the_same_time_are_not_mixed_up() -> None:
 def test_configuring_replaces_what_was_there(form: Format) -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in logs._QUIET}
+    quiet = {name: logging.getLogger(name).level for name in structured_logging._QUIET}
     try:
-        logs.configure(form, logging.INFO)
-        logs.configure(form, logging.INFO)
+        structured_logging.configure(form, logging.INFO)
+        structured_logging.configure(form, logging.INFO)
         assert len(root.handlers) == 1
         assert not logging.getLogger("kopf").isEnabledFor(logging.INFO)
     finally:

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from taskruns import clock
 from taskruns.api import names
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from taskruns.engines.cache import Versions
 from taskruns.engines.reconcile import NotSettled
-from taskruns.operator import clock, observation
+from taskruns.operator import instrumentation
+from taskruns.operator.instrumentation import Lives, Observation, Turns, Watches, census
 from taskruns.operator.metrics import UNSEEN, Metrics
-from taskruns.operator.observation import Lives, Observation, Turns, Watches, census
-from taskruns.operator.queue import DONE, Queue
+from taskruns.operator.workqueue import DONE, Queue
 from tests.unit.operator.test_metrics import NOTHING, told
 
 Object = dict[str, Any]
@@ -37,7 +38,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    monkeypatch.setattr(observation, "_ticks", lambda: time.ticks)
+    monkeypatch.setattr(instrumentation, "_ticks", lambda: time.ticks)
     monkeypatch.setattr(clock, "now", time.now)
     return time
 

@@ -9,11 +9,11 @@ from math import inf
 
 import pytest
 
-from taskruns.engines.port import Unavailable
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
 from taskruns.operator.backlog import Backlog, Backoff
-from taskruns.operator.queue import OUTAGE_CAP, Queue
 from taskruns.operator.rota import share
+from taskruns.operator.workqueue import OUTAGE_CAP, Queue
 
 Work = Callable[[str], Awaitable[datetime | None]]
 

@@ -7,8 +7,8 @@ import pytest
 
 from taskruns.api import names
 from taskruns.engines.cache import Cache, RunKey, Versions
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.kubernetes.listing import NotAllowed, NotInstalled
-from taskruns.engines.port import Unavailable
 from taskruns.operator import resync
 from taskruns.operator.resync import Resync, behind, still_behind
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from taskruns.operator import settings
-from taskruns.operator.logs import Format
 from taskruns.operator.settings import Settings
+from taskruns.operator.structured_logging import Format
 
 
 def test_everything_has_a_default() -> None:

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
-from taskruns.core import schedule, status
-from taskruns.core.budget import next_due
+from taskruns.core import deadlines, status
 from taskruns.core.deletion import judge_deleted
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import DeletePod, Plan, ReleasePod
+from taskruns.core.retry import next_due
 from taskruns.core.rules import ended, unreadable
 from taskruns.core.situation import Deleting, Due, Ended, Look, Underway, Unreadable, Vanished
 from taskruns.core.verdict import finished_at
@@ -100,7 +100,7 @@ def _is_awaited(pod: PodFacts, situation: Deleting, look: Look) -> bool:
 
 def _release_at(pod: PodFacts) -> datetime | None:
     due = pod.deletion_due
-    return None if due is None else schedule.later(due, schedule.OVERDUE_SHOWN_AFTER)
+    return None if due is None else deadlines.later(due, deadlines.OVERDUE_SHOWN_AFTER)
 
 
 RULES = (record_end, record_vanished, release, delete_pods, await_end, end)

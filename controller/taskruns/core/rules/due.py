@@ -5,7 +5,7 @@ from datetime import datetime
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy, TaskRunStatus
-from taskruns.core import schedule, status
+from taskruns.core import deadlines, status
 from taskruns.core.advice import address
 from taskruns.core.conditions import refused_since, with_refusal
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
@@ -21,9 +21,9 @@ _FINAL_REFUSALS = {
 _PASSING_REFUSALS = {
     RefusalKind.NO_SERVICE_ACCOUNT: (
         Reason.SERVICE_ACCOUNT_NOT_FOUND,
-        schedule.NO_SERVICE_ACCOUNT_RETRY,
+        deadlines.NO_SERVICE_ACCOUNT_RETRY,
     ),
-    RefusalKind.WEBHOOK_FAILED: (Reason.WEBHOOK_FAILED, schedule.WEBHOOK_RETRY),
+    RefusalKind.WEBHOOK_FAILED: (Reason.WEBHOOK_FAILED, deadlines.WEBHOOK_RETRY),
 }
 """What may be mended soon, and how often that is found out."""
 
@@ -49,14 +49,14 @@ def resume(situation: Due, look: Look) -> Plan | None:
     """No longer suspended: Queued or BackingOff, with a new startTime."""
     if situation.run.status.phase is not Phase.SUSPENDED:
         return None
-    waits = schedule.due_at(situation.run, look.now) > look.now
+    waits = deadlines.due_at(situation.run, look.now) > look.now
     phase = Phase.BACKING_OFF if waits else Phase.QUEUED
     return Plan(status=status.resumed(situation.run, phase, look.now))
 
 
 def end_at_deadline(situation: Due, look: Look) -> Plan | None:
     """activeDeadlineSeconds over: Failed, DeadlineExceeded."""
-    deadline = schedule.deadline_at(situation.run)
+    deadline = deadlines.deadline_at(situation.run)
     if deadline is None or look.now < deadline:
         return None
     message = f"activeDeadlineSeconds passed before attempt {situation.number} could start"
@@ -97,10 +97,10 @@ def wait_for_admission(situation: Due, look: Look) -> Plan | None:
     run = situation.run
     reason, interval = _PASSING_REFUSALS[refusal.kind]
     since = refused_since(run)
-    if since is not None and look.now >= schedule.later(since, schedule.ADMISSION_PATIENCE):
+    if since is not None and look.now >= deadlines.later(since, deadlines.ADMISSION_PATIENCE):
         return _fail(situation, reason, refusal.message, look)
-    delay = interval * (1 + schedule.spread(run.metadata.uid, situation.number))
-    wake_at = schedule.earliest(schedule.later(look.now, delay), _limit(situation, look))
+    delay = interval * (1 + deadlines.spread(run.metadata.uid, situation.number))
+    wake_at = deadlines.earliest(deadlines.later(look.now, delay), _limit(situation, look))
     if since is not None and _is_told(run.status, reason, refusal):
         return Plan(wake_at=wake_at)
     queued = status.queued(run, reason, refusal.message, look.now)
@@ -113,7 +113,7 @@ def wait_for_room(situation: Due, look: Look) -> Plan | None:
     if refusal is None or refusal.kind != RefusalKind.NO_ROOM:
         return None
     reason = Reason.QUOTA_EXCEEDED
-    wake_at = schedule.earliest(refusal.retry_at, _limit(situation, look))
+    wake_at = deadlines.earliest(refusal.retry_at, _limit(situation, look))
     if _is_told(situation.run.status, reason, refusal):
         return Plan(wake_at=wake_at)
     queued = status.queued(situation.run, reason, refusal.message, look.now)
@@ -157,10 +157,10 @@ def await_others(situation: Due, look: Look) -> Plan | None:
 
 def back_off(situation: Due, look: Look) -> Plan | None:
     """Not due yet: wait."""
-    at = schedule.due_at(situation.run, look.now)
+    at = deadlines.due_at(situation.run, look.now)
     if look.now >= at:
         return None
-    return Plan(wake_at=schedule.earliest(at, _limit(situation, look)))
+    return Plan(wake_at=deadlines.earliest(at, _limit(situation, look)))
 
 
 def create(situation: Due, look: Look) -> Plan | None:
@@ -180,14 +180,14 @@ def _fail(situation: Due, reason: Reason, cause: str, look: Look) -> Plan:
 
 def _limit(situation: Due, look: Look) -> datetime | None:
     """When waiting ends, whatever it is for."""
-    return schedule.earliest(
-        schedule.deadline_at(situation.run), _schedule_timeout(situation, look)
+    return deadlines.earliest(
+        deadlines.deadline_at(situation.run), _schedule_timeout(situation, look)
     )
 
 
 def _schedule_timeout(situation: Due, look: Look) -> datetime | None:
-    due = schedule.due_at(situation.run, look.now)
-    return schedule.schedule_timeout_at(situation.run, due)
+    due = deadlines.due_at(situation.run, look.now)
+    return deadlines.schedule_timeout_at(situation.run, due)
 
 
 def _is_told(before: TaskRunStatus, reason: Reason, refusal: Refusal) -> bool:

@@ -2,10 +2,10 @@
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
-from taskruns.core import schedule, status
-from taskruns.core.budget import explain_end, next_due
+from taskruns.core import deadlines, status
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import ConfirmPodGone, Plan, PodRef
+from taskruns.core.retry import explain_end, next_due
 from taskruns.core.situation import Ended, Look, Vanished
 from taskruns.core.verdict import Verdict, finished_at, is_told_in_part, judge, judge_gone
 
@@ -18,7 +18,7 @@ def await_last_words(situation: Ended, look: Look) -> Plan | None:
     if since is None:
         noted = situation.attempt.model_copy(update={"finished_time": look.now})
         return Plan(status=status.with_last_attempt(situation.run.status, noted))
-    until = schedule.later(since, schedule.LAST_WORDS_PATIENCE)
+    until = deadlines.later(since, deadlines.LAST_WORDS_PATIENCE)
     return Plan(wake_at=until) if since <= look.now < until else None
 
 

@@ -5,15 +5,15 @@ from datetime import datetime
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy
-from taskruns.core import schedule, status
-from taskruns.core.budget import next_due
+from taskruns.core import deadlines, status
 from taskruns.core.facts import PodFacts
 from taskruns.core.message import same_cause
 from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, StopPod
+from taskruns.core.retry import next_due
 from taskruns.core.situation import Look, Underway
 from taskruns.core.startup import find_trouble
+from taskruns.core.unstructured import stamp
 from taskruns.core.verdict import disruption_of, judge
-from taskruns.core.wire import stamp
 
 
 def carry_out_stop(situation: Underway, look: Look) -> Plan | None:
@@ -51,10 +51,10 @@ def stop(situation: Underway, look: Look) -> Plan | None:
         return _stop(situation, Reason.CANCELLED, "The run was cancelled", look)
     if run.spec.suspend:
         return _stop(situation, Reason.SUSPENDED, "The run was suspended", look)
-    if _is_over(schedule.deadline_at(run), look):
+    if _is_over(deadlines.deadline_at(run), look):
         cause = "The run passed activeDeadlineSeconds"
         return _stop(situation, Reason.DEADLINE_EXCEEDED, cause, look)
-    if _is_over(schedule.attempt_deadline_at(run, main.started_at), look):
+    if _is_over(deadlines.attempt_deadline_at(run, main.started_at), look):
         cause = "The attempt passed attemptDeadlineSeconds"
         return _stop(situation, Reason.ATTEMPT_DEADLINE_EXCEEDED, cause, look)
     return None
@@ -171,9 +171,9 @@ def wait(situation: Underway, look: Look) -> Plan | None:
     run, main = situation.run, situation.pod.main
     trouble = find_trouble(situation.pod, situation.attempt)
     return Plan(
-        wake_at=schedule.earliest(
-            schedule.deadline_at(run),
-            schedule.attempt_deadline_at(run, main.started_at),
+        wake_at=deadlines.earliest(
+            deadlines.deadline_at(run),
+            deadlines.attempt_deadline_at(run, main.started_at),
             _schedule_timeout(situation, look),
             _startup_timeout(situation, look),
             None if trouble is None else trouble.ends_at(situation.attempt, look.now),
@@ -190,20 +190,20 @@ def _stop(situation: Underway, reason: Reason, cause: str, look: Look) -> Plan:
 def _schedule_timeout(situation: Underway, look: Look) -> datetime | None:
     if situation.pod.node:
         return None
-    due = schedule.open_since(situation.run, look.now)
-    return schedule.schedule_timeout_at(situation.run, due)
+    due = deadlines.open_since(situation.run, look.now)
+    return deadlines.schedule_timeout_at(situation.run, due)
 
 
 def _startup_timeout(situation: Underway, look: Look) -> datetime | None:
     pod = situation.pod
     if pod.main.started_at is not None or not pod.node:
         return None
-    return schedule.startup_timeout_at(situation.run, pod.scheduled_at, look.site)
+    return deadlines.startup_timeout_at(situation.run, pod.scheduled_at, look.site)
 
 
 def _overdue_at(situation: Underway) -> datetime | None:
     due = situation.pod.deletion_due
-    return None if due is None else schedule.later(due, schedule.OVERDUE_SHOWN_AFTER)
+    return None if due is None else deadlines.later(due, deadlines.OVERDUE_SHOWN_AFTER)
 
 
 def _overdue_wake(situation: Underway, look: Look) -> datetime | None:
@@ -216,7 +216,7 @@ def _running_shown_at(situation: Underway) -> datetime | None:
     shown = situation.run.status.phase == Phase.RUNNING
     if shown or main.ending is not None or main.started_at is None:
         return None
-    return schedule.later(main.started_at, schedule.RUNNING_SHOWN_AFTER)
+    return deadlines.later(main.started_at, deadlines.RUNNING_SHOWN_AFTER)
 
 
 def _is_over(deadline: datetime | None, look: Look) -> bool:

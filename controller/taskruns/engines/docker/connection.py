@@ -5,7 +5,7 @@ from aiodocker import Docker, DockerError
 
 from taskruns.engines.docker.endpoint import Endpoint
 from taskruns.engines.docker.silence import SSH, over_ssh
-from taskruns.engines.port import Unavailable
+from taskruns.engines.engine import Unavailable
 
 _CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0

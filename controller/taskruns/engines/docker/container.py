@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.wire import mapping, mappings, strings, text
+from taskruns.core.unstructured import mapping, mappings, strings, text
 from taskruns.engines.docker.expansion import expanded
 from taskruns.engines.docker.fields import check_fields
 from taskruns.engines.docker.security import security_options, user_of

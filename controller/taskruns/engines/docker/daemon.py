@@ -12,7 +12,7 @@ from typing import Any, Self
 import aiohttp
 from aiodocker import Docker, DockerError
 
-from taskruns.core.wire import mapping, number, text
+from taskruns.core.unstructured import mapping, number, text
 from taskruns.engines.docker import tarball
 from taskruns.engines.docker.connection import ANSWER_SECONDS, NoDaemon, connect, patient
 from taskruns.engines.docker.credentials import credentials_for
@@ -26,9 +26,9 @@ from taskruns.engines.docker.log import (
     unix,
 )
 from taskruns.engines.docker.log_records import LogRecord, records_of, records_of_terminal
-from taskruns.engines.docker.report import has_ended
+from taskruns.engines.docker.pod_status import has_ended
 from taskruns.engines.docker.silence import BEHIND_TLS, silence, unanswered
-from taskruns.engines.port import EngineError
+from taskruns.engines.engine import EngineError
 
 _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""

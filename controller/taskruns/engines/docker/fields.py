@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.wire import mapping, text
+from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.sizes import is_amount, is_size
 from taskruns.engines.docker.unsupported import ELSEWHERE, Unsupported
 

@@ -15,18 +15,18 @@ from typing import Self
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.api.reasons import Place
-from taskruns.core.site import SiteDefaults
-from taskruns.core.wire import mapping, text
+from taskruns.core.defaults import SiteDefaults
+from taskruns.core.unstructured import mapping, text
 from taskruns.engines.cache import Cache
-from taskruns.engines.docker.attempt import Workplace
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
-from taskruns.engines.docker.node import Node
+from taskruns.engines.docker.kubelet import Node
 from taskruns.engines.docker.ownership import claim
-from taskruns.engines.docker.record import RecordFile, uid_of
+from taskruns.engines.docker.runtime import Workplace
+from taskruns.engines.docker.state_file import RecordFile, uid_of
 from taskruns.engines.docker.watch import watching
-from taskruns.engines.port import Object, Unavailable
+from taskruns.engines.engine import Object, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
 
 log = logging.getLogger(__name__)

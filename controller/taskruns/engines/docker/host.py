@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.record import RecordFile, StateTrouble, records
-from taskruns.engines.port import Object
+from taskruns.engines.docker.state_file import RecordFile, StateTrouble, records
+from taskruns.engines.engine import Object
 
 if TYPE_CHECKING:
     from taskruns.engines.docker.daemon import Daemon
@@ -95,7 +95,7 @@ class Host:
             OfAnotherDaemon: the run is not the daemon's.
         """
         from taskruns.engines.docker.follower import Follower
-        from taskruns.engines.docker.sweep import swept
+        from taskruns.engines.docker.gc import swept
 
         async with (
             self.daemon() as daemon,

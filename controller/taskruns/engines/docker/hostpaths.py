@@ -6,11 +6,11 @@ yet started has the path mounted, and the daemon does look into that.
 
 from collections.abc import Mapping
 
-from taskruns.core.wire import mapping, text
+from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.container import main_of
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon
 from taskruns.engines.docker.volumes import checked_paths
-from taskruns.engines.port import Object
+from taskruns.engines.engine import Object
 
 _DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR = (
     1 << bit for bit in (31, 26, 21, 25, 24, 27, 19)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taskruns.core.wire import mapping, text
+from taskruns.core.unstructured import mapping, text
 
 HUB_KEY = "https://index.docker.io/v1/"
 """Under which the docker command keeps the credentials of its default registry."""

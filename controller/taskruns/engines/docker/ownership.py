@@ -5,7 +5,7 @@ would look like containers that have vanished.
 """
 
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.record import Record, RecordFile, StateTrouble
+from taskruns.engines.docker.state_file import Record, RecordFile, StateTrouble
 
 _ID, _ADDRESS = "id", "address"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from taskruns.core.wire import mapping, number, text
+from taskruns.core.unstructured import mapping, number, text
 
 _HERE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
 

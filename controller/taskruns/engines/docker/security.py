@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from taskruns.core.wire import mapping, text
+from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.unsupported import Unsupported
 
 

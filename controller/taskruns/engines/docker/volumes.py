@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from posixpath import normpath
 from typing import Any
 
-from taskruns.core.wire import mapping, mappings, text
+from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.docker.sizes import size_in_bytes
 from taskruns.engines.docker.unsupported import Unsupported
 

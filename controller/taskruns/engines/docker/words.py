@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskruns.api import names
-from taskruns.api.output import join_output, split_output
+from taskruns.api.message_output import join_output, split_output
 from taskruns.api.reasons import Reason
-from taskruns.engines.draft import Draft
+from taskruns.engines.objects import Draft
 
 NO_LOG = "the Docker daemon keeps no log of this container"
 """The start of the sentence that stands where the end of a log would."""

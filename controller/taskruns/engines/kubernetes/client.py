@@ -10,12 +10,12 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from taskruns.core.wire import mapping, stamp, text
-from taskruns.engines.kubernetes import calls
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import MERGE_PATCH, Call
+from taskruns.core.unstructured import mapping, stamp, text
+from taskruns.engines.engine import EngineError, Object, Unavailable
+from taskruns.engines.kubernetes import endpoints
 from taskruns.engines.kubernetes.connection import Connection
-from taskruns.engines.port import EngineError, Object, Unavailable
+from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, Call
+from taskruns.engines.kubernetes.responses import Answer
 
 _PAGE = "500"
 _WATCH_SECONDS = "240"
@@ -51,7 +51,9 @@ class Client:
         """List the TaskRuns of a namespace, or of all where it is empty."""
         query, found = {"limit": _PAGE}, list[Object]()
         while True:
-            body = await self._send(calls.LIST_RUNS, calls.LIST_RUNS.path(namespace), query=query)
+            body = await self._send(
+                endpoints.LIST_RUNS, endpoints.LIST_RUNS.path(namespace), query=query
+            )
             kind = {"apiVersion": body.get("apiVersion"), "kind": "TaskRun"}
             found += [kind | item for item in body.get("items") or ()]
             token = text(mapping(body.get("metadata")).get("continue"))
@@ -62,7 +64,7 @@ class Client:
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun; None when there is none of that name."""
         try:
-            return await self._send(calls.GET_RUN, calls.GET_RUN.path(namespace, name))
+            return await self._send(endpoints.GET_RUN, endpoints.GET_RUN.path(namespace, name))
         except Denied as error:
             if _is_object_missing(error.answer):
                 return None
@@ -71,22 +73,22 @@ class Client:
     async def create_run(self, namespace: str, manifest: Object) -> Object:
         """Create a TaskRun; a field that there is not is refused."""
         query = {"fieldValidation": "Strict"}
-        path = calls.CREATE_RUN.path(namespace)
-        return await self._send(calls.CREATE_RUN, path, manifest, query=query)
+        path = endpoints.CREATE_RUN.path(namespace)
+        return await self._send(endpoints.CREATE_RUN, path, manifest, query=query)
 
     async def patch_run(self, namespace: str, name: str, patch: Object) -> Object:
         """Change a TaskRun by a merge patch."""
-        path = calls.PATCH_RUN.path(namespace, name)
-        return await self._send(calls.PATCH_RUN, path, patch, content_type=MERGE_PATCH)
+        path = endpoints.PATCH_RUN.path(namespace, name)
+        return await self._send(endpoints.PATCH_RUN, path, patch, content_type=MERGE_PATCH)
 
     async def delete_run(self, namespace: str, name: str) -> None:
         """Delete a TaskRun; its Pod goes along, with its grace period."""
-        await self._send(calls.DELETE_RUN, calls.DELETE_RUN.path(namespace, name))
+        await self._send(endpoints.DELETE_RUN, endpoints.DELETE_RUN.path(namespace, name))
 
     async def end_pod(self, namespace: str, name: str) -> None:
         """Delete a Pod with the shortest grace period; how it ended stays readable."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": _AT_ONCE}
-        await self._send(calls.DELETE_POD, calls.DELETE_POD.path(namespace, name), options)
+        await self._send(endpoints.DELETE_POD, endpoints.DELETE_POD.path(namespace, name), options)
 
     async def follow_run(self, namespace: str, name: str) -> AsyncIterator[Object]:
         """Yield a TaskRun as it is now and whenever it changes, until it is gone.
@@ -105,7 +107,7 @@ class Client:
             version = run["metadata"]["resourceVersion"]
             try:
                 async for change in self._watch(
-                    calls.WATCH_RUNS, namespace, f"metadata.name={name}", version
+                    endpoints.WATCH_RUNS, namespace, f"metadata.name={name}", version
                 ):
                     if change["type"] == "DELETED":
                         return
@@ -123,14 +125,14 @@ class Client:
     async def follow_events(self, namespace: str, pod: str) -> AsyncIterator[Object]:
         """Yield the Events of a Pod, those that are there first."""
         selector = f"involvedObject.name={pod}"
-        async for change in self._watch(calls.WATCH_EVENTS, namespace, selector, "0"):
+        async for change in self._watch(endpoints.WATCH_EVENTS, namespace, selector, "0"):
             yield change["object"]
 
     async def list_events(self, namespace: str, pod: str) -> list[Object]:
         """List the Events of a Pod."""
         query = {"fieldSelector": f"involvedObject.name={pod}"}
-        path = calls.LIST_EVENTS.path(namespace)
-        return list((await self._send(calls.LIST_EVENTS, path, query=query)).get("items") or ())
+        path = endpoints.LIST_EVENTS.path(namespace)
+        return list((await self._send(endpoints.LIST_EVENTS, path, query=query)).get("items") or ())
 
     async def log(
         self,
@@ -160,13 +162,13 @@ class Client:
             query["follow"] = "true"
         if since is not None:
             query["sinceTime"] = stamp(since)
-        path = calls.GET_LOG.path(namespace, pod)
-        async with self._connection.stream(calls.GET_LOG, path, query) as found:
+        path = endpoints.GET_LOG.path(namespace, pod)
+        async with self._connection.stream(endpoints.GET_LOG, path, query) as found:
             if isinstance(found, Answer):
                 waiting = (
                     found.code == HTTPStatus.BAD_REQUEST and "waiting to start" in found.message
                 )
-                raise NotYet(found.message) if waiting else Denied(calls.GET_LOG, found)
+                raise NotYet(found.message) if waiting else Denied(endpoints.GET_LOG, found)
             async for piece in found:
                 yield piece
 
@@ -177,7 +179,7 @@ class Client:
 
     async def controllers(self) -> list[Object]:
         """List the Deployments of taskruns in the whole cluster."""
-        call = calls.LIST_DEPLOYMENTS
+        call = endpoints.LIST_DEPLOYMENTS
         query = {"labelSelector": "app.kubernetes.io/name=taskruns"}
         return list((await self._send(call, call.path(), query=query)).get("items") or ())
 

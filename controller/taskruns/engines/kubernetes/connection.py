@@ -27,10 +27,10 @@ from kubernetes.aio.config.incluster_config import (
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, refresh_token
 from yaml import YAMLError
 
-from taskruns.core.wire import mapping, text
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import Call, watcher_call
-from taskruns.engines.port import Unavailable
+from taskruns.core.unstructured import mapping, text
+from taskruns.engines.engine import Unavailable
+from taskruns.engines.kubernetes.endpoints import Call, watcher_call
+from taskruns.engines.kubernetes.responses import Answer
 
 TIMEOUT_SECONDS = 10.0
 """For a whole request, connecting and waiting for a free connection included."""

@@ -5,13 +5,13 @@ from http import HTTPStatus
 from typing import Any
 
 from taskruns.core.plan import Event, PodRef
-from taskruns.core.wire import mappings, text
-from taskruns.engines.kubernetes import answers, calls, patches
-from taskruns.engines.kubernetes.answers import Answer
-from taskruns.engines.kubernetes.calls import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Call
+from taskruns.core.unstructured import mappings, text
+from taskruns.engines.engine import Object, RunRef
+from taskruns.engines.kubernetes import endpoints, patches, responses
 from taskruns.engines.kubernetes.connection import Connection
-from taskruns.engines.kubernetes.recorder import Recorder
-from taskruns.engines.port import Object, RunRef
+from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Call
+from taskruns.engines.kubernetes.event_recorder import Recorder
+from taskruns.engines.kubernetes.responses import Answer
 
 _MAX_EVENTS = 100
 
@@ -32,25 +32,25 @@ class KubernetesEngine:
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun live."""
-        return await self._read(calls.GET_RUN, namespace, name)
+        return await self._read(endpoints.GET_RUN, namespace, name)
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         """Read a Pod live."""
-        return await self._read(calls.GET_POD, namespace, name)
+        return await self._read(endpoints.GET_POD, namespace, name)
 
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
         """List the Pod's warnings; what only they tell is, for one, why a volume is not mounted.
 
         A role of an older release does not allow it: then there are none, and the run goes on.
         """
-        path = calls.LIST_EVENTS.path(pod.namespace)
+        path = endpoints.LIST_EVENTS.path(pod.namespace)
         selector = f"involvedObject.uid={pod.uid},type=Warning"
         query = {"fieldSelector": selector, "limit": str(_MAX_EVENTS)}
-        answer = await self._connection.send(calls.LIST_EVENTS, path, query=query)
+        answer = await self._connection.send(endpoints.LIST_EVENTS, path, query=query)
         if answer.code == HTTPStatus.FORBIDDEN:
             return []
         if not answer.ok:
-            raise answers.error(answer)
+            raise responses.error(answer)
         events = sorted(mappings(answer.body.get("items")), key=_last_time)
         return [" ".join(text(event.get("message")).split()) for event in events]
 
@@ -60,23 +60,23 @@ class KubernetesEngine:
         A 409 is a Conflict even when the name is another run's by now: whoever gets it reads the
         run again anyway.
         """
-        path = calls.PATCH_RUN_STATUS.path(run.namespace, run.name)
+        path = endpoints.PATCH_RUN_STATUS.path(run.namespace, run.name)
         body = patches.run_status(run, patch)
         answer = await self._connection.send(
-            calls.PATCH_RUN_STATUS, path, body, content_type=MERGE_PATCH
+            endpoints.PATCH_RUN_STATUS, path, body, content_type=MERGE_PATCH
         )
         return _object_or_gone(answer)
 
     async def create_pod(self, manifest: Object) -> Object:
         """Create a Pod; what the apiserver does not know in it is an error, not dropped."""
         answer = await self._connection.send(
-            calls.CREATE_POD,
-            calls.CREATE_POD.path(manifest["metadata"]["namespace"]),
+            endpoints.CREATE_POD,
+            endpoints.CREATE_POD.path(manifest["metadata"]["namespace"]),
             manifest,
             query={"fieldValidation": "Strict"},
         )
         if not answer.ok:
-            raise answers.create_error(answer)
+            raise responses.create_error(answer)
         return answer.body
 
     async def release_gate(self, pod: PodRef) -> Object | None:
@@ -94,13 +94,15 @@ class KubernetesEngine:
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
         """Delete the Pod with its own grace period."""
         body = patches.delete_pod(pod, resource_version)
-        return await self._write_pod(pod, calls.DELETE_POD, body, content_type="application/json")
+        return await self._write_pod(
+            pod, endpoints.DELETE_POD, body, content_type="application/json"
+        )
 
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
         """Delete the TaskRun as it was seen. A 409 is a Conflict, as in `write_status`."""
-        path = calls.DELETE_RUN.path(run.namespace, run.name)
+        path = endpoints.DELETE_RUN.path(run.namespace, run.name)
         body = patches.delete_run(run, resource_version)
-        return _object_or_gone(await self._connection.send(calls.DELETE_RUN, path, body))
+        return _object_or_gone(await self._connection.send(endpoints.DELETE_RUN, path, body))
 
     def record_event(self, run: RunRef, event: Event) -> None:
         """Put an Event into the line of those to be written."""
@@ -115,11 +117,13 @@ class KubernetesEngine:
         if answer.code == HTTPStatus.NOT_FOUND:
             return None
         if not answer.ok:
-            raise answers.error(answer)
+            raise responses.error(answer)
         return answer.body
 
     async def _patch_pod(self, pod: PodRef, body: dict[str, Any]) -> Object | None:
-        return await self._write_pod(pod, calls.PATCH_POD, body, content_type=STRATEGIC_MERGE_PATCH)
+        return await self._write_pod(
+            pod, endpoints.PATCH_POD, body, content_type=STRATEGIC_MERGE_PATCH
+        )
 
     async def _write_pod(
         self, pod: PodRef, call: Call, body: dict[str, Any], *, content_type: str
@@ -142,7 +146,7 @@ def _object_or_gone(answer: Answer) -> Object | None:
     if answer.code == HTTPStatus.NOT_FOUND:
         return None
     if not answer.ok:
-        raise answers.error(answer)
+        raise responses.error(answer)
     return None if is_removed(answer.body) else answer.body
 
 

@@ -5,10 +5,10 @@ from http import HTTPStatus
 
 from taskruns.api import names
 from taskruns.engines.cache import Versions, version
-from taskruns.engines.kubernetes import answers, calls
-from taskruns.engines.kubernetes.calls import Call
+from taskruns.engines.engine import EngineError, Object
+from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
-from taskruns.engines.port import EngineError, Object
+from taskruns.engines.kubernetes.endpoints import Call
 
 PAGE = 500
 """Objects that one request asks for."""
@@ -38,8 +38,8 @@ async def list_all(connection: Connection, namespace: str) -> Versions:
         Expired: it took too long; try again.
         Unavailable: the apiserver could not answer.
     """
-    runs = _items(connection, calls.LIST_RUNS, namespace)
-    pods = _items(connection, calls.LIST_PODS, namespace, names.LABEL_UID)
+    runs = _items(connection, endpoints.LIST_RUNS, namespace)
+    pods = _items(connection, endpoints.LIST_PODS, namespace, names.LABEL_UID)
     return Versions(
         {_uid(item): version(item) async for item in runs},
         {_uid(item): version(item) async for item in pods},
@@ -48,7 +48,7 @@ async def list_all(connection: Connection, namespace: str) -> Versions:
 
 async def list_ours(connection: Connection, namespace: str) -> list[Object]:
     """List every Pod that carries our label, whole. Raises as `list_all` does."""
-    found = _items(connection, calls.LIST_PODS, namespace, names.LABEL_UID, metadata_only=False)
+    found = _items(connection, endpoints.LIST_PODS, namespace, names.LABEL_UID, metadata_only=False)
     return [pod async for pod in found]
 
 
@@ -57,7 +57,7 @@ async def list_held(connection: Connection, namespace: str) -> list[Object]:
 
     Raises as `list_all` does.
     """
-    found = _items(connection, calls.LIST_PODS, namespace)
+    found = _items(connection, endpoints.LIST_PODS, namespace)
     return [
         pod
         async for pod in found
@@ -67,7 +67,7 @@ async def list_held(connection: Connection, namespace: str) -> list[Object]:
 
 async def count_selected(connection: Connection, namespace: str, selector: str) -> int:
     """Count the Pods that a label selector finds. Raises as `list_all` does."""
-    return len([1 async for _ in _items(connection, calls.LIST_PODS, namespace, selector)])
+    return len([1 async for _ in _items(connection, endpoints.LIST_PODS, namespace, selector)])
 
 
 def _uid(item: Object) -> str:
@@ -94,7 +94,7 @@ async def _items(
         if answer.code == HTTPStatus.FORBIDDEN:
             raise NotAllowed(answer.message)
         if not answer.ok:
-            raise answers.error(answer)
+            raise responses.error(answer)
         for item in answer.body.get("items") or ():
             yield item
         token = (answer.body.get("metadata") or {}).get("continue")

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.kubernetes.client import Denied, NotYet
 from taskruns.engines.log_position import LogLost, TimedLines
-from taskruns.engines.port import Unavailable
 
 Read = Callable[..., AsyncIterator[bytes]]
 """Requests a log; takes `follow` and `since`, a time or None for the start."""

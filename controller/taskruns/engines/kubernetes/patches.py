@@ -8,9 +8,9 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, PodRef
-from taskruns.core.wire import stamp
-from taskruns.engines.chronicle import Series
-from taskruns.engines.port import Object, RunRef
+from taskruns.core.unstructured import stamp
+from taskruns.engines.engine import Object, RunRef
+from taskruns.engines.event_correlator import Series
 
 
 def release_gate(pod: PodRef) -> dict[str, Any]:

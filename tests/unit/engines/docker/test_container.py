@@ -7,7 +7,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
 from taskruns.engines.docker.container import LABEL_POD_UID, Given, container_of
 from taskruns.engines.docker.unsupported import Unsupported
-from tests.support.builder import a_run
+from tests.support.builders.objects import a_run
 
 
 def container(given: Given | None = None, **spec: Any) -> dict[str, Any]:

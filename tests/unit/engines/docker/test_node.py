@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.core.wire import stamp
-from taskruns.engines.docker.attempt import Workplace
+from taskruns.core.unstructured import stamp
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.node import PATIENCE, Node
-from taskruns.engines.docker.record import RecordFile
-from taskruns.engines.draft import Draft
+from taskruns.engines.docker.kubelet import PATIENCE, Node
+from taskruns.engines.docker.runtime import Workplace
+from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -5,13 +5,13 @@ from typing import cast
 
 import pytest
 
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.gc import sweep_run
 from taskruns.engines.docker.ownership import OfAnotherDaemon, claim
-from taskruns.engines.docker.record import RecordFile
-from taskruns.engines.docker.sweep import sweep_run
-from taskruns.engines.draft import Draft
-from tests.support.builder import a_run, at
+from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.objects import Draft
+from tests.support.builders.objects import a_run, at
 
 
 class Known:

@@ -5,13 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.engines.docker.attempt import Workplace
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
+from taskruns.engines.docker.pod_status import Trouble
 from taskruns.engines.docker.pulling import Pull, pull_policy
-from taskruns.engines.docker.record import RecordFile
-from taskruns.engines.docker.report import Trouble
-from tests.support.builder import at, stamp
+from taskruns.engines.docker.runtime import Workplace
+from taskruns.engines.docker.state_file import RecordFile
+from tests.support.builders.objects import at, stamp
 
 POD: dict[str, Any] = {
     "metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"},

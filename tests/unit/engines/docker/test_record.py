@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.record import RecordFile, StateTrouble, records
-from taskruns.engines.draft import Draft
+from taskruns.engines.docker.state_file import RecordFile, StateTrouble, records
+from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 POD: Draft = {"metadata": {"name": "hello-1", "uid": "pod-1"}}

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from taskruns.core.facts import read_pod
-from taskruns.engines.docker.report import Trouble, pod_status
+from taskruns.engines.docker.pod_status import Trouble, pod_status
 
 POD = {
     "metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"},

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
-from taskruns.core.site import SiteDefaults
+from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower
-from taskruns.engines.docker.record import RecordFile
-from tests.support.builder import at
+from taskruns.engines.docker.state_file import RecordFile
+from tests.support.builders.objects import at
 
 
 class OneContainer:

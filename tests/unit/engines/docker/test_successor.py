@@ -1,7 +1,7 @@
 """For how long a process follows a run that a client has left to it."""
 
-from taskruns.engines.docker.record import Record
-from taskruns.engines.docker.successor import patience_with
+from taskruns.engines.docker.detached_follower import patience_with
+from taskruns.engines.docker.state_file import Record
 
 HOUR = 3600
 POD = {"spec": {"terminationGracePeriodSeconds": HOUR}}

@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.core.wire import stamp
-from taskruns.engines.docker import attempt
-from taskruns.engines.docker.attempt import Workplace
+from taskruns.core.unstructured import stamp
+from taskruns.engines.docker import runtime
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon, DaemonError
-from taskruns.engines.docker.node import Node
-from taskruns.engines.docker.record import RecordFile
-from taskruns.engines.draft import Draft
+from taskruns.engines.docker.kubelet import Node
+from taskruns.engines.docker.runtime import Workplace
+from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 NO_DRIVER = DaemonError(501, "configured logging driver does not support reading")
@@ -95,7 +95,7 @@ def ending(pod: Draft) -> Any:
 async def test_a_failure_without_a_log_ends_at_once_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None, word: str
 ) -> None:
-    monkeypatch.setattr(attempt, "_READ_SECONDS", 0.01)
+    monkeypatch.setattr(runtime, "_READ_SECONDS", 0.01)
     pods = await sync(tmp_path, FakeDaemon(trouble), a_pod())
     assert pods["hello-1"]["status"]["phase"] == "Failed"
     assert ending(pods["hello-1"])["exitCode"] == 3

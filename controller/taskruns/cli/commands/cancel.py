@@ -1,0 +1,56 @@
+"""Commands that change a run: cancel, suspend, resume, delete."""
+
+from typing import Any
+
+import click
+
+from taskruns.cli.backend import Place
+from taskruns.cli.exit_codes import CommandError
+from taskruns.cli.target import Choice, name_argument, placed
+
+
+@click.command("cancel")
+@name_argument
+@placed
+def cancel_command(choice: Choice, name: str) -> None:
+    """Stop a TaskRun with its grace period, for good."""
+    choice.act(lambda place: _cancel(place, name))
+
+
+@click.command("suspend")
+@name_argument
+@placed
+def suspend_command(choice: Choice, name: str) -> None:
+    """Stop a TaskRun's attempt, uncounted, until `taskrun resume`."""
+    choice.act(lambda place: _change(place, name, {"suspend": True}, "suspended"))
+
+
+@click.command("resume")
+@name_argument
+@placed
+def resume_command(choice: Choice, name: str) -> None:
+    """Let a suspended TaskRun go on."""
+    choice.act(lambda place: _change(place, name, {"suspend": False}, "resumed"))
+
+
+async def _cancel(place: Place, name: str) -> None:
+    await _change(place, name, {"cancel": True}, "cancelled")
+    place.leave_follower(name)  # its attempt may take its time to end
+
+
+async def _change(place: Place, name: str, spec: dict[str, Any], done: str) -> None:
+    from taskruns.cli.following import ended
+
+    if ended(await place.run(name)):
+        raise CommandError(f"{name} has ended: `taskrun rerun {name}` runs the same again")
+    await place.patch(name, {"spec": spec})
+    click.echo(f"{name} {done}")
+
+
+@click.command("delete")
+@name_argument
+@placed
+def delete_command(choice: Choice, name: str) -> None:
+    """Delete a TaskRun; what runs of it is stopped first, with its grace period."""
+    choice.act(lambda place: place.delete(name))
+    click.echo(f"{name} deleted")

@@ -1,0 +1,154 @@
+"""Commands that show runs: list, describe, get, logs."""
+
+from typing import Any
+
+import click
+
+from taskruns.cli.backend import Following, Object, Place
+from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.target import Choice, name_argument, placed
+
+FORMATS = ("table", "wide", "json", "yaml", "name")
+
+_FORMAT = click.option(
+    "-o", "--output", "form", type=click.Choice(FORMATS), default="table",
+    show_default=True, help="How to show it.",
+)  # fmt: skip
+
+
+@click.command("list")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of every namespace.")
+@_FORMAT
+@placed
+def list_command(choice: Choice, *, everywhere: bool, form: str) -> int:
+    """List TaskRuns, the oldest first.
+
+    \b
+    Examples:
+      taskrun list
+      taskrun list --on kubernetes -A -o wide
+      taskrun list -o json | jq -r '.items[] | select(.status.phase == "Failed") | .metadata.name'
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
+    from taskruns.cli.clock import now
+    from taskruns.cli.notices import say
+    from taskruns.cli.output import show_runs
+
+    listing = choice.act(lambda place: place.runs(everywhere=everywhere))
+    if listing.runs or not listing.problems:
+        show_runs(listing.runs, form, now(), namespaces=everywhere)
+    for problem in listing.problems:
+        say(problem)
+    return ExitCode.NOT_RUN if listing.problems else ExitCode.SUCCESS
+
+
+@click.command("describe")
+@name_argument
+@placed
+def describe_command(choice: Choice, name: str) -> None:
+    """Tell the whole story of a TaskRun: why it failed, and its attempts as a timeline."""
+    from taskruns.cli.clock import now
+    from taskruns.cli.describe import tell_story
+
+    async def tell(place: Place) -> None:
+        run = await place.run(name)
+        await tell_story(run, now(), lambda pod: place.steps(run, pod))
+
+    choice.act(tell)
+
+
+@click.command("get")
+@name_argument
+@_FORMAT
+@placed
+def get_command(choice: Choice, name: str, form: str) -> None:
+    """Show one TaskRun."""
+    from taskruns.cli.clock import now
+    from taskruns.cli.output import show_run
+
+    show_run(choice.act(lambda place: place.run(name)), form, now())
+
+
+@click.command("logs")
+@name_argument
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Wait for it, and go on to its end."
+)
+@click.option("--attempt", type=click.IntRange(min=1), help="Number of it.  [default: the last]")
+@placed
+def logs_command(choice: Choice, name: str, *, following: bool, attempt: int | None) -> None:
+    """Print the log of a TaskRun's attempt.
+
+    \b
+    Examples:
+      taskrun logs hello
+      taskrun logs --attempt 1 hello
+    """  # noqa: D301 - as above
+    choice.act(lambda place: _print_log(place, name, attempt, following=following))
+
+
+async def _print_log(place: Place, name: str, attempt: int | None, *, following: bool) -> None:
+    from taskruns.cli.following import copy_log
+
+    run = await place.run(name)
+    pod = _pod_of_attempt(run, attempt)
+    if following and not _is_over(run, pod):
+        async with place.following(name) as watched:
+            pod = await _copy_to_its_end(watched, attempt)
+    elif pod:
+        await copy_log(place.log(run, pod))
+    if not pod:
+        which = f"attempt {attempt}" if attempt else "attempt yet"
+        raise CommandError(f"{name} has no {which}: `taskrun describe {name}` tells how it stands")
+
+
+async def _copy_to_its_end(watched: Following, attempt: int | None) -> str:
+    """Copy a log, once there is one; return the name of its Pod, empty where there is none.
+
+    The run is looked after meanwhile: on a Docker host nobody else might do so.
+    """
+    import asyncio
+
+    from taskruns.cli.following import copy_log
+
+    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def look_after() -> None:
+        async for run in watched.changes():
+            if not found.done() and (pod := _pod_of_attempt(run, attempt)):
+                found.set_result(pod)
+
+    looking = asyncio.create_task(look_after())
+    awaited: set[asyncio.Future[Any]] = {looking, found}
+    try:
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        if not found.done():
+            await looking
+            return ""
+        await copy_log(watched.log(found.result()))
+        return found.result()
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+def _is_over(run: Object, pod: str) -> bool:
+    """Whether nothing more will be written to an attempt's log."""
+    from taskruns.cli.following import ended
+    from taskruns.core.unstructured import mapping, mappings
+
+    attempts = mappings(mapping(run.get("status")).get("attempts"))
+    return ended(run) or any(
+        each.get("podName") == pod and each.get("outcome") for each in attempts
+    )
+
+
+def _pod_of_attempt(run: Object, number: int | None) -> str:
+    """Return the name of an attempt's Pod, by default the last one's; empty where there is none."""
+    from taskruns.cli.following import pod_of
+    from taskruns.core.unstructured import mapping, mappings, text
+
+    if number is None:
+        return pod_of(run)
+    attempts = mappings(mapping(run.get("status")).get("attempts"))
+    found = (text(each.get("podName")) for each in attempts if each.get("number") == number)
+    return next(found, "")

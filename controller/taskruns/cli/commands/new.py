@@ -1,0 +1,77 @@
+"""A TaskRun to begin with: what is needed, and in comments what is wanted most."""
+
+import json
+import re
+
+import click
+
+from taskruns.api import names
+
+_TEMPLATE = f"""\
+apiVersion: {names.API_VERSION}
+kind: {names.KIND}
+metadata:
+  name: NAME
+spec:
+  image: IMAGE
+  # The program and its arguments, one item each; without them, the image's own.
+  command: [sh, -c]
+  args: ["echo hello from $TASKRUN_NAME"]
+
+  # Variables; TASKRUN_NAME, TASKRUN_NAMESPACE, TASKRUN_UID and TASKRUN_ATTEMPT are there anyway.
+  # env:
+  #   - {{name: GREETING, value: hello}}
+  #   - name: PASSWORD
+  #     valueFrom: {{secretKeyRef: {{name: db, key: password}}}}
+
+  # resources:
+  #   limits: {{cpu: "1", memory: 512Mi}}
+
+  # Try again after a failure, and how long to wait before each try.
+  # backoffLimit: 3
+  # backoff: {{duration: 10s, factor: 2, cap: 10m}}
+
+  # Seconds after which the run, and each attempt, is stopped.
+  # activeDeadlineSeconds: 3600
+  # attemptDeadlineSeconds: 1800
+
+  # A file whose content becomes status.result when the program exits with 0.
+  # resultPath: /dev/termination-log
+
+  # Seconds after its end at which the TaskRun is deleted.
+  # ttlSecondsAfterFinished: 86400
+
+  # Everything else of a Pod; `kubectl explain taskrun.spec` and docs/fields.md have every field.
+  # template:
+  #   spec:
+  #     terminationGracePeriodSeconds: 60
+"""
+
+
+def template(name: str, image: str) -> str:
+    """Return a commented TaskRun of a name and an image."""
+    return _TEMPLATE.replace("NAME\n", f"{_word(name)}\n", 1).replace("IMAGE", _word(image), 1)
+
+
+def _word(words: str) -> str:
+    """Write a text as YAML; what could be read as anything else is quoted."""
+    return words if re.fullmatch(r"[a-z][a-z0-9./:@_-]*", words) else json.dumps(words)
+
+
+@click.command("new")
+@click.argument("name", default="hello")
+@click.option("--image", default="busybox:1", show_default=True, help="Image of the task.")
+def new_command(name: str, image: str) -> None:
+    """Print a TaskRun to begin with, and what else it could say.
+
+    \b
+    Examples:
+      taskrun new etl --image python:3.13-slim > etl.yaml
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
+    from taskruns.cli.naming import NAME_HINT, is_name, suggested
+
+    if not is_name(name):
+        like = suggested(name)
+        hint = f", such as {like}" if like else ""
+        raise click.UsageError(f"{name!r} is no name of a TaskRun: {NAME_HINT}{hint}")
+    click.echo(template(name, image), nl=False)

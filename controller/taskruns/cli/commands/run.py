@@ -1,0 +1,189 @@
+"""Commands that see a run to its end: run, follow, rerun, wait."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskruns.cli.backend import DOCKER, Object, Place
+from taskruns.cli.exit_codes import CommandError, ExitCode, exit_code_of
+from taskruns.cli.target import Choice, name_argument, placed
+
+if TYPE_CHECKING:
+    from taskruns.cli.following import Followed
+
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Only the task's own output.")
+
+
+_SEPARATED = "taskruns.cli.separated"
+
+
+class _RunCommand(click.Command):
+    """A command that notes whether the words of a task follow `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:  # type: ignore[explicit-override]
+        """Parse the words that were typed."""
+        ctx.meta[_SEPARATED] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@click.command("run", cls=_RunCommand)
+@click.argument("file", required=False, shell_complete=lambda *_: _files())
+@click.argument("command", nargs=-1)
+@click.option("--image", help="Run a command in this image instead of a file.")
+@click.option("--name", help="Name of the TaskRun.  [default: the file's; run- and five letters]")
+@click.option(
+    "-e",
+    "--env",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Another variable, or another value; NAME alone takes the value here, if it is set.",
+)
+@click.option("--env-file", type=click.Path(dir_okay=False), help="A file of NAME=VALUE lines.")
+@click.option("--secret", multiple=True, metavar="NAME/KEY=VALUE", help="Value of a secretKeyRef.")
+@click.option("-d", "--detach", is_flag=True, help="Print its name and return at once.")
+@_QUIET
+@placed
+def run_command(
+    choice: Choice, file: str | None, command: tuple[str, ...], image: str | None,
+    name: str | None, **options: Any,
+) -> int:  # fmt: skip
+    """Run a TaskRun to its end, with its log, and exit with its task's exit code.
+
+    Ctrl-C cancels it with its grace period; a second one asks for its end at once.
+
+    \b
+    Examples:
+      taskrun run hello.yaml
+      cat hello.yaml | taskrun run -
+      taskrun run --image busybox:1 -- sh -c 'echo hello; exit 3'
+      taskrun run --on kubernetes --namespace etl --detach hello.yaml
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
+    from taskruns.cli import manifest as manifests
+    from taskruns.cli.hints import conflict_of
+    from taskruns.cli.variables import read_secrets, read_variables
+
+    words = [*([file] if file else []), *command]
+    separated = bool(click.get_current_context().meta.get(_SEPARATED))
+    if conflict := conflict_of(words, image, separated=separated):
+        raise click.UsageError(conflict)
+    if image is not None:
+        manifest: Object = manifests.manifest_of(image, words)
+    else:
+        manifest = _manifest_in(words[0], choice.on)
+    manifest = manifests.named(manifest, name)
+    variables = read_variables(options["env"], options["env_file"])
+    manifest = manifests.with_variables(manifest, variables)
+    if secrets := read_secrets(options["secret"]):
+        choice = _with_secrets(choice, secrets, detach=options["detach"])
+    return choice.act(lambda place: _run(place, manifest, options))
+
+
+def _with_secrets(
+    choice: Choice, secrets: Mapping[tuple[str, str], str], *, detach: bool
+) -> Choice:
+    """Hand over what a cluster would keep in Secrets; it is written down nowhere."""
+    if choice.on != DOCKER:
+        raise click.UsageError("--secret is for Docker: a cluster has its own, make one there.")
+    if detach:
+        raise click.UsageError("--secret is known to this program alone: leave --detach out.")
+    from taskruns.engines.docker.container import Given
+
+    return choice.with_given(Given(secrets))
+
+
+def _manifest_in(file: str, on: str) -> Object:
+    """Read a file; what a cluster would refuse is refused on Docker, too."""
+    from taskruns.cli.manifest import read_manifest
+
+    document = read_manifest(file)
+    if on == DOCKER:
+        from taskruns.cli.validation import refuse_invalid
+
+        return refuse_invalid(document)
+    found: Object = document.content
+    return found
+
+
+async def _run(place: Place, manifest: Object, options: dict[str, Any]) -> int:
+    from taskruns.cli.following import follow
+    from taskruns.cli.manifest import check_namespace
+    from taskruns.cli.progress import Teller
+
+    check_namespace(manifest, place.namespace)
+    name = (await place.create(manifest))["metadata"]["name"]
+    if options["detach"]:
+        place.leave_follower(name)
+        click.echo(name)
+        return ExitCode.SUCCESS
+    return _code_of(await follow(place, name, Teller(quiet=options["quiet"])))
+
+
+@click.command("follow")
+@name_argument
+@_QUIET
+@placed
+def follow_command(choice: Choice, name: str, *, quiet: bool) -> int:
+    """Follow a TaskRun that is there to its end, and exit with its task's exit code."""
+    from taskruns.cli.following import follow
+    from taskruns.cli.progress import Teller
+
+    return _code_of(choice.act(lambda place: follow(place, name, Teller(quiet=quiet))))
+
+
+@click.command("rerun")
+@name_argument
+@click.option("--as", "new_name", help="Name of the new TaskRun.  [default: a suffix more]")
+@click.option("-d", "--detach", is_flag=True, help="Print its name and return at once.")
+@_QUIET
+@placed
+def rerun_command(choice: Choice, name: str, new_name: str | None, **options: bool) -> int:
+    """Run the same again, as another TaskRun, and follow it."""
+    from taskruns.cli.manifest import repeated
+
+    async def rerun(place: Place) -> int:
+        return await _run(place, repeated(await place.run(name), new_name), options)
+
+    return choice.act(rerun)
+
+
+@click.command("wait")
+@name_argument
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
+@placed
+def wait_command(choice: Choice, name: str, timeout: float | None) -> int:
+    """Wait for a TaskRun's end and exit with its task's exit code."""
+    return _code(choice.act(lambda place: _wait(place, name, timeout)))
+
+
+async def _wait(place: Place, name: str, seconds: float | None) -> Object:
+    import asyncio
+
+    last = await place.run(name)
+    try:
+        async with asyncio.timeout(seconds), place.following(name) as following:
+            async for run in following.changes():
+                last = run
+    except TimeoutError:
+        said = f"{name} has not ended within {seconds:g} s: it goes on"
+        raise CommandError(said, ExitCode.TIMEOUT) from None
+    return last
+
+
+def _code_of(followed: "Followed") -> int:
+    return _code(followed.run) or (ExitCode.OUTPUT if followed.is_log_lost else ExitCode.SUCCESS)
+
+
+def _code(run: Object) -> int:
+    from taskruns.cli.following import ended
+
+    if not ended(run):
+        name = run["metadata"]["name"]
+        raise CommandError(f"{name} was deleted before it had ended", ExitCode.NOT_RUN)
+    return exit_code_of(run)
+
+
+def _files() -> list[Any]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem("", type="file")]

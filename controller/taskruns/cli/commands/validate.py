@@ -1,0 +1,75 @@
+"""Commands about files: new, validate, render."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE
+from taskruns.cli.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from taskruns.cli.yaml_source import Document
+
+
+@click.command("validate")
+@click.argument("files", nargs=-1, required=True)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing where all is well.")
+def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
+    """Say what a cluster would refuse about TaskRuns, with the line, without a cluster.
+
+    The rules are those of the CRD. What only a cluster knows is not looked at: the fields below
+    template, quantities, and whether a Secret, a volume or a service account is there.
+
+    \b
+    Examples:
+      taskrun validate hello.yaml
+      kubectl kustomize . | taskrun validate -
+    """  # noqa: D301 - as above
+    from taskruns.cli.validation import problems
+    from taskruns.cli.yaml_source import read_documents
+
+    wrong = 0
+    for file in files:
+        documents = read_documents(file)
+        if not documents:
+            raise CommandError(f"{file} holds no TaskRun", ExitCode.USAGE)
+        for document in documents:
+            found = problems(document)
+            wrong += len(found)
+            for problem in found:
+                line = document.line(problem.place)
+                click.echo(f"{document.where}:{line}: {problem}", err=True)
+            if not found and not quiet:
+                click.echo(f"{document.where}: {document.content['metadata'].get('name')} is valid")
+    return ExitCode.FAILURE if wrong else ExitCode.SUCCESS
+
+
+@click.command("render")
+@click.argument("file")
+@click.option(
+    "--on", type=click.Choice([DOCKER, KUBERNETES]), default=KUBERNETES, envvar=PLACE_VARIABLE,
+    show_default=True, help="Show the Pod, or the container.",
+)  # fmt: skip
+@click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), default="yaml")
+def render_command(file: str, on: str, form: str) -> None:
+    """Print the Pod of a TaskRun's first attempt or, with --on docker, its container.
+
+    The uid in it is made up, and what a site's settings add to every Pod is not in it.
+    """
+    from taskruns.cli.output import show_object
+    from taskruns.cli.yaml_source import read_documents
+
+    for document in read_documents(file):
+        show_object(_rendered(document, on), form)
+
+
+def _rendered(document: "Document", on: str) -> dict[str, Any]:
+    from taskruns.cli.rendering import container_body, pod_of
+    from taskruns.cli.validation import refuse_invalid
+    from taskruns.engines.docker.unsupported import Unsupported
+
+    pod = pod_of(refuse_invalid(document))
+    try:
+        return container_body(pod) if on == DOCKER else pod
+    except Unsupported as error:
+        raise CommandError(str(error)) from error

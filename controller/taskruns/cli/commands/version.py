@@ -1,0 +1,46 @@
+"""Commands about this program: version, completion."""
+
+import click
+
+from taskruns.cli.backend import DOCKER, KUBERNETES
+from taskruns.cli.target import Choice, placed
+
+
+@click.command("version")
+@click.option("--client", is_flag=True, help="Only this program's.")
+@placed
+def version_command(choice: Choice, *, client: bool) -> None:
+    """Print the version of this program, and of what it reaches."""
+    from importlib.metadata import version
+
+    click.echo(f"taskrun {version('taskruns')}")
+    if client:
+        return
+    from taskruns.cli.exit_codes import CommandError
+
+    try:
+        for name, found in choice.act(lambda place: place.versions()).items():
+            click.echo(f"{name} {found}")
+    except CommandError as error:
+        what = {DOCKER: "docker", KUBERNETES: "kubernetes"}[choice.on]
+        click.echo(f"{what}: {error.message}")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print what makes a shell complete commands, options and the names of TaskRuns.
+
+    \b
+    Examples:
+      source <(taskrun completion bash)
+      taskrun completion fish > ~/.config/fish/completions/taskrun.fish
+    """  # noqa: D301 - click's mark of a paragraph that is not wrapped
+    from click.shell_completion import get_completion_class
+
+    from taskruns.cli.main import COMPLETION_VARIABLE, program
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"nothing is known of {shell}")
+    click.echo(found(program, {}, "taskrun", COMPLETION_VARIABLE).source())

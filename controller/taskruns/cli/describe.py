@@ -1,0 +1,123 @@
+"""The whole story of a run, for a person: why it failed first, then how it came to that."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from taskruns.api.conditions import Outcome
+from taskruns.cli.backend import Step
+from taskruns.cli.console import phase_style, write
+from taskruns.cli.formatting import age, length, plain
+from taskruns.core.unstructured import mapping, mappings, moment, text
+
+Told = Mapping[str, Any]
+Steps = Callable[[str], Awaitable[Sequence[Step]]]
+
+_STYLES = {Outcome.SUCCEEDED: "green", Outcome.FAILED: "bold red"}
+_INDENT = (0, 0, 0, 2)
+
+
+async def tell_story(run: Told, now: datetime, steps: Steps) -> None:
+    """Print all that a person wants to know of a run.
+
+    Args:
+        run: the TaskRun.
+        now: the time of this moment.
+        steps: tells what is known of a Pod beside the attempt's record.
+    """
+    status = mapping(run.get("status"))
+    write(*_summary(run, status, now))
+    before = moment(status.get("startTime"))
+    for attempt in mappings(status.get("attempts")):
+        more = await steps(text(attempt.get("podName")))
+        write(Text(), *_attempt(attempt, before, more, now))
+        before = moment(attempt.get("finishedTime"))
+
+
+def _summary(run: Told, status: Told, now: datetime) -> Iterator[Any]:
+    """Yield how it stands: its phase, what was the cause, and what it is."""
+    metadata = mapping(run.get("metadata"))
+    phase, reason = text(status.get("phase")), text(status.get("reason"))
+    head = Text.assemble((text(metadata.get("name")), "bold"), ": ")
+    head.append(phase or "not looked at yet", phase_style(phase) or "default")
+    yield head.append(f", {reason}" if reason else "")
+    message = plain(text(status.get("message")))
+    if message:
+        yield Padding(Text(message), _INDENT)
+    facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in _facts(run, status, now):
+        facts.add_row(Text(name, "dim"), Text(plain(value)))
+    yield Text()
+    yield facts
+
+
+def _facts(run: Told, status: Told, now: datetime) -> Iterator[tuple[str, str]]:
+    metadata, spec = mapping(run.get("metadata")), mapping(run.get("spec"))
+    yield "namespace", text(metadata.get("namespace"))
+    if spec.get("image"):
+        yield "image", text(spec.get("image"))
+    if status.get("failureKind"):
+        yield "kind of failure", text(status.get("failureKind"))
+    if status.get("exitCode") is not None:
+        yield "exit code", str(status["exitCode"])
+    if status.get("result"):
+        yield "result", text(status.get("result"))
+    yield "created", _when(metadata.get("creationTimestamp"), now)
+    begin, end = moment(status.get("startTime")), moment(status.get("completionTime"))
+    if begin is not None:
+        yield ("took" if end else "has taken"), length((end or now) - begin)
+    for limit, count in (("backoffLimit", "failed"), ("disruptionLimit", "disrupted")):
+        if spec.get(limit):
+            yield count, f"{status.get(count) or 0} of {spec[limit]} that are retried"
+
+
+def _attempt(
+    attempt: Told, due: datetime | None, more: Sequence[Step], now: datetime
+) -> Iterator[Any]:
+    outcome, reason = text(attempt.get("outcome")), text(attempt.get("reason"))
+    style = _STYLES.get(Outcome(outcome), "yellow") if outcome in set(Outcome) else "cyan"
+    head = Text.assemble((f"Attempt {attempt.get('number')}", "bold"), ": ")
+    head.append(outcome or "under way", style).append(f", {reason}" if reason else "")
+    if attempt.get("exitCode") is not None:
+        head.append(f", exit code {attempt['exitCode']}")
+    yield head
+    if attempt.get("message") and outcome != Outcome.SUCCEEDED:
+        yield Padding(Text(plain(text(attempt.get("message")))), _INDENT)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for what, begin, end in _timeline(attempt, due, more):
+        took = length((end or now) - begin) + ("" if end else " so far")
+        table.add_row(Text(what), Text(f"{begin:%H:%M:%S}", "dim"), Text(took))
+    yield Padding(table, _INDENT)
+    where = " on ".join(filter(None, (text(attempt.get(key)) for key in ("podName", "nodeName"))))
+    yield Padding(Text(where, "dim"), _INDENT)
+
+
+def _timeline(
+    attempt: Told, due: datetime | None, more: Sequence[Step]
+) -> Iterator[tuple[str, datetime, datetime | None]]:
+    """Yield the steps of an attempt: its name, its begin, its end if it has ended."""
+    created, scheduled, started, finished = (
+        moment(attempt.get(f"{what}Time"))
+        for what in ("created", "scheduled", "started", "finished")
+    )
+    if due is not None and created is not None and created > due:
+        yield "queued", due, created
+    if created is not None:
+        yield "scheduling", created, scheduled or finished
+    for step in more:
+        begin = moment(step.began)
+        if begin is not None:
+            yield step.name, begin, moment(step.ended) or finished
+    if scheduled is not None:
+        yield "starting", scheduled, started or finished
+    if started is not None:
+        yield "running", started, finished
+
+
+def _when(found: object, now: datetime) -> str:
+    there = moment(found)
+    return f"{there:%Y-%m-%d %H:%M:%S} UTC, {age(found, now)} ago" if there else "-"

@@ -1,0 +1,233 @@
+"""The TaskRuns of this machine's Docker host, as the commands use them.
+
+A client of the daemon is imported by whatever needs one: a list of runs is read from files.
+"""
+
+# ruff: noqa: PLC0415
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
+from taskruns.cli.clock import now
+from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept, none_of_that_name
+from taskruns.cli.naming import NAME_HINT, is_name
+from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given
+from taskruns.engines.docker.host import Host, state_directory
+from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, RecordFile, StateTrouble
+from taskruns.engines.engine import EngineError, Unavailable
+
+if TYPE_CHECKING:
+    from taskruns.engines.docker.follower import Follower
+
+_AT_ONCE = 0
+_GLANCE_SECONDS = 0.2
+"""How often somebody at a terminal is told how far a pull has come."""
+
+
+@asynccontextmanager
+async def open_host(namespace: str | None, given: Given | None) -> AsyncIterator["DockerPlace"]:
+    """Open the host of the docker command; what a person can mend becomes a CommandError."""
+    with _plain_errors():
+        host = Host(state_directory(), now, given=given or NOTHING_GIVEN)
+        yield DockerPlace(host, namespace or "default")
+
+
+class DockerPlace:
+    """One namespace of a state directory, and the daemon that the docker command would use."""
+
+    kind = "docker"
+
+    def __init__(self, host: Host, namespace: str) -> None:
+        self.namespace = namespace
+        self._host = host
+
+    def _file(self, name: str) -> RecordFile:
+        """Return where a run is kept. Raises CommandError where no run can have that name."""
+        if not is_name(name):
+            raise none_of_that_name(name, "here")
+        if not is_name(self.namespace):
+            raise CommandError(f"namespace {self.namespace!r}: {NAME_HINT}", ExitCode.USAGE)
+        return self._host.file(self.namespace, name)
+
+    async def _own(self, name: str) -> RecordFile:
+        """Return where a run is kept that is to be changed: not one of another daemon.
+
+        A daemon that is away hinders no change; it is acted upon when it is back.
+        """
+        from taskruns.engines.docker.connection import NoDaemon
+        from taskruns.engines.docker.ownership import claim
+
+        file = self._file(name)
+        with suppress(NoDaemon):
+            async with self._host.daemon() as daemon:
+                await claim(file, daemon)
+        return file
+
+    async def runs(self, *, everywhere: bool = False) -> Listing:
+        """Return the TaskRuns of the namespace, or of all."""
+        found, problems = await self._host.listing(None if everywhere else self.namespace)
+        found.sort(key=lambda run: (run["metadata"]["creationTimestamp"], _name(run)))
+        return Listing(found, problems)
+
+    async def run(self, name: str) -> Object:
+        """Return a TaskRun. Raises CommandError when there is none of that name."""
+        run = await self._file(name).read_run()
+        if run is None:
+            raise none_of_that_name(name, "here")
+        return run
+
+    async def create(self, manifest: Object) -> Object:
+        """Create a TaskRun, if there is a daemon that could run it."""
+        from taskruns.engines.docker.store import create_run
+
+        file = self._host.file(self.namespace, _name(manifest))
+        async with self._host.daemon():
+            return await create_run(file, manifest, now())
+
+    async def patch(self, name: str, patch: Object) -> Object:
+        """Change a TaskRun; whoever follows it acts upon it, and this does where nobody does."""
+        from taskruns.engines.docker.store import patch_run
+
+        file = await self._own(name)
+        changed = await patch_run(file, patch)
+        if changed is None:
+            raise none_of_that_name(name, "here")
+        async with self._host.following(file) as follower:
+            await follower.settle()
+        return changed
+
+    async def delete(self, name: str) -> None:
+        """Delete a TaskRun; its container ends first, with its grace period."""
+        from taskruns.engines.docker.store import delete_run
+
+        await self.run(name)
+        file = await self._own(name)
+        await delete_run(file, now())
+        if (await file.read()).run is None:  # it had begun nothing that has to end
+            return
+        async with self._host.following(file) as follower:
+            async for _ in follower.changes(to_the_last=True):
+                pass
+
+    @asynccontextmanager
+    async def following(self, name: str) -> AsyncIterator[Following]:
+        """Look after a run while the block runs."""
+        await self.run(name)
+        async with self._host.following(self._file(name)) as follower:
+            yield _Following(follower, self._file(name))
+
+    def leave_follower(self, name: str) -> None:
+        """Start a process that follows the run when this one has gone."""
+        from taskruns.engines.docker.detached_follower import leave_successor
+
+        leave_successor(self._host, self._file(name))
+
+    async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
+        """Yield what an attempt's log has by now."""
+        from taskruns.engines.docker.ownership import claim
+
+        async with self._host.daemon() as daemon:
+            await claim(self._file(_name(run)), daemon)
+            if await daemon.inspect(pod) is None:
+                raise CommandError(f"{_name(run)} has no container {pod} any more, nor its log")
+            async for piece in daemon.logs(pod, follow=False):
+                yield piece
+
+    async def steps(self, run: Object, pod: str) -> Sequence[Step]:
+        """Return the pull of its image, where there was one."""
+        pull = (await self._file(_name(run)).read()).pulls.get(pod, {})
+        began, ended = (text(pull.get(step)) for step in (PULL_BEGAN, PULL_ENDED))
+        return (Step(IMAGE_PULL, began, ended),) if began else ()
+
+    async def versions(self) -> Mapping[str, str]:
+        """Return the version of the daemon."""
+        async with self._host.daemon() as daemon:
+            return {f"docker at {daemon.address}": await daemon.check()}
+
+
+class _Following:
+    """One run and its follower."""
+
+    def __init__(self, follower: "Follower", file: RecordFile) -> None:
+        self._follower, self._daemon, self._file = follower, follower.daemon, file
+        self._over = asyncio.Event()
+        self._ran: set[str] = set()
+        """Names of the containers that have started."""
+
+    async def changes(self) -> AsyncIterator[Object]:
+        """Yield the TaskRun whenever it has changed, until it has ended."""
+        try:
+            async for run in self._follower.changes():
+                attempts = mappings(mapping(run.get("status")).get("attempts"))
+                self._ran |= {text(a.get("podName")) for a in attempts if a.get("startedTime")}
+                yield run
+        finally:
+            self._over.set()
+
+    async def log(self, pod: str) -> AsyncIterator[bytes]:
+        """Yield the container's log; it need not be there yet, and none is waited for in vain."""
+        from taskruns.engines.docker.daemon import DaemonError
+
+        waits = {
+            asyncio.create_task(wait) for wait in (self._follower.started(pod), self._over.wait())
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        try:
+            async for piece in self._daemon.logs(pod, follow=True):
+                yield piece
+        except DaemonError as error:
+            if error.code == HTTPStatus.NOT_FOUND and pod in self._ran:
+                raise CommandError(f"the container {pod} has been removed") from error
+            if error.code == HTTPStatus.NOT_IMPLEMENTED:
+                raise LogNotKept(f"Docker keeps no log of it: {error}") from error
+            if error.code != HTTPStatus.NOT_FOUND:  # else it has never run
+                raise
+
+    async def cancel(self) -> None:
+        """Cancel the run; its follower acts upon it as soon as the daemon answers."""
+        from taskruns.engines.docker.store import patch_run
+
+        await patch_run(self._file, {"spec": {"cancel": True}})
+
+    async def stages(self, pod: str) -> AsyncIterator[str]:  # noqa: ARG002 - there is but one
+        """Tell how far the pull of its image has come."""
+        told = ""
+        while True:
+            if (pulling := self._follower.pulling) not in ("", told):
+                told = pulling
+                yield told
+            await asyncio.sleep(_GLANCE_SECONDS)
+
+    async def kill(self, pod: str) -> None:
+        """End the container at once."""
+        from taskruns.engines.docker.daemon import DaemonError
+
+        try:
+            await self._daemon.stop(pod, _AT_ONCE)
+        except DaemonError as error:
+            raise CommandError(f"it cannot be killed: {error}") from error
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn what a person can mend into one line and an exit code."""
+    try:
+        yield
+    except (Unavailable, StateTrouble) as error:
+        raise CommandError(str(error), ExitCode.NOT_RUN) from error
+    except EngineError as error:
+        raise CommandError(str(error)) from error
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    return text(mapping(run.get("metadata")).get("name"))

@@ -1,0 +1,72 @@
+"""How a command ends: its exit code, and the one line that says why."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+import click
+
+from taskruns.api.conditions import FailureKind, Phase
+from taskruns.core.unstructured import mapping, number, text
+
+
+class ExitCode(IntEnum):
+    """Exit codes beside the task's own; those of timeout(1), docker run, sysexits.h and a shell."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    USAGE = 2
+    OUTPUT = 74
+    TIMEOUT = 124
+    NOT_RUN = 125
+    CANCELLED = 130
+    PIPE = 141
+
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.SUCCESS: "the run succeeded, or the command did what it was asked to",
+    ExitCode.FAILURE: "it did not: the line on standard error says what to do",
+    ExitCode.USAGE: "wrong usage, or a file that cannot be read",
+    ExitCode.OUTPUT: "the task succeeded but its log is not complete, or standard output cannot be "
+    "written",
+    ExitCode.TIMEOUT: "a deadline of the run passed, or the time that wait was given",
+    ExitCode.NOT_RUN: "the task did not run, nobody knows how it ended, or there is no daemon, no "
+    "cluster or no right to ask",
+    ExitCode.CANCELLED: "the run was cancelled, or left by Ctrl-C",
+    ExitCode.PIPE: "the reader of standard output went away, as head does; run, follow and rerun "
+    "go on to the run's end instead",
+}
+"""What each says; any other is the task's own, of run, follow, rerun and wait."""
+
+
+class CommandError(click.ClickException):
+    """Something that a person can mend; its text says how."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILURE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LogNotKept(CommandError):
+    """A place keeps no logs, by its configuration; that is no loss of this run's."""
+
+
+def exit_code_of(run: Mapping[str, Any]) -> int:
+    """Return the exit code that tells how a run ended: the task's own where it is what failed."""
+    status = mapping(run.get("status"))
+    code = number(status.get("exitCode"))
+    match text(status.get("phase")), text(status.get("failureKind")):
+        case Phase.SUCCEEDED, _:
+            return ExitCode.SUCCESS
+        case Phase.CANCELLED, _:
+            return ExitCode.CANCELLED
+        case _, FailureKind.TIMEOUT:
+            return ExitCode.TIMEOUT
+        case _, FailureKind.APPLICATION if code:
+            return min(code, 255)
+    return ExitCode.NOT_RUN
+
+
+def none_of_that_name(name: str, where: str) -> CommandError:
+    """Say that there is no such TaskRun."""
+    return CommandError(f"there is no TaskRun {name} {where}: `taskrun list` shows all")

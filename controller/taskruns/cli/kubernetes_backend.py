@@ -1,0 +1,223 @@
+"""The TaskRuns of a cluster, as the commands use them: the controller there does the work."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+
+from taskruns.api import names
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.cli.api_errors import refusal
+from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
+from taskruns.cli.exit_codes import CommandError, ExitCode, none_of_that_name
+from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.engines.engine import EngineError, Unavailable
+from taskruns.engines.kubernetes.client import Client, Denied, NotYet
+from taskruns.engines.kubernetes.connection import NoConfiguration, connect
+from taskruns.engines.kubernetes.log import LogReader
+from taskruns.engines.log_position import LogLost, TimedLines
+
+_CONNECTIONS = 8
+_PULLED = ("Pulling", "Pulled")
+
+
+@asynccontextmanager
+async def open_cluster(
+    kubeconfig: str | None, context: str | None, namespace: str | None
+) -> AsyncIterator["Cluster"]:
+    """Open a cluster as kubectl would; what a person can mend becomes a CommandError."""
+    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # what it says is said below
+    try:
+        connection = await connect(kubeconfig, context, _CONNECTIONS, "taskrun")
+    except NoConfiguration as error:
+        said = f"no cluster is configured ({error}): set KUBECONFIG or --kubeconfig"
+        raise CommandError(said, ExitCode.NOT_RUN) from error
+    try:
+        place = namespace or connection.namespace
+        with _plain_errors(connection.configuration.host, place):
+            yield Cluster(Client(connection), place)
+    finally:
+        await connection.close()
+
+
+class Cluster:
+    """One namespace of one cluster."""
+
+    kind = "kubernetes"
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.namespace = namespace
+        self._client = client
+
+    async def runs(self, *, everywhere: bool = False) -> Listing:
+        """Return the TaskRuns of the namespace, or of all."""
+        found = await self._client.list_runs("" if everywhere else self.namespace)
+        found.sort(key=lambda run: text(run["metadata"].get("creationTimestamp")))
+        return Listing(found)
+
+    async def run(self, name: str) -> Object:
+        """Return a TaskRun. Raises CommandError when there is none of that name."""
+        run = await self._client.read_run(self.namespace, name)
+        if run is None:
+            raise none_of_that_name(name, f"in namespace {self.namespace}")
+        return run
+
+    async def create(self, manifest: Object) -> Object:
+        """Create a TaskRun."""
+        return await self._client.create_run(self.namespace, manifest)
+
+    async def patch(self, name: str, patch: Object) -> Object:
+        """Change a TaskRun; the controller acts upon it."""
+        return await self._client.patch_run(self.namespace, name, patch)
+
+    async def delete(self, name: str) -> None:
+        """Delete a TaskRun; its Pod goes along with its grace period."""
+        await self.run(name)
+        await self._client.delete_run(self.namespace, name)
+
+    @asynccontextmanager
+    async def following(self, name: str) -> AsyncIterator[Following]:
+        """Watch a run while the block runs."""
+        yield _Following(self._client, await self.run(name))
+
+    def leave_follower(self, name: str) -> None:
+        """Do nothing: the controller looks after it."""
+
+    async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
+        """Yield what an attempt's log has by now."""
+        read = partial(self._client.log, self.namespace, pod, main_of(run))
+        lines = TimedLines()
+        try:
+            async for piece in read(follow=False):
+                if content := lines.feed(piece):
+                    yield content
+        except NotYet as error:
+            raise CommandError(f"{pod} has not started yet: --follow waits for it") from error
+        if lines.error:
+            raise LogLost(lines.error)
+
+    async def steps(self, run: Object, pod: str) -> Sequence[Step]:  # noqa: ARG002 - the place's
+        """Return the pulls of its images, as long as the cluster keeps Events and shows them."""
+        try:
+            events = await self._client.list_events(self.namespace, pod)
+        except (Denied, Unavailable):
+            return ()
+        times = {
+            text(event.get("reason")): text(event.get("lastTimestamp") or event.get("eventTime"))
+            for event in events
+        }
+        begin, end = (times.get(reason, "") for reason in _PULLED)
+        return (Step(IMAGE_PULL, begin, end),) if begin else ()
+
+    async def versions(self) -> Mapping[str, str]:
+        """Return the versions of the apiserver and, for whoever may see them, of the controller."""
+        found = {"kubernetes": await self._client.version()}
+        try:
+            controllers = await self._client.controllers()
+        except Denied:
+            return found | {"controller": "unknown (Deployments may not be listed)"}
+        labels = [mapping(mapping(each.get("metadata")).get("labels")) for each in controllers]
+        told = [text(each.get("app.kubernetes.io/version")) for each in labels]
+        return found | {"controller": ", ".join(told) or "not found"}
+
+
+class _Following:
+    """One run that is watched."""
+
+    def __init__(self, client: Client, run: Object) -> None:
+        self._client = client
+        self._namespace, self._name = run["metadata"]["namespace"], run["metadata"]["name"]
+        self._main = main_of(run)
+        self._started: dict[str, asyncio.Event] = {}
+        self._over: dict[str, asyncio.Event] = {}
+        self._ran: set[str] = set()
+
+    async def changes(self) -> AsyncIterator[Object]:
+        """Yield the TaskRun whenever it has changed, until it has ended or is gone."""
+        try:
+            async for run in self._client.follow_run(self._namespace, self._name):
+                self._note(run)
+                yield run
+                if text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES:
+                    return
+        finally:
+            for event in (*self._started.values(), *self._over.values()):
+                event.set()
+
+    async def log(self, pod: str) -> AsyncIterator[bytes]:
+        """Yield the log once the attempt is known to have started."""
+        await _event(self._started, pod).wait()
+        read = partial(self._client.log, self._namespace, pod, self._main)
+        try:
+            async for piece in LogReader(read, _event(self._over, pod), pod).pieces():
+                yield piece
+        except Denied as error:
+            if pod in self._ran:  # else there is no log
+                raise refusal(error.call, error.answer, self._namespace) from error
+
+    async def cancel(self) -> None:
+        """Cancel the run."""
+        cancel = {"spec": {"cancel": True}}
+        try:
+            await self._client.patch_run(self._namespace, self._name, cancel)
+        except Denied as error:
+            raise refusal(error.call, error.answer, self._namespace) from error
+
+    async def stages(self, pod: str) -> AsyncIterator[str]:
+        """Yield what the kubelet and the scheduler say of the Pod, to whoever may see it."""
+        try:
+            async for event in self._client.follow_events(self._namespace, pod):
+                yield text(event.get("message"))
+        except (Denied, Unavailable):
+            return
+
+    async def kill(self, pod: str) -> None:
+        """End the Pod at once."""
+        try:
+            await self._client.end_pod(self._namespace, pod)
+        except Denied as error:
+            raise CommandError(
+                f"it ends with its grace period, for its Pod may not be deleted: {error}"
+            ) from error
+
+    def _note(self, run: Object) -> None:
+        for attempt in mappings(mapping(run.get("status")).get("attempts")):
+            pod = text(attempt.get("podName"))
+            if attempt.get("startedTime"):
+                self._ran.add(pod)
+            if attempt.get("startedTime") or attempt.get("outcome"):
+                _event(self._started, pod).set()
+            if attempt.get("outcome"):
+                _event(self._over, pod).set()
+
+
+def _event(events: dict[str, asyncio.Event], pod: str) -> asyncio.Event:
+    return events.setdefault(pod, asyncio.Event())
+
+
+def main_of(run: Object) -> str:
+    """Name the container that does a run's work."""
+    template = mapping(mapping(run.get("spec")).get("template"))
+    containers = mappings(mapping(template.get("spec")).get("containers"))
+    annotations = mapping(mapping(template.get("metadata")).get("annotations"))
+    annotated = text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER))
+    found = [text(container.get("name")) for container in containers]
+    return names.main_of(found, annotated) or names.MAIN_CONTAINER
+
+
+@contextmanager
+def _plain_errors(server: str, namespace: str) -> Iterator[None]:
+    """Turn what a person can mend into one line and an exit code."""
+    try:
+        yield
+    except Denied as error:
+        raise refusal(error.call, error.answer, namespace) from error
+    except Unavailable as error:
+        raise CommandError(
+            f"{server} does not answer ({error}): see that the cluster is up, or choose another "
+            "with --context",
+            ExitCode.NOT_RUN,
+        ) from error
+    except EngineError as error:
+        raise CommandError(str(error)) from error

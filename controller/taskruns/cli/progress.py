@@ -1,0 +1,97 @@
+"""What is told of a run while it is followed: a line for each news, and what it waits for now.
+
+It all goes to standard error, beside the task's own output. What it waits for is shown only to a
+person at a terminal, and goes when there is something else to see.
+"""
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.reasons import Reason
+from taskruns.cli.backend import Object
+from taskruns.cli.formatting import plain
+from taskruns.cli.notices import say
+from taskruns.core.unstructured import mapping, text
+from taskruns.engines.docker.words import translated
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+_WAITING = {Phase.QUEUED, Phase.PENDING, Phase.BACKING_OFF, Phase.SUSPENDED, Phase.STOPPING}
+_NUMBER = re.compile(r"\d+")
+
+
+class Teller:
+    """Tells of one run."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.live = not quiet and sys.stderr.isatty()
+        """Whether somebody looks on."""
+        self._quiet = quiet
+        self._phase = ""
+        self._told: set[str] = set()
+        self._status: Status | None = None
+
+    def tell(self, run: Object) -> None:
+        """Say what has become of a run, where that is news."""
+        status = mapping(run.get("status"))
+        phase, reason, message = (text(status.get(key)) for key in ("phase", "reason", "message"))
+        final = phase in TERMINAL_PHASES
+        about = _beyond(reason, message) if phase in _WAITING else ""
+        about = (message or reason) if final else about
+        # Messages that differ in numbers alone, such as a time or a delay, are told once.
+        key = _NUMBER.sub("#", f"{phase}: {about}")
+        if phase and (phase != self._phase or key not in self._told):
+            self._phase = phase
+            self._told.add(key)
+            name = text(mapping(run.get("metadata")).get("name"))
+            self.say(f"{name} {phase}: {about}" if about else f"{name} {phase}")
+        if phase in _WAITING:
+            self.stage(f"{phase}: {plain(message or reason)}".splitlines()[0])
+        else:
+            self.pause()
+
+    def say(self, sentence: str) -> None:
+        """Say something in a line of its own, unless only the task's output is wanted."""
+        if not self._quiet:
+            self.warn(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Say in a line of its own that something is lost or left undone."""
+        showing = self._status
+        self.pause()
+        say(sentence)
+        if showing is not None:
+            showing.start()
+            self._status = showing
+
+    def stage(self, sentence: str) -> None:
+        """Show what is waited for, until something else is to be seen."""
+        if not self.live:
+            return
+        if self._status is None:
+            from rich.console import Console  # noqa: PLC0415 - only for a terminal
+            from rich.status import Status  # noqa: PLC0415 - as above
+
+            self._status = Status("", console=Console(stderr=True, highlight=False))
+            self._status.start()
+        from rich.text import Text  # noqa: PLC0415 - as above
+
+        self._status.update(Text(plain(sentence)))
+
+    def pause(self) -> None:
+        """Take away what is shown."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    close = pause
+
+
+def _beyond(reason: str, message: str) -> str:
+    """Return a message that says more than its reason; empty where it does not."""
+    known = Reason.named(reason)
+    general = {known.meaning, translated(known.meaning)} if known is not None else {reason}
+    return "" if message in general else message

@@ -1,0 +1,130 @@
+"""TaskRuns in YAML or JSON, as people write them, with the line of each field.
+
+YAML is read as kubectl reads it: what looks like a date is text, and a key stands once.
+"""
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from taskruns.cli.exit_codes import CommandError, ExitCode
+
+STANDARD_INPUT = "-"
+_MOST_LETTERS = 3_000_000
+"""More than an apiserver takes."""
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+Place = tuple[str | int, ...]
+"""Keys and indexes on the way to a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file."""
+
+    where: str
+    content: Any
+    lines: Mapping[Place, int]
+
+    def line(self, place: Place) -> int:
+        """Return the line of a field or, where it is not there, of what it is missing in."""
+        while place not in self.lines:
+            place = place[:-1]
+        return self.lines[place]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads no dates."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in found if tag != _TIMESTAMP]
+    for letter, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_documents(path: str) -> list[Document]:
+    """Read the documents of a file, or of standard input.
+
+    Raises:
+        CommandError: there is no such file, or it is no YAML of what JSON can hold.
+    """
+    where = "standard input" if path == STANDARD_INPUT else path
+    try:
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        words = content.decode()
+    except OSError as error:
+        raise CommandError(f"{where} cannot be read: {error.strerror}", ExitCode.USAGE) from error
+    except ValueError as error:
+        raise CommandError(f"{where} is no text in UTF-8", ExitCode.USAGE) from error
+    if len(words) > _MOST_LETTERS:
+        raise CommandError(f"{where} is too large for a TaskRun", ExitCode.USAGE)
+    try:
+        return [*_documents(words, where)]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        why = " ".join(filter(None, (error.context, error.problem)))
+        raise CommandError(f"{where}:{line}: this is no YAML: {why}", ExitCode.USAGE) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        why = " ".join(str(error).split())
+        raise CommandError(f"{where}: this is no YAML: {why}", ExitCode.USAGE) from error
+    except RecursionError as error:
+        raise CommandError(f"{where} is nested too deeply", ExitCode.USAGE) from error
+
+
+def _documents(words: str, where: str) -> Iterator[Document]:
+    loader = _Loader(words)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is None:
+                continue
+            lines: dict[Place, int] = {(): node.start_mark.line + 1}
+            content = _read(loader, node, (), lines)
+            if content is not None:
+                yield Document(where, content, lines)
+    finally:
+        loader.dispose()
+
+
+def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
+    """Read what JSON can hold, and note where it stands; every alias is read for itself."""
+    if len(lines) > _MOST_LETTERS // 10:
+        raise ValueError("its aliases unfold into too much")
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = _key(loader, key_node)
+            if key in found:
+                raise yaml.MarkedYAMLError(None, None, f"{key} stands twice", key_node.start_mark)
+            below = (*place, key)
+            lines[below] = key_node.start_mark.line + 1
+            found[key] = _read(loader, value_node, below, lines)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        items = []
+        for index, item in enumerate(node.value):
+            below = (*place, index)
+            lines[below] = item.start_mark.line + 1
+            items.append(_read(loader, item, below, lines))
+        return items
+    value = loader.construct_object(node)
+    plain = value is None or isinstance(value, str | int | float)
+    if not plain or (isinstance(value, float) and not math.isfinite(value)):
+        raise yaml.MarkedYAMLError(
+            None, None, f"{node.tag} is nothing that JSON can hold: quote it", node.start_mark
+        )
+    return value
+
+
+def _key(loader: _Loader, node: yaml.Node) -> str:
+    key = loader.construct_object(node)
+    if not isinstance(key, str):
+        raise yaml.MarkedYAMLError(None, None, f"the key {key!r} is no text", node.start_mark)
+    return key

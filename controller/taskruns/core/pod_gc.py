@@ -1,0 +1,95 @@
+"""Pods that are past: what is done about them whatever the run itself is doing.
+
+Outcomes are recorded before this looks at a Pod, so nothing that is released here can be lost.
+"""
+
+from datetime import datetime
+
+from taskruns.api.v1alpha1 import Attempt, TaskRun
+from taskruns.core import deadlines
+from taskruns.core.facts import PodFacts
+from taskruns.core.plan import Action, DeletePod, DiscardPod, Plan, ReleasePod, StopPod
+from taskruns.core.situation import Due, Ended, Finished, Look, Underway, Vanished
+
+Alive = Finished | Due | Underway | Ended | Vanished
+
+
+def tidy(situation: Alive, look: Look) -> Plan:
+    """Plan the clean-up of every Pod that is neither being run nor about to be.
+
+    A Pod that is in no record and has no gate is left alone: what is seen of the run may be old,
+    and somebody else may have claimed that Pod since.
+    """
+    actions: list[Action] = []
+    moments: list[datetime] = []
+    for pod in situation.pods:
+        if _is_in_use(pod, situation):
+            continue
+        if _is_unclaimed(pod, situation.run):
+            actions += _discard(pod)
+        elif _is_past(pod, situation.run):
+            planned, at = _clear(pod, situation.run, look)
+            actions += planned
+            moments += [] if at is None else [at]
+    return Plan(actions=tuple(actions), wake_at=deadlines.earliest(*moments))
+
+
+def _is_in_use(pod: PodFacts, situation: Alive) -> bool:
+    match situation:
+        case Due():
+            candidate = situation.candidate
+            wanted = not situation.run.spec.suspend and not pod.deleting
+            return candidate is not None and pod.ref == candidate.ref and wanted
+        case Underway() | Ended() | Vanished():
+            return pod.ref.uid == situation.attempt.pod_uid
+        case Finished():
+            return False
+
+
+def _is_unclaimed(pod: PodFacts, run: TaskRun) -> bool:
+    """Whether nobody can have let this Pod run: it has its gate and is in no record."""
+    return pod.gated and _record(pod, run) is None
+
+
+def _is_past(pod: PodFacts, run: TaskRun) -> bool:
+    """Whether the Pod's outcome is recorded; records older than the last 20 have been dropped.
+
+    An end is final and means that nothing runs, whatever else a status says that was forged.
+    """
+    if _has_ended(run):
+        return True
+    record = _record(pod, run)
+    if record is None:
+        return 0 < pod.attempt < (run.status.attempt or 0)
+    return record.outcome is not None
+
+
+def _has_ended(run: TaskRun) -> bool:
+    return run.status.phase is not None and run.status.phase.terminal
+
+
+def _record(pod: PodFacts, run: TaskRun) -> Attempt | None:
+    attempts = run.status.attempts or ()
+    return next((attempt for attempt in attempts if attempt.pod_uid == pod.ref.uid), None)
+
+
+def _discard(pod: PodFacts) -> list[Action]:
+    if not pod.deleting:
+        return [DiscardPod(pod.ref, pod.resource_version)]
+    return [ReleasePod(pod.ref)] if pod.held else []
+
+
+def _clear(pod: PodFacts, run: TaskRun, look: Look) -> tuple[list[Action], datetime | None]:
+    """Plan what a past Pod needs now, and when it is to be deleted if that is later."""
+    record = _record(pod, run)
+    if not pod.ended:
+        known = record is not None or _has_ended(run)
+        stoppable = known and not pod.told_to_stop and not pod.deleting
+        return [StopPod(pod.ref)] if stoppable else [], None
+    actions: list[Action] = [ReleasePod(pod.ref)] if pod.held else []
+    at = deadlines.pod_deletion_at(run, record, look.site, look.now)
+    if at is None or pod.deleting:
+        return actions, None
+    if look.now < at:
+        return actions, at
+    return [*actions, DeletePod(pod.ref)], None

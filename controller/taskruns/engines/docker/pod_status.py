@@ -1,0 +1,118 @@
+"""The status of a Pod as a kubelet would report it, from what Docker says of its container."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from taskruns.core.unstructured import mapping, moment, number, stamp, text
+from taskruns.engines.docker.container import main_of
+
+_ENDED = ("exited", "dead")
+_EPOCH = "1970-01-01T00:00:00Z"
+"""What a kubelet reports as the start of a container that could not be started."""
+_KILLED = 137
+_NO_PROGRAM = 128
+"""The exit code that it makes up for such a container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a container cannot be made yet: the kubelet's word for it, and the daemon's sentence."""
+
+    reason: str
+    message: str
+
+
+def is_running(found: Mapping[str, Any]) -> bool:
+    """Whether the container's program runs; a paused one does."""
+    return _state(found) in ("running", "paused", "restarting")
+
+
+def has_ended(found: Mapping[str, Any]) -> bool:
+    """Whether the container's program has run and ended."""
+    return _state(found) in _ENDED
+
+
+def start_error(found: Mapping[str, Any]) -> str:
+    """Return the daemon's sentence on why the container could not be started, if so."""
+    state = mapping(found.get("State"))
+    return text(state.get("Error")) if _state(found) == "created" else ""
+
+
+def killed_at(found: Mapping[str, Any]) -> datetime | None:
+    """Return when the container was killed, by whom is not known; None where it was not."""
+    state = mapping(found.get("State"))
+    killed = state.get("ExitCode") == _KILLED and state.get("OOMKilled") is not True
+    return moment(state.get("FinishedAt")) if killed else None
+
+
+def pod_status(
+    pod: Mapping[str, Any],
+    found: Mapping[str, Any] | None,
+    trouble: Trouble | None = None,
+    message: str = "",
+) -> dict[str, Any]:
+    """Return the status of a Pod that has its node.
+
+    Args:
+        pod: the Pod as it is recorded; its conditions stay.
+        found: what Docker says of its container; None when there is none yet.
+        trouble: what keeps it from being made.
+        message: the container's last words, once it has ended.
+    """
+    state = _container_state(found, trouble, message)
+    name = text(main_of(pod).get("name"))
+    report = {"name": name, "image": text(main_of(pod).get("image")), "state": state}
+    kept = {key: value for key, value in mapping(pod.get("status")).items() if key == "conditions"}
+    return {**kept, "phase": _phase(state), "containerStatuses": [report]}
+
+
+def never_ran(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the status of a Pod that was ended before it had a container."""
+    return {**mapping(pod.get("status")), "phase": "Failed"}
+
+
+def _container_state(
+    found: Mapping[str, Any] | None, trouble: Trouble | None, message: str
+) -> dict[str, Any]:
+    if found is not None and (error := start_error(found)):
+        ended = {"startedAt": _EPOCH, "exitCode": _NO_PROGRAM, "reason": "StartError"}
+        return {"terminated": {**ended, "message": error}}
+    if found is not None and has_ended(found):
+        return {"terminated": _ending(mapping(found.get("State")), message)}
+    if found is not None and is_running(found):
+        return {"running": {"startedAt": _time(mapping(found.get("State")).get("StartedAt"))}}
+    if trouble is not None:
+        return {"waiting": {"reason": trouble.reason, "message": trouble.message}}
+    return {"waiting": {"reason": "ContainerCreating"}}
+
+
+def _ending(state: Mapping[str, Any], message: str) -> dict[str, Any]:
+    code = number(state.get("ExitCode")) or 0
+    reason = "OOMKilled" if state.get("OOMKilled") is True else "Error" if code else "Completed"
+    return {
+        "exitCode": code,
+        "reason": reason,
+        "startedAt": _time(state.get("StartedAt")),
+        "finishedAt": _time(state.get("FinishedAt")),
+        **({"message": message} if message else {}),
+    }
+
+
+def _phase(state: Mapping[str, Any]) -> str:
+    if "running" in state:
+        return "Running"
+    ended = mapping(state.get("terminated"))
+    if not ended:
+        return "Pending"
+    return "Failed" if ended.get("exitCode") else "Succeeded"
+
+
+def _time(value: object) -> str | None:
+    found = moment(value)
+    return None if found is None else stamp(found)
+
+
+def _state(found: Mapping[str, Any]) -> str:
+    return text(mapping(found.get("State")).get("Status"))

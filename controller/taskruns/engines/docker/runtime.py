@@ -1,0 +1,245 @@
+"""Where an attempt's container works: how it is created, and how its last words are read."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+
+from taskruns.core.unstructured import mapping, mappings, number, text
+from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
+from taskruns.engines.docker.credentials import explained
+from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
+from taskruns.engines.docker.hostpaths import create_files, find_mismatch
+from taskruns.engines.docker.pod_status import Trouble
+from taskruns.engines.docker.pulling import Pull, pull_policy
+from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
+from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.volumes import folders_for_anybody
+from taskruns.engines.docker.words import NO_LOG
+from taskruns.engines.engine import EngineError, Object, Unavailable
+from taskruns.engines.termination import MESSAGE_LIMIT, last_words
+
+log = logging.getLogger(__name__)
+
+_RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
+"""Folders that a container has of its runtime: what is written there goes when it ends."""
+_NOT_KEPT = HTTPStatus.NOT_IMPLEMENTED
+"""The daemon's code where the log driver of a container cannot be read."""
+_READS, _READ_SECONDS = 2, 60.0
+"""How often, and for how long, what an ended container left is tried to be read."""
+NAME_TAKEN = HTTPStatus.CONFLICT
+"""The daemon's code where a container of that name is there."""
+
+
+class Workplace:
+    """One run's folder on this machine, and its daemon.
+
+    The file of the last words is a file of this machine, mounted as a kubelet does it. Where the
+    daemon cannot see this machine's files it is fetched from the ended container instead.
+    """
+
+    def __init__(
+        self,
+        file: RecordFile,
+        daemon: Daemon,
+        now: Callable[[], datetime],
+        given: Given = NOTHING_GIVEN,
+    ) -> None:
+        self._file = file
+        self._daemon = daemon
+        self._given = given
+        self.now = now
+        self.pull: Pull | None = None
+        """The pull of an image that is under way."""
+
+    async def fetch_image(self, pod: Object) -> Trouble | None:
+        """Ensure that the image is there, by pulling it if need be; return what prevents that."""
+        main = main_of(pod)
+        image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
+        try:
+            there = policy != "Always" and await self._daemon.has_image(image)
+            if not there and policy == "Never":
+                return Trouble("ErrImageNeverPull", f"image {image} is not on this Docker host")
+            if not there:
+                self.pull = Pull(image)
+                await self._note(pod, PULL_BEGAN)
+                await self._daemon.pull(image, self.pull.note)
+                await self._note(pod, PULL_ENDED)
+        except DaemonError as error:
+            invalid = "invalid reference format" in str(error)
+            told = explained(image, str(error)) + await self._advice(image)
+            return Trouble("InvalidImageName" if invalid else "ErrImagePull", told)
+        except Unavailable as error:
+            return Trouble("ErrImagePull", str(error))
+        finally:
+            self.pull = None
+        return None
+
+    async def _advice(self, image: str) -> str:
+        """Return what to do where an image cannot be pulled and need not be; else nothing."""
+        with suppress(EngineError):
+            if pull_policy(image) == "Always" and await self._daemon.has_image(image):
+                return (
+                    ". The image is on this Docker host, but one without a tag, or with the tag "
+                    "latest, is pulled for every attempt: to use the one that is here, set "
+                    "imagePullPolicy: IfNotPresent, or give it another tag"
+                )
+        return ""
+
+    async def _note(self, pod: Object, step: str) -> None:
+        async with self._file.change() as record:
+            record.note_pull(pod, step, self.now())
+
+    async def create(self, pod: Object) -> None:
+        """Create the container.
+
+        Raises:
+            DaemonError: the daemon says no; NAME_TAKEN where one of that name is there already.
+            Unsupported: it needs what a person has not handed over.
+        """
+        name, path = pod["metadata"]["name"], _words_path(pod)
+        body = container_of(pod, self._given)
+        await create_files(self._daemon, pod)
+        words = await asyncio.to_thread(self._make_file, pod)
+        mount = {"Type": "bind", "Source": str(words), "Target": path}
+        config = body["HostConfig"]
+        try:
+            if self._daemon.local:
+                mounted = {**config, "Mounts": [*config["Mounts"], mount]}
+                await self._daemon.create(name, body | {"HostConfig": mounted})
+                return
+        except DaemonError as error:
+            if NO_SUCH_SOURCE not in str(error):
+                raise
+        wanted = _is_to_be_put(pod, path)
+        await self._daemon.create(name, body)
+        if wanted:
+            await self._daemon.write_empty_file(name, path)
+
+    async def find_mismatch(self, pod: Object) -> str:
+        """Return the sentence about a hostPath that is not what its type says; empty: all are."""
+        return await find_mismatch(self._daemon, pod)
+
+    async def open_volumes(self, pod: Object, found: Object) -> None:
+        """Let anybody write into the empty folders of a container that is there, as on a cluster.
+
+        Raises:
+            DaemonError: the daemon says no.
+        """
+        folders = folders_for_anybody(pod["spec"], main_of(pod))
+        mounted = {text(each.get("Destination")): each for each in mappings(found.get("Mounts"))}
+        volumes = {path: text(mounted[path].get("Name")) for path in folders if path in mounted}
+        if volumes:
+            name, image = pod["metadata"]["name"], text(found.get("Image"))
+            await self._daemon.open_volumes(name, image, volumes)
+
+    async def last_words(self, pod: Object, found: Object) -> str:
+        """Return the termination message of an ended container.
+
+        It is what the container wrote to its file or, after a failure, the end of its log. What
+        cannot be read is left out, and the message says why: nothing that goes wrong here keeps an
+        attempt from ending.
+
+        Raises:
+            NoDaemon: the daemon does not answer.
+        """
+        name, path = pod["metadata"]["name"], _words_path(pod)
+        code = number(mapping(found.get("State")).get("ExitCode")) or 0
+        written = await asyncio.to_thread(_tail, self._file.results(uid_of(pod)))
+        if not written and not path.startswith(_RUNTIMES_OWN):
+            file = await self._read(lambda: self._daemon.end_of_file(name, path, MESSAGE_LIMIT))
+            if isinstance(file, _Unreadable):
+                log.warning("%s: the result file %s cannot be read: %s", name, path, file.why)
+            else:
+                written = file
+        if written or not code or main_of(pod).get("terminationMessagePolicy") == "File":
+            return last_words(written, b"", 0)
+        tail = await self._read(lambda: self._daemon.log_tail(name))
+        if isinstance(tail, _Unreadable):
+            return tail.in_place_of_log
+        return last_words(b"", tail, code)
+
+    async def _read(self, read: Callable[[], Awaitable[bytes]]) -> "bytes | _Unreadable":
+        """Read what an ended container left; a daemon that answers but not this is not waited for.
+
+        Raises:
+            NoDaemon: the daemon does not answer at all.
+        """
+        why = ""
+        for _ in range(_READS):
+            try:
+                async with asyncio.timeout(_READ_SECONDS):
+                    return await read()
+            except DaemonError as error:
+                return _Unreadable(str(error), keeps_none=error.code == _NOT_KEPT)
+            except (Unavailable, TimeoutError) as error:
+                await self._daemon.check()
+                why = str(error) or f"no answer within {_READ_SECONDS:.0f} s"
+        return _Unreadable(why)
+
+    def clear(self, pod: Object) -> None:
+        """Remove the file of the last words."""
+        words = self._file.results(uid_of(pod))
+        words.unlink(missing_ok=True)
+        if words.parent.exists() and not any(words.parent.iterdir()):
+            words.parent.rmdir()
+
+    def _make_file(self, pod: Object) -> Path:
+        words = self._file.results(uid_of(pod))
+        words.parent.mkdir(parents=True, exist_ok=True)
+        words.touch()
+        words.chmod(0o666)  # the container's user may be anybody
+        return words
+
+
+def _words_path(pod: Object) -> str:
+    return text(main_of(pod).get("terminationMessagePath")) or "/dev/termination-log"
+
+
+def _is_to_be_put(pod: Object, path: str) -> bool:
+    """Whether a file at a path has to be put into a container: in a mounted folder it has not.
+
+    Raises:
+        Unsupported: it cannot be put there.
+    """
+    folders = (text(mount.get("mountPath")) for mount in mappings(main_of(pod).get("volumeMounts")))
+    if path.startswith(_RUNTIMES_OWN) or any(
+        PurePosixPath(path).is_relative_to(f) for f in folders
+    ):
+        return False
+    if mapping(main_of(pod).get("securityContext")).get("readOnlyRootFilesystem") is True:
+        raise Unsupported(
+            "resultPath below a read-only root, where the daemon is elsewhere,",
+            "mount an emptyDir over its folder",
+        )
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """A log or file that the daemon does not hand out, and why."""
+
+    why: str
+    keeps_none: bool = False
+
+    @property
+    def in_place_of_log(self) -> str:
+        """The sentence that stands where the end of the log would."""
+        if self.keeps_none:
+            return f"({NO_LOG}: {self.why})"
+        return f"(the log of this container cannot be read: {self.why})"
+
+
+def _tail(path: Path) -> bytes:
+    """Return the end of a file; empty where it is not there, or the container has locked it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(file.tell() - MESSAGE_LIMIT, 0))
+            return file.read()
+    except OSError:
+        return b""

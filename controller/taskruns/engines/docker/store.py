@@ -1,0 +1,99 @@
+"""What clients do with a record: create, change, delete a run. An apiserver's part."""
+
+import re
+import uuid
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from taskruns.api import names
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns.core.unstructured import stamp
+from taskruns.engines.docker.engine import mark_run_deleted
+from taskruns.engines.docker.state_file import RecordFile, uid_of
+from taskruns.engines.engine import AlreadyExists, EngineError, Object
+from taskruns.engines.objects import Draft, drafted, merged
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+class InvalidRun(EngineError):
+    """What was handed in is no TaskRun; the message says what to write instead."""
+
+
+async def create_run(file: RecordFile, manifest: Object, now: datetime) -> Object:
+    """Create a TaskRun.
+
+    Raises:
+        InvalidRun: it is not valid.
+        AlreadyExists: there is one of that name.
+        StateTrouble: the state directory cannot be used.
+    """
+    run: Draft = drafted(manifest)
+    metadata = run.setdefault("metadata", {})
+    metadata |= {
+        "name": file.name,
+        "namespace": file.namespace,
+        "uid": str(uuid.uuid4()),
+        "creationTimestamp": stamp(now),
+        "generation": 1,
+        "resourceVersion": "0",
+    }
+    run["status"] = {"observedGeneration": -1}
+    _check(run)
+    async with file.change() as record:
+        if record.run is not None:
+            raise AlreadyExists(f"there is a TaskRun {file.name} already: delete it, or rename")
+        record.run = run
+    return run
+
+
+async def patch_run(file: RecordFile, patch: Object, uid: str | None = None) -> Object | None:
+    """Change a TaskRun by a merge patch; None when there is none, or none of that uid.
+
+    Raises:
+        InvalidRun: it would not be valid afterwards.
+        StateTrouble: the state directory cannot be used.
+    """
+    async with file.change() as record:
+        if record.run is None or uid not in (None, uid_of(record.run)):
+            return None
+        changed = merged(record.run, patch)
+        if changed.get("spec") != record.run.get("spec"):
+            changed["metadata"]["generation"] += 1
+        _check(changed)
+        record.run = changed
+    return record.run
+
+
+async def delete_run(file: RecordFile, now: datetime) -> None:
+    """Delete a TaskRun; what runs is stopped with its grace period by whoever follows it.
+
+    Raises:
+        StateTrouble: the state directory cannot be used.
+    """
+    async with file.change() as record:
+        mark_run_deleted(record, now)
+
+
+def _check(run: Object) -> None:
+    name = run["metadata"]["name"]
+    if len(name) > names.MAX_LABEL_LENGTH or not re.fullmatch(names.NAME, name):
+        raise InvalidRun(
+            f"metadata.name {name!r}: write at most {names.MAX_LABEL_LENGTH} lower-case letters, "
+            "digits, - and ."
+        )
+    namespace = run["metadata"]["namespace"]
+    if len(namespace) > names.MAX_LABEL_LENGTH or not _NAMESPACE.fullmatch(namespace):
+        raise InvalidRun(
+            f"namespace {namespace!r}: write at most {names.MAX_LABEL_LENGTH} lower-case letters, "
+            "digits and -"
+        )
+    if (run.get("apiVersion"), run.get("kind")) != (names.API_VERSION, names.KIND):
+        raise InvalidRun(f"write apiVersion: {names.API_VERSION} and kind: {names.KIND}")
+    try:
+        TaskRun.model_validate(run)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRun(f"{where}: {first['msg']}") from error

@@ -1,0 +1,118 @@
+"""From a try that starts to a run that has ended: launched or adopted, then followed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.client import Connect, Edge, Gone, Ref, Watch
+from taskruns_airflow.containers import Shown
+from taskruns_airflow.identity import LABEL_TASK, Try
+from taskruns_airflow.logs import Line, LogReader
+from taskruns_airflow.reattach import ended, inheritance
+
+_FIRST_NOTICE = 10.0
+_NEXT_NOTICES = 60.0
+"""Seconds until the log says that no controller has seen the run, and between repetitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told what happens: lines of the log, and what a person should know of it."""
+
+    line: Callable[[Line], None]
+    note: Callable[[str], None]
+    room: Callable[[], Awaitable[None]] | None = None
+    """Waits until more lines can be taken; None: they always can."""
+
+
+class NameTaken(Exception):
+    """A TaskRun of that name is there, and it is not this try's."""
+
+
+async def launch(edge: Edge, own: Try, manifest: Mapping[str, Any], audience: Audience) -> TaskRun:
+    """Return this try's run: the one that an earlier try left, or a new one.
+
+    What earlier tries have left active and is not gone on with is cancelled first, and waited for.
+
+    Raises:
+        Refused: the TaskRun is not taken.
+        NameTaken: somebody else's TaskRun is in the way.
+    """
+    async with edge.connect() as api:
+        found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
+        for each in found.superseded:
+            audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try, to start anew")
+            await api.cancel(Ref.to(each))
+        for each in found.superseded:
+            await _end_of(edge, Ref.to(each), audience)
+        if found.adopted is not None:
+            audience.note(f"Going on with TaskRun {Ref.to(found.adopted)}")
+            return found.adopted
+        run = await api.create(manifest)
+    found_try = Try.of(run.metadata.annotations)
+    if found_try is None or found_try.key != own.key:
+        raise NameTaken(f"TaskRun {Ref.to(run)} exists and is not this try's: remove it")
+    audience.note(f"Created TaskRun {Ref.to(run)}")
+    return run
+
+
+async def cancel_all(connect: Connect, own: Try) -> None:
+    """Cancel, on leaving, what a try has created and would have gone on with or ended itself."""
+    async with connect() as api:
+        found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
+        for run in (found.adopted, *found.superseded):
+            if run is not None and not ended(run):
+                await api.cancel(Ref.to(run), leaving=True)
+
+
+async def follow(
+    edge: Edge, watch: Watch, ref: Ref, shown: Shown | None, audience: Audience
+) -> TaskRun:
+    """Wait until a run has ended, and the logs that are shown are told; return how it ended.
+
+    Raises:
+        Gone: the run is not there any more.
+        Refused: it may not be looked at.
+        Unreachable: there is no way to it.
+    """
+    log = None
+    if shown:
+        line, note, room = audience.line, audience.note, audience.room
+        log = LogReader(edge.connect, ref, shown, line, note, room)
+    before = ""
+    unseen = asyncio.create_task(_note_unseen(ref, edge.unseen_advice, audience))
+    try:
+        async for run in watch.follow(ref):
+            if run.status.phase is not None:
+                unseen.cancel()
+            now = f"{run.status.phase or 'not yet seen by a controller'}: {run.status.message}"
+            if now != before:
+                audience.note(f"TaskRun {ref} is {now.removesuffix(': None')}")
+                before = now
+            if log is not None:
+                log.see(run)
+        if log is not None:
+            await log.finish()
+    finally:
+        unseen.cancel()
+        if log is not None:
+            await log.stop()
+    return run
+
+
+async def _note_unseen(ref: Ref, advice: str, audience: Audience) -> None:
+    """Log, after ten seconds and then every minute, that nothing has taken up the run."""
+    waited, pause = 0.0, _FIRST_NOTICE
+    while True:
+        await asyncio.sleep(pause)
+        waited, pause = waited + pause, _NEXT_NOTICES
+        audience.note(f"TaskRun {ref} has had no status for {waited:g} s. {advice}")
+
+
+async def _end_of(edge: Edge, ref: Ref, audience: Audience) -> None:
+    try:
+        await follow(edge, edge.watch(ref), ref, None, audience)
+    except Gone:
+        return

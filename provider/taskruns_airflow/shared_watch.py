@@ -1,0 +1,231 @@
+"""One list and one watch for all the TaskRuns of a namespace that somebody here waits for.
+
+A triggerer may wait for hundreds of runs. A poll for each would cost the apiserver hundreds of
+requests a second; a watch costs one request every few minutes, however many wait.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any
+
+from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.api import BROKEN, Api, Object, pauses
+from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
+from taskruns_airflow.reattach import ended
+
+OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
+"""Opens a client with credentials as they are now."""
+
+_SECONDS_PER_WATCH = 240
+"""How long one watch lasts: each opens its own connection, so that no token need last longer."""
+
+_REFUSALS_BORNE = 8
+"""How often in a row the apiserver may refuse (about a minute) before those who wait are told."""
+
+_KEPT = ("name", "namespace", "uid", "resourceVersion", "annotations", "deletionTimestamp")
+
+log = logging.getLogger(__name__)
+
+
+class _Expired(Exception):
+    """The apiserver no longer knows what changed since the version that was asked for."""
+
+
+class Lookout:
+    """Follows the TaskRuns that match a selector, for as long as anybody waits for one."""
+
+    def __init__(self, connect: OpenApi, selector: Mapping[str, str]) -> None:
+        self._connect = connect
+        self._selector = selector
+        self._waiting: dict[Ref, list[_Waiter]] = {}
+        self._active: dict[str, Object] = {}
+        """What is known of runs that have not ended, by uid."""
+        self._listed = False
+        self._task: asyncio.Task[None] | None = None
+        self._looks: set[asyncio.Task[None]] = set()
+
+    async def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
+        """Yield how a run is, at once and whenever it has changed; a finished one is the last.
+
+        Where changes come faster than they are asked for, those in between are left out.
+
+        Raises:
+            Gone: the run is not there any more.
+            Refused: the apiserver refuses to tell, and has for a minute.
+        """
+        waiter = self._join(ref)
+        try:
+            while True:
+                run = await waiter.news()
+                yield run
+                if ended(run):
+                    return
+        finally:
+            self._leave(ref, waiter)
+
+    def _join(self, ref: Ref) -> "_Waiter":
+        waiter = _Waiter()
+        self._waiting.setdefault(ref, []).append(waiter)
+        if self._task is None:
+            self._listed = False
+            self._task = asyncio.create_task(self._watch())
+        elif self._listed:
+            self._tell_what_is_known(ref)
+        return waiter
+
+    def _leave(self, ref: Ref, waiter: "_Waiter") -> None:
+        self._waiting[ref].remove(waiter)
+        if not self._waiting[ref]:
+            del self._waiting[ref]
+        if not self._waiting and self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._active.clear()
+
+    async def _watch(self) -> None:
+        version = ""
+        waits, refusals = pauses(), 0
+        while True:
+            try:
+                async with self._connect() as api:
+                    version = version or await self._list(api)
+                    async with api.watch(self._selector, version, _SECONDS_PER_WATCH) as events:
+                        waits, refusals = pauses(), 0
+                        async for event in events:
+                            version = self._see(event)
+                continue
+            except _Expired:
+                version = ""
+                continue
+            except Refused as refused:
+                version = "" if refused.status == HTTPStatus.GONE else version
+                refusals += 1
+                if refusals > _REFUSALS_BORNE:
+                    self._tell_all(refused)
+                log.warning("cannot watch TaskRuns, trying again: %s", refused)
+            except (*BROKEN, Unreachable) as error:
+                log.warning("the watch on TaskRuns broke, opening another: %r", error)
+            except Exception as error:  # noqa: BLE001  # such as a connection that is not defined
+                self._tell_all(error)
+                self._task = None
+                return
+            await asyncio.sleep(next(waits))
+
+    async def _list(self, api: Api) -> str:
+        found: dict[str, Object] = {}
+        version = ""
+        async for page in api.pages(self._selector):
+            version = page["metadata"]["resourceVersion"]
+            # What has ended and is not waited for, which is most of them, is not kept.
+            slim = (_slim(each) for each in page["items"])
+            asked = (each for each in slim if self._waiters(each) or not _has_ended(each))
+            found |= {each["metadata"]["uid"]: each for each in asked}
+        self._active = {}
+        self._listed = True
+        for each in found.values():
+            self._learn(each)
+        for ref in self._waiting:
+            if ref.uid not in found:
+                self._tell_what_is_known(ref)
+        return version
+
+    def _see(self, event: Object) -> str:
+        found = event["object"]
+        if event["type"] == "ERROR":
+            if found.get("code") == HTTPStatus.GONE:
+                raise _Expired
+            raise Refused(int(found.get("code") or 0), str(found.get("message")))
+        if event["type"] == "DELETED":
+            self._lose(_slim(found))
+        elif event["type"] != "BOOKMARK":
+            self._learn(_slim(found))
+        version: str = found["metadata"]["resourceVersion"]
+        return version
+
+    def _learn(self, found: Object) -> None:
+        waiters = self._waiters(found)
+        if waiters or not _has_ended(found):
+            run = TaskRun.model_validate(found) if waiters else None
+            for waiter in waiters:
+                waiter.tell(run)
+        if _has_ended(found):
+            self._active.pop(found["metadata"]["uid"], None)
+        else:
+            self._active[found["metadata"]["uid"]] = found
+
+    def _lose(self, found: Object) -> None:
+        self._active.pop(found["metadata"]["uid"], None)
+        for waiter in self._waiters(found):
+            waiter.tell(TaskRun.model_validate(found) if _has_ended(found) else None)
+
+    def _waiters(self, found: Object) -> list["_Waiter"]:
+        metadata = found["metadata"]
+        ref = Ref(metadata["namespace"], metadata["name"], metadata["uid"])
+        return self._waiting.get(ref, [])
+
+    def _tell_what_is_known(self, ref: Ref) -> None:
+        if known := self._active.get(ref.uid):
+            self._learn(known)
+            return
+        look = asyncio.create_task(self._look(ref))
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+
+    async def _look(self, ref: Ref) -> None:
+        """Read one run by itself: it has ended, or the watch has not come to it yet."""
+        try:
+            async with self._connect() as api:
+                told: TaskRun | Exception | None = await api.get(ref)
+        except Exception as error:  # noqa: BLE001  # those who wait are told, whatever it is
+            told = error
+        for waiter in self._waiting.get(ref, []):
+            waiter.tell(told)
+
+    def _tell_all(self, error: Exception) -> None:
+        for waiters in self._waiting.values():
+            for waiter in waiters:
+                waiter.tell(error)
+
+
+class _Waiter:
+    """Holds the newest that was told, until it is asked for; an end is never told over."""
+
+    def __init__(self) -> None:
+        self._slot: asyncio.Queue[TaskRun | Exception | None] = asyncio.Queue(maxsize=1)
+        self._version = 0
+        self._final = False
+
+    def tell(self, told: TaskRun | Exception | None) -> None:
+        if isinstance(told, TaskRun):
+            version = int(told.metadata.resource_version or 0)
+            if version < self._version:
+                return
+            self._version = version
+        if self._final:
+            return
+        self._final = isinstance(told, TaskRun) and ended(told)
+        if self._slot.full():
+            self._slot.get_nowait()
+        self._slot.put_nowait(told)
+
+    async def news(self) -> TaskRun:
+        told = await self._slot.get()
+        if told is None:
+            raise Gone
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+
+def _slim(found: Object) -> Object:
+    """Return what is asked of a run that is waited for: not what it was told to do."""
+    metadata = {part: found["metadata"][part] for part in _KEPT if part in found["metadata"]}
+    return {"metadata": metadata, "spec": {}, "status": found.get("status") or {}}
+
+
+def _has_ended(found: Mapping[str, Any]) -> bool:
+    return found["status"].get("phase") in TERMINAL_PHASES

@@ -1,0 +1,123 @@
+"""The apiserver's part: objects by name, versions that only grow, changes that can be watched.
+
+Objects are never changed in place: whoever was handed one keeps what it saw.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal
+
+from taskruns.core.unstructured import stamp
+from taskruns.engines.engine import AlreadyExists, Object
+from taskruns.engines.objects import Draft, drafted
+from tests.simulation.agenda import Agenda
+
+
+class Kind(StrEnum):
+    """The kinds of object that are kept."""
+
+    RUN = "TaskRun"
+    POD = "Pod"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One watch event."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    kind: Kind
+    object: Object
+
+
+class Store:
+    """Every object there is, and the log of how they came, changed and went."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._objects: dict[Kind, dict[tuple[str, str], Object]] = {kind: {} for kind in Kind}
+        self._version = 1000
+        self._created = 0
+        self._observers: list[Callable[[Change], None]] = []
+        self.log: list[Change] = []
+
+    def observe(self, observer: Callable[[Change], None]) -> None:
+        """Have every later change told to `observer`."""
+        self._observers.append(observer)
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """Return the object of a name."""
+        return self._objects[kind].get((namespace, name))
+
+    def find(self, kind: Kind, uid: str) -> Object | None:
+        """Return the object of a uid."""
+        return next((found for found in self.all(kind) if found["metadata"]["uid"] == uid), None)
+
+    def all(self, kind: Kind) -> Iterator[Object]:
+        """Every object of a kind, as of now."""
+        yield from tuple(self._objects[kind].values())
+
+    def create(self, kind: Kind, found: Object) -> Object:
+        """Add an object; it gets a uid, a version and its time."""
+        draft: Draft = drafted(found)
+        metadata = draft["metadata"]
+        if self.get(kind, metadata["namespace"], metadata["name"]) is not None:
+            raise AlreadyExists(f'{kind} "{metadata["name"]}" already exists')
+        self._created += 1
+        metadata["uid"] = f"00000000-0000-4000-8000-{self._created:012d}"
+        metadata["creationTimestamp"] = stamp(self._agenda.now)
+        metadata["generation"] = 1
+        return self._put("ADDED", kind, draft)
+
+    def update(self, kind: Kind, draft: Draft) -> Object:
+        """Put back a changed copy of an object; what is marked for deletion goes when it may."""
+        metadata = draft["metadata"]
+        before = self._objects[kind][metadata["namespace"], metadata["name"]]
+        if draft == before:
+            return before
+        if draft.get("spec") != before.get("spec") or _deleting(draft) != _deleting(before):
+            metadata["generation"] = before["metadata"]["generation"] + 1
+        if _deleting(draft) and not metadata.get("finalizers") and not _grace(draft):
+            return self.remove(kind, draft)
+        return self._put("MODIFIED", kind, draft)
+
+    def mark_deleted(self, kind: Kind, found: Object, grace: int) -> Object | None:
+        """Delete with a grace period; None when the object is gone with it."""
+        draft = drafted(found)
+        metadata = draft["metadata"]
+        if not _deleting(draft) or grace < _grace(draft):
+            metadata["deletionTimestamp"] = stamp(self._agenda.now + timedelta(seconds=grace))
+            metadata["deletionGracePeriodSeconds"] = grace
+        after = self.update(kind, draft)
+        return self.get(kind, metadata["namespace"], metadata["name"]) and after
+
+    def remove(self, kind: Kind, found: Object) -> Object:
+        """Take an object away at once."""
+        metadata = found["metadata"]
+        del self._objects[kind][metadata["namespace"], metadata["name"]]
+        return self._tell("DELETED", kind, drafted(found))
+
+    def _put(self, event: Literal["ADDED", "MODIFIED"], kind: Kind, draft: Draft) -> Object:
+        metadata = draft["metadata"]
+        self._objects[kind][metadata["namespace"], metadata["name"]] = draft
+        return self._tell(event, kind, draft)
+
+    def _tell(
+        self, event: Literal["ADDED", "MODIFIED", "DELETED"], kind: Kind, draft: Draft
+    ) -> Object:
+        self._version += 1
+        draft["metadata"]["resourceVersion"] = str(self._version)
+        change = Change(event, kind, draft)
+        self.log.append(change)
+        for observer in self._observers:
+            observer(change)
+        return draft
+
+
+def _deleting(found: Object) -> bool:
+    return "deletionTimestamp" in found["metadata"]
+
+
+def _grace(found: Object) -> int:
+    return int(found["metadata"].get("deletionGracePeriodSeconds") or 0)

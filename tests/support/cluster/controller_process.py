@@ -1,0 +1,124 @@
+"""A controller as a program of this machine: started, asked to stop, or killed."""
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster import Cluster
+
+_ROOT = Path(__file__).resolve().parents[3]
+_READY_WITHIN = 120
+_STOPPED_WITHIN = 15
+_OK = 200
+
+
+class ControllerProcess:
+    """One life of a controller; its log goes to a file that outlives it."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *arguments: str,
+        module: str = "taskruns.operator",
+        kubeconfig: Path | None = None,
+    ) -> None:
+        self._command = [
+            # A controller that outlives its tests would go on acting on their cluster.
+            *("setpriv", "--pdeathsig", "KILL"),
+            *(sys.executable, "-m", module, *arguments),
+            *("--kubeconfig", str(kubeconfig or cluster.kubeconfig), "--probes-port", "0"),
+            *("--metrics-port", "0"),
+        ]
+        self.log = Path(tempfile.mkdtemp(prefix="taskruns-controller-")) / "log"
+        self.log.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, until_ready: bool = True) -> None:
+        """Start it and wait until it says that it is ready, unless it may never be."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=_ROOT)
+        if not until_ready:
+            return
+        deadline = time.monotonic() + _READY_WITHIN
+        while not self._is_ready():
+            assert self._process.poll() is None, f"the controller has ended:\n{self.log_tail()}"
+            assert time.monotonic() < deadline, f"the controller is not ready:\n{self.log_tail()}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ask it to stop and wait until it has, in good order."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            code = self._wait(_STOPPED_WITHIN)
+            assert code == 0, f"the controller ended with {code}:\n{self.log_tail()}"
+
+    def kill(self) -> None:
+        """End it without warning, if it has not ended."""
+        if self._process is not None:
+            self._process.kill()
+            self._wait(_STOPPED_WITHIN)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """It runs while the block does, and is stopped in good order after one that passed."""
+        self.start()
+        try:
+            yield
+            self.stop()
+        finally:
+            self.kill()
+
+    def died(self, seconds: float) -> None:
+        """Wait until it has been killed, by itself or by somebody.
+
+        Raises:
+            AssertionError: it ended in another way, or not in time.
+        """
+        code = self._wait(seconds)
+        assert code == -signal.SIGKILL, f"the controller ended with {code}:\n{self.log_tail()}"
+
+    @property
+    def pid(self) -> int:
+        """Its process id, while it runs."""
+        assert self._process is not None, "the controller was not started"
+        assert self._process.poll() is None, f"the controller has ended:\n{self.log_tail()}"
+        return self._process.pid
+
+    def log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
+
+    def _wait(self, seconds: float) -> int:
+        """Return its exit code; one that does not end in time is killed, and that is a failure."""
+        assert self._process is not None, "the controller was not started"
+        process, self._process = self._process, None
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the controller did not end:\n{self.log_tail()}") from None
+
+    def address(self, what: str) -> str:
+        """Where it answers, by its log: `probes` or `metrics`; empty before it does."""
+        told = re.findall(
+            rf"{what} are answered on http://([^/]+)/", self.log.read_text(errors="replace")
+        )
+        return told[-1] if told else ""
+
+    def _is_ready(self) -> bool:
+        address = self.address("probes")
+        if not address:
+            return False
+        try:
+            with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
+                return bool(answer.status == _OK)
+        except (urllib.error.URLError, OSError):
+            return False

@@ -1,0 +1,330 @@
+"""The ways in which taskruns is installed for the scenarios, all driven alike.
+
+A scenario neither knows nor cares which one it runs under; that is what "identical behaviour"
+means. A controller can be stopped and started in good order, and killed without warning.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+import yaml
+
+from tests.cluster import Cluster
+from tests.support.cluster.client import NAMESPACES, PODS, Kube, Object
+from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.watch_recorder import Journal
+
+ROOT = Path(__file__).resolve().parents[3]
+NAMESPACE = "taskruns-system"
+DELETE_DELAY = "1s"
+"""The site's default: scenarios see their Pods go without waiting half a minute for each."""
+EACH_INSTALLATION = pytest.mark.parametrize(
+    "installation", ["helm", "process"], indirect=True, scope="session"
+)
+"""For what may differ where a controller runs beside the cluster; all else runs in the chart's."""
+
+SITE_KEY = "example.test/site"
+SITE_POD: Object = {
+    "metadata": {"labels": {SITE_KEY: "default", "example.test/team": "nobody"}},
+    "spec": {
+        "tolerations": [{"key": SITE_KEY, "operator": "Exists"}],
+        "containers": [
+            {
+                "name": "main",
+                "env": [
+                    {"name": name, "value": "site"} for name in ("SITE", "TEMPLATE", "SHORTHAND")
+                ],
+            }
+        ],
+    },
+}
+"""What the chart's release lays under every Pod; no scenario but one looks at it."""
+
+LABEL = "app.kubernetes.io/name"
+SELECTOR = f"{LABEL}=taskruns"
+RESTRICTED = {
+    f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an installation is put on."""
+
+    cluster: Cluster
+    kube: Kube
+    journal: Journal
+
+
+class Installation(Protocol):
+    """One controller at work on the whole cluster."""
+
+    name: str
+
+    def up(self) -> None:
+        """Install it and wait until it is ready."""
+
+    def down(self) -> None:
+        """Remove it; TaskRuns and their definition stay."""
+
+    def stop(self) -> None:
+        """End the controller in good order and wait until it has ended."""
+
+    def start(self) -> None:
+        """Start it again and wait until it is ready."""
+
+    def kill(self) -> None:
+        """End the controller by SIGKILL and wait until it is ready again."""
+
+    def life(self) -> str:
+        """Name the controller's present life: another name after it has ended and come back."""
+
+    def log_tail(self) -> str:
+        """The controller's last lines."""
+
+
+@contextmanager
+def stopped(installation: Installation) -> Iterator[None]:
+    """No controller is there while the block runs."""
+    installation.stop()
+    try:
+        yield
+    finally:
+        installation.start()
+
+
+class InCluster:
+    """A Deployment in a namespace that enforces the restricted Pod Security Standard."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._cluster = ground.cluster
+        self._kube = ground.kube
+        self._journal = ground.journal
+
+    def stop(self) -> None:
+        self._scale(0)
+        self._journal.wait(lambda: None if self._pods() else True, 60, "the controller has ended")
+
+    def start(self) -> None:
+        self._scale(1)
+        self._rolled_out()
+
+    def kill(self) -> None:
+        (pod,) = self._pods()
+        restarts = _restarts(pod)
+        os.kill(_process_of(pod["metadata"]["uid"]), signal.SIGKILL)
+
+        def look() -> bool | None:
+            pods = self._pods()
+            return True if pods and _restarts(pods[0]) > restarts and _ready(pods[0]) else None
+
+        self._journal.wait(look, 90, "the controller is ready again")
+
+    def life(self) -> str:
+        """The Pod, and how often its container has been restarted."""
+        (pod,) = self._pods()
+        return f"{pod['metadata']['name']}, restarted {_restarts(pod)} times"
+
+    def log_tail(self) -> str:
+        """The last lines of this life and, where it was a crash, of the one before."""
+        which = ("-n", NAMESPACE, "-l", SELECTOR)
+        said = [
+            self._cluster.kubectl(*command, *which, check=False).stdout
+            for command in (
+                ("get", "pods"),
+                ("logs", "--tail=30", "--previous"),
+                ("logs", "--tail=60"),
+            )
+        ]
+        return "\n".join(said)
+
+    def _scale(self, replicas: int) -> None:
+        self._cluster.kubectl(
+            "scale", "deployment", "-n", NAMESPACE, "-l", SELECTOR, f"--replicas={replicas}"
+        )
+
+    def _rolled_out(self) -> None:
+        self._cluster.kubectl(
+            "rollout",
+            "status",
+            "deployment",
+            "-n",
+            NAMESPACE,
+            "-l",
+            SELECTOR,
+            "--timeout=120s",
+            within=130,
+        )
+
+    def _pods(self) -> list[Object]:
+        pods = self._journal.present(PODS, NAMESPACE)
+        return [pod for pod in pods if pod["metadata"]["labels"].get(LABEL) == "taskruns"]
+
+
+class Helm(InCluster):
+    """By the chart, as a user installs it."""
+
+    name = "helm"
+
+    def up(self) -> None:
+        restricted_namespace(self._kube)
+        image = build_image(self._cluster)
+        helm(
+            self._cluster,
+            "upgrade",
+            "--install",
+            "taskruns",
+            str(ROOT / "charts/taskruns"),
+            "--namespace",
+            NAMESPACE,
+            "--wait",
+            "--timeout",
+            "3m",
+            # The definition may be there from other tests: this release takes it over.
+            "--take-ownership",
+            "--force-conflicts",
+            "--set",
+            f"defaults.deleteDelayDuration={DELETE_DELAY}",
+            "--set-json",
+            f"taskPodDefaults={json.dumps(SITE_POD)}",
+            # A new image under the same tag brings a new Pod.
+            "--set-string",
+            f"podAnnotations.image={image}",
+        )
+
+    def down(self) -> None:
+        uninstall(self._cluster)
+
+
+class Manifest(InCluster):
+    """By `kubectl apply -f manifests/install.yaml`."""
+
+    name = "manifest"
+
+    def up(self) -> None:
+        build_image(self._cluster)
+        self._cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", self._path)
+        self._rolled_out()
+
+    def down(self) -> None:
+        """Leave the definition, as Helm does: TaskRuns would go with it."""
+        objects = yaml.safe_load_all(Path(self._path).read_text())
+        kept = ("CustomResourceDefinition", "Namespace")
+        ours = [found for found in objects if found and found["kind"] not in kept]
+        self._cluster.kubectl(
+            "delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(ours), within=120
+        )
+
+    @property
+    def _path(self) -> str:
+        return str(ROOT / "manifests/install.yaml")
+
+
+class Process:
+    """As a program outside the cluster, by the administrator's kubeconfig."""
+
+    name = "process"
+
+    def __init__(self, ground: Ground) -> None:
+        arguments = ("--default-delete-delay", DELETE_DELAY)
+        self._controller = ControllerProcess(ground.cluster, *arguments)
+
+    def up(self) -> None:
+        self._controller.start()
+
+    def down(self) -> None:
+        self._controller.stop()
+
+    def stop(self) -> None:
+        self._controller.stop()
+
+    def start(self) -> None:
+        self._controller.start()
+
+    def kill(self) -> None:
+        self._controller.kill()
+        self._controller.start()
+
+    def life(self) -> str:
+        return f"process {self._controller.pid}"
+
+    def log_tail(self) -> str:
+        return self._controller.log_tail()
+
+
+def clear(ground: Ground) -> None:
+    """Remove what an earlier session, cut off in the middle, has left installed."""
+    uninstall(ground.cluster, "--no-hooks")
+    which = ("-n", NAMESPACE, "-l", SELECTOR)
+    ground.cluster.kubectl("delete", "deployment", *which, "--ignore-not-found")
+    ground.cluster.kubectl("wait", "--for=delete", "pod", *which, "--timeout=60s", within=70)
+
+
+def uninstall(cluster: Cluster, *flags: str) -> None:
+    """Take the release away, if there is one."""
+    helm(cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait", *flags)
+
+
+def build_image(cluster: Cluster) -> str:
+    """Build the project's Dockerfile under the tag that the chart asks for; return its id."""
+    version = yaml.safe_load((ROOT / "charts/taskruns/Chart.yaml").read_text())["appVersion"]
+    return cluster.build_image(f"taskruns/controller:{version}", ROOT, progress=print)
+
+
+def helm(cluster: Cluster, *arguments: str, kubeconfig: Path | None = None) -> str:
+    """Run helm, as the cluster's administrator or as somebody else.
+
+    Raises:
+        AssertionError: it failed; its words are the message.
+    """
+    somebody = str(kubeconfig or cluster.kubeconfig)
+    done = subprocess.run(
+        [str(cluster.bin_dir / "helm"), "--kubeconfig", somebody, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+def restricted_namespace(kube: Kube) -> None:
+    """Make the controller's namespace, or set its labels."""
+    metadata = {"name": NAMESPACE, "labels": RESTRICTED}
+    if kube.get(NAMESPACES, None, NAMESPACE) is None:
+        kube.create(NAMESPACES, None, {"metadata": metadata})
+    else:
+        kube.merge(NAMESPACES, None, NAMESPACE, {"metadata": metadata})
+
+
+def _restarts(pod: Object) -> int:
+    statuses = pod["status"].get("containerStatuses") or [{"restartCount": 0}]
+    return int(statuses[0]["restartCount"])
+
+
+def _ready(pod: Object) -> bool:
+    statuses = pod["status"].get("containerStatuses") or []
+    return bool(statuses) and all(status["ready"] for status in statuses)
+
+
+def _process_of(pod_uid: str) -> int:
+    """Find the controller's process on this machine, which is the node, by its Pod's cgroup."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            group, line = (folder / "cgroup").read_text(), (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if pod_uid in group.replace("_", "-") and b"taskruns" in line:
+            return int(folder.name)
+    raise AssertionError(f"no controller of Pod {pod_uid} runs on this machine")

@@ -1,0 +1,121 @@
+"""Counts real starts: every container appends a line to a file of its node, not to any status.
+
+What a controller believes may be wrong in the very way that a test looks for; a line that the
+container itself wrote is not. The file is read through a Pod, so that any cluster will do.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import Cluster
+from tests.support.cluster.client import NAMESPACES, PODS, Kube, Object
+from tests.support.cluster.watch_recorder import Journal
+
+NAMESPACE = "e2e-ledger"
+_MOUNT = "/ledger"
+
+START = f'echo "$TASKRUN_UID start" >> {_MOUNT}/lines'
+"""What a task runs first to be counted as started."""
+
+END = f'echo "$TASKRUN_UID end" >> {_MOUNT}/lines'
+"""What a task runs last to be counted as ended."""
+
+STAYS = f"{START}; sleep 600"
+"""A task that is at work until somebody ends it."""
+
+ONCE = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600'
+"""A task whose first attempt is at work until somebody ends it, and whose next one succeeds."""
+
+UNTIL_CUE = f"until [ -e {_MOUNT}/cue-$TASKRUN_UID ]; do sleep 0.2; done"
+"""What a task runs to be at work until the test says `cue`."""
+
+
+def until(word: str) -> str:
+    """What a task runs to wait until a test says a word."""
+    return f"until [ -e {_MOUNT}/{word} ]; do sleep 0.5; done"
+
+
+class Ledger:
+    """The lines of all tasks of one session."""
+
+    def __init__(self, cluster: Cluster, kube: Kube, journal: Journal) -> None:
+        self._cluster = cluster
+        self._kube = kube
+        self._journal = journal
+        self._pod = ""
+
+    def open(self) -> None:
+        if self._kube.get(NAMESPACES, None, NAMESPACE) is None:
+            self._kube.create(NAMESPACES, None, {"metadata": {"name": NAMESPACE}})
+        made = self._kube.create(PODS, NAMESPACE, self._reader())
+        self._pod = made["metadata"]["name"]
+        uid = made["metadata"]["uid"]
+        self._journal.wait(lambda: self._ready(uid), 60, "the ledger's Pod is running")
+
+    def close(self) -> None:
+        self._read("sh", "-c", f"rm -rf {_MOUNT}/*")
+        self._kube.delete(NAMESPACES, None, NAMESPACE)
+
+    def starts(self, run_uid: str) -> int:
+        return self._count(run_uid, "start")
+
+    def ends(self, run_uid: str) -> int:
+        return self._count(run_uid, "end")
+
+    def all_starts(self) -> Counter[str]:
+        """How often each run's task has started, by the run's uid."""
+        lines = self._lines()
+        return Counter(uid for uid, word in lines if word == "start")
+
+    def cue(self, run_uid: str) -> None:
+        """Let a task end that waits for it."""
+        self._read("touch", f"{_MOUNT}/cue-{run_uid}")
+
+    def say(self, word: str) -> None:
+        """Tell every task that waits for this word; also while there is no apiserver.
+
+        The node is this machine wherever a component can be stopped.
+        """
+        Path(self._host_path()["path"], word).touch()
+
+    def mount(self) -> dict[str, Any]:
+        """The fields of a TaskRun's spec that let its task write here."""
+        return {
+            "volumes": [{"name": "ledger", "hostPath": self._host_path()}],
+            "volumeMounts": [{"name": "ledger", "mountPath": _MOUNT}],
+        }
+
+    def _count(self, run_uid: str, word: str) -> int:
+        return self._lines().count((run_uid, word))
+
+    def _lines(self) -> list[tuple[str, str]]:
+        text = self._read("sh", "-c", f"cat {_MOUNT}/lines 2>/dev/null || true")
+        return [(uid, word) for uid, word in (line.split() for line in text.splitlines())]
+
+    def _read(self, *command: str) -> str:
+        return self._cluster.kubectl("exec", "-n", NAMESPACE, self._pod, "--", *command).stdout
+
+    def _ready(self, uid: str) -> bool | None:
+        last = self._journal.last(uid)
+        return True if last and last.found["status"].get("phase") == "Running" else None
+
+    def _host_path(self) -> dict[str, str]:
+        path = f"/var/tmp/taskruns-e2e-{self._cluster.name}"
+        return {"path": path, "type": "DirectoryOrCreate"}
+
+    def _reader(self) -> Object:
+        container = {
+            "name": "main",
+            "image": "busybox:1",
+            "command": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"],
+            "volumeMounts": [{"name": "ledger", "mountPath": _MOUNT}],
+        }
+        return {
+            "metadata": {"generateName": "reader-"},
+            "spec": {
+                "containers": [container],
+                "terminationGracePeriodSeconds": 1,
+                "volumes": [{"name": "ledger", "hostPath": self._host_path()}],
+            },
+        }

@@ -1,0 +1,172 @@
+"""Every version of every TaskRun and Pod that the apiserver told, in order: what tests wait on.
+
+A test that looks at an object now and then misses what lay between. The journal watches from
+before the first object to the end of the session, so "was never Running", "two Pods at once" and
+"stayed as it was" can be said, and waiting wakes on the very event that was waited for.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from urllib3.exceptions import HTTPError
+
+from taskruns.api import names
+from tests.support.cluster.client import PODS, RUNS, Kube, Object, Refused, Resource, Watch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One version of an object; `gone` marks its last, with which it left the apiserver."""
+
+    at: datetime
+    """When it was seen, which is never before it was so."""
+    found: Object
+    gone: bool = False
+    listed: bool = False
+    """Seen by a list, because the watch had ended: what lay between it and the last is unknown."""
+
+
+class TooLate(AssertionError):
+    """What was waited for did not happen in time."""
+
+
+class Journal:
+    """The histories of all TaskRuns and Pods by uid, kept by one thread a kind."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._changed = threading.Condition()
+        self._histories: dict[str, list[Seen]] = {}
+        self._uids: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self._pods_of: defaultdict[str, list[str]] = defaultdict(list)
+        self._watches: dict[str, Watch] = {}
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(resource,), daemon=True)
+            for resource in (RUNS, PODS)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._ending.set()
+        for watch in self._watches.values():
+            watch.stop()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def history(self, uid: str) -> tuple[Seen, ...]:
+        """All versions of one object, oldest first."""
+        with self._changed:
+            return tuple(self._histories.get(uid, ()))
+
+    def last(self, uid: str) -> Seen | None:
+        with self._changed:
+            history = self._histories.get(uid)
+            return history[-1] if history else None
+
+    def named(self, resource: Resource, namespace: str, name: str) -> tuple[str, ...]:
+        """The uids of all objects that ever had a name, oldest first."""
+        with self._changed:
+            return tuple(self._uids[resource.plural, namespace, name])
+
+    def present(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+        """All objects of a kind that are in a namespace, or in any, now."""
+        with self._changed:
+            uids = [
+                uid
+                for (plural, where, _), found in self._uids.items()
+                if plural == resource.plural and namespace in (None, where)
+                for uid in found
+            ]
+            last = [self._histories[uid][-1] for uid in uids]
+            return [seen.found for seen in last if not seen.gone]
+
+    def ever(self, resource: Resource) -> list[Object]:
+        """All objects that there ever were of a kind, each as it was last seen."""
+        with self._changed:
+            return [
+                self._histories[uid][-1].found
+                for (plural, *_), uids in self._uids.items()
+                for uid in uids
+                if plural == resource.plural
+            ]
+
+    def pods_of(self, run_uid: str) -> tuple[tuple[Seen, ...], ...]:
+        """The histories of all Pods that carry a run's uid as their label, oldest first."""
+        with self._changed:
+            return tuple(tuple(self._histories[uid]) for uid in self._pods_of[run_uid])
+
+    def wait(self, look: Callable[[], T | None], seconds: float, what: str) -> T:
+        """Return the first answer of `look` that is not None, asked anew at every change.
+
+        Raises:
+            TooLate: there was none within `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while (answer := look()) is None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TooLate(f"not within {seconds:g} s: {what}")
+                self._changed.wait(min(left, 1))  # also for what the journal does not watch
+            return answer
+
+    def _follow(self, resource: Resource) -> None:
+        while not self._ending.is_set():
+            try:
+                self._watch_once(resource)
+            except (Refused, HTTPError, OSError, ValueError):
+                self._ending.wait(0.5)  # the apiserver restarts, or its watch has expired
+
+    def _watch_once(self, resource: Resource) -> None:
+        page = self._kube.page(resource)
+        self._take_list(resource, page["items"])
+        watch = self._kube.watch(resource, page["metadata"]["resourceVersion"])
+        self._watches[resource.plural] = watch
+        for change, found in watch:
+            if change == "ERROR":
+                return
+            self._take(resource, found, gone=change == "DELETED")
+
+    def _take_list(self, resource: Resource, items: list[Object]) -> None:
+        there = {item["metadata"]["uid"] for item in items}
+        for uid in self._known(resource):
+            last = self._histories[uid][-1]
+            if uid not in there and not last.gone:
+                self._take(resource, last.found, gone=True, listed=True)
+        for item in items:
+            self._take(resource, item, listed=True)
+
+    def _known(self, resource: Resource) -> list[str]:
+        with self._changed:  # the other kind's thread adds to the same dictionary
+            return [
+                uid
+                for (plural, *_), uids in self._uids.items()
+                for uid in uids
+                if plural == resource.plural
+            ]
+
+    def _take(
+        self, resource: Resource, found: Object, *, gone: bool = False, listed: bool = False
+    ) -> None:
+        metadata = found["metadata"]
+        uid = metadata["uid"]
+        with self._changed:
+            if uid not in self._histories:
+                self._histories[uid] = []
+                self._uids[resource.plural, metadata["namespace"], metadata["name"]].append(uid)
+                owner = (metadata.get("labels") or {}).get(names.LABEL_UID)
+                if resource is PODS and owner:
+                    self._pods_of[owner].append(uid)
+            self._histories[uid].append(Seen(datetime.now(UTC), found, gone, listed))
+            self._changed.notify_all()

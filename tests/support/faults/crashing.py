@@ -1,0 +1,152 @@
+"""The controller, dying by SIGKILL at a chosen write: `python -m tests.support.faults.crashing`.
+
+    python -m tests.support.faults.crashing --crash before:create -- --kubeconfig ...
+    python -m tests.support.faults.crashing --crash after:3 -- --kubeconfig ...
+
+The point is `before:` or `after:` and either the number of the write, from 1, or the name of a
+step of a run's life; before: the request was never sent; after: it was answered, and nothing was
+done with the answer. What follows `--` goes to the controller.
+
+A step counts once it happens for the first time in this process:
+
+    create     the Pod is created
+    claim      its uid goes into the status
+    gate       its scheduling gate goes
+    running    phase Running is written
+    stopping   phase Stopping is written
+    outcome    the end of an attempt is written
+    finalizer  the Pod's finalizer goes
+    delete     the Pod is deleted
+    stop       the Pod is given a deadline that is over
+    ttl        the TaskRun is deleted
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TypeVar
+
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.core.plan import Event, PodRef
+from taskruns.engines.engine import Engine, Object, RunRef
+from taskruns.operator.main import main
+
+T = TypeVar("T")
+
+STEPS = (
+    "create",
+    "claim",
+    "gate",
+    "running",
+    "stopping",
+    "outcome",
+    "finalizer",
+    "delete",
+    "stop",
+    "ttl",
+)
+MOMENTS = ("before", "after")
+
+_STATUS_STEPS = {Phase.PENDING: "claim", Phase.RUNNING: "running", Phase.STOPPING: "stopping"}
+
+
+class Crash:
+    """When to die."""
+
+    def __init__(
+        self,
+        point: str,
+        die: Callable[[], None] | None = None,
+        steps: Collection[str] = STEPS,
+    ) -> None:
+        self._moment, _, self._at = point.partition(":")
+        if self._moment not in MOMENTS or not (self._at in steps or self._at.isdecimal()):
+            raise ValueError(f"{point!r}: write before: or after:, then a number or a step")
+        self._die = die or _die
+        self._writes = 0
+
+    async def around(self, step: str, write: Callable[[], Awaitable[T]]) -> T:
+        """Make a write, unless this is where to die."""
+        self._writes += 1
+        here = self._at in (step, str(self._writes))
+        if here and self._moment == "before":
+            self._die()
+        answer = await write()
+        if here and self._moment == "after":
+            self._die()
+        return answer
+
+
+class CrashingEngine:
+    """An engine that takes the process down at one of its writes; reads are left alone."""
+
+    def __init__(self, engine: Engine, crash: Crash) -> None:
+        self._engine = engine
+        self._crash = crash
+
+    async def read_run(self, namespace: str, name: str) -> Object | None:
+        return await self._engine.read_run(namespace, name)
+
+    async def read_pod(self, namespace: str, name: str) -> Object | None:
+        return await self._engine.read_pod(namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        return await self._engine.read_pod_events(pod)
+
+    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
+        return await self._crash.around(
+            status_step(patch), lambda: self._engine.write_status(run, patch)
+        )
+
+    async def create_pod(self, manifest: Object) -> Object:
+        return await self._crash.around("create", lambda: self._engine.create_pod(manifest))
+
+    async def release_gate(self, pod: PodRef) -> Object | None:
+        return await self._crash.around("gate", lambda: self._engine.release_gate(pod))
+
+    async def stop_pod(self, pod: PodRef) -> Object | None:
+        return await self._crash.around("stop", lambda: self._engine.stop_pod(pod))
+
+    async def release_pod(self, pod: PodRef) -> Object | None:
+        return await self._crash.around("finalizer", lambda: self._engine.release_pod(pod))
+
+    async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
+        return await self._crash.around(
+            "delete", lambda: self._engine.delete_pod(pod, resource_version)
+        )
+
+    async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
+        return await self._crash.around(
+            "ttl", lambda: self._engine.delete_run(run, resource_version)
+        )
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        self._engine.record_event(run, event)
+
+
+def status_step(patch: Object) -> str:
+    """Name the step that a write of the status is; empty for one that is none."""
+    phase = patch["status"].get("phase")
+    if phase in TERMINAL_PHASES or phase == Phase.BACKING_OFF:
+        return "outcome"
+    return _STATUS_STEPS.get(phase, "")
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.support.faults.crashing")
+    parser.add_argument("--crash", required=True, metavar="POINT", help="such as before:claim")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- ARGUMENT")
+    given = parser.parse_args(argv)
+    rest = given.rest[1:] if given.rest[:1] == ["--"] else given.rest
+    crash = Crash(given.crash)
+    return main(rest, lambda engine: CrashingEngine(engine, crash))
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,238 @@
+"""A way to the apiserver that a test can break: each request may meet its own misfortune.
+
+Whoever is tried is given the detour's kubeconfig instead of another. With that one's credentials
+requests are passed on, byte by byte, until a test says otherwise. It has a thread and a loop of its
+own.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+from kubernetes import config
+
+from tests.support.background import Background
+from tests.support.faults.stub_apiserver import failure
+
+_HOP_BY_HOP = frozenset({"connection", "host", "content-length", "transfer-encoding"})
+_PATIENCE = 0.05
+_NO_SERVICE = 503
+
+
+class Harm(Enum):
+    """What becomes of one request."""
+
+    LOST = auto()
+    """It never arrives; the connection is reset."""
+    UNANSWERED = auto()
+    """It arrives; the connection is reset instead of an answer."""
+    CUT = auto()
+    """It arrives; the connection is reset in the middle of the answer."""
+    LATE = auto()
+    """Nothing comes until the client gives up; then it arrives."""
+    HELD = auto()
+    """It arrives; nothing comes back until the client gives up, or dies."""
+    BUSY = auto()
+    """It does not arrive, and is answered that there is no time for it now (429)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A request on its way."""
+
+    method: str
+    path: str
+    watch: bool
+    body: bytes
+
+
+class Detour:
+    """Serves the apiserver on a port of loopback while it is entered."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.fate: Callable[[Passing], Harm | None] = lambda _: None
+        """Asked for every request but watches, on the detour's own thread."""
+        self.suffered: list[tuple[Passing, Harm]] = []
+        self.expired = 0
+        """Watches that were told that their version is too old."""
+        self._open = asyncio.Event()
+        self._watches: set[asyncio.Transport] = set()
+        self._silent: set[asyncio.Transport] = set()
+        self._server, self._tls, self._credentials = _access(kubeconfig)
+        self._background = Background()
+        self._url = ""
+
+    def __enter__(self) -> Self:
+        self._background.start()
+        self._background.run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._background.run(self._end())
+        self._background.close()
+
+    def kubeconfig(self, folder: Path) -> Path:
+        """Write a kubeconfig that leads here; nobody has to identify themselves."""
+        written = {
+            "current-context": "detour",
+            "clusters": [{"name": "detour", "cluster": {"server": self._url}}],
+            "users": [{"name": "detour", "user": {}}],
+            "contexts": [{"name": "detour", "context": {"cluster": "detour", "user": "detour"}}],
+        }
+        path = folder / "detour.kubeconfig"
+        path.write_text(json.dumps(written))
+        return path
+
+    def cut_watches(self) -> None:
+        """Reset every watch, and refuse new ones until `open_watches`."""
+
+        async def cut() -> None:
+            self._open.clear()
+            self._reset_watches()
+
+        self._background.run(cut())
+
+    def open_watches(self) -> None:
+        self._background.loop.call_soon_threadsafe(self._open.set)
+
+    def silence_watches(self) -> int:
+        """Let nothing more come on any watch that is open, and stay it so; return how many."""
+
+        async def silence() -> int:
+            self._silent |= self._watches
+            return len(self._silent)
+
+        return self._background.run(silence())
+
+    def silent_watches(self) -> int:
+        """Count those whose clients have not closed them since."""
+        return sum(not way.is_closing() for way in self._silent)
+
+    async def _start(self) -> None:
+        self._open.set()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        )
+        application = web.Application(client_max_size=2**24)
+        application.router.add_route("*", "/{rest:.*}", self._pass)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self._url = f"http://{host}:{port}"
+
+    async def _end(self) -> None:
+        self._open.set()
+        self._reset_watches()
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        watch = request.query.get("watch") == "true"
+        passing = Passing(request.method, request.path_qs, watch, await request.read())
+        harm = None if watch else self.fate(passing)
+        if harm is not None:
+            self.suffered.append((passing, harm))
+        if watch and not self._open.is_set():
+            return web.Response(status=_NO_SERVICE)
+        if harm is Harm.LOST:
+            return _reset(request)
+        if harm is Harm.BUSY:
+            return failure(429, "too many requests", **{"Retry-After": "1"})(request)
+        if harm is Harm.LATE:
+            await _left(request)
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
+        sent = self._session.request(
+            passing.method,
+            f"{self._server}{passing.path}",
+            data=passing.body or None,
+            headers=headers | self._credentials,
+        )
+        try:
+            async with sent as answer:
+                return await self._answer(request, passing, harm, answer)
+        except aiohttp.ClientError:
+            return _reset(request)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        passing: Passing,
+        harm: Harm | None,
+        answer: aiohttp.ClientResponse,
+    ) -> web.StreamResponse:
+        if passing.watch:
+            return await self._watch(request, answer)
+        body = await answer.read()
+        if harm is Harm.HELD:
+            await _left(request)
+        if harm in (Harm.UNANSWERED, Harm.LATE, Harm.HELD):
+            return _reset(request)
+        response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
+        response.content_length = len(body)
+        await response.prepare(request)
+        if harm is Harm.CUT:
+            await response.write(body[: len(body) // 2])
+            return _reset(request, response)
+        await response.write(body)
+        return response
+
+    def _reset_watches(self) -> None:
+        for way in tuple(self._watches):
+            way.abort()
+
+    async def _watch(
+        self, request: web.Request, answer: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        way = request.transport
+        assert way is not None, "whoever asked for a watch is still there"
+        self._watches.add(way)
+        response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
+        try:
+            await response.prepare(request)
+            async for line in answer.content:
+                self.expired += b'"type":"ERROR"' in line and b'"code":410' in line
+                if way not in self._silent:
+                    await response.write(line)
+        except (aiohttp.ClientError, OSError):
+            return _reset(request, response)
+        finally:
+            self._watches.discard(way)
+        return response
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in headers.items() if k.lower() not in _HOP_BY_HOP}
+
+
+async def _left(request: web.Request) -> None:
+    """Wait until the client has given up and closed the connection."""
+    while request.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for it
+        await asyncio.sleep(_PATIENCE)
+
+
+def _reset(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return response or web.Response()
+
+
+def _access(kubeconfig: Path) -> tuple[str, ssl.SSLContext, dict[str, str]]:
+    """Where the apiserver is, and a way to it: a certificate, or headers with a token."""
+    client = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
+    found = client.configuration
+    tls = ssl.create_default_context(cafile=found.ssl_ca_cert)
+    if found.cert_file:
+        tls.load_cert_chain(found.cert_file, found.key_file)
+    client.rest_client.close()
+    told = found.auth_settings().values()
+    return found.host, tls, {each["key"].title(): each["value"] for each in told}

@@ -1,0 +1,126 @@
+"""What becomes of a request on its way: between any two of them a test may let anything happen.
+
+The engine that it wraps stands for the apiserver. A controller's work is a coroutine that stops
+at every request, so two controllers can be led through any order of requests without threads.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from types import coroutine
+from typing import Any
+
+from taskruns.core.plan import Event, PodRef
+from taskruns.engines.engine import Engine, EngineError, Object, RunRef, Unavailable
+
+
+class Fate(Enum):
+    """What becomes of one request."""
+
+    ARRIVES = auto()
+    LOST = auto()
+    """It never arrives, and the controller hears of that."""
+    UNANSWERED = auto()
+    """It arrives; its answer does not."""
+    LATE = auto()
+    """The controller gives up on it, and it arrives some other time."""
+    CRASH_BEFORE = auto()
+    """The controller dies before it is sent."""
+    CRASH_AFTER = auto()
+    """The controller dies after it arrived."""
+
+
+class Crashed(BaseException):
+    """The controller's process ended: nothing of it may catch this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request about to be sent."""
+
+    verb: str
+    arguments: tuple[Any, ...]
+
+
+@coroutine
+def _meet(request: Request) -> Generator[Request, Fate, Fate]:
+    return (yield request)
+
+
+class FatedEngine:
+    """An engine whose every request stops to be told its fate."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.late: list[Callable[[], Awaitable[Any]]] = []
+
+    async def read_run(self, namespace: str, name: str) -> Object | None:
+        return await self._send("read_run", namespace, name)
+
+    async def read_pod(self, namespace: str, name: str) -> Object | None:
+        return await self._send("read_pod", namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        events: Any = await self._send("read_pod_events", pod)
+        return tuple(events)
+
+    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
+        return await self._send("write_status", run, patch)
+
+    async def create_pod(self, manifest: Object) -> Object:
+        return _there(await self._send("create_pod", manifest))
+
+    async def release_gate(self, pod: PodRef) -> Object | None:
+        return await self._send("release_gate", pod)
+
+    async def stop_pod(self, pod: PodRef) -> Object | None:
+        return await self._send("stop_pod", pod)
+
+    async def release_pod(self, pod: PodRef) -> Object | None:
+        return await self._send("release_pod", pod)
+
+    async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
+        return await self._send("delete_pod", pod, resource_version)
+
+    async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
+        return await self._send("delete_run", run, resource_version)
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        self._engine.record_event(run, event)
+
+    async def _send(self, verb: str, *arguments: Any) -> Object | None:
+        fate = await _meet(Request(verb, arguments))
+        method = partial(getattr(self._engine, verb), *arguments)
+        if fate is Fate.ARRIVES:
+            found: Object | None = await method()
+            return found
+        if fate is Fate.LATE:
+            self.late.append(method)
+        if fate in (Fate.UNANSWERED, Fate.CRASH_AFTER):
+            await _regardless(method)
+        if fate in (Fate.CRASH_BEFORE, Fate.CRASH_AFTER):
+            raise Crashed
+        raise Unavailable(f"{verb}: no answer")
+
+
+def _there(found: Object | None) -> Object:
+    assert found is not None, "a create answers with what it created"
+    return found
+
+
+async def _regardless(method: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await method()
+    except EngineError:
+        return
+
+
+def arrive(method: Callable[[], Awaitable[Any]]) -> None:
+    """Let a late request arrive: nobody waits for its answer any more."""
+    work: Coroutine[Any, Any, None] = _regardless(method)
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("an engine in memory answers at once")
