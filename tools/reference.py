@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from taskruns.api.conditions import FailureKind
-from taskruns.api.events import EventReason
+from taskruns.api.conditions import EventReason, FailureKind
 from taskruns.api.reasons import Reason
 from taskruns.engines.kubernetes import event_recorder
 from tools.writing import made_from
@@ -76,4 +75,6 @@ def _rows(reasons: Iterable[Reason]) -> str:
 def events(_root: Path) -> str:
     """The page of Events: what is told, how often, and by which words."""
     rows = (f"| `{each}` | {each.type} | {each.meaning} |\n" for each in EventReason)
-    return f"<!-- {made_from('controller/taskruns/api/events.py')} -->\n\n{EVENTS}{''.join(rows)}"
+    return (
+        f"<!-- {made_from('controller/taskruns/api/conditions.py')} -->\n\n{EVENTS}{''.join(rows)}"
+    )

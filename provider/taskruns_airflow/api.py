@@ -18,7 +18,7 @@ from taskruns.api import names
 from taskruns.api.errors import is_too_large
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.client import Ref, Refused, Unreachable
-from taskruns_airflow.log_pieces import Piece, pieces_of
+from taskruns_airflow.log_position import Piece, pieces_of
 
 Object = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from taskruns.api.errors import is_too_large
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.log_pieces import Piece
+from taskruns_airflow.log_position import Piece
 
 
 class Refused(Exception):

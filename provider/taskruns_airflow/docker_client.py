@@ -7,24 +7,25 @@ whoever cancels one stays until it has ended, or leaves somebody who does.
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import timezone  # type: ignore[attr-defined]
 from typing_extensions import override
 
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.engines.docker.connection import NoDaemon
-from taskruns.engines.docker.container import LABEL_CONTAINER
+from taskruns.engines.docker.container import LABEL_CONTAINER, Given
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.detached_follower import leave_successor
-from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.log_records import LogRecord
+from taskruns.engines.docker.host import Endpoint, Host, state_directory
+from taskruns.engines.docker.log import LogRecord
 from taskruns.engines.docker.state_file import RecordFile, StateTrouble
 from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from taskruns.engines.engine import AlreadyExists
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
-from taskruns_airflow.log_pieces import Piece
-from taskruns_airflow.log_time import nanoseconds_of
+from taskruns_airflow.log_position import Piece, nanoseconds_of
 from taskruns_airflow.reattach import ended
 
 _BAD_REQUEST, _NOT_VALID = 400, 422
@@ -216,3 +217,26 @@ def _told() -> Iterator[None]:
         raise Refused(error.code, str(error)) from error
     except (NoDaemon, StateTrouble) as error:
         raise Unreachable(str(error)) from error
+
+
+def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerEdge:
+    """Return the way to a namespace of the host that a connection's settings describe."""
+    root = settings.get("state_directory")
+    endpoint = Endpoint(
+        url=settings.get("url"),
+        ca_cert=settings.get("tls_ca_cert"),
+        client_cert=settings.get("tls_client_cert"),
+        client_key=settings.get("tls_client_key"),
+        check_hostname=settings.get("tls_hostname", True) is not False,
+    )
+    host = Host(
+        root=Path(root) if root else state_directory(),
+        now=timezone.utcnow,
+        endpoint=endpoint,
+        given=Given(secrets=_secrets(settings.get("secrets") or {})),
+    )
+    return DockerEdge(host, namespace)
+
+
+def _secrets(told: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    return {(name, key): str(value) for name, keys in told.items() for key, value in keys.items()}

@@ -1,4 +1,4 @@
-"""One execution of a task, at work: launch, follow, conclude, or be interrupted."""
+"""One execution of a task in a worker: launch, follow, conclude, or be interrupted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.async_runner import Worker
 from taskruns_airflow.client import Connect, Edge, Gone, Ref, Refused, Runs, Unreachable
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.failures import (
@@ -31,6 +30,65 @@ from taskruns_airflow.trigger import TaskRunTrigger
 from taskruns_airflow.xcom import result_of
 
 T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The task was told to stop."""
+
+
+class Worker:
+    """Runs one coroutine after another, until it is told to stop."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
+
+    def check(self) -> None:
+        """Go on only where nobody has said to stop.
+
+        Raises:
+            Stopped: somebody has.
+        """
+        if self._stopped:
+            raise Stopped
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end.
+
+        Raises:
+            Stopped: it was told to stop, before or meanwhile.
+        """
+        if self._stopped:
+            work.close()
+            raise Stopped
+        try:
+            return asyncio.run(self._run(work))
+        except BaseException:
+            if self._stopped:
+                raise Stopped from None
+            raise
+
+    def stop(self) -> None:
+        """End what runs; to be called from a signal handler."""
+        self._stopped = True
+        if self._running is not None:
+            loop, task = self._running
+            loop.call_soon_threadsafe(task.cancel)
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # asyncio.run has made one
+        self._running = asyncio.get_running_loop(), task
+        try:
+            return await work
+        finally:
+            self._running = None
+
 
 _SECONDS_TO_CANCEL = 2.5
 """Airflow kills a task five seconds after it was told to stop, and is itself asked before this."""

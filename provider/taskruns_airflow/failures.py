@@ -12,9 +12,9 @@ from airflow.providers.common.compat.sdk import (
 from typing_extensions import override
 
 from taskruns.api.conditions import FailureKind
-from taskruns.api.message_output import split_output
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns.api.v1alpha1.status import split_output
 
 
 class TaskRunFailed(AirflowException):

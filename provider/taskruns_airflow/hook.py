@@ -174,7 +174,7 @@ def _link(settings: dict[str, Any], *, namespace: str, name: str) -> str:
 
 def _docker_edge(settings: dict[str, Any], namespace: str) -> Edge:
     try:
-        from taskruns_airflow.docker_host import docker_edge  # noqa: PLC0415  # an extra
+        from taskruns_airflow.docker_client import docker_edge  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
         raise ValueError(
             f"the connection says docker, and {missing.name} is not installed: "

@@ -1,23 +1,80 @@
-"""How lines become entries of a task's log: few where they are many, and shown once if told twice.
-
-An entry costs Airflow as much as many lines, so what a container wrote within a millisecond is one.
-
-While a task is deferred, who takes the place of a triggerer that died cannot know how far that one
-came, and tells the log from its beginning. Airflow's reader merges what each of them has written by
-the times of entries, and shows one of two neighbours that are equal. So an entry has the time there
-at which its container wrote it. The merge sorts by milliseconds, and within one by the entry's
-place in its file, where the two may differ. Entries of a container whose text and time are equal,
-such as parts of a long line, get times that differ by microseconds, or Airflow would show one.
-"""
+"""Log lines as entries of a task's log, and the pipe through which a triggerer sends them."""
 
 import asyncio
 import logging
+import stat
+import struct
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from os import fstat
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from taskruns_airflow.logs import Line
+
+_FULL = 64 * 1024
+"""Bytes in the pipe, as the kernel counts them, from which on no more is written."""
+_SECONDS_BETWEEN_LOOKS = 0.02
+_PATIENCE = 120.0
+"""Seconds that the end of a trigger waits for the pipe."""
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+"""Held while somebody waits for the pipe, so that nobody else fills it meanwhile."""
+
+
+async def room() -> None:
+    """Wait until the pipe has room."""
+    await _until(_FULL)
+
+
+async def drain() -> bool:
+    """Wait until the pipe has been empty; return False where it was not in time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            await _until(0)
+        return True
+    return False
+
+
+async def _until(most: int) -> None:
+    async with _turn():
+        while True:
+            if _waiting() <= most:
+                return
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _turn() -> asyncio.Lock:
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
+def _waiting() -> int:
+    """Return how many bytes the supervisor has not read; 0 where there is no such pipe."""
+    pipe = _pipe()
+    if pipe is None:
+        return 0
+    try:
+        from fcntl import ioctl  # noqa: PLC0415  # not everywhere
+        from termios import TIOCOUTQ  # noqa: PLC0415
+
+        (waiting,) = struct.unpack("i", ioctl(pipe, TIOCOUTQ, bytes(4)))
+    except (ImportError, OSError):
+        return 0
+    return int(waiting)
+
+
+def _pipe() -> int | None:
+    """Return the descriptor of the socket to which structlog writes, as Airflow 3 configures it."""
+    try:
+        from structlog import get_config  # noqa: PLC0415  # Airflow 2 may have none
+
+        pipe: int = get_config()["logger_factory"].io.fileno()
+        return pipe if stat.S_ISSOCK(fstat(pipe).st_mode) else None
+    except (ImportError, AttributeError, KeyError, OSError, ValueError):
+        return None
+
 
 _SECONDS_UNTIL_WHOLE = 1.0
 """How long the rest of a millisecond may be on its way."""

@@ -1,18 +1,139 @@
-"""How far a log was delivered, by position: what another reading of it may skip.
+"""Pieces of a container's log, and the position up to which they were delivered."""
 
-A reading that begins anew repeats records. They are recognised by their order: the records that
-come must be those that were delivered, one by one, before anything counts as new. Times decide
-nothing here, since two streams of a container are stored in any order of their times, and clocks
-are set back. Where the order differs, the log was rotated or its container has restarted.
-"""
-
+import codecs
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from zlib import crc32
 
-from taskruns_airflow.log_pieces import Piece
-from taskruns_airflow.log_time import MILLION, rfc3339_of
+_TIME = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
+_LONGEST = 64
+"""Bytes; more than any time has."""
+
+MILLION = 1_000_000
+BILLION = 1_000_000_000
+
+
+def nanoseconds_of(text: bytes) -> int | None:
+    """Return an RFC 3339 time as nanoseconds since 1970; None where `text` is none."""
+    match = _TIME.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None:
+        return None
+    whole, fraction, zone = match.groups()
+    seconds = _seconds_of(whole, zone)
+    if seconds is None:
+        return None
+    return seconds * BILLION + int((fraction or b"0").ljust(9, b"0")[:9])
+
+
+def datetime_of(nanoseconds: int) -> datetime:
+    """Return an instant as Python has it, to the microsecond."""
+    seconds, rest = divmod(nanoseconds, BILLION)
+    return _datetime_of(seconds).replace(microsecond=rest // 1000)
+
+
+def rfc3339_of(seconds: int) -> str:
+    """Return whole seconds since 1970 as the API server takes them."""
+    return f"{_datetime_of(seconds).replace(tzinfo=None).isoformat()}Z"
+
+
+@lru_cache(maxsize=64)
+def _seconds_of(whole: bytes, zone: bytes) -> int | None:
+    try:
+        time = datetime.fromisoformat((whole + zone).decode().upper())
+        return int((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    except (ValueError, OverflowError):  # a month 13, or a second 60
+        return None
+
+
+@lru_cache(maxsize=64)
+def _datetime_of(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+LONGEST_PIECE = 64 * 1024
+"""Bytes of a line that are held in memory at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a record; a record is what the runtime gives a time of its own.
+
+    The kubelet sends a record for each line. Docker sends several for a line of more than 16 KiB.
+    """
+
+    content: bytes
+    time: int | None
+    """Nanoseconds since 1970; None without a time, or where an earlier piece has it."""
+    first: bool = True
+    """Whether it begins a record."""
+    last: bool = True
+    """Whether it ends the record."""
+    newline: bool = True
+    """Whether it ends the line."""
+    stream: int = 1
+    """Standard output is 1, standard error 2, where the runtime tells them apart."""
+
+
+async def pieces_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
+    """Cut a log that the kubelet sends into pieces: one time for each line, at its start."""
+    rest, inside, timed = b"", False, False
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            *parts, end = [line] if len(line) <= LONGEST_PIECE else _cut(line)
+            for part in parts:
+                yield _piece(part, inside=inside)
+                inside = True
+            piece = _piece(end, inside=inside, newline=True)
+            timed, inside = timed or piece.time is not None, False
+            yield piece
+        while len(rest) > LONGEST_PIECE:
+            yield _piece(rest[:LONGEST_PIECE], inside=inside)
+            rest, inside = rest[LONGEST_PIECE:], True
+    if rest:
+        piece = _piece(rest, inside=inside)
+        # Without a time it is a time that was cut, where lines have one.
+        if inside or piece.time is not None or not timed:
+            yield piece
+
+
+def _cut(line: bytes) -> list[bytes]:
+    return [line[at : at + LONGEST_PIECE] for at in range(0, len(line), LONGEST_PIECE)]
+
+
+def _piece(text: bytes, *, inside: bool, newline: bool = False) -> Piece:
+    time = None
+    if not inside:
+        head, _, tail = text.partition(b" ")
+        if (time := nanoseconds_of(head)) is not None:
+            text = tail
+    return Piece(text, time, first=not inside, last=newline, newline=newline)
+
+
+class Text:
+    """Decodes the pieces of one stream; a character may begin in one and end in another."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._inside = False
+
+    def of(self, content: bytes, *, newline: bool) -> str | None:
+        """Return the text of a piece without the line's end; None where there is nothing of it."""
+        text = self._decoder.decode(content, final=newline)
+        if newline:
+            text = text.removesuffix("\r")
+        nothing = not text and (self._inside or not newline)
+        self._inside = not newline
+        return None if nothing else text
+
+    def end(self) -> str | None:
+        """Return what is left of a character that was never ended."""
+        return self._decoder.decode(b"", final=True) or None
+
 
 _REMEMBERED = 262_144
 """Records whose times and checksums are kept: more than a kubelet's file of 10 MiB can hold."""

@@ -1,4 +1,4 @@
-"""From what a task asks for to the TaskRun that is created: values in, values out."""
+"""Operator arguments, and the TaskRun manifest that they make."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,201 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
+from airflow.providers.common.compat.sdk import BaseOperator
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from taskruns.api import names
-from taskruns.api.durations import format_duration
 from taskruns.api.v1alpha1 import TaskRunSpec
-from taskruns_airflow.environment import env_vars
+from taskruns.api.v1alpha1.model import format_duration
+from taskruns_airflow.containers import Asked
 from taskruns_airflow.identity import Try
-from taskruns_airflow.template import pod_template
+
+
+def plain(value: Any) -> Any:
+    """Return model objects, at any depth, as dicts in wire form; anything else as it is."""
+    wire_names = getattr(type(value), "attribute_map", None)
+    if isinstance(wire_names, Mapping):
+        told = ((wire, getattr(value, name)) for name, wire in wire_names.items())
+        return {wire: plain(part) for wire, part in told if part is not None}
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value
+
+
+def env_vars(env: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
+    """Return core/v1 EnvVars.
+
+    In a mapping a value is text or a number; or where it comes from, as core/v1 EnvVarSource says
+    it: `{"secretKeyRef": {"name": "database", "key": "password"}}`. A list passes as it is.
+
+    Raises:
+        ValueError: a value is neither. It is not told: it may be a secret.
+    """
+    if isinstance(env, Mapping):
+        return [_env_var(str(name), value) for name, value in env.items()]
+    if isinstance(env, str):
+        raise ValueError(  # noqa: TRY004  # build promises ValueError for every bad argument
+            "env: is a text; write a dict, such as {'NAME': 'value'}, or a list of V1EnvVar. "
+            "A template that makes a dict needs render_template_as_native_obj=True on the DAG, "
+            "or pass the other task's output itself"
+        )
+    for item in env:
+        if not isinstance(item, Mapping) or "name" not in item:
+            raise ValueError('env: every item of the list needs a name, as {"name": "A", ...}')
+    return [dict(item) for item in env]
+
+
+def _env_var(name: str, value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {"name": name, "valueFrom": dict(value)}
+    if isinstance(value, str):
+        return {"name": name, "value": value}
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"name": name, "value": str(value)}
+    raise ValueError(
+        f"env: the value of {name} is of type {type(value).__name__}: "
+        "write text, a number, or where it comes from, as {'secretKeyRef': {...}}"
+    )
+
+
+_PARTS = ("metadata", "spec")
+_OF_A_POD = ("apiVersion", "kind", "status")
+_PLACE = ("name", "generateName", "namespace", "creationTimestamp")
+"""What a Pod's metadata has and a template's has no use for: taskruns names Pods."""
+
+
+def pod_template(told: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Return a core/v1 PodTemplateSpec; a whole Pod is taken as the template of its like.
+
+    Raises:
+        ValueError: it is no mapping, or it has parts that a PodTemplateSpec does not have.
+    """
+    template = loaded(told) if isinstance(told, str) else told
+    if not isinstance(template, Mapping):
+        raise ValueError(  # noqa: TRY004  # as every refusal of what a task asks for
+            "template: not a mapping: write {'metadata': ..., 'spec': ...}, or the same as YAML"
+        )
+    whole_pod = template.get("kind") == "Pod"
+    strange = [k for k in template if k not in _PARTS and not (whole_pod and k in _OF_A_POD)]
+    if strange:
+        raise ValueError(
+            f"template: {', '.join(map(str, strange))}: a PodTemplateSpec has metadata and spec"
+        )
+    parts = {part: dict(template[part]) for part in _PARTS if template.get(part)}
+    if whole_pod and "metadata" in parts:
+        parts["metadata"] = {k: v for k, v in parts["metadata"].items() if k not in _PLACE}
+    return parts
+
+
+def loaded(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises:
+        ValueError: it is not YAML.
+    """
+    import yaml  # noqa: PLC0415  # only templates in files need it
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"template: not YAML: {error}") from error
+
+
+class ContainerArguments(BaseOperator):
+    """What is said of the container."""
+
+    def __init__(  # noqa: PLR0913  # each is a name that users of Kubernetes know
+        self,
+        *,
+        image: str | None = None,
+        command: Sequence[str] | None = None,
+        arguments: Sequence[str] | None = None,
+        working_dir: str | None = None,
+        env: Mapping[str, Any] | Sequence[Any] | None = None,
+        env_from: Sequence[Any] | None = None,
+        container_resources: Any = None,
+        volume_mounts: Sequence[Any] | None = None,
+        image_pull_policy: str | None = None,
+        security_context: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.image = image
+        self.command = command
+        self.arguments = arguments
+        self.working_dir = working_dir
+        self.env = plain(env)
+        self.env_from = plain(env_from)
+        self.container_resources = plain(container_resources)
+        self.volume_mounts = plain(volume_mounts)
+        self.image_pull_policy = image_pull_policy
+        self.security_context = plain(security_context)
+
+
+class PodArguments(ContainerArguments):
+    """What is said of the Pod."""
+
+    def __init__(  # noqa: PLR0913  # as above
+        self,
+        *,
+        volumes: Sequence[Any] | None = None,
+        image_pull_secrets: Sequence[Any] | None = None,
+        service_account_name: str | None = None,
+        node_selector: Mapping[str, str] | None = None,
+        tolerations: Sequence[Any] | None = None,
+        affinity: Any = None,
+        priority_class_name: str | None = None,
+        template: Any = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        queue_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.volumes = plain(volumes)
+        self.image_pull_secrets = plain(image_pull_secrets)
+        self.service_account_name = service_account_name
+        self.node_selector = node_selector
+        self.tolerations = plain(tolerations)
+        self.affinity = plain(affinity)
+        self.priority_class_name = priority_class_name
+        self.template = plain(template)
+        self.labels = labels
+        self.annotations = annotations
+        self.queue_name = queue_name
+
+
+class RunArguments(PodArguments):
+    """What is said of the run as a whole."""
+
+    def __init__(  # noqa: PLR0913  # as above
+        self,
+        *,
+        spec: Mapping[str, Any] | None = None,
+        backoff_limit: int | None = None,
+        disruption_limit: int | None = None,
+        schedule_timeout_seconds: int | None = None,
+        startup_timeout_seconds: int | None = None,
+        pod_gc: Mapping[str, Any] | None = None,
+        ttl_seconds_after_finished: int | None = None,
+        get_logs: bool = True,
+        container_logs: Asked = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.spec = plain(spec)
+        self.backoff_limit = backoff_limit
+        self.disruption_limit = disruption_limit
+        self.schedule_timeout_seconds = schedule_timeout_seconds
+        self.startup_timeout_seconds = startup_timeout_seconds
+        self.pod_gc = pod_gc
+        self.ttl_seconds_after_finished = ttl_seconds_after_finished
+        self.get_logs = get_logs
+        self.container_logs = container_logs
+
 
 RESULT_PATH = "/airflow/xcom/return.json"
 """Where a task writes the JSON that becomes its XCom: KubernetesPodOperator's path."""

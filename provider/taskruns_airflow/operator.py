@@ -13,13 +13,12 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, conf
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.arguments import RunArguments
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Containers, Shown, names_of
 from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.link import TaskRunLink
-from taskruns_airflow.manifest import Object, Order, build, lost_identity
+from taskruns_airflow.manifest import Object, Order, RunArguments, build, lost_identity
 from taskruns_airflow.reattach import ended
 from taskruns_airflow.task_instance import is_of_another_try, try_of
 

@@ -1,17 +1,17 @@
 """Waiting without a worker: a trigger that follows one run."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
-from taskruns_airflow import log_pipe
+from taskruns_airflow import log_entries
 from taskruns_airflow.client import Edge, Gone, Ref, crossing
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.dwell import Dwell
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.launch import Audience, follow
 from taskruns_airflow.log_entries import Entries
@@ -64,7 +64,7 @@ class TaskRunTrigger(BaseTrigger):
         dwell = Dwell()
         event = await self._outcome()
         await dwell.over()
-        if not await log_pipe.drain():
+        if not await log_entries.drain():
             event["undelivered"] = True
         self._fired = True
         yield TriggerEvent({"uid": self.uid, **event})  # type: ignore[no-untyped-call]  # Airflow's own
@@ -98,7 +98,7 @@ class TaskRunTrigger(BaseTrigger):
 
     async def _outcome(self) -> dict[str, Any]:
         entries = Entries(self.log, dated=True)
-        audience = Audience(entries.add, self.log.info, log_pipe.room)
+        audience = Audience(entries.add, self.log.info, log_entries.room)
         try:
             edge = await self._edge()
             run = await follow(edge, edge.shared_watch(), self._ref, self.shown, audience)
@@ -117,3 +117,31 @@ class TaskRunTrigger(BaseTrigger):
 
     async def _edge(self) -> Edge:
         return await TaskRunHook.of(self.access).edge(self.namespace)
+
+
+_SHORTEST = 8.0
+_FOR_EACH_OTHER = 0.25
+_LONGEST = 30.0
+"""Seconds."""
+
+_begun: deque[float] = deque(maxlen=100)
+"""When the latest deferrals of this process began; more of them change nothing."""
+
+
+class Dwell:
+    """The least time of one deferral, which begins with this."""
+
+    def __init__(self) -> None:
+        self._since = asyncio.get_running_loop().time()
+        _begun.append(self._since)
+
+    async def over(self) -> None:
+        """Wait until it is over."""
+        now = asyncio.get_running_loop().time()
+        others = sum(begun > now - _LONGEST for begun in tuple(_begun)) - 1
+        await asyncio.sleep(self._since + least(others) - now)
+
+
+def least(others: int) -> float:
+    """Return the seconds that a deferral takes at least, where as many others have just begun."""
+    return min(_LONGEST, _SHORTEST + _FOR_EACH_OTHER * max(others, 0))

@@ -16,7 +16,7 @@ from airflow.serialization import serialized_objects
 from airflow.triggers.base import TriggerEvent
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow import TaskRunOperator, dwell
+from taskruns_airflow import TaskRunOperator, trigger
 from taskruns_airflow.client import Ref
 from taskruns_airflow.compat import DockerOperator, KubernetesPodOperator
 from taskruns_airflow.execution import Execution
@@ -130,7 +130,7 @@ def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
             return lambda *told, **more: lines.append(f"{told} {more}")
 
     monkeypatch.setattr(TaskRunTrigger, "log", Log(), raising=False)
-    monkeypatch.setattr(dwell, "_LONGEST", 0.0)
+    monkeypatch.setattr(trigger, "_LONGEST", 0.0)
     with caplog.at_level(logging.DEBUG):
         yield lambda: "\n".join(lines) + caplog.text
 

@@ -10,7 +10,7 @@ from airflow.providers.docker.operators.docker import DockerOperator as Original
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat import DockerOperator
-from taskruns_airflow.compat.docker_output import last_line, lines_of
+from taskruns_airflow.compat.docker_values import last_line, lines_of
 from taskruns_airflow.execution import Execution
 from taskruns_airflow.failures import TaskRunResultInvalid
 from taskruns_airflow.identity import Try

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from taskruns_airflow import dwell
-from taskruns_airflow.dwell import Dwell, least
+from taskruns_airflow import trigger
+from taskruns_airflow.trigger import Dwell, least
 
 
 @pytest.mark.parametrize(("others", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
@@ -26,9 +26,9 @@ async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) ->
         counted.append(others)
         return 0.0
 
-    monkeypatch.setattr(dwell, "least", no_time)
-    dwell._begun.clear()
-    dwell._begun.append(now() - 3600)
+    monkeypatch.setattr(trigger, "least", no_time)
+    trigger._begun.clear()
+    trigger._begun.append(now() - 3600)
     first = Dwell()
     for _ in range(3):
         Dwell()
@@ -37,8 +37,8 @@ async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_it_lasts_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dwell, "_SHORTEST", 0.2)
-    monkeypatch.setattr(dwell, "_FOR_EACH_OTHER", 0.0)
+    monkeypatch.setattr(trigger, "_SHORTEST", 0.2)
+    monkeypatch.setattr(trigger, "_FOR_EACH_OTHER", 0.0)
     began = now()
     await Dwell().over()
     assert now() - began >= 0.19

@@ -19,9 +19,8 @@ from kubernetes.client import models as k8s
 from typing_extensions import override
 
 from taskruns_airflow.compat import KubernetesPodOperator
-from taskruns_airflow.compat.kubernetes_models import TEMPLATED_FIELDS
 from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, TEMPLATED
-from taskruns_airflow.compat.pod_environment import unique_env
+from taskruns_airflow.compat.pod_reconciliation import TEMPLATED_FIELDS, unique_env
 from taskruns_airflow.failures import TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from tests.pod_differences import environment

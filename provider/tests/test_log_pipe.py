@@ -10,7 +10,7 @@ from typing import Any
 import airflow
 import pytest
 
-from taskruns_airflow import log_pipe
+from taskruns_airflow import log_entries
 
 ON_AIRFLOW_2 = airflow.__version__.startswith("2.")
 pytestmark = pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no such pipe")
@@ -37,7 +37,7 @@ def read_all(pipe: socket, size: int) -> None:
 async def test_the_end_waits_until_all_is_read(pipe: tuple[socket, socket]) -> None:
     ours, supervisors = pipe
     ours.send(b"x" * 10_000)
-    drained = asyncio.create_task(log_pipe.drain())
+    drained = asyncio.create_task(log_entries.drain())
     supervisors.recv(4096)
     await asyncio.sleep(0.1)
     assert not drained.done()
@@ -48,7 +48,10 @@ async def test_the_end_waits_until_all_is_read(pipe: tuple[socket, socket]) -> N
 async def test_nobody_writes_while_another_waits_for_the_end(pipe: tuple[socket, socket]) -> None:
     ours, supervisors = pipe
     ours.send(b"x")
-    drained, roomy = asyncio.create_task(log_pipe.drain()), asyncio.create_task(log_pipe.room())
+    drained, roomy = (
+        asyncio.create_task(log_entries.drain()),
+        asyncio.create_task(log_entries.room()),
+    )
     await asyncio.sleep(0.1)
     assert not roomy.done()
     supervisors.recv(1)
@@ -60,7 +63,7 @@ async def test_a_full_pipe_has_no_room(pipe: tuple[socket, socket]) -> None:
     ours, supervisors = pipe
     for _ in range(30):
         ours.send(b"x" * 2_000)
-    roomy = asyncio.create_task(log_pipe.room())
+    roomy = asyncio.create_task(log_entries.room())
     await asyncio.sleep(0.1)
     assert not roomy.done()
     read_all(supervisors, 50_000)
@@ -72,8 +75,8 @@ async def test_a_pipe_that_is_never_read_does_not_hold_the_end_for_ever(
 ) -> None:
     ours, _ = pipe
     ours.send(b"x")
-    monkeypatch.setattr(log_pipe, "_PATIENCE", 0.1)
-    assert not await log_pipe.drain()
+    monkeypatch.setattr(log_entries, "_PATIENCE", 0.1)
+    assert not await log_entries.drain()
 
 
 @pytest.mark.parametrize("config", [{}, {"logger_factory": None}])
@@ -81,5 +84,5 @@ async def test_without_a_pipe_nothing_is_waited_for(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("structlog"), "get_config", lambda: config)
-    assert await log_pipe.drain()
-    await log_pipe.room()
+    assert await log_entries.drain()
+    await log_entries.room()

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskruns_airflow import log_pieces, log_position
+from taskruns_airflow import log_position
 from taskruns_airflow.client import Refused
-from taskruns_airflow.log_following import ContainerLog
-from taskruns_airflow.log_pieces import LONGEST_PIECE, Piece, Text, pieces_of
-from taskruns_airflow.log_time import nanoseconds_of
+from taskruns_airflow.log_position import LONGEST_PIECE, Piece, Text, nanoseconds_of, pieces_of
+from taskruns_airflow.logs import ContainerLog
 
 BEGIN = datetime(2026, 11, 29, 1, tzinfo=UTC)
 BROKEN_OFF = ConnectionResetError("broken")
@@ -190,7 +189,7 @@ def test_pieces_of_long_lines_are_whole_text_together(
         for (second, content), end in zip(clean, ends, strict=False)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_pieces, "LONGEST_PIECE", longest)
+        patch.setattr(log_position, "LONGEST_PIECE", longest)
         lines, _ = asyncio.run(delivered_by(Kubelet(records, breaks, chunk)))
     whole = b"".join(each.content + (b"\n" if each.ends else b"") for each in records)
     expected = [each.removesuffix("\r") for each in whole.decode(errors="replace").split("\n")]

@@ -13,7 +13,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
 from taskruns_airflow.client import Ref, Refused
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.log_pieces import LONGEST_PIECE, pieces_of
+from taskruns_airflow.log_position import LONGEST_PIECE, pieces_of
 from taskruns_airflow.logs import Line, LogReader
 
 REF = Ref("jobs", "hello", "uid-1")

@@ -10,8 +10,7 @@ import pytest
 from kubernetes.client import models as k8s
 
 from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
-from taskruns_airflow.manifest import RESULT_PATH, Order, build
-from taskruns_airflow.serialization import plain
+from taskruns_airflow.manifest import RESULT_PATH, Order, build, plain
 
 OWN = Try(
     dag_id="sales",

@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException
 from kubernetes.client import models as k8s
 
 from taskruns_airflow import TaskRunOperator
-from taskruns_airflow.async_runner import Stopped
 from taskruns_airflow.connection import DockerAccess
+from taskruns_airflow.execution import Stopped
 from taskruns_airflow.failures import TaskRunMisconfigured
 from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
 from taskruns_airflow.trigger import TaskRunTrigger

@@ -15,9 +15,9 @@ from airflow.providers.common.compat.sdk import (
     XCom,
 )
 
-from taskruns.api.message_output import join_output
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec
+from taskruns.api.v1alpha1.status import join_output
 from taskruns_airflow import failures
 from taskruns_airflow.execution import Execution
 from taskruns_airflow.failures import ExitCodes, TaskRunFailed, failure_of

@@ -21,7 +21,7 @@ from kubernetes.client import ApiClient, Configuration
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
 from taskruns_airflow.compat import KubernetesPodOperator
-from taskruns_airflow.compat.kubernetes_models import owned
+from taskruns_airflow.compat.pod_reconciliation import owned
 from taskruns_airflow.identity import Try
 from tests.pod_arguments import PARTS, WHOLE, arguments
 from tests.pod_differences import unexplained

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.api.durations import DURATION_PATTERN
-from taskruns.operator import pod_template, settings
+from taskruns.api.v1alpha1.model import DURATION_PATTERN
+from taskruns.operator import settings
 from tools import helm as helm_tool
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
@@ -68,7 +68,7 @@ def test_the_template_of_the_chart_is_what_the_controller_reads(tmp_path: Path) 
     ((name, content),) = config["data"].items()
     assert f"--pod-template={mount['mountPath']}/{name}" in controller["args"]
     (tmp_path / name).write_text(content)
-    assert pod_template.read(str(tmp_path / name)) == {
+    assert settings.read_pod_template(str(tmp_path / name)) == {
         "metadata": {"labels": {"team": "data"}},
         "spec": {"nodeSelector": {"a": "b"}},
     }

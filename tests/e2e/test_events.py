@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taskruns.api.conditions import Outcome, Phase
-from taskruns.api.events import EventReason
+from taskruns.api.conditions import EventReason, Outcome, Phase
 from tests.cluster import Cluster
 from tests.support.builders.manifests import SOON, pod_spec, shell
 from tests.support.cluster import invariants

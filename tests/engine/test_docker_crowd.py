@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.store import create_run
 from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE

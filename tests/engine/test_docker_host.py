@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.state_file import StateTrouble
 from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from tests.engine.docker_host import ended, manifest, now

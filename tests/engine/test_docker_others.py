@@ -10,10 +10,9 @@ import pytest
 
 from taskruns.api.conditions import Phase
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.follower import OfAnotherDaemon
 from taskruns.engines.docker.gc import sweep_run
-from taskruns.engines.docker.host import Host
-from taskruns.engines.docker.ownership import OfAnotherDaemon
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.state_file import RecordFile
 from taskruns.engines.docker.store import create_run, patch_run
 from tests.cluster.docker_engine import DockerEngine

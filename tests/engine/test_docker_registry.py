@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.store import create_run
 from tests.cluster import image
 from tests.cluster.progress import Progress

@@ -6,8 +6,7 @@ from typing import Any
 
 from taskruns.api.conditions import Phase
 from taskruns.engines.docker.detached_follower import leave_successor
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.state_file import RecordFile
 from taskruns.engines.docker.store import create_run, patch_run
 from tests.engine.docker_host import manifest, now

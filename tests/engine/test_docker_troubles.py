@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.state_file import RecordFile, StateTrouble
 from taskruns.engines.docker.store import create_run, patch_run
 from tests.cluster.mount import unmount_below

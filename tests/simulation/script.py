@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from taskruns.engines.termination import MESSAGE_LIMIT, last_words
+from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, last_words
 
 FOR_EVER = math.inf
 SIGKILL_CODE = 137

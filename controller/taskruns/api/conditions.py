@@ -1,9 +1,7 @@
-"""The words in which a TaskRun tells how it is: phases, failure kinds, outcomes, conditions.
-
-Why it is so is told by a reason: `reasons`.
-"""
+"""Phases, failure kinds, outcomes, conditions and Event reasons of a TaskRun."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class Phase(StrEnum):
@@ -75,3 +73,91 @@ class ConditionType(StrEnum):
     """True while no Pod is let in for want of what somebody may provide soon; since when."""
     RESULT_STORED = "ResultStored"
     """False, with reason ResultTooLarge, when a result was cut and so was not stored."""
+
+
+class EventType(StrEnum):
+    """The two types that Kubernetes knows."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+class EventReason(StrEnum):
+    """Which change of a run an Event tells of. Why it came is in the Event's message."""
+
+    type: EventType
+    meaning: str
+
+    def __new__(cls, value: str, type_: EventType, meaning: str) -> Self:
+        """Make a member that is its own value and carries its documentation."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.type = type_
+        member.meaning = meaning
+        return member
+
+    POD_CREATED = (
+        "PodCreated",
+        EventType.NORMAL,
+        "The Pod of an attempt was created and may be scheduled.",
+    )
+    STARTED = (
+        "Started",
+        EventType.NORMAL,
+        "The main container has been running for more than a second; shorter tasks skip it.",
+    )
+    BLOCKED = (
+        "Blocked",
+        EventType.WARNING,
+        "No Pod can be created yet: a quota is used up, or the service account is missing.",
+    )
+    GATED = (
+        "Gated",
+        EventType.NORMAL,
+        "The Pod waits at somebody else's scheduling gate.",
+    )
+    CANNOT_START = (
+        "CannotStart",
+        EventType.WARNING,
+        "Main cannot start: no node, no image, or what its configuration names is missing.",
+    )
+    STOPPING = (
+        "Stopping",
+        EventType.NORMAL,
+        "The attempt is being stopped: cancelled, suspended, past a deadline, or without a start.",
+    )
+    OVERDUE = (
+        "Overdue",
+        EventType.WARNING,
+        "Somebody deleted the Pod, and its node does not say that it has ended.",
+    )
+    RETRYING = (
+        "Retrying",
+        EventType.WARNING,
+        "An attempt ended and there will be another.",
+    )
+    SUSPENDED = (
+        "Suspended",
+        EventType.NORMAL,
+        "spec.suspend is true and nothing of the run is running any more.",
+    )
+    RESUMED = (
+        "Resumed",
+        EventType.NORMAL,
+        "spec.suspend was taken back.",
+    )
+    SUCCEEDED = (
+        "Succeeded",
+        EventType.NORMAL,
+        "The run has ended, and well.",
+    )
+    FAILED = (
+        "Failed",
+        EventType.WARNING,
+        "The run has ended without success.",
+    )
+    CANCELLED = (
+        "Cancelled",
+        EventType.NORMAL,
+        "The run has ended because somebody asked for it.",
+    )

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.api.durations import DURATION_PATTERN, format_duration
 from taskruns.api.names import MAX_LABEL_LENGTH
 from taskruns.api.v1alpha1 import Backoff, TaskRunSpec
+from taskruns.api.v1alpha1.model import DURATION_PATTERN, format_duration
 
 MUTABLE = frozenset({"cancel", "suspend", "ttlSecondsAfterFinished"})
 """The fields of spec that may change after creation. A new field may not, unless it is put here."""

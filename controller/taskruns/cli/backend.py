@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taskruns.cli.invocation import as_plugin, program_name
+from taskruns.cli.streams import as_plugin, program_name
 
 Object = Mapping[str, Any]
 

@@ -10,8 +10,7 @@ from rich.text import Text
 
 from taskruns.api.conditions import Outcome
 from taskruns.cli.backend import Step
-from taskruns.cli.console import phase_style, write
-from taskruns.cli.formatting import age, length, plain
+from taskruns.cli.output import age, length, phase_style, plain, write
 from taskruns.core.unstructured import mapping, mappings, moment, text
 
 Told = Mapping[str, Any]

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
-from taskruns.cli.clock import now
 from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept, none_of_that_name
-from taskruns.cli.naming import NAME_HINT, is_name
+from taskruns.cli.target import NAME_HINT, is_name
+from taskruns.clock import now
 from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.host import Host, state_directory
@@ -60,7 +60,7 @@ class DockerPlace:
         A daemon that is away hinders no change; it is acted upon when it is back.
         """
         from taskruns.engines.docker.connection import NoDaemon
-        from taskruns.engines.docker.ownership import claim
+        from taskruns.engines.docker.follower import claim
 
         file = self._file(name)
         with suppress(NoDaemon):
@@ -129,7 +129,7 @@ class DockerPlace:
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield what an attempt's log has by now."""
-        from taskruns.engines.docker.ownership import claim
+        from taskruns.engines.docker.follower import claim
 
         async with self._host.daemon() as daemon:
             await claim(self._file(_name(run)), daemon)

@@ -1,20 +1,201 @@
-"""Following a run to its end: its log on standard output, what becomes of it on standard error."""
+"""Following a run to its end: its log on standard output, and what Ctrl-C does meanwhile."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.cli.backend import Following, Object, Place
+from taskruns.cli.backend import Following, Object, Place, command_for
 from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept
-from taskruns.cli.interrupt import Interrupt
-from taskruns.cli.log_writer import LogWriter
 from taskruns.cli.notices import NOTICES
 from taskruns.cli.progress import Teller
 from taskruns.cli.streams import OutputFailed
 from taskruns.core.unstructured import mapping, mappings, text
-from taskruns.engines.engine import EngineError
+from taskruns.engines.engine import EngineError, Unavailable
+
+_ANSWER_SECONDS = 5.0
+"""Time in which a kill is answered."""
+
+
+class Interrupt:
+    """The first Ctrl-C cancels with the grace period, the second kills.
+
+    Where that cannot be done, because nothing answers, and in any case at the third, this program
+    leaves the run. It is for the one task that follows the run, which is then cancelled.
+    """
+
+    def __init__(self, place: Place, name: str, following: Following, teller: Teller) -> None:
+        self.farewell = ""
+        """What to say of a run that is left; empty where it is not."""
+        self.pod = ""
+        """The Pod of the current attempt."""
+        self.is_over = False
+        """Whether the run has ended, and only its log is read."""
+        self._place, self._name, self._following = place, name, following
+        self._teller = teller
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._cancelling: asyncio.Task[bool] | None = None
+        self._killing: asyncio.Task[None] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._interrupted)
+
+    def forget(self) -> None:
+        """Let signals be what they are by default."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.remove_signal_handler(number)
+        for task in (self._cancelling, self._killing):
+            if task is not None:
+                task.cancel()
+
+    def catch(self) -> None:
+        """Take back the cancellation of the task, which its farewell replaces."""
+        if self._task is not None:
+            self._task.uncancel()
+
+    @property
+    def _is_cancelled(self) -> bool:
+        """Whether the cancellation has been accepted."""
+        cancelling = self._cancelling
+        return cancelling is not None and cancelling.done() and cancelling.result()
+
+    def _interrupted(self) -> None:
+        if self.is_over:
+            self._leave()
+        elif self._cancelling is None:
+            self._teller.say("cancelling; once more asks for its end at once")
+            self._cancelling = asyncio.create_task(self._cancel())
+        elif self._is_cancelled and self._killing is None and self.pod:
+            self._teller.say("killing its container; once more leaves it")
+            self._killing = asyncio.create_task(self._kill())
+        else:
+            self._leave()
+
+    async def _cancel(self) -> bool:
+        try:
+            await self._following.cancel()
+        except (CommandError, EngineError) as error:
+            self._teller.warn(f"not cancelled: {error}; once more leaves it")
+            return False
+        return True
+
+    async def _kill(self) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._following.kill(self.pod)
+        except CommandError as error:
+            self._teller.warn(f"{error}; once more leaves it")
+        except (Unavailable, TimeoutError):
+            self._leave()
+
+    def _leave(self) -> None:
+        """End this program; what becomes of the run is said with how to come back to it."""
+        if self.farewell or self._task is None:
+            return
+        if self.is_over:
+            command = command_for(self._place, "logs", self._name)
+            self.farewell = f"{self._name} has ended, its log is not complete here: `{command}`"
+        elif self._is_cancelled:
+            self._place.leave_follower(self._name)
+            command = command_for(self._place, "wait", self._name)
+            self.farewell = (
+                f"leaving {self._name} before its end, its cancellation is requested: `{command}` "
+                "waits for it"
+            )
+        else:
+            command = command_for(self._place, "follow", self._name)
+            self.farewell = (
+                f"leaving {self._name}, which is not cancelled: `{command}` comes back to it"
+            )
+        self._task.cancel()
+
+
+_MOST_BYTES = 1 << 20
+"""Bytes that wait to be written before more are read."""
+_PIECE = 1 << 16
+
+
+def raw_output() -> Callable[[Any], int | None]:
+    """Return what writes to standard output without a buffer, whose lock a thread could keep."""
+    sys.stdout.flush()
+    binary = sys.stdout.buffer
+    write: Callable[[Any], int | None] = getattr(binary, "raw", binary).write
+    return write
+
+
+class LogWriter:
+    """Standard output for one log after another.
+
+    It has a thread of its own, not the event loop's: one that waits for a reader of standard
+    output must not keep this process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._write = raw_output()
+        self._loop = asyncio.get_running_loop()
+        self._waiting = bytearray()
+        self._changed = threading.Condition()
+        self._moved = asyncio.Event()
+        self._error: OutputFailed | None = None
+        self._thread: threading.Thread | None = None
+        self.received = 0
+        """Pieces that were handed over; an empty one is a sign that more may come."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something waits for the reader of standard output."""
+        return bool(self._waiting) and self._error is None
+
+    async def write(self, piece: bytes) -> None:
+        """Write a piece, at some time; wait where too much waits already. Raises OutputFailed."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True, name="log")
+            self._thread.start()
+        self.received += 1
+        with self._changed:
+            self._waiting += piece
+            self._changed.notify()
+        await self._until(_MOST_BYTES)
+
+    async def drain(self) -> None:
+        """Wait until everything is written. Raises OutputFailed."""
+        await self._until(0)
+
+    async def _until(self, most: int) -> None:
+        while self._error is None and len(self._waiting) > most:
+            self._moved.clear()
+            if len(self._waiting) > most:
+                await self._moved.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        """Write what is handed over until this process ends."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                piece = bytes(self._waiting[:_PIECE])
+            try:
+                count = self._write(piece) or 0
+            except OutputFailed as error:
+                self._error = error
+            except OSError as error:
+                self._error = OutputFailed(error)
+            else:
+                with self._changed:
+                    del self._waiting[:count]
+            try:
+                self._loop.call_soon_threadsafe(self._moved.set)
+            except RuntimeError:  # the loop has ended
+                return
+            if self._error is not None:
+                return
+
 
 _SILENT_SECONDS = 30.0
 """Time without a byte after which the rest of an ended run's log is given up."""

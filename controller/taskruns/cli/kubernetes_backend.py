@@ -1,4 +1,4 @@
-"""The TaskRuns of a cluster, as the commands use them: the controller there does the work."""
+"""The TaskRuns of a cluster, as the commands use them. The controller does the work there."""
 
 import asyncio
 import logging
@@ -8,15 +8,65 @@ from functools import partial
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.cli.api_errors import refusal
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
 from taskruns.cli.exit_codes import CommandError, ExitCode, none_of_that_name
 from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet
 from taskruns.engines.kubernetes.connection import NoConfiguration, connect
+from taskruns.engines.kubernetes.endpoints import Call
 from taskruns.engines.kubernetes.log import LogReader
+from taskruns.engines.kubernetes.responses import Answer
 from taskruns.engines.log_position import LogLost, TimedLines
+
+
+def refusal(call: Call, answer: Answer, namespace: str) -> CommandError:
+    """Say in one sentence why a request was refused, and what to do."""
+    what = f"{call.verb} {call.resource}"
+    match answer.code:
+        case 401:
+            return CommandError(
+                "the cluster does not know you (401): log in again, or choose another user with "
+                "--context",
+                ExitCode.NOT_RUN,
+            )
+        case 403 if "forbidden: User" in answer.message or "cannot" in answer.message:
+            return CommandError(_without_right(what, answer, namespace), ExitCode.NOT_RUN)
+        case 404 if answer.details.get("kind") == "namespaces":
+            return CommandError(
+                f"there is no namespace {namespace}: create it, or choose another with --namespace",
+                ExitCode.NOT_RUN,
+            )
+        case 404 if not answer.details.get("name"):
+            return CommandError(
+                f"the cluster does not know {names.PLURAL}.{names.GROUP}: install taskruns there "
+                "with Helm, or choose another cluster with --context",
+                ExitCode.NOT_RUN,
+            )
+        case 404 if call.resource == "pods/log":
+            return CommandError(
+                f"Pod {text(answer.details.get('name'))} is gone, and its log with it: podGC says "
+                "how long finished Pods are kept"
+            )
+        case 409 if answer.reason == "AlreadyExists":
+            name = text(answer.details.get("name"))
+            return CommandError(
+                f"there is a TaskRun {name} already: delete it, or choose another with --name"
+            )
+    return CommandError(f"the cluster says no: {answer.message}")
+
+
+def _without_right(what: str, answer: Answer, namespace: str) -> str:
+    if "at the cluster scope" in answer.message:
+        return (
+            f"you may not {what} of all namespaces: name one with --namespace in place of "
+            f"--all-namespaces ({answer.message})"
+        )
+    return (
+        f"you may not {what} in namespace {namespace}: have the ClusterRole {names.CLIENT_ROLE} "
+        f"bound to you there ({answer.message})"
+    )
+
 
 _CONNECTIONS = 8
 _PULLED = ("Pulling", "Pulled")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from taskruns.cli.formatting import plain
+from taskruns.cli.output import plain
 
 _AGAIN_SECONDS = 600.0
 _NUMBER = re.compile(r"\d+")

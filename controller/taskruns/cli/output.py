@@ -1,16 +1,80 @@
-"""How TaskRuns are shown: to people as tables, to scripts as JSON, YAML or names."""
+"""TaskRuns as tables for people, and as JSON, YAML or names for scripts."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taskruns.api import names
-from taskruns.cli.console import phase_style, write
-from taskruns.cli.formatting import NOTHING, age, plain
-from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.api.conditions import Phase
+from taskruns.core.unstructured import mapping, mappings, moment, text
+
+NOTHING = "-"
+
+
+def plain(words: str) -> str:
+    """Return a text that does nothing to a terminal: a log's last words may hold anything."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for letter in words
+    )
+
+
+def age(since: object, now: datetime) -> str:
+    """Say how long ago something was, in one or two units."""
+    found = moment(since)
+    return NOTHING if found is None else length(now - found)
+
+
+def length(time: timedelta) -> str:
+    """Say how long something takes, in one or two units."""
+    seconds = max(int(time.total_seconds()), 0)
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds % 60, "s")]
+    said = [f"{number}{unit}" for number, unit in parts if number]
+    return "".join(said[:2]) or "0s"
+
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_STYLES = {
+    Phase.SUCCEEDED: "green",
+    Phase.FAILED: "bold red",
+    Phase.CANCELLED: "yellow",
+    Phase.RUNNING: "cyan",
+    Phase.STOPPING: "yellow",
+    Phase.BACKING_OFF: "magenta",
+}
+_WHOLE = 10_000
+"""Columns in which every line finds room."""
+
+
+def phase_style(phase: str) -> str:
+    """Return the style of a phase; plain where it has none."""
+    return _STYLES.get(Phase(phase), "") if phase in set(Phase) else ""
+
+
+def console(*, wrap: bool) -> "Console":
+    """Return a console on standard output; without a terminal lines are never wrapped."""
+    from rich.console import Console  # noqa: PLC0415 - only what is drawn needs it
+
+    whole = not (wrap and sys.stdout.isatty())
+    return Console(highlight=False, markup=False, emoji=False, width=_WHOLE if whole else None)
+
+
+def write(*parts: "RenderableType", wrap: bool = True) -> None:
+    """Write to standard output, without the spaces that fill up a line."""
+    target = console(wrap=wrap)
+    with target.capture() as captured:
+        for part in parts:
+            target.print(part)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip(), color=target.color_system is not None)
+
 
 Run = Mapping[str, Any]
 

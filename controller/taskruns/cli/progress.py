@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.reasons import Reason
 from taskruns.cli.backend import Object
-from taskruns.cli.formatting import plain
 from taskruns.cli.notices import say
+from taskruns.cli.output import plain
 from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.words import translated
 

@@ -1,13 +1,10 @@
-"""Standard streams that may be closed, full or left by their reader.
-
-A failure to write standard output is reported once and decides the exit code; a failure to write
-standard error is ignored, because there is nowhere left to report it.
-"""
+"""Standard streams that may be closed, full or without a reader, and how the program was called."""
 
 import contextlib
 import io
 import os
 import sys
+from pathlib import Path
 from select import select
 from typing import Any
 
@@ -84,3 +81,16 @@ def _text(raw: io.FileIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=True
     )
+
+
+_PLUGIN = ("kubectl-taskrun", "kubectl_taskrun", "kubectl_complete-taskrun")
+
+
+def as_plugin() -> bool:
+    """Whether it was called as `kubectl taskrun`, or by kubectl to complete that."""
+    return Path(sys.argv[0]).name in _PLUGIN
+
+
+def program_name() -> str:
+    """Return what a person has typed for it."""
+    return "kubectl taskrun" if as_plugin() else "taskrun"

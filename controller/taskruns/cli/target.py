@@ -1,6 +1,7 @@
-"""Which TaskRuns a command means: the options that say so, and the place that they name."""
+"""Names of TaskRuns, as people type them."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -9,8 +10,27 @@ from typing import Any, TypeVar
 
 import click
 
+from taskruns.api import names
 from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE, Listing, Place
-from taskruns.cli.invocation import as_plugin
+from taskruns.cli.streams import as_plugin
+
+NAME_HINT = (
+    f"write at most {names.MAX_LABEL_LENGTH} lower-case letters, digits, - and ., with a letter or "
+    "a digit at both ends"
+)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a TaskRun can have this name."""
+    return len(name) <= names.MAX_LABEL_LENGTH and bool(re.fullmatch(names.NAME, name))
+
+
+def suggested(name: str) -> str:
+    """Return a valid name that is like one that is not; empty where nothing is left of it."""
+    letters = re.sub(r"[^a-z0-9.]+", "-", name.lower())[: names.MAX_LABEL_LENGTH]
+    found = re.sub(r"[-.]*\.[-.]*", ".", letters).strip("-.")
+    return found if is_name(found) else ""
+
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from taskruns.core.defaults import SiteDefaults
 from taskruns.core.events import events_of
 from taskruns.core.plan import Findings, ObserveGeneration, Plan
 from taskruns.core.pod_gc import tidy
-from taskruns.core.rules import deleting, due, ended, finished, ownerless, underway, unreadable
+from taskruns.core.rules import deleting, due, ended, no_attempt, underway
 from taskruns.core.situation import (
     Deleting,
     Due,
@@ -84,13 +84,13 @@ def _with_generation(plan: Plan, run: Mapping[str, Any], look: Look) -> Plan:
 def _answer(situation: Situation, look: Look) -> Plan:
     match situation:
         case Ownerless():
-            return _first(ownerless.RULES, situation, look)
+            return _first(no_attempt.OWNERLESS_RULES, situation, look)
         case Deleting():
             return _first(deleting.RULES, situation, look)
         case Unreadable():
-            return _first(unreadable.RULES, situation, look)
+            return _first(no_attempt.UNREADABLE_RULES, situation, look)
         case Finished():
-            return _first(finished.RULES, situation, look)
+            return _first(no_attempt.FINISHED_RULES, situation, look)
         case _:
             return _answer_for_attempt(situation, look)
 

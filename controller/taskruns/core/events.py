@@ -6,11 +6,10 @@ What a task has printed stays out of them: more people may read Events than stat
 from collections.abc import Mapping
 from datetime import datetime
 
-from taskruns.api.conditions import FailureKind, Phase
-from taskruns.api.events import EventReason, EventType
-from taskruns.api.message_output import split_output
+from taskruns.api.conditions import EventReason, EventType, FailureKind, Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
+from taskruns.api.v1alpha1.status import split_output
 from taskruns.core.plan import Event, PodRef
 
 MAX_EVENT_BYTES = 1024

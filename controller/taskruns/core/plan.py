@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from taskruns.api.events import EventReason
+from taskruns.api.conditions import EventReason
 from taskruns.api.v1alpha1 import TaskRunStatus
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
 from taskruns.api.reasons import Place, Reason
-from taskruns.api.v1alpha1 import Attempt, TaskRun, TaskRunStatus
+from taskruns.api.v1alpha1 import Attempt, Condition, TaskRun, TaskRunStatus
 from taskruns.api.v1alpha1.status import MAX_ATTEMPTS, MAX_COUNT
-from taskruns.core.advice import address, advise
-from taskruns.core.conditions import condition, kept_conditions
 from taskruns.core.facts import PodFacts
 from taskruns.core.message import (
     MAX_ATTEMPT_MESSAGE,
     MAX_MESSAGE,
+    address,
+    advise,
     describe,
     describe_count,
     one_line,
@@ -310,3 +310,40 @@ def _moved(
             "conditions": [reconciling, *kept_conditions(run)],
         }
     )
+
+
+def condition(
+    run: TaskRun, kind: ConditionType, value: str, reason: Reason, message: str, now: datetime
+) -> Condition:
+    """Make a condition that keeps its transition time while its value stays (metav1.Condition)."""
+    before = {each.type: each for each in run.status.conditions or ()}.get(kind)
+    since = before.last_transition_time if before is not None and before.status == value else now
+    return Condition(
+        type=kind,
+        status=value,
+        observed_generation=run.metadata.generation,
+        last_transition_time=since,
+        reason=reason,
+        message=message,
+    )
+
+
+def kept_conditions(run: TaskRun) -> list[Condition]:
+    """Return the conditions that stay while others come and go: that it was suspended once."""
+    found = run.status.conditions or ()
+    return [each for each in found if each.type == ConditionType.SUSPENDED]
+
+
+def refused_since(run: TaskRun) -> datetime | None:
+    """Since when no Pod is let in for want of what may be provided soon; None while none is."""
+    found = {each.type: each for each in run.status.conditions or ()}
+    refused = found.get(ConditionType.POD_REFUSED)
+    return None if refused is None else refused.last_transition_time
+
+
+def with_refusal(
+    status: TaskRunStatus, run: TaskRun, reason: Reason, now: datetime
+) -> TaskRunStatus:
+    """Note in a status that no Pod is let in, and since when that is."""
+    refused = condition(run, ConditionType.POD_REFUSED, "True", reason, reason.meaning, now)
+    return status.model_copy(update={"conditions": [*(status.conditions or ()), refused]})

@@ -4,8 +4,10 @@ The apiserver checks the objects that it stores, but statuses can be forged and 
 through unchecked; a decision must come out all the same.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, DecimalException
 from typing import Any
 
 EMPTY: Mapping[str, Any] = {}
@@ -64,3 +66,24 @@ def moment(value: object) -> datetime | None:
 def stamp(moment: datetime) -> str:
     """Write a moment as Kubernetes does: in UTC, cut to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?[0-9.]+(?:[eE][+-]?\d+)?)(?P<suffix>[KMGTPE]i|[numkMGTPE])?"
+)
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+
+
+def read_quantity(text: str) -> Decimal | None:
+    """Read a Kubernetes quantity such as `500m`, `1Gi` or `3`; None for anything else."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        number, suffix = Decimal(found["number"]), found["suffix"] or ""
+        if suffix in _BINARY:
+            return number * Decimal(1024) ** _BINARY[suffix]
+        return number.scaleb(_DECIMAL.get(suffix, 0))
+    except DecimalException:
+        return None

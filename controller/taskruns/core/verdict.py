@@ -1,15 +1,75 @@
-"""How an attempt ended: the first line of DESIGN.md 6.1 that holds."""
+"""The verdict on an attempt: the first line of the table in design.md that holds."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskruns.api.conditions import Outcome
 from taskruns.api.reasons import Reason
-from taskruns.api.v1alpha1 import Attempt
-from taskruns.api.v1alpha1.failure_policy import FailureAction, PodFailurePolicy
-from taskruns.core import failure_policy, queueing
-from taskruns.core.containers import Container, Ending
-from taskruns.core.facts import PodFacts
+from taskruns.api.v1alpha1 import Attempt, TaskRun
+from taskruns.api.v1alpha1.spec import (
+    ExitCodeOperator,
+    FailureAction,
+    OnExitCodes,
+    OnPodCondition,
+    PodFailurePolicy,
+)
+from taskruns.core.facts import Container, Ending, PodFacts
+
+_EVICTED_DUE_TO = "WorkloadEvictedDueTo"
+
+_REASONS = {
+    "Preempted": Reason.PREEMPTED,
+    "StoppedByKueue": Reason.PREEMPTED,
+    "NodeFailures": Reason.NODE_LOST,
+}
+
+
+def reason_of(target: str) -> Reason:
+    """Return the reason of an attempt whose Pod has this reason of TerminationTarget."""
+    return _REASONS.get(target.removeprefix(_EVICTED_DUE_TO), Reason.EVICTED)
+
+
+def is_deactivated(target: str) -> bool:
+    """Return whether Kueue, or a person, deactivated the Workload: it is not to run again.
+
+    Kueue does that past the Workload's maximum execution time, past its limit of requeues, and when
+    an admission check rejects it. A new Pod would get a new, active Workload.
+    """
+    return target.removeprefix(_EVICTED_DUE_TO).startswith(("Deactivated", "InactiveWorkload"))
+
+
+def match(
+    policy: PodFailurePolicy | None, pod: PodFacts, *, by_code: bool = True
+) -> tuple[int, FailureAction] | None:
+    """Return the number, from 1, and the action of the first rule that matches, or None.
+
+    Args:
+        policy: the run's rules.
+        pod: the Pod that ended.
+        by_code: whether rules on exit codes apply.
+    """
+    for number, rule in enumerate(policy.rules if policy is not None else (), start=1):
+        conditions = rule.on_pod_conditions or ()
+        if by_code and rule.on_exit_codes is not None and _matches_codes(rule.on_exit_codes, pod):
+            return number, rule.action
+        if any(_matches_condition(condition, pod) for condition in conditions):
+            return number, rule.action
+    return None
+
+
+def _matches_codes(wanted: OnExitCodes, pod: PodFacts) -> bool:
+    codes = (
+        container.ending.exit_code
+        for container in pod.containers
+        if container.ending is not None and wanted.container_name in (None, container.name)
+    )
+    inside = wanted.operator is ExitCodeOperator.IN
+    return any(code != 0 and (code in wanted.values) is inside for code in codes)
+
+
+def _matches_condition(wanted: OnPodCondition, pod: PodFacts) -> bool:
+    return pod.conditions.get(wanted.type) == (wanted.status or "True")
+
 
 _DISRUPTIONS = {
     # Reasons of the DisruptionTarget condition, and of a Pod's status where older or lost
@@ -87,7 +147,7 @@ def _follow(policy: PodFailurePolicy | None, pod: PodFacts, verdict: Verdict) ->
     suspends, no rule on exit codes applies to it.
     """
     requeued = verdict.outcome == Outcome.REQUEUED
-    found = failure_policy.match(policy, pod, by_code=not requeued)
+    found = match(policy, pod, by_code=not requeued)
     if found is None:
         return verdict
     number, action = found
@@ -122,11 +182,11 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
 
 def _judge_requeued(pod: PodFacts, *, started: bool) -> Verdict:
     """Judge an attempt that its queue ended: it is queued again, unless it was deactivated."""
-    target, reason = pod.queue_stop.reason, queueing.reason_of(pod.queue_stop.reason)
+    target, reason = pod.queue_stop.reason, reason_of(pod.queue_stop.reason)
     end = _end_of(pod.main) if started else ", before its main container started"
     cause = _disruption_cause(pod, reason) + end
     output = pod.main.ending.message if started and pod.main.ending is not None else ""
-    if queueing.is_deactivated(target):
+    if is_deactivated(target):
         outcome = Outcome.DISRUPTED if started else Outcome.REPLACED
         cause += "; the workload was deactivated, so it is not queued again"
         return Verdict(outcome, reason, cause, output, final=True)
@@ -214,7 +274,7 @@ def _was_stopped(ending: Ending | None, attempt: Attempt) -> bool:
 def disruption_of(pod: PodFacts) -> Reason | None:
     """Return the external cause of the Pod's termination (eviction, deletion, ...), or None."""
     if pod.queue_stop.reason:
-        return queueing.reason_of(pod.queue_stop.reason)
+        return reason_of(pod.queue_stop.reason)
     for word in (pod.reason, pod.disruption):
         if word in _DISRUPTIONS:
             return _DISRUPTIONS[word]
@@ -271,3 +331,58 @@ def finished_at(pod: PodFacts | None, now: datetime) -> datetime:
     if pod is None or pod.main.ending is None:
         return now
     return pod.main.ending.finished_at or now
+
+
+def judge_deleted(
+    pod: PodFacts | None, attempt: Attempt, run: TaskRun, deleted_at: datetime | None
+) -> Verdict:
+    """Judge an attempt that ended while its TaskRun was being deleted.
+
+    An end of its own stands: exit code 0, a stop that was recorded, an eviction, an end before the
+    deletion. Any other is the deletion's.
+
+    Args:
+        pod: the Pod that has ended, or as it was last seen; None when it was never seen.
+        attempt: the record of the attempt.
+        run: the TaskRun.
+        deleted_at: when it was deleted; None when that cannot be read.
+    """
+    policy = run.spec.pod_failure_policy
+    if attempt.outcome is not None:
+        reason = Reason.named(attempt.reason) or Reason.FINAL_STATE_UNKNOWN
+        cause = attempt.message or reason.meaning.rstrip(".")
+        return Verdict(attempt.outcome, reason, cause, final=bool(attempt.final))
+    if attempt.stop_time is not None and attempt.reason != Reason.SUSPENDED:
+        return judge_gone(pod, attempt, policy)
+    unstopped = attempt.model_copy(update={"stop_time": None, "reason": None, "message": None})
+    if pod is None or not _has_ended(pod):
+        return _deleted(pod, attempt)
+    if _ended_before(pod, deleted_at):
+        pod = replace(pod, deleting=False)
+    verdict = judge(pod, unstopped, policy=None)
+    if verdict.reason is Reason.POD_DELETED:
+        return _deleted(pod, attempt, verdict.output)
+    return judge(pod, unstopped, policy)
+
+
+def _has_ended(pod: PodFacts) -> bool:
+    return pod.ended or pod.main.ending is not None
+
+
+def _ended_before(pod: PodFacts, deleted_at: datetime | None) -> bool:
+    """Whether main exited before the deletion; times are cut to the second."""
+    exited = pod.main.exited
+    if exited is None or exited.finished_at is None or deleted_at is None:
+        return False
+    return exited.finished_at < deleted_at
+
+
+def _deleted(pod: PodFacts | None, attempt: Attempt, output: str = "") -> Verdict:
+    cause = "The TaskRun was deleted"
+    if pod is not None and pod.main.exited is not None:
+        cause += f"; container {pod.main.name} exited with code {pod.main.exited.exit_code}"
+    elif attempt.started_time is not None or (pod is not None and pod.main.has_run):
+        cause += "; the exit code of its main container is unknown"
+    elif pod is not None:
+        cause += " before its main container started"
+    return Verdict(Outcome.STOPPED, Reason.TASK_RUN_DELETED, cause, output)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from taskruns.api.events import EventReason
+from taskruns.api.conditions import EventReason
 from taskruns.core.plan import Event
 from taskruns.engines.engine import RunRef
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from taskruns.core.quantities import read_quantity
+from taskruns.core.unstructured import read_quantity
 
 _BEGINNING = "exceeded quota: "
 _EXCEEDED = re.compile(

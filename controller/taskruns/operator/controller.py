@@ -19,17 +19,14 @@ from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.engines.quota_queue import Turnstile
 from taskruns.engines.reconcile import reconcile
 from taskruns.operator import structured_logging
-from taskruns.operator.backlog import Backlog, Backoff
 from taskruns.operator.cache_sync import Barrier
-from taskruns.operator.health import Health
+from taskruns.operator.health import Health, probes
 from taskruns.operator.instrumentation import Observation, ObservedEngine, ObservedIntake, census
 from taskruns.operator.metrics import Metrics, Snapshot
-from taskruns.operator.probes import probes
 from taskruns.operator.resync import Resync
-from taskruns.operator.rota import share
 from taskruns.operator.settings import Settings
 from taskruns.operator.watch import TASK_PREFIX, Watch
-from taskruns.operator.workqueue import LONGEST_SLEEP, Queue
+from taskruns.operator.workqueue import LONGEST_SLEEP, Backlog, Backoff, Queue, share
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,6 @@ from taskruns.core.unstructured import mapping, mappings, moment, text
 from taskruns.engines.cache import Cache, RunKey, Versions, key_of_pod
 from taskruns.engines.engine import Object, RunRef
 from taskruns.engines.kubernetes import Connection, KubernetesEngine
-from taskruns.operator.handlers import DELETED, Intake
 from taskruns.operator.metrics import (
     NO_FAILURE,
     RETRIES,
@@ -31,6 +30,7 @@ from taskruns.operator.metrics import (
     QueueMetrics,
     RunMetrics,
 )
+from taskruns.operator.watch import DELETED, Intake
 from taskruns.operator.workqueue import Observer
 
 PODS = "pods"

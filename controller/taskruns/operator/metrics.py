@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from taskruns.api.conditions import FailureKind, Outcome, Phase
 from taskruns.api.reasons import Reason
-from taskruns.operator.http_server import Site
+from taskruns.operator.health import Site
 from taskruns.operator.workqueue import DONE, FAILED, PUT_OFF
 
 UNSEEN = "Unseen"

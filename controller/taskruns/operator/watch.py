@@ -1,11 +1,7 @@
-"""kopf, told to watch and to keep its hands off everything else.
-
-Server-side filtered, endlessly reconnecting, without peering, posting, scanning or persistence. An
-ERROR in a watch ends kopf, and with it the process: whoever started it starts it again.
-"""
+"""The kopf edge: watches that fill the cache and enqueue run keys. kopf writes nothing."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,11 +10,59 @@ import kopf
 from typing_extensions import override
 
 from taskruns.api import names
+from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
 from taskruns.engines.kubernetes import Connection
 from taskruns.engines.kubernetes.endpoints import LIST_PODS, LIST_RUNS
 from taskruns.engines.kubernetes.listing import EVERYWHERE
-from taskruns.operator import handlers
-from taskruns.operator.handlers import Intake
+
+DELETED = "DELETED"
+
+
+class Intake:
+    """Takes in watch events; told by kopf, so it must return at once."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        ask: Callable[[RunKey], None],
+        arrived: Callable[[str], None],
+    ) -> None:
+        self._cache = cache
+        self._ask = ask
+        self._arrived = arrived
+
+    def take_run(self, event: kopf.RawEvent) -> None:
+        """Take in an event of a TaskRun."""
+        run: Any = event["object"]
+        if event["type"] == DELETED:
+            self._cache.drop_run(run["metadata"]["uid"])
+        else:
+            self._cache.put_run(run)
+        self._ask(key_of_run(run))
+        self._arrived(run["metadata"]["uid"])
+
+    def take_pod(self, event: kopf.RawEvent) -> None:
+        """Take in an event of a Pod; the last one tells how it ended, so it is kept as seen."""
+        pod: Any = event["object"]
+        self._cache.put_pod(pod)
+        if event["type"] == DELETED:
+            self._cache.lose_pod(pod["metadata"]["uid"])
+        if (key := key_of_pod(pod)) is not None:
+            self._ask(key)
+        self._arrived(pod["metadata"]["uid"])
+
+
+def register(registry: kopf.OperatorRegistry, intake: Intake) -> None:
+    """Have kopf watch the two kinds, and nothing more: such handlers write nothing to objects."""
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def run_seen(event: kopf.RawEvent, **_: Any) -> None:
+        intake.take_run(event)
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    async def pod_seen(event: kopf.RawEvent, **_: Any) -> None:
+        intake.take_pod(event)
+
 
 TASK_PREFIX = "taskruns: "
 """What the names of our own tasks start with, so that kopf's end does not cancel them."""
@@ -55,7 +99,7 @@ class Watch:
         paths = [call.path(place) for call in (LIST_RUNS, LIST_PODS) for place in namespaces]
         self._answers: dict[str, int | None] = dict.fromkeys(paths)
         """By path, how a watch was answered when it was last asked for; a list if it says no."""
-        handlers.register(self._registry, intake)
+        register(self._registry, intake)
         kopf.on.login(registry=self._registry)(self._login)
 
     async def start(self) -> "asyncio.Task[None]":

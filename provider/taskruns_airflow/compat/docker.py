@@ -9,13 +9,10 @@ from typing_extensions import override
 
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.compat.docker_daemon import docker_access
-from taskruns_airflow.compat.docker_output import last_line, lines_of
 from taskruns_airflow.compat.docker_parameters import ALL, EARLIER_NAMES
 from taskruns_airflow.compat.docker_translation import refusals, translate
-from taskruns_airflow.compat.docker_values import TEMPLATE_FILES
-from taskruns_airflow.compat.migrated import Migrated
-from taskruns_airflow.compat.parameters import Fate, Parameter, named, notes
+from taskruns_airflow.compat.docker_values import TEMPLATE_FILES, docker_access, last_line, lines_of
+from taskruns_airflow.compat.parameters import Fate, Migrated, Parameter, named, notes
 from taskruns_airflow.connection import DOCKER, Access
 from taskruns_airflow.failures import TaskRunResultInvalid
 from taskruns_airflow.manifest import Order

@@ -8,7 +8,6 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, Context
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.compat.kubernetes_models import TEMPLATED_FIELDS, owned
 from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT, TEMPLATED
 from taskruns_airflow.compat.kubernetes_pod_translation import (
     EARLIER_NAMES,
@@ -16,8 +15,8 @@ from taskruns_airflow.compat.kubernetes_pod_translation import (
     refusals,
     translate,
 )
-from taskruns_airflow.compat.migrated import Migrated
-from taskruns_airflow.compat.parameters import Parameter, named, notes
+from taskruns_airflow.compat.parameters import Migrated, Parameter, named, notes
+from taskruns_airflow.compat.pod_reconciliation import TEMPLATED_FIELDS, owned
 from taskruns_airflow.containers import Asked, Containers, Shown, names_of
 from taskruns_airflow.identity import Try
 from taskruns_airflow.manifest import Order

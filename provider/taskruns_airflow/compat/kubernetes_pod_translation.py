@@ -8,14 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from taskruns.api.names import ANNOTATION_DEFAULT_CONTAINER
-from taskruns_airflow.compat.kubernetes_models import is_model, typed
-from taskruns_airflow.compat.pod_environment import unique_env
 from taskruns_airflow.compat.pod_forms import RETENTION, is_pending, wrong_forms
-from taskruns_airflow.compat.pod_reconciliation import reconcile_pods
-from taskruns_airflow.environment import env_vars
-from taskruns_airflow.manifest import Order
-from taskruns_airflow.serialization import plain
-from taskruns_airflow.template import loaded, pod_template
+from taskruns_airflow.compat.pod_reconciliation import is_model, reconcile_pods, typed, unique_env
+from taskruns_airflow.manifest import Order, env_vars, loaded, plain, pod_template
 
 _SOURCES = ("pod_template_file", "pod_template_dict")
 _OF_THE_POD = {

@@ -9,8 +9,8 @@ from enum import Enum
 from math import ceil
 from typing import Any
 
-from taskruns_airflow.compat.kubernetes_models import is_model
 from taskruns_airflow.compat.kubernetes_pod_parameters import TEMPLATED
+from taskruns_airflow.compat.pod_reconciliation import is_model
 
 Check = Callable[[Any], str | None]
 """Returns what to write instead; None where the form is right."""

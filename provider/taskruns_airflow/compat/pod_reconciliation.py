@@ -1,12 +1,11 @@
-"""Pods laid over each other as KubernetesPodOperator does, in wire form.
+"""Pods and their variables, laid over each other as KubernetesPodOperator does."""
 
-The rules are those of its provider's `PodGenerator.reconcile_pods`: a value that is empty leaves
-the one below in force, lists of some fields are joined, everything else is replaced.
-"""
-
+import re
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any
+
+from taskruns_airflow.manifest import plain
 
 Part = Mapping[str, Any]
 
@@ -65,3 +64,159 @@ def _overlay(base: Part, over: Part) -> dict[str, Any]:
 def _joined(base: Part, over: Part, fields: Sequence[str]) -> dict[str, Any]:
     lists = {field: [*(base.get(field) or ()), *(over.get(field) or ())] for field in fields}
     return {field: items for field, items in lists.items() if items}
+
+
+TEMPLATED_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "V1EnvVar": ("value", "name"),
+    "V1ResourceRequirements": ("limits", "requests"),
+    "V1Volume": ("name", "persistent_volume_claim", "config_map"),
+    "V1VolumeMount": ("name", "sub_path"),
+    "V1PersistentVolumeClaimVolumeSource": ("claim_name",),
+    "V1ConfigMapVolumeSource": ("name",),
+    "V1EnvFromSource": ("config_map_ref",),
+    "V1ConfigMapEnvSource": ("name",),
+}
+"""The fields of an object in which KubernetesPodOperator renders templates, by the class's name."""
+
+
+def is_model(value: object) -> bool:
+    """Whether a value is an object of the Kubernetes client, or converts itself into one."""
+    return isinstance(getattr(type(value), "attribute_map", None), Mapping) or callable(
+        getattr(value, "to_k8s_client_obj", None)
+    )
+
+
+def owned(value: Any) -> Any:
+    """Return a copy in which templates can be rendered without changing what others share."""
+    if callable(convert := getattr(value, "to_k8s_client_obj", None)):
+        return owned(convert())
+    if is_model(value):
+        copy: Any = object.__new__(type(value))
+        copy.__dict__.update({name: owned(part) for name, part in vars(value).items()})
+        return copy
+    if type(value) is dict:
+        return {key: owned(part) for key, part in value.items()}
+    if type(value) in {list, tuple}:
+        return type(value)(owned(part) for part in value)
+    return value
+
+
+def typed(value: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return an object in wire form, with the types that its fields have.
+
+    KubernetesPodOperator reads dicts and files through the client, which makes text of a number
+    where a field is text. Fields that the client does not know stay as they are.
+
+    Args:
+        value: The object in wire form, as a user has written it.
+        model: Name of the client's class, such as V1Pod.
+
+    Raises:
+        ValueError: a value cannot be read as its field's type.
+    """
+    from kubernetes.client import ApiClient, Configuration, models  # noqa: PLC0415  # takes a second
+
+    configuration = Configuration()
+    configuration.client_side_validation = False
+    client = ApiClient(configuration=configuration)
+    try:
+        read = client._ApiClient__deserialize_model(  # noqa: SLF001  # as Airflow's provider does
+            plain(value), getattr(models, model)
+        )
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"not a {model.removeprefix('V1')}: {error}") from None
+    completed: dict[str, Any] = _with_unknown(plain(value), client.sanitize_for_serialization(read))
+    return completed
+
+
+def _with_unknown(written: Any, read: Any) -> Any:
+    """Return what was read, with the fields that were written and not read."""
+    if isinstance(written, Mapping) and isinstance(read, Mapping):
+        rest = {key: part for key, part in written.items() if key not in read and part is not None}
+        return rest | {key: _with_unknown(written.get(key), part) for key, part in read.items()}
+    if isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        return [_with_unknown(*each) for each in zip(written, read, strict=True)]
+    return read
+
+
+_REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[^)]*)\))")
+"""`$$`, which stands for a dollar, or `$(NAME)`; read from the left, as the kubelet does."""
+
+EnvVar = dict[str, Any]
+
+
+def unique_env(env: Sequence[EnvVar]) -> list[EnvVar]:
+    """Return variables that give the container the same values, each name once.
+
+    The last definition of a name stays, at its place. An earlier one to which a `$(NAME)` refers
+    stays under a name of its own, such as `PATH.1`.
+
+    Args:
+        env: core/v1 EnvVars, in order.
+
+    Raises:
+        ValueError: an optional source follows another definition of its name. Kubernetes uses the
+            earlier value where the source is missing; one definition cannot.
+    """
+    last = {item["name"]: index for index, item in enumerate(env)}
+    if len(last) == len(env):
+        return list(env)
+    _refuse_fallbacks(env)
+    referents = _referents(env)
+    kept = set(last.values())
+    for index in reversed(range(len(env))):
+        if index in kept:
+            kept |= set(referents[index].values())
+    names: dict[int, str] = {}
+    taken = set(last).union(*map(_references, env))
+    for index in sorted(kept):
+        name = env[index]["name"]
+        names[index] = name if last[name] == index else _unused(name, taken)
+        taken.add(names[index])
+    return [
+        _renamed(env[index], names[index], {k: names[i] for k, i in referents[index].items()})
+        for index in sorted(kept)
+    ]
+
+
+def _refuse_fallbacks(env: Sequence[EnvVar]) -> None:
+    defined: set[str] = set()
+    for item in env:
+        sources = (item.get("valueFrom") or {}).values()
+        optional = any(isinstance(each, Mapping) and each.get("optional") for each in sources)
+        if optional and item["name"] in defined:
+            raise ValueError(
+                f"env_vars: {item['name']} has a value and then an optional source: a TaskRun "
+                "has each variable once: leave one of the two out"
+            )
+        defined.add(item["name"])
+
+
+def _referents(env: Sequence[EnvVar]) -> list[dict[str, int]]:
+    """Return, for each variable, the definitions that its value refers to, by their names."""
+    current: dict[str, int] = {}
+    referents = []
+    for index, item in enumerate(env):
+        referents.append({name: current[name] for name in _references(item) if name in current})
+        current[item["name"]] = index
+    return referents
+
+
+def _references(item: EnvVar) -> set[str]:
+    matches = _REFERENCE.finditer(item.get("value") or "")
+    return {match["name"] for match in matches if match["name"] is not None}
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    return next(each for number in count(1) if (each := f"{name}.{number}") not in taken)
+
+
+def _renamed(item: EnvVar, name: str, references: Mapping[str, str]) -> EnvVar:
+    def replacement(match: re.Match[str]) -> str:
+        referent = references.get(match["name"])
+        return match[0] if referent is None else f"$({referent})"
+
+    renamed = {**item, "name": name}
+    if item.get("value"):
+        renamed["value"] = _REFERENCE.sub(replacement, item["value"])
+    return renamed

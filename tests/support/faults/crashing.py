@@ -31,7 +31,7 @@ from typing import TypeVar
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.core.plan import Event, PodRef
 from taskruns.engines.engine import Engine, Object, RunRef
-from taskruns.operator.main import main
+from taskruns.operator.__main__ import main
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.api.durations import (
+from taskruns.api.v1alpha1.model import (
     DURATION_PATTERN,
     MAX_DURATION_LENGTH,
     format_duration,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskruns.api.message_output import join_output, split_output
+from taskruns.api.v1alpha1.status import join_output, split_output
 
 
 @pytest.mark.parametrize("lines", [[], ["out of luck"], ["a: 1", "b. 2", "c"]])

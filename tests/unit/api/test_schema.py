@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from taskruns.api.schema import UnsupportedSchema, structural
+from taskruns.api.crd import UnsupportedSchema, structural
 from tests.support.builders import structural_schema as checker
 
 

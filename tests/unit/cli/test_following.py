@@ -13,12 +13,11 @@ from typing import Any, cast
 import pytest
 
 from taskruns.api.reasons import Reason
+from taskruns.cli import following
 from taskruns.cli import following as following_module
-from taskruns.cli import log_writer
 from taskruns.cli.backend import Place
 from taskruns.cli.exit_codes import CommandError, ExitCode
-from taskruns.cli.following import Followed, follow
-from taskruns.cli.log_writer import LogWriter
+from taskruns.cli.following import Followed, LogWriter, follow
 from taskruns.cli.notices import Notices
 from taskruns.cli.progress import Teller
 from taskruns.cli.streams import OutputFailed
@@ -95,7 +94,7 @@ def stage() -> Stage:
 def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Standard output as a pipe that nobody reads yet; its other end."""
     ours, its = os.pipe()
-    monkeypatch.setattr(log_writer, "raw_output", lambda: partial(os.write, its))
+    monkeypatch.setattr(following, "raw_output", lambda: partial(os.write, its))
     with suppress(OSError):
         yield ours
         os.close(its)
@@ -157,7 +156,7 @@ async def test_a_full_disk_does_not_end_the_run_and_is_a_loss(
     def full(_data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(log_writer, "raw_output", lambda: full)
+    monkeypatch.setattr(following, "raw_output", lambda: full)
     work = asyncio.create_task(stage.followed())
     await asyncio.sleep(0.05)
     assert not work.done()

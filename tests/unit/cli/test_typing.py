@@ -6,11 +6,9 @@ from typing import Any
 import click
 import pytest
 
-from taskruns.cli.hints import unknown_command
-from taskruns.cli.main import COMMANDS
-from taskruns.cli.manifest import with_variables
-from taskruns.cli.naming import is_name, suggested
-from taskruns.cli.variables import read_variables
+from taskruns.cli.main import COMMANDS, unknown_command
+from taskruns.cli.manifest import read_variables, with_variables
+from taskruns.cli.target import is_name, suggested
 from tests.support.command_line import here
 
 

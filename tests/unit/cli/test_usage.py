@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.cli.clock import now
 from taskruns.cli.manifest import manifest_of, named, with_variables
-from taskruns.engines.docker.expansion import expanded
+from taskruns.clock import now
+from taskruns.engines.docker.container import expanded
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.store import create_run
 from tests.support.command_line import here

@@ -1,4 +1,4 @@
-"""Advice that fits the cause and the place (core/advice.py)."""
+"""Advice that fits the cause and the place (core/message.py)."""
 
 import re
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from taskruns.api.reasons import Place, Reason
-from taskruns.core.advice import advise
 from taskruns.core.decide import decide
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.message import advise
 from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.api.conditions import Phase
-from taskruns.api.events import EventReason, EventType
+from taskruns.api.conditions import EventReason, EventType, Phase
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.events import MAX_EVENT_BYTES, cut, events_of
 from taskruns.core.plan import Event, PodRef, RefusalKind

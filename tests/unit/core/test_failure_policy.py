@@ -1,4 +1,4 @@
-"""What a run's podFailurePolicy makes of an attempt's end (core/failure_policy.py, 6.5)."""
+"""What a run's podFailurePolicy makes of an attempt's end (core/verdict.py, 6.5)."""
 
 from typing import Any
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.core.merge import merge_container, merge_keys, merge_pod_spec
+from taskruns.core.pods import merge_container, merge_keys, merge_pod_spec
 
 A, B = {"name": "a", "value": 1}, {"name": "b", "value": 1}
 OTHER_A = {"name": "a", "from": 2}

@@ -1,4 +1,4 @@
-"""The TaskRun is gone: its Pods are let go, never judged (rules/ownerless.py)."""
+"""The TaskRun is gone: its Pods are let go, never judged (rules/no_attempt.py)."""
 
 from typing import Any
 

@@ -13,8 +13,8 @@ from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import read_pod
-from taskruns.core.merge import merge_container, merge_pod_spec
 from taskruns.core.plan import CreatePod, Findings, Refusal, RefusalKind
+from taskruns.core.pods import merge_container, merge_pod_spec
 from taskruns.core.status import status_patch
 from tests.support.builders.json_strategies import JSON, PODS, RUNS, distorted, with_one_oddity
 from tests.support.builders.objects import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.core.quantities import read_quantity
+from taskruns.core.unstructured import read_quantity
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pods that Kueue takes out of its queue (core/queueing.py)."""
+"""Pods that Kueue takes out of its queue (core/verdict.py)."""
 
 from typing import Any
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns.core.containers import is_restarted
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.facts import is_restarted
 from taskruns.core.pods import InvalidTemplate, build_pod
 from tests.support.builders.objects import (
     a_claimed_status,

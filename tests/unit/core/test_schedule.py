@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from taskruns.api.durations import parse_duration
 from taskruns.api.v1alpha1 import Backoff, TaskRun
+from taskruns.api.v1alpha1.model import parse_duration
 from taskruns.core import deadlines
 from tests.support.builders.objects import T0, a_record, a_run, at, stamp
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.core.start_errors import is_passing, last_pull_error
+from taskruns.core.startup import is_passing, last_pull_error
 
 PULL = 'failed to pull and unpack image "{ref}": '
 RESOLVE = PULL + 'failed to resolve reference "{ref}": '

@@ -1,4 +1,4 @@
-"""A TaskRun that cannot be understood stops, ends, and says why (rules/unreadable.py)."""
+"""A TaskRun that cannot be understood stops, ends, and says why (rules/no_attempt.py)."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from taskruns.api.events import EventReason
+from taskruns.api.conditions import EventReason
 from taskruns.core.plan import Event, PodRef
 from taskruns.engines.engine import RunRef, Unavailable
 from taskruns.engines.event_correlator import REMEMBERED, Chronicle

@@ -6,9 +6,9 @@ from typing_extensions import override
 from taskruns.core.decide import decide
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Event, Plan
-from taskruns.engines.apply import apply
 from taskruns.engines.cache import Cache, View, key_of_run
 from taskruns.engines.engine import Conflict, Object, RunRef, Unavailable
+from taskruns.engines.reconcile import apply
 from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.simulation.cluster import quota
 from tests.support.builders.objects import a_run, at

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from typing_extensions import override
 
-from taskruns.operator.backlog import Backlog, Backoff
+from taskruns.operator.workqueue import Backlog, Backoff
 
 
 def backlog(cap: float = 300.0) -> Backlog[str]:

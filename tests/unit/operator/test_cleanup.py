@@ -8,10 +8,10 @@ import pytest
 from typing_extensions import override
 
 from taskruns.engines.engine import EngineError, Unavailable
-from taskruns.engines.kubernetes.finalizers import Farewell
 from taskruns.engines.kubernetes.listing import NotAllowed
-from taskruns.operator import main, uninstall
+from taskruns.operator import __main__, uninstall
 from taskruns.operator.structured_logging import Format
+from taskruns.operator.uninstall import Farewell
 
 
 def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
@@ -50,7 +50,7 @@ def test_a_deployment_without_its_namespace_is_refused(
 
 def test_help_has_examples_that_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main.main(["cleanup", "--help"])
+        __main__.main(["cleanup", "--help"])
     assert exit_.value.code == 0
     told = capsys.readouterr().out
     examples = re.findall(r"^  taskruns-controller cleanup (.*)$", told, re.MULTILINE)

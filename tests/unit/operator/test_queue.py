@@ -11,9 +11,7 @@ import pytest
 
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
-from taskruns.operator.backlog import Backlog, Backoff
-from taskruns.operator.rota import share
-from taskruns.operator.workqueue import OUTAGE_CAP, Queue
+from taskruns.operator.workqueue import OUTAGE_CAP, Backlog, Backoff, Queue, share
 
 Work = Callable[[str], Awaitable[datetime | None]]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.operator.rota import Rota, share
+from taskruns.operator.workqueue import Rota, share
 
 LANES = "abc"
 KEYS = [f"{lane}{number}" for lane in LANES for number in range(4)]

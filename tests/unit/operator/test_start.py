@@ -10,10 +10,8 @@ import pytest
 from taskruns.api import names
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.operator.cache_sync import Barrier
-from taskruns.operator.handlers import Intake
-from taskruns.operator.health import Health, Pulse
-from taskruns.operator.http_server import CannotServe
-from taskruns.operator.probes import probes
+from taskruns.operator.health import CannotServe, Health, Pulse, probes
+from taskruns.operator.watch import Intake
 
 
 def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:

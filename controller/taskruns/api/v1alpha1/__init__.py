@@ -21,8 +21,7 @@ from taskruns.api.v1alpha1.spec import (
     PodReplacementPolicy,
     TaskRunSpec,
 )
-from taskruns.api.v1alpha1.status import Attempt, Condition, TaskRunStatus
-from taskruns.api.v1alpha1.taskrun import ObjectMeta, TaskRun
+from taskruns.api.v1alpha1.status import Attempt, Condition, ObjectMeta, TaskRun, TaskRunStatus
 
 __all__ = [
     "DEFAULT_RESULT_PATH",

@@ -1,11 +1,33 @@
-"""What has become of a run: the part of a TaskRun that only the controller writes."""
+"""The status of a TaskRun, which only the controller writes, and the TaskRun as a whole."""
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
 from taskruns.api.v1alpha1.model import Model, Time
+from taskruns.api.v1alpha1.spec import TaskRunSpec
+
+_OUTPUT = ". Last output: "
+"""Stands between what we say and what the task has said."""
+_BETWEEN = " | "
+
+
+def join_output(cause: str, lines: Iterable[str]) -> str:
+    """Join a cause and the last lines of output into one line."""
+    output = _BETWEEN.join(line.strip() for line in lines if line.strip())
+    return f"{cause}{_OUTPUT}{output}" if output else cause
+
+
+def split_output(message: str) -> tuple[str, list[str]]:
+    """Return the cause that a message tells, and the last lines of output that it ends with.
+
+    A line that itself holds what stands between two of them comes back as several.
+    """
+    cause, _, output = message.partition(_OUTPUT)
+    return cause, output.split(_BETWEEN) if output else []
+
 
 MAX_ATTEMPTS = 20
 """How many records of attempts a status holds."""
@@ -153,3 +175,25 @@ class TaskRunStatus(Model):
         "ResultStored; wait for the end with kubectl wait --for=condition=Finished.",
         json_schema_extra=_keyed("type"),
     )
+
+
+class ObjectMeta(Model):
+    """The part of metav1.ObjectMeta that the controller reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str = ""
+    generation: int = 1
+    creation_timestamp: AwareDatetime | None = None
+    deletion_timestamp: AwareDatetime | None = None
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    annotations: Mapping[str, str] = Field(default_factory=dict)
+
+
+class TaskRun(Model):
+    """One containerised task, run to completion: one Pod per attempt, one outcome."""
+
+    metadata: ObjectMeta
+    spec: TaskRunSpec
+    status: TaskRunStatus = TaskRunStatus()

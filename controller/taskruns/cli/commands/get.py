@@ -29,9 +29,9 @@ def list_command(choice: Choice, *, everywhere: bool, form: str) -> int:
       taskrun list --on kubernetes -A -o wide
       taskrun list -o json | jq -r '.items[] | select(.status.phase == "Failed") | .metadata.name'
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
-    from taskruns.cli.clock import now
     from taskruns.cli.notices import say
     from taskruns.cli.output import show_runs
+    from taskruns.clock import now
 
     listing = choice.act(lambda place: place.runs(everywhere=everywhere))
     if listing.runs or not listing.problems:
@@ -46,8 +46,8 @@ def list_command(choice: Choice, *, everywhere: bool, form: str) -> int:
 @placed
 def describe_command(choice: Choice, name: str) -> None:
     """Tell the whole story of a TaskRun: why it failed, and its attempts as a timeline."""
-    from taskruns.cli.clock import now
     from taskruns.cli.describe import tell_story
+    from taskruns.clock import now
 
     async def tell(place: Place) -> None:
         run = await place.run(name)
@@ -62,8 +62,8 @@ def describe_command(choice: Choice, name: str) -> None:
 @placed
 def get_command(choice: Choice, name: str, form: str) -> None:
     """Show one TaskRun."""
-    from taskruns.cli.clock import now
     from taskruns.cli.output import show_run
+    from taskruns.clock import now
 
     show_run(choice.act(lambda place: place.run(name)), form, now())
 

@@ -68,7 +68,7 @@ def new_command(name: str, image: str) -> None:
     Examples:
       taskrun new etl --image python:3.13-slim > etl.yaml
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
-    from taskruns.cli.naming import NAME_HINT, is_name, suggested
+    from taskruns.cli.target import NAME_HINT, is_name, suggested
 
     if not is_name(name):
         like = suggested(name)

@@ -60,8 +60,8 @@ def run_command(
       taskrun run --on kubernetes --namespace etl --detach hello.yaml
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
     from taskruns.cli import manifest as manifests
-    from taskruns.cli.hints import conflict_of
-    from taskruns.cli.variables import read_secrets, read_variables
+    from taskruns.cli.main import conflict_of
+    from taskruns.cli.manifest import read_secrets, read_variables
 
     words = [*([file] if file else []), *command]
     separated = bool(click.get_current_context().meta.get(_SEPARATED))

@@ -66,7 +66,7 @@ def render_command(file: str, on: str, form: str) -> None:
 def _rendered(document: "Document", on: str) -> dict[str, Any]:
     from taskruns.cli.rendering import container_body, pod_of
     from taskruns.cli.validation import refuse_invalid
-    from taskruns.engines.docker.unsupported import Unsupported
+    from taskruns.engines.docker.fields import Unsupported
 
     pod = pod_of(refuse_invalid(document))
     try:

@@ -11,13 +11,12 @@ from datetime import datetime
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt
 from taskruns.core import deadlines, status
-from taskruns.core.deletion import judge_deleted
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import DeletePod, Plan, ReleasePod
 from taskruns.core.retry import next_due
-from taskruns.core.rules import ended, unreadable
+from taskruns.core.rules import ended, no_attempt
 from taskruns.core.situation import Deleting, Due, Ended, Look, Underway, Unreadable, Vanished
-from taskruns.core.verdict import finished_at
+from taskruns.core.verdict import finished_at, judge_deleted
 
 
 def record_end(situation: Deleting, look: Look) -> Plan | None:
@@ -67,7 +66,7 @@ def await_end(situation: Deleting, look: Look) -> Plan | None:
 def end(situation: Deleting, look: Look) -> Plan | None:
     """Nothing of the run is running: Cancelled, TaskRunDeleted."""
     if isinstance(situation.apart, Unreadable) and not situation.apart.finished:
-        return unreadable.fail(situation.apart, look)
+        return no_attempt.fail(situation.apart, look)
     if not isinstance(situation.apart, Due):
         return None
     reason = Reason.TASK_RUN_DELETED

@@ -6,11 +6,11 @@ from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import PodReplacementPolicy, TaskRunStatus
 from taskruns.core import deadlines, status
-from taskruns.core.advice import address
-from taskruns.core.conditions import refused_since, with_refusal
+from taskruns.core.message import address
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
 from taskruns.core.situation import Due, Look
+from taskruns.core.status import refused_since, with_refusal
 
 _FINAL_REFUSALS = {
     RefusalKind.INVALID: Reason.INVALID_POD_TEMPLATE,

@@ -1,8 +1,4 @@
-"""The container of an attempt: a Pod's manifest in the Docker Engine API's words. Pure.
-
-Whatever Docker cannot do is refused before anything starts, with the field's name and what to use
-instead; nothing is silently left out that could change what the work does.
-"""
+"""The container of an attempt: a Pod manifest as a request of the Docker Engine API. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +7,63 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.core.unstructured import mapping, mappings, strings, text
-from taskruns.engines.docker.expansion import expanded
-from taskruns.engines.docker.fields import check_fields
-from taskruns.engines.docker.security import security_options, user_of
-from taskruns.engines.docker.sizes import cpu_shares, nano_cpus, size_in_bytes
-from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.fields import (
+    Unsupported,
+    check_fields,
+    cpu_shares,
+    nano_cpus,
+    size_in_bytes,
+)
 from taskruns.engines.docker.volumes import binds, mounts
+
+_REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()$]*)\))")
+
+
+def expanded(word: str, env: Mapping[str, str]) -> str:
+    """Fill in the variables that are known; others stay as they are, and `$$` is one `$`."""
+
+    def fill_in(found: re.Match[str]) -> str:
+        name = found["name"]
+        return "$" if name is None else env.get(name, found[0])
+
+    return _REFERENCE.sub(fill_in, word)
+
+
+def user_of(spec: Mapping[str, Any], main: Mapping[str, Any]) -> str:
+    """Return the user, and group, to run as; empty: the image's.
+
+    Raises:
+        Unsupported: a setting that Docker does not have, or a group without its user.
+    """
+    context = _context(spec, main)
+    user, group = context.get("runAsUser"), context.get("runAsGroup")
+    if context.get("runAsNonRoot") is True and not user:
+        raise Unsupported(
+            "securityContext.runAsNonRoot without runAsUser",
+            "say which user with runAsUser, other than 0",
+        )
+    if user is None and group is not None:
+        raise Unsupported("securityContext.runAsGroup without runAsUser", "say the user, too")
+    return ":".join(str(part) for part in (user, group) if part is not None)
+
+
+def security_options(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
+    """Return Docker's SecurityOpt: its default profiles where none is named."""
+    context = _context(spec, main)
+    profiles = {"seccomp": "seccompProfile", "apparmor": "appArmorProfile"}
+    unconfined = [
+        f"{option}=unconfined"
+        for option, name in profiles.items()
+        if text(mapping(context.get(name)).get("type")) == "Unconfined"
+    ]
+    no_more = context.get("allowPrivilegeEscalation") is False
+    return [*(["no-new-privileges"] if no_more else []), *unconfined]
+
+
+def _context(spec: Mapping[str, Any], main: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Lay the container's settings over the Pod's."""
+    return {**mapping(spec.get("securityContext")), **mapping(main.get("securityContext"))}
+
 
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

@@ -1,34 +1,114 @@
-"""The Docker daemon: the few requests that a node makes of it, and what its silence means."""
+"""Client for a Docker daemon: the requests of the engine, and the errors that they raise."""
 
 import asyncio
 import base64
+import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import tarfile
+from asyncio import IncompleteReadError
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 from aiodocker import Docker, DockerError
 
 from taskruns.core.unstructured import mapping, number, text
-from taskruns.engines.docker import tarball
-from taskruns.engines.docker.connection import ANSWER_SECONDS, NoDaemon, connect, patient
-from taskruns.engines.docker.credentials import credentials_for
-from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.connection import (
+    ANSWER_SECONDS,
+    BEHIND_TLS,
+    NoDaemon,
+    connect,
+    patient,
+    silence,
+    unanswered,
+)
+from taskruns.engines.docker.host import Endpoint
+from taskruns.engines.docker.image_pull import credentials_for
 from taskruns.engines.docker.log import (
     Bytes,
     Entries,
+    LogRecord,
     Position,
     in_entries,
+    records_of,
+    records_of_terminal,
     to_its_end,
     unix,
 )
-from taskruns.engines.docker.log_records import LogRecord, records_of, records_of_terminal
 from taskruns.engines.docker.pod_status import has_ended
-from taskruns.engines.docker.silence import BEHIND_TLS, silence, unanswered
 from taskruns.engines.engine import EngineError
+
+_FILE_FOR_ANYBODY = 0o666
+_FOLDER_FOR_ANYBODY = 0o777
+_NEW_FILE = 0o644
+_PIECE = 1 << 16
+_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+"""Entries that only tell more of the one that follows."""
+
+
+class Stream(Protocol):
+    """What comes in over a connection, such as aiohttp's StreamReader."""
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read that many bytes; IncompleteReadError: there are fewer."""
+
+
+def empty_file(path: str) -> bytes:
+    """Return an archive with an empty file that anybody may write; its folders come with it."""
+    return _archive([_entry(path, tarfile.REGTYPE, _FILE_FOR_ANYBODY)])
+
+
+def new_file(path: str) -> bytes:
+    """Return an archive with an empty file that everybody may read."""
+    return _archive([_entry(path, tarfile.REGTYPE, _NEW_FILE)])
+
+
+def open_folders(paths: Iterable[str]) -> bytes:
+    """Return an archive with folders that anybody may write into."""
+    return _archive(_entry(path, tarfile.DIRTYPE, _FOLDER_FOR_ANYBODY) for path in paths)
+
+
+async def end_of_file(archive: Stream, limit: int) -> bytes:
+    """Return the last `limit` bytes of the file that an archive holds, and keep no more of it.
+
+    Empty where it holds none, or something else.
+    """
+    try:
+        entry = await _next_entry(archive)
+        while entry.type in _EXTENSIONS:
+            await archive.readexactly(-(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+            entry = await _next_entry(archive)
+    except (tarfile.TarError, IncompleteReadError):
+        return b""
+    left, end = entry.size if entry.isreg() else 0, b""
+    while left:
+        piece = await archive.readexactly(min(left, _PIECE))
+        left -= len(piece)
+        end = (end + piece)[-limit:]
+    return end
+
+
+async def _next_entry(archive: Stream) -> tarfile.TarInfo:
+    block = await archive.readexactly(tarfile.BLOCKSIZE)
+    return tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+
+
+def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(path.lstrip("/"))
+    entry.type, entry.mode = kind, mode
+    return entry
+
+
+def _archive(entries: Iterable[tarfile.TarInfo]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for entry in entries:
+            archive.addfile(entry)
+    return buffer.getvalue()
+
 
 _NO_ANSWER = 900
 """What the client library reports in place of an HTTP code."""
@@ -271,7 +351,7 @@ class Daemon:
                 async with self._docker._query(  # noqa: SLF001
                     f"containers/{name}/archive", params=asked, timeout=patient()
                 ) as response:
-                    return await tarball.end_of_file(response.content, limit)
+                    return await end_of_file(response.content, limit)
         except DaemonError as error:
             if error.code == HTTPStatus.NOT_FOUND:
                 return b""
@@ -279,7 +359,7 @@ class Daemon:
 
     async def write_empty_file(self, name: str, path: str) -> None:
         """Put an empty file that anybody may write, and its folders, into a container."""
-        await self._put(name, tarball.empty_file(path))
+        await self._put(name, empty_file(path))
 
     async def open_volumes(self, name: str, image: str, volumes: Mapping[str, str]) -> None:
         """Let anybody write into volumes of a container that has not started.
@@ -297,7 +377,7 @@ class Daemon:
             {**as_they_are, "Source": volume, "Target": path} for path, volume in volumes.items()
         ]
         async with self._beside(name, image, mounts) as other:
-            await self._put(other, tarball.open_folders(volumes))
+            await self._put(other, open_folders(volumes))
 
     async def ensure_file(self, name: str, image: str, path: str) -> None:
         """Create an empty file on the daemon's machine, unless there is something at its path.
@@ -315,7 +395,7 @@ class Daemon:
                 raise
         folder, _, file = path.rpartition("/")
         async with self._beside(name, image, [{**_BIND, "Source": folder or "/"}]) as other:
-            await self._put(other, tarball.new_file(f"{_FOLDER}/{file}"))
+            await self._put(other, new_file(f"{_FOLDER}/{file}"))
 
     async def mode_of(self, name: str, path: str) -> int | None:
         """Return the mode bits, in Go's numbers, of what a container has at a path.

@@ -9,12 +9,11 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
+from taskruns.clock import now
 from taskruns.engines.docker.container import grace_of
-from taskruns.engines.docker.endpoint import Endpoint
-from taskruns.engines.docker.host import Host
+from taskruns.engines.docker.host import Endpoint, Host
 from taskruns.engines.docker.state_file import Record, RecordFile
 
 _LONGEST_DELAY = 300.0
@@ -43,7 +42,7 @@ def leave_successor(host: Host, file: RecordFile) -> "subprocess.Popen[bytes]":
 def main() -> None:
     """Follow the run that the first argument tells of."""
     told = json.loads(sys.argv[1])
-    host = Host(Path(told["root"]), lambda: datetime.now(UTC), Endpoint(**told["endpoint"]))
+    host = Host(Path(told["root"]), now, Endpoint(**told["endpoint"]))
     asyncio.run(_follow(host, host.file(told["namespace"], told["name"])))
 
 

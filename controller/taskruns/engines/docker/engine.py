@@ -12,9 +12,9 @@ from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, Event, PodRef, Refusal, RefusalKind
 from taskruns.core.unstructured import mappings, stamp
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
-from taskruns.engines.docker.pulling import pull_policy
+from taskruns.engines.docker.fields import Unsupported
+from taskruns.engines.docker.image_pull import pull_policy
 from taskruns.engines.docker.state_file import Record, RecordFile, uid_of
-from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.docker.words import in_docker_words
 from taskruns.engines.engine import AlreadyExists, Conflict, Object, Refused, RunRef
 from taskruns.engines.objects import Draft, drafted, merged, with_condition

@@ -1,18 +1,70 @@
-"""Every field of a PodSpec, and what becomes of it on a Docker host. Pure.
+"""Fields of a PodSpec on a Docker host: which are honoured, ignored or refused, and sizes. Pure."""
 
-Each path of core/v1's schema is in one of three tables: honoured, ignored for a reason, or refused
-with advice. A path that is in none, such as that of a field that a later Kubernetes adds, is
-refused: nothing is left out silently that could change how the work runs.
-"""
-
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from taskruns.api import names
-from taskruns.core.unstructured import mapping, text
-from taskruns.engines.docker.sizes import is_amount, is_size
-from taskruns.engines.docker.unsupported import ELSEWHERE, Unsupported
+from taskruns.core.unstructured import mapping, read_quantity, text
+
+ELSEWHERE = "Docker has nothing like it: leave it out, or run it on a cluster"
+
+
+class Unsupported(Exception):
+    """A field that Docker cannot do; the message names it and what to use instead."""
+
+    def __init__(self, where: str, instead: str = ELSEWHERE) -> None:
+        super().__init__(f"{where} is not supported on Docker: {instead}")
+
+
+_LARGEST = 2**63 - 1
+_NANO = 10**9
+_SHARES = 1024
+"""CPU shares of one whole CPU, as the kubelet counts them."""
+_FRACTIONS = ("n", "u", "m")
+_LEAST_OF_FRACTIONS = 2**20
+"""Bytes below which a size that is written in thousandths of a byte is a mistake."""
+
+
+def is_amount(value: object) -> bool:
+    """Whether a value is a quantity that Docker can be given."""
+    amount = _read(value)
+    return amount is not None and amount * _NANO <= _LARGEST
+
+
+def is_size(value: object) -> bool:
+    """Whether a value is a number of bytes; `512m` is half of one, and meant otherwise."""
+    size = _read(value)
+    if size is None:
+        return False
+    return not str(value).endswith(_FRACTIONS) or size == 0 or size >= _LEAST_OF_FRACTIONS
+
+
+def nano_cpus(value: object) -> int:
+    """Return a quantity of CPUs in billionths of one."""
+    return math.ceil((_read(value) or 0) * _NANO)
+
+
+def cpu_shares(value: object) -> int:
+    """Return a request for CPUs as a weight."""
+    return max(int((_read(value) or 0) * _SHARES), 2)
+
+
+def size_in_bytes(value: object) -> int:
+    """Return a size in bytes, rounded up as Kubernetes does."""
+    return math.ceil(_read(value) or 0)
+
+
+def _read(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    amount = read_quantity(str(value))
+    if amount is None or not 0 <= amount <= _LARGEST:
+        return None
+    return amount
+
 
 _FROM_ENV_FILE = "give the variable with --env-file"
 _HOST_FOLDER = "mount a folder of the host with hostPath, or run it on a cluster"

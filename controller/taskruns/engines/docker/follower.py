@@ -1,7 +1,4 @@
-"""Follows one run on a Docker host to its end: daemon, record and clock in, decisions out.
-
-Without a follower nothing is decided: a container that runs goes on, and its outcome waits.
-"""
+"""Follows one run on a Docker host to its end: reads daemon and record, applies decisions."""
 
 import asyncio
 import contextlib
@@ -22,12 +19,45 @@ from taskruns.engines.docker.container import NOTHING_GIVEN, Given
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.kubelet import Node
-from taskruns.engines.docker.ownership import claim
 from taskruns.engines.docker.runtime import Workplace
-from taskruns.engines.docker.state_file import RecordFile, uid_of
+from taskruns.engines.docker.state_file import Record, RecordFile, StateTrouble, uid_of
 from taskruns.engines.docker.watch import watching
 from taskruns.engines.engine import Object, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
+
+_ID, _ADDRESS = "id", "address"
+
+
+class OfAnotherDaemon(StateTrouble):
+    """The run is another daemon's; the message says what to do."""
+
+
+async def belongs(record: Record, daemon: Daemon) -> bool:
+    """Whether a run is a daemon's, or nobody's yet. Raises NoDaemon."""
+    return not record.home or record.home[_ID] == await daemon.identity()
+
+
+async def claim(file: RecordFile, daemon: Daemon) -> None:
+    """See that a run is a daemon's: that of the first who asks has it for good.
+
+    Raises:
+        OfAnotherDaemon: it is not.
+        NoDaemon: the daemon does not answer.
+        StateTrouble: the state directory cannot be used.
+    """
+    record = await file.read()
+    if not record.home and not record.empty:
+        home = {_ID: await daemon.identity(), _ADDRESS: daemon.address}
+        async with file.change() as record:
+            if not record.home and not record.empty:
+                record.home = home
+    if not await belongs(record, daemon):
+        raise OfAnotherDaemon(
+            f"{file.name} is with another Docker daemon, then at {record.home[_ADDRESS]}, than "
+            f"the one at {daemon.address}: set DOCKER_HOST to where that is or, if it is gone for "
+            f"good, remove {file.path}"
+        )
+
 
 log = logging.getLogger(__name__)
 

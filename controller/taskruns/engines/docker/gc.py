@@ -17,8 +17,7 @@ from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.follower import Follower
-from taskruns.engines.docker.ownership import belongs
+from taskruns.engines.docker.follower import Follower, belongs
 from taskruns.engines.docker.state_file import RecordFile, records
 from taskruns.engines.engine import EngineError, Object
 

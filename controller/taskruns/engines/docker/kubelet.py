@@ -15,7 +15,7 @@ from taskruns.core.facts import ENDED_PHASES
 from taskruns.engines.docker.container import LABEL_POD_UID, grace_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import remove_pod
-from taskruns.engines.docker.hostpaths import advised
+from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.pod_status import (
     Trouble,
     has_ended,
@@ -25,9 +25,8 @@ from taskruns.engines.docker.pod_status import (
     pod_status,
     start_error,
 )
-from taskruns.engines.docker.runtime import NAME_TAKEN, Workplace
+from taskruns.engines.docker.runtime import NAME_TAKEN, Workplace, advised
 from taskruns.engines.docker.state_file import Record, RecordFile, uid_of
-from taskruns.engines.docker.unsupported import Unsupported
 from taskruns.engines.engine import Object, Unavailable
 
 _CREATE, _START, _STOP = "create", "start", "stop"

@@ -1,5 +1,6 @@
 """The status of a Pod as a kubelet would report it, from what Docker says of its container."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,3 +117,22 @@ def _time(value: object) -> str | None:
 
 def _state(found: Mapping[str, Any]) -> str:
     return text(mapping(found.get("State")).get("Status"))
+
+
+MESSAGE_LIMIT = 4096
+"""Bytes that are kept of the file that a container writes."""
+LOG_LIMIT = 2048
+LOG_LINES = 80
+"""Of the log of one that failed without writing any, these many bytes and lines."""
+
+
+def last_words(written: bytes, log: bytes, exit_code: int, limit: int = MESSAGE_LIMIT) -> str:
+    """Return the termination message: what was written or, after a failure, the log's end.
+
+    A byte that is not UTF-8 becomes U+FFFD, one for each as in Go.
+    """
+    kept = written
+    if not kept and exit_code != 0:
+        kept = b"\n".join(log[-LOG_LIMIT:].split(b"\n")[-LOG_LINES:])
+    text = kept[-limit:].decode("utf-8", errors="surrogateescape")
+    return re.sub("[\udc80-\udcff]", "\N{REPLACEMENT CHARACTER}", text)

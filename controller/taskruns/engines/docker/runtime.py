@@ -1,8 +1,8 @@
-"""Where an attempt's container works: how it is created, and how its last words are read."""
+"""The container of an attempt at its daemon: image, volumes, creation, and its last output."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,17 +11,80 @@ from pathlib import Path, PurePosixPath
 
 from taskruns.core.unstructured import mapping, mappings, number, text
 from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
-from taskruns.engines.docker.credentials import explained
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
-from taskruns.engines.docker.hostpaths import create_files, find_mismatch
-from taskruns.engines.docker.pod_status import Trouble
-from taskruns.engines.docker.pulling import Pull, pull_policy
+from taskruns.engines.docker.fields import Unsupported
+from taskruns.engines.docker.image_pull import Pull, explained, pull_policy
+from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, Trouble, last_words
 from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
-from taskruns.engines.docker.unsupported import Unsupported
-from taskruns.engines.docker.volumes import folders_for_anybody
+from taskruns.engines.docker.volumes import checked_paths, folders_for_anybody
 from taskruns.engines.docker.words import NO_LOG
 from taskruns.engines.engine import EngineError, Object, Unavailable
-from taskruns.engines.termination import MESSAGE_LIMIT, last_words
+
+_DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR = (
+    1 << bit for bit in (31, 26, 21, 25, 24, 27, 19)
+)
+"""Bits of a file's mode as Go has them; a regular file has none."""
+_KINDS: Mapping[int, str] = {
+    0: "file",
+    _DIRECTORY: "directory",
+    _DEVICE: "block device",
+    _DEVICE | _CHARACTERS: "character device",
+    _PIPE: "pipe",
+    _SOCKET: "socket",
+    _LINK: "symbolic link",
+}
+_WANTED: Mapping[str, str] = {
+    "DirectoryOrCreate": "directory",
+    "Directory": "directory",
+    "FileOrCreate": "file",
+    "File": "file",
+    "Socket": "socket",
+    "CharDevice": "character device",
+    "BlockDevice": "block device",
+}
+"""What a hostPath of a type has to be."""
+
+
+async def create_files(daemon: Daemon, pod: Object) -> None:
+    """Create the missing files of hostPath volumes that want them created.
+
+    Raises:
+        DaemonError: the daemon says no, as where the folder of such a file is missing.
+    """
+    image = text(main_of(pod).get("image"))
+    for kind, path in _checked(pod).values():
+        if kind == "FileOrCreate":
+            await daemon.ensure_file(pod["metadata"]["name"], image, path)
+
+
+async def find_mismatch(daemon: Daemon, pod: Object) -> str:
+    """Return the sentence about a hostPath that is not what its type says; empty: all are.
+
+    Its container is there and has not started.
+
+    Raises:
+        DaemonError: the daemon says no.
+    """
+    for target, (kind, path) in _checked(pod).items():
+        mode = await daemon.mode_of(pod["metadata"]["name"], target)
+        if mode is None:
+            return f"hostPath {path} of type {kind} cannot be checked"
+        bits = mode & sum((_DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR))
+        if (there := _KINDS.get(bits, "special file")) != _WANTED[kind]:
+            return f"hostPath {path} of type {kind} is a {there}: correct the path or the type"
+    return ""
+
+
+def advised(message: str) -> str:
+    """Add to a daemon's sentence about a path of its machine what to do."""
+    if NO_SUCH_SOURCE not in message:
+        return message
+    return f"{message}: create it, or let the hostPath have type DirectoryOrCreate"
+
+
+def _checked(pod: Object) -> dict[str, tuple[str, str]]:
+    return checked_paths(mapping(pod.get("spec")), main_of(pod))
+
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,7 @@ from posixpath import normpath
 from typing import Any
 
 from taskruns.core.unstructured import mapping, mappings, text
-from taskruns.engines.docker.sizes import size_in_bytes
-from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.fields import Unsupported, size_in_bytes
 
 
 def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, Any]]:

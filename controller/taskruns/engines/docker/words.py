@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskruns.api import names
-from taskruns.api.message_output import join_output, split_output
 from taskruns.api.reasons import Reason
+from taskruns.api.v1alpha1.status import join_output, split_output
 from taskruns.engines.objects import Draft
 
 NO_LOG = "the Docker daemon keeps no log of this container"

@@ -7,7 +7,7 @@ from typing import Any
 from taskruns.core.plan import Event, PodRef
 from taskruns.core.unstructured import mappings, text
 from taskruns.engines.engine import Object, RunRef
-from taskruns.engines.kubernetes import endpoints, patches, responses
+from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Call
 from taskruns.engines.kubernetes.event_recorder import Recorder
@@ -61,7 +61,7 @@ class KubernetesEngine:
         run again anyway.
         """
         path = endpoints.PATCH_RUN_STATUS.path(run.namespace, run.name)
-        body = patches.run_status(run, patch)
+        body = endpoints.run_status(run, patch)
         answer = await self._connection.send(
             endpoints.PATCH_RUN_STATUS, path, body, content_type=MERGE_PATCH
         )
@@ -81,19 +81,19 @@ class KubernetesEngine:
 
     async def release_gate(self, pod: PodRef) -> Object | None:
         """Remove our scheduling gate."""
-        return await self._patch_pod(pod, patches.release_gate(pod))
+        return await self._patch_pod(pod, endpoints.release_gate(pod))
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
         """Give the Pod a deadline that is over."""
-        return await self._patch_pod(pod, patches.stop_pod(pod))
+        return await self._patch_pod(pod, endpoints.stop_pod(pod))
 
     async def release_pod(self, pod: PodRef) -> Object | None:
         """Remove our finalizer."""
-        return await self._patch_pod(pod, patches.release_pod(pod))
+        return await self._patch_pod(pod, endpoints.release_pod(pod))
 
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
         """Delete the Pod with its own grace period."""
-        body = patches.delete_pod(pod, resource_version)
+        body = endpoints.delete_pod(pod, resource_version)
         return await self._write_pod(
             pod, endpoints.DELETE_POD, body, content_type="application/json"
         )
@@ -101,7 +101,7 @@ class KubernetesEngine:
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
         """Delete the TaskRun as it was seen. A 409 is a Conflict, as in `write_status`."""
         path = endpoints.DELETE_RUN.path(run.namespace, run.name)
-        body = patches.delete_run(run, resource_version)
+        body = endpoints.delete_run(run, resource_version)
         return _object_or_gone(await self._connection.send(endpoints.DELETE_RUN, path, body))
 
     def record_event(self, run: RunRef, event: Event) -> None:

@@ -11,11 +11,11 @@ from contextvars import Context
 from datetime import datetime
 from http import HTTPStatus
 
-from taskruns.api.events import EventReason, EventType
+from taskruns.api.conditions import EventReason, EventType
 from taskruns.core.plan import Event
 from taskruns.engines.engine import EngineError, RunRef
 from taskruns.engines.event_correlator import Chronicle, Series
-from taskruns.engines.kubernetes import endpoints, patches, responses
+from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH
 from taskruns.engines.kubernetes.responses import Answer
@@ -104,14 +104,14 @@ class Recorder:
         namespace = series.run.namespace
         if series.count > 1:
             path = endpoints.PATCH_EVENT.path(namespace, series.name)
-            body = patches.event_again(series)
+            body = endpoints.event_again(series)
             answer = await self._connection.send(
                 endpoints.PATCH_EVENT, path, body, content_type=MERGE_PATCH
             )
             if answer.code != HTTPStatus.NOT_FOUND:
                 return answer
         path = endpoints.CREATE_EVENT.path(namespace)
-        return await self._connection.send(endpoints.CREATE_EVENT, path, patches.event(series))
+        return await self._connection.send(endpoints.CREATE_EVENT, path, endpoints.event(series))
 
     def _note(self, series: Series, answer: Answer) -> None:
         if answer.ok:

@@ -6,7 +6,7 @@ import pytest
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
 from taskruns.engines.docker.container import LABEL_POD_UID, Given, container_of
-from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.fields import Unsupported
 from tests.support.builders.objects import a_run
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.endpoint import Endpoint
+from taskruns.engines.docker.host import Endpoint
 
 FAR, NEAR = "tcp://host:2376", "unix:///run/docker.sock"
 

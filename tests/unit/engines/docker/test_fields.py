@@ -8,8 +8,14 @@ import kubernetes.client
 import pytest
 
 from taskruns.engines.docker.container import container_of
-from taskruns.engines.docker.fields import HARMLESS, HONOURED, IGNORED, REFUSED, check_fields
-from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.fields import (
+    HARMLESS,
+    HONOURED,
+    IGNORED,
+    REFUSED,
+    Unsupported,
+    check_fields,
+)
 
 
 def leaves(model: str, path: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:

@@ -6,8 +6,8 @@ import pytest
 
 from taskruns.engines.docker.container import container_of
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.hostpaths import advised, create_files, find_mismatch
-from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.fields import Unsupported
+from taskruns.engines.docker.runtime import advised, create_files, find_mismatch
 
 DIRECTORY, DEVICE, CHARACTERS, SOCKET, LINK = (1 << bit for bit in (31, 26, 21, 24, 27))
 

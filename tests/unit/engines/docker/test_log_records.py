@@ -9,12 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.engines.docker.log_records import (
-    BrokenLog,
-    LogRecord,
-    records_of,
-    records_of_terminal,
-)
+from taskruns.engines.docker.log import BrokenLog, LogRecord, records_of, records_of_terminal
 
 TIME = b"2026-01-01T10:00:00.000000001Z"
 LONG = 16 * 1024

@@ -7,8 +7,8 @@ import pytest
 
 from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
+from taskruns.engines.docker.follower import OfAnotherDaemon, claim
 from taskruns.engines.docker.gc import sweep_run
-from taskruns.engines.docker.ownership import OfAnotherDaemon, claim
 from taskruns.engines.docker.state_file import RecordFile
 from taskruns.engines.objects import Draft
 from tests.support.builders.objects import a_run, at

@@ -7,8 +7,8 @@ import pytest
 
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
+from taskruns.engines.docker.image_pull import Pull, pull_policy
 from taskruns.engines.docker.pod_status import Trouble
-from taskruns.engines.docker.pulling import Pull, pull_policy
 from taskruns.engines.docker.runtime import Workplace
 from taskruns.engines.docker.state_file import RecordFile
 from tests.support.builders.objects import at, stamp

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.credentials import credentials_for, explained
+from taskruns.engines.docker.image_pull import credentials_for, explained
 
 AUTH = base64.b64encode(b"me:s3cret").decode()
 ME = {"username": "me", "password": "s3cret"}

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from taskruns.core.quantities import read_quantity
+from taskruns.core.unstructured import read_quantity
 from taskruns.engines.docker.container import container_of
-from taskruns.engines.docker.sizes import is_amount, is_size, nano_cpus, size_in_bytes
-from taskruns.engines.docker.unsupported import Unsupported
+from taskruns.engines.docker.fields import Unsupported, is_amount, is_size, nano_cpus, size_in_bytes
 
 NOT_READ = ["2g", "512MB", "1 Gi", "NaN", "inf", "-1", "-512Mi", "1e99", "1e999999999E", "x", True]
 

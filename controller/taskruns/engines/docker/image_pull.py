@@ -1,20 +1,19 @@
-"""Logins of the docker command: its configuration, credential helpers and DOCKER_AUTH_CONFIG.
-
-The rules are those of docker/cli (cli/config): the helper of `credHelpers` for a registry, else
-that of `credsStore`, else `auths`, where a key may also be a URL of the registry. An entry of
-DOCKER_AUTH_CONFIG comes before all of these.
-"""
+"""Image pulls: credentials from the docker command's configuration, policy, and progress."""
 
 import asyncio
 import base64
 import binascii
 import json
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taskruns.core.unstructured import mapping, text
+from typing_extensions import override
+
+from taskruns.core.unstructured import mapping, number, text
 
 HUB_KEY = "https://index.docker.io/v1/"
 """Under which the docker command keeps the credentials of its default registry."""
@@ -148,3 +147,90 @@ def _answer_of(program: str, code: int, out: str) -> tuple[Auth | None, str]:
     if user == _TOKEN_USER:
         return {"identitytoken": secret}, ""
     return {"username": user, "password": secret}, ""
+
+
+_HUB = "docker.io"
+_HUB_NAMES = (_HUB, "index.docker.io")
+"""Names of the default registry in an image's name."""
+
+_OF_STRANGERS = re.compile(
+    "unauthorized|no basic auth credentials|authentication required|(?<!permission )denied",
+    re.IGNORECASE,
+)
+"""What daemons say where a registry does not know who pulls."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What to pull, with its registry's name, and as whom."""
+
+    image: str
+    auth: dict[str, Any] | None
+    trouble: str = ""
+    """Why credentials that are configured could not be had."""
+
+
+async def credentials_for(image: str) -> PullRequest:
+    """Find the credentials for an image; none are needed for what everybody may pull."""
+    registry, image = _with_registry(image)
+    auth, trouble = await find_auth(HUB_KEY if registry == _HUB else registry)
+    return PullRequest(image, auth, trouble)
+
+
+def explained(image: str, said: str) -> str:
+    """Say of a pull's failure what to do, where a registry does not know who pulls."""
+    if not _OF_STRANGERS.search(said):
+        return said
+    registry, _ = _with_registry(image)
+    login = "docker login" if registry == _HUB else f"docker login {registry}"
+    return f"{image} may not be pulled ({said}): log in with `{login}`, as the user who runs this"
+
+
+def _with_registry(image: str) -> tuple[str, str]:
+    """Split off an image's registry: the first part that looks like a host, else the default."""
+    first, slash, rest = image.partition("/")
+    if slash and first in _HUB_NAMES:
+        return _HUB, f"{_HUB}/{rest if '/' in rest else 'library/' + rest}"
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return first, image
+    return _HUB, f"{_HUB}/{image if slash else 'library/' + image}"
+
+
+_HERE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
+
+
+def pull_policy(image: str) -> str:
+    """Return the imagePullPolicy of an image that has none, as the apiserver defaults it.
+
+    It is Always for the tag latest, or for none, and otherwise IfNotPresent; so it is for an image
+    that is named by its digest or its ID.
+    """
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    is_id = re.fullmatch("[0-9a-f]{64}", image) is not None
+    return "Always" if tag == "latest" or not (tag or "@" in image or is_id) else "IfNotPresent"
+
+
+class Pull:
+    """One pull; its text is what a person who waits for it may read."""
+
+    def __init__(self, image: str) -> None:
+        self._image = image
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._percent = 0
+
+    def note(self, told: Mapping[str, Any]) -> None:
+        """Take notice of what the daemon tells of a layer."""
+        layer, status = text(told.get("id")), text(told.get("status"))
+        detail = mapping(told.get("progressDetail"))
+        total = number(detail.get("total"))
+        if status == "Downloading" and total:
+            self._layers[layer] = (number(detail.get("current")) or 0, total)
+        elif status in _HERE and layer in self._layers:
+            self._layers[layer] = (self._layers[layer][1],) * 2
+        if self._layers:
+            here, whole = (sum(part) for part in zip(*self._layers.values(), strict=True))
+            self._percent = max(self._percent, here * 100 // whole)  # more may come to be known
+
+    @override
+    def __str__(self) -> str:
+        return f"pulling {self._image}" + (f": {self._percent} %" if self._layers else "")

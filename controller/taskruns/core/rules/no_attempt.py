@@ -1,0 +1,58 @@
+"""Rules for runs without an attempt to pursue: gone, unreadable or finished."""
+
+from taskruns.api.reasons import Reason
+from taskruns.core import deadlines, status
+from taskruns.core.plan import ConfirmRunGone, DeleteRun, DiscardPod, Plan, ReleasePod, StopPod
+from taskruns.core.situation import Finished, Look, Ownerless, Unreadable
+
+
+def confirm_gone(situation: Ownerless, look: Look) -> Plan | None:
+    """Held Pods, run not seen: read it live."""
+    if situation.gone or not any(pod.held for pod in situation.pods):
+        return None
+    return Plan(actions=(ConfirmRunGone(),))
+
+
+def release(situation: Ownerless, look: Look) -> Plan | None:
+    """Held Pods: remove our finalizer."""
+    held = tuple(ReleasePod(pod.ref) for pod in situation.pods if pod.held)
+    return Plan(actions=held) if held else None
+
+
+OWNERLESS_RULES = (confirm_gone, release)
+
+
+def stop_what_runs(situation: Unreadable, look: Look) -> Plan | None:
+    """Pods are left: stop them, and wait for their end."""
+    live = [pod for pod in situation.pods if not pod.ended]
+    discards = tuple(DiscardPod(pod.ref, pod.resource_version) for pod in live if pod.gated)
+    stops = tuple(StopPod(pod.ref) for pod in live if not pod.gated and not pod.told_to_stop)
+    return Plan(actions=(*discards, *stops)) if live else None
+
+
+def fail(situation: Unreadable, look: Look) -> Plan | None:
+    """Nothing runs: Failed, InvalidTaskRun."""
+    reason = Reason.INVALID_TASK_RUN
+    message = f"The TaskRun cannot be understood: {situation.problem}. {reason.advice}"
+    return Plan(status=status.failed(situation.run, reason, message, look.now))
+
+
+def release_of_ended(situation: Unreadable, look: Look) -> Plan | None:
+    """Its status says that it has ended: let its Pods go."""
+    if not situation.finished:
+        return None
+    return Plan(actions=tuple(ReleasePod(pod.ref) for pod in situation.pods if pod.held))
+
+
+UNREADABLE_RULES = (stop_what_runs, release_of_ended, fail)
+
+
+def expire(situation: Finished, look: Look) -> Plan | None:
+    """Past its TTL: delete the TaskRun."""
+    at = deadlines.run_deletion_at(situation.run, look.site)
+    if at is None:
+        return None
+    return Plan(actions=(DeleteRun(),)) if look.now >= at else Plan(wake_at=deadlines.earliest(at))
+
+
+FINISHED_RULES = (expire,)
