@@ -136,7 +136,7 @@ Connect = Callable[[], AbstractAsyncContextManager[Runs]]
 """Opens a connection with credentials as they are now."""
 
 
-class Edge(Protocol):
+class Client(Protocol):
     """The way to one namespace."""
 
     @property

@@ -16,12 +16,12 @@ from typing_extensions import override
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.engines.docker.connection import NoDaemon
-from taskruns.engines.docker.container import LABEL_CONTAINER, Given
+from taskruns.engines.docker.container import LABEL_CONTAINER, Secrets
 from taskruns.engines.docker.daemon import Daemon, DaemonError
-from taskruns.engines.docker.detached_follower import leave_successor
-from taskruns.engines.docker.host import Endpoint, Host, state_directory
+from taskruns.engines.docker.detached_follower import start_detached_follower
+from taskruns.engines.docker.host import DaemonAddress, Host, state_directory
 from taskruns.engines.docker.log import LogRecord
-from taskruns.engines.docker.state_file import RecordFile, StateTrouble
+from taskruns.engines.docker.state_file import StateError, StateFile
 from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from taskruns.engines.engine import AlreadyExists
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
@@ -43,7 +43,7 @@ class NotValid(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class DockerEdge:
+class DockerClient:
     """One namespace of a state directory."""
 
     host: Host
@@ -141,7 +141,7 @@ class DockerRuns:
             if run is None or ended(TaskRun.model_validate(run)):
                 return
             if leaving:
-                leave_successor(self._host, file)
+                start_detached_follower(self._host, file)
             async with self._host.following(file) as follower:
                 if leaving:
                     await follower.settle()
@@ -183,7 +183,7 @@ class DockerRuns:
             async with self._host.daemon() as daemon:
                 return await daemon.log_tail(pod, pieces)
 
-    def _file(self, ref: Ref) -> RecordFile:
+    def _file(self, ref: Ref) -> StateFile:
         return self._host.file(ref.namespace, ref.name)
 
 
@@ -200,7 +200,7 @@ async def _container_in(daemon: Daemon, pod: str) -> str | None:
     return None if found is None else str(found["Config"]["Labels"][LABEL_CONTAINER])
 
 
-async def _read(file: RecordFile, ref: Ref) -> TaskRun | None:
+async def _read(file: StateFile, ref: Ref) -> TaskRun | None:
     found = (await file.read()).run
     mine = found is not None and found["metadata"]["uid"] == ref.uid
     return TaskRun.model_validate(found) if mine else None
@@ -215,14 +215,14 @@ def _told() -> Iterator[None]:
         raise NotValid(str(error)) from error
     except DaemonError as error:
         raise Refused(error.code, str(error)) from error
-    except (NoDaemon, StateTrouble) as error:
+    except (NoDaemon, StateError) as error:
         raise Unreachable(str(error)) from error
 
 
-def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerEdge:
+def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerClient:
     """Return the way to a namespace of the host that a connection's settings describe."""
     root = settings.get("state_directory")
-    endpoint = Endpoint(
+    endpoint = DaemonAddress(
         url=settings.get("url"),
         ca_cert=settings.get("tls_ca_cert"),
         client_cert=settings.get("tls_client_cert"),
@@ -233,9 +233,9 @@ def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerEdge:
         root=Path(root) if root else state_directory(),
         now=timezone.utcnow,
         endpoint=endpoint,
-        given=Given(secrets=_secrets(settings.get("secrets") or {})),
+        given=Secrets(secrets=_secrets(settings.get("secrets") or {})),
     )
-    return DockerEdge(host, namespace)
+    return DockerClient(host, namespace)
 
 
 def _secrets(told: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.client import Connect, Edge, Gone, Ref, Refused, Runs, Unreachable
+from taskruns_airflow.client import Client, Connect, Gone, Ref, Refused, Runs, Unreachable
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.failures import (
     ExitCodes,
@@ -21,9 +21,9 @@ from taskruns_airflow.failures import (
 )
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.launch import Audience, NameTaken, cancel_all, follow, launch
+from taskruns_airflow.launch import LogSink, NameTaken, cancel_all, follow, launch
 from taskruns_airflow.link import XCOM_LINK
-from taskruns_airflow.log_entries import Entries
+from taskruns_airflow.log_entries import LogEntries
 from taskruns_airflow.manifest import Object
 from taskruns_airflow.task_instance import goes_on, is_wanted, remember, standing_of
 from taskruns_airflow.trigger import TaskRunTrigger
@@ -36,7 +36,7 @@ class Stopped(Exception):
     """The task was told to stop."""
 
 
-class Worker:
+class AsyncRunner:
     """Runs one coroutine after another, until it is told to stop."""
 
     def __init__(self) -> None:
@@ -104,14 +104,14 @@ class Execution:
         self._hook = hook
         self._context = context
         self._log = log
-        self._worker = Worker()
+        self._worker = AsyncRunner()
         self._namespace = ""
         self._own: Try | None = None
         self._ref: Ref | None = None
         self._remembered = ""
         """The run's uid, once Airflow keeps it with this try."""
-        self._entries = Entries(log, dated=False)
-        self._audience = Audience(self._entries.add, self._note)
+        self._entries = LogEntries(log, dated=False)
+        self._audience = LogSink(self._entries.add, self._note)
         self.last_line: str | None = None
         """The last line of the log that was told, where one was."""
 
@@ -237,7 +237,7 @@ class Execution:
             self._entries.close()
             self.last_line = self._entries.last_line
 
-    async def _edge(self) -> Edge:
+    async def _edge(self) -> Client:
         return await self._hook.edge(self._namespace)
 
     @asynccontextmanager

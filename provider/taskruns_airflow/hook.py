@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from typing_extensions import override
 
 from taskruns_airflow.api import Api
-from taskruns_airflow.client import Edge, Ref
+from taskruns_airflow.client import Client, Ref
 from taskruns_airflow.connection import (
     CONNECTION_TYPE,
     DEFAULT_CONNECTION,
@@ -20,7 +20,7 @@ from taskruns_airflow.connection import (
     FIELDS,
     Access,
 )
-from taskruns_airflow.kubernetes_client import KubernetesEdge
+from taskruns_airflow.kubernetes_client import KubernetesClient
 from taskruns_airflow.link import link_to
 
 DEFAULT_CLUSTER = "kubernetes_default"
@@ -122,12 +122,12 @@ class TaskRunHook(BaseHook):
         on_docker = settings["engine"] == DOCKER
         return own.read_text().strip() if own.is_file() and not on_docker else "default"
 
-    async def edge(self, namespace: str) -> Edge:
+    async def edge(self, namespace: str) -> Client:
         """Return the way to a namespace, wherever it is."""
         settings = await self.settings()
         if settings["engine"] == DOCKER:
             return _docker_edge(settings, namespace)
-        return KubernetesEdge(
+        return KubernetesClient(
             open=lambda: self.api(namespace),
             open_anew=lambda: type(self).of(self.access).api(namespace),
             place=(self.access, namespace),
@@ -172,7 +172,7 @@ def _link(settings: dict[str, Any], *, namespace: str, name: str) -> str:
     return link_to(str(settings.get("dashboard") or ""), namespace=namespace, name=name)
 
 
-def _docker_edge(settings: dict[str, Any], namespace: str) -> Edge:
+def _docker_edge(settings: dict[str, Any], namespace: str) -> Client:
     try:
         from taskruns_airflow.docker_client import docker_edge  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:

@@ -9,16 +9,16 @@ from weakref import WeakKeyDictionary
 from taskruns_airflow.api import Api
 from taskruns_airflow.client import Ref
 from taskruns_airflow.identity import LABEL_TASK
-from taskruns_airflow.shared_watch import Lookout, OpenApi
+from taskruns_airflow.shared_watch import OpenApi, SharedWatch
 
-_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Lookout]] = (
+_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, SharedWatch]] = (
     WeakKeyDictionary()
 )
 """One for each cluster and namespace in a triggerer."""
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesEdge:
+class KubernetesClient:
     """Requests to the apiserver, and watches of it."""
 
     open: OpenApi
@@ -39,13 +39,13 @@ class KubernetesEdge:
         """Open a client."""
         return self.open()
 
-    def watch(self, ref: Ref) -> Lookout:
+    def watch(self, ref: Ref) -> SharedWatch:
         """Return a watch of one run."""
-        return Lookout(self.open, {"fieldSelector": f"metadata.name={ref.name}"})
+        return SharedWatch(self.open, {"fieldSelector": f"metadata.name={ref.name}"})
 
-    def shared_watch(self) -> Lookout:
+    def shared_watch(self) -> SharedWatch:
         """Return the one watch of all runs here."""
         ours = _lookouts.setdefault(asyncio.get_running_loop(), {})
         if self.place not in ours:
-            ours[self.place] = Lookout(self.open_anew, {"labelSelector": LABEL_TASK})
+            ours[self.place] = SharedWatch(self.open_anew, {"labelSelector": LABEL_TASK})
         return ours[self.place]

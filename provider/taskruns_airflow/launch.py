@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.client import Connect, Edge, Gone, Ref, Watch
+from taskruns_airflow.client import Client, Connect, Gone, Ref, Watch
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import Line, LogReader
@@ -18,7 +18,7 @@ _NEXT_NOTICES = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class LogSink:
     """Who is told what happens: lines of the log, and what a person should know of it."""
 
     line: Callable[[Line], None]
@@ -31,7 +31,7 @@ class NameTaken(Exception):
     """A TaskRun of that name is there, and it is not this try's."""
 
 
-async def launch(edge: Edge, own: Try, manifest: Mapping[str, Any], audience: Audience) -> TaskRun:
+async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: LogSink) -> TaskRun:
     """Return this try's run: the one that an earlier try left, or a new one.
 
     What earlier tries have left active and is not gone on with is cancelled first, and waited for.
@@ -68,7 +68,7 @@ async def cancel_all(connect: Connect, own: Try) -> None:
 
 
 async def follow(
-    edge: Edge, watch: Watch, ref: Ref, shown: Shown | None, audience: Audience
+    edge: Client, watch: Watch, ref: Ref, shown: Shown | None, audience: LogSink
 ) -> TaskRun:
     """Wait until a run has ended, and the logs that are shown are told; return how it ended.
 
@@ -102,7 +102,7 @@ async def follow(
     return run
 
 
-async def _note_unseen(ref: Ref, advice: str, audience: Audience) -> None:
+async def _note_unseen(ref: Ref, advice: str, audience: LogSink) -> None:
     """Log, after ten seconds and then every minute, that nothing has taken up the run."""
     waited, pause = 0.0, _FIRST_NOTICE
     while True:
@@ -111,7 +111,7 @@ async def _note_unseen(ref: Ref, advice: str, audience: Audience) -> None:
         audience.note(f"TaskRun {ref} has had no status for {waited:g} s. {advice}")
 
 
-async def _end_of(edge: Edge, ref: Ref, audience: Audience) -> None:
+async def _end_of(edge: Client, ref: Ref, audience: LogSink) -> None:
     try:
         await follow(edge, edge.watch(ref), ref, None, audience)
     except Gone:

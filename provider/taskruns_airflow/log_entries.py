@@ -98,7 +98,7 @@ class _Burst:
         return self.size < _LARGEST and _millisecond(time) == _millisecond(self.time)
 
 
-class Entries:
+class LogEntries:
     """Tells lines to a logger of Airflow's: to Airflow 2's, whose entries are lines, one by one."""
 
     def __init__(self, log: Any, *, dated: bool) -> None:

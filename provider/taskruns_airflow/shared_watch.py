@@ -35,7 +35,7 @@ class _Expired(Exception):
     """The apiserver no longer knows what changed since the version that was asked for."""
 
 
-class Lookout:
+class SharedWatch:
     """Follows the TaskRuns that match a selector, for as long as anybody waits for one."""
 
     def __init__(self, connect: OpenApi, selector: Mapping[str, str]) -> None:

@@ -62,7 +62,7 @@ def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
 
 
 @dataclass(slots=True)
-class Standing:
+class TaskState:
     """What Airflow says of a task that is told to stop; nothing, as long as it does not answer."""
 
     states: Collection[str | None] = ()
@@ -71,7 +71,7 @@ class Standing:
     """Whether another try is under way, of a task that seems to be at work."""
 
 
-def standing_of(context: Mapping[str, Any], remembered: str = "") -> Standing:
+def standing_of(context: Mapping[str, Any], remembered: str = "") -> TaskState:
     """Ask Airflow how the task stands now, and wait two seconds for an answer.
 
     It is asked in a thread that may outlive the question: whoever tells a task to stop kills it
@@ -81,7 +81,7 @@ def standing_of(context: Mapping[str, Any], remembered: str = "") -> Standing:
         context: Airflow's, of the task.
         remembered: the uid that this try has had Airflow remember, where it has.
     """
-    found = Standing()
+    found = TaskState()
 
     def ask() -> None:
         with suppress(Exception):  # whatever happens here, the task is about to end

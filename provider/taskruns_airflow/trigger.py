@@ -9,12 +9,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
 from taskruns_airflow import log_entries
-from taskruns_airflow.client import Edge, Gone, Ref, crossing
+from taskruns_airflow.client import Client, Gone, Ref, crossing
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.hook import TaskRunHook
-from taskruns_airflow.launch import Audience, follow
-from taskruns_airflow.log_entries import Entries
+from taskruns_airflow.launch import LogSink, follow
+from taskruns_airflow.log_entries import LogEntries
 from taskruns_airflow.task_instance import is_wanted, standing_of
 
 _SECONDS_TO_CANCEL = 3.0
@@ -61,7 +61,7 @@ class TaskRunTrigger(BaseTrigger):
 
     @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        dwell = Dwell()
+        dwell = MinimumDeferral()
         event = await self._outcome()
         await dwell.over()
         if not await log_entries.drain():
@@ -97,8 +97,8 @@ class TaskRunTrigger(BaseTrigger):
             self.log.info("Cancelled TaskRun %s", self._ref)
 
     async def _outcome(self) -> dict[str, Any]:
-        entries = Entries(self.log, dated=True)
-        audience = Audience(entries.add, self.log.info, log_entries.room)
+        entries = LogEntries(self.log, dated=True)
+        audience = LogSink(entries.add, self.log.info, log_entries.room)
         try:
             edge = await self._edge()
             run = await follow(edge, edge.shared_watch(), self._ref, self.shown, audience)
@@ -115,7 +115,7 @@ class TaskRunTrigger(BaseTrigger):
     def _ref(self) -> Ref:
         return Ref(self.namespace, self.name, self.uid)
 
-    async def _edge(self) -> Edge:
+    async def _edge(self) -> Client:
         return await TaskRunHook.of(self.access).edge(self.namespace)
 
 
@@ -128,7 +128,7 @@ _begun: deque[float] = deque(maxlen=100)
 """When the latest deferrals of this process began; more of them change nothing."""
 
 
-class Dwell:
+class MinimumDeferral:
     """The least time of one deferral, which begins with this."""
 
     def __init__(self) -> None:

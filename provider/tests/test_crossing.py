@@ -23,7 +23,7 @@ from taskruns_airflow.execution import Execution
 from taskruns_airflow.failures import ExitCodes
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
-from taskruns_airflow.shared_watch import Lookout
+from taskruns_airflow.shared_watch import SharedWatch
 from taskruns_airflow.trigger import TaskRunTrigger
 
 CANARY = "tok-1234567890"
@@ -94,7 +94,7 @@ class Edge:
         self._docker = docker
 
     def shared_watch(self) -> Any:
-        return self if self._docker else Lookout(self.connect, {})
+        return self if self._docker else SharedWatch(self.connect, {})
 
     async def follow(self, _: Ref) -> AsyncIterator[TaskRun]:
         yield TaskRun.model_validate(self._run)

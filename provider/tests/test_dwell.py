@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from taskruns_airflow import trigger
-from taskruns_airflow.trigger import Dwell, least
+from taskruns_airflow.trigger import MinimumDeferral, least
 
 
 @pytest.mark.parametrize(("others", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
@@ -29,9 +29,9 @@ async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(trigger, "least", no_time)
     trigger._begun.clear()
     trigger._begun.append(now() - 3600)
-    first = Dwell()
+    first = MinimumDeferral()
     for _ in range(3):
-        Dwell()
+        MinimumDeferral()
     await first.over()
     assert counted == [3]
 
@@ -40,5 +40,5 @@ async def test_it_lasts_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(trigger, "_SHORTEST", 0.2)
     monkeypatch.setattr(trigger, "_FOR_EACH_OTHER", 0.0)
     began = now()
-    await Dwell().over()
+    await MinimumDeferral().over()
     assert now() - began >= 0.19

@@ -11,7 +11,7 @@ import airflow
 import pytest
 
 from taskruns_airflow import log_entries
-from taskruns_airflow.log_entries import Entries
+from taskruns_airflow.log_entries import LogEntries
 from taskruns_airflow.logs import Line
 
 ON_AIRFLOW_2 = airflow.__version__.startswith("2.")
@@ -38,7 +38,7 @@ class Logger:
 
 def told(*lines: Line) -> list[tuple[str, str | None]]:
     logger = Logger()
-    told = Entries(logger, dated=True)
+    told = LogEntries(logger, dated=True)
     for line in lines:
         told.add(line)
     told.close()
@@ -60,7 +60,7 @@ async def test_the_time_is_the_same_wherever_the_node_is() -> None:
 
 async def test_in_a_worker_an_entry_has_the_time_at_which_it_is_told() -> None:
     logger = Logger()
-    told = Entries(logger, dated=False)
+    told = LogEntries(logger, dated=False)
     for line in written(5, 900, 1500):
         told.add(line)
     told.close()
@@ -81,7 +81,7 @@ async def test_an_entry_is_not_made_larger_without_end(monkeypatch: pytest.Monke
 
 async def test_a_line_is_told_soon_where_none_follows() -> None:
     logger = Logger()
-    Entries(logger, dated=True).add(*written(1))
+    LogEntries(logger, dated=True).add(*written(1))
     await asyncio.wait_for(logger.something.wait(), 30)
     assert [text for text, _ in logger.told] == ["main 0"]
 
@@ -90,7 +90,7 @@ async def test_an_airflow_that_knows_no_times_is_told_line_by_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "trigger")
-    told = Entries(logging.getLogger("trigger"), dated=True)
+    told = LogEntries(logging.getLogger("trigger"), dated=True)
     for line in written(1, 2):
         told.add(line)
     assert caplog.messages == ["main 0", "main 1"]
@@ -123,13 +123,13 @@ async def test_parts_of_a_long_line_that_are_equal_are_all_shown() -> None:
 class File(io.BytesIO):
     """What one triggerer writes of a task, in Airflow's own form."""
 
-    def tell_all(self, notes: Sequence[str], lines: Sequence[Line]) -> Entries:
+    def tell_all(self, notes: Sequence[str], lines: Sequence[Line]) -> LogEntries:
         structlog, sdk = import_module("structlog"), import_module("airflow.sdk.log")
         processors = sdk.logging_processors(json_output=True)
         log = structlog.wrap_logger(structlog.BytesLogger(self), processors=processors).bind()
         for note in notes:
             log.info(note)
-        told = Entries(log, dated=True)
+        told = LogEntries(log, dated=True)
         for line in lines:
             told.add(line)
         return told

@@ -10,9 +10,9 @@ import pytest
 from taskruns.api.v1alpha1 import TaskRun, TaskRunStatus
 from taskruns_airflow import launch
 from taskruns_airflow.api import Api
-from taskruns_airflow.client import Edge, Ref
+from taskruns_airflow.client import Client, Ref
 from taskruns_airflow.identity import Try
-from taskruns_airflow.launch import Audience, cancel_all, follow
+from taskruns_airflow.launch import LogSink, cancel_all, follow
 
 OWN = Try("sales", "load", "manual", -1, 2, 2, "2026-11-25T04:00:00.000001+00:00", "i2", "v1")
 BEFORE = Try("sales", "load", "manual", -1, 1, 2, "2026-11-25T04:00:00.000001+00:00", "i1", "v1")
@@ -93,8 +93,8 @@ async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
     monkeypatch.setattr(launch, "_NEXT_NOTICES", 0.0)
     unseen = Unseen(notes=2)
     ref = Ref("jobs", OWN.name, "i2")
-    audience = Audience(lambda _: None, unseen.note)
-    await follow(cast("Edge", unseen), unseen, ref, None, audience)
+    audience = LogSink(lambda _: None, unseen.note)
+    await follow(cast("Client", unseen), unseen, ref, None, audience)
     notices = [each for each in unseen.logged if "no status" in each]
     assert notices == [f"TaskRun {ref} has had no status for 0 s. Check the controller"] * 2
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from taskruns_airflow import task_instance
 from taskruns_airflow.task_instance import (
-    Standing,
+    TaskState,
     goes_on,
     is_of_another_try,
     is_wanted,
@@ -108,7 +108,7 @@ def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> 
     told = context(retries=1, state="failed")
     answer = told["ti"].get_task_states
     told["ti"].get_task_states = lambda **asked: answered.wait() and answer(**asked)
-    assert standing_of(told) == Standing()
+    assert standing_of(told) == TaskState()
     answered.set()
 
 
@@ -126,7 +126,7 @@ def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any
 
     monkeypatch.setattr(task_instance, "Thread", Asking)
     told = context(state="failed") | {"task_state_store": SimpleNamespace(get=get)}
-    assert standing_of(told, "uid-1") == Standing(states=["failed"])
+    assert standing_of(told, "uid-1") == TaskState(states=["failed"])
     answered.set()
 
 

@@ -10,7 +10,7 @@ import pytest
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import shared_watch as lookout_module
 from taskruns_airflow.client import Gone, Ref, Refused
-from taskruns_airflow.shared_watch import Lookout
+from taskruns_airflow.shared_watch import SharedWatch
 
 SELECTOR = {"labelSelector": "x"}
 
@@ -114,7 +114,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> LittleApiserver:
     return LittleApiserver()
 
 
-async def end_of(lookout: Lookout, ref: Ref) -> list[str]:
+async def end_of(lookout: SharedWatch, ref: Ref) -> list[str]:
     return [str(run.status.phase) async for run in lookout.follow(ref)]
 
 
@@ -129,7 +129,7 @@ async def settle() -> None:
 
 async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiserver) -> None:
     refs = [server.put(f"r{number}", "Running") for number in range(300)]
-    lookout = Lookout(server.connect, SELECTOR)
+    lookout = SharedWatch(server.connect, SELECTOR)
     waits = [asyncio.create_task(end_of(lookout, ref)) for ref in refs]
     await until_watched(server)
     await settle()
@@ -144,7 +144,7 @@ async def test_who_comes_between_two_pages_is_told_all_the_same(server: LittleAp
     listed, ended, late = (
         server.put(*told) for told in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
     )
-    lookout = Lookout(server.connect, SELECTOR)
+    lookout = SharedWatch(server.connect, SELECTOR)
     waits: list[asyncio.Task[list[str]]] = []
 
     async def between_pages() -> None:
@@ -167,7 +167,7 @@ async def test_what_has_ended_and_is_not_waited_for_is_not_kept(server: LittleAp
         server.put(f"r{number}", "Succeeded")
     server.most_of_a_page = 7
     ref = server.put("a", "Running")
-    lookout = Lookout(server.connect, SELECTOR)
+    lookout = SharedWatch(server.connect, SELECTOR)
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     assert list(lookout._active) == [ref.uid]
@@ -176,14 +176,16 @@ async def test_what_has_ended_and_is_not_waited_for_is_not_kept(server: LittleAp
 
 
 async def test_a_run_that_had_ended_before_is_told_at_once(server: LittleApiserver) -> None:
-    assert await end_of(Lookout(server.connect, SELECTOR), server.put("a", "Failed")) == ["Failed"]
+    assert await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Failed")) == [
+        "Failed"
+    ]
 
 
 async def test_who_comes_later_is_told_what_is_known_without_another_request(
     server: LittleApiserver,
 ) -> None:
     first, second = server.put("a", "Running"), server.put("b", "Running")
-    lookout = Lookout(server.connect, SELECTOR)
+    lookout = SharedWatch(server.connect, SELECTOR)
     one = asyncio.create_task(end_of(lookout, first))
     await until_watched(server)
     two = asyncio.create_task(end_of(lookout, second))
@@ -199,7 +201,7 @@ async def test_a_run_that_ended_while_nobody_waited_for_it_is_read_once(
     server: LittleApiserver,
 ) -> None:
     first = server.put("a", "Running")
-    lookout = Lookout(server.connect, SELECTOR)
+    lookout = SharedWatch(server.connect, SELECTOR)
     one = asyncio.create_task(end_of(lookout, first))
     await until_watched(server)
     late = server.put("b", "Succeeded")
@@ -214,7 +216,7 @@ async def test_a_run_that_ended_while_nobody_waited_for_it_is_read_once(
 async def test_a_watch_that_breaks_goes_on_from_where_it_was(
     server: LittleApiserver, error: Exception | None
 ) -> None:
-    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     server._version = 40
@@ -228,7 +230,7 @@ async def test_a_watch_that_breaks_goes_on_from_where_it_was(
 
 
 async def test_after_an_expired_version_everything_is_listed_again(server: LittleApiserver) -> None:
-    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     server.expire()
@@ -239,7 +241,7 @@ async def test_after_an_expired_version_everything_is_listed_again(server: Littl
 
 
 async def test_a_run_that_was_deleted_is_gone(server: LittleApiserver) -> None:
-    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     await settle()
@@ -251,7 +253,7 @@ async def test_a_run_that_was_deleted_is_gone(server: LittleApiserver) -> None:
 async def test_a_run_that_was_deleted_while_the_watch_was_down_is_gone(
     server: LittleApiserver,
 ) -> None:
-    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     await settle()
@@ -266,7 +268,7 @@ async def test_a_run_that_was_deleted_while_the_watch_was_down_is_gone(
 async def test_a_run_that_its_time_to_live_took_has_ended_as_it_did(
     server: LittleApiserver,
 ) -> None:
-    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     await settle()
@@ -277,13 +279,15 @@ async def test_a_run_that_its_time_to_live_took_has_ended_as_it_did(
 
 async def test_a_refusal_is_borne_for_a_while(server: LittleApiserver) -> None:
     server.refusals = [Refused(401, "token expired")] * 5
-    assert await end_of(Lookout(server.connect, SELECTOR), server.put("a", "Failed")) == ["Failed"]
+    assert await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Failed")) == [
+        "Failed"
+    ]
 
 
 async def test_a_refusal_that_stays_is_told(server: LittleApiserver) -> None:
     server.refusals = [Refused(403, "taskruns is forbidden")] * 100
     with pytest.raises(Refused, match="forbidden"):
-        await end_of(Lookout(server.connect, SELECTOR), Ref("jobs", "a", "uid-a"))
+        await end_of(SharedWatch(server.connect, SELECTOR), Ref("jobs", "a", "uid-a"))
 
 
 async def test_a_watch_that_stays_refused_is_told_though_lists_are_answered(
@@ -291,11 +295,11 @@ async def test_a_watch_that_stays_refused_is_told_though_lists_are_answered(
 ) -> None:
     server.unwatchable = Refused(403, "watching taskruns is forbidden")
     with pytest.raises(Refused, match="watching"):
-        await end_of(Lookout(server.connect, SELECTOR), server.put("a", "Running"))
+        await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Running"))
 
 
 async def test_trouble_that_nobody_foresaw_reaches_those_who_wait(server: LittleApiserver) -> None:
-    lookout = Lookout(server.connect, SELECTOR)
+    lookout = SharedWatch(server.connect, SELECTOR)
     server.refusals = [ValueError("no such connection")]
     with pytest.raises(ValueError, match="no such connection"):
         await end_of(lookout, Ref("jobs", "a", "uid-a"))
@@ -303,7 +307,7 @@ async def test_trouble_that_nobody_foresaw_reaches_those_who_wait(server: Little
 
 
 async def test_when_nobody_waits_any_more_nothing_is_watched(server: LittleApiserver) -> None:
-    lookout, ref = Lookout(server.connect, SELECTOR), server.put("a", "Running")
+    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
     wait.cancel()

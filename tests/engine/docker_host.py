@@ -19,7 +19,7 @@ from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.pod_status import pod_status
-from taskruns.engines.docker.state_file import RecordFile, records
+from taskruns.engines.docker.state_file import StateFile, records
 from taskruns.engines.docker.store import create_run, delete_run, patch_run
 from tests.engine.lab import SITE, Lab, Object, Told
 from tests.engine.work import IMAGE
@@ -44,7 +44,7 @@ def manifest(script: str, **spec: Any) -> Object:
     return {**kind, "spec": {**told, **spec}}
 
 
-async def ended(host: Host, file: RecordFile, seconds: float) -> Any:
+async def ended(host: Host, file: StateFile, seconds: float) -> Any:
     """Follow a run to its end, as a client does, and return its status."""
     status: Any = None
     async with asyncio.timeout(seconds), host.following(file) as follower:
@@ -85,8 +85,8 @@ class DockerLab(Lab):
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
-    def _file(self, name: str) -> RecordFile:
-        return RecordFile(self._root, self.namespace, name)
+    def _file(self, name: str) -> StateFile:
+        return StateFile(self._root, self.namespace, name)
 
     def tell(self) -> None:
         """Wake whoever waits."""
@@ -183,7 +183,7 @@ class _Client:
         self._tell = tell
         self._followed: list[Future[None]] = []
 
-    def follow(self, file: RecordFile) -> None:
+    def follow(self, file: StateFile) -> None:
         self._followed.append(asyncio.run_coroutine_threadsafe(self._follow(file), self._loop))
 
     def check(self) -> None:
@@ -196,7 +196,7 @@ class _Client:
             followed.cancel()
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), self._loop).result(PATIENCE)
 
-    async def _follow(self, file: RecordFile) -> None:
+    async def _follow(self, file: StateFile) -> None:
         async with (
             Daemon.open(self._address) as daemon,
             Follower.open(file, daemon, now, SITE) as follower,

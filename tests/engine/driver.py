@@ -13,7 +13,7 @@ from taskruns.engines.cache import Cache, RunKey, key_of_pod
 from taskruns.engines.engine import Engine, Unavailable
 from taskruns.engines.kubernetes.connection import connect
 from taskruns.engines.kubernetes.engine import KubernetesEngine
-from taskruns.engines.quota_queue import Turnstile
+from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
 from tests.engine.lab import SITE
 from tests.support.cluster.client import PODS, RUNS, Object
@@ -57,7 +57,7 @@ class Driver:
         connection = await connect(str(self._kubeconfig), None, CONNECTIONS)
         try:
             kubernetes = KubernetesEngine(connection)
-            engine = Turnstile(kubernetes, self._cache, now, self._ask)
+            engine = QuotaQueue(kubernetes, self._cache, now, self._ask)
             while not self._ending.is_set():
                 await asyncio.to_thread(self._await_something)
                 for key in self._take_in() | self._due():

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from taskruns.engines.docker.host import Endpoint, Host
+from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.store import create_run
 from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE
@@ -35,7 +35,7 @@ UNTIL_TOLD = "echo began >> /shared/ran; until [ -e /shared/go ]; do sleep 0.1; 
 async def test_fifty_runs_at_once_end_each_as_it_should(
     docker_address: str, tmp_path: Path
 ) -> None:
-    host = Host(tmp_path, now, Endpoint(docker_address))
+    host = Host(tmp_path, now, DaemonAddress(docker_address))
     files = [host.file("default", f"run-{number}") for number in range(RUNS)]
     for number, file in enumerate(files):
         await create_run(file, manifest(f"exit {number % 4}", **GONE_AT_ONCE), now())
@@ -49,7 +49,7 @@ async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
 ) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
-    host = Host(tmp_path / "state", now, Endpoint(docker_address))
+    host = Host(tmp_path / "state", now, DaemonAddress(docker_address))
     file = host.file("default", "hello")
     mount = {
         "volumes": [{"name": "shared", "hostPath": {"path": str(shared)}}],

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.host import Endpoint, Host
-from taskruns.engines.docker.state_file import StateTrouble
+from taskruns.engines.docker.host import DaemonAddress, Host
+from taskruns.engines.docker.state_file import StateError
 from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from tests.engine.docker_host import ended, manifest, now
 from tests.engine.work import IMAGE
@@ -22,7 +22,7 @@ SECONDS = 120
 async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
     docker_address: str, tmp_path: Path
 ) -> None:
-    endpoint = Endpoint(docker_address)
+    endpoint = DaemonAddress(docker_address)
     host = Host(tmp_path, now, endpoint)
     first, second = host.file("default", "first"), host.file("default", "second")
     await create_run(first, manifest("true"), now())
@@ -55,7 +55,7 @@ async def test_a_daemon_elsewhere_hands_over_the_result(
 ) -> None:
     """And what has to be put into the container for that leaves its folders as they are."""
     async with forwarded(docker_address.removeprefix("unix://")) as url:
-        host = Host(tmp_path, now, Endpoint(url))
+        host = Host(tmp_path, now, DaemonAddress(url))
         file = host.file("default", "far")
         given = {"resultPath": path, "podGC": {"deleteDelayDuration": "0s"}, **spec}
         await create_run(file, manifest(f"stat -c %a /tmp > {path}", **given), now())
@@ -67,7 +67,7 @@ async def test_a_result_that_cannot_be_handed_over_is_told_of(
     docker_address: str, tmp_path: Path
 ) -> None:
     async with forwarded(docker_address.removeprefix("unix://")) as url:
-        host = Host(tmp_path, now, Endpoint(url))
+        host = Host(tmp_path, now, DaemonAddress(url))
         file = host.file("default", "far")
         given = {"resultPath": "/out/result", **in_a_folder("/elsewhere")}
         await create_run(file, manifest("true", **given), now())
@@ -142,7 +142,7 @@ async def forwarded(socket: str) -> AsyncIterator[str]:
 async def test_a_state_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     host = Host(tmp_path / "file", now)
-    with pytest.raises(StateTrouble, match="make it writable and see that the disk has room, or"):
+    with pytest.raises(StateError, match="make it writable and see that the disk has room, or"):
         await create_run(host.file("default", "hello"), manifest("true"), now())
 
 

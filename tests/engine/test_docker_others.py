@@ -11,9 +11,9 @@ import pytest
 from taskruns.api.conditions import Phase
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import OfAnotherDaemon
-from taskruns.engines.docker.gc import sweep_run
-from taskruns.engines.docker.host import Endpoint, Host
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.gc import collect_garbage
+from taskruns.engines.docker.host import DaemonAddress, Host
+from taskruns.engines.docker.state_file import StateFile
 from taskruns.engines.docker.store import create_run, patch_run
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
@@ -49,7 +49,7 @@ async def test_a_daemon_is_the_same_at_every_address_and_no_other_is(
 async def test_a_run_is_left_alone_by_clients_of_another_daemon(
     docker_address: str, other: str, tmp_path: Path
 ) -> None:
-    mine, theirs = (Host(tmp_path, now, Endpoint(url)) for url in (docker_address, other))
+    mine, theirs = (Host(tmp_path, now, DaemonAddress(url)) for url in (docker_address, other))
     file = mine.file("default", "hello")
     await create_run(file, manifest(STOPPED_AT_LAST), now())
     async with asyncio.timeout(SECONDS):
@@ -62,7 +62,7 @@ async def test_a_run_is_left_alone_by_clients_of_another_daemon(
         assert file.path.read_bytes() == before
         await patch_run(file, {"spec": {"cancel": True}})
         async with theirs.daemon() as daemon:
-            await sweep_run(file, daemon, lambda: now() + timedelta(days=8), theirs.site)
+            await collect_garbage(file, daemon, lambda: now() + timedelta(days=8), theirs.site)
         async with mine.daemon() as daemon:
             assert await daemon.inspect(pod) is not None
     status = await ended(mine, file, SECONDS)
@@ -79,7 +79,7 @@ def assert_refused(other: str, state: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
-async def running(host: Host, file: RecordFile) -> str:
+async def running(host: Host, file: StateFile) -> str:
     async with host.following(file) as follower:
         async for run in follower.changes():
             if run["status"].get("phase") == Phase.RUNNING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.host import Endpoint, Host
+from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.store import create_run
 from tests.cluster import image
 from tests.cluster.progress import Progress
@@ -92,7 +92,7 @@ async def test_who_may_not_pull_is_told_to_log_in(
     docker_address: str, registry: str, tmp_path: Path, account: Account | None
 ) -> None:
     configure(tmp_path, {"auths": {registry: {"auth": account.auth}} if account else {}})
-    host = Host(tmp_path / "state", now, Endpoint(docker_address))
+    host = Host(tmp_path / "state", now, DaemonAddress(docker_address))
     file = host.file("default", "stranger")
     await create_run(file, manifest("true", image=f"{registry}/me/app:2"), now())
     message = ""

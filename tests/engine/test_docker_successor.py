@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from taskruns.api.conditions import Phase
-from taskruns.engines.docker.detached_follower import leave_successor
-from taskruns.engines.docker.host import Endpoint, Host
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.detached_follower import start_detached_follower
+from taskruns.engines.docker.host import DaemonAddress, Host
+from taskruns.engines.docker.state_file import StateFile
 from taskruns.engines.docker.store import create_run, patch_run
 from tests.engine.docker_host import manifest, now
 
@@ -18,26 +18,26 @@ SLOW_TO_STOP = "trap 'sleep 2; exit 4' TERM; sleep 600 & wait $!"
 async def test_a_cancelled_run_that_is_left_comes_to_its_end_and_leaves_no_process(
     docker_address: str, tmp_path: Path
 ) -> None:
-    host = Host(tmp_path, now, Endpoint(docker_address))
+    host = Host(tmp_path, now, DaemonAddress(docker_address))
     file = host.file("default", "left")
     await create_run(file, manifest(SLOW_TO_STOP), now())
     async with asyncio.timeout(SECONDS):
         await _begun(host, file)
         await patch_run(file, {"spec": {"cancel": True}})
-        successor = leave_successor(host, file)
+        successor = start_detached_follower(host, file)
         assert await asyncio.to_thread(successor.wait, SECONDS) == 0
     status = await _status(file)
     assert (status["phase"], status["exitCode"]) == (Phase.CANCELLED, 4)
 
 
-async def _begun(host: Host, file: RecordFile) -> None:
+async def _begun(host: Host, file: StateFile) -> None:
     async with host.following(file) as follower:
         async for run in follower.changes():
             if run["status"].get("phase") == Phase.RUNNING:
                 return
 
 
-async def _status(file: RecordFile) -> Any:
+async def _status(file: StateFile) -> Any:
     run = (await file.read()).run
     assert run is not None
     return run["status"]

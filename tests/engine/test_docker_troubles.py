@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.docker.host import Endpoint, Host
-from taskruns.engines.docker.state_file import RecordFile, StateTrouble
+from taskruns.engines.docker.host import DaemonAddress, Host
+from taskruns.engines.docker.state_file import StateError, StateFile
 from taskruns.engines.docker.store import create_run, patch_run
 from tests.cluster.mount import unmount_below
 from tests.engine.work import IMAGE
@@ -47,7 +47,7 @@ def manifest(**spec: Any) -> dict[str, Any]:
     return {**kind, "spec": {"image": IMAGE, "imagePullPolicy": "IfNotPresent", **spec}}
 
 
-async def until(host: Host, file: RecordFile, is_so: Callable[[Any], bool]) -> Any:
+async def until(host: Host, file: StateFile, is_so: Callable[[Any], bool]) -> Any:
     """Follow a run until its status is as wanted, and return that."""
     async with asyncio.timeout(SECONDS), host.following(file) as follower:
         async for run in follower.changes():
@@ -87,7 +87,7 @@ async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
 ) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
-    host = Host(little_disk, now, Endpoint(docker_address))
+    host = Host(little_disk, now, DaemonAddress(docker_address))
     file = host.file("default", "hello")
     run = manifest(
         command=["sh", "-c", UNTIL_TOLD],
@@ -103,9 +103,9 @@ async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
         while True:
             full.write(b"x" * 512)
     (shared / "go").touch()
-    with pytest.raises(StateTrouble, match=r"No space left.*see that the disk has room"):
+    with pytest.raises(StateError, match=r"No space left.*see that the disk has room"):
         await until(host, file, ended)
-    with pytest.raises(StateTrouble, match="No space left"):
+    with pytest.raises(StateError, match="No space left"):
         await create_run(host.file("default", "other"), run, now())
 
     filling.unlink()
@@ -116,9 +116,9 @@ async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
 def test_a_state_directory_that_cannot_be_written_to_is_told_of(
     docker_address: str, little_disk: Path
 ) -> None:
-    host = Host(little_disk, now, Endpoint(docker_address))
+    host = Host(little_disk, now, DaemonAddress(docker_address))
     subprocess.run(["mount", "-o", "remount,ro", little_disk], check=True)
-    with pytest.raises(StateTrouble, match=r"Read-only file system.*TASKRUNS_STATE_DIR"):
+    with pytest.raises(StateError, match=r"Read-only file system.*TASKRUNS_STATE_DIR"):
         asyncio.run(create_run(host.file("default", "hello"), manifest(), now()))
 
 
@@ -126,7 +126,7 @@ async def test_a_registry_that_does_not_answer_is_waited_for_until_the_start_up_
     docker_address: str, tmp_path: Path
 ) -> None:
     ahead = timedelta()
-    host = Host(tmp_path, lambda: now() + ahead, Endpoint(docker_address))
+    host = Host(tmp_path, lambda: now() + ahead, DaemonAddress(docker_address))
     file = host.file("default", "hello")
     await create_run(file, manifest(image="127.0.0.1:1/no/such:image"), now())
     waiting = await until(host, file, lambda status: "refused" in (status.get("message") or ""))

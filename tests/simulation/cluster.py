@@ -11,7 +11,7 @@ from functools import partial
 from taskruns.core.facts import ENDED_PHASES
 from taskruns.core.plan import Event, Refusal, RefusalKind
 from taskruns.engines.engine import Object, Refused, RunRef
-from taskruns.engines.event_correlator import Chronicle
+from taskruns.engines.event_correlator import EventCorrelator
 from taskruns.engines.objects import Draft, drafted, merged, with_condition
 from tests.simulation.admission import admitted
 from tests.simulation.agenda import Agenda
@@ -71,7 +71,7 @@ class Cluster:
         """Nodes that Pods are scheduled to, the first one first. They have no labels."""
         self.admission: list[Admission] = []
         """What may refuse a Pod, besides its own faults."""
-        self.chronicle = Chronicle()
+        self.chronicle = EventCorrelator()
         """The Events that controllers have told."""
         self._going: set[str] = set()
         self.store.observe(self._on_change)

@@ -8,7 +8,7 @@ from typing import Any
 from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
 from taskruns.engines.engine import Object, Unavailable
-from taskruns.engines.quota_queue import Turnstile
+from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
 from tests.simulation import Change, Cluster, Kind, MemoryEngine
 from tests.support.faults.request_faults import Crashed, Fate, FatedEngine, Request
@@ -38,7 +38,7 @@ class Controller:
         self.cache = Cache()
         self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
         self.queue: dict[RunKey, None] = {}
-        self.turnstile = Turnstile(
+        self.turnstile = QuotaQueue(
             self.engine, self.cache, lambda: self._cluster.agenda.now, self._ask
         )
         self.alarms: dict[RunKey, datetime] = {}

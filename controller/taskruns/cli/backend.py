@@ -69,7 +69,7 @@ class Listing:
     """Why others cannot be read, a sentence for each."""
 
 
-class Place(Protocol):
+class Backend(Protocol):
     """The TaskRuns of one namespace somewhere. What a person can mend is a CommandError."""
 
     kind: str
@@ -107,7 +107,7 @@ class Place(Protocol):
         """Return the versions of what runs there, by its name."""
 
 
-def command_for(place: Place, verb: str, name: str) -> str:
+def command_for(place: Backend, verb: str, name: str) -> str:
     """Return what to type for a command about a run of this place."""
     words = [program_name(), verb]
     if place.kind == KUBERNETES and not (as_plugin() or os.environ.get(PLACE_VARIABLE)):

@@ -16,9 +16,9 @@ from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept, none_of_
 from taskruns.cli.target import NAME_HINT, is_name
 from taskruns.clock import now
 from taskruns.core.unstructured import mapping, mappings, text
-from taskruns.engines.docker.container import NOTHING_GIVEN, Given
+from taskruns.engines.docker.container import NO_SECRETS, Secrets
 from taskruns.engines.docker.host import Host, state_directory
-from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, RecordFile, StateTrouble
+from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateError, StateFile
 from taskruns.engines.engine import EngineError, Unavailable
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ _GLANCE_SECONDS = 0.2
 
 
 @asynccontextmanager
-async def open_host(namespace: str | None, given: Given | None) -> AsyncIterator["DockerPlace"]:
+async def open_host(namespace: str | None, given: Secrets | None) -> AsyncIterator["DockerBackend"]:
     """Open the host of the docker command; what a person can mend becomes a CommandError."""
     with _plain_errors():
-        host = Host(state_directory(), now, given=given or NOTHING_GIVEN)
-        yield DockerPlace(host, namespace or "default")
+        host = Host(state_directory(), now, given=given or NO_SECRETS)
+        yield DockerBackend(host, namespace or "default")
 
 
-class DockerPlace:
+class DockerBackend:
     """One namespace of a state directory, and the daemon that the docker command would use."""
 
     kind = "docker"
@@ -46,7 +46,7 @@ class DockerPlace:
         self.namespace = namespace
         self._host = host
 
-    def _file(self, name: str) -> RecordFile:
+    def _file(self, name: str) -> StateFile:
         """Return where a run is kept. Raises CommandError where no run can have that name."""
         if not is_name(name):
             raise none_of_that_name(name, "here")
@@ -54,7 +54,7 @@ class DockerPlace:
             raise CommandError(f"namespace {self.namespace!r}: {NAME_HINT}", ExitCode.USAGE)
         return self._host.file(self.namespace, name)
 
-    async def _own(self, name: str) -> RecordFile:
+    async def _own(self, name: str) -> StateFile:
         """Return where a run is kept that is to be changed: not one of another daemon.
 
         A daemon that is away hinders no change; it is acted upon when it is back.
@@ -123,9 +123,9 @@ class DockerPlace:
 
     def leave_follower(self, name: str) -> None:
         """Start a process that follows the run when this one has gone."""
-        from taskruns.engines.docker.detached_follower import leave_successor
+        from taskruns.engines.docker.detached_follower import start_detached_follower
 
-        leave_successor(self._host, self._file(name))
+        start_detached_follower(self._host, self._file(name))
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield what an attempt's log has by now."""
@@ -153,7 +153,7 @@ class DockerPlace:
 class _Following:
     """One run and its follower."""
 
-    def __init__(self, follower: "Follower", file: RecordFile) -> None:
+    def __init__(self, follower: "Follower", file: StateFile) -> None:
         self._follower, self._daemon, self._file = follower, follower.daemon, file
         self._over = asyncio.Event()
         self._ran: set[str] = set()
@@ -223,7 +223,7 @@ def _plain_errors() -> Iterator[None]:
     """Turn what a person can mend into one line and an exit code."""
     try:
         yield
-    except (Unavailable, StateTrouble) as error:
+    except (Unavailable, StateError) as error:
         raise CommandError(str(error), ExitCode.NOT_RUN) from error
     except EngineError as error:
         raise CommandError(str(error)) from error

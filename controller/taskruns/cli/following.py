@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.cli.backend import Following, Object, Place, command_for
+from taskruns.cli.backend import Backend, Following, Object, command_for
 from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept
 from taskruns.cli.notices import NOTICES
-from taskruns.cli.progress import Teller
+from taskruns.cli.progress import ProgressPrinter
 from taskruns.cli.streams import OutputFailed
 from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
@@ -29,7 +29,9 @@ class Interrupt:
     leaves the run. It is for the one task that follows the run, which is then cancelled.
     """
 
-    def __init__(self, place: Place, name: str, following: Following, teller: Teller) -> None:
+    def __init__(
+        self, place: Backend, name: str, following: Following, teller: ProgressPrinter
+    ) -> None:
         self.farewell = ""
         """What to say of a run that is left; empty where it is not."""
         self.pod = ""
@@ -211,7 +213,7 @@ class Followed:
     """Whether a part of its log did not get to standard output, although its reader was there."""
 
 
-async def follow(place: Place, name: str, teller: Teller) -> Followed:
+async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed:
     """Follow a run to its end; Ctrl-C cancels it, a second one kills it or leaves.
 
     A run that is deleted meanwhile is returned as it was last seen.
@@ -257,7 +259,7 @@ def ended(run: Object) -> bool:
 class _Logs:
     """Copies the log of each attempt to standard output, one after the other."""
 
-    def __init__(self, following: Following, teller: Teller, name: str) -> None:
+    def __init__(self, following: Following, teller: ProgressPrinter, name: str) -> None:
         self.is_lost = False
         self._following, self._teller, self._name = following, teller, name
         self._writer = LogWriter()
@@ -332,7 +334,9 @@ class _Logs:
 
 
 async def copy_log(
-    log: AsyncIterator[bytes], writer: LogWriter | None = None, teller: Teller | None = None
+    log: AsyncIterator[bytes],
+    writer: LogWriter | None = None,
+    teller: ProgressPrinter | None = None,
 ) -> None:
     """Write a log to standard output as it comes.
 

@@ -14,13 +14,13 @@ from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet
 from taskruns.engines.kubernetes.connection import NoConfiguration, connect
-from taskruns.engines.kubernetes.endpoints import Call
+from taskruns.engines.kubernetes.endpoints import Endpoint
 from taskruns.engines.kubernetes.log import LogReader
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.responses import Response
 from taskruns.engines.log_position import LogLost, TimedLines
 
 
-def refusal(call: Call, answer: Answer, namespace: str) -> CommandError:
+def refusal(call: Endpoint, answer: Response, namespace: str) -> CommandError:
     """Say in one sentence why a request was refused, and what to do."""
     what = f"{call.verb} {call.resource}"
     match answer.code:
@@ -56,7 +56,7 @@ def refusal(call: Call, answer: Answer, namespace: str) -> CommandError:
     return CommandError(f"the cluster says no: {answer.message}")
 
 
-def _without_right(what: str, answer: Answer, namespace: str) -> str:
+def _without_right(what: str, answer: Response, namespace: str) -> str:
     if "at the cluster scope" in answer.message:
         return (
             f"you may not {what} of all namespaces: name one with --namespace in place of "
@@ -75,7 +75,7 @@ _PULLED = ("Pulling", "Pulled")
 @asynccontextmanager
 async def open_cluster(
     kubeconfig: str | None, context: str | None, namespace: str | None
-) -> AsyncIterator["Cluster"]:
+) -> AsyncIterator["KubernetesBackend"]:
     """Open a cluster as kubectl would; what a person can mend becomes a CommandError."""
     logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # what it says is said below
     try:
@@ -86,12 +86,12 @@ async def open_cluster(
     try:
         place = namespace or connection.namespace
         with _plain_errors(connection.configuration.host, place):
-            yield Cluster(Client(connection), place)
+            yield KubernetesBackend(Client(connection), place)
     finally:
         await connection.close()
 
 
-class Cluster:
+class KubernetesBackend:
     """One namespace of one cluster."""
 
     kind = "kubernetes"

@@ -23,7 +23,7 @@ _WAITING = {Phase.QUEUED, Phase.PENDING, Phase.BACKING_OFF, Phase.SUSPENDED, Pha
 _NUMBER = re.compile(r"\d+")
 
 
-class Teller:
+class ProgressPrinter:
     """Tells of one run."""
 
     def __init__(self, *, quiet: bool = False) -> None:

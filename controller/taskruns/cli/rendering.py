@@ -6,7 +6,7 @@ from typing import Any
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
 from taskruns.core.unstructured import mapping, text
-from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
+from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of
 
 UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"
 """The uid that a TaskRun is given when it is created is part of its Pods' names."""
@@ -27,7 +27,7 @@ def pod_of(manifest: Mapping[str, Any], namespace: str = "default") -> dict[str,
     return build_pod(run, 1)
 
 
-def container_body(pod: Mapping[str, Any], given: Given = NOTHING_GIVEN) -> dict[str, Any]:
+def container_body(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[str, Any]:
     """Return what the Docker daemon would be asked to create.
 
     Raises:

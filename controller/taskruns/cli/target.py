@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from taskruns.api import names
-from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE, Listing, Place
+from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE, Backend, Listing
 from taskruns.cli.streams import as_plugin
 
 NAME_HINT = (
@@ -52,7 +52,7 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Target:
     """What the options say; None where they say nothing."""
 
     on: str = DOCKER
@@ -62,12 +62,12 @@ class Choice:
     given: Any = None
     """Values that a person hands over beside the TaskRun; for Docker alone."""
 
-    def with_given(self, given: Any) -> "Choice":
+    def with_given(self, given: Any) -> "Target":
         """Return the same choice with values that a person hands over."""
         return replace(self, given=given)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Place]:
+    async def open(self) -> AsyncIterator[Backend]:
         """Open the place; only what it needs is imported."""
         if self.on == KUBERNETES:
             from taskruns.cli.kubernetes_backend import open_cluster  # noqa: PLC0415 - it costs a while
@@ -80,7 +80,7 @@ class Choice:
             async with open_host(self.namespace, self.given) as host:
                 yield host
 
-    def act(self, work: Callable[[Place], Awaitable[T]]) -> T:
+    def act(self, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Open the place, do some work there, and return what comes of it."""
         import asyncio  # noqa: PLC0415 - whoever only asks for help waits for nothing
 
@@ -97,10 +97,10 @@ class Choice:
 
 def choose(
     on: str | None, namespace: str | None, context: str | None, kubeconfig: str | None
-) -> Choice:
+) -> Target:
     """Make a choice of what the options say, and of how this program was called."""
     of_cluster = bool(context or kubeconfig or as_plugin())
-    return Choice(on or (KUBERNETES if of_cluster else DOCKER), namespace, context, kubeconfig)
+    return Target(on or (KUBERNETES if of_cluster else DOCKER), namespace, context, kubeconfig)
 
 
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,7 +133,7 @@ def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) 
     return [name for name in found if name.startswith(incomplete)]
 
 
-async def _runs(place: Place) -> Listing:
+async def _runs(place: Backend) -> Listing:
     return await place.runs()
 
 

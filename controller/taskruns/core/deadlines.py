@@ -152,10 +152,10 @@ def backoff_delay(backoff: Backoff, retry: int, uid: str) -> timedelta:
     """Return the wait before a retry (0 is the first), spread so that runs do not go in step."""
     growth = backoff.factor ** min(retry, _MAX_EXPONENT)
     seconds = min(backoff.duration.total_seconds() * growth, backoff.longest.total_seconds())
-    return timedelta(seconds=min(seconds * (1 + _JITTER * spread(uid, retry)), 1e13))
+    return timedelta(seconds=min(seconds * (1 + _JITTER * jitter(uid, retry)), 1e13))
 
 
-def spread(uid: str, number: int) -> float:
+def jitter(uid: str, number: int) -> float:
     """Return a fraction from 0 to 1 that is always the same for the same arguments."""
     digest = hashlib.sha256(f"{uid}/{number}".encode()).digest()
     return int.from_bytes(digest[:4]) / 2**32

@@ -9,12 +9,12 @@ from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns.core import deadlines
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import Action, DeletePod, DiscardPod, Plan, ReleasePod, StopPod
-from taskruns.core.situation import Due, Ended, Finished, Look, Underway, Vanished
+from taskruns.core.situation import DecisionContext, Due, Ended, Finished, Underway, Vanished
 
 Alive = Finished | Due | Underway | Ended | Vanished
 
 
-def tidy(situation: Alive, look: Look) -> Plan:
+def collect_pods(situation: Alive, context: DecisionContext) -> Plan:
     """Plan the clean-up of every Pod that is neither being run nor about to be.
 
     A Pod that is in no record and has no gate is left alone: what is seen of the run may be old,
@@ -28,7 +28,7 @@ def tidy(situation: Alive, look: Look) -> Plan:
         if _is_unclaimed(pod, situation.run):
             actions += _discard(pod)
         elif _is_past(pod, situation.run):
-            planned, at = _clear(pod, situation.run, look)
+            planned, at = _clear(pod, situation.run, context)
             actions += planned
             moments += [] if at is None else [at]
     return Plan(actions=tuple(actions), wake_at=deadlines.earliest(*moments))
@@ -79,7 +79,9 @@ def _discard(pod: PodFacts) -> list[Action]:
     return [ReleasePod(pod.ref)] if pod.held else []
 
 
-def _clear(pod: PodFacts, run: TaskRun, look: Look) -> tuple[list[Action], datetime | None]:
+def _clear(
+    pod: PodFacts, run: TaskRun, context: DecisionContext
+) -> tuple[list[Action], datetime | None]:
     """Plan what a past Pod needs now, and when it is to be deleted if that is later."""
     record = _record(pod, run)
     if not pod.ended:
@@ -87,9 +89,9 @@ def _clear(pod: PodFacts, run: TaskRun, look: Look) -> tuple[list[Action], datet
         stoppable = known and not pod.told_to_stop and not pod.deleting
         return [StopPod(pod.ref)] if stoppable else [], None
     actions: list[Action] = [ReleasePod(pod.ref)] if pod.held else []
-    at = deadlines.pod_deletion_at(run, record, look.site, look.now)
+    at = deadlines.pod_deletion_at(run, record, context.site, context.now)
     if at is None or pod.deleting:
         return actions, None
-    if look.now < at:
+    if context.now < at:
         return actions, at
     return [*actions, DeletePod(pod.ref)], None

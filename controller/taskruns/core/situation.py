@@ -23,7 +23,7 @@ Pods = tuple[PodFacts, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DecisionContext:
     """What every rule may ask besides the situation itself."""
 
     now: datetime
@@ -130,7 +130,7 @@ _WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
 """Phases that make no sense without an open attempt."""
 
 
-def recognise(
+def classify(
     run: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]], findings: Findings
 ) -> Situation:
     """Name the situation. `pods` are all Pods that carry the run's uid, owned by it or not.
@@ -159,7 +159,7 @@ def _recognise_run(
     if isinstance(parsed, str):
         owned = tuple(pod for pod in seen if pod.owner_uid == uid)
         phase = text(mapping(run.get("status")).get("phase"))
-        return Unreadable(_nameplate(run), owned, parsed, phase in TERMINAL_PHASES)
+        return Unreadable(_identity_only(run), owned, parsed, phase in TERMINAL_PHASES)
     claimed = {
         (attempt.pod_name, attempt.pod_uid)
         for attempt in parsed.status.attempts or ()
@@ -168,10 +168,10 @@ def _recognise_run(
     ours = tuple(
         pod for pod in seen if pod.owner_uid == uid or (pod.ref.name, pod.ref.uid) in claimed
     )
-    return _recognise_attempt(parsed, ours, findings)
+    return _classify_attempt(parsed, ours, findings)
 
 
-def _recognise_attempt(
+def _classify_attempt(
     run: TaskRun, pods: Pods, findings: Findings
 ) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
     status = run.status
@@ -185,7 +185,7 @@ def _recognise_attempt(
         problem = (
             f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
         )
-        return Unreadable(_nameplate(run.to_json()), pods, problem, finished=False)
+        return Unreadable(_identity_only(run.to_json()), pods, problem, finished=False)
     for pod in pods:
         if pod.ref.uid == attempt.pod_uid:
             kind = Ended if pod.ended else Underway
@@ -231,7 +231,7 @@ def _parse(run: Mapping[str, Any]) -> TaskRun | str:
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
-def _nameplate(run: Mapping[str, Any]) -> TaskRun:
+def _identity_only(run: Mapping[str, Any]) -> TaskRun:
     """Return a run that has only its identity, for writing about one that cannot be read.
 
     The number of its attempt stays where it has one: it never gets smaller.

@@ -86,7 +86,7 @@ _TROUBLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class StartupFailure:
     """A container that cannot start, in the kubelet's words."""
 
     reason: Reason
@@ -106,7 +106,7 @@ class Trouble:
         return deadlines.later(since or now, self.patience)
 
 
-def find_trouble(pod: PodFacts, attempt: Attempt) -> Trouble | None:
+def find_startup_failure(pod: PodFacts, attempt: Attempt) -> StartupFailure | None:
     """Return what keeps main from starting; None when nothing is known, or when it has started.
 
     A container beside main that cannot start does not end a main that runs. Lasting errors come
@@ -123,13 +123,13 @@ def find_trouble(pod: PodFacts, attempt: Attempt) -> Trouble | None:
     return next(lasting, next(iter(troubles), None))
 
 
-def _trouble_of(container: Container, attempt: Attempt) -> Trouble:
+def _trouble_of(container: Container, attempt: Attempt) -> StartupFailure:
     reason, patience = _TROUBLES[container.waiting_reason]
     error = last_pull_error(container.waiting_message)
     said = error or container.waiting_message or container.waiting_reason
     if patience is not None and _is_delay(container, error, attempt):
         reason, patience = Reason.START_DELAYED, None
-    return Trouble(reason, f"Container {container.name} cannot start: {said}", patience)
+    return StartupFailure(reason, f"Container {container.name} cannot start: {said}", patience)
 
 
 def _is_delay(container: Container, error: str, attempt: Attempt) -> bool:

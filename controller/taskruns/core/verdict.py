@@ -202,7 +202,7 @@ def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
     return started or (bool(pod.node) and _is_unheard(pod))
 
 
-def is_told_in_part(pod: PodFacts) -> bool:
+def is_partly_reported(pod: PodFacts) -> bool:
     """Whether the kubelet has told of the Pod's end and not yet of main's, which it will.
 
     It reports the two apart when it could not report for a while, such as in an outage.

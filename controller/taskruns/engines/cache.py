@@ -72,7 +72,7 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Grave:
+class _Tombstone:
     """What is remembered of an object that is out of sight."""
 
     last_seen: Object | None
@@ -99,7 +99,7 @@ class Cache:
         self._pods: dict[str, Object] = {}
         self._key_of: dict[str, RunKey] = {}
         self._pods_of: defaultdict[RunKey, set[str]] = defaultdict(set)
-        self._gone: OrderedDict[str, _Grave] = OrderedDict()
+        self._gone: OrderedDict[str, _Tombstone] = OrderedDict()
 
     def observe(self, observer: Observer) -> None:
         """Tell somebody of all that is taken in from now on."""
@@ -222,7 +222,7 @@ class Cache:
 
     def _bury(self, uid: str, last_seen: Object | None, up_to: float) -> None:
         before = self._gone.pop(uid, None)
-        self._gone[uid] = _Grave(last_seen or (before.last_seen if before else None), up_to)
+        self._gone[uid] = _Tombstone(last_seen or (before.last_seen if before else None), up_to)
         while len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)
 

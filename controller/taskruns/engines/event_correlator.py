@@ -36,7 +36,7 @@ class Series:
         return f"{self.run.name}.{micros:x}.{self.event.reason.lower()}"
 
 
-class Chronicle:
+class EventCorrelator:
     """The series that are remembered, least recently told first."""
 
     def __init__(self) -> None:

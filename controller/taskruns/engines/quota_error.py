@@ -20,7 +20,7 @@ _PODS, _POD_OBJECTS = "pods", "count/pods"
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
+class QuotaError:
     """A quota that has not enough left for a Pod. What cannot be read is taken for the best."""
 
     sentence: str
@@ -35,7 +35,7 @@ class Shortage:
     """Whether Pods that have ended count until they are deleted."""
 
 
-def read_shortage(message: str) -> Shortage | None:
+def read_shortage(message: str) -> QuotaError | None:
     """Read what the apiserver says about a used-up quota; None when it says no such thing."""
     start = message.find(_BEGINNING)
     if start < 0:
@@ -44,10 +44,10 @@ def read_shortage(message: str) -> Shortage | None:
     quota = sentence.removeprefix(_BEGINNING).partition(",")[0]
     found = _EXCEEDED.search(sentence)
     if found is None:
-        return Shortage(sentence, quota, could_fit=True, counts_pods=False, until_gone=False)
+        return QuotaError(sentence, quota, could_fit=True, counts_pods=False, until_gone=False)
     requested, limited = _amounts(found["requested"]), _amounts(found["limited"])
     fits = all(amount <= limited.get(name, amount) for name, amount in requested.items())
-    return Shortage(
+    return QuotaError(
         sentence,
         quota,
         could_fit=fits,

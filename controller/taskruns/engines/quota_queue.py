@@ -23,7 +23,7 @@ from taskruns.core.plan import Event, PodRef, Refusal, RefusalKind
 from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.engines.engine import Engine, Object, Refused, RunRef
-from taskruns.engines.quota_error import Shortage, read_shortage
+from taskruns.engines.quota_error import QuotaError, read_shortage
 
 Age = tuple[str, str]
 """When a run was created, and its name: both as they are on the wire, to be compared."""
@@ -38,7 +38,7 @@ ONCE_MORE_AFTER = timedelta(seconds=1)
 class Line:
     """The runs of one namespace that wait for one quota."""
 
-    def __init__(self, shortage: Shortage) -> None:
+    def __init__(self, shortage: QuotaError) -> None:
         self.shortage = shortage
         self.shapes: set[str] = set()
         """Shapes of Pods that this quota is known to concern."""
@@ -76,7 +76,7 @@ class Line:
         """Whether it is this run's turn, and time for it."""
         return key == self.head and (self.next_try is None or now >= self.next_try)
 
-    def refuse(self, shortage: Shortage, now: datetime) -> None:
+    def refuse(self, shortage: QuotaError, now: datetime) -> None:
         """Take in that there is no room now: the next try is later."""
         self.shortage = shortage
         self._refused = now
@@ -113,7 +113,7 @@ class Line:
     def _try_later(self, now: datetime) -> None:
         """Spread, so that lines which began together do not ask together."""
         who = self.head.uid if self.head is not None else ""
-        self.next_try = now + deadlines.NO_ROOM_RETRY * (1 + deadlines.spread(who, self._refusals))
+        self.next_try = now + deadlines.NO_ROOM_RETRY * (1 + deadlines.jitter(who, self._refusals))
 
 
 class Lines:
@@ -140,7 +140,7 @@ class Lines:
         """Return the line that a run stands in."""
         return self._line_of.get(key)
 
-    def join(self, key: RunKey, age: Age, shortage: Shortage) -> Line:
+    def join(self, key: RunKey, age: Age, shortage: QuotaError) -> Line:
         """Put a run into the line for a quota, and out of any other."""
         line = self._line_of.get(key)
         if line is not None and line.shortage.quota != shortage.quota:
@@ -187,7 +187,7 @@ class Lines:
 _PASSES_FOR_ONE_MORE = 4
 
 
-class Turnstile:
+class QuotaQueue:
     """An engine before another one. Only `create_pod` is more than that engine's own.
 
     `ask` is called with a run whose turn has come: it is to be looked at.
@@ -203,7 +203,7 @@ class Turnstile:
         self._engine = engine
         self._cache = cache
         self._now = now
-        self._doors: dict[str, _Door] = {}
+        self._doors: dict[str, _CreateLimiter] = {}
         self.lines = Lines(ask)
         """Who waits for room."""
         cache.observe(self)
@@ -212,7 +212,7 @@ class Turnstile:
         """Create a Pod when it is its run's turn. Raises AlreadyExists or Refused."""
         metadata = manifest["metadata"]
         key = RunKey(metadata["namespace"], metadata["labels"][names.LABEL_UID])
-        who = _Applicant(key, _age(self._cache.view(key).run or {}), _shape(manifest))
+        who = _Waiter(key, _age(self._cache.view(key).run or {}), _shape(manifest))
         self._check(who)
         async with self._door(key.namespace, who.age):
             self._check(who)  # while it stood at the door, others may have been refused
@@ -239,7 +239,7 @@ class Turnstile:
             if gone if line.shortage.until_gone else ends:
                 self.lines.make_room(line, self._now())
 
-    def _check(self, who: "_Applicant") -> None:
+    def _check(self, who: "_Waiter") -> None:
         """Raise Refused unless a run may ask now."""
         line = self.lines.line_of(who.key) or self._line_for(who)
         if line is None:
@@ -248,11 +248,11 @@ class Turnstile:
         if not line.may_ask(who.key, self._now()):
             raise _refused(line, who.key)
 
-    def _line_for(self, who: "_Applicant") -> Line | None:
+    def _line_for(self, who: "_Waiter") -> Line | None:
         lines = self.lines.within(who.key.namespace)
         return next((line for line in lines if who.shape in line.shapes), None)
 
-    def _learn(self, who: "_Applicant", refusal: Refusal) -> Refused:
+    def _learn(self, who: "_Waiter", refusal: Refusal) -> Refused:
         """Put a run that was refused into its line, and let the line know."""
         shortage = read_shortage(refusal.message)
         if refusal.kind is not RefusalKind.NO_ROOM or shortage is None:
@@ -265,7 +265,7 @@ class Turnstile:
 
     @asynccontextmanager
     async def _door(self, namespace: str, age: Age) -> AsyncIterator[None]:
-        door = self._doors.setdefault(namespace, _Door())
+        door = self._doors.setdefault(namespace, _CreateLimiter())
         try:
             async with door.passage(age):
                 yield
@@ -317,7 +317,7 @@ class Turnstile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Applicant:
+class _Waiter:
     """A run that wants to create a Pod."""
 
     key: RunKey
@@ -326,7 +326,7 @@ class _Applicant:
     """What quotas look at in the Pod: those of one shape get the same answer."""
 
 
-class _Door:
+class _CreateLimiter:
     """Lets a namespace's creates through: the oldest first, and one by one to begin with.
 
     How many go at the same time grows with those that got through, so that the first to meet a
@@ -372,7 +372,7 @@ def _refused(line: Line, key: RunKey) -> Refused:
     return Refused(Refusal(RefusalKind.NO_ROOM, line.shortage.sentence, at))
 
 
-def _awaited(run: Object) -> Shortage | None:
+def _awaited(run: Object) -> QuotaError | None:
     """Return what a run waits for, by its status; None when it waits for no quota."""
     status, metadata = mapping(run.get("status")), run["metadata"]
     if (status.get("phase"), status.get("reason")) != (Phase.QUEUED, Reason.QUOTA_EXCEEDED):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 
-class Barrier:
+class CacheSync:
     """Open once each awaited uid has arrived, or has turned out to be gone."""
 
     def __init__(self) -> None:

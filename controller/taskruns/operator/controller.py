@@ -16,17 +16,22 @@ from taskruns.engines.engine import Engine
 from taskruns.engines.kubernetes import Connection, connect
 from taskruns.engines.kubernetes.connection import release
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
-from taskruns.engines.quota_queue import Turnstile
+from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import reconcile
 from taskruns.operator import structured_logging
-from taskruns.operator.cache_sync import Barrier
+from taskruns.operator.cache_sync import CacheSync
 from taskruns.operator.health import Health, probes
-from taskruns.operator.instrumentation import Observation, ObservedEngine, ObservedIntake, census
+from taskruns.operator.instrumentation import (
+    Instrumentation,
+    ObservedEngine,
+    ObservedEventHandler,
+    census,
+)
 from taskruns.operator.metrics import Metrics, Snapshot
 from taskruns.operator.resync import Resync
 from taskruns.operator.settings import Settings
 from taskruns.operator.watch import TASK_PREFIX, Watch
-from taskruns.operator.workqueue import LONGEST_SLEEP, Backlog, Backoff, Queue, share
+from taskruns.operator.workqueue import LONGEST_SLEEP, DelayingQueue, RateLimiter, WorkQueue, share
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +81,11 @@ class Controller:
         self._settings = settings
         self.stopping = asyncio.Event()
         self.cache = Cache()
-        self.barrier = Barrier()
+        self.barrier = CacheSync()
         self.metrics = Metrics(release(), self._look_around)
         connection.observe = self.metrics.requests.ended
-        self._observed = observed = Observation(self.metrics)
-        self.queue = Queue(
+        self._observed = observed = Instrumentation(self.metrics)
+        self.queue = WorkQueue(
             self._look,
             settings.workers,
             clock.now,
@@ -89,7 +94,7 @@ class Controller:
             observed.turns,
         )
         self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
-        self.turnstile = Turnstile(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
+        self.turnstile = QuotaQueue(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
             lambda namespace: list_all(connection, namespace),
@@ -99,7 +104,7 @@ class Controller:
             namespaces,
             observed.watches.compared,
         )
-        intake = ObservedIntake(self.cache, self.queue.add, self.barrier.arrive, observed)
+        intake = ObservedEventHandler(self.cache, self.queue.add, self.barrier.arrive, observed)
         self.watch = Watch(connection, intake, namespaces)
         self._health = self._checks()
         self._sites = [probes(self._health, settings.probes_host, settings.probes_port)]
@@ -202,10 +207,10 @@ class Controller:
         return part
 
 
-def fair_backlog(workers: int) -> Backlog[RunKey]:
+def fair_backlog(workers: int) -> DelayingQueue[RunKey]:
     """Let namespaces take turns, so that the troubles of one do not hold up the others."""
-    backoff = Backoff(spread=random.random)
-    return Backlog(backoff, lambda key: key.namespace, share(workers))
+    backoff = RateLimiter(spread=random.random)
+    return DelayingQueue(backoff, lambda key: key.namespace, share(workers))
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:

@@ -30,7 +30,7 @@ from taskruns.operator.metrics import (
     QueueMetrics,
     RunMetrics,
 )
-from taskruns.operator.watch import DELETED, Intake
+from taskruns.operator.watch import DELETED, EventHandler
 from taskruns.operator.workqueue import Observer
 
 PODS = "pods"
@@ -141,7 +141,7 @@ class Turns(Observer):
         return now - min(self._waiting.values(), default=now)
 
 
-class Observation:
+class Instrumentation:
     """All that watches one controller."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -174,7 +174,7 @@ class ObservedEngine(KubernetesEngine):
         return pod
 
 
-class ObservedIntake(Intake):
+class ObservedEventHandler(EventHandler):
     """The intake, and whoever wants to know what the watch told it."""
 
     def __init__(
@@ -182,7 +182,7 @@ class ObservedIntake(Intake):
         cache: Cache,
         ask: Callable[[RunKey], None],
         arrived: Callable[[str], None],
-        observation: Observation,
+        observation: Instrumentation,
     ) -> None:
         super().__init__(cache, ask, arrived)
         self._watches = observation.watches

@@ -56,7 +56,7 @@ def about(subject: Callable[[], Subject]) -> Iterator[None]:
 def configure(form: Format, level: int) -> None:
     """Send every logger of the process to standard error, in this form."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if form is Format.JSON else PlainLines())
+    handler.setFormatter(JsonFormatter() if form is Format.JSON else PlainFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -64,7 +64,7 @@ def configure(form: Format, level: int) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-class PlainLines(logging.Formatter):
+class PlainFormatter(logging.Formatter):
     """`2026-01-02T03:04:05.678Z INFO default/hello[1] created Pod hello-… (taskruns.engines)`."""
 
     @override
@@ -78,7 +78,7 @@ class PlainLines(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line; a run.s four keys are absent where a line is about none."""
 
     @override

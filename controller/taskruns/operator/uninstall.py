@@ -42,34 +42,34 @@ _NO_DEFAULTS = SiteDefaults(-1, _A_YEAR, int(_A_YEAR.total_seconds()))
 """The controller's own are not known here: nothing is cleared away or stopped by them."""
 
 
-class StoodDown(EngineError):
+class NoRequests(EngineError):
     """What was wanted begins something, or ends a TaskRun: not before an uninstall."""
 
 
-class LastLooks(KubernetesEngine):
+class NoCreates(KubernetesEngine):
     """Records outcomes and lets go; begins nothing."""
 
     @override
     async def create_pod(self, manifest: Object) -> NoReturn:
-        raise StoodDown("no Pod is created any more")
+        raise NoRequests("no Pod is created any more")
 
     @override
     async def release_gate(self, pod: PodRef) -> NoReturn:
-        raise StoodDown("no Pod is let run any more")
+        raise NoRequests("no Pod is let run any more")
 
     @override
     async def delete_run(self, run: RunRef, resource_version: str) -> NoReturn:
-        raise StoodDown("no TaskRun is deleted")
+        raise NoRequests("no TaskRun is deleted")
 
 
-class Farewell:
+class Uninstall:
     """Takes leave of the Pods of some namespaces, or of EVERYWHERE."""
 
     def __init__(
         self, connection: Connection, namespaces: Sequence[str], now: Callable[[], datetime]
     ) -> None:
         self._connection = connection
-        self._engine = LastLooks(connection)
+        self._engine = NoCreates(connection)
         self._namespaces = namespaces
         self._now = now
         self._free = asyncio.Semaphore(AT_ONCE)
@@ -158,7 +158,7 @@ class Farewell:
         if any(pod.ended for pod in _facts(cache, key)):
             try:
                 await reconcile(key, cache, self._engine, self._now, _NO_DEFAULTS)
-            except StoodDown as no:
+            except NoRequests as no:
                 log.debug("%s", no)
         return "deletionTimestamp" not in run["metadata"]
 
@@ -288,7 +288,7 @@ async def _run(told: Settings) -> int:
     connection = await connect(told.kubeconfig, told.context, AT_ONCE)
     try:
         namespaces = told.namespaces or (EVERYWHERE,)
-        farewell = Farewell(connection, namespaces, clock.now)
+        farewell = Uninstall(connection, namespaces, clock.now)
         if told.dry_run:
             return await _show(farewell)
         if told.deployment is not None:
@@ -298,7 +298,7 @@ async def _run(told: Settings) -> int:
         await connection.close()
 
 
-async def _show(farewell: Farewell) -> int:
+async def _show(farewell: Uninstall) -> int:
     lines = await farewell.look()
     for line in lines:
         log.info("%s", line)
@@ -330,7 +330,7 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
     log.warning("the controller's Pod is still there: going on, as if it had ended")
 
 
-async def _let_go(farewell: Farewell, seconds: float) -> int:
+async def _let_go(farewell: Uninstall, seconds: float) -> int:
     """Let go of Pods until none is found that needs it, twice over if there was one."""
     loop = asyncio.get_running_loop()
     begun, left = loop.time(), "nothing could be listed"

@@ -18,7 +18,7 @@ from taskruns.engines.kubernetes.listing import EVERYWHERE
 DELETED = "DELETED"
 
 
-class Intake:
+class EventHandler:
     """Takes in watch events; told by kopf, so it must return at once."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Intake:
         self._arrived(pod["metadata"]["uid"])
 
 
-def register(registry: kopf.OperatorRegistry, intake: Intake) -> None:
+def register(registry: kopf.OperatorRegistry, intake: EventHandler) -> None:
     """Have kopf watch the two kinds, and nothing more: such handlers write nothing to objects."""
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
@@ -87,7 +87,10 @@ class Watch:
     """
 
     def __init__(
-        self, connection: Connection, intake: Intake, namespaces: Sequence[str] = (EVERYWHERE,)
+        self,
+        connection: Connection,
+        intake: EventHandler,
+        namespaces: Sequence[str] = (EVERYWHERE,),
     ) -> None:
         self._namespaces = namespaces
         self._connection = connection

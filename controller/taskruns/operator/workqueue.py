@@ -28,7 +28,7 @@ def share(workers: int) -> int:
     return max(workers - max(workers // 4, 1), 1)
 
 
-class Rota(Generic[K]):
+class FairScheduler(Generic[K]):
     """Keys that wait, by lane. A lane that has `at_once` keys being worked on is passed over."""
 
     def __init__(self, lane: Callable[[K], Hashable], at_once: float) -> None:
@@ -77,7 +77,7 @@ _STALE_TIMERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class RateLimiter:
     """How long a key is held back after failures in a row, in seconds."""
 
     first: float = 1.0
@@ -92,19 +92,22 @@ class Backoff:
         return min(self.first * self.factor**exponent, self.cap) * (1 + self.spread())
 
 
-class Backlog(Generic[K]):
+class DelayingQueue(Generic[K]):
     """Keys to be worked on: each at most once at a time, lane by lane in turn.
 
     `lane` says which lane a key is in, and at most `at_once` keys of one are worked on.
     """
 
     def __init__(
-        self, backoff: Backoff, lane: Callable[[K], Hashable] = lambda _: None, at_once: float = inf
+        self,
+        backoff: RateLimiter,
+        lane: Callable[[K], Hashable] = lambda _: None,
+        at_once: float = inf,
     ) -> None:
         self.waits: Callable[[K], None] = lambda _: None
         """Told of a key when it begins to wait."""
         self._backoff = backoff
-        self._waiting = Rota(lane, at_once)
+        self._waiting = FairScheduler(lane, at_once)
         self._busy: dict[K, bool] = {}
         """Being worked on, and whether it was asked for again meanwhile."""
         self._failures: dict[K, int] = {}
@@ -234,7 +237,7 @@ class Observer:
         """The worker is through with it: DONE, PUT_OFF or FAILED."""
 
 
-class Queue(Generic[K]):
+class WorkQueue(Generic[K]):
     """Calls `work` for every key that was asked for, `workers` of them at a time.
 
     `work` does what there is to do and returns when to look again, or None. Each call happens
@@ -247,7 +250,7 @@ class Queue(Generic[K]):
         workers: int,
         now: Callable[[], datetime],
         around: Callable[[K], AbstractContextManager[None]] = lambda _: nullcontext(),
-        backlog: Backlog[K] | None = None,
+        backlog: DelayingQueue[K] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._work = work
@@ -255,7 +258,7 @@ class Queue(Generic[K]):
         self._now = now
         self._around = around
         self._observer = observer or Observer()
-        self._backlog = backlog or Backlog[K](Backoff(spread=random.random))
+        self._backlog = backlog or DelayingQueue[K](RateLimiter(spread=random.random))
         self._backlog.waits = self._observer.waits
         self._changed = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()

@@ -17,7 +17,7 @@ from typing import Any
 from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.state_file import StateFile
 from tests.support.faults.crashing import STEPS, Crash, CrashingEngine
 
 REQUESTS = {
@@ -47,7 +47,7 @@ def _crashing(
     return asked
 
 
-async def follow(address: str, file: RecordFile, crash: Crash) -> None:
+async def follow(address: str, file: StateFile, crash: Crash) -> None:
     async with Daemon.open(address) as daemon:
         crash_around(daemon, crash)
         async with Follower.open(file, daemon, now, SiteDefaults()) as follower:
@@ -63,7 +63,7 @@ def run(argv: list[str]) -> None:
     parser.add_argument("state", type=Path)
     parser.add_argument("name")
     given = parser.parse_args(argv)
-    file = RecordFile(given.state, "default", given.name)
+    file = StateFile(given.state, "default", given.name)
     asyncio.run(follow(given.address, file, Crash(given.crash, steps=(*STEPS, *REQUESTS))))
 
 

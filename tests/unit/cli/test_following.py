@@ -15,11 +15,11 @@ import pytest
 from taskruns.api.reasons import Reason
 from taskruns.cli import following
 from taskruns.cli import following as following_module
-from taskruns.cli.backend import Place
+from taskruns.cli.backend import Backend
 from taskruns.cli.exit_codes import CommandError, ExitCode
 from taskruns.cli.following import Followed, LogWriter, follow
 from taskruns.cli.notices import Notices
-from taskruns.cli.progress import Teller
+from taskruns.cli.progress import ProgressPrinter
 from taskruns.cli.streams import OutputFailed
 from taskruns.engines.docker.words import translated
 from taskruns.engines.engine import Unavailable
@@ -82,7 +82,7 @@ class Stage:
         self.followers.append(name)
 
     async def followed(self) -> Followed:
-        return await follow(cast(Place, self), "hello", Teller(quiet=True))
+        return await follow(cast(Backend, self), "hello", ProgressPrinter(quiet=True))
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ async def test_ctrl_c_gets_out_and_says_how_to_come_back(
 
 
 def told(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list[str]:
-    teller = Teller()
+    teller = ProgressPrinter()
     for run in runs:
         teller.tell(run)
     return capsys.readouterr().err.splitlines()

@@ -10,7 +10,7 @@ from taskruns.cli.docker_backend import _Following
 from taskruns.cli.exit_codes import CommandError, LogNotKept
 from taskruns.engines.docker.daemon import DaemonError
 from taskruns.engines.docker.follower import Follower
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.state_file import StateFile
 
 
 class Removed:
@@ -37,7 +37,7 @@ class Removed:
 
 
 def following_of(follower: Removed) -> _Following:
-    return _Following(cast(Follower, follower), cast(RecordFile, None))
+    return _Following(cast(Follower, follower), cast(StateFile, None))
 
 
 async def test_a_container_that_is_gone_is_waited_for_until_the_runs_end() -> None:

@@ -121,7 +121,7 @@ def test_a_deadline_counts_from_the_first_look() -> None:
 
 
 def test_the_spread_is_a_fraction() -> None:
-    found = [deadlines.spread("uid", number) for number in range(200)]
+    found = [deadlines.jitter("uid", number) for number in range(200)]
     assert all(0 <= fraction < 1 for fraction in found)
     assert max(found) - min(found) > 0.9
 

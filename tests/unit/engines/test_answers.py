@@ -5,13 +5,13 @@ import pytest
 from taskruns.core.plan import RefusalKind
 from taskruns.engines.engine import AlreadyExists, Conflict, EngineError, Refused, Unavailable
 from taskruns.engines.kubernetes import responses
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.responses import Response
 
 POD = 'pods "hello-1" is forbidden: '
 
 
-def status(code: int, message: str = "", reason: str = "", **details: object) -> Answer:
-    return Answer(code, {"message": message, "reason": reason, "details": details})
+def status(code: int, message: str = "", reason: str = "", **details: object) -> Response:
+    return Response(code, {"message": message, "reason": reason, "details": details})
 
 
 FORBIDDEN = {
@@ -133,7 +133,7 @@ NOT_THE_RUNS = {
     "a proxy's not found": status(404, "page not found"),
     "overload": status(429, "too many requests", "TooManyRequests"),
     "an internal error": status(500, "boom", "InternalError"),
-    "a gateway": Answer(502),
+    "a gateway": Response(502),
     "a restart": status(503, "apiserver is shutting down", "ServiceUnavailable"),
     "a timeout": status(504, "Timeout: request did not complete", "Timeout"),
     "a race for a quota": status(
@@ -143,7 +143,7 @@ NOT_THE_RUNS = {
 
 
 @pytest.mark.parametrize("answer", [TOO_LARGE_FOR_ETCD, status(413, "limit is 3145728")])
-def test_what_cannot_be_stored_is_no_outage(answer: Answer) -> None:
+def test_what_cannot_be_stored_is_no_outage(answer: Response) -> None:
     found = responses.error(answer)
     assert type(found) is EngineError
     assert "too large to be stored" in str(found)
@@ -171,22 +171,22 @@ def test_a_name_that_is_taken_is_told_apart_from_a_race() -> None:
         (status(422, "invalid", "Invalid"), EngineError),
     ],
 )
-def test_other_requests_never_blame_the_run(answer: Answer, kind: type[EngineError]) -> None:
+def test_other_requests_never_blame_the_run(answer: Response, kind: type[EngineError]) -> None:
     assert type(responses.error(answer)) is kind
 
 
 @pytest.mark.parametrize(
     ("answer", "seconds"),
     [
-        (Answer(429, {}, "7"), 7.0),
-        (Answer(429, {"details": {"retryAfterSeconds": 3}}), 3.0),
-        (Answer(429, {"details": {"retryAfterSeconds": 3}}, "7"), 7.0),
-        (Answer(503, {}, "Fri, 31 Dec 1999 23:59:59 GMT"), None),
-        (Answer(503, {"details": {"retryAfterSeconds": "soon"}}), None),
-        (Answer(503), None),
+        (Response(429, {}, "7"), 7.0),
+        (Response(429, {"details": {"retryAfterSeconds": 3}}), 3.0),
+        (Response(429, {"details": {"retryAfterSeconds": 3}}, "7"), 7.0),
+        (Response(503, {}, "Fri, 31 Dec 1999 23:59:59 GMT"), None),
+        (Response(503, {"details": {"retryAfterSeconds": "soon"}}), None),
+        (Response(503), None),
     ],
 )
-def test_the_apiserver_says_when_to_come_again(answer: Answer, seconds: float | None) -> None:
+def test_the_apiserver_says_when_to_come_again(answer: Response, seconds: float | None) -> None:
     error = responses.error(answer)
     assert isinstance(error, Unavailable)
     assert error.retry_after == seconds
@@ -195,8 +195,8 @@ def test_the_apiserver_says_when_to_come_again(answer: Answer, seconds: float | 
 @pytest.mark.parametrize("body", [{}, {"message": 1, "details": [], "reason": None}])
 def test_an_answer_of_any_shape_has_a_sentence(body: dict[str, object]) -> None:
     for code in (400, 403, 404, 409, 422, 429, 500):
-        assert str(responses.error(Answer(code, body))) == f"HTTP {code}"
-        assert str(responses.create_error(Answer(code, body))) == f"HTTP {code}"
+        assert str(responses.error(Response(code, body))) == f"HTTP {code}"
+        assert str(responses.create_error(Response(code, body))) == f"HTTP {code}"
 
 
 def test_a_sentence_is_one_line() -> None:

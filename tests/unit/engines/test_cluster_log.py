@@ -13,7 +13,7 @@ from taskruns.engines.kubernetes import log
 from taskruns.engines.kubernetes.client import Denied
 from taskruns.engines.kubernetes.endpoints import GET_LOG
 from taskruns.engines.kubernetes.log import LogReader
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.responses import Response
 from taskruns.engines.log_position import LogLost, instant
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
@@ -88,7 +88,7 @@ async def test_what_was_allowed_is_asked_for_again(code: int) -> None:
         assert since is None
         if follow and not next(answers):
             over.set()
-            raise Denied(GET_LOG, Answer(code))
+            raise Denied(GET_LOG, Response(code))
         yield line
 
     assert b"".join([piece async for piece in LogReader(read, over, "a").pieces()]) == b"one\n"
@@ -102,7 +102,7 @@ def vanishing(over: asyncio.Event, *, complete: bool, absent: int) -> LogReader:
         assert follow is not None or since is None
         number = next(requests)
         if 0 < number <= absent:
-            raise Denied(GET_LOG, Answer(404))
+            raise Denied(GET_LOG, Response(404))
         yield line
         if number:
             over.set()

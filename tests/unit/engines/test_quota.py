@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.engines.quota_error import Shortage, read_shortage
+from taskruns.engines.quota_error import QuotaError, read_shortage
 
 PREFIX = 'pods "hello-1" is forbidden: '
 
 
-def shortage(requested: str, limited: str) -> Shortage:
+def shortage(requested: str, limited: str) -> QuotaError:
     numbers = f"requested: {requested}, used: pods=0, limited: {limited}"
     found = read_shortage(f"{PREFIX}exceeded quota: small, {numbers}")
     assert found is not None

@@ -11,18 +11,18 @@ from typing_extensions import override
 from taskruns.api.conditions import EventReason
 from taskruns.core.plan import Event, PodRef
 from taskruns.engines.engine import RunRef, Unavailable
-from taskruns.engines.event_correlator import REMEMBERED, Chronicle
+from taskruns.engines.event_correlator import REMEMBERED, EventCorrelator
 from taskruns.engines.kubernetes import endpoints
-from taskruns.engines.kubernetes.endpoints import Call
+from taskruns.engines.kubernetes.endpoints import Endpoint
 from taskruns.engines.kubernetes.event_recorder import (
     BURST,
     MAX_WAITING,
     PER_SECOND,
     RESERVED,
-    Budget,
-    Recorder,
+    EventRecorder,
+    TokenBucket,
 )
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.responses import Response
 from tests.support.builders.objects import T0, at
 
 RUN = RunRef("team", "hello", "uid-0")
@@ -42,23 +42,23 @@ def event(
 class Wire:
     """Stands in for a connection: keeps what is sent, answers from a list and then always well."""
 
-    def __init__(self, *answers: Answer | Unavailable) -> None:
+    def __init__(self, *answers: Response | Unavailable) -> None:
         self._answers = list(answers)
-        self.sent: list[tuple[Call, str, Any]] = []
+        self.sent: list[tuple[Endpoint, str, Any]] = []
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, call: Call, path: str, body: Any = None, **_: Any) -> Answer:
+    async def send(self, call: Endpoint, path: str, body: Any = None, **_: Any) -> Response:
         await self.open.wait()
         self.sent.append((call, path, body))
-        answer = self._answers.pop(0) if self._answers else Answer(200)
+        answer = self._answers.pop(0) if self._answers else Response(200)
         if isinstance(answer, Unavailable):
             raise answer
         return answer
 
     @property
-    def recorder(self) -> Recorder:
-        return Recorder(self)  # type: ignore[arg-type]
+    def recorder(self) -> EventRecorder:
+        return EventRecorder(self)  # type: ignore[arg-type]
 
 
 async def test_an_event_is_written_whole() -> None:
@@ -128,7 +128,7 @@ async def test_other_runs_and_other_reasons_are_other_events() -> None:
 
 
 async def test_one_that_has_expired_is_made_anew_with_its_count() -> None:
-    wire = Wire(Answer(201), Answer(404), Answer(201))
+    wire = Wire(Response(201), Response(404), Response(201))
     recorder = wire.recorder
     for seconds in (0, 7200):
         recorder.record(RUN, event(seconds=seconds))
@@ -141,7 +141,7 @@ async def test_one_that_has_expired_is_made_anew_with_its_count() -> None:
 
 
 async def test_who_tells_of_an_event_does_not_wait_and_what_waits_is_written_once() -> None:
-    wire = Wire(Answer(201), Answer(404), Answer(201))
+    wire = Wire(Response(201), Response(404), Response(201))
     wire.open.clear()
     recorder = wire.recorder
     recorder.record(RUN, event(EventReason.POD_CREATED))
@@ -171,16 +171,16 @@ async def test_what_waits_longest_is_dropped_when_too_many_do() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(403, {"message": 'cannot create resource "events"'}),
-        Answer(429, retry_after="1"),
-        Answer(500),
+        Response(403, {"message": 'cannot create resource "events"'}),
+        Response(429, retry_after="1"),
+        Response(500),
         Unavailable("no answer"),
     ],
 )
 async def test_a_failure_is_told_once_and_nothing_is_tried_again(
-    answer: Answer | Unavailable, caplog: pytest.LogCaptureFixture
+    answer: Response | Unavailable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wire = Wire(answer, answer, Answer(201), answer)
+    wire = Wire(answer, answer, Response(201), answer)
     recorder = wire.recorder
     with caplog.at_level(logging.WARNING):
         for number in range(4):
@@ -195,12 +195,12 @@ async def test_a_failure_is_told_once_and_nothing_is_tried_again(
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(403, {"details": {"causes": [{"reason": "NamespaceTerminating"}]}}),
-        Answer(404, {"details": {"kind": "namespaces"}}),
+        Response(403, {"details": {"causes": [{"reason": "NamespaceTerminating"}]}}),
+        Response(404, {"details": {"kind": "namespaces"}}),
     ],
 )
 async def test_a_namespace_that_goes_is_nobodys_fault(
-    answer: Answer, caplog: pytest.LogCaptureFixture
+    answer: Response, caplog: pytest.LogCaptureFixture
 ) -> None:
     wire = Wire(answer)
     recorder = wire.recorder
@@ -228,7 +228,7 @@ async def test_lines_about_writing_are_not_about_the_run_that_happened_to_wake_t
 
     class Listening(Wire):
         @override
-        async def send(self, call: Call, path: str, body: Any = None, **how: Any) -> Answer:
+        async def send(self, call: Endpoint, path: str, body: Any = None, **how: Any) -> Response:
             found.append(subject.get())
             return await super().send(call, path, body, **how)
 
@@ -243,7 +243,9 @@ async def test_a_drain_of_nothing_is_over_at_once() -> None:
     await Wire().recorder.drain(1)
 
 
-def granted(budget: Budget, reason: EventReason, seconds: float = 0, namespace: str = "a") -> int:
+def granted(
+    budget: TokenBucket, reason: EventReason, seconds: float = 0, namespace: str = "a"
+) -> int:
     """How many Events of a kind a namespace may write at one moment."""
     count = 0
     while budget.grants(namespace, event(reason, seconds)):
@@ -252,26 +254,26 @@ def granted(budget: Budget, reason: EventReason, seconds: float = 0, namespace: 
 
 
 def test_a_namespace_has_a_burst_of_warnings_and_then_a_trickle() -> None:
-    budget = Budget()
+    budget = TokenBucket()
     assert granted(budget, EventReason.FAILED) == BURST
     assert granted(budget, EventReason.FAILED, seconds=10) == 10 * PER_SECOND
     assert granted(budget, EventReason.FAILED, seconds=10_000) == BURST
 
 
 def test_success_leaves_something_to_warnings() -> None:
-    budget = Budget()
+    budget = TokenBucket()
     assert granted(budget, EventReason.SUCCEEDED) == BURST - RESERVED
     assert granted(budget, EventReason.FAILED) == RESERVED
 
 
 def test_one_namespace_takes_nothing_from_another() -> None:
-    budget = Budget()
+    budget = TokenBucket()
     assert granted(budget, EventReason.FAILED) == BURST
     assert granted(budget, EventReason.FAILED, namespace="b") == BURST
 
 
 def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
-    budget = Budget()
+    budget = TokenBucket()
     assert granted(budget, EventReason.FAILED, seconds=100) == BURST
     assert granted(budget, EventReason.FAILED, seconds=0) == 0
 
@@ -298,7 +300,7 @@ async def test_what_waits_already_costs_no_more_when_it_is_told_again() -> None:
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes() -> None:
-    chronicle = Chronicle()
+    chronicle = EventCorrelator()
     for number in range(REMEMBERED + 1):
         chronicle.note(run(number), event())
     assert len(chronicle.told()) == REMEMBERED

@@ -9,9 +9,9 @@ from taskruns.api import names
 from taskruns.core.plan import PodRef
 from taskruns.engines.engine import Conflict, EngineError, RunRef
 from taskruns.engines.kubernetes import endpoints
-from taskruns.engines.kubernetes.endpoints import Call
+from taskruns.engines.kubernetes.endpoints import Endpoint
 from taskruns.engines.kubernetes.engine import KubernetesEngine
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.responses import Response
 
 POD = PodRef("team", "hello-1", "uid-1")
 RUN = RunRef("team", "hello", "uid-0")
@@ -23,11 +23,11 @@ ANOTHER = {"kind": "Pod", "metadata": {"uid": "uid-2"}}
 class Wire:
     """Stands in for a connection: keeps what is sent, and answers from a list."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Response) -> None:
         self._answers = list(answers)
-        self.sent: list[tuple[Call, str, Any, Mapping[str, Any]]] = []
+        self.sent: list[tuple[Endpoint, str, Any, Mapping[str, Any]]] = []
 
-    async def send(self, call: Call, path: str, body: Any = None, **how: Any) -> Answer:
+    async def send(self, call: Endpoint, path: str, body: Any = None, **how: Any) -> Response:
         self.sent.append((call, path, body, how))
         return self._answers.pop(0)
 
@@ -37,7 +37,7 @@ class Wire:
 
 
 def test_every_call_of_the_module_is_in_a_table() -> None:
-    made = {value for value in vars(endpoints).values() if isinstance(value, Call)}
+    made = {value for value in vars(endpoints).values() if isinstance(value, Endpoint)}
     people = endpoints.CLIENT_CALLS | endpoints.CURIOUS_CALLS
     assert made == endpoints.CALLS | endpoints.CLEANUP_CALLS | people
 
@@ -53,7 +53,7 @@ def test_every_call_of_the_module_is_in_a_table() -> None:
         ),
     ],
 )
-def test_an_object_is_found_at_its_path(call: Call, path: str) -> None:
+def test_an_object_is_found_at_its_path(call: Endpoint, path: str) -> None:
     assert call.path("team", "hello-1") == path
 
 
@@ -63,7 +63,7 @@ def test_all_namespaces_are_listed_at_once() -> None:
 
 
 async def test_a_pod_is_created_strictly() -> None:
-    wire = Wire(Answer(201, THE_POD))
+    wire = Wire(Response(201, THE_POD))
     manifest = {"metadata": {"namespace": "team", "name": "hello-1"}}
     assert await wire.engine.create_pod(manifest) == THE_POD
     assert wire.sent == [
@@ -77,7 +77,7 @@ async def test_a_pod_is_created_strictly() -> None:
 
 
 async def test_patches_of_a_pod_name_its_uid() -> None:
-    wire = Wire(*[Answer(200, THE_POD)] * 3)
+    wire = Wire(*[Response(200, THE_POD)] * 3)
     await wire.engine.release_gate(POD)
     await wire.engine.stop_pod(POD)
     await wire.engine.release_pod(POD)
@@ -98,7 +98,7 @@ async def test_patches_of_a_pod_name_its_uid() -> None:
 
 
 async def test_a_status_is_merged_with_uid_and_version() -> None:
-    wire = Wire(Answer(200, {"kind": "TaskRun", "metadata": {}}))
+    wire = Wire(Response(200, {"kind": "TaskRun", "metadata": {}}))
     await wire.engine.write_status(RUN, {"metadata": {"resourceVersion": "7"}, "status": {"a": 1}})
     ((call, _, body, how),) = wire.sent
     assert call == endpoints.PATCH_RUN_STATUS
@@ -107,7 +107,7 @@ async def test_a_status_is_merged_with_uid_and_version() -> None:
 
 
 async def test_deletions_have_preconditions() -> None:
-    gone = Answer(200, {"kind": "Status", "status": "Success"})
+    gone = Response(200, {"kind": "Status", "status": "Success"})
     wire = Wire(gone, gone, gone)
     assert await wire.engine.delete_pod(POD) is None
     assert await wire.engine.delete_pod(POD, "5") is None
@@ -130,18 +130,18 @@ async def test_deletions_have_preconditions() -> None:
 
 @pytest.mark.parametrize("code", [409, 422])
 async def test_another_pod_of_the_name_means_gone(code: int) -> None:
-    wire = Wire(Answer(code), Answer(200, ANOTHER))
+    wire = Wire(Response(code), Response(200, ANOTHER))
     assert await wire.engine.release_gate(POD) is None
     assert [call for call, *_ in wire.sent] == [endpoints.PATCH_POD, endpoints.GET_POD]
 
 
 async def test_a_conflict_about_the_very_pod_is_a_conflict() -> None:
     with pytest.raises(Conflict):
-        await Wire(Answer(409), Answer(200, THE_POD)).engine.delete_pod(POD, "5")
+        await Wire(Response(409), Response(200, THE_POD)).engine.delete_pod(POD, "5")
 
 
 async def test_a_pod_that_cannot_be_patched_is_not_called_gone() -> None:
-    wire = Wire(Answer(422, {"message": "is invalid"}), Answer(200, THE_POD))
+    wire = Wire(Response(422, {"message": "is invalid"}), Response(200, THE_POD))
     with pytest.raises(EngineError, match="is invalid"):
         await wire.engine.stop_pod(POD)
 
@@ -150,7 +150,7 @@ async def test_what_is_not_found_is_gone() -> None:
     async def gone(what: Any) -> None:
         assert await what is None
 
-    engine = Wire(*[Answer(404)] * 8).engine
+    engine = Wire(*[Response(404)] * 8).engine
     await gone(engine.read_run("team", "hello"))
     await gone(engine.read_pod("team", "hello-1"))
     await gone(engine.write_status(RUN, {"metadata": {}, "status": {}}))
@@ -176,5 +176,5 @@ def terminating(**metadata: Any) -> dict[str, Any]:
     ],
 )
 async def test_the_last_sight_of_a_pod_means_gone(answer: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
-    left = await Wire(Answer(200, answer)).engine.delete_pod(POD)
+    left = await Wire(Response(200, answer)).engine.delete_pod(POD)
     assert left == (None if gone else answer)

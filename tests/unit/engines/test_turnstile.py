@@ -14,7 +14,7 @@ from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.pods import build_pod
 from taskruns.engines.cache import Cache
 from taskruns.engines.engine import Object, Refused
-from taskruns.engines.quota_queue import Turnstile
+from taskruns.engines.quota_queue import QuotaQueue
 from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.simulation.cluster import quota
 from tests.support.builders.objects import a_run
@@ -245,7 +245,7 @@ class Rush:
         self.cluster = Cluster()
         self.engine = BusyEngine(self.cluster)
         self.cache = Cache()
-        self.turnstile = Turnstile(
+        self.turnstile = QuotaQueue(
             self.engine, self.cache, lambda: self.cluster.agenda.now, lambda _: None
         )
         self.manifests = [self._manifest(name) for name in names_]

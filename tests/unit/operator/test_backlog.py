@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from typing_extensions import override
 
-from taskruns.operator.workqueue import Backlog, Backoff
+from taskruns.operator.workqueue import DelayingQueue, RateLimiter
 
 
-def backlog(cap: float = 300.0) -> Backlog[str]:
-    return Backlog(Backoff(first=1.0, factor=2.0, cap=cap))
+def backlog(cap: float = 300.0) -> DelayingQueue[str]:
+    return DelayingQueue(RateLimiter(first=1.0, factor=2.0, cap=cap))
 
 
-def taken(found: Backlog[str]) -> list[str]:
+def taken(found: DelayingQueue[str]) -> list[str]:
     keys = []
     while (key := found.take()) is not None:
         keys.append(key)
@@ -146,7 +146,7 @@ def test_a_wait_can_be_bounded_but_not_below_what_was_asked_for() -> None:
 
 
 def test_delays_are_spread_and_never_overflow() -> None:
-    backoff = Backoff(first=1.0, factor=2.0, cap=10.0, spread=lambda: 0.5)
+    backoff = RateLimiter(first=1.0, factor=2.0, cap=10.0, spread=lambda: 0.5)
     assert backoff.delay(1) == 1.5
     assert backoff.delay(10**6) == 15.0
 
@@ -162,14 +162,14 @@ def test_replaced_timers_do_not_pile_up(rounds: int) -> None:
 
 
 def test_a_backlog_takes_turns_between_its_lanes() -> None:
-    found: Backlog[str] = Backlog(Backoff(), lambda key: key[0])
+    found: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0])
     for key in ("a1", "a2", "a3", "b1", "c1", "b2"):
         found.add(key)
     assert taken(found) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
 def test_a_lane_has_so_many_at_once_until_one_ends_well_or_not() -> None:
-    found: Backlog[str] = Backlog(Backoff(), lambda key: key[0], at_once=2)
+    found: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0], at_once=2)
     for key in ("a1", "a2", "a3", "a4", "b1"):
         found.add(key)
     assert taken(found) == ["a1", "b1", "a2"]

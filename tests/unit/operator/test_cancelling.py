@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
-from taskruns.operator.workqueue import Queue
+from taskruns.operator.workqueue import WorkQueue
 
 
 async def _nothing(_: str) -> None:
@@ -11,7 +11,7 @@ async def _nothing(_: str) -> None:
 
 
 async def test_a_queue_that_is_cancelled_as_work_arrives_ends() -> None:
-    queue = Queue[str](_nothing, workers=1, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    queue = WorkQueue[str](_nothing, workers=1, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
     running = asyncio.create_task(queue.run())
     await asyncio.sleep(0)
     queue.add("hello")

@@ -11,7 +11,7 @@ from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes.listing import NotAllowed
 from taskruns.operator import __main__, uninstall
 from taskruns.operator.structured_logging import Format
-from taskruns.operator.uninstall import Farewell
+from taskruns.operator.uninstall import Uninstall
 
 
 def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
@@ -59,7 +59,7 @@ def test_help_has_examples_that_can_be_typed(capsys: pytest.CaptureFixture[str])
         assert isinstance(uninstall.read(example.split(), {}), uninstall.Settings)
 
 
-class Looks(Farewell):
+class Looks(Uninstall):
     """What each look finds; the last one for ever."""
 
     def __init__(self, *found: int | EngineError) -> None:

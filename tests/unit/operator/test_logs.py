@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskruns.operator import structured_logging
-from taskruns.operator.structured_logging import Format, JsonLines, PlainLines, Subject
+from taskruns.operator.structured_logging import Format, JsonFormatter, PlainFormatter, Subject
 
 SUBJECT = Subject("team", "hello", "uid-1", 2)
 
@@ -23,23 +23,23 @@ def a_record(message: str = "said %s", *args: object, failed: bool = False) -> l
 
 def test_a_plain_line_names_its_run() -> None:
     with structured_logging.about(lambda: SUBJECT):
-        line = PlainLines().format(a_record())
+        line = PlainFormatter().format(a_record())
     assert line == "2026-01-01T12:00:00.123Z INFO team/hello[2] said x (a.b)"
 
 
 def test_a_plain_line_about_no_run_names_none() -> None:
-    assert PlainLines().format(a_record()) == "2026-01-01T12:00:00.123Z INFO said x (a.b)"
+    assert PlainFormatter().format(a_record()) == "2026-01-01T12:00:00.123Z INFO said x (a.b)"
 
 
 def test_a_plain_line_stays_one_line_whatever_is_said() -> None:
-    line = PlainLines().format(a_record("%s", "one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü"))
+    line = PlainFormatter().format(a_record("%s", "one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü"))
     assert line.isprintable()
     assert r"one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü" in line
 
 
 def test_a_json_line_carries_the_run_and_its_attempt() -> None:
     with structured_logging.about(lambda: SUBJECT):
-        line = JsonLines().format(a_record())
+        line = JsonFormatter().format(a_record())
     assert json.loads(line) == {
         "time": "2026-01-01T12:00:00.123Z",
         "level": "info",
@@ -53,20 +53,25 @@ def test_a_json_line_carries_the_run_and_its_attempt() -> None:
 
 
 def test_a_json_line_about_no_run_has_no_run() -> None:
-    assert set(json.loads(JsonLines().format(a_record()))) == {"time", "level", "logger", "message"}
+    assert set(json.loads(JsonFormatter().format(a_record()))) == {
+        "time",
+        "level",
+        "logger",
+        "message",
+    }
 
 
 def test_a_traceback_is_part_of_the_one_json_line() -> None:
-    line = JsonLines().format(a_record(failed=True))
+    line = JsonFormatter().format(a_record(failed=True))
     assert "\n" not in line
     assert "RuntimeError: boom" in json.loads(line)["traceback"]
-    assert "RuntimeError: boom" in PlainLines().format(a_record(failed=True))
+    assert "RuntimeError: boom" in PlainFormatter().format(a_record(failed=True))
 
 
 def test_the_attempt_is_that_of_the_moment() -> None:
     attempts = iter((1, 2))
     with structured_logging.about(lambda: Subject("team", "hello", "uid-1", next(attempts))):
-        lines = [json.loads(JsonLines().format(a_record())) for _ in range(2)]
+        lines = [json.loads(JsonFormatter().format(a_record())) for _ in range(2)]
     assert [line["attempt"] for line in lines] == [1, 2]
 
 
@@ -74,7 +79,7 @@ async def test_runs_at_work_at_the_same_time_are_not_mixed_up() -> None:
     async def work(name: str) -> str:
         with structured_logging.about(lambda: Subject("team", name, name, 1)):
             await asyncio.sleep(0)
-            return PlainLines().format(a_record())
+            return PlainFormatter().format(a_record())
 
     lines = await asyncio.gather(*(work(name) for name in "abc"))
     assert [line.split()[2] for line in lines] == ["team/a[1]", "team/b[1]", "team/c[1]"]

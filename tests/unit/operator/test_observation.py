@@ -13,9 +13,9 @@ from taskruns.api.reasons import Reason
 from taskruns.engines.cache import Versions
 from taskruns.engines.reconcile import NotSettled
 from taskruns.operator import instrumentation
-from taskruns.operator.instrumentation import Lives, Observation, Turns, Watches, census
+from taskruns.operator.instrumentation import Instrumentation, Lives, Turns, Watches, census
 from taskruns.operator.metrics import UNSEEN, Metrics
-from taskruns.operator.workqueue import DONE, Queue
+from taskruns.operator.workqueue import DONE, WorkQueue
 from tests.unit.operator.test_metrics import NOTHING, told
 
 Object = dict[str, Any]
@@ -264,7 +264,7 @@ async def test_the_queue_tells_of_every_wait_and_of_every_look(metrics: Metrics)
             raise NotSettled("no")
         return None
 
-    queue = Queue(work, 1, clock.now, observer=Observation(metrics).turns)
+    queue = WorkQueue(work, 1, clock.now, observer=Instrumentation(metrics).turns)
     for key in ("well", "broken", "restless", "last"):
         queue.add(key)
     running = asyncio.create_task(queue.run())

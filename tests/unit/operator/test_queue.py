@@ -11,7 +11,7 @@ import pytest
 
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
-from taskruns.operator.workqueue import OUTAGE_CAP, Backlog, Backoff, Queue, share
+from taskruns.operator.workqueue import OUTAGE_CAP, DelayingQueue, RateLimiter, WorkQueue, share
 
 Work = Callable[[str], Awaitable[datetime | None]]
 
@@ -55,10 +55,12 @@ async def settle() -> None:
 @asynccontextmanager
 async def running(
     work: Work, clock: Clock, workers: int = 8, at_once: float = inf
-) -> AsyncIterator[Queue[str]]:
+) -> AsyncIterator[WorkQueue[str]]:
     """Keys of one first letter are of one lane."""
-    backlog = Backlog[str](Backoff(first=1.0, factor=2.0, cap=300.0), lambda key: key[0], at_once)
-    queue = Queue(work, workers, clock, backlog=backlog)
+    backlog = DelayingQueue[str](
+        RateLimiter(first=1.0, factor=2.0, cap=300.0), lambda key: key[0], at_once
+    )
+    queue = WorkQueue(work, workers, clock, backlog=backlog)
     task = asyncio.create_task(queue.run())
     await settle()
     yield queue
@@ -67,7 +69,7 @@ async def running(
     await queue.drain(0)
 
 
-async def nudge(queue: Queue[str]) -> None:
+async def nudge(queue: WorkQueue[str]) -> None:
     """Have the queue look at the clock, as it would when its sleep is over."""
     queue._changed.set()
     await settle()
@@ -202,7 +204,7 @@ async def test_after_a_long_outage_everything_goes_on_soon() -> None:
 
 async def test_what_is_under_way_may_end_when_the_queue_stops() -> None:
     desk = Desk()
-    queue = Queue(desk.work, 8, Clock())
+    queue = WorkQueue(desk.work, 8, Clock())
     task = asyncio.create_task(queue.run())
     queue.add("a")
     queue.add("b")
@@ -221,7 +223,7 @@ async def test_what_is_under_way_may_end_when_the_queue_stops() -> None:
 
 async def test_what_takes_too_long_is_cut_off_when_the_queue_stops() -> None:
     desk = Desk()
-    queue = Queue(desk.work, 8, Clock())
+    queue = WorkQueue(desk.work, 8, Clock())
     task = asyncio.create_task(queue.run())
     queue.add("a")
     await settle()
@@ -233,7 +235,7 @@ async def test_what_takes_too_long_is_cut_off_when_the_queue_stops() -> None:
 
 async def test_a_queue_that_runs_gives_signs_of_life() -> None:
     ticks = [0.0]
-    queue = Queue(Desk().work, 1, Clock())
+    queue = WorkQueue(Desk().work, 1, Clock())
     queue.pulse._ticks = lambda: ticks[0]
     assert queue.pulse.missing(10.0) == ""
     task = asyncio.create_task(queue.run())

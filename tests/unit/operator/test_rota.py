@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.operator.workqueue import Rota, share
+from taskruns.operator.workqueue import FairScheduler, share
 
 LANES = "abc"
 KEYS = [f"{lane}{number}" for lane in LANES for number in range(4)]
@@ -15,7 +15,7 @@ class Watched:
     """A rota, and what is to be expected of it, kept in the plainest way."""
 
     def __init__(self) -> None:
-        self.rota: Rota[str] = Rota(lambda key: key[0], AT_ONCE)
+        self.rota: FairScheduler[str] = FairScheduler(lambda key: key[0], AT_ONCE)
         self.waiting: list[str] = []
         self.busy: list[str] = []
         self.passed: dict[str, set[str]] = {lane: set() for lane in LANES}

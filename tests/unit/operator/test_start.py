@@ -9,13 +9,13 @@ import pytest
 
 from taskruns.api import names
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.operator.cache_sync import Barrier
+from taskruns.operator.cache_sync import CacheSync
 from taskruns.operator.health import CannotServe, Health, Pulse, probes
-from taskruns.operator.watch import Intake
+from taskruns.operator.watch import EventHandler
 
 
 def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:
-    barrier = Barrier()
+    barrier = CacheSync()
     assert barrier.trouble() == "starting"
     barrier.expect(["a", "b"])
     barrier.arrive("a")
@@ -27,7 +27,7 @@ def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:
 
 
 def test_a_barrier_does_not_wait_for_what_is_gone() -> None:
-    barrier = Barrier()
+    barrier = CacheSync()
     barrier.expect(["a", "b"])
     barrier.arrive("a")
     barrier.expect(["a", "c"])
@@ -35,13 +35,13 @@ def test_a_barrier_does_not_wait_for_what_is_gone() -> None:
 
 
 def test_a_barrier_with_nothing_to_wait_for_is_open() -> None:
-    barrier = Barrier()
+    barrier = CacheSync()
     barrier.expect([])
     assert barrier.is_open
 
 
 async def test_waiting_for_a_barrier_ends_when_it_opens() -> None:
-    barrier = Barrier()
+    barrier = CacheSync()
     barrier.expect(["a"])
     assert not await barrier.wait(0)
     barrier.arrive("a")
@@ -50,7 +50,7 @@ async def test_waiting_for_a_barrier_ends_when_it_opens() -> None:
 
 
 async def test_a_barrier_is_waited_for_as_long_as_something_arrives() -> None:
-    barrier = Barrier()
+    barrier = CacheSync()
     awaited = [str(number) for number in range(50)]
     barrier.expect(awaited)
 
@@ -69,7 +69,7 @@ class Desk:
         self.cache = Cache()
         self.asked: list[RunKey] = []
         self.arrived: list[str] = []
-        self.intake = Intake(self.cache, self.asked.append, self.arrived.append)
+        self.intake = EventHandler(self.cache, self.asked.append, self.arrived.append)
 
 
 def a_run(version: int = 1) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from typing import Any
 
 import click
 
-from taskruns.cli.backend import Place
+from taskruns.cli.backend import Backend
 from taskruns.cli.exit_codes import CommandError
-from taskruns.cli.target import Choice, name_argument, placed
+from taskruns.cli.target import Target, name_argument, placed
 
 
 @click.command("cancel")
 @name_argument
 @placed
-def cancel_command(choice: Choice, name: str) -> None:
+def cancel_command(choice: Target, name: str) -> None:
     """Stop a TaskRun with its grace period, for good."""
     choice.act(lambda place: _cancel(place, name))
 
@@ -20,7 +20,7 @@ def cancel_command(choice: Choice, name: str) -> None:
 @click.command("suspend")
 @name_argument
 @placed
-def suspend_command(choice: Choice, name: str) -> None:
+def suspend_command(choice: Target, name: str) -> None:
     """Stop a TaskRun's attempt, uncounted, until `taskrun resume`."""
     choice.act(lambda place: _change(place, name, {"suspend": True}, "suspended"))
 
@@ -28,17 +28,17 @@ def suspend_command(choice: Choice, name: str) -> None:
 @click.command("resume")
 @name_argument
 @placed
-def resume_command(choice: Choice, name: str) -> None:
+def resume_command(choice: Target, name: str) -> None:
     """Let a suspended TaskRun go on."""
     choice.act(lambda place: _change(place, name, {"suspend": False}, "resumed"))
 
 
-async def _cancel(place: Place, name: str) -> None:
+async def _cancel(place: Backend, name: str) -> None:
     await _change(place, name, {"cancel": True}, "cancelled")
     place.leave_follower(name)  # its attempt may take its time to end
 
 
-async def _change(place: Place, name: str, spec: dict[str, Any], done: str) -> None:
+async def _change(place: Backend, name: str, spec: dict[str, Any], done: str) -> None:
     from taskruns.cli.following import ended
 
     if ended(await place.run(name)):
@@ -50,7 +50,7 @@ async def _change(place: Place, name: str, spec: dict[str, Any], done: str) -> N
 @click.command("delete")
 @name_argument
 @placed
-def delete_command(choice: Choice, name: str) -> None:
+def delete_command(choice: Target, name: str) -> None:
     """Delete a TaskRun; what runs of it is stopped first, with its grace period."""
     choice.act(lambda place: place.delete(name))
     click.echo(f"{name} deleted")

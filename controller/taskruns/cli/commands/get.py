@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from taskruns.cli.backend import Following, Object, Place
+from taskruns.cli.backend import Backend, Following, Object
 from taskruns.cli.exit_codes import CommandError, ExitCode
-from taskruns.cli.target import Choice, name_argument, placed
+from taskruns.cli.target import Target, name_argument, placed
 
 FORMATS = ("table", "wide", "json", "yaml", "name")
 
@@ -20,7 +20,7 @@ _FORMAT = click.option(
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of every namespace.")
 @_FORMAT
 @placed
-def list_command(choice: Choice, *, everywhere: bool, form: str) -> int:
+def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
     """List TaskRuns, the oldest first.
 
     \b
@@ -44,12 +44,12 @@ def list_command(choice: Choice, *, everywhere: bool, form: str) -> int:
 @click.command("describe")
 @name_argument
 @placed
-def describe_command(choice: Choice, name: str) -> None:
+def describe_command(choice: Target, name: str) -> None:
     """Tell the whole story of a TaskRun: why it failed, and its attempts as a timeline."""
     from taskruns.cli.describe import tell_story
     from taskruns.clock import now
 
-    async def tell(place: Place) -> None:
+    async def tell(place: Backend) -> None:
         run = await place.run(name)
         await tell_story(run, now(), lambda pod: place.steps(run, pod))
 
@@ -60,7 +60,7 @@ def describe_command(choice: Choice, name: str) -> None:
 @name_argument
 @_FORMAT
 @placed
-def get_command(choice: Choice, name: str, form: str) -> None:
+def get_command(choice: Target, name: str, form: str) -> None:
     """Show one TaskRun."""
     from taskruns.cli.output import show_run
     from taskruns.clock import now
@@ -75,7 +75,7 @@ def get_command(choice: Choice, name: str, form: str) -> None:
 )
 @click.option("--attempt", type=click.IntRange(min=1), help="Number of it.  [default: the last]")
 @placed
-def logs_command(choice: Choice, name: str, *, following: bool, attempt: int | None) -> None:
+def logs_command(choice: Target, name: str, *, following: bool, attempt: int | None) -> None:
     """Print the log of a TaskRun's attempt.
 
     \b
@@ -86,7 +86,7 @@ def logs_command(choice: Choice, name: str, *, following: bool, attempt: int | N
     choice.act(lambda place: _print_log(place, name, attempt, following=following))
 
 
-async def _print_log(place: Place, name: str, attempt: int | None, *, following: bool) -> None:
+async def _print_log(place: Backend, name: str, attempt: int | None, *, following: bool) -> None:
     from taskruns.cli.following import copy_log
 
     run = await place.run(name)

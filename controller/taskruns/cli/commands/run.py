@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskruns.cli.backend import DOCKER, Object, Place
+from taskruns.cli.backend import DOCKER, Backend, Object
 from taskruns.cli.exit_codes import CommandError, ExitCode, exit_code_of
-from taskruns.cli.target import Choice, name_argument, placed
+from taskruns.cli.target import Target, name_argument, placed
 
 if TYPE_CHECKING:
     from taskruns.cli.following import Followed
@@ -45,7 +45,7 @@ class _RunCommand(click.Command):
 @_QUIET
 @placed
 def run_command(
-    choice: Choice, file: str | None, command: tuple[str, ...], image: str | None,
+    choice: Target, file: str | None, command: tuple[str, ...], image: str | None,
     name: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Run a TaskRun to its end, with its log, and exit with its task's exit code.
@@ -80,16 +80,16 @@ def run_command(
 
 
 def _with_secrets(
-    choice: Choice, secrets: Mapping[tuple[str, str], str], *, detach: bool
-) -> Choice:
+    choice: Target, secrets: Mapping[tuple[str, str], str], *, detach: bool
+) -> Target:
     """Hand over what a cluster would keep in Secrets; it is written down nowhere."""
     if choice.on != DOCKER:
         raise click.UsageError("--secret is for Docker: a cluster has its own, make one there.")
     if detach:
         raise click.UsageError("--secret is known to this program alone: leave --detach out.")
-    from taskruns.engines.docker.container import Given
+    from taskruns.engines.docker.container import Secrets
 
-    return choice.with_given(Given(secrets))
+    return choice.with_given(Secrets(secrets))
 
 
 def _manifest_in(file: str, on: str) -> Object:
@@ -105,10 +105,10 @@ def _manifest_in(file: str, on: str) -> Object:
     return found
 
 
-async def _run(place: Place, manifest: Object, options: dict[str, Any]) -> int:
+async def _run(place: Backend, manifest: Object, options: dict[str, Any]) -> int:
     from taskruns.cli.following import follow
     from taskruns.cli.manifest import check_namespace
-    from taskruns.cli.progress import Teller
+    from taskruns.cli.progress import ProgressPrinter
 
     check_namespace(manifest, place.namespace)
     name = (await place.create(manifest))["metadata"]["name"]
@@ -116,19 +116,19 @@ async def _run(place: Place, manifest: Object, options: dict[str, Any]) -> int:
         place.leave_follower(name)
         click.echo(name)
         return ExitCode.SUCCESS
-    return _code_of(await follow(place, name, Teller(quiet=options["quiet"])))
+    return _code_of(await follow(place, name, ProgressPrinter(quiet=options["quiet"])))
 
 
 @click.command("follow")
 @name_argument
 @_QUIET
 @placed
-def follow_command(choice: Choice, name: str, *, quiet: bool) -> int:
+def follow_command(choice: Target, name: str, *, quiet: bool) -> int:
     """Follow a TaskRun that is there to its end, and exit with its task's exit code."""
     from taskruns.cli.following import follow
-    from taskruns.cli.progress import Teller
+    from taskruns.cli.progress import ProgressPrinter
 
-    return _code_of(choice.act(lambda place: follow(place, name, Teller(quiet=quiet))))
+    return _code_of(choice.act(lambda place: follow(place, name, ProgressPrinter(quiet=quiet))))
 
 
 @click.command("rerun")
@@ -137,11 +137,11 @@ def follow_command(choice: Choice, name: str, *, quiet: bool) -> int:
 @click.option("-d", "--detach", is_flag=True, help="Print its name and return at once.")
 @_QUIET
 @placed
-def rerun_command(choice: Choice, name: str, new_name: str | None, **options: bool) -> int:
+def rerun_command(choice: Target, name: str, new_name: str | None, **options: bool) -> int:
     """Run the same again, as another TaskRun, and follow it."""
     from taskruns.cli.manifest import repeated
 
-    async def rerun(place: Place) -> int:
+    async def rerun(place: Backend) -> int:
         return await _run(place, repeated(await place.run(name), new_name), options)
 
     return choice.act(rerun)
@@ -151,12 +151,12 @@ def rerun_command(choice: Choice, name: str, new_name: str | None, **options: bo
 @name_argument
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
 @placed
-def wait_command(choice: Choice, name: str, timeout: float | None) -> int:
+def wait_command(choice: Target, name: str, timeout: float | None) -> int:
     """Wait for a TaskRun's end and exit with its task's exit code."""
     return _code(choice.act(lambda place: _wait(place, name, timeout)))
 
 
-async def _wait(place: Place, name: str, seconds: float | None) -> Object:
+async def _wait(place: Backend, name: str, seconds: float | None) -> Object:
     import asyncio
 
     last = await place.run(name)

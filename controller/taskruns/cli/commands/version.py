@@ -3,13 +3,13 @@
 import click
 
 from taskruns.cli.backend import DOCKER, KUBERNETES
-from taskruns.cli.target import Choice, placed
+from taskruns.cli.target import Target, placed
 
 
 @click.command("version")
 @click.option("--client", is_flag=True, help="Only this program's.")
 @placed
-def version_command(choice: Choice, *, client: bool) -> None:
+def version_command(choice: Target, *, client: bool) -> None:
     """Print the version of this program, and of what it reaches."""
     from importlib.metadata import version
 

@@ -15,36 +15,44 @@ from taskruns.core.facts import PodFacts
 from taskruns.core.plan import DeletePod, Plan, ReleasePod
 from taskruns.core.retry import next_due
 from taskruns.core.rules import ended, no_attempt
-from taskruns.core.situation import Deleting, Due, Ended, Look, Underway, Unreadable, Vanished
+from taskruns.core.situation import (
+    DecisionContext,
+    Deleting,
+    Due,
+    Ended,
+    Underway,
+    Unreadable,
+    Vanished,
+)
 from taskruns.core.verdict import finished_at, judge_deleted
 
 
-def record_end(situation: Deleting, look: Look) -> Plan | None:
+def record_end(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Pod ended: record the outcome, and the run's end."""
     apart = situation.apart
     if not isinstance(apart, Ended):
         return None
-    waiting = ended.await_last_words(apart, look)
-    return waiting or _conclude(situation, apart.attempt, apart.pod, look)
+    waiting = ended.await_last_words(apart, context)
+    return waiting or _conclude(situation, apart.attempt, apart.pod, context)
 
 
-def record_vanished(situation: Deleting, look: Look) -> Plan | None:
+def record_vanished(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Claimed Pod not seen: read it live, then record the run's end."""
     apart = situation.apart
     if not isinstance(apart, Vanished):
         return None
-    confirming = ended.confirm_vanished(apart, look)
-    return confirming or _conclude(situation, apart.attempt, apart.last_seen, look)
+    confirming = ended.confirm_vanished(apart, context)
+    return confirming or _conclude(situation, apart.attempt, apart.last_seen, context)
 
 
-def release(situation: Deleting, look: Look) -> Plan | None:
+def release(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Held Pods whose end is not waited for: remove our finalizer."""
-    held = (pod for pod in situation.pods if pod.held and not _is_awaited(pod, situation, look))
+    held = (pod for pod in situation.pods if pod.held and not _is_awaited(pod, situation, context))
     actions = tuple(ReleasePod(pod.ref) for pod in held)
     return Plan(actions=actions) if actions else None
 
 
-def delete_pods(situation: Deleting, look: Look) -> Plan | None:
+def delete_pods(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Pods of the run are left: delete them, unless they are orphaned."""
     pods = (pod for pod in situation.pods if _is_ours(pod, situation) and not pod.deleting)
     # The version proves that the garbage collector has not made an orphan of the Pod since.
@@ -52,35 +60,37 @@ def delete_pods(situation: Deleting, look: Look) -> Plan | None:
     return Plan(actions=actions) if actions else None
 
 
-def await_end(situation: Deleting, look: Look) -> Plan | None:
+def await_end(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Pods of the run have not ended: wait."""
     apart = situation.apart
     if isinstance(apart, Underway):
         at = _release_at(apart.pod)
-        awaited = apart.pod.held and _is_awaited(apart.pod, situation, look)
+        awaited = apart.pod.held and _is_awaited(apart.pod, situation, context)
         return Plan(wake_at=at if awaited else None)
     live = (pod for pod in apart.pods if not pod.gated and not pod.ended)
     return Plan() if any(_is_ours(pod, situation) for pod in live) else None
 
 
-def end(situation: Deleting, look: Look) -> Plan | None:
+def end(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Nothing of the run is running: Cancelled, TaskRunDeleted."""
     if isinstance(situation.apart, Unreadable) and not situation.apart.finished:
-        return no_attempt.fail(situation.apart, look)
+        return no_attempt.fail(situation.apart, context)
     if not isinstance(situation.apart, Due):
         return None
     reason = Reason.TASK_RUN_DELETED
     message = "The TaskRun was deleted while no Pod of it was running"
-    return Plan(status=status.failed(situation.run, reason, message, look.now))
+    return Plan(status=status.failed(situation.run, reason, message, context.now))
 
 
-def _conclude(situation: Deleting, attempt: Attempt, pod: PodFacts | None, look: Look) -> Plan:
+def _conclude(
+    situation: Deleting, attempt: Attempt, pod: PodFacts | None, context: DecisionContext
+) -> Plan:
     run = situation.run
     verdict = judge_deleted(pod, attempt, run, situation.deleted_at)
-    if next_due(run, verdict, finished_at(pod, look.now)) is not None:
+    if next_due(run, verdict, finished_at(pod, context.now)) is not None:
         cause = f"{verdict.cause}; the TaskRun was deleted, so no other attempt follows"
         verdict = replace(verdict, cause=cause)
-    return Plan(status=status.concluded(run, pod, verdict, look.now, look.site.place))
+    return Plan(status=status.concluded(run, pod, verdict, context.now, context.site.place))
 
 
 def _is_ours(pod: PodFacts, situation: Deleting) -> bool:
@@ -88,13 +98,13 @@ def _is_ours(pod: PodFacts, situation: Deleting) -> bool:
     return not situation.orphaning and pod.owner_uid == situation.run.metadata.uid
 
 
-def _is_awaited(pod: PodFacts, situation: Deleting, look: Look) -> bool:
+def _is_awaited(pod: PodFacts, situation: Deleting, context: DecisionContext) -> bool:
     """Whether our finalizer keeps the Pod readable until it has ended and is recorded."""
     apart = situation.apart
     if not isinstance(apart, Underway) or pod.ref != apart.pod.ref:
         return False
     at = _release_at(pod)
-    return _is_ours(pod, situation) and (at is None or look.now < at)
+    return _is_ours(pod, situation) and (at is None or context.now < at)
 
 
 def _release_at(pod: PodFacts) -> datetime | None:

@@ -9,7 +9,7 @@ from taskruns.core import deadlines, status
 from taskruns.core.message import address
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
-from taskruns.core.situation import Due, Look
+from taskruns.core.situation import DecisionContext, Due
 from taskruns.core.status import refused_since, with_refusal
 
 _FINAL_REFUSALS = {
@@ -28,122 +28,122 @@ _PASSING_REFUSALS = {
 """What may be mended soon, and how often that is found out."""
 
 
-def cancel(situation: Due, look: Look) -> Plan | None:
+def cancel(situation: Due, context: DecisionContext) -> Plan | None:
     """spec.cancel: Cancelled at once."""
     if not situation.run.spec.cancel:
         return None
     message = "The run was cancelled while no Pod of it was running"
-    return Plan(status=status.failed(situation.run, Reason.CANCELLED, message, look.now))
+    return Plan(status=status.failed(situation.run, Reason.CANCELLED, message, context.now))
 
 
-def hold(situation: Due, look: Look) -> Plan | None:
+def hold(situation: Due, context: DecisionContext) -> Plan | None:
     """spec.suspend: Suspended, nothing until it is taken back."""
     if not situation.run.spec.suspend:
         return None
     if situation.run.status.phase is Phase.SUSPENDED:
         return Plan()
-    return Plan(status=status.suspended(situation.run, None, None, look.now))
+    return Plan(status=status.suspended(situation.run, None, None, context.now))
 
 
-def resume(situation: Due, look: Look) -> Plan | None:
+def resume(situation: Due, context: DecisionContext) -> Plan | None:
     """No longer suspended: Queued or BackingOff, with a new startTime."""
     if situation.run.status.phase is not Phase.SUSPENDED:
         return None
-    waits = deadlines.due_at(situation.run, look.now) > look.now
+    waits = deadlines.due_at(situation.run, context.now) > context.now
     phase = Phase.BACKING_OFF if waits else Phase.QUEUED
-    return Plan(status=status.resumed(situation.run, phase, look.now))
+    return Plan(status=status.resumed(situation.run, phase, context.now))
 
 
-def end_at_deadline(situation: Due, look: Look) -> Plan | None:
+def end_at_deadline(situation: Due, context: DecisionContext) -> Plan | None:
     """activeDeadlineSeconds over: Failed, DeadlineExceeded."""
     deadline = deadlines.deadline_at(situation.run)
-    if deadline is None or look.now < deadline:
+    if deadline is None or context.now < deadline:
         return None
     message = f"activeDeadlineSeconds passed before attempt {situation.number} could start"
-    return _fail(situation, Reason.DEADLINE_EXCEEDED, message, look)
+    return _fail(situation, Reason.DEADLINE_EXCEEDED, message, context)
 
 
-def end_at_schedule_timeout(situation: Due, look: Look) -> Plan | None:
+def end_at_schedule_timeout(situation: Due, context: DecisionContext) -> Plan | None:
     """scheduleTimeoutSeconds over without a Pod: Failed, ScheduleTimeout."""
-    timeout = _schedule_timeout(situation, look)
-    if timeout is None or look.now < timeout:
+    timeout = _schedule_timeout(situation, context)
+    if timeout is None or context.now < timeout:
         return None
     before = situation.run.status
     said = f": {before.message}" if before.phase is Phase.QUEUED and before.message else ""
     message = f"Attempt {situation.number} got no Pod within scheduleTimeoutSeconds{said}"
-    return _fail(situation, Reason.SCHEDULE_TIMEOUT, message, look)
+    return _fail(situation, Reason.SCHEDULE_TIMEOUT, message, context)
 
 
-def end_on_refusal(situation: Due, look: Look) -> Plan | None:
+def end_on_refusal(situation: Due, context: DecisionContext) -> Plan | None:
     """Create refused for good: Failed, the server's sentence."""
-    refusal = look.findings.refusal
+    refusal = context.findings.refusal
     reason = _FINAL_REFUSALS.get(refusal.kind) if refusal is not None else None
     if refusal is None or reason is None:
         return None
-    return _fail(situation, reason, refusal.message, look)
+    return _fail(situation, reason, refusal.message, context)
 
 
-def leave_with_namespace(situation: Due, look: Look) -> Plan | None:
+def leave_with_namespace(situation: Due, context: DecisionContext) -> Plan | None:
     """Namespace being deleted: nothing."""
-    refusal = look.findings.refusal
+    refusal = context.findings.refusal
     return Plan() if refusal and refusal.kind == RefusalKind.NAMESPACE_GOING else None
 
 
-def wait_for_admission(situation: Due, look: Look) -> Plan | None:
+def wait_for_admission(situation: Due, context: DecisionContext) -> Plan | None:
     """No service account yet, or a webhook without answer: Queued for a minute, then Failed."""
-    refusal = look.findings.refusal
+    refusal = context.findings.refusal
     if refusal is None or refusal.kind not in _PASSING_REFUSALS:
         return None
     run = situation.run
     reason, interval = _PASSING_REFUSALS[refusal.kind]
     since = refused_since(run)
-    if since is not None and look.now >= deadlines.later(since, deadlines.ADMISSION_PATIENCE):
-        return _fail(situation, reason, refusal.message, look)
-    delay = interval * (1 + deadlines.spread(run.metadata.uid, situation.number))
-    wake_at = deadlines.earliest(deadlines.later(look.now, delay), _limit(situation, look))
+    if since is not None and context.now >= deadlines.later(since, deadlines.ADMISSION_PATIENCE):
+        return _fail(situation, reason, refusal.message, context)
+    delay = interval * (1 + deadlines.jitter(run.metadata.uid, situation.number))
+    wake_at = deadlines.earliest(deadlines.later(context.now, delay), _limit(situation, context))
     if since is not None and _is_told(run.status, reason, refusal):
         return Plan(wake_at=wake_at)
-    queued = status.queued(run, reason, refusal.message, look.now)
-    return Plan(status=with_refusal(queued, run, reason, look.now), wake_at=wake_at)
+    queued = status.queued(run, reason, refusal.message, context.now)
+    return Plan(status=with_refusal(queued, run, reason, context.now), wake_at=wake_at)
 
 
-def wait_for_room(situation: Due, look: Look) -> Plan | None:
+def wait_for_room(situation: Due, context: DecisionContext) -> Plan | None:
     """Quota used up: Queued, until its turn in line comes."""
-    refusal = look.findings.refusal
+    refusal = context.findings.refusal
     if refusal is None or refusal.kind != RefusalKind.NO_ROOM:
         return None
     reason = Reason.QUOTA_EXCEEDED
-    wake_at = deadlines.earliest(refusal.retry_at, _limit(situation, look))
+    wake_at = deadlines.earliest(refusal.retry_at, _limit(situation, context))
     if _is_told(situation.run.status, reason, refusal):
         return Plan(wake_at=wake_at)
-    queued = status.queued(situation.run, reason, refusal.message, look.now)
+    queued = status.queued(situation.run, reason, refusal.message, context.now)
     return Plan(status=queued, wake_at=wake_at)
 
 
-def claim(situation: Due, look: Look) -> Plan | None:
+def claim(situation: Due, context: DecisionContext) -> Plan | None:
     """Gated Pod of the attempt there: claim it."""
     pod = situation.candidate
     if pod is None or not pod.gated or pod.deleting:
         return None
-    return Plan(status=status.claimed(situation.run, pod, situation.number, look.now))
+    return Plan(status=status.claimed(situation.run, pod, situation.number, context.now))
 
 
-def await_removal(situation: Due, look: Look) -> Plan | None:
+def await_removal(situation: Due, context: DecisionContext) -> Plan | None:
     """Pod of the attempt being deleted unclaimed: wait until it is gone."""
     pod = situation.candidate
-    return Plan(wake_at=_limit(situation, look)) if pod is not None and pod.deleting else None
+    return Plan(wake_at=_limit(situation, context)) if pod is not None and pod.deleting else None
 
 
-def refuse_ungated(situation: Due, look: Look) -> Plan | None:
+def refuse_ungated(situation: Due, context: DecisionContext) -> Plan | None:
     """Pod of the attempt there without our gate: Failed, PodNameConflict."""
     pod = situation.candidate
     if pod is None:
         return None
     message = f"Pod {pod.ref.name} lost its scheduling gate before it was claimed"
-    return _fail(situation, Reason.POD_NAME_CONFLICT, message, look)
+    return _fail(situation, Reason.POD_NAME_CONFLICT, message, context)
 
 
-def await_others(situation: Due, look: Look) -> Plan | None:
+def await_others(situation: Due, context: DecisionContext) -> Plan | None:
     """Another Pod of the run still runs: wait for its end (only a forged status overlooks one)."""
     policy = situation.run.spec.pod_replacement_policy
     if policy is PodReplacementPolicy.TERMINATING_OR_FAILED:
@@ -152,41 +152,41 @@ def await_others(situation: Due, look: Look) -> Plan | None:
     others = (pod for pod in situation.pods if candidate is None or pod.ref != candidate.ref)
     if all(pod.gated or pod.ended for pod in others):
         return None
-    return Plan(wake_at=_limit(situation, look))
+    return Plan(wake_at=_limit(situation, context))
 
 
-def back_off(situation: Due, look: Look) -> Plan | None:
+def back_off(situation: Due, context: DecisionContext) -> Plan | None:
     """Not due yet: wait."""
-    at = deadlines.due_at(situation.run, look.now)
-    if look.now >= at:
+    at = deadlines.due_at(situation.run, context.now)
+    if context.now >= at:
         return None
-    return Plan(wake_at=deadlines.earliest(at, _limit(situation, look)))
+    return Plan(wake_at=deadlines.earliest(at, _limit(situation, context)))
 
 
-def create(situation: Due, look: Look) -> Plan | None:
+def create(situation: Due, context: DecisionContext) -> Plan | None:
     """Due: create the Pod, gated."""
     try:
-        return Plan(actions=(CreatePod(build_pod(situation.run, situation.number, look.site)),))
+        return Plan(actions=(CreatePod(build_pod(situation.run, situation.number, context.site)),))
     except InvalidTemplate as error:
-        return _fail(situation, Reason.INVALID_POD_TEMPLATE, str(error), look)
+        return _fail(situation, Reason.INVALID_POD_TEMPLATE, str(error), context)
 
 
-def _fail(situation: Due, reason: Reason, cause: str, look: Look) -> Plan:
+def _fail(situation: Due, reason: Reason, cause: str, context: DecisionContext) -> Plan:
     """End the run, and say after the cause what to do."""
-    advice = address(reason.advice_in(look.site.place), situation.run, None)
+    advice = address(reason.advice_in(context.site.place), situation.run, None)
     message = f"{cause.rstrip('.')}. {advice}"
-    return Plan(status=status.failed(situation.run, reason, message, look.now))
+    return Plan(status=status.failed(situation.run, reason, message, context.now))
 
 
-def _limit(situation: Due, look: Look) -> datetime | None:
+def _limit(situation: Due, context: DecisionContext) -> datetime | None:
     """When waiting ends, whatever it is for."""
     return deadlines.earliest(
-        deadlines.deadline_at(situation.run), _schedule_timeout(situation, look)
+        deadlines.deadline_at(situation.run), _schedule_timeout(situation, context)
     )
 
 
-def _schedule_timeout(situation: Due, look: Look) -> datetime | None:
-    due = deadlines.due_at(situation.run, look.now)
+def _schedule_timeout(situation: Due, context: DecisionContext) -> datetime | None:
+    due = deadlines.due_at(situation.run, context.now)
     return deadlines.schedule_timeout_at(situation.run, due)
 
 

@@ -6,31 +6,31 @@ from taskruns.core import deadlines, status
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import ConfirmPodGone, Plan, PodRef
 from taskruns.core.retry import explain_end, next_due
-from taskruns.core.situation import Ended, Look, Vanished
-from taskruns.core.verdict import Verdict, finished_at, is_told_in_part, judge, judge_gone
+from taskruns.core.situation import DecisionContext, Ended, Vanished
+from taskruns.core.verdict import Verdict, finished_at, is_partly_reported, judge, judge_gone
 
 
-def await_last_words(situation: Ended, look: Look) -> Plan | None:
+def await_last_words(situation: Ended, context: DecisionContext) -> Plan | None:
     """Pod ended, main said to be running: note that, and wait a little for how main ended."""
-    if not is_told_in_part(situation.pod):
+    if not is_partly_reported(situation.pod):
         return None
     since = situation.attempt.finished_time
     if since is None:
-        noted = situation.attempt.model_copy(update={"finished_time": look.now})
+        noted = situation.attempt.model_copy(update={"finished_time": context.now})
         return Plan(status=status.with_last_attempt(situation.run.status, noted))
     until = deadlines.later(since, deadlines.LAST_WORDS_PATIENCE)
-    return Plan(wake_at=until) if since <= look.now < until else None
+    return Plan(wake_at=until) if since <= context.now < until else None
 
 
-def record_end(situation: Ended, look: Look) -> Plan | None:
+def record_end(situation: Ended, context: DecisionContext) -> Plan | None:
     """Pod ended: judge it, record the outcome."""
     verdict = _recorded_verdict(situation) or judge(
         situation.pod, _in_full(situation), situation.run.spec.pod_failure_policy
     )
-    return _record(situation.run, situation.pod, verdict, look)
+    return _record(situation.run, situation.pod, verdict, context)
 
 
-def confirm_vanished(situation: Vanished, look: Look) -> Plan | None:
+def confirm_vanished(situation: Vanished, context: DecisionContext) -> Plan | None:
     """Claimed Pod not seen: read it live."""
     if situation.confirmed:
         return None
@@ -40,13 +40,13 @@ def confirm_vanished(situation: Vanished, look: Look) -> Plan | None:
     return Plan(actions=(ConfirmPodGone(ref),))
 
 
-def record_vanished(situation: Vanished, look: Look) -> Plan | None:
+def record_vanished(situation: Vanished, context: DecisionContext) -> Plan | None:
     """Claimed Pod proved gone: judge by what was last seen."""
     verdict = _recorded_verdict(situation)
     verdict = verdict or judge_gone(
         situation.last_seen, _in_full(situation), situation.run.spec.pod_failure_policy
     )
-    return _record(situation.run, situation.last_seen, verdict, look)
+    return _record(situation.run, situation.last_seen, verdict, context)
 
 
 def _in_full(situation: Ended | Vanished) -> Attempt:
@@ -67,14 +67,14 @@ def _recorded_verdict(situation: Ended | Vanished) -> Verdict | None:
     return Verdict(attempt.outcome, reason, cause, final=bool(attempt.final))
 
 
-def _record(run: TaskRun, pod: PodFacts | None, verdict: Verdict, look: Look) -> Plan:
+def _record(run: TaskRun, pod: PodFacts | None, verdict: Verdict, context: DecisionContext) -> Plan:
     if verdict.reason is Reason.SUSPENDED:
-        return Plan(status=status.suspended(run, pod, verdict, look.now))
-    due = next_due(run, verdict, finished_at(pod, look.now))
+        return Plan(status=status.suspended(run, pod, verdict, context.now))
+    due = next_due(run, verdict, finished_at(pod, context.now))
     if due is None:
         verdict = explain_end(verdict)
-        return Plan(status=status.concluded(run, pod, verdict, look.now, look.site.place))
-    return Plan(status=status.retrying(run, pod, verdict, due, look.now))
+        return Plan(status=status.concluded(run, pod, verdict, context.now, context.site.place))
+    return Plan(status=status.retrying(run, pod, verdict, due, context.now))
 
 
 ENDED_RULES = (await_last_words, record_end)

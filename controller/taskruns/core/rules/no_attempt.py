@@ -3,17 +3,17 @@
 from taskruns.api.reasons import Reason
 from taskruns.core import deadlines, status
 from taskruns.core.plan import ConfirmRunGone, DeleteRun, DiscardPod, Plan, ReleasePod, StopPod
-from taskruns.core.situation import Finished, Look, Ownerless, Unreadable
+from taskruns.core.situation import DecisionContext, Finished, Ownerless, Unreadable
 
 
-def confirm_gone(situation: Ownerless, look: Look) -> Plan | None:
+def confirm_gone(situation: Ownerless, context: DecisionContext) -> Plan | None:
     """Held Pods, run not seen: read it live."""
     if situation.gone or not any(pod.held for pod in situation.pods):
         return None
     return Plan(actions=(ConfirmRunGone(),))
 
 
-def release(situation: Ownerless, look: Look) -> Plan | None:
+def release(situation: Ownerless, context: DecisionContext) -> Plan | None:
     """Held Pods: remove our finalizer."""
     held = tuple(ReleasePod(pod.ref) for pod in situation.pods if pod.held)
     return Plan(actions=held) if held else None
@@ -22,7 +22,7 @@ def release(situation: Ownerless, look: Look) -> Plan | None:
 OWNERLESS_RULES = (confirm_gone, release)
 
 
-def stop_what_runs(situation: Unreadable, look: Look) -> Plan | None:
+def stop_what_runs(situation: Unreadable, context: DecisionContext) -> Plan | None:
     """Pods are left: stop them, and wait for their end."""
     live = [pod for pod in situation.pods if not pod.ended]
     discards = tuple(DiscardPod(pod.ref, pod.resource_version) for pod in live if pod.gated)
@@ -30,14 +30,14 @@ def stop_what_runs(situation: Unreadable, look: Look) -> Plan | None:
     return Plan(actions=(*discards, *stops)) if live else None
 
 
-def fail(situation: Unreadable, look: Look) -> Plan | None:
+def fail(situation: Unreadable, context: DecisionContext) -> Plan | None:
     """Nothing runs: Failed, InvalidTaskRun."""
     reason = Reason.INVALID_TASK_RUN
     message = f"The TaskRun cannot be understood: {situation.problem}. {reason.advice}"
-    return Plan(status=status.failed(situation.run, reason, message, look.now))
+    return Plan(status=status.failed(situation.run, reason, message, context.now))
 
 
-def release_of_ended(situation: Unreadable, look: Look) -> Plan | None:
+def release_of_ended(situation: Unreadable, context: DecisionContext) -> Plan | None:
     """Its status says that it has ended: let its Pods go."""
     if not situation.finished:
         return None
@@ -47,12 +47,14 @@ def release_of_ended(situation: Unreadable, look: Look) -> Plan | None:
 UNREADABLE_RULES = (stop_what_runs, release_of_ended, fail)
 
 
-def expire(situation: Finished, look: Look) -> Plan | None:
+def expire(situation: Finished, context: DecisionContext) -> Plan | None:
     """Past its TTL: delete the TaskRun."""
-    at = deadlines.run_deletion_at(situation.run, look.site)
+    at = deadlines.run_deletion_at(situation.run, context.site)
     if at is None:
         return None
-    return Plan(actions=(DeleteRun(),)) if look.now >= at else Plan(wake_at=deadlines.earliest(at))
+    return (
+        Plan(actions=(DeleteRun(),)) if context.now >= at else Plan(wake_at=deadlines.earliest(at))
+    )
 
 
 FINISHED_RULES = (expire,)

@@ -10,13 +10,13 @@ from taskruns.core.facts import PodFacts
 from taskruns.core.message import same_cause
 from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, StopPod
 from taskruns.core.retry import next_due
-from taskruns.core.situation import Look, Underway
-from taskruns.core.startup import find_trouble
+from taskruns.core.situation import DecisionContext, Underway
+from taskruns.core.startup import find_startup_failure
 from taskruns.core.unstructured import stamp
 from taskruns.core.verdict import disruption_of, judge
 
 
-def carry_out_stop(situation: Underway, look: Look) -> Plan | None:
+def carry_out_stop(situation: Underway, context: DecisionContext) -> Plan | None:
     """Stopping recorded: stop the Pod, or delete one without a node."""
     if situation.run.status.phase != Phase.STOPPING:
         return None
@@ -28,56 +28,56 @@ def carry_out_stop(situation: Underway, look: Look) -> Plan | None:
     return Plan()
 
 
-def stop_leftovers(situation: Underway, look: Look) -> Plan | None:
+def stop_leftovers(situation: Underway, context: DecisionContext) -> Plan | None:
     """Main ended, others go on: record main's verdict and Stopping."""
     pod = situation.pod
     if pod.main.ending is None or not pod.leftovers:
         return None
     verdict = judge(pod, situation.attempt, situation.run.spec.pod_failure_policy)
-    return Plan(status=status.stopping_leftovers(situation.run, pod, verdict, look.now))
+    return Plan(status=status.stopping_leftovers(situation.run, pod, verdict, context.now))
 
 
-def await_end(situation: Underway, look: Look) -> Plan | None:
+def await_end(situation: Underway, context: DecisionContext) -> Plan | None:
     """Main ended, the kubelet ends the rest: wait for the Pod's end, and show if it is overdue."""
     if situation.pod.main.ending is None:
         return None
-    return show_overdue(situation, look) or Plan(wake_at=_overdue_wake(situation, look))
+    return show_overdue(situation, context) or Plan(wake_at=_overdue_wake(situation, context))
 
 
-def stop(situation: Underway, look: Look) -> Plan | None:
+def stop(situation: Underway, context: DecisionContext) -> Plan | None:
     """Cancelled, suspended or past a deadline: record Stopping."""
     run, main = situation.run, situation.pod.main
     if run.spec.cancel:
-        return _stop(situation, Reason.CANCELLED, "The run was cancelled", look)
+        return _stop(situation, Reason.CANCELLED, "The run was cancelled", context)
     if run.spec.suspend:
-        return _stop(situation, Reason.SUSPENDED, "The run was suspended", look)
-    if _is_over(deadlines.deadline_at(run), look):
+        return _stop(situation, Reason.SUSPENDED, "The run was suspended", context)
+    if _is_over(deadlines.deadline_at(run), context):
         cause = "The run passed activeDeadlineSeconds"
-        return _stop(situation, Reason.DEADLINE_EXCEEDED, cause, look)
-    if _is_over(deadlines.attempt_deadline_at(run, main.started_at), look):
+        return _stop(situation, Reason.DEADLINE_EXCEEDED, cause, context)
+    if _is_over(deadlines.attempt_deadline_at(run, main.started_at), context):
         cause = "The attempt passed attemptDeadlineSeconds"
-        return _stop(situation, Reason.ATTEMPT_DEADLINE_EXCEEDED, cause, look)
+        return _stop(situation, Reason.ATTEMPT_DEADLINE_EXCEEDED, cause, context)
     return None
 
 
-def replace_at_once(situation: Underway, look: Look) -> Plan | None:
+def replace_at_once(situation: Underway, context: DecisionContext) -> Plan | None:
     """Being deleted by somebody, TerminatingOrFailed: record it if another attempt follows."""
     run, pod = situation.run, situation.pod
     eager = run.spec.pod_replacement_policy is PodReplacementPolicy.TERMINATING_OR_FAILED
     if not eager or not pod.deleting:
         return None
     verdict = judge(pod, situation.attempt, run.spec.pod_failure_policy)
-    due = next_due(run, verdict, look.now)
+    due = next_due(run, verdict, context.now)
     if due is None:
         return None
-    return Plan(status=status.retrying(run, pod, verdict, due, look.now))
+    return Plan(status=status.retrying(run, pod, verdict, due, context.now))
 
 
-def show_overdue(situation: Underway, look: Look) -> Plan | None:
+def show_overdue(situation: Underway, context: DecisionContext) -> Plan | None:
     """Deleted by somebody and not ended in time: show what is waited for."""
     run, pod = situation.run, situation.pod
     at, reason = _overdue_at(situation), disruption_of(pod)
-    if at is None or reason is None or look.now < at or run.status.reason == reason:
+    if at is None or reason is None or context.now < at or run.status.reason == reason:
         return None
     due = "" if pod.deletion_due is None else f" by {stamp(pod.deletion_due)}"
     message = (
@@ -85,17 +85,17 @@ def show_overdue(situation: Underway, look: Look) -> Plan | None:
         f"reported its end. Until then nothing else is started. If the node is gone for good: "
         f"kubectl delete node {pod.node}"
     )
-    return Plan(status=status.overdue(run, pod, reason, message, look.now))
+    return Plan(status=status.overdue(run, pod, reason, message, context.now))
 
 
-def release_gate(situation: Underway, look: Look) -> Plan | None:
+def release_gate(situation: Underway, context: DecisionContext) -> Plan | None:
     """Claimed and still gated: release the gate."""
     return Plan(actions=(ReleaseGate(situation.pod.ref),)) if situation.pod.gated else None
 
 
-def give_up_scheduling(situation: Underway, look: Look) -> Plan | None:
+def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | None:
     """No node within scheduleTimeoutSeconds: record Stopping."""
-    if not _is_over(_schedule_timeout(situation, look), look):
+    if not _is_over(_schedule_timeout(situation, context), context):
         return None
     pod = situation.pod
     gates = (
@@ -105,37 +105,39 @@ def give_up_scheduling(situation: Underway, look: Look) -> Plan | None:
     )
     said = pod.unschedulable or gates or "the scheduler has not said why"
     cause = f"No node was found within scheduleTimeoutSeconds: {said}"
-    return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, look)
+    return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, context)
 
 
-def give_up_starting(situation: Underway, look: Look) -> Plan | None:
+def give_up_starting(situation: Underway, context: DecisionContext) -> Plan | None:
     """A container cannot start, or main has not in time: record Stopping."""
-    trouble = find_trouble(situation.pod, situation.attempt)
-    ends = None if trouble is None else trouble.ends_at(situation.attempt, look.now)
-    if trouble is not None and _is_over(ends, look):
-        return _stop(situation, trouble.reason, trouble.cause, look)
-    if not _is_over(_startup_timeout(situation, look), look):
+    trouble = find_startup_failure(situation.pod, situation.attempt)
+    ends = None if trouble is None else trouble.ends_at(situation.attempt, context.now)
+    if trouble is not None and _is_over(ends, context):
+        return _stop(situation, trouble.reason, trouble.cause, context)
+    if not _is_over(_startup_timeout(situation, context), context):
         return None
     pod = situation.pod.ref
-    if trouble is None and pod.uid not in look.findings.events:
+    if trouble is None and pod.uid not in context.findings.events:
         return Plan(actions=(ReadPodEvents(pod),))
-    events = look.findings.events.get(pod.uid, ())
+    events = context.findings.events.get(pod.uid, ())
     said = trouble.cause if trouble is not None else " ".join(events[-1:])
     cause = "Main did not start within startupTimeoutSeconds" + (f": {said}" if said else "")
-    return _stop(situation, Reason.STARTUP_TIMEOUT, cause, look)
+    return _stop(situation, Reason.STARTUP_TIMEOUT, cause, context)
 
 
-def show_waiting(situation: Underway, look: Look) -> Plan | None:
+def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
     """What keeps main from starting came, went or changed: show it."""
     pod, run = situation.pod, situation.run
     if pod.main.started_at is not None or run.status.phase is Phase.RUNNING:
         return None
-    if _is_over(_overdue_at(situation), look):
+    if _is_over(_overdue_at(situation), context):
         return None
-    trouble = find_trouble(pod, situation.attempt)
+    trouble = find_startup_failure(pod, situation.attempt)
     if trouble is not None:
         noted = trouble.is_noted(situation.attempt)
-        ends = trouble.ends_at(situation.attempt, look.now) or _startup_timeout(situation, look)
+        ends = trouble.ends_at(situation.attempt, context.now) or _startup_timeout(
+            situation, context
+        )
         reason = trouble.reason
         until = "" if ends is None else f". It is tried again until {stamp(ends)}"
         message = f"{trouble.cause.rstrip('.')}{until}"
@@ -146,7 +148,7 @@ def show_waiting(situation: Underway, look: Look) -> Plan | None:
         noted = reason == run.status.reason and not news
     if noted:
         return None
-    return Plan(status=status.pending(run, pod, reason, message, look.now))
+    return Plan(status=status.pending(run, pod, reason, message, context.now))
 
 
 def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
@@ -158,47 +160,47 @@ def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
     return Reason.WAITING_TO_START, ""
 
 
-def show_running(situation: Underway, look: Look) -> Plan | None:
+def show_running(situation: Underway, context: DecisionContext) -> Plan | None:
     """Main has run for a while: Running."""
     shown_at = _running_shown_at(situation)
-    if shown_at is None or look.now < shown_at:
+    if shown_at is None or context.now < shown_at:
         return None
-    return Plan(status=status.running(situation.run, situation.pod, look.now))
+    return Plan(status=status.running(situation.run, situation.pod, context.now))
 
 
-def wait(situation: Underway, look: Look) -> Plan | None:
+def wait(situation: Underway, context: DecisionContext) -> Plan | None:
     """Otherwise: wait."""
     run, main = situation.run, situation.pod.main
-    trouble = find_trouble(situation.pod, situation.attempt)
+    trouble = find_startup_failure(situation.pod, situation.attempt)
     return Plan(
         wake_at=deadlines.earliest(
             deadlines.deadline_at(run),
             deadlines.attempt_deadline_at(run, main.started_at),
-            _schedule_timeout(situation, look),
-            _startup_timeout(situation, look),
-            None if trouble is None else trouble.ends_at(situation.attempt, look.now),
+            _schedule_timeout(situation, context),
+            _startup_timeout(situation, context),
+            None if trouble is None else trouble.ends_at(situation.attempt, context.now),
             _running_shown_at(situation),
-            _overdue_wake(situation, look),
+            _overdue_wake(situation, context),
         )
     )
 
 
-def _stop(situation: Underway, reason: Reason, cause: str, look: Look) -> Plan:
-    return Plan(status=status.stopping(situation.run, situation.pod, reason, cause, look.now))
+def _stop(situation: Underway, reason: Reason, cause: str, context: DecisionContext) -> Plan:
+    return Plan(status=status.stopping(situation.run, situation.pod, reason, cause, context.now))
 
 
-def _schedule_timeout(situation: Underway, look: Look) -> datetime | None:
+def _schedule_timeout(situation: Underway, context: DecisionContext) -> datetime | None:
     if situation.pod.node:
         return None
-    due = deadlines.open_since(situation.run, look.now)
+    due = deadlines.open_since(situation.run, context.now)
     return deadlines.schedule_timeout_at(situation.run, due)
 
 
-def _startup_timeout(situation: Underway, look: Look) -> datetime | None:
+def _startup_timeout(situation: Underway, context: DecisionContext) -> datetime | None:
     pod = situation.pod
     if pod.main.started_at is not None or not pod.node:
         return None
-    return deadlines.startup_timeout_at(situation.run, pod.scheduled_at, look.site)
+    return deadlines.startup_timeout_at(situation.run, pod.scheduled_at, context.site)
 
 
 def _overdue_at(situation: Underway) -> datetime | None:
@@ -206,9 +208,9 @@ def _overdue_at(situation: Underway) -> datetime | None:
     return None if due is None else deadlines.later(due, deadlines.OVERDUE_SHOWN_AFTER)
 
 
-def _overdue_wake(situation: Underway, look: Look) -> datetime | None:
+def _overdue_wake(situation: Underway, context: DecisionContext) -> datetime | None:
     at = _overdue_at(situation)
-    return None if at is None or look.now >= at else at
+    return None if at is None or context.now >= at else at
 
 
 def _running_shown_at(situation: Underway) -> datetime | None:
@@ -219,8 +221,8 @@ def _running_shown_at(situation: Underway) -> datetime | None:
     return deadlines.later(main.started_at, deadlines.RUNNING_SHOWN_AFTER)
 
 
-def _is_over(deadline: datetime | None, look: Look) -> bool:
-    return deadline is not None and look.now >= deadline
+def _is_over(deadline: datetime | None, context: DecisionContext) -> bool:
+    return deadline is not None and context.now >= deadline
 
 
 RULES = (

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiodocker import Docker, DockerError
 
-from taskruns.engines.docker.host import Endpoint
+from taskruns.engines.docker.host import DaemonAddress
 from taskruns.engines.engine import Unavailable
 
 SSH = "ssh://"
@@ -68,7 +68,7 @@ def patient(seconds: float | None = ANSWER_SECONDS) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=_CONNECT_SECONDS, sock_read=seconds)
 
 
-def connect(endpoint: Endpoint) -> Docker:
+def connect(endpoint: DaemonAddress) -> Docker:
     """Return a client of a daemon; nothing has been asked of it yet.
 
     Raises:

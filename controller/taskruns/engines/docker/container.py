@@ -75,7 +75,7 @@ LABEL_CONTAINER = f"{names.GROUP}/container"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Secrets:
     """What a person hands over beside the TaskRun: values that only a cluster would know."""
 
     secrets: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -84,10 +84,10 @@ class Given:
     """Further variables, under those of the TaskRun."""
 
 
-NOTHING_GIVEN = Given()
+NO_SECRETS = Secrets()
 
 
-def container_of(pod: Mapping[str, Any], given: Given = NOTHING_GIVEN) -> dict[str, Any]:
+def container_of(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[str, Any]:
     """Return the body of the request that creates an attempt's container.
 
     Raises:
@@ -161,7 +161,7 @@ def _stop_signal(main: Mapping[str, Any]) -> dict[str, str]:
     return {"StopSignal": signal} if signal else {}
 
 
-def _environment(main: Mapping[str, Any], given: Given) -> Iterator[tuple[str, str]]:
+def _environment(main: Mapping[str, Any], given: Secrets) -> Iterator[tuple[str, str]]:
     """Yield the variables in their order; each may use those before it, as in Kubernetes."""
     known = dict(given.env)
     yield from known.items()
@@ -174,7 +174,7 @@ def _environment(main: Mapping[str, Any], given: Given) -> Iterator[tuple[str, s
 
 
 def _value(
-    name: str, item: Mapping[str, Any], known: Mapping[str, str], given: Given
+    name: str, item: Mapping[str, Any], known: Mapping[str, str], given: Secrets
 ) -> str | None:
     """Return the value of a variable; None where it is optional and has none."""
     wanted = mapping(mapping(item.get("valueFrom")).get("secretKeyRef"))

@@ -25,7 +25,7 @@ from taskruns.engines.docker.connection import (
     silence,
     unanswered,
 )
-from taskruns.engines.docker.host import Endpoint
+from taskruns.engines.docker.host import DaemonAddress
 from taskruns.engines.docker.image_pull import credentials_for
 from taskruns.engines.docker.log import (
     Bytes,
@@ -145,7 +145,7 @@ class Daemon:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, at: Endpoint | str | None = None) -> AsyncIterator[Self]:
+    async def open(cls, at: DaemonAddress | str | None = None) -> AsyncIterator[Self]:
         """Open a connection.
 
         Args:
@@ -155,7 +155,7 @@ class Daemon:
         Raises:
             NoDaemon: none is configured, or it does not answer.
         """
-        endpoint = (at if isinstance(at, Endpoint) else Endpoint(at)).found()
+        endpoint = (at if isinstance(at, DaemonAddress) else DaemonAddress(at)).found()
         async with connect(endpoint) as docker:
             daemon = cls(docker)
             await daemon.check()

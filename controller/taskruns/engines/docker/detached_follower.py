@@ -13,14 +13,14 @@ from pathlib import Path
 
 from taskruns.clock import now
 from taskruns.engines.docker.container import grace_of
-from taskruns.engines.docker.host import Endpoint, Host
-from taskruns.engines.docker.state_file import Record, RecordFile
+from taskruns.engines.docker.host import DaemonAddress, Host
+from taskruns.engines.docker.state_file import Record, StateFile
 
 _LONGEST_DELAY = 300.0
 """Seconds after its grace period in which a cancelled run has ended, unless its daemon is away."""
 
 
-def leave_successor(host: Host, file: RecordFile) -> "subprocess.Popen[bytes]":
+def start_detached_follower(host: Host, file: StateFile) -> "subprocess.Popen[bytes]":
     """Start a process that follows a run to its end, whatever becomes of this one; return it.
 
     That of a cancelled run does not wait for a daemon that stays away: what it leaves, the next
@@ -42,11 +42,11 @@ def leave_successor(host: Host, file: RecordFile) -> "subprocess.Popen[bytes]":
 def main() -> None:
     """Follow the run that the first argument tells of."""
     told = json.loads(sys.argv[1])
-    host = Host(Path(told["root"]), now, Endpoint(**told["endpoint"]))
+    host = Host(Path(told["root"]), now, DaemonAddress(**told["endpoint"]))
     asyncio.run(_follow(host, host.file(told["namespace"], told["name"])))
 
 
-async def _follow(host: Host, file: RecordFile) -> None:
+async def _follow(host: Host, file: StateFile) -> None:
     patience = patience_with(await file.read())
     async with asyncio.timeout(patience), host.following(file) as follower:
         async for _ in follower.changes():

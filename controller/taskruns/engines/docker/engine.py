@@ -11,10 +11,10 @@ from datetime import datetime
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, Event, PodRef, Refusal, RefusalKind
 from taskruns.core.unstructured import mappings, stamp
-from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of
+from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import pull_policy
-from taskruns.engines.docker.state_file import Record, RecordFile, uid_of
+from taskruns.engines.docker.state_file import Record, StateFile, uid_of
 from taskruns.engines.docker.words import in_docker_words
 from taskruns.engines.engine import AlreadyExists, Conflict, Object, Refused, RunRef
 from taskruns.engines.objects import Draft, drafted, merged, with_condition
@@ -24,7 +24,7 @@ class DockerEngine:
     """Carries out what plans ask for on the record of one run."""
 
     def __init__(
-        self, file: RecordFile, now: Callable[[], datetime], given: Given = NOTHING_GIVEN
+        self, file: StateFile, now: Callable[[], datetime], given: Secrets = NO_SECRETS
     ) -> None:
         self._file = file
         self._now = now

@@ -15,12 +15,12 @@ from taskruns.api.reasons import Place
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.unstructured import mapping, text
 from taskruns.engines.cache import Cache
-from taskruns.engines.docker.container import NOTHING_GIVEN, Given
+from taskruns.engines.docker.container import NO_SECRETS, Secrets
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
-from taskruns.engines.docker.kubelet import Node
-from taskruns.engines.docker.runtime import Workplace
-from taskruns.engines.docker.state_file import Record, RecordFile, StateTrouble, uid_of
+from taskruns.engines.docker.kubelet import Kubelet
+from taskruns.engines.docker.runtime import Runtime
+from taskruns.engines.docker.state_file import Record, StateError, StateFile, uid_of
 from taskruns.engines.docker.watch import watching
 from taskruns.engines.engine import Object, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
@@ -28,7 +28,7 @@ from taskruns.engines.reconcile import NotSettled, reconcile
 _ID, _ADDRESS = "id", "address"
 
 
-class OfAnotherDaemon(StateTrouble):
+class OfAnotherDaemon(StateError):
     """The run is another daemon's; the message says what to do."""
 
 
@@ -37,7 +37,7 @@ async def belongs(record: Record, daemon: Daemon) -> bool:
     return not record.home or record.home[_ID] == await daemon.identity()
 
 
-async def claim(file: RecordFile, daemon: Daemon) -> None:
+async def claim(file: StateFile, daemon: Daemon) -> None:
     """See that a run is a daemon's: that of the first who asks has it for good.
 
     Raises:
@@ -76,11 +76,11 @@ class Follower:
 
     def __init__(
         self,
-        file: RecordFile,
+        file: StateFile,
         daemon: Daemon,
         now: Callable[[], datetime],
         site: SiteDefaults,
-        given: Given = NOTHING_GIVEN,
+        given: Secrets = NO_SECRETS,
     ) -> None:
         self.daemon = daemon
         """The connection that it has, for whoever wants a log."""
@@ -92,18 +92,18 @@ class Follower:
         self._changed = asyncio.Event()
         self._heard = asyncio.Event()
         """Set, and replaced by another, when the daemon has told something."""
-        self._place = Workplace(file, daemon, now, given)
-        self._node = Node(file, daemon, self._place, tell=self._changed.set)
+        self._place = Runtime(file, daemon, now, given)
+        self._node = Kubelet(file, daemon, self._place, tell=self._changed.set)
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls,
-        file: RecordFile,
+        file: StateFile,
         daemon: Daemon,
         now: Callable[[], datetime],
         site: SiteDefaults,
-        given: Given = NOTHING_GIVEN,
+        given: Secrets = NO_SECRETS,
     ) -> AsyncIterator[Self]:
         """Begin to look after a run; leaving ends that, and the container goes on.
 

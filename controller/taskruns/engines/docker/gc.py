@@ -18,7 +18,7 @@ from taskruns.core.defaults import SiteDefaults
 from taskruns.core.unstructured import mapping, text
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower, belongs
-from taskruns.engines.docker.state_file import RecordFile, records
+from taskruns.engines.docker.state_file import StateFile, records
 from taskruns.engines.engine import EngineError, Object
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ async def swept(
     daemon: Daemon,
     now: Callable[[], datetime],
     site: SiteDefaults,
-    spared: RecordFile,
+    spared: StateFile,
 ) -> AsyncIterator[None]:
     """Sweep beside the block; what is not done by its end is left to the next.
 
@@ -69,13 +69,13 @@ async def _sweep(
     random.shuffle(files)  # clients that leave soon get to all of them between them
     for file in files:
         try:
-            await sweep_run(file, daemon, now, site)
+            await collect_garbage(file, daemon, now, site)
         except EngineError as error:
             log.warning("%s/%s cannot be cleaned up: %s", file.namespace, file.name, error)
 
 
-async def sweep_run(
-    file: RecordFile, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults
+async def collect_garbage(
+    file: StateFile, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults
 ) -> None:
     """Do what is due of one run that has ended or is to end.
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskruns.core.defaults import SiteDefaults
-from taskruns.engines.docker.container import NOTHING_GIVEN, Given
-from taskruns.engines.docker.state_file import RecordFile, StateTrouble, records
+from taskruns.engines.docker.container import NO_SECRETS, Secrets
+from taskruns.engines.docker.state_file import StateError, StateFile, records
 from taskruns.engines.engine import Object
 
 _PLAIN = ("tcp://", "http://")
@@ -21,7 +21,7 @@ _OVER_TCP = (*_PLAIN, _SECURE)
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class DaemonAddress:
     """A daemon's URL; for one behind TLS, with the files (PEM) that the two know each other by.
 
     What is None is found as the docker command finds it: the URL in DOCKER_HOST or the current
@@ -37,7 +37,7 @@ class Endpoint:
     check_hostname: bool = True
     """Whether the daemon's certificate must be for the host in `url`."""
 
-    def found(self) -> "Endpoint":
+    def found(self) -> "DaemonAddress":
         """Return it with what the environment says of what it does not say itself."""
         found = replace(self, url=self.url or os.environ.get("DOCKER_HOST") or None)
         with_tls = os.environ.get("DOCKER_TLS_VERIFY") and (found.url or "").startswith(_OVER_TCP)
@@ -99,13 +99,13 @@ class Host:
     root: Path
     """The state directory: all clients of one daemon share it, and each run knows its daemon."""
     now: Callable[[], datetime]
-    endpoint: Endpoint = field(default_factory=Endpoint)
+    endpoint: DaemonAddress = field(default_factory=DaemonAddress)
     site: SiteDefaults = field(default_factory=SiteDefaults)
-    given: Given = NOTHING_GIVEN
+    given: Secrets = NO_SECRETS
 
-    def file(self, namespace: str, name: str) -> RecordFile:
+    def file(self, namespace: str, name: str) -> StateFile:
         """Return where a run is kept."""
-        return RecordFile(self.root, namespace, name)
+        return StateFile(self.root, namespace, name)
 
     async def runs(self, namespace: str | None = None) -> list[Object]:
         """Return the TaskRuns of a namespace, or of all, as they were last looked at.
@@ -115,7 +115,7 @@ class Host:
         """
         runs, problems = await self.listing(namespace)
         if problems:
-            raise StateTrouble(problems[0])
+            raise StateError(problems[0])
         return runs
 
     async def listing(self, namespace: str | None = None) -> tuple[list[Object], list[str]]:
@@ -130,7 +130,7 @@ class Host:
         for file in files:
             try:
                 run = await file.read_run()
-            except StateTrouble as error:
+            except StateError as error:
                 problems.append(str(error))
             else:
                 runs += [run] if run is not None else []
@@ -143,7 +143,7 @@ class Host:
         return Daemon.open(self.endpoint)
 
     @asynccontextmanager
-    async def following(self, file: RecordFile) -> "AsyncIterator[Follower]":
+    async def following(self, file: StateFile) -> "AsyncIterator[Follower]":
         """Look after a run while the block runs; what is due of finished ones is done meanwhile.
 
         Raises:

@@ -17,7 +17,7 @@ from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import remove_pod
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.pod_status import (
-    Trouble,
+    StartError,
     has_ended,
     is_running,
     killed_at,
@@ -25,8 +25,8 @@ from taskruns.engines.docker.pod_status import (
     pod_status,
     start_error,
 )
-from taskruns.engines.docker.runtime import NAME_TAKEN, Workplace, advised
-from taskruns.engines.docker.state_file import Record, RecordFile, uid_of
+from taskruns.engines.docker.runtime import NAME_TAKEN, Runtime, advised
+from taskruns.engines.docker.state_file import Record, StateFile, uid_of
 from taskruns.engines.engine import Object, Unavailable
 
 _CREATE, _START, _STOP = "create", "start", "stop"
@@ -40,14 +40,14 @@ OOM_PATIENCE = timedelta(seconds=0.5)
 """How long after a kill the daemon may yet say that it was for want of memory."""
 
 
-class Node:
+class Kubelet:
     """Looks after the containers of one run, for as long as `close` is not called."""
 
     def __init__(
         self,
-        file: RecordFile,
+        file: StateFile,
         daemon: Daemon,
-        place: Workplace,
+        place: Runtime,
         tell: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin to look after a run's containers.
@@ -64,7 +64,7 @@ class Node:
         self._tell = tell
         self._now: Callable[[], datetime] = place.now
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles: dict[str, StartError] = {}
 
     async def sync(self, *, begin: bool = True) -> datetime | None:
         """Bring containers and record together; return when to do so again without an event.
@@ -150,13 +150,13 @@ class Node:
         self._troubles.pop(uid_of(pod), None)
         await self._start(pod)
 
-    async def _try_to_make(self, pod: Object) -> Trouble | None:
+    async def _try_to_make(self, pod: Object) -> StartError | None:
         live = (await self._file.read()).live(pod)
         if live is None or _is_to_end(live):
             return None
         return await self._place.fetch_image(pod) or await self._try_to_create(pod)
 
-    async def _try_to_create(self, pod: Object) -> Trouble | None:
+    async def _try_to_create(self, pod: Object) -> StartError | None:
         """Create the container of a Pod that is still wanted.
 
         That happens under the record's lock, and the record says so first: a Pod is not forgotten
@@ -173,16 +173,16 @@ class Node:
                 if mismatch := await self._place.find_mismatch(pod):
                     await self._daemon.remove(pod["metadata"]["name"])
                     record.forget(pod, _CREATE)
-                    return Trouble("CreateContainerError", mismatch)
+                    return StartError("CreateContainerError", mismatch)
             except Unavailable as error:
-                return Trouble("CreateContainerError", str(error))
+                return StartError("CreateContainerError", str(error))
             except Unsupported as error:
                 record.forget(pod, _CREATE)
-                return Trouble("CreateContainerConfigError", str(error))
+                return StartError("CreateContainerConfigError", str(error))
             except DaemonError as error:
                 if error.code != NAME_TAKEN or await self._find(pod) is None:
                     record.forget(pod, _CREATE)
-                    return Trouble("CreateContainerError", advised(str(error)))
+                    return StartError("CreateContainerError", advised(str(error)))
         return None
 
     async def _start(self, pod: Object) -> datetime | None:

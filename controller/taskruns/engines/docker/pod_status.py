@@ -18,7 +18,7 @@ _NO_PROGRAM = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class StartError:
     """Why a container cannot be made yet: the kubelet's word for it, and the daemon's sentence."""
 
     reason: str
@@ -51,7 +51,7 @@ def killed_at(found: Mapping[str, Any]) -> datetime | None:
 def pod_status(
     pod: Mapping[str, Any],
     found: Mapping[str, Any] | None,
-    trouble: Trouble | None = None,
+    trouble: StartError | None = None,
     message: str = "",
 ) -> dict[str, Any]:
     """Return the status of a Pod that has its node.
@@ -75,7 +75,7 @@ def never_ran(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _container_state(
-    found: Mapping[str, Any] | None, trouble: Trouble | None, message: str
+    found: Mapping[str, Any] | None, trouble: StartError | None, message: str
 ) -> dict[str, Any]:
     if found is not None and (error := start_error(found)):
         ended = {"startedAt": _EPOCH, "exitCode": _NO_PROGRAM, "reason": "StartError"}

@@ -10,12 +10,12 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
 from taskruns.core.unstructured import mapping, mappings, number, text
-from taskruns.engines.docker.container import NOTHING_GIVEN, Given, container_of, main_of
+from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of, main_of
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import Pull, explained, pull_policy
-from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, Trouble, last_words
-from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, RecordFile, uid_of
+from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, StartError, last_words
+from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateFile, uid_of
 from taskruns.engines.docker.volumes import checked_paths, folders_for_anybody
 from taskruns.engines.docker.words import NO_LOG
 from taskruns.engines.engine import EngineError, Object, Unavailable
@@ -98,7 +98,7 @@ NAME_TAKEN = HTTPStatus.CONFLICT
 """The daemon's code where a container of that name is there."""
 
 
-class Workplace:
+class Runtime:
     """One run's folder on this machine, and its daemon.
 
     The file of the last words is a file of this machine, mounted as a kubelet does it. Where the
@@ -107,10 +107,10 @@ class Workplace:
 
     def __init__(
         self,
-        file: RecordFile,
+        file: StateFile,
         daemon: Daemon,
         now: Callable[[], datetime],
-        given: Given = NOTHING_GIVEN,
+        given: Secrets = NO_SECRETS,
     ) -> None:
         self._file = file
         self._daemon = daemon
@@ -119,14 +119,14 @@ class Workplace:
         self.pull: Pull | None = None
         """The pull of an image that is under way."""
 
-    async def fetch_image(self, pod: Object) -> Trouble | None:
+    async def fetch_image(self, pod: Object) -> StartError | None:
         """Ensure that the image is there, by pulling it if need be; return what prevents that."""
         main = main_of(pod)
         image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
         try:
             there = policy != "Always" and await self._daemon.has_image(image)
             if not there and policy == "Never":
-                return Trouble("ErrImageNeverPull", f"image {image} is not on this Docker host")
+                return StartError("ErrImageNeverPull", f"image {image} is not on this Docker host")
             if not there:
                 self.pull = Pull(image)
                 await self._note(pod, PULL_BEGAN)
@@ -135,9 +135,9 @@ class Workplace:
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
             told = explained(image, str(error)) + await self._advice(image)
-            return Trouble("InvalidImageName" if invalid else "ErrImagePull", told)
+            return StartError("InvalidImageName" if invalid else "ErrImagePull", told)
         except Unavailable as error:
-            return Trouble("ErrImagePull", str(error))
+            return StartError("ErrImagePull", str(error))
         finally:
             self.pull = None
         return None

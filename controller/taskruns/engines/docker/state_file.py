@@ -30,7 +30,7 @@ _PULLS = 20
 """Pulls that are remembered: as many as a status has attempts."""
 
 
-class StateTrouble(EngineError):
+class StateError(EngineError):
     """The state directory cannot be used; the message says what to do."""
 
 
@@ -89,7 +89,7 @@ class Record:
 _PARTS = tuple(part.name for part in fields(Record))
 
 
-class RecordFile:
+class StateFile:
     """Where one run is kept."""
 
     def __init__(self, root: Path, namespace: str, name: str) -> None:
@@ -119,8 +119,8 @@ class RecordFile:
             raise self._no_record() from error
         return run
 
-    def _no_record(self) -> StateTrouble:
-        return StateTrouble(f"{self.path} is no record of a run: move it away")
+    def _no_record(self) -> StateError:
+        return StateError(f"{self.path} is no record of a run: move it away")
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Record]:
@@ -164,7 +164,7 @@ class RecordFile:
             _check_form(record)
         except FileNotFoundError as error:
             if self.path.is_symlink():
-                raise StateTrouble(
+                raise StateError(
                     f"{self.path} is a link to a file that does not exist: remove it"
                 ) from error
             return Record()
@@ -208,15 +208,15 @@ def _give_versions(before: Record, after: Record) -> None:
             found["metadata"]["resourceVersion"] = str(after.version)
 
 
-def _trouble(folder: Path, error: OSError) -> StateTrouble:
+def _trouble(folder: Path, error: OSError) -> StateError:
     why = error.strerror or str(error)
-    return StateTrouble(
+    return StateError(
         f"{folder} cannot be used ({why}): make it writable and see that the disk has room, "
         "or name another state directory with TASKRUNS_STATE_DIR"
     )
 
 
-def records(root: Path, namespace: str | None = None) -> list[RecordFile]:
+def records(root: Path, namespace: str | None = None) -> list[StateFile]:
     """Return the runs of one namespace or of all in a state directory, which may not exist yet.
 
     Raises:
@@ -224,7 +224,7 @@ def records(root: Path, namespace: str | None = None) -> list[RecordFile]:
     """
     namespaces = [name for name in _entries(root) if _NAMESPACE.fullmatch(name)]
     return [
-        RecordFile(root, each, name.removesuffix(_SUFFIX))
+        StateFile(root, each, name.removesuffix(_SUFFIX))
         for each in namespaces
         if namespace in (None, each)
         for name in _entries(root / each)

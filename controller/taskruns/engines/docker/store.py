@@ -10,7 +10,7 @@ from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.unstructured import stamp
 from taskruns.engines.docker.engine import mark_run_deleted
-from taskruns.engines.docker.state_file import RecordFile, uid_of
+from taskruns.engines.docker.state_file import StateFile, uid_of
 from taskruns.engines.engine import AlreadyExists, EngineError, Object
 from taskruns.engines.objects import Draft, drafted, merged
 
@@ -21,7 +21,7 @@ class InvalidRun(EngineError):
     """What was handed in is no TaskRun; the message says what to write instead."""
 
 
-async def create_run(file: RecordFile, manifest: Object, now: datetime) -> Object:
+async def create_run(file: StateFile, manifest: Object, now: datetime) -> Object:
     """Create a TaskRun.
 
     Raises:
@@ -48,7 +48,7 @@ async def create_run(file: RecordFile, manifest: Object, now: datetime) -> Objec
     return run
 
 
-async def patch_run(file: RecordFile, patch: Object, uid: str | None = None) -> Object | None:
+async def patch_run(file: StateFile, patch: Object, uid: str | None = None) -> Object | None:
     """Change a TaskRun by a merge patch; None when there is none, or none of that uid.
 
     Raises:
@@ -66,7 +66,7 @@ async def patch_run(file: RecordFile, patch: Object, uid: str | None = None) -> 
     return record.run
 
 
-async def delete_run(file: RecordFile, now: datetime) -> None:
+async def delete_run(file: StateFile, now: datetime) -> None:
     """Delete a TaskRun; what runs is stopped with its grace period by whoever follows it.
 
     Raises:

@@ -14,8 +14,8 @@ from taskruns.core.unstructured import mapping, stamp, text
 from taskruns.engines.engine import EngineError, Object, Unavailable
 from taskruns.engines.kubernetes import endpoints
 from taskruns.engines.kubernetes.connection import Connection
-from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, Call
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, Endpoint
+from taskruns.engines.kubernetes.responses import Response
 
 _PAGE = "500"
 _WATCH_SECONDS = "240"
@@ -31,7 +31,7 @@ _AT_ONCE = 1
 class Denied(EngineError):
     """The apiserver said no."""
 
-    def __init__(self, call: Call, answer: Answer) -> None:
+    def __init__(self, call: Endpoint, answer: Response) -> None:
         super().__init__(answer.message)
         self.call = call
         self.answer = answer
@@ -164,7 +164,7 @@ class Client:
             query["sinceTime"] = stamp(since)
         path = endpoints.GET_LOG.path(namespace, pod)
         async with self._connection.stream(endpoints.GET_LOG, path, query) as found:
-            if isinstance(found, Answer):
+            if isinstance(found, Response):
                 waiting = (
                     found.code == HTTPStatus.BAD_REQUEST and "waiting to start" in found.message
                 )
@@ -174,7 +174,7 @@ class Client:
 
     async def version(self) -> str:
         """Return the apiserver's version."""
-        call = Call("get", "", "version")
+        call = Endpoint("get", "", "version")
         return text((await self._send(call, "/version")).get("gitVersion"))
 
     async def controllers(self) -> list[Object]:
@@ -184,7 +184,7 @@ class Client:
         return list((await self._send(call, call.path(), query=query)).get("items") or ())
 
     async def _send(
-        self, call: Call, path: str, body: Object | None = None, **how: Any
+        self, call: Endpoint, path: str, body: Object | None = None, **how: Any
     ) -> Mapping[str, Any]:
         answer = await self._connection.send(call, path, body, **how)
         if not answer.ok:
@@ -192,7 +192,7 @@ class Client:
         return answer.body
 
     async def _watch(
-        self, call: Call, namespace: str, selector: str, version: str
+        self, call: Endpoint, namespace: str, selector: str, version: str
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Yield changes until the apiserver ends the watch, or does not know that version."""
         query = {
@@ -202,7 +202,7 @@ class Client:
             "timeoutSeconds": _WATCH_SECONDS,
         }
         async with self._connection.stream(call, call.path(namespace), query) as found:
-            if isinstance(found, Answer):
+            if isinstance(found, Response):
                 if found.code == HTTPStatus.GONE:
                     return
                 raise Denied(call, found)
@@ -218,7 +218,7 @@ def _is_servers_fault(code: int) -> bool:
     return code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _is_object_missing(answer: Answer) -> bool:
+def _is_object_missing(answer: Response) -> bool:
     """Whether the apiserver knows the kind, and has no object of that name."""
     return answer.code == HTTPStatus.NOT_FOUND and bool(answer.details.get("name"))
 

@@ -29,8 +29,8 @@ from yaml import YAMLError
 
 from taskruns.core.unstructured import mapping, text
 from taskruns.engines.engine import Unavailable
-from taskruns.engines.kubernetes.endpoints import Call, watcher_call
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.endpoints import Endpoint, watcher_call
+from taskruns.engines.kubernetes.responses import Response
 
 TIMEOUT_SECONDS = 10.0
 """For a whole request, connecting and waiting for a free connection included."""
@@ -104,14 +104,14 @@ class Connection:
 
     async def send(
         self,
-        call: Call,
+        call: Endpoint,
         path: str,
         body: Mapping[str, Any] | None = None,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = JSON,
         metadata_only: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """Make one request and read its answer, whatever it says.
 
         Raises:
@@ -138,8 +138,8 @@ class Connection:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, call: Call, path: str, query: Mapping[str, str]
-    ) -> AsyncIterator[Answer | AsyncIterator[bytes]]:
+        self, call: Endpoint, path: str, query: Mapping[str, str]
+    ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
         """Make one request whose answer is read as it comes; a failure is handed out whole.
 
         Raises:
@@ -218,7 +218,7 @@ class Connection:
         await self._client.close()  # type: ignore[no-untyped-call]
 
 
-def _read(response: aiohttp.ClientResponse, data: bytes) -> Answer:
+def _read(response: aiohttp.ClientResponse, data: bytes) -> Response:
     """Read an answer; a success that is no JSON object (a proxy's page) raises ValueError."""
     try:
         body = json.loads(data)
@@ -228,7 +228,7 @@ def _read(response: aiohttp.ClientResponse, data: bytes) -> Answer:
         if response.ok:
             raise ValueError(f"HTTP {response.status} without a JSON object")
         body = {}
-    return Answer(response.status, body, response.headers.get("Retry-After"))
+    return Response(response.status, body, response.headers.get("Retry-After"))
 
 
 async def connect(

@@ -24,7 +24,7 @@ _METHODS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Endpoint:
     """One kind of request: an RBAC verb on a resource of a group ("" for the core group)."""
 
     verb: str
@@ -49,26 +49,26 @@ class Call:
         return f"{group}{place}/{plural}{one}{part}"
 
 
-GET_RUN = Call("get", names.GROUP, names.PLURAL)
-LIST_RUNS = Call("list", names.GROUP, names.PLURAL)
-DELETE_RUN = Call("delete", names.GROUP, names.PLURAL)
-PATCH_RUN_STATUS = Call("patch", names.GROUP, f"{names.PLURAL}/status")
+GET_RUN = Endpoint("get", names.GROUP, names.PLURAL)
+LIST_RUNS = Endpoint("list", names.GROUP, names.PLURAL)
+DELETE_RUN = Endpoint("delete", names.GROUP, names.PLURAL)
+PATCH_RUN_STATUS = Endpoint("patch", names.GROUP, f"{names.PLURAL}/status")
 
-GET_POD = Call("get", "", "pods")
-LIST_PODS = Call("list", "", "pods")
-CREATE_POD = Call("create", "", "pods")
-PATCH_POD = Call("patch", "", "pods")
-DELETE_POD = Call("delete", "", "pods")
-LIST_EVENTS = Call("list", "", "events")
-CREATE_EVENT = Call("create", "", "events")
-PATCH_EVENT = Call("patch", "", "events")
+GET_POD = Endpoint("get", "", "pods")
+LIST_PODS = Endpoint("list", "", "pods")
+CREATE_POD = Endpoint("create", "", "pods")
+PATCH_POD = Endpoint("patch", "", "pods")
+DELETE_POD = Endpoint("delete", "", "pods")
+LIST_EVENTS = Endpoint("list", "", "events")
+CREATE_EVENT = Endpoint("create", "", "events")
+PATCH_EVENT = Endpoint("patch", "", "events")
 
-CREATE_RUN = Call("create", names.GROUP, names.PLURAL)
-PATCH_RUN = Call("patch", names.GROUP, names.PLURAL)
-WATCH_RUNS = Call("watch", names.GROUP, names.PLURAL)
-GET_LOG = Call("get", "", "pods/log")
-WATCH_EVENTS = Call("watch", "", "events")
-LIST_DEPLOYMENTS = Call("list", "apps", "deployments", "v1")
+CREATE_RUN = Endpoint("create", names.GROUP, names.PLURAL)
+PATCH_RUN = Endpoint("patch", names.GROUP, names.PLURAL)
+WATCH_RUNS = Endpoint("watch", names.GROUP, names.PLURAL)
+GET_LOG = Endpoint("get", "", "pods/log")
+WATCH_EVENTS = Endpoint("watch", "", "events")
+LIST_DEPLOYMENTS = Endpoint("list", "apps", "deployments", "v1")
 
 
 def watcher_call(path: str, *, watching: bool) -> tuple[str, str]:
@@ -105,7 +105,7 @@ CLIENT_CALLS = frozenset(
 CURIOUS_CALLS = frozenset({LIST_EVENTS, WATCH_EVENTS, LIST_DEPLOYMENTS, DELETE_POD})
 """What it does where it may, and does without where not."""
 
-SCALE_DEPLOYMENT = Call("patch", "apps", "deployments/scale", "v1")
+SCALE_DEPLOYMENT = Endpoint("patch", "apps", "deployments/scale", "v1")
 
 CLEANUP_CALLS = frozenset(
     {GET_RUN, PATCH_RUN_STATUS, GET_POD, LIST_PODS, PATCH_POD, DELETE_POD, SCALE_DEPLOYMENT}

@@ -9,9 +9,9 @@ from taskruns.core.unstructured import mappings, text
 from taskruns.engines.engine import Object, RunRef
 from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
-from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Call
-from taskruns.engines.kubernetes.event_recorder import Recorder
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Endpoint
+from taskruns.engines.kubernetes.event_recorder import EventRecorder
+from taskruns.engines.kubernetes.responses import Response
 
 _MAX_EVENTS = 100
 
@@ -28,7 +28,7 @@ class KubernetesEngine:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._recorder = Recorder(connection)
+        self._recorder = EventRecorder(connection)
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun live."""
@@ -112,7 +112,7 @@ class KubernetesEngine:
         """Before an end: give Events that are still to be written some seconds."""
         await self._recorder.drain(grace)
 
-    async def _read(self, call: Call, namespace: str, name: str) -> Object | None:
+    async def _read(self, call: Endpoint, namespace: str, name: str) -> Object | None:
         answer = await self._connection.send(call, call.path(namespace, name))
         if answer.code == HTTPStatus.NOT_FOUND:
             return None
@@ -126,7 +126,7 @@ class KubernetesEngine:
         )
 
     async def _write_pod(
-        self, pod: PodRef, call: Call, body: dict[str, Any], *, content_type: str
+        self, pod: PodRef, call: Endpoint, body: dict[str, Any], *, content_type: str
     ) -> Object | None:
         path = call.path(pod.namespace, pod.name)
         answer = await self._connection.send(call, path, body, content_type=content_type)
@@ -141,7 +141,7 @@ def _last_time(event: Object) -> str:
     return text(event.get("lastTimestamp")) or text(event.get("eventTime"))
 
 
-def _object_or_gone(answer: Answer) -> Object | None:
+def _object_or_gone(answer: Response) -> Object | None:
     """Return what a write left behind; None when nothing of it is left."""
     if answer.code == HTTPStatus.NOT_FOUND:
         return None

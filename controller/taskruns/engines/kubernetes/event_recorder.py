@@ -14,11 +14,11 @@ from http import HTTPStatus
 from taskruns.api.conditions import EventReason, EventType
 from taskruns.core.plan import Event
 from taskruns.engines.engine import EngineError, RunRef
-from taskruns.engines.event_correlator import Chronicle, Series
+from taskruns.engines.event_correlator import EventCorrelator, Series
 from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH
-from taskruns.engines.kubernetes.responses import Answer
+from taskruns.engines.kubernetes.responses import Response
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _NAMESPACES = 1_000
 """Namespaces whose share is remembered; one that was forgotten has its whole burst again."""
 
 
-class Budget:
+class TokenBucket:
     """A token bucket for each namespace."""
 
     def __init__(self) -> None:
@@ -58,13 +58,13 @@ class Budget:
         return granted
 
 
-class Recorder:
+class EventRecorder:
     """The line of Events, and the one task that writes while there are any."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._chronicle = Chronicle()
-        self._budget = Budget()
+        self._chronicle = EventCorrelator()
+        self._budget = TokenBucket()
         self._waiting: OrderedDict[tuple[str, EventReason], Series] = OrderedDict()
         self._writer: asyncio.Task[None] | None = None
         self._failing = False
@@ -100,7 +100,7 @@ class Recorder:
             else:
                 self._note(series, answer)
 
-    async def _write(self, series: Series) -> Answer:
+    async def _write(self, series: Series) -> Response:
         namespace = series.run.namespace
         if series.count > 1:
             path = endpoints.PATCH_EVENT.path(namespace, series.name)
@@ -113,7 +113,7 @@ class Recorder:
         path = endpoints.CREATE_EVENT.path(namespace)
         return await self._connection.send(endpoints.CREATE_EVENT, path, endpoints.event(series))
 
-    def _note(self, series: Series, answer: Answer) -> None:
+    def _note(self, series: Series, answer: Response) -> None:
         if answer.ok:
             self._failing = False
         elif not responses.is_namespace_going(answer):

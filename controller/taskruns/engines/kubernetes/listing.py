@@ -8,7 +8,7 @@ from taskruns.engines.cache import Versions, version
 from taskruns.engines.engine import EngineError, Object
 from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
-from taskruns.engines.kubernetes.endpoints import Call
+from taskruns.engines.kubernetes.endpoints import Endpoint
 
 PAGE = 500
 """Objects that one request asks for."""
@@ -77,7 +77,7 @@ def _uid(item: Object) -> str:
 
 async def _items(
     connection: Connection,
-    call: Call,
+    call: Endpoint,
     namespace: str,
     label: str = "",
     *,

@@ -38,7 +38,7 @@ _WEBHOOK_FAILURE = re.compile(r"failed calling webhook|admission webhook .* deni
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An HTTP answer: its code, its JSON (empty when it had none), its Retry-After header."""
 
     code: int
@@ -70,7 +70,7 @@ class Answer:
         return any(found.get("reason") == cause for found in mappings(self.details.get("causes")))
 
 
-def error(answer: Answer) -> EngineError:
+def error(answer: Response) -> EngineError:
     """Say what a failed request other than a create means."""
     if answer.code == HTTPStatus.CONFLICT:
         return Conflict(answer.message)
@@ -81,7 +81,7 @@ def error(answer: Answer) -> EngineError:
     return EngineError(answer.message)
 
 
-def create_error(answer: Answer) -> EngineError:
+def create_error(answer: Response) -> EngineError:
     """Say what a failed create of a Pod means."""
     match answer.code:
         case HTTPStatus.CONFLICT if answer.reason == "AlreadyExists":
@@ -106,19 +106,19 @@ def _is_servers_fault(code: int) -> bool:
     return code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def is_namespace_going(answer: Answer) -> bool:
+def is_namespace_going(answer: Response) -> bool:
     """Whether a create failed because its namespace is being deleted, or is gone."""
     if answer.code == HTTPStatus.NOT_FOUND:
         return answer.details.get("kind") == "namespaces"
     return answer.has_cause("NamespaceTerminating")
 
 
-def unavailable(answer: Answer) -> Unavailable:
+def unavailable(answer: Response) -> Unavailable:
     """Ask for another try, when the apiserver says so if it does."""
     return Unavailable(answer.message, _seconds_to_wait(answer))
 
 
-def _forbidden(answer: Answer) -> EngineError:
+def _forbidden(answer: Response) -> EngineError:
     message = answer.message
     if is_namespace_going(answer):
         return _refused(RefusalKind.NAMESPACE_GOING, answer)
@@ -132,16 +132,16 @@ def _forbidden(answer: Answer) -> EngineError:
     return _refused(RefusalKind.FORBIDDEN, answer)
 
 
-def _invalid_kind(answer: Answer) -> RefusalKind:
+def _invalid_kind(answer: Response) -> RefusalKind:
     denied = _POLICY_DENIAL.search(answer.message)
     return RefusalKind.FORBIDDEN if denied else RefusalKind.INVALID
 
 
-def _refused(kind: RefusalKind, answer: Answer) -> Refused:
+def _refused(kind: RefusalKind, answer: Response) -> Refused:
     return Refused(Refusal(kind, answer.message))
 
 
-def _seconds_to_wait(answer: Answer) -> float | None:
+def _seconds_to_wait(answer: Response) -> float | None:
     """Read Retry-After; its form as a date is not used by the apiserver and counts as nothing."""
     header = answer.retry_after or ""
     if header.isdecimal():

@@ -5,15 +5,15 @@ import pytest
 
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.pods import build_pod
-from taskruns.engines.docker.container import LABEL_POD_UID, Given, container_of
+from taskruns.engines.docker.container import LABEL_POD_UID, Secrets, container_of
 from taskruns.engines.docker.fields import Unsupported
 from tests.support.builders.objects import a_run
 
 
-def container(given: Given | None = None, **spec: Any) -> dict[str, Any]:
+def container(given: Secrets | None = None, **spec: Any) -> dict[str, Any]:
     pod = build_pod(TaskRun.model_validate(a_run(**spec)), 1)
     pod["metadata"]["uid"] = "pod-1"
-    return container_of(pod, given or Given())
+    return container_of(pod, given or Secrets())
 
 
 def refusal(**spec: Any) -> str:
@@ -43,14 +43,16 @@ def test_what_is_left_out_is_the_images() -> None:
 
 def test_variables_come_in_their_order_and_may_use_those_before() -> None:
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)2"}]
-    made = container(Given(env={"A": "0", "Z": "9"}), env=env)["Env"]
+    made = container(Secrets(env={"A": "0", "Z": "9"}), env=env)["Env"]
     assert "TASKRUN_ATTEMPT=1" in made
     assert [line for line in made if line[0] in "ABZ"] == ["A=1", "Z=9", "B=12"]
 
 
 def test_a_secret_whose_value_is_given_is_a_variable() -> None:
     env = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]
-    assert "KEY=s3cret" in container(Given(secrets={("db", "password"): "s3cret"}), env=env)["Env"]
+    assert (
+        "KEY=s3cret" in container(Secrets(secrets={("db", "password"): "s3cret"}), env=env)["Env"]
+    )
 
 
 def test_limits_are_limits() -> None:

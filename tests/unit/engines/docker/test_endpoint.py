@@ -9,7 +9,7 @@ import pytest
 
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.host import Endpoint
+from taskruns.engines.docker.host import DaemonAddress
 
 FAR, NEAR = "tcp://host:2376", "unix:///run/docker.sock"
 
@@ -17,28 +17,28 @@ FAR, NEAR = "tcp://host:2376", "unix:///run/docker.sock"
 @pytest.mark.parametrize(
     ("endpoint", "environment", "address", "ca_cert"),
     [
-        (Endpoint(), {}, None, None),
-        (Endpoint(), {"DOCKER_HOST": NEAR}, NEAR, None),
-        (Endpoint(NEAR), {"DOCKER_HOST": FAR, "DOCKER_TLS_VERIFY": "1"}, NEAR, None),
-        (Endpoint(FAR), {}, FAR, None),
+        (DaemonAddress(), {}, None, None),
+        (DaemonAddress(), {"DOCKER_HOST": NEAR}, NEAR, None),
+        (DaemonAddress(NEAR), {"DOCKER_HOST": FAR, "DOCKER_TLS_VERIFY": "1"}, NEAR, None),
+        (DaemonAddress(FAR), {}, FAR, None),
         (
-            Endpoint(),
+            DaemonAddress(),
             {"DOCKER_HOST": FAR, "DOCKER_TLS_VERIFY": "yes", "DOCKER_CERT_PATH": "/certs"},
             "https://host:2376",
             "/certs/ca.pem",
         ),
         (
-            Endpoint(FAR),
+            DaemonAddress(FAR),
             {"DOCKER_TLS_VERIFY": "1", "HOME": "/me"},
             "https://host:2376",
             "/me/.docker/ca.pem",
         ),
-        (Endpoint(FAR, "/own/ca"), {"DOCKER_TLS_VERIFY": "1"}, "https://host:2376", "/own/ca"),
-        (Endpoint(FAR), {"DOCKER_TLS_VERIFY": ""}, FAR, None),
+        (DaemonAddress(FAR, "/own/ca"), {"DOCKER_TLS_VERIFY": "1"}, "https://host:2376", "/own/ca"),
+        (DaemonAddress(FAR), {"DOCKER_TLS_VERIFY": ""}, FAR, None),
     ],
 )
 def test_what_an_endpoint_does_not_say_the_environment_does(
-    endpoint: Endpoint,
+    endpoint: DaemonAddress,
     environment: dict[str, str],
     address: str | None,
     ca_cert: str | None,
@@ -76,19 +76,19 @@ def test_a_daemon_that_is_named_by_ssh_is_refused_with_what_to_do_instead(
     if context is not None:
         _make_context(tmp_path / ".docker", context, "ssh://me@far:22")
     with pytest.raises(NoDaemon, match=FORWARDED) as refused:
-        asyncio.run(_open(Endpoint()))
+        asyncio.run(_open(DaemonAddress()))
     assert "s3cret" not in str(refused.value)
 
 
 def test_a_socket_elsewhere_is_forwarded_as_it_is_named() -> None:
     with pytest.raises(NoDaemon, match=r"docker.sock:/own/socket ssh://far`"):
-        asyncio.run(_open(Endpoint("ssh://far/own/socket")))
+        asyncio.run(_open(DaemonAddress("ssh://far/own/socket")))
 
 
 @pytest.mark.parametrize("url", ["tcp://host:port", "somewhere", "ssh://[far"])
 def test_what_is_no_address_is_told_with_what_to_set(url: str) -> None:
     with pytest.raises(NoDaemon, match="set DOCKER_HOST"):
-        asyncio.run(_open(Endpoint(url)))
+        asyncio.run(_open(DaemonAddress(url)))
 
 
 def _make_context(folder: Path, name: str, url: str) -> None:
@@ -100,7 +100,7 @@ def _make_context(folder: Path, name: str, url: str) -> None:
     (folder / "config.json").write_text(json.dumps({"currentContext": name}))
 
 
-async def _open(endpoint: Endpoint) -> None:
+async def _open(endpoint: DaemonAddress) -> None:
     async with Daemon.open(endpoint):
         pass
 
@@ -109,4 +109,4 @@ def test_files_that_are_of_no_use_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     for name in ("none.pem", "empty.pem"):
         with pytest.raises(NoDaemon, match=r"TLS files.*of no use.*DOCKER_CERT_PATH"):
-            asyncio.run(_open(Endpoint(FAR, str(tmp_path / name))))
+            asyncio.run(_open(DaemonAddress(FAR, str(tmp_path / name))))

@@ -9,9 +9,9 @@ import pytest
 from taskruns.core.unstructured import stamp
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon
-from taskruns.engines.docker.kubelet import PATIENCE, Node
-from taskruns.engines.docker.runtime import Workplace
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.kubelet import PATIENCE, Kubelet
+from taskruns.engines.docker.runtime import Runtime
+from taskruns.engines.docker.state_file import StateFile
 from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
@@ -26,7 +26,7 @@ class FakeDaemon:
         self.later: str | None = None
         self.told: list[str] = []
         self.recorded: list[Any] = []
-        self.file: RecordFile | None = None
+        self.file: StateFile | None = None
 
     async def inspect(self, _name: str) -> dict[str, Any]:
         labels = {LABEL_POD_UID: "pod-1"}
@@ -56,13 +56,13 @@ def daemon() -> FakeDaemon:
 
 
 async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft, started: datetime | None) -> Any:
-    file = daemon.file = RecordFile(tmp_path, "default", "hello")
+    file = daemon.file = StateFile(tmp_path, "default", "hello")
     async with file.change() as record:
         record.pods["hello-1"] = pod
         if started is not None:
             record.note(pod, "start", started)
     docker = cast(Daemon, daemon)
-    return await Node(file, docker, Workplace(file, docker, lambda: NOW)).sync()
+    return await Kubelet(file, docker, Runtime(file, docker, lambda: NOW)).sync()
 
 
 async def test_a_start_is_recorded_before_it_is_asked_for(

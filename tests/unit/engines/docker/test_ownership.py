@@ -8,8 +8,8 @@ import pytest
 from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import OfAnotherDaemon, claim
-from taskruns.engines.docker.gc import sweep_run
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.gc import collect_garbage
+from taskruns.engines.docker.state_file import StateFile
 from taskruns.engines.objects import Draft
 from tests.support.builders.objects import a_run, at
 
@@ -29,17 +29,17 @@ def daemon(name: str, *address: str) -> Daemon:
 
 
 @pytest.fixture
-async def file(tmp_path: Path) -> RecordFile:
-    return await made(RecordFile(tmp_path, "default", "hello"), a_run())
+async def file(tmp_path: Path) -> StateFile:
+    return await made(StateFile(tmp_path, "default", "hello"), a_run())
 
 
-async def made(file: RecordFile, run: Draft) -> RecordFile:
+async def made(file: StateFile, run: Draft) -> StateFile:
     async with file.change() as record:
         record.run = run
     return file
 
 
-async def test_the_first_has_it_at_whatever_address_and_no_other(file: RecordFile) -> None:
+async def test_the_first_has_it_at_whatever_address_and_no_other(file: StateFile) -> None:
     await claim(file, daemon("mine"))
     before = file.path.read_bytes()
     await claim(file, daemon("mine", "tcp://127.0.0.1:2375"))
@@ -48,7 +48,7 @@ async def test_the_first_has_it_at_whatever_address_and_no_other(file: RecordFil
     assert file.path.read_bytes() == before
 
 
-async def test_a_name_is_free_again_once_its_run_is_gone(file: RecordFile) -> None:
+async def test_a_name_is_free_again_once_its_run_is_gone(file: StateFile) -> None:
     await claim(file, daemon("mine"))
     async with file.change() as record:
         record.run = None
@@ -57,11 +57,11 @@ async def test_a_name_is_free_again_once_its_run_is_gone(file: RecordFile) -> No
     await claim(file, daemon("other"))
 
 
-async def test_what_another_has_is_not_swept(file: RecordFile) -> None:
+async def test_what_another_has_is_not_swept(file: StateFile) -> None:
     await claim(file, daemon("mine"))
     async with file.change() as record:
         assert record.run is not None
         record.run["spec"]["cancel"] = True
     before = file.path.read_bytes()
-    await sweep_run(file, daemon("other"), lambda: at(10**6), SiteDefaults())
+    await collect_garbage(file, daemon("other"), lambda: at(10**6), SiteDefaults())
     assert file.path.read_bytes() == before

@@ -8,9 +8,9 @@ import pytest
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import DockerEngine
 from taskruns.engines.docker.image_pull import Pull, pull_policy
-from taskruns.engines.docker.pod_status import Trouble
-from taskruns.engines.docker.runtime import Workplace
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.pod_status import StartError
+from taskruns.engines.docker.runtime import Runtime
+from taskruns.engines.docker.state_file import StateFile
 from tests.support.builders.objects import at, stamp
 
 POD: dict[str, Any] = {
@@ -63,12 +63,12 @@ async def test_a_pull_that_failed_and_then_did_not_is_one_in_the_record(tmp_path
             if self.failures >= 0:
                 raise DaemonError(500, "not now")
 
-    file, daemon = RecordFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
+    file, daemon = StateFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
     async with file.change() as record:
         record.pods["hello-1"] = POD
     seconds = iter(range(10))
-    place = Workplace(file, daemon, lambda: at(next(seconds)))
-    assert await place.fetch_image(POD) == Trouble("ErrImagePull", "not now")
+    place = Runtime(file, daemon, lambda: at(next(seconds)))
+    assert await place.fetch_image(POD) == StartError("ErrImagePull", "not now")
     assert (await file.read()).pulls == {"hello-1": {"began": stamp(0)}}
     assert await place.fetch_image(POD) is None
     assert (await file.read()).pulls == {"hello-1": {"began": stamp(0), "ended": stamp(2)}}
@@ -85,8 +85,8 @@ async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> N
             tell(told("a", "Downloading", 10, 100))
             seen.append(str(place.pull))
 
-    file, daemon = RecordFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
-    place = Workplace(file, daemon, lambda: datetime.now(UTC))
+    file, daemon = StateFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
+    place = Runtime(file, daemon, lambda: datetime.now(UTC))
     assert await place.fetch_image(POD) is None
     assert seen == ["pulling busybox:1: 10 %"]
     assert place.pull is None
@@ -142,8 +142,8 @@ async def test_an_image_that_is_here_is_pulled_where_its_policy_says_so(
     tmp_path: Path, image: str, policy: dict[str, str], pulled: list[str]
 ) -> None:
     daemon = HasAll()
-    file = RecordFile(tmp_path, "default", "hello")
-    place = Workplace(file, cast(Daemon, daemon), lambda: datetime.now(UTC))
+    file = StateFile(tmp_path, "default", "hello")
+    place = Runtime(file, cast(Daemon, daemon), lambda: datetime.now(UTC))
     main = {"name": "main", "image": image, **policy}
     made = {"metadata": {"name": "hello-1"}, "spec": {"containers": [main]}}
     pod = await DockerEngine(file, place.now).create_pod(made)

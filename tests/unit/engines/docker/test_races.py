@@ -12,9 +12,9 @@ import pytest
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon, DaemonError
-from taskruns.engines.docker.kubelet import PATIENCE, Node
-from taskruns.engines.docker.runtime import Workplace
-from taskruns.engines.docker.state_file import RecordFile, StateTrouble
+from taskruns.engines.docker.kubelet import PATIENCE, Kubelet
+from taskruns.engines.docker.runtime import Runtime
+from taskruns.engines.docker.state_file import StateError, StateFile
 from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
@@ -79,12 +79,12 @@ class Place:
         self.daemon = Containers()
         self.now = NOW
 
-    def client(self) -> Node:
+    def client(self) -> Kubelet:
         docker, file = cast(Daemon, self.daemon), self.file()
-        return Node(file, docker, Workplace(file, docker, lambda: self.now))
+        return Kubelet(file, docker, Runtime(file, docker, lambda: self.now))
 
-    def file(self) -> RecordFile:
-        return RecordFile(self.root, "default", "hello")
+    def file(self) -> StateFile:
+        return StateFile(self.root, "default", "hello")
 
     async def put(self, status: str = "Pending", asked: str = "", **spec: Any) -> None:
         """Write the Pod down; what the daemon was asked for was a second ago."""
@@ -246,12 +246,12 @@ async def test_before_it_is_decided_what_to_do_nothing_is_begun(place: Place) ->
 
 async def test_what_goes_wrong_beside_is_told_at_the_next_look(place: Place) -> None:
     async def no_room() -> None:
-        raise StateTrouble("the disk is full")
+        raise StateError("the disk is full")
 
     place.daemon.meanwhile["has image"] = no_room
     await place.put()
     client = place.client()
     await client.sync()
     await client.finish()
-    with pytest.raises(StateTrouble, match="the disk is full"):
+    with pytest.raises(StateError, match="the disk is full"):
         await client.sync()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.state_file import RecordFile, StateTrouble, records
+from taskruns.engines.docker.state_file import StateError, StateFile, records
 from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
@@ -18,11 +18,11 @@ def run_named(name: str) -> Draft:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> RecordFile:
-    return RecordFile(tmp_path, "default", "hello")
+def file(tmp_path: Path) -> StateFile:
+    return StateFile(tmp_path, "default", "hello")
 
 
-async def test_what_was_changed_is_there_for_whoever_comes_next(file: RecordFile) -> None:
+async def test_what_was_changed_is_there_for_whoever_comes_next(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
     async with file.change() as record:
@@ -33,7 +33,7 @@ async def test_what_was_changed_is_there_for_whoever_comes_next(file: RecordFile
     assert read.asked_at(POD, "start") == NOW
 
 
-async def test_only_what_has_changed_gets_a_new_version(file: RecordFile) -> None:
+async def test_only_what_has_changed_gets_a_new_version(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
         record.pods["a"] = run_named("a")
@@ -45,7 +45,7 @@ async def test_only_what_has_changed_gets_a_new_version(file: RecordFile) -> Non
     assert int(second.pods["a"]["metadata"]["resourceVersion"]) > first.version
 
 
-async def test_an_error_leaves_everything_as_it_was(file: RecordFile) -> None:
+async def test_an_error_leaves_everything_as_it_was(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
     before = file.path.read_bytes()
@@ -62,15 +62,15 @@ async def test_an_error_leaves_everything_as_it_was(file: RecordFile) -> None:
 
 async def test_changes_of_several_clients_come_one_after_the_other(tmp_path: Path) -> None:
     async def add(number: int) -> None:
-        async with RecordFile(tmp_path, "default", "hello").change() as record:
+        async with StateFile(tmp_path, "default", "hello").change() as record:
             await asyncio.sleep(0)
             record.pods[str(number)] = run_named(str(number))
 
     await asyncio.gather(*(add(number) for number in range(10)))
-    assert len((await RecordFile(tmp_path, "default", "hello").read()).pods) == 10
+    assert len((await StateFile(tmp_path, "default", "hello").read()).pods) == 10
 
 
-async def test_a_start_is_written_before_the_change_ends(file: RecordFile) -> None:
+async def test_a_start_is_written_before_the_change_ends(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
         record.note(POD, "start", NOW)
@@ -78,7 +78,7 @@ async def test_a_start_is_written_before_the_change_ends(file: RecordFile) -> No
         assert (await file.read()).asked_at(POD, "start") == NOW
 
 
-async def test_an_empty_record_leaves_no_file(file: RecordFile, tmp_path: Path) -> None:
+async def test_an_empty_record_leaves_no_file(file: StateFile, tmp_path: Path) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
     assert [found.name for found in records(tmp_path)] == ["hello"]
@@ -89,26 +89,26 @@ async def test_an_empty_record_leaves_no_file(file: RecordFile, tmp_path: Path) 
 
 async def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateTrouble, match="TASKRUNS_STATE_DIR"):
-        async with RecordFile(tmp_path / "file", "default", "hello").change():
+    with pytest.raises(StateError, match="TASKRUNS_STATE_DIR"):
+        async with StateFile(tmp_path / "file", "default", "hello").change():
             pass
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
-async def test_a_file_that_is_no_record_is_told_as_such(file: RecordFile, content: str) -> None:
+async def test_a_file_that_is_no_record_is_told_as_such(file: StateFile, content: str) -> None:
     file.path.parent.mkdir(parents=True)
     file.path.write_text(content)
-    with pytest.raises(StateTrouble, match="no record"):
+    with pytest.raises(StateError, match="no record"):
         await file.read()
 
 
 def test_however_many_runs_there_were_the_locks_are_few(tmp_path: Path) -> None:
-    names = {RecordFile(tmp_path, "default", f"run-{n}")._lock.name for n in range(3000)}
+    names = {StateFile(tmp_path, "default", f"run-{n}")._lock.name for n in range(3000)}
     assert 500 < len(names) <= 1024
 
 
 async def test_a_full_disk_keeps_nothing_of_what_it_had_no_room_for(
-    file: RecordFile, monkeypatch: pytest.MonkeyPatch
+    file: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
@@ -123,7 +123,7 @@ async def test_a_full_disk_keeps_nothing_of_what_it_had_no_room_for(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", no_room)
-        with pytest.raises(StateTrouble, match=r"No space left.*see that the disk has room"):
+        with pytest.raises(StateError, match=r"No space left.*see that the disk has room"):
             await change()
     assert file.path.read_bytes() == before
     assert [found.name for found in file.path.parent.iterdir()] == ["hello.json"]

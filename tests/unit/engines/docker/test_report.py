@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from taskruns.core.facts import read_pod
-from taskruns.engines.docker.pod_status import Trouble, pod_status
+from taskruns.engines.docker.pod_status import StartError, pod_status
 
 POD = {
     "metadata": {"name": "hello-1", "namespace": "default", "uid": "pod-1"},
@@ -60,7 +60,7 @@ def test_a_container_that_could_not_be_started_never_ran() -> None:
 
 
 def test_what_keeps_a_container_from_being_made_is_told() -> None:
-    pod = facts(None, trouble=Trouble("ErrImagePull", "no such image"))
+    pod = facts(None, trouble=StartError("ErrImagePull", "no such image"))
     assert not pod.ended
     assert (pod.main.waiting_reason, pod.main.waiting_message) == ("ErrImagePull", "no such image")
 

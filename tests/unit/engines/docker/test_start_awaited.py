@@ -8,7 +8,7 @@ from typing import Any, cast
 from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.state_file import StateFile
 from tests.support.builders.objects import at
 
 
@@ -31,7 +31,7 @@ class OneContainer:
 
 async def test_a_start_is_waited_for_without_asking_again_and_again(tmp_path: Path) -> None:
     container = OneContainer()
-    file = RecordFile(tmp_path, "default", "hello")
+    file = StateFile(tmp_path, "default", "hello")
     file.path.parent.mkdir(parents=True)
     opened = Follower.open(file, cast(Daemon, container), lambda: at(0), SiteDefaults())
     async with opened as follower, asyncio.timeout(10):

@@ -12,9 +12,9 @@ from taskruns.engines.docker import runtime
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon, DaemonError
-from taskruns.engines.docker.kubelet import Node
-from taskruns.engines.docker.runtime import Workplace
-from taskruns.engines.docker.state_file import RecordFile
+from taskruns.engines.docker.kubelet import Kubelet
+from taskruns.engines.docker.runtime import Runtime
+from taskruns.engines.docker.state_file import StateFile
 from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
@@ -69,11 +69,11 @@ def a_pod(**main: Any) -> Draft:
 
 
 async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft) -> dict[str, Draft]:
-    file = RecordFile(tmp_path, "default", "hello")
+    file = StateFile(tmp_path, "default", "hello")
     async with file.change() as record:
         record.pods["hello-1"] = pod
     docker = cast(Daemon, daemon)
-    await Node(file, docker, Workplace(file, docker, lambda: NOW)).sync()
+    await Kubelet(file, docker, Runtime(file, docker, lambda: NOW)).sync()
     return (await file.read()).pods
 
 
@@ -134,7 +134,7 @@ async def test_a_log_is_not_read_where_the_policy_is_file(tmp_path: Path) -> Non
 async def test_a_result_file_that_its_container_has_locked_counts_as_empty(
     tmp_path: Path,
 ) -> None:
-    words = RecordFile(tmp_path, "default", "hello").results("pod-1")
+    words = StateFile(tmp_path, "default", "hello").results("pod-1")
     words.mkdir(parents=True)  # as unreadable for root as a locked file is for others
     pods = await sync(tmp_path, FakeDaemon(NO_DRIVER), a_pod())
     assert ending(pods["hello-1"])["exitCode"] == 3
