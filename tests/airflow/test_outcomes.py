@@ -94,7 +94,8 @@ def test_a_misspelt_template_is_told_in_the_servers_words(task: Task) -> None:
 
 @pytest.mark.task("echo not json > /airflow/xcom/return.json", retries=1)
 def test_a_result_that_is_not_json_fails_the_task_without_a_retry(task: Task) -> None:
-    fails_as(task, "TaskRunResultInvalid", "The result is not JSON")
+    task.fails()
+    assert "TaskRunResultInvalid: The result is not JSON" in task.log()
     assert task.counted() == ONCE
 
 

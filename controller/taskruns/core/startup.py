@@ -27,7 +27,7 @@ _PASSING = re.compile(
     | connection\ closed | closed\ network\ connection | broken\ pipe | transport\ is\ closing
     | no\ route\ to\ host | network\ is\ (?:unreachable|down) | host\ is\ (?:unreachable|down)
     | server\ sent\ goaway | stream\ error | error\ reading\ from\ server
-    | no\ such\ host | name\ resolution | server\ misbehaving | no\ answer\ from\ dns
+    | name\ resolution | server\ misbehaving | no\ answer\ from\ dns
     | internal\ server\ error | bad\ gateway | gateway\ time-?out
     | service\ (?:is\ )?(?:temporarily\ )?unavailable | temporarily\ unavailable
     | registry\ is\ unavailable | \btry\ again\b | \bretry\ later\b
