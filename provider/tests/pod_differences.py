@@ -58,7 +58,7 @@ def xcom_without_a_sidecar(original: Pod, ours: Pod) -> None:
 
 @difference
 def the_pod_is_a_task_runs(original: Pod, ours: Pod) -> None:
-    """Owner, finalizer, scheduling gate, labels and annotations of taskruns; DESIGN.md 5."""
+    """Owner, finalizer, gate, labels and annotations of taskruns (design.md, Life of a run)."""
     metadata = ours["metadata"]
     assert [owner["kind"] for owner in metadata.pop("ownerReferences")] == ["TaskRun"]
     metadata["finalizers"].remove(names.FINALIZER_OUTCOME)

@@ -1,4 +1,4 @@
-"""Runs that are stopped: deadlines, cancel and suspend, at every stage (DESIGN.md 5.4, 6.2)."""
+"""Stopped runs: deadlines, cancel and suspend at every stage (design.md, Stop and Clocks)."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""The promise of DESIGN.md section 1, held against everything that happens in a simulated cluster.
+"""The promise of design.md, Promise, held against everything that happens in a simulated cluster.
 
 It knows what truly ran, whatever was reported. `forced` says that somebody took our finalizer off
-by force, which DESIGN.md excepts from the promise: then only what is written is checked.
+by force, which design.md excepts from the promise: then only what is written is checked.
 """
 
 from dataclasses import dataclass, field

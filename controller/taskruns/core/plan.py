@@ -130,7 +130,7 @@ Action = (
 
 
 class RefusalKind(StrEnum):
-    """What the answer to a create means for the run (DESIGN.md 6.3)."""
+    """What the answer to a create means for the run (design.md, Errors of create)."""
 
     INVALID = "invalid"
     """400, 422: the Pod is not valid; it never will be."""

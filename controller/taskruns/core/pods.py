@@ -46,7 +46,7 @@ class InvalidTemplate(Exception):
 
 
 def build_pod(run: TaskRun, attempt: int, site: SiteDefaults = NO_DEFAULTS) -> dict[str, Any]:
-    """Build the Pod of one attempt: site defaults < template < shorthand (DESIGN.md 6.4).
+    """Build the Pod of one attempt: site defaults < template < shorthand (design.md, Merge).
 
     Raises:
         InvalidTemplate: there is no main container, or the template, or the site's below it, sets

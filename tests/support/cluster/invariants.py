@@ -1,6 +1,6 @@
 """What must hold of every run in every scenario, checked on its whole history.
 
-The promise of DESIGN.md section 1, as far as it can be seen from outside: never two Pods of one
+The promise of design.md, Promise, as far as it can be seen from outside: never two Pods of one
 run that may work at the same time, no Pod released that was not claimed, no way back from an end.
 """
 

@@ -1,4 +1,4 @@
-"""No attempt is open: what is done about the one that is due (rules/due.py, DESIGN.md 6.3)."""
+"""Rules for a run without an open attempt (rules/due.py; design.md, Errors of create)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a container leaves behind: its result, or the tail of its log (DESIGN.md 6.6)."""
+"""The result of a container, or the end of its log (design.md, Result and failure text)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every clock is computed from spec and status alone (DESIGN.md 6.2)."""
+"""Every clock is computed from spec and status alone (design.md, Clocks)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

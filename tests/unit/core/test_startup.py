@@ -1,4 +1,4 @@
-"""Starts that cannot come, and how long each is put up with (DESIGN.md 6.2)."""
+"""Starts that cannot come, and how long each is put up with (design.md, Clocks)."""
 
 from typing import Any
 

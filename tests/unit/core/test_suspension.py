@@ -1,4 +1,4 @@
-"""spec.suspend in every situation: held, stopped, resumed, and its clocks (DESIGN.md 5.4, 6.2)."""
+"""spec.suspend in every situation, and its clocks (design.md, Stop and Clocks)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The first line that holds, of DESIGN.md 6.1: what each end of a Pod makes of its attempt."""
+"""The first line that holds, of design.md, Verdict: what each end of a Pod makes of its attempt."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every answer of the apiserver that DESIGN.md 6.3 names, in the apiserver's own words."""
+"""Every response of the apiserver in design.md, Errors of create, in its own words."""
 
 import pytest
 

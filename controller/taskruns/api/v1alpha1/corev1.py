@@ -2,7 +2,7 @@
 
 The fields named here are checked when a TaskRun is applied; others pass, so that newer fields of
 Kubernetes do, and the apiserver looks at them when the Pod is created. Where a list's items are
-merged by a key (DESIGN.md 6.4), the key is required and unique, as in core/v1's own schema.
+merged by a key (design.md, Merge), the key is required and unique, as in core/v1's own schema.
 
 Every field of the newest core/v1 is named: Kubernetes compares unnamed ones next to named ones
 badly when it checks that a value stayed the same (a swap of one for another goes unseen).

@@ -1,4 +1,4 @@
-"""What an answer of the apiserver means, as DESIGN.md 6.3 has it. Pure: no request is made here.
+"""The meaning of an apiserver's response (design.md, Errors of create). Pure.
 
 Only a create is answered with a no that belongs to the run. For every other request a no is the
 moment's or the cluster's: try again later, but never blame the run.
