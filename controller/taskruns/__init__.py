@@ -1,5 +1,5 @@
 """taskruns: one containerised task, run to completion, as a Kubernetes resource.
 
-`taskruns.api` is the contract and needs pydantic alone; `core` decides, `engines` act, `operator`
-listens. Imports go one way, from the last to the first.
+`taskruns.api` holds the contract and needs pydantic only. `core` decides, `engines` carry out the
+decisions, and `operator` watches the cluster. A package imports only from those named before it.
 """

@@ -1,8 +1,8 @@
-"""The clock. Everything else in the product is told what time it is."""
+"""The clock, read here only; all other modules take the current time as an argument."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return the time of this moment, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)

@@ -1,1 +1,1 @@
-"""The decision: what a run needs next, as a pure function of what is seen. No I/O, no clock."""
+"""The decision on a run: a pure function of the objects, with no I/O and no clock."""

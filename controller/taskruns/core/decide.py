@@ -1,7 +1,7 @@
-"""The one decision: what a run needs next, from what is seen of it and the time.
+"""`decide`: the function that computes the plan for a run from its objects and the time.
 
-It names the situation, and the first of that situation's rules that has an answer decides.
-The same arguments always give the same plan, whoever asks and however often.
+It classifies the situation; the first rule of that situation that returns a plan decides.
+The function is pure: the same arguments always give the same plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,14 +41,18 @@ def decide(
     findings: Findings,
     site: SiteDefaults,
 ) -> Plan:
-    """Decide what to do about a run.
+    """Compute the plan for a run.
 
     Args:
-        run: the TaskRun in wire form; None when it is not seen.
-        pods: every Pod that carries the run's uid as a label, owned by it or not.
+        run: the TaskRun in wire form; None if it is not in the cache.
+        pods: all Pods whose label names the run's uid, owned by the run or not.
         now: the time, in UTC.
-        findings: what earlier plans of the same look have found out.
+        findings: results of earlier plans of the same reconcile.
         site: the administrator's defaults.
+
+    Returns:
+        Plan: status, actions, Events and wake-up time. The empty plan means that nothing is to
+        be done until an object changes.
     """
     context = DecisionContext(now, findings, site)
     situation = classify(run, pods, findings)
@@ -68,9 +72,10 @@ def decide(
 
 
 def _with_generation(plan: Plan, run: Mapping[str, Any], context: DecisionContext) -> Plan:
-    """Have observedGeneration follow a change that needs nothing else, such as another TTL.
+    """Add a write of observedGeneration to an idle plan if the run's generation has changed.
 
-    Clients such as `helm upgrade --wait` wait for it. A run without a phase has no status yet.
+    This covers changes that need no other write, such as a new TTL; clients such as
+    `helm upgrade --wait` wait for observedGeneration. A run without a phase has no status yet.
     """
     status = mapping(run.get("status"))
     generation = number(mapping(run.get("metadata")).get("generation"))
@@ -117,7 +122,7 @@ def _first(rules: Iterable[Rule[S]], situation: S, context: DecisionContext) -> 
 
 
 def _together(plan: Plan, tidying: Plan) -> Plan:
-    """Join a situation's answer and the clean-up; Pods are let go before their TaskRun is."""
+    """Merge a situation's plan with the clean-up; Pods are released before their TaskRun."""
     return Plan(
         status=plan.status,
         actions=(*tidying.actions, *plan.actions),

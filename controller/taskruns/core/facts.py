@@ -1,4 +1,4 @@
-"""Facts of a Pod and its containers, as the kubelet reports them. The only reader of Pod JSON."""
+"""Facts of a Pod and its containers, parsed from the Pod's JSON. Decisions read Pods only here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,19 +12,20 @@ from taskruns.core.unstructured import mapping, mappings, moment, number, string
 
 _MAX_MESSAGE_BYTES = 4096
 _MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
-"""The kubelet's bounds on termination messages: of one container, and shared by all of a Pod."""
+"""The kubelet's limits on termination messages, in bytes: per container, and per Pod."""
 
 
 _UNSEEN = frozenset({"ContainerStatusUnknown", "Unknown"})
-"""Reasons of an end that nobody saw: the kubelet's, and the runtime's after a restart of its node.
+"""Termination reasons with an invented exit code.
 
-The exit code that comes with them is made up.
+The kubelet reports the first for a container that it lost track of, the runtime the second after a
+restart of its node.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a container ended, in the kubelet's words."""
+    """How a container ended, as the kubelet reports it (state.terminated)."""
 
     exit_code: int
     signal: int | None
@@ -34,14 +35,14 @@ class Ending:
 
     @property
     def exit_text(self) -> str:
-        """A verb phrase with its exit code, such as "exited with code 3"."""
+        """Verb phrase with the exit code or signal, such as "exited with code 3"."""
         if self.signal is not None and self.signal != signal_of(self.exit_code):
             return f"was ended by signal {self.signal} (exit code {self.exit_code})"
         return describe_exit(self.exit_code)
 
     @property
     def unseen(self) -> bool:
-        """Whether nobody saw it: then neither code nor time is to be relied on."""
+        """Whether the end was not observed, so that exit code and time are not reliable."""
         return self.exit_code != 0 and self.reason in _UNSEEN
 
 
@@ -51,24 +52,24 @@ class Container:
 
     name: str
     started_at: datetime | None = None
-    """Time of its first known start; a restart in place does not move it."""
+    """Time of the first known start; a restart in place does not change it."""
     running: bool = False
     has_run: bool = False
-    """Whether its program has been started; an end that nobody saw comes without `started_at`."""
+    """Whether its program has started; `started_at` is None if the end was not observed."""
     ending: Ending | None = None
     waiting_reason: str = ""
-    """Why it has not started yet, in the kubelet's word; empty when it does not wait."""
+    """Reason in state.waiting, which says why it has not started; empty if it is not waiting."""
     waiting_message: str = ""
 
     @property
     def exited(self) -> Ending | None:
-        """How its program ended; None where none ran, or nobody saw: the code is made up."""
+        """How its program ended; None if it did not run or its end was not observed."""
         unseen = self.ending is not None and self.ending.unseen
         return self.ending if self.started_at is not None and not unseen else None
 
 
 def read_container(found: Mapping[str, Any]) -> Container:
-    """Read one entry of a Pod's containerStatuses."""
+    """Parse one entry of a Pod's containerStatuses."""
     state = mapping(found.get("state"))
     running, terminated = mapping(state.get("running")), mapping(state.get("terminated"))
     waiting = mapping(state.get("waiting"))
@@ -95,9 +96,13 @@ def read_container(found: Mapping[str, Any]) -> Container:
 
 
 def started_since(container: Container, known: datetime | None) -> Container:
-    """Return a container that counts from a start recorded earlier, where that is the first one.
+    """Return a container whose start is the earlier of the reported and the recorded one.
 
-    A kubelet that restarts a container in place shows the last start only, and none in back-off.
+    After a restart in place the kubelet reports only the last start, and none during back-off.
+
+    Args:
+        container: the container as the kubelet reports it.
+        known: start time in the attempt's record; None if none is recorded.
     """
     if known is None:
         return container
@@ -106,15 +111,15 @@ def started_since(container: Container, known: datetime | None) -> Container:
 
 
 def is_restarted(spec: Mapping[str, Any], pod_policy: str, exit_code: int) -> bool:
-    """Whether the kubelet starts a container again in place after an exit.
+    """Return whether the kubelet restarts a container in place after an exit.
 
-    Such a main container is refused, but an admission webhook may still make one. Source:
-    ContainerShouldRestart of Kubernetes' pkg/api/v1/pod.
+    Main containers with such a policy are refused, but an admission webhook may still add one.
+    Source: ContainerShouldRestart of Kubernetes' pkg/api/v1/pod.
 
     Args:
         spec: the container.
-        pod_policy: the Pod's restartPolicy, for a container that has none.
-        exit_code: how the container exited.
+        pod_policy: the Pod's restartPolicy, used if the container has none.
+        exit_code: exit code of the container.
     """
     for rule in mappings(spec.get("restartPolicyRules")):
         codes = mapping(rule.get("exitCodes"))
@@ -127,27 +132,27 @@ def is_restarted(spec: Mapping[str, Any], pod_policy: str, exit_code: int) -> bo
 
 
 def _first_start(found: Mapping[str, Any]) -> datetime | None:
-    """Return the earliest start that the kubelet still knows of; None when it knows of none."""
+    """Return the earliest start in the reported states, or None."""
     state, earlier = mapping(found.get("state")), mapping(found.get("lastState"))
-    shown = (
+    starts = (
         moment(mapping(part.get(kind)).get("startedAt"))
         for part in (state, earlier)
         for kind in ("running", "terminated")
     )
-    return min((start for start in shown if start is not None), default=None)
+    return min((start for start in starts if start is not None), default=None)
 
 
 def _ran_before(found: Mapping[str, Any]) -> bool:
-    """Whether the kubelet knew the container as running before it lost track of it.
+    """Return whether the container was running before the kubelet lost track of it.
 
-    It then tells of an earlier end, or counts a restart that never was.
+    The kubelet then reports an earlier termination, or counts a restart that did not happen.
     """
     earlier = mapping(mapping(found.get("lastState")).get("terminated"))
     return bool(earlier or number(found.get("restartCount")) or found.get("started") is True)
 
 
 def message_limit(spec: Mapping[str, Any]) -> int:
-    """Return the bytes at which the kubelet cuts a termination message in a Pod."""
+    """Return the size in bytes to which the kubelet truncates termination messages in a Pod."""
     count = len(mappings(spec.get("containers"))) + len(mappings(spec.get("initContainers")))
     return min(_MAX_MESSAGE_BYTES, _MAX_MESSAGE_BYTES_OF_POD // max(count, 1))
 
@@ -155,7 +160,7 @@ def message_limit(spec: Mapping[str, Any]) -> int:
 _MAX_ATTEMPT_DIGITS = 9
 
 ENDED_PHASES = frozenset({"Succeeded", "Failed"})
-"""Phases of a Pod of which nothing runs any more, nor ever will."""
+"""Phases of a Pod whose containers have all ended for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,77 +168,83 @@ class QueueStop:
     """A true TerminationTarget condition, which Kueue sets before it deletes a Pod."""
 
     reason: str
-    """Empty where the condition is not true."""
+    """Reason of the condition; empty if it is not true."""
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One Pod, reduced to what decisions rest on."""
+    """One Pod, reduced to the values that decisions depend on."""
 
     ref: PodRef
     resource_version: str
     run_uid: str
-    """Uid of the TaskRun that its label names: enough to release the Pod, not to act on it."""
+    """Uid of the TaskRun in its label; permits removing our finalizer, but no other action."""
     owner_uid: str
-    """Uid of the controlling TaskRun by ownerReference; empty when there is none."""
+    """Uid of the TaskRun in its controller ownerReference; empty if there is none."""
     attempt: int
-    """The number in its label; 0 when there is none."""
+    """Attempt number in its label; 0 if there is none."""
     gated: bool
-    """Whether our scheduling gate is on it, so that it cannot have been scheduled."""
+    """Whether it has our scheduling gate, so that it cannot have been scheduled."""
     foreign_gates: tuple[str, ...]
-    """Scheduling gates of others, such as Kueue's."""
+    """Scheduling gates of other controllers, such as Kueue's."""
     held: bool
-    """Whether our finalizer is on it."""
+    """Whether it has our finalizer."""
     deleting: bool
     deletion_due: datetime | None
-    """When the grace period of its deletion ends."""
+    """Time at which the grace period of its deletion ends (deletionTimestamp)."""
     told_to_stop: bool
-    """Whether StopPod has reached it."""
+    """Whether a StopPod action has been applied to it."""
     node: str
     phase: str
     reason: str
     message: str
     disruption: str
-    """Reason of a true DisruptionTarget condition; empty when there is none."""
+    """Reason of a true DisruptionTarget condition; empty if there is none."""
     disruption_message: str
     queue_stop: QueueStop
     queued: bool
-    """Whether the Pod is one that Kueue queues."""
+    """Whether Kueue manages the Pod."""
     created_at: datetime | None
     scheduled_at: datetime | None
     unschedulable: str
-    """The scheduler's sentence on why it has no node; empty when it has, or was not looked at."""
+    """The scheduler's message for an unschedulable Pod; empty otherwise."""
     conditions: Mapping[str, str]
-    """The status of each condition by its type."""
+    """Status of each condition, by type."""
     main: Container
     containers: tuple[Container, ...]
-    """Every container that the kubelet reports, init containers first."""
+    """All containers that the kubelet reports, init containers first."""
     leftovers: tuple[str, ...]
-    """Ordinary containers other than main that have not ended."""
+    """Names of containers that have not ended, other than main and init containers."""
     failed_init: Container | None
+    """Init container whose failure kept main from starting, or None."""
     message_limit: int
-    """Bytes at which the kubelet cuts a termination message in this Pod."""
+    """Size to which the kubelet truncates termination messages in this Pod, in bytes."""
 
     @property
     def shown_node(self) -> str:
-        """The node's name for messages; empty on Docker, where the daemon is the only node."""
+        """Node name for messages; empty on Docker, where the daemon is the only node."""
         return "" if self.node == names.DOCKER_NODE else self.node
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of the Pod runs or ever will.
+        """Whether no container of the Pod runs or can start any more.
 
-        A Pod that is being deleted and has no node has ended: the apiserver binds no such Pod.
+        A Pod that is being deleted and has no node has ended, because the apiserver refuses to
+        bind it.
         """
         return self.phase in ENDED_PHASES or (self.deleting and not self.node)
 
 
 def counted_from(pod: PodFacts, started_at: datetime | None) -> PodFacts:
-    """Return the facts of a Pod whose main container's first start may be recorded already.
+    """Return the facts of a Pod with main's start corrected by the recorded one.
 
-    A main container that has run for a time that the kubelet does not report counts from when the
-    Pod got its node: its clocks never start again.
+    If main has run but the kubelet reports no start, main counts from when the Pod was scheduled,
+    or else created. So main's clocks never restart.
+
+    Args:
+        pod: the facts as reported.
+        started_at: main's start time in the attempt's record; None if none is recorded.
     """
     main = started_since(pod.main, started_at)
     if main.has_run and main.started_at is None and main.ending is None:
@@ -242,19 +253,19 @@ def counted_from(pod: PodFacts, started_at: datetime | None) -> PodFacts:
 
 
 def main_name(containers: tuple[Mapping[str, Any], ...], annotations: Mapping[str, Any]) -> str:
-    """Name the main container of a Pod; empty when none is."""
-    found = [text(container.get("name")) for container in containers]
-    return names.main_of(found, text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER)))
+    """Return the name of a Pod's main container; empty if there is none."""
+    container_names = [text(container.get("name")) for container in containers]
+    return names.main_of(container_names, text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER)))
 
 
 def read_pod(pod: Mapping[str, Any]) -> PodFacts:
-    """Read the facts of a Pod; whatever is missing or odd reads as not there."""
+    """Parse a Pod into its facts; missing or malformed fields count as absent."""
     metadata, spec, status = (mapping(pod.get(part)) for part in ("metadata", "spec", "status"))
     containers = mappings(spec.get("containers"))
     main = main_name(containers, mapping(metadata.get("annotations")))
     inits = tuple(map(read_container, mappings(status.get("initContainerStatuses"))))
     reported = tuple(map(read_container, mappings(status.get("containerStatuses"))))
-    conditions = {text(found.get("type")): found for found in mappings(status.get("conditions"))}
+    conditions = {text(each.get("type")): each for each in mappings(status.get("conditions"))}
     gates = [text(gate.get("name")) for gate in mappings(spec.get("schedulingGates"))]
     labels = mapping(metadata.get("labels"))
     return PodFacts(
@@ -280,8 +291,8 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         created_at=moment(metadata.get("creationTimestamp")),
         scheduled_at=_transition(conditions.get("PodScheduled")),
         unschedulable=_unschedulable(conditions.get("PodScheduled")),
-        conditions={kind: text(found.get("status")) for kind, found in conditions.items()},
-        main=_main(pod, next((found for found in reported if found.name == main), Container(main))),
+        conditions={kind: text(each.get("status")) for kind, each in conditions.items()},
+        main=_main(pod, next((each for each in reported if each.name == main), Container(main))),
         containers=(*inits, *reported),
         leftovers=_leftovers(spec, reported, main),
         failed_init=_failed_init(mappings(spec.get("initContainers")), inits),
@@ -290,9 +301,9 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
 
 
 def _main(pod: Mapping[str, Any], main: Container) -> Container:
-    """Return main without an exit that the kubelet follows by a restart: it is not the end.
+    """Return main without an exit after which the kubelet restarts it, because main goes on.
 
-    Where the Pod has ended all the same, the exit is the last one, and main ended with the Pod.
+    If the Pod has ended anyway, the exit is kept without its time: main ended with the Pod.
     """
     spec, status = mapping(pod.get("spec")), mapping(pod.get("status"))
     ending = main.ending
@@ -306,33 +317,34 @@ def _main(pod: Mapping[str, Any], main: Container) -> Container:
 def _leftovers(
     spec: Mapping[str, Any], reported: tuple[Container, ...], main: str
 ) -> tuple[str, ...]:
-    ended = (found for found in reported if found.ending is not None)
-    over = {main, *(found.name for found in ended if not _is_restarted(found, spec))}
+    ended = (each for each in reported if each.ending is not None)
+    excluded = {main, *(each.name for each in ended if not _is_restarted(each, spec))}
     containers = mappings(spec.get("containers"))
-    return tuple(name for found in containers if (name := text(found.get("name"))) not in over)
+    return tuple(name for each in containers if (name := text(each.get("name"))) not in excluded)
 
 
 def _is_restarted(container: Container, spec: Mapping[str, Any]) -> bool:
-    """Whether the kubelet starts an ordinary container again after the exit that it shows."""
+    """Return whether the kubelet restarts an ordinary container after its reported exit."""
     if container.ending is None:
         return False
     containers = mappings(spec.get("containers"))
-    found = (each for each in containers if each.get("name") == container.name)
+    matching = (each for each in containers if each.get("name") == container.name)
     policy = text(spec.get("restartPolicy"))
-    return is_restarted(next(found, {}), policy, container.ending.exit_code)
+    return is_restarted(next(matching, {}), policy, container.ending.exit_code)
 
 
 def _failed_init(
     specs: tuple[Mapping[str, Any], ...], inits: tuple[Container, ...]
 ) -> Container | None:
-    """Return the init container that kept main from starting; a sidecar is only ended with it.
+    """Return the first init container that failed, sidecars excepted, or None.
 
-    Of the restart policies only Always makes a sidecar (source: core/v1 Container.restartPolicy).
+    A sidecar is stopped together with main, so its exit code is no failure. Only the restart policy
+    Always makes a sidecar (source: core/v1 Container.restartPolicy).
     """
-    always = (found for found in specs if found.get("restartPolicy") == "Always")
-    sidecars = {text(found.get("name")) for found in always}
-    failed = (found for found in inits if found.ending is not None and found.ending.exit_code != 0)
-    return next((found for found in failed if found.name not in sidecars), None)
+    always = (each for each in specs if each.get("restartPolicy") == "Always")
+    sidecars = {text(each.get("name")) for each in always}
+    failed = (each for each in inits if each.ending is not None and each.ending.exit_code != 0)
+    return next((each for each in failed if each.name not in sidecars), None)
 
 
 def _owner_uid(metadata: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
-"""What a decision consists of: a status to write, actions to take, a time to look again.
+"""The plan for a run: a status to write, actions to take, Events to send, a wake-up time.
 
-An engine first writes the status, if there is one, and only then takes the actions in order; when
-the status cannot be written because the run has changed, nothing else of the plan happens. All
-actions are safe to repeat, so a crash anywhere only leaves work that the next look does. Events
-tell of a status that has been written; nobody waits for them, and one that is lost stays lost.
+An engine writes the status first, if there is one, and then takes the actions in order. If the
+status write fails because the run has changed, the rest of the plan is dropped. All actions are
+idempotent, so after a crash the next reconcile does the remaining work. Events are sent after the
+status that they describe; sending is best effort, without retries.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from taskruns.api.v1alpha1 import TaskRunStatus
 
 @dataclass(frozen=True, slots=True)
 class PodRef:
-    """Exactly one Pod: a name alone may mean another Pod by the time a request arrives."""
+    """Identity of a Pod; includes the uid, because a Pod's name can be reused."""
 
     namespace: str
     name: str
@@ -27,9 +27,10 @@ class PodRef:
 
 @dataclass(frozen=True, slots=True)
 class CreatePod:
-    """Create this Pod with `fieldValidation=Strict`; a Pod of the same name is read live instead.
+    """Create this Pod with `fieldValidation=Strict`.
 
-    A refusal, or a Pod there that is not this run's, is reported in `Findings.refusal`.
+    If a Pod of that name exists, it is read live and used if this run owns it. An error, or a Pod
+    that cannot be used, is reported in `Findings.refusal`.
     """
 
     manifest: Mapping[str, Any]
@@ -37,28 +38,31 @@ class CreatePod:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseGate:
-    """Remove our scheduling gate, and no other, from exactly this Pod."""
+    """Remove our scheduling gate, and no other gate, from the Pod with this uid."""
 
     pod: PodRef
 
 
 STOP_SECONDS = 1
-"""The deadline of a Pod that is to stop: the shortest that the apiserver takes."""
+"""Deadline set on a Pod to stop it, in seconds: the minimum that the apiserver accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopPod:
-    """Set `spec.activeDeadlineSeconds` to STOP_SECONDS: SIGTERM, grace period, log kept."""
+    """Stop a Pod by setting `spec.activeDeadlineSeconds` to STOP_SECONDS.
+
+    The kubelet sends SIGTERM and honours the grace period; the log stays readable.
+    """
 
     pod: PodRef
 
 
 @dataclass(frozen=True, slots=True)
 class DiscardPod:
-    """Delete a Pod that nobody claimed, only while it is as it was seen.
+    """Delete an unclaimed Pod, with its uid and resourceVersion as preconditions.
 
-    First the TaskRun is read live: when it has changed since it was seen, nothing is deleted,
-    for somebody else may have claimed the Pod. `resource_version` is the Pod's, a precondition.
+    The engine reads the TaskRun live first. If the TaskRun has changed, nothing is deleted,
+    because another controller may have claimed the Pod.
     """
 
     pod: PodRef
@@ -67,14 +71,14 @@ class DiscardPod:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePod:
-    """Remove our finalizer from exactly this Pod."""
+    """Remove our finalizer from the Pod with this uid."""
 
     pod: PodRef
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
-    """Delete exactly this Pod; with `resource_version` only while it is as it was seen."""
+    """Delete the Pod with this uid; `resource_version`, if set, is a precondition too."""
 
     pod: PodRef
     resource_version: str | None = None
@@ -82,14 +86,14 @@ class DeletePod:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRun:
-    """Delete the TaskRun, only while it is as it was seen."""
+    """Delete the TaskRun, with its uid and resourceVersion as preconditions."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObserveGeneration:
-    """Write this generation into `status.observedGeneration`, and nothing else of the status.
+    """Write this generation to `status.observedGeneration`, and change no other status field.
 
-    A try is reported in `Findings.observed`, also one that the apiserver refused.
+    `Findings.observed` is set after the request, even if the apiserver rejected it.
     """
 
     generation: int
@@ -97,19 +101,19 @@ class ObserveGeneration:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmPodGone:
-    """Read a Pod live by name; report its uid in `Findings.gone` if it is no longer there."""
+    """Read a Pod live by name; add its uid to `Findings.gone` if it no longer exists."""
 
     pod: PodRef
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmRunGone:
-    """Read the TaskRun live by name; report its uid in `Findings.gone` if it is no longer there."""
+    """Read the TaskRun live by name; add its uid to `Findings.gone` if it no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPodEvents:
-    """List the Pod's Events once; their sentences are reported in `Findings.events`."""
+    """List the Pod's Events once and store the messages of its warnings in `Findings.events`."""
 
     pod: PodRef
 
@@ -130,71 +134,71 @@ Action = (
 
 
 class RefusalKind(StrEnum):
-    """What the answer to a create means for the run (design.md, Errors of create)."""
+    """Class of an error of a Pod create (design.md, Errors of create)."""
 
     INVALID = "invalid"
-    """400, 422: the Pod is not valid; it never will be."""
+    """400, 422: the Pod is invalid; final."""
     FORBIDDEN = "forbidden"
-    """403 by admission, or a quota that can never fit; it will not help to wait."""
+    """403 by admission, or a quota that the Pod can never fit; final."""
     NAME_TAKEN = "name-taken"
-    """409, and the Pod of that name is not this run's, or is being deleted."""
+    """409, and the existing Pod is not owned by this run."""
     NO_ROOM = "no-room"
-    """403, a quota that is used up now."""
+    """403: a quota is used up at present."""
     NO_SERVICE_ACCOUNT = "no-service-account"
-    """403, the service account does not exist (yet)."""
+    """403: the service account does not exist (yet)."""
     WEBHOOK_FAILED = "webhook-failed"
-    """5xx by an admission webhook, or for want of its answer: not the apiserver's own trouble."""
+    """5xx from an admission webhook or for lack of its response; not the apiserver's own error."""
     NAMESPACE_GOING = "namespace-going"
-    """403 or 404: the namespace is being deleted, and the run with it."""
+    """403 or 404: the namespace, and so the run, is being deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A create that the apiserver answered with no, and its sentence."""
+    """An error of a Pod create, with the apiserver's message."""
 
     kind: RefusalKind
     message: str
     retry_at: datetime | None = None
-    """For want of room: when it is worth asking again; None: whoever knows will say."""
+    """For NO_ROOM: when to retry the create; None if the engine enqueues the run itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What actions found out that the objects themselves cannot show."""
+    """Results of the actions of one reconcile that the cached objects do not show."""
 
     gone: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
-    """Uids that a live read has proved absent, each with the object as last seen, if it was."""
+    """Uids that a live read did not find, each with the last cached object, or None."""
     refusal: Refusal | None = None
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The warnings of Pods whose Events were read, by uid, oldest first."""
+    """Messages of warning Events by uid of the Pod, oldest first."""
     observed: bool = False
-    """Whether observedGeneration was written in this look: at most one write for each look."""
+    """Whether observedGeneration was written in this reconcile; limits it to one write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to be told to people, as a Kubernetes Event about the run."""
+    """A Kubernetes Event about the run."""
 
     reason: EventReason
     message: str
-    """One line of at most a KiB, without anything that a task has printed."""
+    """One line of at most 1024 bytes, without output of the task."""
     pod: PodRef | None
-    """The Pod that it is about, too."""
+    """Pod to which the Event relates as well, or None."""
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The answer to one look at a run. The empty plan means: nothing until something changes."""
+    """Result of a decision. The empty plan means: do nothing until an object changes."""
 
     status: TaskRunStatus | None = None
     actions: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()
-    """What tells of `status`, once it is written; without one there are none."""
+    """Events to send after `status` is written; empty without a status."""
     wake_at: datetime | None = None
-    """When to look again although nothing has changed; None: never."""
+    """Time of the next reconcile if no object changes before; None: no wake-up."""
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do now."""
+        """Whether there is neither a status to write nor an action to take."""
         return self.status is None and not self.actions

@@ -1,6 +1,6 @@
-"""Where a run stands: a closed set of situations, each with exactly the data that it guarantees.
+"""The situations of a run: a closed set of states, each with exactly the data that it guarantees.
 
-`recognise` looks only at what is there and names it; what to do about it is for the rules.
+`classify` finds the situation of a run. The rules decide what to do in it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ Pods = tuple[PodFacts, ...]
 
 @dataclass(frozen=True, slots=True)
 class DecisionContext:
-    """What every rule may ask besides the situation itself."""
+    """The input of every rule besides the situation: time, findings and site defaults."""
 
     now: datetime
     findings: Findings
@@ -38,7 +38,7 @@ class Ownerless:
     uid: str
     pods: Pods
     gone: bool
-    """Whether a live read has proved that it is gone."""
+    """Whether a live read has confirmed that the TaskRun is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,12 @@ class Unreadable:
     """The TaskRun cannot be understood: its spec, or a status that somebody forged."""
 
     run: TaskRun
-    """Its metadata, with an empty spec and status."""
+    """The run's metadata and attempt number, with an otherwise empty spec and status."""
     pods: Pods
     problem: str
+    """Cause for which the TaskRun cannot be read, in one line."""
     finished: bool
-    """Whether its status says that it has ended: then that stays."""
+    """Whether its status has a terminal phase, which is never overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Due:
 
     @property
     def candidate(self) -> PodFacts | None:
-        """The Pod of that attempt, which a crash or a late create has left; known by its name."""
+        """The Pod with the name of the due attempt, left by a crash or a late create, or None."""
         meta = self.run.metadata
         name = names.pod_name(meta.name, meta.uid, self.number)
         return next((pod for pod in self.pods if pod.ref.name == name), None)
@@ -106,8 +107,9 @@ class Vanished:
     pods: Pods
     attempt: Attempt
     last_seen: PodFacts | None
+    """The Pod as it was in the cache before it vanished; None if it never was in the cache."""
     confirmed: bool
-    """Whether a live read has proved that it is gone."""
+    """Whether a live read has confirmed that the Pod is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,39 +118,46 @@ class Deleting:
 
     run: TaskRun
     pods: Pods
-    """Every Pod that carries its uid, owned by it or not."""
+    """All Pods whose label names the run's uid, owned by the run or not."""
     apart: "Unreadable | Finished | Due | Underway | Ended | Vanished"
-    """The situation of the run apart from its deletion."""
+    """The situation that the run would be in without its deletion."""
     deleted_at: datetime | None
+    """Time in deletionTimestamp; None if it cannot be parsed."""
     orphaning: bool
-    """Whether the deletion leaves the Pods alone (`--cascade=orphan`)."""
+    """Whether the deletion keeps the Pods (`--cascade=orphan`)."""
 
 
 Situation = Ownerless | Deleting | Unreadable | Finished | Due | Underway | Ended | Vanished
 
 _WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
-"""Phases that make no sense without an open attempt."""
+"""Phases that require an open attempt."""
 
 
 def classify(
     run: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]], findings: Findings
 ) -> Situation:
-    """Name the situation. `pods` are all Pods that carry the run's uid, owned by it or not.
+    """Find the situation of a run.
 
-    The run's own are those it owns, and those it has claimed even if somebody took the owner away.
+    Pods of the run are those that it owns, and those that it has claimed, even if their
+    ownerReference was removed. Other Pods with its label are only released, never acted on.
+
+    Args:
+        run: the TaskRun in wire form; None if it is not in the cache.
+        pods: all Pods whose label names the run's uid, owned by the run or not.
+        findings: results of earlier plans of the same reconcile.
     """
-    seen = tuple(read_pod(pod) for pod in pods)
-    seen = tuple(pod for pod in seen if pod.ref.uid not in findings.gone)
+    labelled = tuple(read_pod(pod) for pod in pods)
+    labelled = tuple(pod for pod in labelled if pod.ref.uid not in findings.gone)
     if run is None:
-        uid = next((pod.run_uid for pod in seen), "")
-        return Ownerless(uid, seen, gone=uid in findings.gone)
+        uid = next((pod.run_uid for pod in labelled), "")
+        return Ownerless(uid, labelled, gone=uid in findings.gone)
     metadata = mapping(run.get("metadata"))
-    situation = _recognise_run(run, seen, findings)
+    situation = _recognise_run(run, labelled, findings)
     deleted = metadata.get("deletionTimestamp")
     if not deleted:
         return situation
     orphaning = "orphan" in strings(metadata.get("finalizers"))
-    return Deleting(situation.run, seen, situation, moment(deleted), orphaning)
+    return Deleting(situation.run, labelled, situation, moment(deleted), orphaning)
 
 
 def _recognise_run(
@@ -204,7 +213,10 @@ def _classify_attempt(
 
 
 def _open_attempt(run: TaskRun) -> Attempt | None:
-    """Return the attempt whose Pod is claimed and whose end is not recorded."""
+    """Return the attempt that status names as current and that is not finished, or None.
+
+    In phase Stopping the attempt counts as open although its outcome may be recorded already.
+    """
     status = run.status
     attempt = status.attempts[-1] if status.attempts else None
     if attempt is None or (attempt.number, attempt.pod_uid) != (status.attempt, status.pod_uid):
@@ -215,13 +227,13 @@ def _open_attempt(run: TaskRun) -> Attempt | None:
 
 
 def _names_its_pod(attempt: Attempt, run: TaskRun) -> bool:
-    """Whether a record names the Pod that its attempt must have; a forged one may name any."""
+    """Whether a record names the Pod of its attempt; a forged record may name any Pod."""
     meta = run.metadata
     return attempt.pod_name == names.pod_name(meta.name, meta.uid, attempt.number)
 
 
 def _parse(run: Mapping[str, Any]) -> TaskRun | str:
-    """Read a TaskRun; on failure return what is wrong with it, in one line."""
+    """Parse a TaskRun; on failure return the first error, in one line."""
     try:
         return TaskRun.model_validate(run)
     except (ValidationError, RecursionError, OverflowError) as error:
@@ -232,9 +244,9 @@ def _parse(run: Mapping[str, Any]) -> TaskRun | str:
 
 
 def _identity_only(run: Mapping[str, Any]) -> TaskRun:
-    """Return a run that has only its identity, for writing about one that cannot be read.
+    """Return an unreadable run reduced to its metadata, so that a status can be written for it.
 
-    The number of its attempt stays where it has one: it never gets smaller.
+    The attempt number is kept if it is valid, because it must never decrease.
     """
     metadata, attempt = (
         mapping(run.get("metadata")),

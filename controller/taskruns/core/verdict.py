@@ -1,4 +1,4 @@
-"""The verdict on an attempt: the first line of the table in design.md that holds."""
+"""The verdict on an attempt: what its end means for the run (design.md, Verdict)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,15 +25,22 @@ _REASONS = {
 
 
 def reason_of(target: str) -> Reason:
-    """Return the reason of an attempt whose Pod has this reason of TerminationTarget."""
+    """Return the reason for an attempt whose Pod has a TerminationTarget condition.
+
+    Args:
+        target: reason of that condition.
+    """
     return _REASONS.get(target.removeprefix(_EVICTED_DUE_TO), Reason.EVICTED)
 
 
 def is_deactivated(target: str) -> bool:
-    """Return whether Kueue, or a person, deactivated the Workload: it is not to run again.
+    """Return whether Kueue or a person deactivated the Workload, so that no retry may follow.
 
-    Kueue does that past the Workload's maximum execution time, past its limit of requeues, and when
-    an admission check rejects it. A new Pod would get a new, active Workload.
+    Kueue deactivates a Workload that exceeds its maximum execution time or its requeue limit, or
+    that an admission check rejects. A new Pod would get a new, active Workload.
+
+    Args:
+        target: reason of the TerminationTarget condition.
     """
     return target.removeprefix(_EVICTED_DUE_TO).startswith(("Deactivated", "InactiveWorkload"))
 
@@ -41,7 +48,7 @@ def is_deactivated(target: str) -> bool:
 def match(
     policy: PodFailurePolicy | None, pod: PodFacts, *, by_code: bool = True
 ) -> tuple[int, FailureAction] | None:
-    """Return the number, from 1, and the action of the first rule that matches, or None.
+    """Return number (from 1) and action of the first matching podFailurePolicy rule, or None.
 
     Args:
         policy: the run's rules.
@@ -88,7 +95,7 @@ _DISRUPTIONS = {
 }
 
 _ENDED_UNHEARD = frozenset({"DeletionByPodGC", "NodeLost"})
-"""Who ends a Pod without its kubelet."""
+"""Reasons of Pods that were ended without their kubelet."""
 
 _OUTCOME_OF_STOP = {
     Reason.CANCELLED: Outcome.STOPPED,
@@ -100,7 +107,7 @@ _OUTCOME_OF_STOP = {
     Reason.IMAGE_PULL_FAILED: Outcome.STOPPED,
     Reason.CONTAINER_CONFIG_ERROR: Outcome.STOPPED,
 }
-"""What a stop that we decided makes of the attempt it stopped."""
+"""Outcome of an attempt that taskruns stopped, by the reason of the stop."""
 
 _NOT_STARTED = frozenset(
     {
@@ -110,27 +117,28 @@ _NOT_STARTED = frozenset(
         Reason.CONTAINER_CONFIG_ERROR,
     }
 )
-"""Stops that say by themselves that main had not started."""
+"""Reasons of stops that imply that main had not started."""
 
 _CANNOT_START = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
+"""Termination reasons of a container whose program could not be started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of one attempt."""
+    """The decision what the end of an attempt means for the run."""
 
     outcome: Outcome
     reason: Reason
     cause: str
-    """One sentence for a person, without a full stop."""
+    """Cause of the end as a sentence for users, without a full stop."""
     output: str = ""
-    """What the container left behind as its last words."""
+    """Termination message of the container: the end of its log, or what the task wrote."""
     final: bool = False
-    """Whether another attempt is forbidden, by podFailurePolicy or by the run's queue."""
+    """Whether podFailurePolicy or the run's queue forbids another attempt."""
 
 
 def judge(pod: PodFacts, attempt: Attempt, policy: PodFailurePolicy | None) -> Verdict:
-    """Judge an attempt whose Pod has ended, or whose main container has."""
+    """Return the verdict on an attempt whose Pod or main container has ended."""
     ending = pod.main.ending
     stopped = _was_stopped(ending, attempt)
     if _succeeded(pod) and not stopped:
@@ -141,16 +149,16 @@ def judge(pod: PodFacts, attempt: Attempt, policy: PodFailurePolicy | None) -> V
 
 
 def _follow(policy: PodFailurePolicy | None, pod: PodFacts, verdict: Verdict) -> Verdict:
-    """Let the run's own policy decide what a failure, or a disruption, counts as.
+    """Apply the run's podFailurePolicy to the verdict on a failure or disruption.
 
-    The exit code of a Pod that its queue stopped is the answer to SIGTERM: as with a Job that Kueue
-    suspends, no rule on exit codes applies to it.
+    If the queue stopped the Pod, its exit code is only the response to SIGTERM. Rules on exit codes
+    do not apply then, as with a Job that Kueue suspends.
     """
     requeued = verdict.outcome == Outcome.REQUEUED
-    found = match(policy, pod, by_code=not requeued)
-    if found is None:
+    matched = match(policy, pod, by_code=not requeued)
+    if matched is None:
         return verdict
-    number, action = found
+    number, action = matched
     outcome = Outcome.IGNORED if action is FailureAction.IGNORE else Outcome.FAILED
     cause = f"{verdict.cause} ({action} by rule {number} of podFailurePolicy)"
     final = action is FailureAction.FAIL_JOB
@@ -171,7 +179,9 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
         return _judge_unstarted(pod, disruption)
     if disruption is not None:
         cause = _disruption_cause(pod, disruption)
-        if disruption is not Reason.FINAL_STATE_UNKNOWN:  # which says by itself that nobody saw it
+        if (
+            disruption is not Reason.FINAL_STATE_UNKNOWN
+        ):  # its meaning already says that the end is unknown
             cause += _end_of(pod.main)
         return Verdict(Outcome.DISRUPTED, disruption, cause, ending.message if ending else "")
     if ending is None:
@@ -181,7 +191,10 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
 
 
 def _judge_requeued(pod: PodFacts, *, started: bool) -> Verdict:
-    """Judge an attempt that its queue ended: it is queued again, unless it was deactivated."""
+    """Return the verdict on an attempt that its queue ended.
+
+    The run is queued again unless its Workload was deactivated.
+    """
     target, reason = pod.queue_stop.reason, reason_of(pod.queue_stop.reason)
     end = _end_of(pod.main) if started else ", before its main container started"
     cause = _disruption_cause(pod, reason) + end
@@ -194,18 +207,19 @@ def _judge_requeued(pod: PodFacts, *, started: bool) -> Verdict:
 
 
 def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
-    """Whether main may have done some of its work: only the kubelet can say that it has not.
+    """Return whether main may have started; only a report of the kubelet excludes it.
 
-    The Pods of a lost node are ended in the kubelet's name, which may have started them unseen.
+    The Pods of a lost node are ended on behalf of the kubelet, which may have started them without
+    a report.
     """
     started = pod.main.has_run or attempt.started_time is not None
     return started or (bool(pod.node) and _is_unheard(pod))
 
 
 def is_partly_reported(pod: PodFacts) -> bool:
-    """Whether the kubelet has told of the Pod's end and not yet of main's, which it will.
+    """Return whether the kubelet has reported the Pod's end, but not yet main's.
 
-    It reports the two apart when it could not report for a while, such as in an outage.
+    It sends the two in separate reports after a time without connection, such as an outage.
     """
     return bool(pod.node) and pod.main.running and not _is_unheard(pod)
 
@@ -217,7 +231,13 @@ def _is_unheard(pod: PodFacts) -> bool:
 def judge_gone(
     last_seen: PodFacts | None, attempt: Attempt, policy: PodFailurePolicy | None
 ) -> Verdict:
-    """Judge an attempt whose Pod vanished; `last_seen` is the Pod as it was last seen."""
+    """Return the verdict on an attempt whose Pod no longer exists.
+
+    Args:
+        last_seen: the Pod as last cached; None if it never was in the cache.
+        attempt: the record of the attempt.
+        policy: the run's podFailurePolicy.
+    """
     if last_seen is not None and (last_seen.main.ending is not None or last_seen.ended):
         return judge(last_seen, attempt, policy)
     if attempt.stop_time is not None and attempt.reason in _OUTCOME_OF_STOP:
@@ -232,7 +252,7 @@ def judge_gone(
 
 
 def _judge_stopped(attempt: Attempt, pod: PodFacts | None) -> Verdict:
-    """Judge by the reason that was recorded before the attempt was stopped."""
+    """Return the verdict that follows from the reason recorded before the stop."""
     reason = Reason.named(attempt.reason)
     if reason not in _OUTCOME_OF_STOP:
         reason = Reason.CANCELLED
@@ -248,7 +268,7 @@ def _judge_stopped(attempt: Attempt, pod: PodFacts | None) -> Verdict:
 
 
 def _end_of(main: Container) -> str:
-    """Say what became of main, which may have started, where something else ended the attempt."""
+    """Return a clause on how main ended, for an attempt with another cause of its end."""
     if main.ending is None or main.ending.unseen:
         return f"; nobody heard how container {main.name} ended"
     return f"; container {main.name} {main.ending.exit_text}"
@@ -261,10 +281,10 @@ def _succeeded(pod: PodFacts) -> bool:
 
 
 def _was_stopped(ending: Ending | None, attempt: Attempt) -> bool:
-    """Whether our stop was recorded before main ended.
+    """Return whether our stop was recorded before main ended.
 
-    Both times are cut to the second. Within one second the stop counts as the earlier: a task
-    that handles SIGTERM and exits with 0 at once has not done its work.
+    Both times have a resolution of one second. Within the same second the stop counts as earlier,
+    because a task that handles SIGTERM and exits with 0 at once has not done its work.
     """
     if attempt.stop_time is None or attempt.reason not in _OUTCOME_OF_STOP:
         return False
@@ -282,7 +302,7 @@ def disruption_of(pod: PodFacts) -> Reason | None:
         return Reason.EVICTED
     if pod.deleting:
         return Reason.POD_DELETED
-    endings = (found.ending for found in (pod.main, pod.failed_init) if found is not None)
+    endings = (each.ending for each in (pod.main, pod.failed_init) if each is not None)
     if any(ending is not None and ending.unseen for ending in endings):
         return Reason.FINAL_STATE_UNKNOWN
     return None
@@ -290,9 +310,9 @@ def disruption_of(pod: PodFacts) -> Reason | None:
 
 def _disruption_cause(pod: PodFacts, reason: Reason) -> str:
     where = f" (node {pod.node})" if pod.shown_node else ""
-    words = pod.queue_stop.message or pod.message or pod.disruption_message
-    said = f": {words}" if words else ""
-    return reason.meaning.rstrip(".") + where + said
+    message = pod.queue_stop.message or pod.message or pod.disruption_message
+    suffix = f": {message}" if message else ""
+    return reason.meaning.rstrip(".") + where + suffix
 
 
 def _judge_unstarted(pod: PodFacts, disruption: Reason | None) -> Verdict:
@@ -310,8 +330,8 @@ def _judge_unstarted(pod: PodFacts, disruption: Reason | None) -> Verdict:
         return Verdict(Outcome.FAILED, Reason.CONTAINER_CANNOT_START, cause)
     if ending_of_main is not None:
         return _judge_failure(pod.main, ending_of_main)
-    said = ": ".join(word for word in (pod.reason, pod.message) if word)
-    cause = "The Pod ended before its main container started" + (f": {said}" if said else "")
+    details = ": ".join(word for word in (pod.reason, pod.message) if word)
+    cause = "The Pod ended before its main container started" + (f": {details}" if details else "")
     return Verdict(Outcome.REPLACED, Reason.POD_REJECTED, cause)
 
 
@@ -327,7 +347,7 @@ def _judge_failure(main: Container, ending: Ending) -> Verdict:
 
 
 def finished_at(pod: PodFacts | None, now: datetime) -> datetime:
-    """When an attempt ended: by the kubelet where it says so, else now."""
+    """Return when main ended according to the kubelet, or else `now`."""
     if pod is None or pod.main.ending is None:
         return now
     return pod.main.ending.finished_at or now
@@ -336,16 +356,16 @@ def finished_at(pod: PodFacts | None, now: datetime) -> datetime:
 def judge_deleted(
     pod: PodFacts | None, attempt: Attempt, run: TaskRun, deleted_at: datetime | None
 ) -> Verdict:
-    """Judge an attempt that ended while its TaskRun was being deleted.
+    """Return the verdict on an attempt that ended while its TaskRun was being deleted.
 
-    An end of its own stands: exit code 0, a stop that was recorded, an eviction, an end before the
-    deletion. Any other is the deletion's.
+    An end with a cause of its own keeps that cause: exit code 0, a recorded stop, an eviction, an
+    end before the deletion. Any other end is attributed to the deletion.
 
     Args:
-        pod: the Pod that has ended, or as it was last seen; None when it was never seen.
+        pod: the Pod as last cached; None if it never was in the cache.
         attempt: the record of the attempt.
         run: the TaskRun.
-        deleted_at: when it was deleted; None when that cannot be read.
+        deleted_at: deletion time of the TaskRun; None if it cannot be parsed.
     """
     policy = run.spec.pod_failure_policy
     if attempt.outcome is not None:
@@ -370,7 +390,7 @@ def _has_ended(pod: PodFacts) -> bool:
 
 
 def _ended_before(pod: PodFacts, deleted_at: datetime | None) -> bool:
-    """Whether main exited before the deletion; times are cut to the second."""
+    """Return whether main exited before the deletion, at a resolution of one second."""
     exited = pod.main.exited
     if exited is None or exited.finished_at is None or deleted_at is None:
         return False
