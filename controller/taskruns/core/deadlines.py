@@ -1,6 +1,6 @@
-"""When things are due: every clock of a run, computed from its spec and status alone.
+"""Deadlines and due times of a run, computed from its spec and status only.
 
-Nothing is remembered between looks, so a restarted controller keeps every due time.
+Nothing is kept in memory between reconciles, so a restarted controller keeps every due time.
 """
 
 import hashlib
@@ -13,36 +13,44 @@ from taskruns.api.v1alpha1 import Attempt, Backoff, PodGC, PodGCStrategy, TaskRu
 from taskruns.core.defaults import SiteDefaults
 
 FAR = datetime.max.replace(tzinfo=UTC)
-"""Later than anything; what a time too far to be counted becomes."""
+"""The latest time; used for times that overflow."""
 
 RUNNING_SHOWN_AFTER = timedelta(seconds=2)
-"""How long main runs before phase Running is written: short runs save that write.
+"""Time that main runs before phase Running is written; saves that write for short runs.
 
-The kubelet reports startedAt cut to the second, so this is one second of work at least.
+The kubelet truncates startedAt to the second, so main has run for at least one second.
 """
 
 OVERDUE_SHOWN_AFTER = timedelta(seconds=10)
-"""How long after its grace period a deleted Pod may go on before that is shown."""
+"""Delay after a deleted Pod's grace period before its status shows it as overdue."""
 
 LAST_WORDS_PATIENCE = timedelta(seconds=30)
-"""How long a Pod that has ended is asked for its main container's exit code. The kubelet tells it
-in the next moment, unless it dies in between.
+"""Time to wait for main's exit code after the Pod's end was reported.
+
+The kubelet reports it within moments unless it dies in between.
 """
 
 NO_ROOM_RETRY = timedelta(seconds=10)
+"""Interval at which a create is retried while a quota is used up, before jitter."""
+
 NO_SERVICE_ACCOUNT_RETRY = timedelta(seconds=2)
-"""A new namespace gets its default service account a moment after it can be used."""
+"""Interval at which a create is retried while the service account is missing, before jitter.
+
+It is short because a new namespace gets its default service account after a moment.
+"""
 
 WEBHOOK_RETRY = timedelta(seconds=6)
+"""Interval at which a create is retried while a webhook fails, before jitter."""
+
 ADMISSION_PATIENCE = timedelta(seconds=60)
-"""How long it is waited for what a create needs and somebody else has to provide."""
+"""Time for which a create is retried while a prerequisite (service account, webhook) is missing."""
 
 _JITTER = 0.1
 _MAX_EXPONENT = 300
 
 
 def later(moment: datetime, delay: timedelta) -> datetime:
-    """Add a delay to a moment; FAR where the sum cannot be counted."""
+    """Return a moment plus a delay; FAR if the sum overflows."""
     try:
         return moment + delay
     except OverflowError:
@@ -50,18 +58,18 @@ def later(moment: datetime, delay: timedelta) -> datetime:
 
 
 def earliest(*moments: datetime | None) -> datetime | None:
-    """Return the first of some moments; None when there is none before FAR."""
-    return min((found for found in moments if found is not None and found < FAR), default=None)
+    """Return the earliest of some moments; None if there is none before FAR."""
+    return min((each for each in moments if each is not None and each < FAR), default=None)
 
 
 def deadline_at(run: TaskRun) -> datetime | None:
-    """When activeDeadlineSeconds is over, counted from the first look at the run."""
+    """Return when activeDeadlineSeconds ends, counted from status.startTime, or None."""
     seconds, start = run.spec.active_deadline_seconds, run.status.start_time
     return None if seconds is None or start is None else later(start, timedelta(seconds=seconds))
 
 
 def attempt_deadline_at(run: TaskRun, started_at: datetime | None) -> datetime | None:
-    """When attemptDeadlineSeconds is over, counted from the start of main."""
+    """Return when attemptDeadlineSeconds ends, counted from main's start, or None."""
     seconds = run.spec.attempt_deadline_seconds
     if seconds is None or started_at is None:
         return None
@@ -72,9 +80,9 @@ def retry_at(run: TaskRun, end: datetime, outcome: Outcome | None = None) -> dat
     """Return when the attempt after the open one is due.
 
     Args:
-        run: the run; its open attempt is not recorded yet.
-        end: when that attempt ended.
-        outcome: how it ended.
+        run: the run, without the outcome of its open attempt in status.
+        end: time at which that attempt ended.
+        outcome: outcome of that attempt, if known.
     """
     attempts = run.status.attempts or []
     if outcome is not None and attempts and attempts[-1].outcome is None:
@@ -84,12 +92,12 @@ def retry_at(run: TaskRun, end: datetime, outcome: Outcome | None = None) -> dat
 
 
 def due_at(run: TaskRun, now: datetime) -> datetime:
-    """When the next attempt is due of a run that has none open; `now` for one just seen."""
+    """Return when the next attempt of a run without an open one is due; `now` for a new run."""
     return _due_after(run, run.status.attempts or []) or now
 
 
 def open_since(run: TaskRun, now: datetime) -> datetime:
-    """When the open attempt was due."""
+    """Return when the open attempt was due; `now` if status does not show it."""
     return _due_after(run, (run.status.attempts or [])[:-1]) or now
 
 
@@ -107,9 +115,9 @@ def _due_after(
 
 
 def _retry_number(run: TaskRun, attempt: Attempt) -> int:
-    """Return the number, from 0, of the retry after an attempt, which its backoff grows with.
+    """Return the number of the retry after an attempt, from 0; the exponent of its backoff.
 
-    A requeued attempt has no part in that: its queue decides when the next one may start.
+    Requeued attempts do not count, because their queue decides when the next one may start.
     """
     if attempt.outcome is Outcome.REQUEUED:
         return 0
@@ -117,10 +125,11 @@ def _retry_number(run: TaskRun, attempt: Attempt) -> int:
 
 
 def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
-    """When an attempt ended; `end` for one that is not recorded yet.
+    """Return when an attempt ended; `end` for an attempt whose outcome is not recorded yet.
 
-    A record without an end is forged. It counts from the last that it tells of: what was counted
-    from each look anew would never be due. One that tells nothing has no end.
+    A finished record without an end time is forged. Its latest recorded time is used instead: a
+    due time counted from the current time would never be reached. A record without any time gives
+    None.
     """
     if attempt.outcome is None and end is not None:
         return attempt.finished_time or end
@@ -133,7 +142,7 @@ def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
 
 
 def schedule_timeout_at(run: TaskRun, due: datetime) -> datetime | None:
-    """When scheduleTimeoutSeconds is over for an attempt that was due at `due`."""
+    """Return when scheduleTimeoutSeconds ends for an attempt that was due at `due`, or None."""
     seconds = run.spec.schedule_timeout_seconds
     return None if seconds is None else later(due, timedelta(seconds=seconds))
 
@@ -141,7 +150,7 @@ def schedule_timeout_at(run: TaskRun, due: datetime) -> datetime | None:
 def startup_timeout_at(
     run: TaskRun, scheduled_at: datetime | None, site: SiteDefaults
 ) -> datetime | None:
-    """When startupTimeoutSeconds is over for a Pod that got its node at `scheduled_at`."""
+    """Return when startupTimeoutSeconds ends for a Pod scheduled at `scheduled_at`, or None."""
     if scheduled_at is None:
         return None
     seconds = run.spec.startup_timeout_seconds or site.startup_timeout_seconds
@@ -149,14 +158,14 @@ def startup_timeout_at(
 
 
 def backoff_delay(backoff: Backoff, retry: int, uid: str) -> timedelta:
-    """Return the wait before a retry (0 is the first), spread so that runs do not go in step."""
+    """Return the delay before a retry (0 is the first), with jitter derived from the uid."""
     growth = backoff.factor ** min(retry, _MAX_EXPONENT)
     seconds = min(backoff.duration.total_seconds() * growth, backoff.longest.total_seconds())
     return timedelta(seconds=min(seconds * (1 + _JITTER * jitter(uid, retry)), 1e13))
 
 
 def jitter(uid: str, number: int) -> float:
-    """Return a fraction from 0 to 1 that is always the same for the same arguments."""
+    """Return a fraction from 0 to 1, a pure function of the arguments."""
     digest = hashlib.sha256(f"{uid}/{number}".encode()).digest()
     return int.from_bytes(digest[:4]) / 2**32
 
@@ -164,9 +173,16 @@ def jitter(uid: str, number: int) -> float:
 def pod_deletion_at(
     run: TaskRun, attempt: Attempt | None, site: SiteDefaults, now: datetime
 ) -> datetime | None:
-    """When the Pod of a recorded attempt is deleted; None: it is kept until its TaskRun goes.
+    """Return when the Pod of a finished attempt is to be deleted.
 
-    `attempt` is its record; None for one so old that its record is gone.
+    Args:
+        run: the run, which holds podGC and the annotation `collected`.
+        attempt: the attempt's record; None if it is no longer among those kept in status.
+        site: the administrator's defaults.
+        now: the time, in UTC.
+
+    Returns:
+        datetime | None: None if the Pod is kept until its TaskRun is deleted.
     """
     gc = run.spec.pod_gc or PodGC()
     succeeded = attempt is not None and attempt.outcome == Outcome.SUCCEEDED
@@ -185,9 +201,9 @@ def pod_deletion_at(
 
 
 def run_deletion_at(run: TaskRun, site: SiteDefaults) -> datetime | None:
-    """When a run that has ended is deleted; None: never.
+    """Return when the TTL of a finished run ends, or None if it is never deleted.
 
-    An end without its time, which only a forger writes, counts from the creation.
+    A status without completionTime is forged; the TTL then counts from the run's creation.
     """
     seconds = run.spec.ttl_seconds_after_finished
     if seconds is None:

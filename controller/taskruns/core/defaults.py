@@ -1,4 +1,4 @@
-"""What an administrator sets for a whole cluster: defaults of fields that a run leaves out."""
+"""Site defaults: an administrator's values for fields that a run leaves out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from taskruns.api.reasons import Place
 
 @dataclass(frozen=True, slots=True)
 class SiteDefaults:
-    """Defaults, not policy: a TaskRun's own field always wins."""
+    """An administrator's defaults. They are no policy: the TaskRun's own field takes precedence."""
 
     ttl_seconds_after_finished: int = 7 * 24 * 3600
-    """Seconds after its end at which a TaskRun is deleted; -1: never."""
+    """Time from a TaskRun's end to its deletion, in seconds; -1 for never."""
     delete_delay: timedelta = timedelta(seconds=30)
-    """How long a finished Pod is kept for readers of its log."""
+    """Time that a finished Pod is kept so that its log can be read."""
     startup_timeout_seconds: int = 600
-    """Seconds that main may take to start once its Pod has a node."""
+    """Time that main may take to start after its Pod was scheduled, in seconds."""
     pod_template: Mapping[str, Any] = field(default_factory=dict)
-    """A PodTemplateSpec that lies under every Pod: what it sets, a template replaces."""
+    """PodTemplateSpec that is the base of every Pod; the run's template is merged over it."""
     place: Place = Place.CLUSTER
-    """The runtime whose words messages use."""
+    """Kind of runtime, whose commands and terms messages use."""

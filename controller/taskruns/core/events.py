@@ -1,6 +1,7 @@
-"""Which Events tell of a change of status: derived here alone, so that no rule has to think of it.
+"""Kubernetes Events for changes of status, derived from the status before and after.
 
-What a task has printed stays out of them: more people may read Events than statuses.
+Rules do not create Events. Events contain no output of the task, because more people may read
+Events than statuses.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from taskruns.api.v1alpha1.status import split_output
 from taskruns.core.plan import Event, PodRef
 
 MAX_EVENT_BYTES = 1024
-"""What the newer of the two Event APIs takes as a message; the older one takes more."""
+"""Maximum size of a message in events.k8s.io/v1, in bytes; core/v1 allows more."""
 
 _BY_REASON: Mapping[Reason | None, EventReason | None] = {
     Reason.QUOTA_EXCEEDED: EventReason.BLOCKED,
@@ -21,7 +22,7 @@ _BY_REASON: Mapping[Reason | None, EventReason | None] = {
     Reason.UNSCHEDULABLE: EventReason.CANNOT_START,
     Reason.START_DELAYED: EventReason.CANNOT_START,
     Reason.RESUMED: EventReason.RESUMED,
-    # Every task with an ordinary container beside main ends like that: the end is told, this not.
+    # Every task with a second ordinary container ends like this; the Event of the end is enough.
     Reason.MAIN_ENDED: None,
 }
 _BY_PHASE: Mapping[Phase, EventReason] = {
@@ -36,11 +37,11 @@ _BY_PHASE: Mapping[Phase, EventReason] = {
 }
 _WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING})
 _WITHOUT_POD = frozenset({EventReason.BLOCKED, EventReason.RESUMED})
-"""What happens between two attempts: the Pod in status is that of the one before."""
+"""Events between two attempts; the Pod in status then belongs to the previous attempt."""
 
 
 def events_of(run: TaskRun, after: TaskRunStatus, now: datetime) -> tuple[Event, ...]:
-    """Return what is to be told when this status has taken the place of the run's own."""
+    """Return the Events for the change from the run's status to `after`: one or none."""
     reason = _change(run.status, after)
     if reason is None:
         return ()
@@ -56,8 +57,8 @@ def events_of(run: TaskRun, after: TaskRunStatus, now: datetime) -> tuple[Event,
 def _change(before: TaskRunStatus, after: TaskRunStatus) -> EventReason | None:
     if after.phase is Phase.PENDING and after.attempt != before.attempt:
         return EventReason.POD_CREATED
-    said, already = ((each.phase, each.reason, each.message) for each in (after, before))
-    if after.phase is None or said == already:
+    shown, shown_before = ((each.phase, each.reason, each.message) for each in (after, before))
+    if after.phase is None or shown == shown_before:
         return None
     reason = Reason.named(after.reason)
     if reason in _BY_REASON and not after.phase.terminal:
@@ -70,10 +71,10 @@ def _change(before: TaskRunStatus, after: TaskRunStatus) -> EventReason | None:
 
 
 def _why(reason: EventReason, after: TaskRunStatus) -> str:
-    said, _ = split_output(after.message or "")
-    return f"{after.reason}: {said}" if reason.type is EventType.WARNING else said
+    cause, _ = split_output(after.message or "")
+    return f"{after.reason}: {cause}" if reason.type is EventType.WARNING else cause
 
 
 def cut(message: str) -> str:
-    """Return as much of a message as an Event takes, without half a character at its end."""
+    """Truncate a message to MAX_EVENT_BYTES without splitting a character."""
     return message.encode(errors="replace")[:MAX_EVENT_BYTES].decode(errors="ignore")

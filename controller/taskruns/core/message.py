@@ -1,4 +1,4 @@
-"""Messages for people: what happened, where, the last lines of output, and the next step."""
+"""Messages for users: cause, node, last lines of output, advice."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from taskruns.core.verdict import Verdict
 
 
 def describe_owner(pod: Mapping[str, Any]) -> str:
-    """Return whose Pod it is: "a Pod of Job/hello (uid ...)", or "a Pod without an owner"."""
+    """Return a phrase with the Pod's owner, such as "a Pod of Job/hello (uid ...)"."""
     owners = mappings(mapping(pod.get("metadata")).get("ownerReferences"))
     owner = next((each for each in owners if each.get("controller") is True), None)
     if owner is None:
@@ -27,21 +27,25 @@ def describe_owner(pod: Mapping[str, Any]) -> str:
 
 MAX_TAIL_CHARACTERS = 1024
 MAX_TAIL_LINES = 10
+"""Limits on the output of the task in a message."""
+
 MAX_ATTEMPT_MESSAGE = 256
 MAX_MESSAGE = 2048
+"""Limits on the message of an attempt's record and of the run, in characters."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def describe(pod: PodFacts | None, verdict: Verdict) -> str:
-    """Return what ended an attempt and on which node, without a full stop."""
+    """Return the cause of an attempt's end and its node, without a full stop."""
     return f"{verdict.cause.rstrip('.')}{_place(pod, verdict.cause)}"
 
 
 def describe_count(run: TaskRun, verdict: Verdict) -> str:
-    """Return a sentence with the number of this attempt among those of backoffLimit, or nothing.
+    """Return a sentence such as "Attempt 2 of 4", without a full stop; empty without retries.
 
-    Attempts that backoffLimit does not count (replaced, disrupted, requeued, ignored) are left out.
+    Only attempts that backoffLimit counts are numbered. Attempts that were replaced, disrupted,
+    requeued or ignored are not.
     """
     limit = run.spec.backoff_limit or 0
     if not limit or verdict.outcome not in (Outcome.FAILED, Outcome.SUCCEEDED):
@@ -50,23 +54,30 @@ def describe_count(run: TaskRun, verdict: Verdict) -> str:
 
 
 def _place(pod: PodFacts | None, cause: str) -> str:
-    """Name the node, where it is not named yet; not as a part of what somebody else has said."""
+    """Return a phrase with the node, or an empty text if the cause names it already.
+
+    A cause with a colon ends with a message of the cluster; parentheses keep the node apart from it.
+    """
     if pod is None or not pod.shown_node or pod.shown_node in cause:
         return ""
     return f" (node {pod.node})" if ": " in cause else f" on node {pod.node}"
 
 
 def with_output(cause: str, verdict: Verdict) -> str:
-    """Join a cause and the last lines of output into one line."""
+    """Return a cause and the last lines of the verdict's output, joined into one line."""
     tail = verdict.output[-MAX_TAIL_CHARACTERS:].splitlines()[-MAX_TAIL_LINES:]
     return join_output(cause, tail)
 
 
 def one_line(text: str, most: int) -> str:
-    """Return the start of a text as one line that is safe to show on a terminal.
+    """Return the start of a text as one line that is safe to print on a terminal.
 
-    Others have a say in messages, and line breaks, escapes and marks that turn the direction of
-    writing would let them say more than they do.
+    Messages contain text from tasks and other programs. Line breaks, escape sequences and
+    bidirectional marks could forge output, so each becomes a space.
+
+    Args:
+        text: the text.
+        most: maximum length, in characters.
     """
     start = text[:most]
     if start.isprintable():
@@ -75,10 +86,14 @@ def one_line(text: str, most: int) -> str:
 
 
 def was_cut(text: str, limit: int) -> bool:
-    """Whether a termination message has exactly as many bytes as the kubelet keeps.
+    """Return whether a termination message may have exactly the kubelet's maximum length.
 
-    A byte that is not UTF-8 arrives as U+FFFD, which is three bytes long: each U+FFFD stands for
-    one byte or three, so of such a text only the possible lengths are known.
+    A byte that is not UTF-8 arrives as U+FFFD, which is three bytes long. Each U+FFFD was thus one
+    byte or three, so that only the possible lengths of the text are known.
+
+    Args:
+        text: the termination message.
+        limit: size to which the kubelet truncates it, in bytes.
     """
     most = len(text.encode(errors="surrogatepass"))
     least = most - 2 * text.count("\N{REPLACEMENT CHARACTER}")
@@ -86,17 +101,17 @@ def was_cut(text: str, limit: int) -> bool:
 
 
 def same_cause(before: str, after: str) -> bool:
-    """Whether two sentences give one cause, whatever their numbers and the order of their parts.
+    """Return whether two sentences have the same words, ignoring numbers and order.
 
-    A scheduler that says `1 Insufficient cpu, 2 node(s) had a taint` counts anew at every try; a
-    status that follows it would be written as often.
+    The scheduler's message, such as `1 Insufficient cpu, 2 node(s) had a taint`, has new counts at
+    every try. The status must not be written each time.
     """
-    told = [sorted(_WORD.findall(sentence[:MAX_MESSAGE])) for sentence in (before, after)]
-    return told[0] == told[1]
+    words = [sorted(_WORD.findall(sentence[:MAX_MESSAGE])) for sentence in (before, after)]
+    return words[0] == words[1]
 
 
 _Advice = tuple[str, str]
-"""A pattern of the cause, in lower case, and the advice."""
+"""A pattern for the cause in lower case, and the advice for it."""
 
 _CONTAINER: Sequence[_Advice] = (
     (
@@ -190,12 +205,12 @@ _BY_CAUSE = {
 
 
 def advise(reason: Reason, cause: str, place: Place) -> str:
-    """Return the advice that fits a cause; the reason's own where no more is known.
+    """Return the advice for a cause, or else the general advice of its reason.
 
     Args:
-        reason: why the run failed.
-        cause: the sentence that names the cause, with the words of the kubelet or the daemon.
-        place: the runtime whose words to use.
+        reason: the reason of the failure.
+        cause: the cause, including the message of the kubelet or the Docker daemon.
+        place: the kind of runtime, whose commands and terms the advice uses.
     """
     words = cause.lower()
     known = (text for pattern, text in _BY_CAUSE.get(reason, ()) if re.search(pattern, words))
@@ -203,7 +218,10 @@ def advise(reason: Reason, cause: str, place: Place) -> str:
 
 
 def address(advice: str, run: TaskRun, pod: PodFacts | None) -> str:
-    """Return an advice with the names of the namespace, Pod and container filled in."""
+    """Return advice with NAMESPACE, POD and CONTAINER replaced by the run's names.
+
+    Without a Pod, POD and CONTAINER stay as they are.
+    """
     names = {"NAMESPACE": run.metadata.namespace}
     if pod is not None:
         failed = pod.failed_init if pod.main.started_at is None else None

@@ -1,6 +1,6 @@
-"""Pods that are past: what is done about them whatever the run itself is doing.
+"""Clean-up of Pods that are not in use: discard, stop, release and delete.
 
-Outcomes are recorded before this looks at a Pod, so nothing that is released here can be lost.
+A Pod is released only after its outcome is recorded, so no outcome is lost.
 """
 
 from datetime import datetime
@@ -15,10 +15,10 @@ Alive = Finished | Due | Underway | Ended | Vanished
 
 
 def collect_pods(situation: Alive, context: DecisionContext) -> Plan:
-    """Plan the clean-up of every Pod that is neither being run nor about to be.
+    """Return the clean-up actions for every Pod that is neither in use nor about to be claimed.
 
-    A Pod that is in no record and has no gate is left alone: what is seen of the run may be old,
-    and somebody else may have claimed that Pod since.
+    A Pod that is in no record and has no gate is left alone. The cached run may be stale, and
+    another controller may have claimed that Pod since.
     """
     actions: list[Action] = []
     moments: list[datetime] = []
@@ -38,8 +38,8 @@ def _is_in_use(pod: PodFacts, situation: Alive) -> bool:
     match situation:
         case Due():
             candidate = situation.candidate
-            wanted = not situation.run.spec.suspend and not pod.deleting
-            return candidate is not None and pod.ref == candidate.ref and wanted
+            claimable = not situation.run.spec.suspend and not pod.deleting
+            return candidate is not None and pod.ref == candidate.ref and claimable
         case Underway() | Ended() | Vanished():
             return pod.ref.uid == situation.attempt.pod_uid
         case Finished():
@@ -47,14 +47,15 @@ def _is_in_use(pod: PodFacts, situation: Alive) -> bool:
 
 
 def _is_unclaimed(pod: PodFacts, run: TaskRun) -> bool:
-    """Whether nobody can have let this Pod run: it has its gate and is in no record."""
+    """Return whether the Pod was never claimed: it has our gate and is in no record."""
     return pod.gated and _record(pod, run) is None
 
 
 def _is_past(pod: PodFacts, run: TaskRun) -> bool:
-    """Whether the Pod's outcome is recorded; records older than the last 20 have been dropped.
+    """Return whether the Pod belongs to a finished attempt or a finished run.
 
-    An end is final and means that nothing runs, whatever else a status says that was forged.
+    Status keeps the last 20 records only; a Pod with an older attempt number counts as finished. A
+    terminal phase is final even if other fields of a forged status contradict it.
     """
     if _has_ended(run):
         return True
@@ -82,7 +83,7 @@ def _discard(pod: PodFacts) -> list[Action]:
 def _clear(
     pod: PodFacts, run: TaskRun, context: DecisionContext
 ) -> tuple[list[Action], datetime | None]:
-    """Plan what a past Pod needs now, and when it is to be deleted if that is later."""
+    """Return the actions for a Pod that is past, and its deletion time if that is later."""
     record = _record(pod, run)
     if not pod.ended:
         known = record is not None or _has_ended(run)

@@ -1,4 +1,4 @@
-"""The Pod of an attempt: the template, the shorthand over it, and what taskruns itself needs."""
+"""Construction of an attempt's Pod from site defaults, template and shorthand fields."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,27 +30,35 @@ _POD_FIELDS = (
     "affinity",
     "priorityClassName",
 )
-"""The shorthand: fields of a TaskRun's spec that are fields of main and of the Pod."""
+"""The shorthand: fields of a TaskRun's spec that are copied to main and to the Pod."""
 
 _LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
-"""Has the kubelet report a failed container's log: for main, and for what may end the run first."""
+"""Makes the kubelet report the end of a failed container's log; set on main and init containers."""
 
 _NO_RESTART = "must be Never or left out: use backoffLimit for retries"
 
 NO_DEFAULTS = SiteDefaults()
-"""A site that sets nothing."""
+"""The built-in defaults, without any setting of an administrator."""
 
 
 class InvalidTemplate(Exception):
-    """A run that makes no Pod; the message says what to write instead."""
+    """No Pod can be built from the run; the message says what to write instead."""
 
 
 def build_pod(run: TaskRun, attempt: int, site: SiteDefaults = NO_DEFAULTS) -> dict[str, Any]:
     """Build the Pod of one attempt: site defaults < template < shorthand (design.md, Merge).
 
+    Args:
+        run: the run.
+        attempt: number of the attempt, from 1.
+        site: the administrator's defaults.
+
+    Returns:
+        dict[str, Any]: the manifest of the Pod, with finalizer, gate and ownerReference.
+
     Raises:
-        InvalidTemplate: there is no main container, or the template, or the site's below it, sets
-            what it must not.
+        InvalidTemplate: there is no main container, or the template or the site's Pod template sets
+            a field that is refused.
     """
     template = mapping(run.spec.template)
     metadata, spec = mapping(template.get("metadata")), mapping(template.get("spec"))
@@ -88,12 +96,17 @@ def _refuse(spec: Any, main: str) -> None:
 
 
 def refuse_restarts(spec: Any, main: str, where: str) -> None:
-    """Refuse what has the kubelet start the main container again in the same Pod.
+    """Check that the kubelet never restarts the main container in place.
 
-    Other containers may be restarted, unless a rule of theirs restarts all containers.
+    Other containers may be restarted, unless one of their rules restarts all containers.
+
+    Args:
+        spec: the PodSpec.
+        main: name of the main container.
+        where: path of the PodSpec, which messages put before the name of a container.
 
     Raises:
-        InvalidTemplate: a container asks for it; the message names it as a part of `where`.
+        InvalidTemplate: a restart policy of a container would restart main.
     """
     for part in ("initContainers", "containers"):
         for container in mappings(spec.get(part)):
@@ -130,12 +143,10 @@ def _name_main(spec: TaskRunSpec, template: Any, annotations: Any) -> str:
 
 
 def _over_site(site: SiteDefaults, template: Any, main: str) -> dict[str, Any]:
-    """Lay the template over the site's; containers that only the site names are left out."""
+    """Merge the template over the site's PodSpec; drop containers that only the site names."""
     below = mapping(site.pod_template.get("spec"))
-    wanted = {main, *(found.get("name") for found in mappings(template.get("containers")))}
-    containers = [
-        found for found in mappings(below.get("containers")) if found.get("name") in wanted
-    ]
+    kept = {main, *(each.get("name") for each in mappings(template.get("containers")))}
+    containers = [each for each in mappings(below.get("containers")) if each.get("name") in kept]
     rest = {field: value for field, value in below.items() if field != "containers"}
     return merge_pod_spec(rest | ({"containers": containers} if containers else {}), template)
 
@@ -162,7 +173,7 @@ def _owner(run: TaskRun) -> dict[str, Any]:
         "name": run.metadata.name,
         "uid": run.metadata.uid,
         "controller": True,
-        # Foreground deletion of the TaskRun waits for the Pod, as that of a Job does.
+        # Foreground deletion of the TaskRun waits for the Pod, as in Job.
         "blockOwnerDeletion": True,
     }
 
@@ -190,7 +201,7 @@ def _main_container(spec: TaskRunSpec, shorthand: dict[str, Any], main: str) -> 
 
 
 def _completed(main: Any, run: TaskRun, attempt: int) -> dict[str, Any]:
-    """Add what main gets unless it says otherwise: its identity, and the log's tail on failure."""
+    """Add defaults to main: its identity as environment, and the end of the log on failure."""
     identity = {
         "TASKRUN_NAME": run.metadata.name,
         "TASKRUN_NAMESPACE": run.metadata.namespace,
@@ -206,7 +217,7 @@ def _completed(main: Any, run: TaskRun, attempt: int) -> dict[str, Any]:
 
 
 def _hardened(spec: dict[str, Any]) -> dict[str, Any]:
-    """Add the safe default where nothing was said: no API token, the runtime's seccomp profile."""
+    """Add secure defaults to unset fields: no API token, the runtime's seccomp profile."""
     hardened = dict(spec)
     if not spec.get("serviceAccountName") and not spec.get("serviceAccount"):
         hardened.setdefault("automountServiceAccountToken", False)
@@ -221,17 +232,17 @@ Merge = Callable[[Any, Any], Any]
 
 
 def merge_pod_spec(base: Part, over: Part) -> dict[str, Any]:
-    """Lay one PodSpec over another."""
+    """Merge one PodSpec over another (design.md, Merge)."""
     return _merge_fields(base, over, _POD_RULES)
 
 
 def merge_container(base: Part, over: Part) -> dict[str, Any]:
-    """Lay one container over another, field by field."""
+    """Merge one container over another, field by field."""
     return _merge_fields(base, over, _CONTAINER_RULES)
 
 
 def merge_keys(base: Any, over: Any) -> Any:
-    """Lay labels, annotations or a node selector over another, key by key."""
+    """Merge labels, annotations or node selectors, key by key."""
     if isinstance(base, Mapping) and isinstance(over, Mapping):
         return {**base, **over}
     return over
@@ -249,16 +260,21 @@ def _merge_fields(base: Part, over: Part, rules: Mapping[str, Merge]) -> dict[st
 
 
 def _by(key: str, merge: Merge = lambda _, over: over) -> Merge:
-    """Merge two lists of objects by the value of one field, keeping the order of first sight."""
+    """Return a merge of lists of objects by a key field; items keep the order of first occurrence.
+
+    Args:
+        key: name of the field that identifies an item.
+        merge: merges two items with the same key; by default the upper one replaces the lower one.
+    """
 
     def merged(base: Any, over: Any) -> Any:
         if not _are_keyed(base, key) or not _are_keyed(over, key):
             return over
-        found = {item[key]: item for item in base}
+        items = {item[key]: item for item in base}
         for item in over:
-            before = found.get(item[key])
-            found[item[key]] = item if before is None else merge(before, item)
-        return list(found.values())
+            before = items.get(item[key])
+            items[item[key]] = item if before is None else merge(before, item)
+        return list(items.values())
 
     return merged
 

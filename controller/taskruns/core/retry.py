@@ -1,4 +1,4 @@
-"""What a run may still try: the budgets that an attempt's end is charged to."""
+"""Retries: whether another attempt follows, by the limit that applies to the outcome."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -10,14 +10,20 @@ from taskruns.core import deadlines
 from taskruns.core.verdict import Verdict
 
 MAX_REPLACEMENTS = 3
-"""How often an attempt that the cluster ended before main started is replaced unasked."""
+"""Maximum number of replacements: new attempts for ones that ended before main started."""
 
 MAX_ATTEMPTS_IGNORED = 100
-"""Attempts in all, requeued ones excepted, up to which podFailurePolicy's Ignore is followed."""
+"""Number of attempts, without requeued ones, after which an ignored failure is not retried."""
 
 
 def next_due(run: TaskRun, verdict: Verdict, end: datetime) -> datetime | None:
-    """When the attempt after one that ended at `end` is due; None when there is none."""
+    """Return when the attempt after the open one is due, or None if there is none.
+
+    Args:
+        run: the run, without the outcome of its open attempt in status.
+        verdict: the verdict on that attempt.
+        end: time at which that attempt ended.
+    """
     status = run.status
     attempts = (status.attempt or 0) - (status.requeued or 0)
     again = {
@@ -35,7 +41,7 @@ def next_due(run: TaskRun, verdict: Verdict, end: datetime) -> datetime | None:
 def replacements(status: TaskRunStatus) -> int:
     """Return how many attempts have been replaced.
 
-    A status of an older controller has no count; its records are the last 20.
+    Older controllers wrote no count. The recorded attempts, at most 20, are counted instead.
     """
     if status.replaced is not None:
         return status.replaced
@@ -43,7 +49,7 @@ def replacements(status: TaskRunStatus) -> int:
 
 
 def explain_end(verdict: Verdict) -> Verdict:
-    """Say why there is no other attempt where the verdict itself promises one."""
+    """Add to a verdict why no attempt follows, if its outcome normally leads to another one."""
     if verdict.outcome == Outcome.IGNORED:
         return replace(verdict, cause=f"{verdict.cause}; {MAX_ATTEMPTS_IGNORED} attempts are all")
     if verdict.outcome == Outcome.REPLACED and not verdict.final:

@@ -1,4 +1,4 @@
-"""Causes that keep the main container of a released Pod from starting, and their time limits."""
+"""Start-up failures: errors that keep main from starting, and how long each is tolerated."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from taskruns.core.facts import Container, PodFacts
 _BACK_OFF = re.compile(r'Back-off pulling image "(?:[^"\\]|\\.)*"(?:: (?:ErrImagePull: )?)?')
 
 _NAMES = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]')
-"""Quoted names and bracketed paths: an image may be called `timeout` and its tag `503`."""
+"""Quoted names and bracketed paths, which may contain words such as `timeout` or `503`."""
 
 _PASSING = re.compile(
     r"""
@@ -38,6 +38,7 @@ _PASSING = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+"""Transient errors of registries, networks and runtimes."""
 
 _PASSING_CREATE = re.compile(
     r"""
@@ -46,11 +47,11 @@ _PASSING_CREATE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Errors that a busy or restarting kubelet reports before it makes a container."""
+"""Transient errors that a busy or restarting kubelet reports before it creates a container."""
 
 
 def last_pull_error(message: str) -> str:
-    """Return the error that a pull ended with; empty where a back-off does not repeat it.
+    """Return the error of the last pull; empty for a back-off message without the error.
 
     Kubelets before 1.32 report a back-off without its cause.
     """
@@ -58,14 +59,14 @@ def last_pull_error(message: str) -> str:
 
 
 def is_passing(message: str) -> bool:
-    """Return whether an error says only that the container cannot start now."""
+    """Return whether an error is transient."""
     text = _NAMES.sub('""', message)
     return _PASSING.search(text) is not None or _PASSING_CREATE.search(text) is not None
 
 
 _IMAGE_PATIENCE = timedelta(seconds=60)
 _CONFIG_PATIENCE = timedelta(seconds=30)
-"""A ConfigMap or Secret may come a moment after what needs it."""
+"""Time that such errors are tolerated, because a ConfigMap or Secret may be created late."""
 
 _TROUBLES = {
     # Waiting reasons of the kubelet.
@@ -79,7 +80,7 @@ _TROUBLES = {
     "PreCreateHookError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
     "PreStartHookError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
     "RunContainerError": (Reason.CONTAINER_CONFIG_ERROR, _CONFIG_PATIENCE),
-    # Passing by definition, whatever the message says.
+    # Transient by definition, independent of the message.
     "RegistryUnavailable": (Reason.START_DELAYED, None),
     "ImageInspectError": (Reason.START_DELAYED, None),
 }
@@ -87,19 +88,22 @@ _TROUBLES = {
 
 @dataclass(frozen=True, slots=True)
 class StartupFailure:
-    """A container that cannot start, in the kubelet's words."""
+    """A container that cannot start, and the error that the kubelet reports."""
 
     reason: Reason
     cause: str
     patience: timedelta | None
-    """How long it may last; None: until the start-up timeout."""
+    """Time that the error is tolerated; None: until the start-up timeout."""
 
     def is_noted(self, attempt: Attempt) -> bool:
-        """Whether it is in the attempt's record already."""
+        """Return whether the attempt's record already has this failure."""
         return attempt.trouble_time is not None and attempt.reason == self.reason
 
     def ends_at(self, attempt: Attempt, now: datetime) -> datetime | None:
-        """Return when patience ends, counted from when this class of error was first seen."""
+        """Return when the tolerated time ends, counted from the first error with this reason.
+
+        None: only the start-up timeout applies.
+        """
         if self.patience is None:
             return None
         since = attempt.trouble_time if self.is_noted(attempt) else None
@@ -107,10 +111,10 @@ class StartupFailure:
 
 
 def find_startup_failure(pod: PodFacts, attempt: Attempt) -> StartupFailure | None:
-    """Return what keeps main from starting; None when nothing is known, or when it has started.
+    """Return the error that keeps main from starting, or None.
 
-    A container beside main that cannot start does not end a main that runs. Lasting errors come
-    before passing ones, so that a second container cannot hide them.
+    None as well if main has started: a second container that cannot start does not end main.
+    Lasting errors take precedence over transient ones, so that a second container cannot hide them.
     """
     if pod.main.started_at is not None or pod.ended:
         return None
@@ -126,16 +130,16 @@ def find_startup_failure(pod: PodFacts, attempt: Attempt) -> StartupFailure | No
 def _trouble_of(container: Container, attempt: Attempt) -> StartupFailure:
     reason, patience = _TROUBLES[container.waiting_reason]
     error = last_pull_error(container.waiting_message)
-    said = error or container.waiting_message or container.waiting_reason
+    details = error or container.waiting_message or container.waiting_reason
     if patience is not None and _is_delay(container, error, attempt):
         reason, patience = Reason.START_DELAYED, None
-    return StartupFailure(reason, f"Container {container.name} cannot start: {said}", patience)
+    return StartupFailure(reason, f"Container {container.name} cannot start: {details}", patience)
 
 
 def _is_delay(container: Container, error: str, attempt: Attempt) -> bool:
-    """Return whether a container waits for something that passes.
+    """Return whether a container's start is only delayed by a transient error.
 
-    A back-off that does not repeat its error keeps the class of the last one, which is in the
+    A back-off message without the error keeps the class of the previous error, which is in the
     attempt's record.
     """
     if container.waiting_reason == "ImagePullBackOff" and not error:

@@ -1,6 +1,6 @@
-"""The status that a run gets: each function makes the next status from the one before it.
+"""Functions that build the next status of a run from its current one.
 
-Nothing here chooses; it writes down what was chosen, in the one form that clients rely on.
+The rules decide; these functions only express a decision in the fields that clients rely on.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,14 @@ from taskruns.core.verdict import Verdict, finished_at
 
 
 def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:
-    """Return the merge patch (RFC 7386) that turns a run's status into the wanted one.
+    """Return the merge patch (RFC 7386) that changes a run's status into the wanted one.
 
-    It carries the resourceVersion that the decision rests on, so that a stale one is refused.
+    It contains the resourceVersion on which the decision was made, so that the apiserver rejects a
+    decision on a stale object.
+
+    Args:
+        run: the TaskRun in wire form.
+        wanted: the complete new status.
     """
     before, after = mapping(run.get("status")), wanted.to_json()
     changed: dict[str, Any] = {key: None for key in before if key not in after}
@@ -41,17 +46,17 @@ def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any
 
 
 def queued(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRunStatus:
-    """No Pod could be created yet."""
+    """Return the status of a run whose Pod cannot be created yet."""
     return _moved(run, Phase.QUEUED, reason, message, now)
 
 
 def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunStatus:
-    """Record that this Pod, and no other, may run the attempt of that number.
+    """Record the claim: only this Pod may run the attempt with this number.
 
-    A run that never waited was first looked at when its first Pod was created.
+    If the run was never queued, startTime is the creation time of its first Pod.
     """
-    # A forged record may name this very Pod, and no two may name one.
-    others = (found for found in run.status.attempts or () if found.pod_uid != pod.ref.uid)
+    # attempts[] is keyed by podUID, so a forged record that names this Pod must go.
+    records = (each for each in run.status.attempts or () if each.pod_uid != pod.ref.uid)
     attempt = Attempt(
         number=number,
         pod_name=pod.ref.name,
@@ -68,13 +73,13 @@ def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunS
             "pod_uid": pod.ref.uid,
             "start_time": run.status.start_time or pod.created_at or now,
             "exit_code": None,
-            "attempts": [*others, attempt][-MAX_ATTEMPTS:],
+            "attempts": [*records, attempt][-MAX_ATTEMPTS:],
         }
     )
 
 
 def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
-    """Main has been running for a while."""
+    """Return the status of a run whose main container has been running for a while."""
     node = f" on node {pod.node}" if pod.shown_node else ""
     status = _moved(
         run, Phase.RUNNING, Reason.MAIN_RUNNING, f"Container {pod.main.name} is running{node}", now
@@ -86,7 +91,7 @@ def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
 def pending(
     run: TaskRun, pod: PodFacts, reason: Reason, message: str, now: datetime
 ) -> TaskRunStatus:
-    """Show what keeps the attempt's main container from starting, and since when."""
+    """Return a status that shows why main has not started, and since when that is known."""
     phase = Phase.QUEUED if reason is Reason.SCHEDULING_GATED else Phase.PENDING
     status = _moved(run, phase, reason, message, now)
     troubled = reason.kind is not None or reason is Reason.START_DELAYED
@@ -99,7 +104,7 @@ def pending(
 def overdue(
     run: TaskRun, pod: PodFacts, reason: Reason, message: str, now: datetime
 ) -> TaskRunStatus:
-    """Show that the attempt's end is waited for, and why it does not come."""
+    """Return a status that shows that the attempt's end is overdue, and why."""
     status = _moved(run, run.status.phase or Phase.PENDING, reason, message, now)
     return with_last_attempt(status, _seen(_last(run), pod))
 
@@ -107,7 +112,7 @@ def overdue(
 def stopping(
     run: TaskRun, pod: PodFacts, reason: Reason, cause: str, now: datetime
 ) -> TaskRunStatus:
-    """Record why the attempt is about to be stopped, before it is."""
+    """Record the reason for a stop, before the attempt is stopped."""
     status = _moved(run, Phase.STOPPING, reason, cause, now)
     update = {"reason": reason, "message": one_line(cause, MAX_ATTEMPT_MESSAGE), "stop_time": now}
     return with_last_attempt(status, _seen(_last(run), pod).model_copy(update=update))
@@ -116,49 +121,55 @@ def stopping(
 def stopping_leftovers(
     run: TaskRun, pod: PodFacts, verdict: Verdict, now: datetime
 ) -> TaskRunStatus:
-    """Record main's own, final verdict while other containers still have to be stopped."""
+    """Record main's own, final verdict and that the remaining containers are to be stopped."""
     status = stopping(run, pod, Reason.MAIN_ENDED, verdict.cause, now)
-    others = ", ".join(pod.leftovers)
-    said = f"{verdict.cause}; stopping the containers that went on: {others}"
-    update = {"message": one_line(said, MAX_MESSAGE)}
+    leftovers = ", ".join(pod.leftovers)
+    message = f"{verdict.cause}; stopping the containers that went on: {leftovers}"
+    update = {"message": one_line(message, MAX_MESSAGE)}
     attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
     return with_last_attempt(status.model_copy(update=update), attempt)
 
 
 def status_of(run: TaskRun, status: TaskRunStatus) -> TaskRun:
-    """Return the run as it will be with another status."""
+    """Return a copy of the run with another status."""
     return run.model_copy(update={"status": status})
 
 
 def suspended(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict | None, now: datetime
 ) -> TaskRunStatus:
-    """Record that nothing runs while suspended; `verdict` is that of an attempt stopped for it.
+    """Record that the run is suspended and nothing of it runs.
 
-    startTime goes, and comes anew on resume, as a Job's does.
+    startTime is removed, and set again on resume, as in Job.
+
+    Args:
+        run: the run.
+        pod: the Pod of the attempt that was stopped, if there was one and it was cached.
+        verdict: the verdict on the attempt that was stopped for the suspension, or None.
+        now: the time, in UTC.
     """
     reason = Reason.SUSPENDED
     status = _moved(run, Phase.SUSPENDED, reason, reason.meaning, now)
     if verdict is not None:
         status = _recorded(run, status, pod, verdict, now)
-    said = condition(run, ConditionType.SUSPENDED, "True", reason, reason.meaning, now)
-    return status.model_copy(update={"start_time": None, "conditions": [said]})
+    suspension = condition(run, ConditionType.SUSPENDED, "True", reason, reason.meaning, now)
+    return status.model_copy(update={"start_time": None, "conditions": [suspension]})
 
 
 def resumed(run: TaskRun, phase: Phase, now: datetime) -> TaskRunStatus:
-    """Record that a suspended run goes on; its clock starts anew."""
+    """Record that a suspended run is resumed, with a new startTime."""
     reason = Reason.RESUMED
     status = _moved(run, phase, reason, reason.meaning, now)
-    said = condition(run, ConditionType.SUSPENDED, "False", reason, reason.meaning, now)
-    others = [found for found in status.conditions or () if found.type != said.type]
-    conditions = [*others, said]
+    suspension = condition(run, ConditionType.SUSPENDED, "False", reason, reason.meaning, now)
+    kept = [each for each in status.conditions or () if each.type != suspension.type]
+    conditions = [*kept, suspension]
     return status.model_copy(update={"start_time": now, "conditions": conditions})
 
 
 def retrying(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict, due: datetime, now: datetime
 ) -> TaskRunStatus:
-    """Record an attempt's outcome, and that there will be another attempt."""
+    """Record an attempt's outcome and when the next attempt is due."""
     sentences = (
         describe(pod, verdict),
         describe_count(run, verdict),
@@ -172,7 +183,7 @@ def retrying(
 def concluded(
     run: TaskRun, pod: PodFacts | None, verdict: Verdict, now: datetime, place: Place
 ) -> TaskRunStatus:
-    """Record the last attempt's outcome and, with it, the run's end."""
+    """Record the last attempt's outcome and the end of the run."""
     if verdict.outcome == Outcome.SUCCEEDED:
         ended = _succeeded(run, pod, verdict, now)
     else:
@@ -184,7 +195,10 @@ def concluded(
 
 
 def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRunStatus:
-    """End a run that did not succeed; a cancelled one is Failed to machines, reason Cancelled."""
+    """Record the end of a run without success.
+
+    A cancelled run has phase Cancelled, and condition Failed with a reason of kind Cancelled.
+    """
     phase = Phase.CANCELLED if reason.kind == FailureKind.CANCELLED else Phase.FAILED
     message = one_line(message, MAX_MESSAGE)
     status = _moved(run, phase, reason, message, now)
@@ -192,7 +206,7 @@ def failed(run: TaskRun, reason: Reason, message: str, now: datetime) -> TaskRun
         condition(run, kind, "True", reason, reason.meaning, now)
         for kind in (ConditionType.FAILED, ConditionType.FINISHED, ConditionType.STALLED)
     ]
-    conditions += (found for found in kept_conditions(run) if found.status == "False")
+    conditions += (each for each in kept_conditions(run) if each.status == "False")
     return status.model_copy(
         update={
             "failure_kind": reason.kind,
@@ -213,13 +227,15 @@ def _succeeded(
         condition(run, kind, "True", verdict.reason, verdict.reason.meaning, now)
         for kind in (ConditionType.COMPLETE, ConditionType.FINISHED)
     ]
-    conditions += (found for found in kept_conditions(run) if found.status == "False")
+    conditions += (each for each in kept_conditions(run) if each.status == "False")
     text = pod.main.ending.message if pod is not None and pod.main.ending is not None else ""
     limit = pod.message_limit if pod is not None else 0
     if text and was_cut(text, limit):
         cut = Reason.RESULT_TOO_LARGE
-        said = f"The result has {limit} bytes or more; at most {limit - 1} are kept. {cut.advice}"
-        stored = condition(run, ConditionType.RESULT_STORED, "False", cut, said, now)
+        explanation = (
+            f"The result has {limit} bytes or more; at most {limit - 1} are kept. {cut.advice}"
+        )
+        stored = condition(run, ConditionType.RESULT_STORED, "False", cut, explanation, now)
         conditions.append(stored)
         text = ""
         message = f"{message}. Its result was too large and is lost"
@@ -260,9 +276,9 @@ def _counted(before: int | None, more: int) -> int:
 def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datetime) -> Attempt:
     if attempt.outcome is not None:
         return attempt
-    seen = attempt if pod is None else _seen(attempt, pod)
+    updated = attempt if pod is None else _seen(attempt, pod)
     ending = pod.main.exited if pod is not None else None
-    return seen.model_copy(
+    return updated.model_copy(
         update={
             "finished_time": finished_at(pod, now),
             "exit_code": ending.exit_code if ending is not None else None,
@@ -291,7 +307,7 @@ def _last(run: TaskRun) -> Attempt:
 
 
 def with_last_attempt(status: TaskRunStatus, attempt: Attempt) -> TaskRunStatus:
-    """Put another record in the place of the last."""
+    """Return a status whose last attempt record is replaced."""
     return status.model_copy(update={"attempts": [*(status.attempts or ())[:-1], attempt]})
 
 
@@ -315,7 +331,7 @@ def _moved(
 def condition(
     run: TaskRun, kind: ConditionType, value: str, reason: Reason, message: str, now: datetime
 ) -> Condition:
-    """Make a condition that keeps its transition time while its value stays (metav1.Condition)."""
+    """Build a condition; its transition time stays while its status stays (metav1.Condition)."""
     before = {each.type: each for each in run.status.conditions or ()}.get(kind)
     since = before.last_transition_time if before is not None and before.status == value else now
     return Condition(
@@ -329,21 +345,21 @@ def condition(
 
 
 def kept_conditions(run: TaskRun) -> list[Condition]:
-    """Return the conditions that stay while others come and go: that it was suspended once."""
-    found = run.status.conditions or ()
-    return [each for each in found if each.type == ConditionType.SUSPENDED]
+    """Return the conditions that every new status keeps: Suspended only."""
+    conditions = run.status.conditions or ()
+    return [each for each in conditions if each.type == ConditionType.SUSPENDED]
 
 
 def refused_since(run: TaskRun) -> datetime | None:
-    """Since when no Pod is let in for want of what may be provided soon; None while none is."""
-    found = {each.type: each for each in run.status.conditions or ()}
-    refused = found.get(ConditionType.POD_REFUSED)
+    """Return when Pod creation was first rejected for a transient reason, or None."""
+    conditions = {each.type: each for each in run.status.conditions or ()}
+    refused = conditions.get(ConditionType.POD_REFUSED)
     return None if refused is None else refused.last_transition_time
 
 
 def with_refusal(
     status: TaskRunStatus, run: TaskRun, reason: Reason, now: datetime
 ) -> TaskRunStatus:
-    """Note in a status that no Pod is let in, and since when that is."""
+    """Add condition PodRefused to a status, keeping the time of the first rejection."""
     refused = condition(run, ConditionType.POD_REFUSED, "True", reason, reason.meaning, now)
     return status.model_copy(update={"conditions": [*(status.conditions or ()), refused]})
