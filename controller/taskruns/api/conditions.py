@@ -5,7 +5,7 @@ from typing import Self
 
 
 class Phase(StrEnum):
-    """Where a run stands, for printing and for a quick look; conditions are for machines."""
+    """Phase of a run, for display; programs should read the conditions instead."""
 
     SUSPENDED = "Suspended"
     QUEUED = "Queued"
@@ -19,7 +19,10 @@ class Phase(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether the run has ended: nothing of it runs, and its status never changes again."""
+        """Whether the run has ended.
+
+        Nothing of it runs then, and of its status only observedGeneration changes any more.
+        """
         return self in TERMINAL_PHASES
 
 
@@ -27,7 +30,7 @@ TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
 
 
 class FailureKind(StrEnum):
-    """Whose failure it was: what a client should do about it follows from this."""
+    """Class of a failure, which tells a client who can fix it and whether a retry is useful."""
 
     APPLICATION = "Application"
     INFRASTRUCTURE = "Infrastructure"
@@ -37,59 +40,59 @@ class FailureKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How one attempt ended, and which budget it was charged to."""
+    """How an attempt ended, and which limit counts it."""
 
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
-    """Charged to `backoffLimit`."""
+    """Counted by `backoffLimit`."""
     DISRUPTED = "Disrupted"
-    """The cluster ended it after its main container may have started."""
+    """Ended by the cluster after main may have started; counted by `disruptionLimit`."""
     REPLACED = "Replaced"
-    """The cluster ended it before its main container started: no work is repeated."""
+    """Ended by the cluster before main started; the replacement repeats no work."""
     REQUEUED = "Requeued"
-    """Its queue (Kueue) took it out; charged to nothing, and queued again."""
+    """Ended by its queue (Kueue) and queued again; counted by no limit."""
     IGNORED = "Ignored"
-    """A podFailurePolicy rule says that it does not count."""
+    """Ignored by a podFailurePolicy rule; counted by no limit."""
     STOPPED = "Stopped"
-    """taskruns stopped it: cancel, suspend, a deadline, or a start that cannot come."""
+    """Stopped by taskruns: cancel, suspend, a deadline, or a start-up failure."""
 
 
 class ConditionType(StrEnum):
-    """The types in `status.conditions`."""
+    """Types of the conditions in `status.conditions`."""
 
     COMPLETE = "Complete"
     """True when the run succeeded (as on a Job)."""
     FAILED = "Failed"
     """True when the run failed or was cancelled (as on a Job)."""
     FINISHED = "Finished"
-    """True on either end, for one `kubectl wait --for=condition=Finished`."""
+    """True when the run has ended in any way, for `kubectl wait --for=condition=Finished`."""
     SUSPENDED = "Suspended"
     """True while suspended, False after a resume (as on a Job)."""
     RECONCILING = "Reconciling"
-    """True while the run is on its way (kstatus)."""
+    """True until the run has ended (kstatus)."""
     STALLED = "Stalled"
     """True when the run failed, so that kstatus and Helm stop waiting for it."""
     POD_REFUSED = "PodRefused"
-    """True while no Pod is let in for want of what somebody may provide soon; since when."""
+    """True while Pod creation is rejected for a transient reason, since its transition time."""
     RESULT_STORED = "ResultStored"
-    """False, with reason ResultTooLarge, when a result was cut and so was not stored."""
+    """False, with reason ResultTooLarge, if the result was truncated and so not stored."""
 
 
 class EventType(StrEnum):
-    """The two types that Kubernetes knows."""
+    """Types of Kubernetes Events."""
 
     NORMAL = "Normal"
     WARNING = "Warning"
 
 
 class EventReason(StrEnum):
-    """Which change of a run an Event tells of. Why it came is in the Event's message."""
+    """Reason of a Kubernetes Event: the change of the run. Its cause is in the Event's message."""
 
     type: EventType
     meaning: str
 
     def __new__(cls, value: str, type_: EventType, meaning: str) -> Self:
-        """Make a member that is its own value and carries its documentation."""
+        """Create a member whose value is a string, with type and meaning as attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.type = type_

@@ -14,14 +14,17 @@ Schema = dict[str, Any]
 PRESERVED = "x-kubernetes-preserve-unknown-fields"
 
 _LEFT_OUT = frozenset({"title", "default", "$defs"})
-"""A default would be written into every object; ours are applied where they are used."""
+"""Keywords that are dropped. The apiserver would write a default into every object; ours are
+applied where a field is read."""
 
 _BOUNDS = (("minimum", "more than", "at least"), ("maximum", "less than", "at most"))
+"""Keyword of a bound, with its words when it is exclusive and when it is inclusive."""
+
 _LARGEST = 2**31 - 1
-"""The bound that every int32 of Kubernetes has: not worth a word."""
+"""Limit of Kubernetes' int32 fields; descriptions do not mention it."""
 
 _DEEPEST = 32
-"""Deeper than any model that does not contain itself."""
+"""Maximum nesting depth of a schema; a deeper one must contain itself."""
 
 _TAKEN = frozenset(
     {
@@ -45,26 +48,36 @@ _TAKEN = frozenset(
         "x-kubernetes-validations",
     }
 )
+"""Keywords that are copied unchanged."""
 
 
 class UnsupportedSchema(Exception):
-    """A model asks for something that a CRD cannot say; the message names the field."""
+    """A model needs a keyword that structural schemas do not have; the message names the field."""
 
 
 def structural(model: type[BaseModel]) -> Schema:
-    """Return the structural schema of a model, in its form on the wire."""
+    """Return the structural schema of a model, with its field names in wire form.
+
+    Raises:
+        UnsupportedSchema: the model uses a keyword that a structural schema cannot express.
+    """
     written = model.model_json_schema(by_alias=True)
     return _Rewriting(written.get("$defs", {})).schema(written, model.__name__)
 
 
 class _Rewriting:
-    """One pass over one model's schema, which may refer to the definitions that come with it."""
+    """Rewrites the JSON schema of one model, whose definitions it resolves."""
 
     def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
 
     def schema(self, written: Schema, place: str) -> Schema:
-        """Rewrite one schema and all below it; `place` names it in errors."""
+        """Rewrite a schema and its subschemas.
+
+        Args:
+            written: the JSON schema that pydantic generates.
+            place: path of the field, for error messages.
+        """
         if place.count(".") > _DEEPEST:
             raise UnsupportedSchema(f"{place}: a CRD cannot hold a model that contains itself")
         plain = self._without_references(written, place)
@@ -78,21 +91,21 @@ class _Rewriting:
         return dict(sorted(rewritten.items(), key=_reading_order))
 
     def _without_references(self, written: Schema, place: str) -> Schema:
-        """Put a definition where it is referred to, and an optional field's type in its place.
+        """Inline referenced definitions, and replace an optional type by the type itself.
 
-        What stands beside a reference, such as the field's own description, goes first.
+        Keywords beside a reference, such as the field's own description, take precedence.
         """
         plain = dict(written)
         while plain.keys() & {"$ref", "anyOf", "allOf"}:
             if "$ref" in plain:
-                found = self._definitions[plain.pop("$ref").rpartition("/")[2]]
+                target = self._definitions[plain.pop("$ref").rpartition("/")[2]]
             else:
                 keyword = "anyOf" if "anyOf" in plain else "allOf"
                 branches = [each for each in plain.pop(keyword) if each != {"type": "null"}]
                 if len(branches) != 1:
                     raise UnsupportedSchema(f"{place}: a CRD field has one type, not {branches}")
-                found = branches[0]
-            plain = {**found, **plain}
+                target = branches[0]
+            plain = {**target, **plain}
         return plain
 
     def _keyword(self, key: str, value: Any, place: str) -> Schema:
@@ -117,16 +130,16 @@ class _Rewriting:
 
 
 def bounds(schema: Schema) -> list[str]:
-    """Say in words what a schema allows, one sentence a bound; an enum speaks for itself."""
-    said = []
+    """Return the bounds of a schema as sentences for its description; enums need none."""
+    sentences = []
     if number := _number_bounds(schema):
-        said.append(f"{number[:1].upper()}{number[1:]}.")
+        sentences.append(f"{number[:1].upper()}{number[1:]}.")
     if schema.get("minLength") or schema.get("minItems"):
-        said.append("Not empty.")
+        sentences.append("Not empty.")
     for keyword, unit in (("maxLength", "characters"), ("maxItems", "items")):
         if keyword in schema:
-            said.append(f"At most {schema[keyword]} {unit}.")
-    return said
+            sentences.append(f"At most {schema[keyword]} {unit}.")
+    return sentences
 
 
 def _number_bounds(schema: Schema) -> str:
@@ -140,7 +153,7 @@ def _number_bounds(schema: Schema) -> str:
 
 
 def _reading_order(item: tuple[str, Any]) -> tuple[bool, bool]:
-    """Order what a person wants to know first: meaning and type, then bounds, then parts."""
+    """Return a sort key for keywords: description and type, then bounds, then subschemas."""
     key = item[0]
     return key in {"properties", "items", "additionalProperties"}, key not in {
         "description",
@@ -149,15 +162,16 @@ def _reading_order(item: tuple[str, Any]) -> tuple[bool, bool]:
 
 
 UNSEEN: dict[str, Any] = {"observedGeneration": -1}
-"""The status of a run that no controller has looked at: kstatus and Helm see that the generation
-is not observed yet, and wait."""
+"""Default status of a new run. kstatus and Helm wait because its generation is not observed."""
 
 _WIDE = 1
+"""Priority of a column that only `kubectl get -o wide` prints."""
+
 _LAST_ATTEMPT = ".status.attempts[-1:]"
 
 
 def crd() -> dict[str, Any]:
-    """Return the CRD as it is applied."""
+    """Return the CRD manifest."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -188,7 +202,7 @@ def crd() -> dict[str, Any]:
 
 
 def resource_schema() -> Schema:
-    """Return the schema of a whole TaskRun, with its rules in their places."""
+    """Return the schema of a TaskRun, with the CEL rules at the fields that they check."""
     schema: Schema = {
         "description": " ".join((TaskRun.__doc__ or "").split()),
         "type": "object",
@@ -202,13 +216,13 @@ def resource_schema() -> Schema:
         },
     }
     for place, rules in RULES.items():
-        found = _at(schema, place)
-        found["x-kubernetes-validations"] = [rule.to_json() for rule in rules]
+        target = _at(schema, place)
+        target["x-kubernetes-validations"] = [rule.to_json() for rule in rules]
     return schema
 
 
 def _at(schema: Schema, place: str) -> Schema:
-    """Find the schema of a field by its path, such as `spec.backoff.cap` or `spec.env[]`."""
+    """Return the schema of a field by its path, such as `spec.backoff.cap` or `spec.env[]`."""
     for part in filter(None, place.split(".")):
         name = part.removesuffix("[]")
         schema = schema["properties"][name]
@@ -217,7 +231,7 @@ def _at(schema: Schema, place: str) -> Schema:
 
 
 def _columns() -> list[dict[str, Any]]:
-    """Return what `kubectl get` prints; the wide ones only with `-o wide`."""
+    """Return the columns that `kubectl get` prints; the last ones only with `-o wide`."""
     columns = [
         _column("Phase", "string", ".status.phase", "Where the run stands."),
         _column("Reason", "string", ".status.reason", "Why."),

@@ -1,4 +1,4 @@
-"""Errors of an apiserver that every client has to recognise."""
+"""Classification of apiserver errors that several clients share."""
 
 from http import HTTPStatus
 
@@ -6,16 +6,18 @@ _TOO_LARGE = (
     "etcdserver: request is too large",
     "trying to send message larger than max",
 )
-"""Messages of etcd (`--max-request-bytes`, 1.5 MiB) and of its gRPC client (2 MiB). The apiserver
-passes both on with code 500; objects above 3 MiB get 413 from itself."""
+"""Error messages of etcd (`--max-request-bytes`, 1.5 MiB) and of its gRPC client (2 MiB).
+
+The apiserver returns both with code 500. Objects above 3 MiB it refuses itself, with code 413.
+"""
 
 
 def is_too_large(code: int, message: str) -> bool:
     """Return whether a request failed because its object is too large to be stored.
 
     Args:
-        code: The HTTP status code.
-        message: The message of the answer.
+        code: HTTP status code of the response.
+        message: message in the response.
     """
     if code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return True

@@ -1,7 +1,7 @@
-"""Every name that taskruns shares with a cluster, once: group, labels, annotations, Pod names.
+"""Names in the cluster: API group, labels, annotations, finalizer, gate and Pod names.
 
 A Pod's name is a pure function of the run's name, its uid and the attempt's number, so that a
-create which is sent twice can only ever make one Pod.
+create that is sent twice makes only one Pod.
 """
 
 import hashlib
@@ -22,56 +22,64 @@ LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "taskruns"
 
 ANNOTATION_COLLECTED = f"{GROUP}/collected"
-"""On a TaskRun: the uid of the Pod whose log and outcome the client has read."""
+"""Annotation of a TaskRun: uid of the Pod whose log and outcome the client has read."""
 
 ANNOTATION_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-"""On a Pod template: the name of the main container (kubectl reads the same annotation)."""
+"""Annotation of a Pod template: name of the main container. kubectl reads it too."""
 
 ANNOTATION_DOCKER_NETWORK = f"docker.{GROUP}/network"
-"""On a Pod template: the Docker network to join instead of the default one; `none` is no network.
-A cluster does not look at it."""
+"""Annotation of a Pod template: Docker network to join instead of the default one; `none` for no
+network. Clusters ignore it."""
 
 FINALIZER_OUTCOME = f"{GROUP}/outcome"
-"""Keeps a Pod's status readable until its outcome is in the TaskRun's status."""
+"""Finalizer that keeps a Pod until its outcome is in the TaskRun's status."""
 
 GATE_CLAIM = f"{GROUP}/claim"
-"""Keeps a Pod from being scheduled until its uid is in the TaskRun's status."""
+"""Scheduling gate of a Pod, removed after its uid is in the TaskRun's status."""
 
 PROPAGATED_LABEL_PREFIX = "kueue.x-k8s.io/"
-"""Labels of a TaskRun that reach its Pods: Kueue queues a Pod by them."""
+"""Prefix of the labels that are copied from a TaskRun to its Pods; Kueue reads them."""
 
 LABEL_QUEUE = f"{PROPAGATED_LABEL_PREFIX}queue-name"
 LABEL_QUEUE_MANAGED = f"{PROPAGATED_LABEL_PREFIX}managed"
-"""Labels of a Pod that Kueue queues: the second one is Kueue's own, `true` on every such Pod."""
+"""Labels of a Pod that Kueue manages. Kueue itself sets the second one, to `true`."""
 
 DOCKER_NODE = "docker"
-"""Node name in the records of a Docker host, which has one node."""
+"""Node name in records on Docker, where the daemon is the only node."""
 
 MAIN_CONTAINER = "main"
 
 CLIENT_ROLE = "taskruns-client"
-"""What the chart calls the role of whoever creates TaskRuns, in a release of the usual name."""
+"""Name of the chart's role for clients that create TaskRuns, in a release with the default name."""
 
 NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-"""A regular expression of the names that a TaskRun may have, as of most objects of Kubernetes."""
+"""Regular expression of TaskRun names: an RFC 1123 subdomain, as for most Kubernetes objects."""
 
 MAX_LABEL_LENGTH = 63
-"""Kubernetes' bound on label values, and so on the names that become labels."""
+"""Maximum length of label values in Kubernetes, and so of names that become label values."""
 
 _HASH_LENGTH = 10
 
 
 def pod_name(run_name: str, run_uid: str, attempt: int) -> str:
-    """Name the Pod of one attempt: `<run>-<hash of the uid>-<attempt>`, at most 63 characters."""
+    """Return the name of an attempt's Pod: `<run>-<hash of the uid>-<attempt>`.
+
+    It has at most 63 characters; the run's name is cut to fit.
+    """
     digest = hashlib.sha256(run_uid.encode()).hexdigest()[:_HASH_LENGTH]
     tail = f"-{digest}-{attempt}"
     return run_name[: MAX_LABEL_LENGTH - len(tail)].rstrip("-.") + tail
 
 
 def main_of(containers: Sequence[str], annotated: str) -> str:
-    """Name the main container: the only one, the annotated one, or the one called `main`.
+    """Return the main container: the annotated one, the only one, or the one called `main`.
 
-    Empty when none of these is there. `annotated` is what `ANNOTATION_DEFAULT_CONTAINER` says.
+    Args:
+        containers: names of the containers.
+        annotated: value of the annotation ANNOTATION_DEFAULT_CONTAINER; empty without it.
+
+    Returns:
+        str: the container's name; empty if no container qualifies.
     """
     if annotated in containers:
         return annotated

@@ -1,14 +1,14 @@
-"""What a TaskRun must keep to that types and bounds cannot say: the rules, in CEL.
+"""CEL validation rules of the CRD, for constraints that types and bounds cannot express.
 
-The apiserver checks them whenever a TaskRun is applied, so there is no webhook that could fail.
-Each refusal is a sentence that says what to write instead. A rule with `oldSelf` looks at a change.
+The apiserver evaluates them when a TaskRun is created or updated, so no webhook is needed. Each
+message says what to write instead. A rule that uses `oldSelf` checks an update only.
 
-Values of core/v1 are opaque to CEL's type checker, which does not know their fields; `dyn(...)`
-reaches them all the same, and compares them whole. Kubernetes' own `self == oldSelf` misses the
-swap of one unknown field for another, so immutability is checked on maps of anything instead.
+CEL's type checker does not know the fields of core/v1 values. `dyn(...)` gives access to them and
+compares them as a whole. Plain `self == oldSelf` does not notice when one unknown field is replaced
+by another; the comparison of maps through `dyn()` does.
 
-Amounts in `resources` are not looked at: of a value without a type CEL can tell whether it equals
-another and no more, and every type that a CRD has for them refuses `cpu: 0.5`, which a Pod takes.
+Quantities in `resources` are not checked. CEL can only compare an untyped value for equality, and
+every type that a CRD offers for them refuses `cpu: 0.5`, which is valid in a Pod.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,20 +20,21 @@ from taskruns.api.v1alpha1 import Backoff, TaskRunSpec
 from taskruns.api.v1alpha1.model import DURATION_PATTERN, format_duration
 
 MUTABLE = frozenset({"cancel", "suspend", "ttlSecondsAfterFinished"})
-"""The fields of spec that may change after creation. A new field may not, unless it is put here."""
+"""Fields of spec that may change after creation; all other fields are immutable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: it holds where it is true."""
+    """One CEL rule of the CRD."""
 
     holds: str
+    """CEL expression that is true for a valid value."""
     message: str
-    """What to write instead; the apiserver puts the field's path before it."""
+    """Advice what to write instead; the apiserver puts the field's path before it."""
     field: str = ""
-    """The field below the rule's place that a refusal names; by default the place itself."""
+    """Field below the rule's place that the error names; by default the place itself."""
     forbids: bool = False
-    """Whether the value is not wrong by itself, but not allowed there or any more."""
+    """Whether the error is FieldValueForbidden: a valid value that is not allowed here or now."""
 
     def to_json(self) -> dict[str, str]:
         """Return the rule as an item of x-kubernetes-validations."""
@@ -46,7 +47,7 @@ class Rule:
 
 
 def fixed(field: str) -> Rule:
-    """Forbid to add, change or remove a field of spec."""
+    """Return the rule that forbids to add, change or remove a field of spec."""
     new, old = f"dyn(self).{field}", f"dyn(oldSelf).{field}"
     return Rule(
         f"has({new}) == has({old}) && (!has({new}) || {new} == {old})",
@@ -138,7 +139,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
     "spec.backoff": (
         Rule(
-            # What is no duration is refused as such; it cannot be compared.
+            # Another rule refuses values that are no durations; duration() would fail on them.
             f"!has(self.cap) || !self.cap.matches('{DURATION_PATTERN}') || "
             f"(has(self.duration) && !self.duration.matches('{DURATION_PATTERN}')) || "
             f"duration(self.cap) >= "
@@ -179,4 +180,4 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
 }
-"""By the place in a TaskRun that the rule stands at; the empty place is the TaskRun itself."""
+"""Rules by the path of the field that they are attached to; the empty path is the TaskRun."""

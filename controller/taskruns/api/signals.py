@@ -1,8 +1,9 @@
-"""Exit codes that stand for signals: 128 plus the signal's number (Linux, x86 and ARM)."""
+"""Exit codes of processes ended by a signal: 128 plus its number (Linux, x86 and ARM)."""
 
 from collections.abc import Mapping
 
 BASE = 128
+"""Exit code of signal 0; a signal's number is added to it."""
 
 TERMINATING: Mapping[int, str] = {
     1: "SIGHUP",
@@ -31,16 +32,16 @@ TERMINATING: Mapping[int, str] = {
 }
 """Signals that end a process by default (signal(7)).
 
-SIGCHLD, SIGCONT, SIGURG and SIGWINCH are ignored by default, and SIGSTOP, SIGTSTP, SIGTTIN and
-SIGTTOU stop a process without ending it. Real-time signals (34 to 64) have no meaning of their own,
-and programs use the exit codes from 162 on for themselves.
+SIGCHLD, SIGCONT, SIGURG and SIGWINCH are ignored by default. SIGSTOP, SIGTSTP, SIGTTIN and SIGTTOU
+stop a process without ending it. Real-time signals (34 to 64) have no fixed meaning, and programs
+use exit codes from 162 for their own purposes.
 """
 
 _SENT_BY_SYSTEM = frozenset({4, 5, 6, 7, 8, 9, 11, 15, 31})
 """Signals that the kernel, the C library, a kubelet or a container runtime sends.
 
-Runtimes report a death by signal and an `exit(128 + n)` as the same code. For these signals the
-code is taken as the signal; for the others, a program that exits with such a code is as likely.
+Runtimes report the same code for an end by signal n and for `exit(128 + n)`. For these signals the
+code is taken as the signal. For other signals `exit` is just as likely.
 """
 
 
@@ -51,7 +52,7 @@ def signal_of(exit_code: int) -> int | None:
 
 
 def describe_exit(exit_code: int) -> str:
-    """Return a verb phrase with the exit code, and the signal where the code stands for one."""
+    """Return a verb phrase with the exit code, and the signal if the code stands for one."""
     number = exit_code - BASE
     name = TERMINATING.get(number)
     if name is None:

@@ -44,8 +44,8 @@ def describe(pod: PodFacts | None, verdict: Verdict) -> str:
 def describe_count(run: TaskRun, verdict: Verdict) -> str:
     """Return a sentence such as "Attempt 2 of 4", without a full stop; empty without retries.
 
-    Only attempts that backoffLimit counts are numbered. Attempts that were replaced, disrupted,
-    requeued or ignored are not.
+    Attempts that were replaced, disrupted, requeued or ignored have no number, because backoffLimit
+    does not count them.
     """
     limit = run.spec.backoff_limit or 0
     if not limit or verdict.outcome not in (Outcome.FAILED, Outcome.SUCCEEDED):
@@ -56,7 +56,7 @@ def describe_count(run: TaskRun, verdict: Verdict) -> str:
 def _place(pod: PodFacts | None, cause: str) -> str:
     """Return a phrase with the node, or an empty text if the cause names it already.
 
-    A cause with a colon ends with a message of the cluster; parentheses keep the node apart from it.
+    A cause with a colon ends with a message of the cluster, so the node goes in parentheses.
     """
     if pod is None or not pod.shown_node or pod.shown_node in cause:
         return ""

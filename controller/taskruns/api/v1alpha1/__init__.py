@@ -1,9 +1,9 @@
 """The `TaskRun` resource, version v1alpha1: every field with its meaning, unit, default and bound.
 
 The CRD and the reference pages are generated from these models (`taskruns.api.crd`). A field that
-is absent stays absent in the cluster: defaults are applied where they are used, and each
-description names its own. The models are never stricter than the CRD, so that whatever the
-apiserver has stored can be read.
+is absent stays absent in the cluster. Defaults are applied where a field is read, and each
+description states its default. The models are never stricter than the CRD, so that every object
+that the apiserver has stored can be parsed.
 """
 
 from taskruns.api.v1alpha1.model import (

@@ -1,11 +1,12 @@
-"""Objects of core/v1 inside a TaskRun, as far as the CRD checks them.
+"""Partial schemas of the core/v1 objects inside a TaskRun.
 
-The fields named here are checked when a TaskRun is applied; others pass, so that newer fields of
-Kubernetes do, and the apiserver looks at them when the Pod is created. Where a list's items are
-merged by a key (design.md, Merge), the key is required and unique, as in core/v1's own schema.
+The CRD checks the fields named here when a TaskRun is applied. Other fields are preserved, so that
+fields of newer Kubernetes versions pass; the apiserver checks them when the Pod is created. If
+items of a list are merged by a key (design.md, Merge), the key is required and unique, as in
+core/v1's own schema.
 
-Every field of the newest core/v1 is named: Kubernetes compares unnamed ones next to named ones
-badly when it checks that a value stayed the same (a swap of one for another goes unseen).
+Every field of the newest core/v1 must be named. Beside named fields, the apiserver's equality check
+of immutable values does not notice when one unnamed field is replaced by another.
 """
 
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Base model of the parts of a TaskRun, and how times and durations are written."""
+"""Base class of the models, and the types of times, durations and core/v1 objects."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -20,15 +20,19 @@ _DURATION = re.compile(rf"(?:{_TERM.pattern})+")
 
 MAX_DURATION_LENGTH = 20
 DURATION_PATTERN = r"^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$"
-"""What the CRD accepts, at most `MAX_DURATION_LENGTH` characters of it: never more than Go's
-durations can count (292 years), so that CEL can read and compare whatever it has let in."""
+"""Pattern of durations in the CRD, for texts of at most `MAX_DURATION_LENGTH` characters.
+
+Every text that it accepts is within the range of Go's durations (292 years), so that CEL can parse
+and compare it.
+"""
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration such as `1h30m`.
+    """Parse a duration such as `1h30m`.
 
     Raises:
-        ValueError: the text is not a sum of numbers with the units ms, s, m or h.
+        ValueError: the text is not a sequence of numbers with the units ms, s, m or h, or the
+            duration overflows.
     """
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is not a duration: write it like 30s, 5m or 1h30m")
@@ -40,7 +44,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration the way it would be typed, with its largest whole units first."""
+    """Format a duration such as `1h30m`, rounded to milliseconds, with the largest units first."""
     milliseconds = round(duration / timedelta(milliseconds=1))
     parts: list[str] = []
     for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
@@ -51,7 +55,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 MAX_SECONDS = 2**31 - 1
-"""The bound of Kubernetes' own int32 fields, about 68 years."""
+"""Limit of Kubernetes' int32 fields: about 68 years, in seconds."""
 
 _YEAR = "[1-9][0-9]{3}"
 _LEAP_YEAR = "([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
@@ -62,10 +66,11 @@ _DAY = (
 _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 
 TIME_PATTERN = f"^({_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)T{_CLOCK}$"
-"""metav1.Time as Kubernetes writes it, and only what Python reads, too.
+"""Pattern of metav1.Time as Kubernetes writes it, limited to times that Python can parse.
 
-The format date-time will not do: with it the apiserver lets in lists in a string's place (seen in
-1.36), the year 0000 and offsets of 99 hours."""
+The format date-time is not used: with it the apiserver accepts a list in place of a string (seen in
+1.36), the year 0000 and offsets of 99 hours.
+"""
 
 
 class Model(BaseModel):
@@ -94,14 +99,14 @@ Duration = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "maxLength": MAX_DURATION_LENGTH}),
 ]
-"""A length of time in Go's notation, such as `30s` or `1h30m`; its form is a rule of the CRD."""
+"""Duration in Go's notation, such as `30s` or `1h30m`; a rule of the CRD checks its form."""
 
 Time = Annotated[
     AwareDatetime,
     PlainSerializer(_format_time),
     WithJsonSchema({"type": "string", "pattern": TIME_PATTERN}),
 ]
-"""A moment in UTC, to the second, as Kubernetes writes it."""
+"""Time in UTC with a resolution of one second, as Kubernetes writes it."""
 
 CoreObject = dict[str, Any]
-"""An object of core/v1 that is passed through as it is, newer fields of Kubernetes included."""
+"""Object of core/v1 that is passed through unchanged, including fields of newer Kubernetes."""

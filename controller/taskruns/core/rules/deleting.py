@@ -1,8 +1,8 @@
-"""The TaskRun is being deleted: its Pod ends first, and the outcome is recorded while it can be.
+"""Rules for a TaskRun that is being deleted: delete its Pods and record the outcome.
 
-Somebody's finalizer holds the object, or foreground deletion does until the Pods are gone. Nothing
-of ours does: the finalizer on the running attempt's Pod stays until the Pod has ended, and at most
-for the grace period of its deletion and a moment.
+The object still exists because of a finalizer of another program, or because foreground deletion
+waits for the Pods. TaskRuns have no finalizer of ours. The finalizer on the running attempt's Pod
+stays until the Pod has ended, but no longer than its grace period plus OVERDUE_SHOWN_AFTER.
 """
 
 from dataclasses import replace
@@ -55,7 +55,8 @@ def release(situation: Deleting, context: DecisionContext) -> Plan | None:
 def delete_pods(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Pods of the run are left: delete them, unless they are orphaned."""
     pods = (pod for pod in situation.pods if _is_ours(pod, situation) and not pod.deleting)
-    # The version proves that the garbage collector has not made an orphan of the Pod since.
+    # With the resourceVersion as a precondition, a Pod that the garbage collector has orphaned
+    # since is not deleted.
     actions = tuple(DeletePod(pod.ref, pod.resource_version) for pod in pods)
     return Plan(actions=actions) if actions else None
 
@@ -94,12 +95,12 @@ def _conclude(
 
 
 def _is_ours(pod: PodFacts, situation: Deleting) -> bool:
-    """Whether the deletion of the run deletes this Pod, too."""
+    """Return whether the deletion of the run also deletes this Pod."""
     return not situation.orphaning and pod.owner_uid == situation.run.metadata.uid
 
 
 def _is_awaited(pod: PodFacts, situation: Deleting, context: DecisionContext) -> bool:
-    """Whether our finalizer keeps the Pod readable until it has ended and is recorded."""
+    """Return whether our finalizer must stay on the Pod until its outcome is recorded."""
     apart = situation.apart
     if not isinstance(apart, Underway) or pod.ref != apart.pod.ref:
         return False

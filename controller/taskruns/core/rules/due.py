@@ -1,4 +1,4 @@
-"""No attempt is open: end the run, wait, claim the Pod that is there, or create it."""
+"""Rules for a run without an open attempt: end it, wait, claim the existing Pod, or create one."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ _PASSING_REFUSALS = {
     ),
     RefusalKind.WEBHOOK_FAILED: (Reason.WEBHOOK_FAILED, deadlines.WEBHOOK_RETRY),
 }
-"""What may be mended soon, and how often that is found out."""
+"""Reason and retry interval, before jitter, of transient errors of a create."""
 
 
 def cancel(situation: Due, context: DecisionContext) -> Plan | None:
@@ -69,8 +69,8 @@ def end_at_schedule_timeout(situation: Due, context: DecisionContext) -> Plan | 
     if timeout is None or context.now < timeout:
         return None
     before = situation.run.status
-    said = f": {before.message}" if before.phase is Phase.QUEUED and before.message else ""
-    message = f"Attempt {situation.number} got no Pod within scheduleTimeoutSeconds{said}"
+    cause = f": {before.message}" if before.phase is Phase.QUEUED and before.message else ""
+    message = f"Attempt {situation.number} got no Pod within scheduleTimeoutSeconds{cause}"
     return _fail(situation, Reason.SCHEDULE_TIMEOUT, message, context)
 
 
@@ -149,8 +149,8 @@ def await_others(situation: Due, context: DecisionContext) -> Plan | None:
     if policy is PodReplacementPolicy.TERMINATING_OR_FAILED:
         return None
     candidate = situation.candidate
-    others = (pod for pod in situation.pods if candidate is None or pod.ref != candidate.ref)
-    if all(pod.gated or pod.ended for pod in others):
+    pods = (pod for pod in situation.pods if candidate is None or pod.ref != candidate.ref)
+    if all(pod.gated or pod.ended for pod in pods):
         return None
     return Plan(wake_at=_limit(situation, context))
 
@@ -172,14 +172,14 @@ def create(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def _fail(situation: Due, reason: Reason, cause: str, context: DecisionContext) -> Plan:
-    """End the run, and say after the cause what to do."""
+    """Return a plan that ends the run, with a message of cause and advice."""
     advice = address(reason.advice_in(context.site.place), situation.run, None)
     message = f"{cause.rstrip('.')}. {advice}"
     return Plan(status=status.failed(situation.run, reason, message, context.now))
 
 
 def _limit(situation: Due, context: DecisionContext) -> datetime | None:
-    """When waiting ends, whatever it is for."""
+    """Return when every wait of this run ends: the earlier of its deadline and schedule timeout."""
     return deadlines.earliest(
         deadlines.deadline_at(situation.run), _schedule_timeout(situation, context)
     )
@@ -191,7 +191,11 @@ def _schedule_timeout(situation: Due, context: DecisionContext) -> datetime | No
 
 
 def _is_told(before: TaskRunStatus, reason: Reason, refusal: Refusal) -> bool:
-    """Whether the status names the same cause: a quota's name, before the numbers that change."""
+    """Return whether the status already shows this cause.
+
+    Only the text before the first comma is compared. It contains a quota's name; the numbers after
+    it change.
+    """
     if (before.phase, before.reason) != (Phase.QUEUED, reason):
         return False
     return (before.message or "").partition(",")[0] == refusal.message.partition(",")[0]

@@ -1,4 +1,4 @@
-"""The attempt is over: record its outcome, and whether there will be another."""
+"""Rules for an attempt that has ended: record its outcome, and retry or end the run."""
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
@@ -50,15 +50,15 @@ def record_vanished(situation: Vanished, context: DecisionContext) -> Plan | Non
 
 
 def _in_full(situation: Ended | Vanished) -> Attempt:
-    """Return the attempt with all that was said when it was stopped: its record is kept short."""
-    attempt, said = situation.attempt, situation.run.status.message or ""
-    if not attempt.message or not said.startswith(attempt.message):
+    """Return the attempt with the full message of its stop, which its record holds truncated."""
+    attempt, message = situation.attempt, situation.run.status.message or ""
+    if not attempt.message or not message.startswith(attempt.message):
         return attempt
-    return attempt.model_copy(update={"message": said})
+    return attempt.model_copy(update={"message": message})
 
 
 def _recorded_verdict(situation: Ended | Vanished) -> Verdict | None:
-    """Return the verdict that was final before the Pod had ended (main ended, others went on)."""
+    """Return the verdict recorded when main ended before other containers, or None."""
     attempt = situation.attempt
     if attempt.outcome is None:
         return None

@@ -1,4 +1,4 @@
-"""Rules for runs without an attempt to pursue: gone, unreadable or finished."""
+"""Rules for runs that need no further attempt: gone, unreadable or finished."""
 
 from taskruns.api.reasons import Reason
 from taskruns.core import deadlines, status

@@ -1,4 +1,4 @@
-"""The claimed Pod is there and has not ended: let it run, show it, or stop it."""
+"""Rules for a claimed Pod that has not ended: release its gate, show its state, or stop it."""
 
 from datetime import datetime
 
@@ -103,8 +103,8 @@ def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | 
         if pod.foreign_gates
         else ""
     )
-    said = pod.unschedulable or gates or "the scheduler has not said why"
-    cause = f"No node was found within scheduleTimeoutSeconds: {said}"
+    details = pod.unschedulable or gates or "the scheduler has not said why"
+    cause = f"No node was found within scheduleTimeoutSeconds: {details}"
     return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, context)
 
 
@@ -120,8 +120,8 @@ def give_up_starting(situation: Underway, context: DecisionContext) -> Plan | No
     if trouble is None and pod.uid not in context.findings.events:
         return Plan(actions=(ReadPodEvents(pod),))
     events = context.findings.events.get(pod.uid, ())
-    said = trouble.cause if trouble is not None else " ".join(events[-1:])
-    cause = "Main did not start within startupTimeoutSeconds" + (f": {said}" if said else "")
+    details = trouble.cause if trouble is not None else " ".join(events[-1:])
+    cause = "Main did not start within startupTimeoutSeconds" + (f": {details}" if details else "")
     return _stop(situation, Reason.STARTUP_TIMEOUT, cause, context)
 
 
@@ -142,9 +142,9 @@ def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
         until = "" if ends is None else f". It is tried again until {stamp(ends)}"
         message = f"{trouble.cause.rstrip('.')}{until}"
     else:
-        reason, said = _waits_for(pod)
-        message = f"{reason.meaning.rstrip('.')}: {said}" if said else reason.meaning
-        news = bool(said) and not same_cause(run.status.message or "", message)
+        reason, details = _waits_for(pod)
+        message = f"{reason.meaning.rstrip('.')}: {details}" if details else reason.meaning
+        news = bool(details) and not same_cause(run.status.message or "", message)
         noted = reason == run.status.reason and not news
     if noted:
         return None
@@ -152,7 +152,7 @@ def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
 
 
 def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
-    """Say what a Pod without trouble waits for, and in whose words if it is not only its turn."""
+    """Return the reason for which main has not started, and details such as names of gates."""
     if pod.foreign_gates:
         return Reason.SCHEDULING_GATED, ", ".join(pod.foreign_gates)
     if pod.unschedulable:
