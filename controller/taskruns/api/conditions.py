@@ -30,7 +30,7 @@ TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
 
 
 class FailureKind(StrEnum):
-    """Class of a failure, which tells a client who can fix it and whether a retry is useful."""
+    """Class of a failure; it determines what a client should do."""
 
     APPLICATION = "Application"
     INFRASTRUCTURE = "Infrastructure"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 BASE = 128
-"""Exit code of signal 0; a signal's number is added to it."""
+"""Offset from a signal's number to the exit code that stands for it."""
 
 TERMINATING: Mapping[int, str] = {
     1: "SIGHUP",

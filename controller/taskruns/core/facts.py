@@ -18,8 +18,8 @@ _MAX_MESSAGE_BYTES_OF_POD = 12 * 1024
 _UNSEEN = frozenset({"ContainerStatusUnknown", "Unknown"})
 """Termination reasons with an invented exit code.
 
-The kubelet reports the first for a container that it lost track of, the runtime the second after a
-restart of its node.
+The kubelet reports ContainerStatusUnknown for a container that it lost track of. The runtime
+reports Unknown after a restart of its node.
 """
 
 

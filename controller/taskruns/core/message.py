@@ -27,7 +27,7 @@ def describe_owner(pod: Mapping[str, Any]) -> str:
 
 MAX_TAIL_CHARACTERS = 1024
 MAX_TAIL_LINES = 10
-"""Limits on the output of the task in a message."""
+"""Limits on the task's output in a message: characters and lines, from the end."""
 
 MAX_ATTEMPT_MESSAGE = 256
 MAX_MESSAGE = 2048
@@ -73,7 +73,7 @@ def one_line(text: str, most: int) -> str:
     """Return the start of a text as one line that is safe to print on a terminal.
 
     Messages contain text from tasks and other programs. Line breaks, escape sequences and
-    bidirectional marks could forge output, so each becomes a space.
+    bidirectional marks could forge output, so each such character becomes a space.
 
     Args:
         text: the text.

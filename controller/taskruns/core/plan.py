@@ -3,7 +3,7 @@
 An engine writes the status first, if there is one, and then takes the actions in order. If the
 status write fails because the run has changed, the rest of the plan is dropped. All actions are
 idempotent, so after a crash the next reconcile does the remaining work. Events are sent after the
-status that they describe; sending is best effort, without retries.
+status that they describe. Sending is best effort, and no run waits for it.
 """
 
 from collections.abc import Mapping

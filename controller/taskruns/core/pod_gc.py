@@ -1,6 +1,6 @@
 """Clean-up of Pods that are not in use: discard, stop, release and delete.
 
-A Pod is released only after its outcome is recorded, so no outcome is lost.
+A claimed Pod is released only after its outcome is recorded, so no outcome is lost.
 """
 
 from datetime import datetime
@@ -83,7 +83,7 @@ def _discard(pod: PodFacts) -> list[Action]:
 def _clear(
     pod: PodFacts, run: TaskRun, context: DecisionContext
 ) -> tuple[list[Action], datetime | None]:
-    """Return the actions for a Pod that is past, and its deletion time if that is later."""
+    """Return the actions for the Pod of a finished attempt, and its deletion time if it is later."""
     record = _record(pod, run)
     if not pod.ended:
         known = record is not None or _has_ended(run)

@@ -65,8 +65,10 @@ def is_passing(message: str) -> bool:
 
 
 _IMAGE_PATIENCE = timedelta(seconds=60)
+"""Time that a lasting error of an image pull is tolerated."""
+
 _CONFIG_PATIENCE = timedelta(seconds=30)
-"""Time that such errors are tolerated, because a ConfigMap or Secret may be created late."""
+"""Time that a container config error is tolerated: a ConfigMap or Secret may be created late."""
 
 _TROUBLES = {
     # Waiting reasons of the kubelet.

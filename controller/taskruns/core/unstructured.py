@@ -1,7 +1,7 @@
 """Safe readers for untyped JSON: each returns a value of its type, or an empty value or None.
 
-The apiserver validates the objects that it stores, but statuses can be forged and templates are
-not validated. A decision must be possible for any content, so the readers never raise.
+The apiserver validates the objects that it stores, but statuses can be forged and templates pass
+unchecked. A decision must be possible for any content, so the readers never raise.
 """
 
 import re

@@ -79,8 +79,8 @@ def _matches_condition(wanted: OnPodCondition, pod: PodFacts) -> bool:
 
 
 _DISRUPTIONS = {
-    # Reasons of the DisruptionTarget condition, and of a Pod's status where older or lost
-    # kubelets set no condition.
+    # Reasons of the DisruptionTarget condition, and values of a Pod's status.reason, because old
+    # kubelets and lost nodes set no condition.
     "EvictionByEvictionAPI": Reason.EVICTED,
     "TerminationByKubelet": Reason.EVICTED,
     "Evicted": Reason.EVICTED,
