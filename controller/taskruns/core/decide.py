@@ -117,8 +117,8 @@ def _answer_for_attempt(
 
 
 def _first(rules: Iterable[Rule[S]], situation: S, context: DecisionContext) -> Plan:
-    answers = (rule(situation, context) for rule in rules)
-    return next((plan for plan in answers if plan is not None), Plan())
+    plans = (rule(situation, context) for rule in rules)
+    return next((plan for plan in plans if plan is not None), Plan())
 
 
 def _together(plan: Plan, tidying: Plan) -> Plan:

@@ -137,9 +137,9 @@ class RefusalKind(StrEnum):
     """Class of an error of a Pod create (design.md, Errors of create)."""
 
     INVALID = "invalid"
-    """400, 422: the Pod is invalid; final."""
+    """400, 422, or an object that is too large to be stored: the Pod is invalid; final."""
     FORBIDDEN = "forbidden"
-    """403 by admission, or a quota that the Pod can never fit; final."""
+    """Refused by admission or a policy, or 403 by a quota that the Pod can never fit; final."""
     NAME_TAKEN = "name-taken"
     """409, and the existing Pod is not owned by this run."""
     NO_ROOM = "no-room"

@@ -83,7 +83,7 @@ def _discard(pod: PodFacts) -> list[Action]:
 def _clear(
     pod: PodFacts, run: TaskRun, context: DecisionContext
 ) -> tuple[list[Action], datetime | None]:
-    """Return the actions for the Pod of a finished attempt, and its deletion time if it is later."""
+    """Return the actions for the Pod of a finished attempt, and its deletion time if later."""
     record = _record(pod, run)
     if not pod.ended:
         known = record is not None or _has_ended(run)

@@ -187,8 +187,8 @@ def _classify_attempt(
     if status.phase is not None and status.phase.terminal:
         return Finished(run, pods)
     attempt = _open_attempt(run)
-    room = (status.attempt or 0) < MAX_COUNT
-    if attempt is None and status.phase not in _WITH_POD and room:
+    has_next_number = (status.attempt or 0) < MAX_COUNT
+    if attempt is None and status.phase not in _WITH_POD and has_next_number:
         return Due(run, pods, number=(status.attempt or 0) + 1)
     if attempt is None:
         problem = (

@@ -120,13 +120,13 @@ def find_startup_failure(pod: PodFacts, attempt: Attempt) -> StartupFailure | No
     """
     if pod.main.started_at is not None or pod.ended:
         return None
-    troubles = [
+    failures = [
         _trouble_of(container, attempt)
         for container in pod.containers
         if container.waiting_reason in _TROUBLES
     ]
-    lasting = (trouble for trouble in troubles if trouble.patience is not None)
-    return next(lasting, next(iter(troubles), None))
+    lasting = (failure for failure in failures if failure.patience is not None)
+    return next(lasting, next(iter(failures), None))
 
 
 def _trouble_of(container: Container, attempt: Attempt) -> StartupFailure:

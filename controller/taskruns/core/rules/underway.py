@@ -110,17 +110,17 @@ def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | 
 
 def give_up_starting(situation: Underway, context: DecisionContext) -> Plan | None:
     """A container cannot start, or main has not in time: record Stopping."""
-    trouble = find_startup_failure(situation.pod, situation.attempt)
-    ends = None if trouble is None else trouble.ends_at(situation.attempt, context.now)
-    if trouble is not None and _is_over(ends, context):
-        return _stop(situation, trouble.reason, trouble.cause, context)
+    failure = find_startup_failure(situation.pod, situation.attempt)
+    ends = None if failure is None else failure.ends_at(situation.attempt, context.now)
+    if failure is not None and _is_over(ends, context):
+        return _stop(situation, failure.reason, failure.cause, context)
     if not _is_over(_startup_timeout(situation, context), context):
         return None
     pod = situation.pod.ref
-    if trouble is None and pod.uid not in context.findings.events:
+    if failure is None and pod.uid not in context.findings.events:
         return Plan(actions=(ReadPodEvents(pod),))
     events = context.findings.events.get(pod.uid, ())
-    details = trouble.cause if trouble is not None else " ".join(events[-1:])
+    details = failure.cause if failure is not None else " ".join(events[-1:])
     cause = "Main did not start within startupTimeoutSeconds" + (f": {details}" if details else "")
     return _stop(situation, Reason.STARTUP_TIMEOUT, cause, context)
 
@@ -132,20 +132,20 @@ def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
         return None
     if _is_over(_overdue_at(situation), context):
         return None
-    trouble = find_startup_failure(pod, situation.attempt)
-    if trouble is not None:
-        noted = trouble.is_noted(situation.attempt)
-        ends = trouble.ends_at(situation.attempt, context.now) or _startup_timeout(
+    failure = find_startup_failure(pod, situation.attempt)
+    if failure is not None:
+        noted = failure.is_noted(situation.attempt)
+        ends = failure.ends_at(situation.attempt, context.now) or _startup_timeout(
             situation, context
         )
-        reason = trouble.reason
+        reason = failure.reason
         until = "" if ends is None else f". It is tried again until {stamp(ends)}"
-        message = f"{trouble.cause.rstrip('.')}{until}"
+        message = f"{failure.cause.rstrip('.')}{until}"
     else:
         reason, details = _waits_for(pod)
         message = f"{reason.meaning.rstrip('.')}: {details}" if details else reason.meaning
-        news = bool(details) and not same_cause(run.status.message or "", message)
-        noted = reason == run.status.reason and not news
+        has_changed = bool(details) and not same_cause(run.status.message or "", message)
+        noted = reason == run.status.reason and not has_changed
     if noted:
         return None
     return Plan(status=status.pending(run, pod, reason, message, context.now))
@@ -171,14 +171,14 @@ def show_running(situation: Underway, context: DecisionContext) -> Plan | None:
 def wait(situation: Underway, context: DecisionContext) -> Plan | None:
     """Otherwise: wait."""
     run, main = situation.run, situation.pod.main
-    trouble = find_startup_failure(situation.pod, situation.attempt)
+    failure = find_startup_failure(situation.pod, situation.attempt)
     return Plan(
         wake_at=deadlines.earliest(
             deadlines.deadline_at(run),
             deadlines.attempt_deadline_at(run, main.started_at),
             _schedule_timeout(situation, context),
             _startup_timeout(situation, context),
-            None if trouble is None else trouble.ends_at(situation.attempt, context.now),
+            None if failure is None else failure.ends_at(situation.attempt, context.now),
             _running_shown_at(situation),
             _overdue_wake(situation, context),
         )
