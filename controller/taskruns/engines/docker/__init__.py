@@ -1,6 +1,6 @@
-"""A plain Docker host as a runtime: one container an attempt, and a file that is the run's record.
+"""Engine for a plain Docker host: one container per attempt and one state file per run.
 
-A TaskRun and its Pods are kept in the wire form that Kubernetes gives them, so that the same
-decision is made about them; the daemon has the containers. The fence is the same, too: a Pod is
-claimed in the file before its container can start, and its container's name is the Pod's.
+The state file holds the TaskRun and its Pods in the wire format of Kubernetes, so that the same
+`decide` applies to them. The Docker daemon holds the containers. The fence is the same, too: a Pod
+is claimed in the state file before its container can start, and the container has the Pod's name.
 """

@@ -1,7 +1,7 @@
-"""A process that follows a run to its end when the client that did so has to go.
+"""Detached process that follows a run to its end after its client has left.
 
-It is told where the run is and where the daemon is; of what only a client was given, such as the
-values of Secrets, it knows nothing.
+Its argument names the state file and the daemon. Values that only the client has, such as those of
+Secrets, are not passed on.
 """
 
 import asyncio
@@ -17,16 +17,19 @@ from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.state_file import Record, StateFile
 
 _LONGEST_DELAY = 300.0
-"""Seconds after its grace period in which a cancelled run has ended, unless its daemon is away."""
+"""Seconds after the grace period for which a cancelled run is followed.
+
+The run has ended by that time, unless its daemon is unavailable.
+"""
 
 
 def start_detached_follower(host: Host, file: StateFile) -> "subprocess.Popen[bytes]":
-    """Start a process that follows a run to its end, whatever becomes of this one; return it.
+    """Start a process that follows a run to its end independently of this one; return it.
 
-    That of a cancelled run does not wait for a daemon that stays away: what it leaves, the next
-    client does.
+    The process of a cancelled run does not wait forever for an unavailable daemon; the next client
+    does the remaining steps.
     """
-    told = {
+    arguments = {
         "root": str(host.root.absolute()),
         "endpoint": asdict(host.endpoint),
         "namespace": file.namespace,
@@ -34,16 +37,16 @@ def start_detached_follower(host: Host, file: StateFile) -> "subprocess.Popen[by
     }
     nowhere = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603 - this module itself
-        [sys.executable, "-m", __name__, json.dumps(told)],
+        [sys.executable, "-m", __name__, json.dumps(arguments)],
         stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True,
     )  # fmt: skip
 
 
 def main() -> None:
-    """Follow the run that the first argument tells of."""
-    told = json.loads(sys.argv[1])
-    host = Host(Path(told["root"]), now, DaemonAddress(**told["endpoint"]))
-    asyncio.run(_follow(host, host.file(told["namespace"], told["name"])))
+    """Follow the run that the first argument describes."""
+    arguments = json.loads(sys.argv[1])
+    host = Host(Path(arguments["root"]), now, DaemonAddress(**arguments["endpoint"]))
+    asyncio.run(_follow(host, host.file(arguments["namespace"], arguments["name"])))
 
 
 async def _follow(host: Host, file: StateFile) -> None:
@@ -54,7 +57,7 @@ async def _follow(host: Host, file: StateFile) -> None:
 
 
 def patience_with(record: Record) -> float | None:
-    """Return for how many seconds a run is followed at most; None: for as long as it takes."""
+    """Return the longest time for which a run is followed, in seconds; None: without limit."""
     if record.run is None or record.run["spec"].get("cancel") is not True:
         return None
     return max(map(grace_of, record.pods.values()), default=0) + _LONGEST_DELAY

@@ -1,7 +1,6 @@
-"""The port on a run's record: what an apiserver would do, done to a file.
+"""Engine protocol on a state file: the part of the apiserver for one run.
 
-Containers are made, started and stopped by the `Node`, which looks at the record as a kubelet looks
-at its Pods.
+`Kubelet` creates, starts and stops the containers. It reads the record as a kubelet reads its Pods.
 """
 
 import uuid
@@ -21,7 +20,7 @@ from taskruns.engines.objects import Draft, drafted, merged, with_condition
 
 
 class DockerEngine:
-    """Carries out what plans ask for on the record of one run."""
+    """Applies the actions of plans to the record of one run."""
 
     def __init__(
         self, file: StateFile, now: Callable[[], datetime], given: Secrets = NO_SECRETS
@@ -31,21 +30,21 @@ class DockerEngine:
         self._given = given
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
-        """Read the TaskRun."""
+        """Return the TaskRun, or None."""
         here = (namespace, name) == (self._file.namespace, self._file.name)
         return (await self._file.read()).run if here else None
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
-        """Read a Pod."""
+        """Return a Pod, or None."""
         here = namespace == self._file.namespace
         return (await self._file.read()).pods.get(name) if here else None
 
-    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:  # noqa: ARG002 - the port's
-        """There are none: what keeps a container from starting stands in its status."""
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:  # noqa: ARG002 - part of the protocol
+        """Return no Events: the Pod's status has the error that prevents a container's start."""
         return ()
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
-        """Merge into the status."""
+        """Merge a patch into the status; return the TaskRun, or None if it is gone."""
         async with self._file.change() as record:
             live = _the_run(record, run)
             if live is None:
@@ -55,7 +54,7 @@ class DockerEngine:
         return live
 
     async def create_pod(self, manifest: Object) -> Object:
-        """Take a Pod in; one that Docker cannot run is refused, naming the field."""
+        """Record a Pod. Raises Refused, naming the field, if Docker cannot run the Pod."""
         try:
             container_of(manifest, self._given)
         except Unsupported as error:
@@ -77,15 +76,15 @@ class DockerEngine:
         return pod
 
     async def release_gate(self, pod: PodRef) -> Object | None:
-        """Remove our gate; a Pod without gates has its node at once."""
+        """Remove our gate; bind a Pod without other gates to the node at once."""
         async with self._file.change() as record:
             live = _the_pod(record, pod)
             if live is None:
                 return None
             spec = live["spec"]
             gates = mappings(spec.pop("schedulingGates", None))
-            if others := [gate for gate in gates if gate.get("name") != names.GATE_CLAIM]:
-                spec["schedulingGates"] = others
+            if foreign_gates := [gate for gate in gates if gate.get("name") != names.GATE_CLAIM]:
+                spec["schedulingGates"] = foreign_gates
             elif "deletionTimestamp" not in live["metadata"]:
                 spec["nodeName"] = names.DOCKER_NODE
                 scheduled = {"type": "PodScheduled", "status": "True"}
@@ -93,7 +92,7 @@ class DockerEngine:
         return live
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
-        """Have the container ended with its grace period."""
+        """Request that the container is stopped with its grace period."""
         async with self._file.change() as record:
             live = _the_pod(record, pod)
             if live is not None:
@@ -101,18 +100,20 @@ class DockerEngine:
         return live
 
     async def release_pod(self, pod: PodRef) -> Object | None:
-        """Remove our finalizer; a Pod that is being deleted without a container goes with it."""
+        """Remove our finalizer, and the Pod itself if it is being deleted and has no node."""
         async with self._file.change() as record:
             live = _the_pod(record, pod)
             if live is None:
                 return None
             finalizers = live["metadata"].pop("finalizers", ())
-            if left := [found for found in finalizers if found != names.FINALIZER_OUTCOME]:
-                live["metadata"]["finalizers"] = left
+            if remaining := [
+                finalizer for finalizer in finalizers if finalizer != names.FINALIZER_OUTCOME
+            ]:
+                live["metadata"]["finalizers"] = remaining
             return _after_deletion(record, live)
 
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
-        """Mark the Pod as being deleted; its container, if there is one, ends first."""
+        """Mark the Pod as being deleted; its container, if any, ends before it is removed."""
         async with self._file.change() as record:
             live = _the_pod(record, pod)
             if live is None:
@@ -123,7 +124,7 @@ class DockerEngine:
             return _after_deletion(record, live)
 
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
-        """Delete the TaskRun; the record goes with the last of its Pods."""
+        """Delete the TaskRun; its record is removed together with its last Pod."""
         async with self._file.change() as record:
             live = _the_run(record, run)
             if live is None:
@@ -133,11 +134,11 @@ class DockerEngine:
             return record.run
 
     def record_event(self, run: RunRef, event: Event) -> None:
-        """Let it be: whoever follows the run sees each status, and its attempts tell the rest."""
+        """Ignore the Event: clients see every status, and the attempts have the history."""
 
 
 def mark_run_deleted(record: Record, now: datetime) -> None:
-    """Delete a TaskRun: at once where it has no Pods, else when the last of them is gone."""
+    """Delete a TaskRun: at once if it has no Pods, otherwise when its last Pod is removed."""
     if record.run is not None and not record.pods:
         record.run = None
     elif record.run is not None:
@@ -145,7 +146,7 @@ def mark_run_deleted(record: Record, now: datetime) -> None:
 
 
 def remove_pod(record: Record, name: str) -> None:
-    """Forget a Pod that is gone, and the TaskRun with it if it was only waiting for that."""
+    """Remove a Pod from the record, and the TaskRun if it is being deleted and has no Pod left."""
     pod = record.pods.pop(name, None)
     if pod is not None:
         record.asked.pop(uid_of(pod), None)
@@ -154,7 +155,11 @@ def remove_pod(record: Record, name: str) -> None:
 
 
 def _after_deletion(record: Record, pod: Draft) -> Object | None:
-    """Let a Pod go that is being deleted, held by nobody, and has no node and so no container."""
+    """Remove a Pod that is being deleted and has no finalizer and no node, hence no container.
+
+    Returns:
+        The Pod, or None if it was removed.
+    """
     metadata = pod["metadata"]
     going = metadata.get("deletionTimestamp") and not metadata.get("finalizers")
     if going and not pod["spec"].get("nodeName"):

@@ -1,4 +1,4 @@
-"""Follows one run on a Docker host to its end: reads daemon and record, applies decisions."""
+"""Follower of one run on a Docker host: watches daemon and record, and reconciles the run."""
 
 import asyncio
 import contextlib
@@ -29,21 +29,21 @@ _ID, _ADDRESS = "id", "address"
 
 
 class OfAnotherDaemon(StateError):
-    """The run is another daemon's; the message says what to do."""
+    """The run belongs to another daemon; the message says what to do."""
 
 
 async def belongs(record: Record, daemon: Daemon) -> bool:
-    """Whether a run is a daemon's, or nobody's yet. Raises NoDaemon."""
+    """Return whether a run belongs to a daemon, or to none yet. Raises NoDaemon."""
     return not record.home or record.home[_ID] == await daemon.identity()
 
 
 async def claim(file: StateFile, daemon: Daemon) -> None:
-    """See that a run is a daemon's: that of the first who asks has it for good.
+    """Ensure that a run belongs to a daemon; a run without a daemon is assigned to it for good.
 
     Raises:
-        OfAnotherDaemon: it is not.
-        NoDaemon: the daemon does not answer.
-        StateTrouble: the state directory cannot be used.
+        OfAnotherDaemon: The run belongs to another daemon.
+        NoDaemon: The daemon does not answer.
+        StateError: The state directory cannot be used.
     """
     record = await file.read()
     if not record.home and not record.empty:
@@ -62,17 +62,17 @@ async def claim(file: StateFile, daemon: Daemon) -> None:
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
-"""After something went wrong, the daemon's absence for one."""
+"""Delay after an error, such as an unavailable daemon, in seconds."""
 _CLOCK_SECONDS = 30.0
-"""How far the daemon's clock may be from ours."""
+"""Largest expected difference between the daemon's clock and ours, in seconds."""
 _HAND_OVER_SECONDS = 1.0
-"""In which a request that takes its time, such as a stop, has certainly reached the daemon."""
+"""Time after which a long request, such as a stop, has certainly reached the daemon, in seconds."""
 _LONGEST_WAIT = 30.0
-"""Seconds after which everything is looked at although nothing was told."""
+"""Resync period, in seconds: the longest time between two syncs when no event arrives."""
 
 
 class Follower:
-    """Looks after one run for as long as it is open."""
+    """Reconciles one run while it is open."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Follower:
         given: Secrets = NO_SECRETS,
     ) -> None:
         self.daemon = daemon
-        """The connection that it has, for whoever wants a log."""
+        """Connection to the daemon; clients read logs through it."""
         self._file = file
         self._now = now
         self._site = replace(site, place=Place.DOCKER)
@@ -91,7 +91,7 @@ class Follower:
         self._engine = DockerEngine(file, now, given)
         self._changed = asyncio.Event()
         self._heard = asyncio.Event()
-        """Set, and replaced by another, when the daemon has told something."""
+        """Event that is set, and replaced by a new one, when the daemon reports an event."""
         self._place = Runtime(file, daemon, now, given)
         self._node = Kubelet(file, daemon, self._place, tell=self._changed.set)
 
@@ -105,10 +105,10 @@ class Follower:
         site: SiteDefaults,
         given: Secrets = NO_SECRETS,
     ) -> AsyncIterator[Self]:
-        """Begin to look after a run; leaving ends that, and the container goes on.
+        """Open a follower of a run; closing it leaves the container running.
 
         Raises:
-            OfAnotherDaemon: it is not this daemon's.
+            OfAnotherDaemon: The run belongs to another daemon.
         """
         await claim(file, daemon)
         follower = cls(file, daemon, now, site, given)
@@ -123,13 +123,13 @@ class Follower:
             await follower._node.close()
 
     async def changes(self, *, to_the_last: bool = False) -> AsyncIterator[Object]:
-        """Yield the TaskRun whenever it has changed, until it has ended and its Pods are let go.
+        """Yield the TaskRun at every change until it has ended and its Pods have no finalizers.
 
         Args:
-            to_the_last: whether to go on until nothing of the run is left, its TTL included.
+            to_the_last: Whether to continue until the TaskRun is deleted, including its TTL.
 
         Raises:
-            StateTrouble: the state directory cannot be used.
+            StateError: The state directory cannot be used.
         """
         last: Object | None = None
         while True:
@@ -146,7 +146,7 @@ class Follower:
             await self._wait(wake_at)
 
     async def started(self, pod: str) -> None:
-        """Wait until the container of a Pod has run, or runs; it need not be there yet."""
+        """Wait until the container of a Pod has started; it need not exist yet."""
         while True:
             heard = self._heard
             with contextlib.suppress(Unavailable):
@@ -157,18 +157,18 @@ class Follower:
 
     @property
     def pulling(self) -> str:
-        """What the pull of an image that this follower has under way would tell; else empty."""
+        """Progress of the image pull in progress, as text; empty if there is none."""
         return str(self._place.pull or "")
 
     async def settle(self) -> None:
-        """Look once, and leave what takes its time to the daemon or to whoever follows the run."""
+        """Reconcile once; leave long steps to the daemon or to the next client of the run."""
         await self._look()
         await self._node.finish(_HAND_OVER_SECONDS)
 
     async def tidy(self) -> None:
-        """Do what is due now and wait for what that takes, such as a container's end.
+        """Do everything that is due now and wait until it is done, such as a container's stop.
 
-        No clock is waited for. It uses this follower up.
+        Steps that are due later are not waited for. The follower cannot be used afterwards.
         """
         try:
             await self._look()
@@ -178,26 +178,26 @@ class Follower:
             await self._node.close()
 
     async def _look(self) -> datetime | None:
-        """Bring containers, record and decision together once; return when to look again."""
+        """Sync containers and record, and reconcile the run, once; return the next wake-up time."""
         self._changed.clear()
         try:
-            seen = await self._node.sync(begin=False)
-            moments = [seen, await self._decide(), await self._node.sync()]
+            reported_at = await self._node.sync(begin=False)
+            moments = [reported_at, await self._decide(), await self._node.sync()]
         except (DaemonError, Unavailable, NotSettled) as error:
             log.warning("%s; trying again", error)
             await asyncio.sleep(_RETRY_SECONDS)
             return self._now()
-        return min((found for found in moments if found is not None), default=None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def _decide(self) -> datetime | None:
         record = await self._file.read()
         if record.run is None:
             return None
         key = self._cache.put_run(record.run)
-        seen = {uid_of(pod) for pod in record.pods.values()}
+        live_uids = {uid_of(pod) for pod in record.pods.values()}
         for pod in record.pods.values():
             self._cache.put_pod(pod)
-        for uid in {uid_of(pod) for pod in self._cache.view(key).pods} - seen:
+        for uid in {uid_of(pod) for pod in self._cache.view(key).pods} - live_uids:
             self._cache.lose_pod(uid)
         return await reconcile(key, self._cache, self._engine, self._now, self._site)
 
@@ -206,7 +206,7 @@ class Follower:
 
     @staticmethod
     def _pods_to_tidy(pods: list[Object]) -> bool:
-        """Whether something is still to be done about Pods now, other than to wait for a time."""
+        """Return whether a Pod still has a finalizer, hence needs a step other than a timer."""
         return any(pod["metadata"].get("finalizers") for pod in pods)
 
     async def _wait(self, wake_at: datetime | None) -> None:

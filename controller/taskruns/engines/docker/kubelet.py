@@ -1,8 +1,8 @@
-"""The one node that a Docker host is: makes, starts, stops and removes the containers of one run.
+"""Kubelet of a Docker host: creates, starts, stops and removes the containers of one run.
 
-It does for the Pods in a run's record what a kubelet does for those in the apiserver, and reports
-into the record. Whatever it does is safe to do again: a client that dies is followed by another,
-and two that follow one run do not get in each other's way.
+It treats the Pods in a run's record as a kubelet treats those in the apiserver, and reports their
+status into the record. Every step can be repeated safely: another client can continue after one
+has died, and two clients can follow the same run.
 """
 
 import asyncio
@@ -31,17 +31,23 @@ from taskruns.engines.engine import Object, Unavailable
 
 _CREATE, _START, _STOP = "create", "start", "stop"
 _RETRY_FIRST, _RETRY_CAP = 5.0, 60.0
-"""Seconds between tries to make a container; a kubelet's are longer, it has more to do."""
+"""First and longest delay between tries to create a container, in seconds.
+
+A kubelet's delays are longer, because it serves more Pods.
+"""
 
 PATIENCE = timedelta(seconds=10)
-"""How long what the daemon was asked may still come to pass: until then nobody asks again."""
+"""Time during which an unanswered request to the daemon may still take effect.
+
+The request is not repeated before that.
+"""
 
 OOM_PATIENCE = timedelta(seconds=0.5)
-"""How long after a kill the daemon may yet say that it was for want of memory."""
+"""Time after a kill in which the daemon may still report that the cause was lack of memory."""
 
 
 class Kubelet:
-    """Looks after the containers of one run, for as long as `close` is not called."""
+    """Manages the containers of one run until `close` is called."""
 
     def __init__(
         self,
@@ -50,13 +56,13 @@ class Kubelet:
         place: Runtime,
         tell: Callable[[], None] = lambda: None,
     ) -> None:
-        """Begin to look after a run's containers.
+        """Initialize the manager of a run's containers.
 
         Args:
-            file: the run's record.
-            daemon: where the containers are.
-            place: how they are made, and what they leave.
-            tell: called when something that took its time is done, so that `sync` is due.
+            file: State file of the run.
+            daemon: Docker daemon that has the containers.
+            place: Creates the containers and reads their last output.
+            tell: Called when a background task has finished, so that `sync` is due.
         """
         self._file = file
         self._daemon = daemon
@@ -67,63 +73,70 @@ class Kubelet:
         self._troubles: dict[str, StartError] = {}
 
     async def sync(self, *, begin: bool = True) -> datetime | None:
-        """Bring containers and record together; return when to do so again without an event.
+        """Reconcile containers and record once; return when to do so again without an event.
 
         Args:
-            begin: whether containers may be made and started; without, what there is is reported.
+            begin: Whether containers may be created and started. If false, existing containers
+                are still reported, stopped and removed.
 
         Raises:
-            NoDaemon: the daemon does not answer.
-            StateTrouble: the record cannot be read or written.
+            NoDaemon: The daemon does not answer.
+            StateError: The record cannot be read or written.
         """
         self._forget_done()
-        # Read before containers are looked at: what it says was asked for came before that look.
-        seen = await self._file.read()
+        # The record is read before the containers are inspected. Every request that it names was
+        # therefore sent before the inspection.
+        record = await self._file.read()
         moments = [
-            await self._sync_pod(pod, seen, begin=begin)
-            for pod in seen.pods.values()
+            await self._sync_pod(pod, record, begin=begin)
+            for pod in record.pods.values()
             if pod["spec"].get("nodeName")
         ]
-        return min((found for found in moments if found is not None), default=None)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def finish(self, within: float | None = None) -> bool:
-        """Wait for what has been begun, some seconds at most; return whether there was anything."""
+        """Wait for the background tasks; return whether there were any.
+
+        Args:
+            within: Longest wait, in seconds; None: without limit.
+        """
         begun = [task for task in self._tasks.values() if not task.done()]
         if begun:
             await asyncio.wait(begun, timeout=within)
         return bool(begun)
 
     async def close(self) -> None:
-        """Leave the containers as they are and stop looking after them."""
+        """Cancel the background tasks; the containers stay as they are."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _sync_pod(self, pod: Object, seen: Record, *, begin: bool) -> datetime | None:
-        found = await self._find(pod)
-        if found is None:
+        container = await self._find(pod)
+        if container is None:
             return await self._sync_without_container(pod, seen, begin=begin)
-        if has_ended(found) or start_error(found):
-            return await self._report_end(pod, found)
-        if is_running(found):
-            await self._report(pod, pod_status(pod, found))
+        if has_ended(container) or start_error(container):
+            return await self._report_end(pod, container)
+        if is_running(container):
+            await self._report(pod, pod_status(pod, container))
             return await self._stop(pod, seen) if _is_to_end(pod) else None
         return await self._start(pod) if begin else None
 
     async def _find(self, pod: Object) -> Object | None:
-        """Look for the Pod's container; one of its name that is another's counts as none."""
-        found = await self._daemon.inspect(pod["metadata"]["name"])
-        if found is None:
+        """Return the Pod's container, or None if there is none or it belongs to another Pod."""
+        container = await self._daemon.inspect(pod["metadata"]["name"])
+        if container is None:
             return None
-        labels = (found.get("Config") or {}).get("Labels") or {}
-        return found if labels.get(LABEL_POD_UID) == uid_of(pod) else None
+        labels = (container.get("Config") or {}).get("Labels") or {}
+        return container if labels.get(LABEL_POD_UID) == uid_of(pod) else None
 
     async def _sync_without_container(
         self, pod: Object, seen: Record, *, begin: bool
     ) -> datetime | None:
         ended = pod["status"]["phase"] in ENDED_PHASES
         if seen.asked_at(pod, _START) is not None and not ended:
-            # It was there and somebody removed it: as when a Pod's finalizer is forced off.
+            # The container existed and was removed from outside. The Pod is gone, as when its
+            # finalizer is removed by force.
             async with self._file.change() as record:
                 live = record.live(pod)
                 if live is not None and live["status"]["phase"] not in ENDED_PHASES:
@@ -140,7 +153,7 @@ class Kubelet:
         return None
 
     async def _make(self, pod: Object) -> None:
-        """Pull the image if need be and create the container, however often that takes."""
+        """Pull the image and create the container, with retries; then start it."""
         delay = _RETRY_FIRST
         while (trouble := await self._try_to_make(pod)) is not None:
             self._troubles[uid_of(pod)] = trouble
@@ -157,10 +170,10 @@ class Kubelet:
         return await self._place.fetch_image(pod) or await self._try_to_create(pod)
 
     async def _try_to_create(self, pod: Object) -> StartError | None:
-        """Create the container of a Pod that is still wanted.
+        """Create the container of a Pod that is not to end; return the error, or None.
 
-        That happens under the record's lock, and the record says so first: a Pod is not forgotten
-        while its container may still come to be, whoever asked for it and died.
+        The request is sent under the record's lock and is recorded first. A Pod thus stays in the
+        record while its container may still be created, even if the client has died meanwhile.
         """
         async with self._file.change() as record:
             live = record.live(pod)
@@ -186,16 +199,16 @@ class Kubelet:
         return None
 
     async def _start(self, pod: Object) -> datetime | None:
-        """Start a created container, once.
+        """Start a created container once; return when to sync again.
 
-        What was told to start may run at any moment, or have run: a start that comes after the end
-        would run the work again. So the record says so first, under its lock, and whoever finds it
-        said waits until no earlier request can still be on its way.
+        A start request that the daemon receives after the container has ended would run the work
+        again. The request is therefore recorded first, under the record's lock. A client that
+        finds it recorded waits until no earlier request can still take effect.
         """
         name = pod["metadata"]["name"]
         async with self._file.change() as record:
-            live, found = record.live(pod), await self._find(pod)
-            if found is None or has_ended(found) or is_running(found):
+            live, container = record.live(pod), await self._find(pod)
+            if container is None or has_ended(container) or is_running(container):
                 return self._now()
             if (until := self._awaited(record, pod, _START)) is not None:
                 return until
@@ -203,19 +216,21 @@ class Kubelet:
                 await self._daemon.remove(name)
                 record.asked.pop(uid_of(pod), None)
                 return self._now()
-            if await self._place.find_mismatch(pod):  # of a client that died before it looked
+            if await self._place.find_mismatch(
+                pod
+            ):  # created by a client that died before this check
                 await self._daemon.remove(name)
                 record.forget(pod, _CREATE)
                 return self._now()
-            await self._place.open_volumes(pod, found)
+            await self._place.open_volumes(pod, container)
             record.note(pod, _START, self._now())
             await self._file.write(record)
-            with contextlib.suppress(DaemonError):  # what it says stands in the container's state
+            with contextlib.suppress(DaemonError):  # the container's state has the error
                 await self._ask_to_start(pod, record)
         return self._now()
 
     async def _ask_to_start(self, pod: Object, record: Record) -> None:
-        """Have a container start; what a daemon did not answer may come to pass from now on."""
+        """Request the start; if the daemon does not answer, restart the wait for the request."""
         try:
             await self._daemon.start(pod["metadata"]["name"])
         except Unavailable:
@@ -224,7 +239,10 @@ class Kubelet:
             raise
 
     async def _stop(self, pod: Object, seen: Record) -> datetime | None:
-        """Have a container end, asked for once: another SIGTERM would disturb its last work."""
+        """Stop a container; return when to sync again.
+
+        The stop is requested once, because a second SIGTERM would disturb the program's clean-up.
+        """
         grace = grace_of(pod)
         if (until := self._awaited(seen, pod, _STOP, grace)) is not None:
             return until
@@ -245,13 +263,23 @@ class Kubelet:
                 record.forget(pod, _STOP)
 
     def _awaited(self, record: Record, pod: Object, what: str, grace: int = 0) -> datetime | None:
-        """Until when what was asked for may come to pass; None: nobody asked, or it is over."""
-        asked = record.asked_at(pod, what)
-        until = None if asked is None else asked + PATIENCE + timedelta(seconds=grace)
+        """Return the deadline until which a recorded request may still take effect, or None.
+
+        Args:
+            record: Record of the run.
+            pod: Pod whose container the request is about.
+            what: Kind of the request: create, start or stop.
+            grace: Additional time, in seconds, that the request itself takes.
+        """
+        requested_at = record.asked_at(pod, what)
+        until = None if requested_at is None else requested_at + PATIENCE + timedelta(seconds=grace)
         return until if until is not None and self._now() < until else None
 
     async def _report_end(self, pod: Object, found: Object) -> datetime | None:
-        """Report how it ended, once: its last words are read while the container is there."""
+        """Report once how a container ended; return when to sync again, or None.
+
+        The termination message is read here, because the container still exists.
+        """
         later = killed_at(found)
         if later is not None and self._now() < later + OOM_PATIENCE <= self._now() + OOM_PATIENCE:
             return later + OOM_PATIENCE
@@ -262,7 +290,7 @@ class Kubelet:
         return None
 
     async def _forget_deleted(self, pod: Object) -> None:
-        """Remove the container of a Pod that is being deleted and held by nobody, and the Pod."""
+        """Remove a Pod that is being deleted and has no finalizer, together with its container."""
         metadata = (await self._file.read()).pods.get(pod["metadata"]["name"], pod)["metadata"]
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             if await self._find(pod) is not None:
@@ -280,7 +308,7 @@ class Kubelet:
                 live["status"] = dict(status)
 
     def _run(self, what: str, pod: Object, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that takes its time beside everything else, once at a time."""
+        """Run a long step as a background task, unless the same step is already running."""
         key = (what, uid_of(pod))
         running = self._tasks.get(key)
         if running is not None and not running.done():
@@ -291,7 +319,7 @@ class Kubelet:
         self._tasks[key] = task
 
     def _forget_done(self) -> None:
-        """Forget what is done; what has failed is raised here, where it is told."""
+        """Remove finished background tasks; raise the error of one that failed."""
         done = [key for key, task in self._tasks.items() if task.done()]
         for task in [self._tasks.pop(key) for key in done]:
             if not task.cancelled():
@@ -299,6 +327,6 @@ class Kubelet:
 
 
 def _is_to_end(pod: Object) -> bool:
-    """Whether the Pod's container is to be ended, or never to be started."""
+    """Return whether the Pod's container must be stopped, or must not be started."""
     stopped = pod["spec"].get("activeDeadlineSeconds") is not None
     return stopped or bool(pod["metadata"].get("deletionTimestamp"))

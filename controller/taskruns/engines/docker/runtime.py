@@ -1,4 +1,4 @@
-"""The container of an attempt at its daemon: image, volumes, creation, and its last output."""
+"""Container runtime of one run: image pull, volumes, container creation, termination message."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from taskruns.engines.engine import EngineError, Object, Unavailable
 _DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR = (
     1 << bit for bit in (31, 26, 21, 25, 24, 27, 19)
 )
-"""Bits of a file's mode as Go has them; a regular file has none."""
+"""Type bits of a file mode as Go defines them; a regular file has none."""
 _KINDS: Mapping[int, str] = {
     0: "file",
     _DIRECTORY: "directory",
@@ -42,14 +42,14 @@ _WANTED: Mapping[str, str] = {
     "CharDevice": "character device",
     "BlockDevice": "block device",
 }
-"""What a hostPath of a type has to be."""
+"""File kind that each hostPath type requires."""
 
 
 async def create_files(daemon: Daemon, pod: Object) -> None:
-    """Create the missing files of hostPath volumes that want them created.
+    """Create the missing files of hostPath volumes of type FileOrCreate.
 
     Raises:
-        DaemonError: the daemon says no, as where the folder of such a file is missing.
+        DaemonError: The daemon rejects the request, for example because the folder is missing.
     """
     image = text(main_of(pod).get("image"))
     for kind, path in _checked(pod).values():
@@ -58,25 +58,25 @@ async def create_files(daemon: Daemon, pod: Object) -> None:
 
 
 async def find_mismatch(daemon: Daemon, pod: Object) -> str:
-    """Return the sentence about a hostPath that is not what its type says; empty: all are.
+    """Return an error message for the first hostPath that does not match its type, or "".
 
-    Its container is there and has not started.
+    The Pod's container must exist and must not have started.
 
     Raises:
-        DaemonError: the daemon says no.
+        DaemonError: The daemon rejects the request.
     """
     for target, (kind, path) in _checked(pod).items():
         mode = await daemon.mode_of(pod["metadata"]["name"], target)
         if mode is None:
             return f"hostPath {path} of type {kind} cannot be checked"
         bits = mode & sum((_DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR))
-        if (there := _KINDS.get(bits, "special file")) != _WANTED[kind]:
-            return f"hostPath {path} of type {kind} is a {there}: correct the path or the type"
+        if (actual := _KINDS.get(bits, "special file")) != _WANTED[kind]:
+            return f"hostPath {path} of type {kind} is a {actual}: correct the path or the type"
     return ""
 
 
 def advised(message: str) -> str:
-    """Add to a daemon's sentence about a path of its machine what to do."""
+    """Return the daemon's message, with advice if a bind source path does not exist."""
     if NO_SUCH_SOURCE not in message:
         return message
     return f"{message}: create it, or let the hostPath have type DirectoryOrCreate"
@@ -89,20 +89,21 @@ def _checked(pod: Object) -> dict[str, tuple[str, str]]:
 log = logging.getLogger(__name__)
 
 _RUNTIMES_OWN = ("/dev/", "/proc/", "/sys/")
-"""Folders that a container has of its runtime: what is written there goes when it ends."""
+"""Folders that the runtime mounts into a container; their content is lost when it ends."""
 _NOT_KEPT = HTTPStatus.NOT_IMPLEMENTED
-"""The daemon's code where the log driver of a container cannot be read."""
+"""HTTP code of the daemon if a container's log driver does not support reading."""
 _READS, _READ_SECONDS = 2, 60.0
-"""How often, and for how long, what an ended container left is tried to be read."""
+"""Number of tries to read the output of an ended container, and timeout of each, in seconds."""
 NAME_TAKEN = HTTPStatus.CONFLICT
-"""The daemon's code where a container of that name is there."""
+"""HTTP code of the daemon if a container of that name exists."""
 
 
 class Runtime:
-    """One run's folder on this machine, and its daemon.
+    """Creates the containers of one run and reads their output.
 
-    The file of the last words is a file of this machine, mounted as a kubelet does it. Where the
-    daemon cannot see this machine's files it is fetched from the ended container instead.
+    The termination message file is a file of this machine that is mounted into the container, as
+    a kubelet does it. If the daemon cannot access this machine's files, the file is fetched from
+    the ended container instead.
     """
 
     def __init__(
@@ -117,25 +118,25 @@ class Runtime:
         self._given = given
         self.now = now
         self.pull: Pull | None = None
-        """The pull of an image that is under way."""
+        """Image pull in progress, or None."""
 
     async def fetch_image(self, pod: Object) -> StartError | None:
-        """Ensure that the image is there, by pulling it if need be; return what prevents that."""
+        """Ensure that the image is present, pulling it if needed; return the error, or None."""
         main = main_of(pod)
         image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
         try:
-            there = policy != "Always" and await self._daemon.has_image(image)
-            if not there and policy == "Never":
+            present = policy != "Always" and await self._daemon.has_image(image)
+            if not present and policy == "Never":
                 return StartError("ErrImageNeverPull", f"image {image} is not on this Docker host")
-            if not there:
+            if not present:
                 self.pull = Pull(image)
                 await self._note(pod, PULL_BEGAN)
                 await self._daemon.pull(image, self.pull.note)
                 await self._note(pod, PULL_ENDED)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
-            told = explained(image, str(error)) + await self._advice(image)
-            return StartError("InvalidImageName" if invalid else "ErrImagePull", told)
+            message = explained(image, str(error)) + await self._advice(image)
+            return StartError("InvalidImageName" if invalid else "ErrImagePull", message)
         except Unavailable as error:
             return StartError("ErrImagePull", str(error))
         finally:
@@ -143,7 +144,7 @@ class Runtime:
         return None
 
     async def _advice(self, image: str) -> str:
-        """Return what to do where an image cannot be pulled and need not be; else nothing."""
+        """Return advice if a failed pull was unnecessary because the image is present, or ""."""
         with suppress(EngineError):
             if pull_policy(image) == "Always" and await self._daemon.has_image(image):
                 return (
@@ -161,8 +162,10 @@ class Runtime:
         """Create the container.
 
         Raises:
-            DaemonError: the daemon says no; NAME_TAKEN where one of that name is there already.
-            Unsupported: it needs what a person has not handed over.
+            DaemonError: The daemon rejects the request; its code is NAME_TAKEN if a container of
+                that name exists.
+            Unsupported: The Pod uses a feature that Docker does not have, or a secret value that
+                the client has not supplied.
         """
         name, path = pod["metadata"]["name"], _words_path(pod)
         body = container_of(pod, self._given)
@@ -178,20 +181,24 @@ class Runtime:
         except DaemonError as error:
             if NO_SUCH_SOURCE not in str(error):
                 raise
-        wanted = _is_to_be_put(pod, path)
+        must_copy = _is_to_be_put(pod, path)
         await self._daemon.create(name, body)
-        if wanted:
+        if must_copy:
             await self._daemon.write_empty_file(name, path)
 
     async def find_mismatch(self, pod: Object) -> str:
-        """Return the sentence about a hostPath that is not what its type says; empty: all are."""
+        """Return an error message for the first hostPath that does not match its type, or ""."""
         return await find_mismatch(self._daemon, pod)
 
     async def open_volumes(self, pod: Object, found: Object) -> None:
-        """Let anybody write into the empty folders of a container that is there, as on a cluster.
+        """Make the emptyDir volumes of a created container writable for every user, as on a cluster.
+
+        Args:
+            pod: Pod of the container.
+            found: The container as Docker inspects it.
 
         Raises:
-            DaemonError: the daemon says no.
+            DaemonError: The daemon rejects the request.
         """
         folders = folders_for_anybody(pod["spec"], main_of(pod))
         mounted = {text(each.get("Destination")): each for each in mappings(found.get("Mounts"))}
@@ -203,12 +210,16 @@ class Runtime:
     async def last_words(self, pod: Object, found: Object) -> str:
         """Return the termination message of an ended container.
 
-        It is what the container wrote to its file or, after a failure, the end of its log. What
-        cannot be read is left out, and the message says why: nothing that goes wrong here keeps an
-        attempt from ending.
+        The message is the content of its file or, after a failure, the end of its log. An
+        unreadable file is logged and skipped. An unreadable log is replaced by a sentence with
+        the cause. Neither prevents the attempt from ending.
+
+        Args:
+            pod: Pod of the container.
+            found: The container as Docker inspects it.
 
         Raises:
-            NoDaemon: the daemon does not answer.
+            NoDaemon: The daemon does not answer.
         """
         name, path = pod["metadata"]["name"], _words_path(pod)
         code = number(mapping(found.get("State")).get("ExitCode")) or 0
@@ -227,10 +238,13 @@ class Runtime:
         return last_words(b"", tail, code)
 
     async def _read(self, read: Callable[[], Awaitable[bytes]]) -> "bytes | _Unreadable":
-        """Read what an ended container left; a daemon that answers but not this is not waited for.
+        """Read output of an ended container; return the content, or why it is unreadable.
+
+        If the daemon answers other requests but not this one, the content counts as unreadable
+        after a limited number of tries.
 
         Raises:
-            NoDaemon: the daemon does not answer at all.
+            NoDaemon: The daemon answers no request.
         """
         why = ""
         for _ in range(_READS):
@@ -245,7 +259,7 @@ class Runtime:
         return _Unreadable(why)
 
     def clear(self, pod: Object) -> None:
-        """Remove the file of the last words."""
+        """Remove the termination message file, and its folder if that is empty."""
         words = self._file.results(uid_of(pod))
         words.unlink(missing_ok=True)
         if words.parent.exists() and not any(words.parent.iterdir()):
@@ -255,7 +269,7 @@ class Runtime:
         words = self._file.results(uid_of(pod))
         words.parent.mkdir(parents=True, exist_ok=True)
         words.touch()
-        words.chmod(0o666)  # the container's user may be anybody
+        words.chmod(0o666)  # the container may run as any user
         return words
 
 
@@ -264,10 +278,12 @@ def _words_path(pod: Object) -> str:
 
 
 def _is_to_be_put(pod: Object, path: str) -> bool:
-    """Whether a file at a path has to be put into a container: in a mounted folder it has not.
+    """Return whether the file at a path must be copied into the container.
+
+    A file in a volume or in a folder of the runtime is not copied.
 
     Raises:
-        Unsupported: it cannot be put there.
+        Unsupported: The file cannot be copied, because the root filesystem is read-only.
     """
     folders = (text(mount.get("mountPath")) for mount in mappings(main_of(pod).get("volumeMounts")))
     if path.startswith(_RUNTIMES_OWN) or any(
@@ -284,21 +300,22 @@ def _is_to_be_put(pod: Object, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Unreadable:
-    """A log or file that the daemon does not hand out, and why."""
+    """Log or file that the daemon does not return, with the cause."""
 
     why: str
     keeps_none: bool = False
+    """Whether the container's log driver does not support reading."""
 
     @property
     def in_place_of_log(self) -> str:
-        """The sentence that stands where the end of the log would."""
+        """Sentence that replaces the end of the log in the termination message."""
         if self.keeps_none:
             return f"({NO_LOG}: {self.why})"
         return f"(the log of this container cannot be read: {self.why})"
 
 
 def _tail(path: Path) -> bytes:
-    """Return the end of a file; empty where it is not there, or the container has locked it."""
+    """Return the end of a file; empty if it is missing or not readable."""
     try:
         with path.open("rb") as file:
             file.seek(0, 2)

@@ -1,8 +1,8 @@
-"""What is known of one run: the TaskRun, its Pods, and what the daemon was asked to do with them.
+"""State file of one run: the TaskRun, its Pods, and the requests that were sent to the daemon.
 
-It is kept as one file, locked while it is changed and written in one step, so that neither a
-client that dies nor a second one ever leaves or sees half of it. Versions are given as an
-apiserver gives them: whatever has changed gets a new one.
+The file is locked while it is changed and is replaced atomically, so no client leaves or reads a
+partial record, even if it dies. As in an apiserver, every changed object gets a new
+`resourceVersion`.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _SUFFIX = ".json"
 _LOCKS = 0x400
 PULL_BEGAN, PULL_ENDED = "began", "ended"
 _PULLS = 20
-"""Pulls that are remembered: as many as a status has attempts."""
+"""Number of image pulls that a record keeps; a status keeps as many attempts."""
 
 
 class StateError(EngineError):
@@ -36,40 +36,44 @@ class StateError(EngineError):
 
 @dataclass(slots=True)
 class Record:
-    """One run. What `change` hands out may be changed in place; it is written afterwards."""
+    """Content of one state file. `change` yields one to edit in place, then writes it."""
 
     run: Draft | None = None
     pods: dict[str, Draft] = field(default_factory=dict)
-    """By name."""
+    """Pods by name."""
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What the daemon was asked to do with a Pod's container, and when, by the Pod's uid: it may
-    have come to pass from then on, whatever became of the client that asked."""
+    """Times of the requests that were sent to the daemon, by Pod uid and kind of request.
+
+    A request may take effect at any time after that, even if the client that sent it has died.
+    """
     home: dict[str, str] = field(default_factory=dict)
-    """Of which daemon its containers are: its `id` and its `address`. Empty: there were none."""
+    """`id` and `address` of the daemon that owns the run; empty until a daemon claims it."""
     pulls: dict[str, dict[str, str]] = field(default_factory=dict)
-    """When the image of a Pod, by its name, `began` to be pulled and `ended`. They outlast the
-    Pod, as its attempt does in the TaskRun's status."""
+    """Times at which an image pull `began` and `ended`, by Pod name.
+
+    They are kept after the Pod is removed, as its attempt is kept in the TaskRun's status.
+    """
     version: int = 0
 
     def live(self, pod: Mapping[str, Any]) -> Draft | None:
-        """Return a Pod as it is here; None when it is gone, or another has its name."""
+        """Return a Pod as recorded, or None if it is gone or another Pod has its name."""
         live = self.pods.get(pod["metadata"]["name"])
         return live if live is not None and uid_of(live) == uid_of(pod) else None
 
     def asked_at(self, pod: Mapping[str, Any], what: str) -> datetime | None:
-        """Return when something was asked for last; None when it never was."""
+        """Return when a kind of request was last sent for a Pod, or None."""
         return moment(self.asked.get(uid_of(pod), {}).get(what))
 
     def note(self, pod: Mapping[str, Any], what: str, now: datetime) -> None:
-        """Note that something is asked for."""
+        """Record that a request is sent."""
         self.asked.setdefault(uid_of(pod), {})[what] = stamp(now)
 
     def forget(self, pod: Mapping[str, Any], what: str) -> None:
-        """Forget that something was asked for: it has not come to pass and never will."""
+        """Remove a request that has not taken effect and never will."""
         self.asked.get(uid_of(pod), {}).pop(what, None)
 
     def note_pull(self, pod: Mapping[str, Any], step: str, now: datetime) -> None:
-        """Note that the pull of an image began, for the first time, or ended, for the last."""
+        """Record the first start or the latest end of an image pull."""
         pull = self.pulls.setdefault(pod["metadata"]["name"], {})
         if step not in pull or step != PULL_BEGAN:
             pull[step] = stamp(now)
@@ -77,12 +81,12 @@ class Record:
             self.pulls.pop(next(iter(self.pulls)))
 
     def copy(self) -> "Record":
-        """Return a record of its own with the same content."""
+        """Return a deep copy of the record."""
         return Record(**{part: drafted(getattr(self, part)) for part in _PARTS})
 
     @property
     def empty(self) -> bool:
-        """Whether nothing of the run is left."""
+        """Whether the record has neither a TaskRun nor Pods."""
         return self.run is None and not self.pods
 
 
@@ -90,25 +94,25 @@ _PARTS = tuple(part.name for part in fields(Record))
 
 
 class StateFile:
-    """Where one run is kept."""
+    """File and lock of one run in a state directory."""
 
     def __init__(self, root: Path, namespace: str, name: str) -> None:
         self.namespace, self.name = namespace, name
         self.path = root / namespace / f"{name}{_SUFFIX}"
-        # Runs share locks, so that there are not more of them with each run that ever was.
+        # Runs share a fixed number of lock files; otherwise every run would leave one behind.
         number = zlib.crc32(f"{namespace}/{name}".encode()) % _LOCKS
         self._lock = root / ".locks" / f"{number:03x}"
         self._written = Record()
 
     async def read(self) -> Record:
-        """Read it as it is now, without waiting for anybody."""
+        """Return the current record without waiting for the lock."""
         return await asyncio.to_thread(self._load)
 
     async def read_run(self) -> Draft | None:
-        """Read the TaskRun, or None where there is none.
+        """Return the TaskRun, or None.
 
         Raises:
-            StateTrouble: it cannot be read, or has not what every TaskRun has.
+            StateError: The file cannot be read, or the TaskRun lacks a required field.
         """
         run = (await self.read()).run
         try:
@@ -124,12 +128,12 @@ class StateFile:
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Record]:
-        """Hold the lock; what has changed by the end is written, unless an error ends it.
+        """Hold the lock and yield the record; write its changes at the end, unless an error occurs.
 
         Raises:
-            StateTrouble: the state directory cannot be written to.
+            StateError: The state directory cannot be written to.
         """
-        from filelock import AsyncFileLock  # noqa: PLC0415 - whoever only reads needs no lock
+        from filelock import AsyncFileLock  # noqa: PLC0415 - clients that only read do not need it
 
         try:
             await asyncio.to_thread(self._prepare)
@@ -142,14 +146,14 @@ class StateFile:
             raise _trouble(self.path.parent, error) from error
 
     async def write(self, record: Record) -> None:
-        """Write what has changed so far; only for whoever holds the lock by `change`."""
+        """Write the changes made so far; to be called only inside a `change` block."""
         if record != self._written:
             _give_versions(self._written, record)
             await asyncio.to_thread(self._save, record)
             self._written = record.copy()
 
     def results(self, pod_uid: str) -> Path:
-        """Where the last words of a Pod's container are kept."""
+        """Return the path of the termination message file of a Pod."""
         return self.path.with_suffix(".words") / pod_uid
 
     def _prepare(self) -> None:
@@ -158,9 +162,9 @@ class StateFile:
 
     def _load(self) -> Record:
         try:
-            found = json.loads(self.path.read_text())
-            known = {part: found[part] for part in _PARTS if part in found}
-            record = Record(**{"run": found["run"], **known})
+            content = json.loads(self.path.read_text())
+            parts = {part: content[part] for part in _PARTS if part in content}
+            record = Record(**{"run": content["run"], **parts})
             _check_form(record)
         except FileNotFoundError as error:
             if self.path.is_symlink():
@@ -186,26 +190,30 @@ class StateFile:
                 os.fsync(file.fileno())
             draft.replace(self.path)
         except OSError:
-            draft.unlink(missing_ok=True)  # what a full disk holds of it is of no use
+            draft.unlink(missing_ok=True)  # a full disk leaves a partial file
             raise
 
 
 def _check_form(record: Record) -> None:
-    """Raise an error where a record has not the form that everything relies on."""
-    for found in (record.run, *record.pods.values()):
-        if found is not None:
-            for part in (found["metadata"], found.get("spec", {}), found.get("status", {})):
+    """Raise an error unless metadata, spec and status of every object are mappings."""
+    for manifest in (record.run, *record.pods.values()):
+        if manifest is not None:
+            for part in (
+                manifest["metadata"],
+                manifest.get("spec", {}),
+                manifest.get("status", {}),
+            ):
                 part.keys()
 
 
 def _give_versions(before: Record, after: Record) -> None:
-    for kept, found in (
+    for previous, current in (
         (before.run, after.run),
         *((before.pods.get(name), pod) for name, pod in after.pods.items()),
     ):
-        if found is not None and found != kept:
+        if current is not None and current != previous:
             after.version += 1
-            found["metadata"]["resourceVersion"] = str(after.version)
+            current["metadata"]["resourceVersion"] = str(after.version)
 
 
 def _trouble(folder: Path, error: OSError) -> StateError:
@@ -217,17 +225,17 @@ def _trouble(folder: Path, error: OSError) -> StateError:
 
 
 def records(root: Path, namespace: str | None = None) -> list[StateFile]:
-    """Return the runs of one namespace or of all in a state directory, which may not exist yet.
+    """Return the state files of one namespace, or of all; empty if the directory does not exist.
 
     Raises:
-        StateTrouble: the directory, or that of a namespace, cannot be read.
+        StateError: The directory, or that of a namespace, cannot be read.
     """
     namespaces = [name for name in _entries(root) if _NAMESPACE.fullmatch(name)]
     return [
-        StateFile(root, each, name.removesuffix(_SUFFIX))
-        for each in namespaces
-        if namespace in (None, each)
-        for name in _entries(root / each)
+        StateFile(root, folder, name.removesuffix(_SUFFIX))
+        for folder in namespaces
+        if namespace in (None, folder)
+        for name in _entries(root / folder)
         if name.endswith(_SUFFIX) and not name.startswith(".")
     ]
 
@@ -244,6 +252,6 @@ def _entries(folder: Path) -> list[str]:
 
 
 def uid_of(found: Mapping[str, Any]) -> str:
-    """Return an object's uid."""
+    """Return the uid of an object."""
     uid: str = found["metadata"]["uid"]
     return uid
