@@ -1,4 +1,4 @@
-"""The container of an attempt: a Pod manifest as a request of the Docker Engine API. Pure."""
+"""Conversion of a Pod manifest into a create request of the Docker Engine API. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()$]*)\))")
 
 
 def expanded(word: str, env: Mapping[str, str]) -> str:
-    """Fill in the variables that are known; others stay as they are, and `$$` is one `$`."""
+    """Expand known variables `$(NAME)`; leave unknown ones unchanged and turn `$$` into `$`."""
 
     def fill_in(found: re.Match[str]) -> str:
         name = found["name"]
@@ -30,10 +30,10 @@ def expanded(word: str, env: Mapping[str, str]) -> str:
 
 
 def user_of(spec: Mapping[str, Any], main: Mapping[str, Any]) -> str:
-    """Return the user, and group, to run as; empty: the image's.
+    """Return Docker's User, as `user` or `user:group`; empty means the image's user.
 
     Raises:
-        Unsupported: a setting that Docker does not have, or a group without its user.
+        Unsupported: `runAsNonRoot` without a user other than 0, or a group without a user.
     """
     context = _context(spec, main)
     user, group = context.get("runAsUser"), context.get("runAsGroup")
@@ -48,7 +48,7 @@ def user_of(spec: Mapping[str, Any], main: Mapping[str, Any]) -> str:
 
 
 def security_options(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
-    """Return Docker's SecurityOpt: its default profiles where none is named."""
+    """Return Docker's SecurityOpt; profiles that are not set stay at Docker's default."""
     context = _context(spec, main)
     profiles = {"seccomp": "seccompProfile", "apparmor": "appArmorProfile"}
     unconfined = [
@@ -61,7 +61,7 @@ def security_options(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[s
 
 
 def _context(spec: Mapping[str, Any], main: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Lay the container's settings over the Pod's."""
+    """Return the securityContext of the container merged over that of the Pod."""
     return {**mapping(spec.get("securityContext")), **mapping(main.get("securityContext"))}
 
 
@@ -69,19 +69,19 @@ _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 LABEL_POD_UID = f"{names.GROUP}/pod-uid"
 LABEL_NAMESPACE = f"{names.GROUP}/namespace"
-"""On a container: which attempt of which namespace it is."""
+"""Labels of a container with the uid and the namespace of its Pod."""
 LABEL_CONTAINER = f"{names.GROUP}/container"
-"""On a container: its name in the Pod."""
+"""Label of a container with its name in the Pod."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What a person hands over beside the TaskRun: values that only a cluster would know."""
+    """Values that the user supplies apart from the TaskRun, because there is no cluster."""
 
     secrets: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """Values of Secrets by name and key."""
+    """Values of Secrets, by name and key."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Further variables, under those of the TaskRun."""
+    """Additional environment variables; those of the TaskRun override them."""
 
 
 NO_SECRETS = Secrets()
@@ -91,7 +91,7 @@ def container_of(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[st
     """Return the body of the request that creates an attempt's container.
 
     Raises:
-        Unsupported: the Pod asks for what Docker cannot do.
+        Unsupported: The Pod uses a feature that Docker does not have.
     """
     spec, metadata = mapping(pod.get("spec")), mapping(pod.get("metadata"))
     main = _only_container(spec)
@@ -116,7 +116,7 @@ def container_of(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[st
 
 
 def identity(pod: Mapping[str, Any]) -> dict[str, str]:
-    """Return the labels by which a container is known again, by whoever looks."""
+    """Return the labels that identify the container of a Pod."""
     metadata = mapping(pod.get("metadata"))
     labels = {key: text(value) for key, value in mapping(metadata.get("labels")).items()}
     return {
@@ -127,13 +127,13 @@ def identity(pod: Mapping[str, Any]) -> dict[str, str]:
 
 
 def grace_of(pod: Mapping[str, Any]) -> int:
-    """Return the seconds between SIGTERM and SIGKILL; Kubernetes' default is 30."""
+    """Return the grace period in seconds; 30 by default, as in Kubernetes."""
     seconds = mapping(pod.get("spec")).get("terminationGracePeriodSeconds")
     return seconds if isinstance(seconds, int) else 30
 
 
 def main_of(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the container of a Pod that was taken in."""
+    """Return the main container of a Pod that was accepted."""
     return mappings(mapping(pod.get("spec")).get("containers"))[0]
 
 
@@ -148,10 +148,10 @@ def _only_container(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _entrypoint(command: list[str]) -> list[str] | None:
-    """Return the words to run before the arguments; None for the image's own.
+    """Return Docker's Entrypoint; None means that of the image.
 
-    A command of one empty word clears the image's entrypoint, as `docker run --entrypoint ""`
-    does; an empty list leaves it, as core/v1 says.
+    A command of one empty string clears the image's entrypoint, as `docker run --entrypoint ""`
+    does. An empty list keeps it, as core/v1 specifies.
     """
     return [] if command == [""] else command or None
 
@@ -162,7 +162,7 @@ def _stop_signal(main: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _environment(main: Mapping[str, Any], given: Secrets) -> Iterator[tuple[str, str]]:
-    """Yield the variables in their order; each may use those before it, as in Kubernetes."""
+    """Yield the variables in order; each may refer to earlier ones, as in Kubernetes."""
     known = dict(given.env)
     yield from known.items()
     for item in mappings(main.get("env")):
@@ -176,16 +176,16 @@ def _environment(main: Mapping[str, Any], given: Secrets) -> Iterator[tuple[str,
 def _value(
     name: str, item: Mapping[str, Any], known: Mapping[str, str], given: Secrets
 ) -> str | None:
-    """Return the value of a variable; None where it is optional and has none."""
-    wanted = mapping(mapping(item.get("valueFrom")).get("secretKeyRef"))
-    if not wanted:
+    """Return the value of a variable, or None if it is optional and has no value."""
+    reference = mapping(mapping(item.get("valueFrom")).get("secretKeyRef"))
+    if not reference:
         return expanded(text(item.get("value")), known)
     if item.get("value"):
         raise Unsupported(f"env {name}: both value and valueFrom", "write one of them")
-    key = text(wanted.get("name")), text(wanted.get("key"))
+    key = text(reference.get("name")), text(reference.get("key"))
     if key in given.secrets:
         return given.secrets[key]
-    if wanted.get("optional") is True:
+    if reference.get("optional") is True:
         return None
     raise Unsupported(
         f"env {name}: secretKeyRef {key[0]}/{key[1]} without a value",
@@ -233,10 +233,10 @@ def _network(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
 
 
 def _dns(spec: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return how names are resolved: as on the host, but for what the Pod says.
+    """Return Docker's DNS settings; those that the Pod leaves out are taken from the host.
 
     Raises:
-        Unsupported: nothing of the host is wanted, and no nameserver is named.
+        Unsupported: `dnsPolicy` is None and no nameserver is set.
     """
     config = mapping(spec.get("dnsConfig"))
     servers, searches = (list(strings(config.get(part))) for part in ("nameservers", "searches"))
@@ -252,19 +252,22 @@ def _dns(spec: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 _NO_SEARCH, _NO_OPTION = ["."], ["ndots:1"]
-"""What keeps Docker from copying the host's: its own sign for none, and the resolver's default."""
+"""Values that prevent Docker from copying the host's settings.
+
+`.` is Docker's notation for no search domain, `ndots:1` is the resolver's default.
+"""
 
 
 def _limits(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the limits and the weights of requests; there is no swap beyond the limit."""
+    """Return Docker's limits, and the weights of requests; swap is never added to the limit."""
     limits, requests = (mapping(resources.get(part)) for part in ("limits", "requests"))
-    found: dict[str, Any] = {}
+    host_config: dict[str, Any] = {}
     if "cpu" in limits:
-        found["NanoCpus"] = nano_cpus(limits["cpu"])
+        host_config["NanoCpus"] = nano_cpus(limits["cpu"])
     if "memory" in limits:
-        found["Memory"] = found["MemorySwap"] = size_in_bytes(limits["memory"])
+        host_config["Memory"] = host_config["MemorySwap"] = size_in_bytes(limits["memory"])
     if "cpu" in requests:
-        found["CpuShares"] = cpu_shares(requests["cpu"])
+        host_config["CpuShares"] = cpu_shares(requests["cpu"])
     if "memory" in requests:
-        found["MemoryReservation"] = size_in_bytes(requests["memory"])
-    return found
+        host_config["MemoryReservation"] = size_in_bytes(requests["memory"])
+    return host_config

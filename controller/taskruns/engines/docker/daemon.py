@@ -1,4 +1,4 @@
-"""Client for a Docker daemon: the requests of the engine, and the errors that they raise."""
+"""Client of a Docker daemon: the requests of the engine, and their errors."""
 
 import asyncio
 import base64
@@ -46,35 +46,39 @@ _FOLDER_FOR_ANYBODY = 0o777
 _NEW_FILE = 0o644
 _PIECE = 1 << 16
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-"""Entries that only tell more of the one that follows."""
+"""Types of tar entries that only extend the header of the next entry."""
 
 
 class Stream(Protocol):
-    """What comes in over a connection, such as aiohttp's StreamReader."""
+    """Byte stream of a response, such as aiohttp's StreamReader."""
 
     async def readexactly(self, n: int) -> bytes:
-        """Read that many bytes; IncompleteReadError: there are fewer."""
+        """Read exactly `n` bytes. Raises IncompleteReadError if there are fewer."""
 
 
 def empty_file(path: str) -> bytes:
-    """Return an archive with an empty file that anybody may write; its folders come with it."""
+    """Return a tar archive with an empty file that every user may write.
+
+    The daemon creates the missing folders of its path.
+    """
     return _archive([_entry(path, tarfile.REGTYPE, _FILE_FOR_ANYBODY)])
 
 
 def new_file(path: str) -> bytes:
-    """Return an archive with an empty file that everybody may read."""
+    """Return a tar archive with an empty file that every user may read."""
     return _archive([_entry(path, tarfile.REGTYPE, _NEW_FILE)])
 
 
 def open_folders(paths: Iterable[str]) -> bytes:
-    """Return an archive with folders that anybody may write into."""
+    """Return a tar archive with folders that every user may write into."""
     return _archive(_entry(path, tarfile.DIRTYPE, _FOLDER_FOR_ANYBODY) for path in paths)
 
 
 async def end_of_file(archive: Stream, limit: int) -> bytes:
-    """Return the last `limit` bytes of the file that an archive holds, and keep no more of it.
+    """Return the last `limit` bytes of the first file in a tar archive.
 
-    Empty where it holds none, or something else.
+    Only that many bytes are held in memory. The result is empty if the first entry is not a
+    regular file, or there is no entry.
     """
     try:
         entry = await _next_entry(archive)
@@ -111,18 +115,18 @@ def _archive(entries: Iterable[tarfile.TarInfo]) -> bytes:
 
 
 _NO_ANSWER = 900
-"""What the client library reports in place of an HTTP code."""
+"""Status that the client library reports when there is no HTTP response."""
 _GREETING_SECONDS = 30.0
-"""In which a daemon at work tells its version."""
+"""Timeout of the version request, in seconds."""
 _FOLDER = "/taskruns"
 _BIND = {"Type": "bind", "Target": _FOLDER}
-"""Where such a container has a path of the host."""
+"""Target at which a helper container mounts a path of the host."""
 NO_SUCH_SOURCE = "bind source path does not exist"
-"""The daemon's words about a path of its machine that is not there."""
+"""Text of the daemon's error for a bind mount whose source path does not exist."""
 _VOLUMES = "-volumes"
-"""What is added to the name of a container for that which shares its volumes."""
+"""Suffix of the name of the helper container that shares a container's volumes."""
 LOG_LINES = 80
-"""Lines of a log's end that are looked at for a container's last words, as the kubelet does."""
+"""Lines at the end of a log that a termination message is taken from, as in the kubelet."""
 
 
 class DaemonError(EngineError):
@@ -162,7 +166,7 @@ class Daemon:
             yield daemon
 
     async def check(self) -> str:
-        """See that the daemon answers; return its version. Raises NoDaemon."""
+        """Ensure that the daemon answers; return its version. Raises NoDaemon."""
         try:
             with self._said():
                 async with asyncio.timeout(_GREETING_SECONDS):
@@ -170,26 +174,27 @@ class Daemon:
         except DaemonError as error:
             why = BEHIND_TLS if "HTTPS server" in str(error) else str(error)
             raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
-        except ValueError as error:  # of what is no URL, or no JSON
+        except ValueError as error:  # from an invalid URL or invalid JSON
             raise NoDaemon(
                 f"{self.address} is no use ({error}): set DOCKER_HOST to where Docker is"
             ) from error
 
     async def identity(self) -> str:
-        """Return what tells this daemon from every other, whatever address it is reached at.
+        """Return a string that identifies the daemon independently of its address.
 
-        Two daemons of one machine may have one ID between them, but never one folder.
+        It contains the data root, because two daemons of one machine may share an ID but never
+        that folder.
         """
         if not self._identity:
             with self._said():
                 info = await self._docker.system.info()
-            # Podman makes up another ID with each answer.
+            # Podman returns a new ID in every response.
             name = "Name" if "BuildahVersion" in info else "ID"
             self._identity = " ".join(text(info.get(key)) for key in (name, "DockerRootDir"))
         return self._identity
 
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
-        """Return what the daemon knows of a container; None when there is none of that name."""
+        """Return a container as Docker inspects it, or None."""
         try:
             with self._said():
                 return dict(await self._docker.containers.container(name).show())
@@ -199,30 +204,33 @@ class Daemon:
             raise
 
     async def create(self, name: str, body: Mapping[str, Any]) -> None:
-        """Create a container under a name. Raises DaemonError, 409 where the name is taken."""
+        """Create a container. Raises DaemonError, with code 409 if the name is taken."""
         with self._said():
             await self._docker.containers.create(dict(body), name=name)
 
     async def start(self, name: str) -> None:
-        """Start a container; one that runs goes on."""
+        """Start a container; a running one is not changed."""
         with self._said():
             await self._docker.containers.container(name).start()
 
     async def stop(self, name: str, grace: int) -> None:
-        """Send SIGTERM and, after `grace` seconds, SIGKILL; return when it has ended."""
+        """Send SIGTERM and, after `grace` seconds, SIGKILL; return when the container has ended."""
         with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_MODIFIED):
             container = self._docker.containers.container(name)
             await container.stop(t=grace, timeout=patient(ANSWER_SECONDS + grace))
 
     async def remove(self, name: str) -> None:
-        """Remove a container and its anonymous volumes, whatever it does."""
-        for each in (name + _VOLUMES, name):  # the former where a client died at its volumes
+        """Remove a container and its anonymous volumes, even if it is running."""
+        for container_name in (
+            name + _VOLUMES,
+            name,
+        ):  # the helper is left by a client that died while it existed
             with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-                container = self._docker.containers.container(each)
+                container = self._docker.containers.container(container_name)
                 await container.delete(force=True, v=True, timeout=patient())
 
     async def has_image(self, image: str) -> bool:
-        """Whether an image is there."""
+        """Return whether the daemon has an image."""
         try:
             with self._said():
                 await self._docker.images.inspect(image)
@@ -233,23 +241,25 @@ class Daemon:
         return True
 
     async def pull(self, image: str, tell: Callable[[Mapping[str, Any]], None]) -> None:
-        """Pull an image, with the credentials of the docker command. Raises DaemonError.
+        """Pull an image with the credentials of the docker command. Raises DaemonError.
 
-        `tell` is handed what the daemon tells of each layer meanwhile.
+        Args:
+            image: Name of the image.
+            tell: Called with every progress message of the daemon.
         """
-        found = await credentials_for(image)
+        request = await credentials_for(image)
         try:
             with self._said():
-                pull = self._docker.images.pull(found.image, auth=found.auth, stream=True)
-                async for told in pull:
-                    tell(told)
+                pull = self._docker.images.pull(request.image, auth=request.auth, stream=True)
+                async for progress in pull:
+                    tell(progress)
         except DaemonError as error:
-            if not found.trouble:
+            if not request.trouble:
                 raise
-            raise DaemonError(error.code, f"{error}; {found.trouble}") from error
+            raise DaemonError(error.code, f"{error}; {request.trouble}") from error
 
     async def log_tail(self, name: str, lines: int | None = LOG_LINES) -> bytes:
-        """Return the last lines of a container's log; None: all of it.
+        """Return the last lines of a container's log; all of it if `lines` is None.
 
         The daemon counts each 16 KiB of a longer line as a line.
         """
@@ -257,12 +267,16 @@ class Daemon:
         return b"".join([piece async for piece in self._log(name, tail=tail)])
 
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """Yield a container's log byte for byte; with `follow` to its end, across restarts.
+        """Yield a container's log, unchanged, in pieces.
+
+        Args:
+            name: Name of the container.
+            follow: Whether to read until the container has ended, across restarts of the daemon.
 
         Raises:
-            DaemonError: there is no such container, or its log cannot be read.
-            LogLost: a part of it can no longer be read.
-            NoDaemon: the daemon does not answer, where the log is not followed.
+            DaemonError: The container does not exist, or its log cannot be read.
+            LogLost: A part of the log can no longer be read.
+            NoDaemon: The daemon does not answer, and `follow` is false.
         """
         if not follow:
             async for piece in self._log(name, follow=False):
@@ -279,15 +293,16 @@ class Daemon:
     async def log_records(
         self, name: str, since: str = "", *, follow: bool = True
     ) -> AsyncIterator[LogRecord]:
-        """Yield a container's log until it has ended.
+        """Yield the records of a container's log.
 
         Args:
-            name: the container's.
-            since: the time, in the daemon's form, of the first record to yield; all by default.
-            follow: whether to wait for what the container has not written yet.
+            name: Name of the container.
+            since: Time of the first record, in the daemon's RFC 3339 format; by default, all
+                records are yielded.
+            follow: Whether to wait for further output until the container has ended.
 
         Raises:
-            NoDaemon: the connection broke.
+            NoDaemon: The connection broke.
         """
         read = records_of_terminal if await self._has_terminal(name) else records_of
         params = {"stdout": True, "stderr": True, "timestamps": True, "follow": follow}
@@ -300,16 +315,20 @@ class Daemon:
                     yield record
 
     async def _log(self, name: str, **asked: Any) -> AsyncIterator[bytes]:
-        """Yield a log as it comes, piece by piece."""
+        """Yield the pieces of a log as they arrive."""
         async for batch in self._batches(name, **asked):
             for piece in batch:
                 yield piece
 
     async def _batches(self, name: str, **asked: Any) -> AsyncIterator[list[bytes]]:
-        """Yield the pieces of a log as they come.
+        """Yield the pieces of a log in batches as they arrive.
 
-        The library's own ways to read one drop bytes, keep all of it, or take a connection that
-        breaks for the end of the log.
+        The request is built here, because the library's methods drop bytes, keep the whole log in
+        memory, or treat a broken connection as the end of the log.
+
+        Args:
+            name: Name of the container.
+            asked: Query parameters of the daemon's API.
         """
         params = {"stdout": True, "stderr": True, **asked}
         raw = await self._has_terminal(name)
@@ -328,28 +347,28 @@ class Daemon:
                         yield [chunk]
 
     async def _has_ended(self, name: str) -> bool | None:
-        """Return whether a container has ended; None where there is none of that name."""
-        found = await self.inspect(name)
-        return None if found is None else has_ended(found)
+        """Return whether a container has ended, or None if it does not exist."""
+        container = await self.inspect(name)
+        return None if container is None else has_ended(container)
 
     async def _has_terminal(self, name: str) -> bool:
         with self._said():
-            found = await self._docker.containers.container(name).show()
-        return found["Config"]["Tty"] is True
+            container = await self._docker.containers.container(name).show()
+        return container["Config"]["Tty"] is True
 
     async def has_run(self, name: str) -> bool:
-        """Whether there is a container of that name that has run, or runs."""
-        found = await self.inspect(name)
-        return found is not None and _has_run(found)
+        """Return whether a container exists and has started."""
+        container = await self.inspect(name)
+        return container is not None and _has_run(container)
 
     async def end_of_file(self, name: str, path: str, limit: int) -> bytes:
-        """Return the last bytes of a file of a container, ended or not; empty: there is none."""
-        asked = {"path": path}
+        """Return the last `limit` bytes of a file in a container; empty if there is none."""
+        params = {"path": path}
         try:
             with self._said():
-                # The library's own way to read one keeps all of it.
+                # The library's method keeps the whole file in memory.
                 async with self._docker._query(  # noqa: SLF001
-                    f"containers/{name}/archive", params=asked, timeout=patient()
+                    f"containers/{name}/archive", params=params, timeout=patient()
                 ) as response:
                     return await end_of_file(response.content, limit)
         except DaemonError as error:
@@ -358,34 +377,34 @@ class Daemon:
             raise
 
     async def write_empty_file(self, name: str, path: str) -> None:
-        """Put an empty file that anybody may write, and its folders, into a container."""
+        """Create an empty file that every user may write, and its folders, in a container."""
         await self._put(name, empty_file(path))
 
     async def open_volumes(self, name: str, image: str, volumes: Mapping[str, str]) -> None:
-        """Let anybody write into volumes of a container that has not started.
+        """Make volumes of a container that has not started writable for every user.
 
-        It is done through another container that shares them, for the root of the first may be
-        read-only; that one never starts, and goes at once.
+        A helper container that shares the volumes is used, because the root of the container may
+        be read-only. The helper is never started and is removed at once.
 
         Args:
-            name: the container's.
-            image: an image that is there.
-            volumes: their names, by where they are mounted.
+            name: Name of the container.
+            image: An image that the daemon has.
+            volumes: Names of the volumes, by mount path.
         """
         as_they_are = {"Type": "volume", "VolumeOptions": {"NoCopy": True}}
         mounts = [
             {**as_they_are, "Source": volume, "Target": path} for path, volume in volumes.items()
         ]
-        async with self._beside(name, image, mounts) as other:
-            await self._put(other, open_folders(volumes))
+        async with self._beside(name, image, mounts) as helper:
+            await self._put(helper, open_folders(volumes))
 
     async def ensure_file(self, name: str, image: str, path: str) -> None:
-        """Create an empty file on the daemon's machine, unless there is something at its path.
+        """Create an empty file on the daemon's machine unless its path exists.
 
         Args:
-            name: the container that is to have it.
-            image: an image that is there.
-            path: the file's, in a folder that is there.
+            name: Name of the container that will mount the file.
+            image: An image that the daemon has.
+            path: Path of the file; its folder must exist.
         """
         try:
             async with self._beside(name, image, [{**_BIND, "Source": path}]):
@@ -394,14 +413,14 @@ class Daemon:
             if NO_SUCH_SOURCE not in str(error):
                 raise
         folder, _, file = path.rpartition("/")
-        async with self._beside(name, image, [{**_BIND, "Source": folder or "/"}]) as other:
-            await self._put(other, new_file(f"{_FOLDER}/{file}"))
+        async with self._beside(name, image, [{**_BIND, "Source": folder or "/"}]) as helper:
+            await self._put(helper, new_file(f"{_FOLDER}/{file}"))
 
     async def mode_of(self, name: str, path: str) -> int | None:
-        """Return the mode bits, in Go's numbers, of what a container has at a path.
+        """Return the file mode, in Go's encoding, of a path in a container.
 
-        A mount is looked at as it is on the daemon's machine, whether or not the container runs.
-        None where there is nothing, or the daemon cannot look.
+        A mounted path is resolved on the daemon's machine, even if the container does not run. The
+        result is None if the path does not exist or the daemon cannot inspect it.
         """
         try:
             with self._said():
@@ -410,15 +429,18 @@ class Daemon:
                 ) as response:
                     stat = response.headers.get("X-Docker-Container-Path-Stat", "")
             return number(mapping(json.loads(base64.b64decode(stat))).get("mode"))
-        except (DaemonError, ValueError):  # the library looks for a reason, and a HEAD has none
+        except (
+            DaemonError,
+            ValueError,
+        ):  # the library reads the error from the body, which HEAD lacks
             return None
 
     @asynccontextmanager
     async def _beside(
         self, name: str, image: str, mounts: Sequence[Mapping[str, Any]]
     ) -> AsyncIterator[str]:
-        """Create another container that never starts, for what it mounts; yield its name."""
-        other = name + _VOLUMES
+        """Create a helper container with some mounts, never started; yield its name."""
+        helper = name + _VOLUMES
         body: dict[str, Any] = {
             "Image": image, "Cmd": ["true"], "HostConfig": {"Mounts": list(mounts)}
         }  # fmt: skip
@@ -426,15 +448,15 @@ class Daemon:
             for _ in range(2):
                 try:
                     with self._said():
-                        await self._docker.containers.create(body, name=other)
+                        await self._docker.containers.create(body, name=helper)
                     break
                 except DaemonError as error:
                     if error.code != HTTPStatus.CONFLICT:
                         raise
-                    await self._remove_other(other)  # of a client that died here
-            yield other
+                    await self._remove_other(helper)  # left by a client that died
+            yield helper
         finally:
-            await self._remove_other(other)
+            await self._remove_other(helper)
 
     async def _remove_other(self, other: str) -> None:
         with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
@@ -446,12 +468,12 @@ class Daemon:
             await container.put_archive("/", archive)  # type: ignore[no-untyped-call]
 
     async def events(self, label: str, since: float) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield what happens to containers that carry a label, until the daemon goes away.
+        """Yield the events of containers with a label until the daemon closes the connection.
 
         Args:
-            label: as KEY=VALUE.
-            since: what has happened from then on is told, too (seconds of Unix time), so that
-                nothing falls between a look and the first word.
+            label: Label, as KEY=VALUE.
+            since: Unix time, in seconds, of the first event. A time in the past ensures that no
+                event is missed between the last inspection and this request.
         """
         filters = f'{{"type": ["container"], "label": ["{label}"]}}'
         subscriber = self._docker.events.subscribe(  # type: ignore[no-untyped-call]
@@ -465,7 +487,7 @@ class Daemon:
 
     @contextmanager
     def _said(self) -> Iterator[None]:
-        """Turn the library's errors into ours."""
+        """Convert the client library's errors into NoDaemon and DaemonError."""
         try:
             yield
         except DockerError as error:

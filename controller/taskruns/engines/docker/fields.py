@@ -1,4 +1,4 @@
-"""Fields of a PodSpec on a Docker host: which are honoured, ignored or refused, and sizes. Pure."""
+"""PodSpec fields that Docker honours, ignores or refuses, and conversion of quantities. Pure."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ ELSEWHERE = "Docker has nothing like it: leave it out, or run it on a cluster"
 
 
 class Unsupported(Exception):
-    """A field that Docker cannot do; the message names it and what to use instead."""
+    """A field that Docker does not support; the message names it and the alternative."""
 
     def __init__(self, where: str, instead: str = ELSEWHERE) -> None:
         super().__init__(f"{where} is not supported on Docker: {instead}")
@@ -22,20 +22,23 @@ class Unsupported(Exception):
 _LARGEST = 2**63 - 1
 _NANO = 10**9
 _SHARES = 1024
-"""CPU shares of one whole CPU, as the kubelet counts them."""
+"""CPU shares of one whole CPU, as in the kubelet."""
 _FRACTIONS = ("n", "u", "m")
 _LEAST_OF_FRACTIONS = 2**20
-"""Bytes below which a size that is written in thousandths of a byte is a mistake."""
+"""Smallest plausible size, in bytes, of a quantity with a fractional suffix (`n`, `u`, `m`).
+
+A smaller size, such as `512m`, is a mistake.
+"""
 
 
 def is_amount(value: object) -> bool:
-    """Whether a value is a quantity that Docker can be given."""
+    """Return whether a value is a quantity within Docker's range."""
     amount = _read(value)
     return amount is not None and amount * _NANO <= _LARGEST
 
 
 def is_size(value: object) -> bool:
-    """Whether a value is a number of bytes; `512m` is half of one, and meant otherwise."""
+    """Return whether a value is a size in bytes; `512m` is not, because it is half a byte."""
     size = _read(value)
     if size is None:
         return False
@@ -43,12 +46,12 @@ def is_size(value: object) -> bool:
 
 
 def nano_cpus(value: object) -> int:
-    """Return a quantity of CPUs in billionths of one."""
+    """Return a quantity of CPUs in billionths of a CPU (Docker's NanoCpus)."""
     return math.ceil((_read(value) or 0) * _NANO)
 
 
 def cpu_shares(value: object) -> int:
-    """Return a request for CPUs as a weight."""
+    """Return a CPU request as Docker's CpuShares, at least 2."""
     return max(int((_read(value) or 0) * _SHARES), 2)
 
 
@@ -81,22 +84,22 @@ _PUBLISH = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The values that a field may have."""
+    """Kind of the values that a field accepts."""
 
     words: str
-    """What to write."""
+    """Advice for the error message: the values to write."""
     accepts: Callable[[Any], bool]
     shown: bool = False
-    """Whether a message may quote a value; one that may be confidential is not quoted."""
+    """Whether a message may quote a value; confidential values must not be quoted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Honoured:
-    """A field that has its effect on Docker."""
+    """Field that takes effect on Docker."""
 
     kind: Kind
     effect: str
-    """Where it goes: a field of the request that creates the container, or a behaviour."""
+    """Field of the create request that it sets, or the behaviour that it causes."""
 
 
 def _is_text(value: object) -> bool:
@@ -141,7 +144,7 @@ _SECURITY = {
         _one_of("RuntimeDefault", "Unconfined"), "HostConfig.SecurityOpt"
     ),
 }
-"""Fields that the securityContext of a Pod and that of a container share."""
+"""Fields that exist in the securityContext of both a Pod and a container."""
 
 _POD_HONOURED = {
     "dnsConfig.nameservers": Honoured(_TEXTS, "HostConfig.Dns, instead of the host's"),
@@ -228,7 +231,7 @@ HONOURED: Mapping[str, Honoured] = {
     **_POD_HONOURED,
     **{f"containers[].{name}": field for name, field in _CONTAINER_HONOURED.items()},
 }
-"""By path in a PodSpec; `[]` is any item of a list."""
+"""Fields that take effect on Docker, by path in a PodSpec; `[]` is any item of a list."""
 
 HARMLESS: Mapping[str, Honoured] = {
     "automountServiceAccountToken": Honoured(_FALSE, "there is no token to mount"),
@@ -249,7 +252,7 @@ HARMLESS: Mapping[str, Honoured] = {
     "containers[].restartPolicy": Honoured(_one_of("Never"), "backoffLimit repeats attempts"),
     "containers[].stdinOnce": Honoured(_FALSE, "standard input stays as it is"),
 }
-"""Fields that are accepted with the value that a Docker host has anyway, and refused otherwise."""
+"""Fields that are accepted only with the value that a Docker host has in any case."""
 
 IGNORED: Mapping[str, str] = {
     "enableServiceLinks": "A Docker host has no Services whose variables could be added.",
@@ -260,7 +263,7 @@ IGNORED: Mapping[str, str] = {
     "containers[].ports[].protocol": "It only documents the port.",
     "containers[].resources.requests.ephemeral-storage": "It only chooses a node.",
 }
-"""By path, with all below it: fields that cannot change how the work runs here, and why."""
+"""Fields that have no effect on Docker, with the reason; a path includes all paths below it."""
 
 REFUSED: Mapping[str, str] = {
     "activeDeadlineSeconds": "write activeDeadlineSeconds or attemptDeadlineSeconds of the TaskRun",
@@ -350,7 +353,7 @@ REFUSED: Mapping[str, str] = {
     "containers[].volumeMounts[].subPath": "mount the folder itself",
     "containers[].volumeMounts[].subPathExpr": "mount the folder itself",
 }
-"""By path, with all below it: fields that Docker cannot do, and what to do instead."""
+"""Fields that Docker does not support, with advice; a path includes all paths below it."""
 
 _SHORTHAND_OF_POD = frozenset(
     ("volumes", "serviceAccountName", "imagePullSecrets", "nodeSelector", "tolerations",
@@ -360,22 +363,22 @@ _SHORTHAND_OF_MAIN = frozenset(
     ("image", "command", "args", "workingDir", "env", "envFrom", "resources", "volumeMounts",
      "imagePullPolicy", "securityContext")
 )  # fmt: skip
-"""Fields that stand in a TaskRun's spec itself; all others are below its template."""
+"""Shorthand fields of a TaskRun's spec; all other fields are below its template."""
 _KEYS = ("name", "mountPath", "ip")
-"""Fields that tell an item of a list from the others."""
+"""Fields that identify an item of a list."""
 _REFUSED_ANNOTATIONS = (
     "container.apparmor.security.beta.kubernetes.io/",
     "container.seccomp.security.alpha.kubernetes.io/",
     "seccomp.security.alpha.kubernetes.io/",
 )
-"""Annotations that once were fields of a securityContext."""
+"""Prefixes of annotations that fields of the securityContext have replaced."""
 
 
 def check_fields(pod: Mapping[str, Any]) -> None:
     """Check every field of a Pod.
 
     Raises:
-        Unsupported: a field that Docker cannot do, by its path.
+        Unsupported: A field that Docker does not support; the message has its path.
     """
     metadata = mapping(pod.get("metadata"))
     for name in mapping(metadata.get("annotations")):
@@ -433,4 +436,4 @@ def _branches() -> Iterator[str]:
 
 
 _BRANCHES = frozenset(_branches())
-"""The paths that have classified paths below them."""
+"""Paths that have classified fields below them."""

@@ -157,7 +157,7 @@ class Follower:
 
     @property
     def pulling(self) -> str:
-        """Progress of the image pull in progress, as text; empty if there is none."""
+        """Progress of the current image pull, as text; empty if there is none."""
         return str(self._place.pull or "")
 
     async def settle(self) -> None:

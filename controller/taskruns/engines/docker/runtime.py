@@ -191,7 +191,7 @@ class Runtime:
         return await find_mismatch(self._daemon, pod)
 
     async def open_volumes(self, pod: Object, found: Object) -> None:
-        """Make the emptyDir volumes of a created container writable for every user, as on a cluster.
+        """Make the emptyDir volumes of a container writable for every user, as on a cluster.
 
         Args:
             pod: Pod of the container.
