@@ -1,4 +1,4 @@
-"""Why there is no daemon to talk to, and what to do about it. Pure."""
+"""Connecting to a Docker daemon: client, timeouts, and error messages with advice."""
 
 from urllib.parse import urlsplit
 
@@ -17,15 +17,16 @@ BEHIND_TLS = (
 
 
 def over_ssh(url: str) -> str:
-    """Say what to do instead of naming a daemon by ssh://.
+    """Return the error message for an ssh:// URL, with the command to use instead.
 
-    The client library's own way hands every variable of this process over to the other machine.
+    The client library's ssh support is not used, because it passes every environment variable of
+    this process to the other machine.
     """
-    found = urlsplit(url)
-    login, _, host = found.netloc.rpartition("@")
-    user = login.partition(":")[0]  # no password is told
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    user = login.partition(":")[0]  # the message must not contain the password
     place = f"{SSH}{user}@{host}" if user else f"{SSH}{host}"
-    socket = found.path if found.path.strip("/") else "/run/docker.sock"
+    socket = parts.path if parts.path.strip("/") else "/run/docker.sock"
     return (
         f"Docker at {place} is not reached by {SSH}: forward its socket "
         f"(`ssh -N -L ~/docker.sock:{socket} {place}`) and name that, as unix:///home/..., in "
@@ -34,20 +35,20 @@ def over_ssh(url: str) -> str:
 
 
 def silence(address: str, error: Exception) -> str:
-    """Say why nothing answers."""
-    said = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
-    if "Permission denied" in said:
+    """Return the error message for a failed connection."""
+    errors = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    if "Permission denied" in errors:
         return (
             f"no permission to use Docker at {address}: join the group docker, or let somebody "
             "who may run it"
         )
-    if "certificate" in said.lower():
+    if "certificate" in errors.lower():
         return f"Docker at {address} is not trusted, or does not trust us: {error}"
     return f"Docker does not answer at {address}: start it, or set DOCKER_HOST to where it is"
 
 
 def unanswered(address: str) -> str:
-    """Say that something takes requests and leaves them at that."""
+    """Return the error message for a daemon that accepts requests but does not answer."""
     return (
         f"Docker at {address} takes requests and does not answer them: look at its log "
         "(`journalctl -u docker`), or restart it"
@@ -56,27 +57,31 @@ def unanswered(address: str) -> str:
 
 _CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
-"""In which a daemon at work has answered whatever does not last by its nature."""
+"""Timeout of requests that are not long-running, in seconds."""
 
 
 class NoDaemon(Unavailable):
-    """There is no daemon to talk to; the message says what to do."""
+    """No daemon is configured, or it does not answer; the message says what to do."""
 
 
 def patient(seconds: float | None = ANSWER_SECONDS) -> aiohttp.ClientTimeout:
-    """Return for how long a daemon may say nothing before it counts as gone; None: for ever."""
+    """Return the timeouts of a request.
+
+    Args:
+        seconds: Longest time without data, in seconds; None: without limit.
+    """
     return aiohttp.ClientTimeout(connect=_CONNECT_SECONDS, sock_read=seconds)
 
 
 def connect(endpoint: DaemonAddress) -> Docker:
-    """Return a client of a daemon; nothing has been asked of it yet.
+    """Return a client of a daemon, without sending a request.
 
     Raises:
-        NoDaemon: none is configured, or not in a way that is of use.
+        NoDaemon: No daemon is configured, or its configuration is not usable.
     """
     try:
         context = endpoint.ssl_context()
-    except OSError as error:  # ssl's own, too
+    except OSError as error:  # includes ssl.SSLError
         raise NoDaemon(
             f"the TLS files for Docker at {endpoint.url} are of no use ({error}): name others by "
             "DOCKER_CERT_PATH, or in the connection"
@@ -92,8 +97,8 @@ def connect(endpoint: DaemonAddress) -> Docker:
 
 
 def _url_of_context() -> str:
-    """Return where the docker command's context says that the daemon is, if it says so."""
-    context = Docker._get_docker_context_endpoint()  # noqa: SLF001 - as the library will find it
+    """Return the daemon's URL in the current context of the docker command, or ""."""
+    context = Docker._get_docker_context_endpoint()  # noqa: SLF001 - the library uses the same
     return context.host if context is not None else ""
 
 

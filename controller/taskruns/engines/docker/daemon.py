@@ -130,7 +130,7 @@ LOG_LINES = 80
 
 
 class DaemonError(EngineError):
-    """The daemon said no; `code` is HTTP's."""
+    """Error response of the daemon; `code` is its HTTP code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -138,13 +138,13 @@ class DaemonError(EngineError):
 
 
 class Daemon:
-    """A connection to one daemon, found as the docker command finds it unless its URL is given."""
+    """Connection to one daemon."""
 
     def __init__(self, docker: Docker) -> None:
         self._docker = docker
-        self.address = docker._connection_info  # noqa: SLF001 - what it was opened with
+        self.address = docker._connection_info  # noqa: SLF001 - no public accessor
         self.local = self.address.startswith("unix://")
-        """Whether the daemon can see this machine's files."""
+        """Whether the daemon is assumed to have access to this machine's files."""
         self._identity = ""
 
     @classmethod
@@ -153,11 +153,11 @@ class Daemon:
         """Open a connection.
 
         Args:
-            at: an endpoint or its URL, such as unix:///run/docker.sock; by default DOCKER_HOST,
-                the current context of the docker command, or the usual socket.
+            at: Address of the daemon, or its URL, such as unix:///run/docker.sock. The default is
+                that of the docker command: DOCKER_HOST, its current context, or the usual socket.
 
         Raises:
-            NoDaemon: none is configured, or it does not answer.
+            NoDaemon: No daemon is configured, or it does not answer.
         """
         endpoint = (at if isinstance(at, DaemonAddress) else DaemonAddress(at)).found()
         async with connect(endpoint) as docker:

@@ -1,8 +1,8 @@
-"""What is due of runs that nobody follows any more: their containers, and their records.
+"""Garbage collection of runs without a follower: deletes their due containers and records.
 
-Their follower has left before the delay of a deletion or a time to live was over. The next client,
-of whichever run, does it in passing. Only runs that have ended or are to end are looked at: no
-attempt is ever started for somebody who did not ask for it.
+A follower may leave before a deletion delay or a TTL has passed. The next client of any run then
+does the due steps in the background. Only runs that have ended, are stopping, or are cancelled or
+deleted are processed, so that no attempt is started on behalf of an unrelated client.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from taskruns.engines.engine import EngineError, Object
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=1)
-"""How often it is done at most, by all clients of a state directory together."""
+"""Shortest interval between two collections, for all clients of a state directory together."""
 
 _MARK = ".swept"
 
@@ -37,14 +37,14 @@ async def swept(
     site: SiteDefaults,
     spared: StateFile,
 ) -> AsyncIterator[None]:
-    """Sweep beside the block; what is not done by its end is left to the next.
+    """Collect garbage in the background while the block runs; the next client does the rest.
 
     Args:
-        root: the state directory.
-        daemon: whose runs are swept.
-        now: the clock.
-        site: what runs do not say themselves.
-        spared: the run that the block itself looks after.
+        root: State directory.
+        daemon: Daemon whose runs are collected.
+        now: Clock.
+        site: Site defaults.
+        spared: State file of the run that the block itself follows.
     """
     sweep = _sweep(root, daemon, now, site, spared.path)
     task = asyncio.create_task(sweep, name="taskruns: sweep")
@@ -61,12 +61,12 @@ async def _sweep(
     if not await asyncio.to_thread(_is_time, root, now()):
         return
     try:
-        found = await asyncio.to_thread(records, root)
+        state_files = await asyncio.to_thread(records, root)
     except EngineError as error:
         log.warning("nothing can be cleaned up: %s", error)
         return
-    files = [file for file in found if file.path != spared]
-    random.shuffle(files)  # clients that leave soon get to all of them between them
+    files = [file for file in state_files if file.path != spared]
+    random.shuffle(files)  # short-lived clients together reach every run
     for file in files:
         try:
             await collect_garbage(file, daemon, now, site)
@@ -77,11 +77,11 @@ async def _sweep(
 async def collect_garbage(
     file: StateFile, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults
 ) -> None:
-    """Do what is due of one run that has ended or is to end.
+    """Do the due steps of one run, if it has ended or is to end.
 
     Raises:
-        StateTrouble: its record cannot be used.
-        NoDaemon: the daemon does not answer.
+        StateError: The record cannot be used.
+        NoDaemon: The daemon does not answer.
     """
     record = await file.read()
     if record.run is not None and _is_over(record.run) and await belongs(record, daemon):
@@ -90,12 +90,12 @@ async def collect_garbage(
 
 def _is_over(run: Object) -> bool:
     phase = text(mapping(run.get("status")).get("phase"))
-    unwanted = run["metadata"].get("deletionTimestamp") or mapping(run.get("spec")).get("cancel")
-    return phase in TERMINAL_PHASES or phase == Phase.STOPPING or bool(unwanted)
+    to_end = run["metadata"].get("deletionTimestamp") or mapping(run.get("spec")).get("cancel")
+    return phase in TERMINAL_PHASES or phase == Phase.STOPPING or bool(to_end)
 
 
 def _is_time(root: Path, now: datetime) -> bool:
-    """Whether nobody has swept for a while; whoever asks is then the one who does."""
+    """Return whether a collection is due; if it is, mark it as done by this client."""
     mark = root / _MARK
     with suppress(OSError):
         if now.timestamp() - mark.stat().st_mtime < EVERY.total_seconds():

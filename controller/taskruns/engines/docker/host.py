@@ -1,4 +1,4 @@
-"""A Docker host as clients know it: a state directory and the daemon that belongs to it."""
+"""Docker host as clients use it: daemon address, state directory, and the runs in it."""
 
 import asyncio
 import os
@@ -22,47 +22,47 @@ _OVER_TCP = (*_PLAIN, _SECURE)
 
 @dataclass(frozen=True, slots=True)
 class DaemonAddress:
-    """A daemon's URL; for one behind TLS, with the files (PEM) that the two know each other by.
+    """URL of a daemon, and the PEM files for TLS.
 
-    What is None is found as the docker command finds it: the URL in DOCKER_HOST or the current
-    context and, where DOCKER_TLS_VERIFY is set, the files in DOCKER_CERT_PATH or ~/.docker.
+    Fields that are None default as in the docker command: the URL comes from DOCKER_HOST or the
+    current context. If DOCKER_TLS_VERIFY is set, the files come from DOCKER_CERT_PATH or ~/.docker.
     """
 
     url: str | None = None
-    """Such as unix:///run/docker.sock or tcp://host:2376."""
+    """URL, such as unix:///run/docker.sock or tcp://host:2376."""
     ca_cert: str | None = None
-    """The authority that has signed the daemon's certificate; naming it means TLS."""
+    """File with the CA certificate of the daemon's certificate; setting it enables TLS."""
     client_cert: str | None = None
     client_key: str | None = None
     check_hostname: bool = True
-    """Whether the daemon's certificate must be for the host in `url`."""
+    """Whether the daemon's certificate must match the host in `url`."""
 
     def found(self) -> "DaemonAddress":
-        """Return it with what the environment says of what it does not say itself."""
-        found = replace(self, url=self.url or os.environ.get("DOCKER_HOST") or None)
-        with_tls = os.environ.get("DOCKER_TLS_VERIFY") and (found.url or "").startswith(_OVER_TCP)
-        if not with_tls or found.ca_cert is not None:
-            return found
+        """Return a copy in which environment variables fill in missing fields."""
+        address = replace(self, url=self.url or os.environ.get("DOCKER_HOST") or None)
+        with_tls = os.environ.get("DOCKER_TLS_VERIFY") and (address.url or "").startswith(_OVER_TCP)
+        if not with_tls or address.ca_cert is not None:
+            return address
         folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
         ca_cert, cert, key = (folder / f"{name}.pem" for name in ("ca", "cert", "key"))
         if cert.exists():
-            found = replace(found, client_cert=str(cert), client_key=str(key))
-        return replace(found, ca_cert=str(ca_cert))
+            address = replace(address, client_cert=str(cert), client_key=str(key))
+        return replace(address, ca_cert=str(ca_cert))
 
     @property
     def address(self) -> str | None:
-        """The URL to open; that of a daemon behind TLS says so."""
+        """URL to open; with TLS its scheme is https."""
         plain = next((each for each in _PLAIN if (self.url or "").startswith(each)), None)
         if self.url is None or plain is None or self.ca_cert is None:
             return self.url
         return _SECURE + self.url.removeprefix(plain)
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return what TLS is made with; None where there is none, or it is the context's.
+        """Return the TLS context, or None without TLS or if the docker context provides it.
 
         Raises:
-            ssl.SSLError: a file is not what it should be.
-            OSError: a file cannot be read.
+            ssl.SSLError: A file has invalid content.
+            OSError: A file cannot be read.
         """
         if self.ca_cert is None:
             return None
@@ -84,9 +84,9 @@ STATE_VARIABLE = "TASKRUNS_STATE_DIR"
 
 
 def state_directory() -> Path:
-    """Return where runs are kept: TASKRUNS_STATE_DIR, or a folder of XDG's state home."""
-    if given := os.environ.get(STATE_VARIABLE):
-        return Path(given)
+    """Return the state directory: TASKRUNS_STATE_DIR, or a folder of XDG's state home."""
+    if configured := os.environ.get(STATE_VARIABLE):
+        return Path(configured)
     from platformdirs import user_state_path
 
     return user_state_path("taskruns") / "docker"
@@ -94,24 +94,24 @@ def state_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is needed to run TaskRuns on a Docker host."""
+    """State directory, daemon address and settings for running TaskRuns on a Docker host."""
 
     root: Path
-    """The state directory: all clients of one daemon share it, and each run knows its daemon."""
+    """State directory, shared by all clients of a daemon; each record names its daemon."""
     now: Callable[[], datetime]
     endpoint: DaemonAddress = field(default_factory=DaemonAddress)
     site: SiteDefaults = field(default_factory=SiteDefaults)
     given: Secrets = NO_SECRETS
 
     def file(self, namespace: str, name: str) -> StateFile:
-        """Return where a run is kept."""
+        """Return the state file of a run."""
         return StateFile(self.root, namespace, name)
 
     async def runs(self, namespace: str | None = None) -> list[Object]:
-        """Return the TaskRuns of a namespace, or of all, as they were last looked at.
+        """Return the TaskRuns of a namespace, or of all, as last recorded.
 
         Raises:
-            StateTrouble: the state directory, or a record in it, cannot be read.
+            StateError: The state directory, or a record in it, cannot be read.
         """
         runs, problems = await self.listing(namespace)
         if problems:
@@ -119,10 +119,10 @@ class Host:
         return runs
 
     async def listing(self, namespace: str | None = None) -> tuple[list[Object], list[str]]:
-        """Return the TaskRuns whose records can be read, and why others cannot.
+        """Return the TaskRuns whose records can be read, and the errors of the other records.
 
         Raises:
-            StateTrouble: the state directory cannot be read.
+            StateError: The state directory cannot be read.
         """
         files = await asyncio.to_thread(records, self.root, namespace)
         runs: list[Object] = []
@@ -137,18 +137,18 @@ class Host:
         return runs, problems
 
     def daemon(self) -> "AbstractAsyncContextManager[Daemon]":
-        """Open a connection to the daemon; raises NoDaemon."""
+        """Open a connection to the daemon. Raises NoDaemon."""
         from taskruns.engines.docker.daemon import Daemon
 
         return Daemon.open(self.endpoint)
 
     @asynccontextmanager
     async def following(self, file: StateFile) -> "AsyncIterator[Follower]":
-        """Look after a run while the block runs; what is due of finished ones is done meanwhile.
+        """Open a follower of a run; collect garbage of other runs while the block runs.
 
         Raises:
-            NoDaemon: the daemon does not answer.
-            OfAnotherDaemon: the run is not the daemon's.
+            NoDaemon: The daemon does not answer.
+            OfAnotherDaemon: The run belongs to another daemon.
         """
         from taskruns.engines.docker.follower import Follower
         from taskruns.engines.docker.gc import swept

@@ -1,4 +1,4 @@
-"""Image pulls: credentials from the docker command's configuration, policy, and progress."""
+"""Image pulls: credentials of the docker command, default pull policy, and progress."""
 
 import asyncio
 import base64
@@ -16,38 +16,44 @@ from typing_extensions import override
 from taskruns.core.unstructured import mapping, number, text
 
 HUB_KEY = "https://index.docker.io/v1/"
-"""Under which the docker command keeps the credentials of its default registry."""
+"""Key under which the docker command stores the credentials of its default registry."""
 _HUB_HOSTS = ("index.docker.io", "docker.io", "registry-1.docker.io")
-"""Further keys for these that other tools write."""
-_TOKEN_USER = "<token>"  # noqa: S105 - a name that helpers use, no password
+"""Keys that other tools write for the default registry."""
+_TOKEN_USER = "<token>"  # noqa: S105 - user name that helpers return, no password
 _VARIABLE = "DOCKER_AUTH_CONFIG"
 _NOT_FOUND = "credentials not found"
-"""A helper's words where it has none."""
+"""Start of the output of a credential helper that has no credentials."""
 _HELPER_SECONDS = 60.0
 
 Auth = dict[str, Any]
 
 
 async def find_auth(key: str) -> tuple[Auth | None, str]:
-    """Return the credentials for a registry, or None, and what went wrong, or an empty string.
+    """Find the credentials for a registry in the docker command's configuration.
 
     Args:
-        key: the registry's host, with its port, or HUB_KEY.
+        key: Host of the registry, with its port, or HUB_KEY.
+
+    Returns:
+        The credentials or None, and an error message or "".
     """
-    given, trouble_given = _read(_VARIABLE, os.environ.get(_VARIABLE) or "{}")
-    if auth := _look_up(given, key):
+    variable, variable_trouble = _read(_VARIABLE, os.environ.get(_VARIABLE) or "{}")
+    if auth := _look_up(variable, key):
         return auth, ""
     config, trouble = _read_file()
     stored = _look_up(config, key)
     helper = _helper_for(config, key)
     if helper:
-        asked, trouble = await _ask(helper, key)
-        stored = stored if trouble else asked
-    return stored, "; ".join(filter(None, (trouble_given, trouble)))
+        from_helper, trouble = await _ask(helper, key)
+        stored = stored if trouble else from_helper
+    return stored, "; ".join(filter(None, (variable_trouble, trouble)))
 
 
 def _helper_for(config: Mapping[str, Any], key: str) -> str:
-    """Return the credential helper for a registry; one that is named as empty turns others off."""
+    """Return the credential helper for a registry, or "".
+
+    An empty name in `credHelpers` disables `credsStore` for that registry.
+    """
     helpers = mapping(config.get("credHelpers"))
     for name in (key, *(_HUB_HOSTS if key == HUB_KEY else ())):
         if name in helpers:
@@ -56,32 +62,32 @@ def _helper_for(config: Mapping[str, Any], key: str) -> str:
 
 
 def _look_up(config: Mapping[str, Any], key: str) -> Auth | None:
-    """Find a registry in `auths`: by its key or, where that is not there, by the host of a key."""
+    """Return the credentials of a registry in `auths`, matched by key, otherwise by host."""
     auths = mapping(config.get("auths"))
     if key in auths:
         return _auth_of(auths[key])
     hosts = _HUB_HOSTS if key == HUB_KEY else (key,)
-    found = sorted((hosts.index(host), len(name), name) for name in auths
+    matches = sorted((hosts.index(host), len(name), name) for name in auths
                    if (host := host_of(name)) in hosts)  # fmt: skip
-    for _, _, name in found:
+    for _, _, name in matches:
         if auth := _auth_of(auths[name]):
             return auth
     return None
 
 
 def host_of(key: str) -> str:
-    """Return the host, with its port, of a key of `auths`, which may be a URL."""
+    """Return the host, with its port, of a key in `auths`; the key may be a URL."""
     _, scheme, rest = key.partition("://")
     return (rest if scheme else key).partition("/")[0].rpartition("@")[2]
 
 
 def _auth_of(entry: object) -> Auth | None:
-    """Return the credentials of an entry of `auths`; None where it has none."""
-    known = mapping(entry)
+    """Return the credentials in an entry of `auths`, or None."""
+    fields = mapping(entry)
     names = ("username", "password", "identitytoken", "registrytoken")
-    auth: Auth = {name: text(known.get(name)) for name in names if known.get(name)}
+    auth: Auth = {name: text(fields.get(name)) for name in names if fields.get(name)}
     try:
-        plain = base64.b64decode(text(known.get("auth"))).decode()
+        plain = base64.b64decode(text(fields.get("auth"))).decode()
     except (binascii.Error, ValueError):
         plain = ""
     user, _, password = plain.partition(":")
@@ -103,16 +109,16 @@ def _read_file() -> tuple[Mapping[str, Any], str]:
 
 def _read(name: str, content: str) -> tuple[Mapping[str, Any], str]:
     try:
-        found = json.loads(content or "{}")
+        parsed = json.loads(content or "{}")
     except ValueError as error:
         return {}, f"{name} is not JSON ({error})"
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         return {}, f"{name} is not a JSON object"
-    return found, ""
+    return parsed, ""
 
 
 async def _ask(helper: str, key: str) -> tuple[Auth | None, str]:
-    """Ask a credential helper; return the credentials, or None, and what went wrong."""
+    """Run a credential helper; return its credentials or None, and an error message or ""."""
     program = f"docker-credential-{helper}"
     try:
         process = await asyncio.create_subprocess_exec(
@@ -140,10 +146,10 @@ def _answer_of(program: str, code: int, out: str) -> tuple[Auth | None, str]:
         return None, ""
     if code:
         return None, f"{program} failed with exit code {code}"
-    found, trouble = _read(f"the output of {program}", out)
-    if trouble or not found:
+    response, trouble = _read(f"the output of {program}", out)
+    if trouble or not response:
         return None, trouble or f"{program} returned nothing"
-    user, secret = text(found.get("Username")), text(found.get("Secret"))
+    user, secret = text(response.get("Username")), text(response.get("Secret"))
     if user == _TOKEN_USER:
         return {"identitytoken": secret}, ""
     return {"username": user, "password": secret}, ""
@@ -151,34 +157,34 @@ def _answer_of(program: str, code: int, out: str) -> tuple[Auth | None, str]:
 
 _HUB = "docker.io"
 _HUB_NAMES = (_HUB, "index.docker.io")
-"""Names of the default registry in an image's name."""
+"""Names of the default registry in image names."""
 
 _OF_STRANGERS = re.compile(
     "unauthorized|no basic auth credentials|authentication required|(?<!permission )denied",
     re.IGNORECASE,
 )
-"""What daemons say where a registry does not know who pulls."""
+"""Pattern of daemon errors that mean missing or insufficient registry credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What to pull, with its registry's name, and as whom."""
+    """Full image name, including the registry, and the credentials for its pull."""
 
     image: str
     auth: dict[str, Any] | None
     trouble: str = ""
-    """Why credentials that are configured could not be had."""
+    """Error message if configured credentials could not be read, or ""."""
 
 
 async def credentials_for(image: str) -> PullRequest:
-    """Find the credentials for an image; none are needed for what everybody may pull."""
+    """Return the pull request of an image, with credentials if any are configured."""
     registry, image = _with_registry(image)
     auth, trouble = await find_auth(HUB_KEY if registry == _HUB else registry)
     return PullRequest(image, auth, trouble)
 
 
 def explained(image: str, said: str) -> str:
-    """Say of a pull's failure what to do, where a registry does not know who pulls."""
+    """Return a pull error, with advice to log in if credentials are missing or insufficient."""
     if not _OF_STRANGERS.search(said):
         return said
     registry, _ = _with_registry(image)
@@ -187,7 +193,10 @@ def explained(image: str, said: str) -> str:
 
 
 def _with_registry(image: str) -> tuple[str, str]:
-    """Split off an image's registry: the first part that looks like a host, else the default."""
+    """Return the registry of an image and its full name.
+
+    The registry is the first part of the name if it looks like a host, otherwise the default.
+    """
     first, slash, rest = image.partition("/")
     if slash and first in _HUB_NAMES:
         return _HUB, f"{_HUB}/{rest if '/' in rest else 'library/' + rest}"
@@ -202,8 +211,8 @@ _HERE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete
 def pull_policy(image: str) -> str:
     """Return the imagePullPolicy of an image that has none, as the apiserver defaults it.
 
-    It is Always for the tag latest, or for none, and otherwise IfNotPresent; so it is for an image
-    that is named by its digest or its ID.
+    It is Always for the tag `latest` and for an image without a tag. It is IfNotPresent for other
+    tags and for an image that is named by its digest or ID.
     """
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     is_id = re.fullmatch("[0-9a-f]{64}", image) is not None
@@ -211,7 +220,7 @@ def pull_policy(image: str) -> str:
 
 
 class Pull:
-    """One pull; its text is what a person who waits for it may read."""
+    """Progress of one image pull; `str()` returns it as text for users."""
 
     def __init__(self, image: str) -> None:
         self._image = image
@@ -219,7 +228,7 @@ class Pull:
         self._percent = 0
 
     def note(self, told: Mapping[str, Any]) -> None:
-        """Take notice of what the daemon tells of a layer."""
+        """Update the progress from a message of the daemon about a layer."""
         layer, status = text(told.get("id")), text(told.get("status"))
         detail = mapping(told.get("progressDetail"))
         total = number(detail.get("total"))
@@ -229,7 +238,9 @@ class Pull:
             self._layers[layer] = (self._layers[layer][1],) * 2
         if self._layers:
             here, whole = (sum(part) for part in zip(*self._layers.values(), strict=True))
-            self._percent = max(self._percent, here * 100 // whole)  # more may come to be known
+            self._percent = max(
+                self._percent, here * 100 // whole
+            )  # the total grows as layers become known
 
     @override
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A container's log record by record, each with its time and its stream."""
+"""Container logs: parsing into records, and following a log across restarts of the daemon."""
 
 import asyncio
 import struct
@@ -17,35 +17,35 @@ from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.log_position import LogLost, LogPosition, instant
 
 _HEADER = struct.Struct(">BxxxL")
-"""Stream and length, before each record of a container without a terminal."""
+"""Header of a record of a container without a terminal: stream number and length in bytes."""
 _LONGEST_RECORD = 16 * 1024
-"""Bytes after which the daemon cuts a line into records."""
+"""Length, in bytes, above which the daemon splits a line into several records."""
 _STDOUT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A line, or a part of one that is longer than 16 KiB."""
+    """Line of a log, or a part of a line that is longer than 16 KiB."""
 
     stream: int
-    """1: standard output, or a terminal; 2: standard error."""
+    """Stream number: 1 for standard output or a terminal, 2 for standard error."""
     time: bytes
-    """As the daemon writes it, RFC 3339 in UTC."""
+    """Time in the daemon's format, RFC 3339 in UTC."""
     content: bytes
-    """Without the line's end."""
+    """Content without the line feed."""
     ends: bool
-    """Whether the line ends with it."""
+    """Whether the record is the last one of its line."""
 
 
 class BrokenLog(ConnectionError):
-    """The daemon ended the answer within a record."""
+    """The response of the daemon ended within a record."""
 
 
 async def records_of(content: StreamReader) -> AsyncIterator[LogRecord]:
-    """Read the log of a container without a terminal.
+    """Yield the records of the log of a container without a terminal.
 
     Raises:
-        BrokenLog: the answer ends within a record.
+        BrokenLog: The response ends within a record.
     """
     while True:
         try:
@@ -60,7 +60,10 @@ async def records_of(content: StreamReader) -> AsyncIterator[LogRecord]:
 
 
 async def records_of_terminal(content: StreamReader) -> AsyncIterator[LogRecord]:
-    """Read the log of a container with a terminal: a record's end is its newline or its length."""
+    """Yield the records of the log of a container with a terminal.
+
+    A record ends with a line feed or at the maximum length.
+    """
     buffer = b""
     async for chunk in content.iter_any():
         buffer += chunk
@@ -72,7 +75,7 @@ async def records_of_terminal(content: StreamReader) -> AsyncIterator[LogRecord]
 
 
 def _end_of_first(buffer: bytes) -> int | None:
-    """Return where the first record ends; None where it has not come as a whole."""
+    """Return the end index of the first record, or None if it is incomplete."""
     start = buffer.find(b" ") + 1
     if not start:
         return None
@@ -89,33 +92,33 @@ def _record(stream: int, record: bytes) -> LogRecord:
 
 
 _RETRY_SECONDS = 1.0
-"""Delay before a daemon that went away is asked again."""
+"""Delay before a request to an unavailable daemon is repeated, in seconds."""
 _STATE_SECONDS = 0.2
-"""Delay before the daemon is asked again whether a container whose log has ended runs."""
+"""Delay before the state of a container whose log has ended is read again, in seconds."""
 _TAIL = 20
-"""Entries at the end of a log by which it is recognised."""
+"""Number of last entries that are compared to recognise the end of a log."""
 _HEADER_BYTES = 8
 _SYSTEM_ERROR = 3
-"""Stream number of the daemon's own errors."""
+"""Number of the stream that carries errors of the daemon itself."""
 _NANOSECONDS = 10**9
 
 Read = Callable[..., AsyncIterator[list[bytes]]]
-"""Requests a log by the parameters of the daemon's API; yields entries as they come, or bytes."""
+"""Function that requests a log with query parameters and yields batches of entries or bytes."""
 HasEnded = Callable[[], Awaitable[bool | None]]
-"""Returns whether a container has ended, or None where it has been removed."""
+"""Function that returns whether a container has ended, or None if it has been removed."""
 
 
 class Position(Protocol):
-    """How far a log has been read."""
+    """Position up to which a log has been read."""
 
     def query(self) -> dict[str, Any]:
         """Begin another request and return its parameters."""
 
     def new(self, pieces: list[bytes]) -> bytes:
-        """Return the new content of pieces that have come."""
+        """Return the content of received pieces that has not been read before."""
 
     async def is_end(self, read: Read) -> bool:
-        """Return whether it is known that the log ends here."""
+        """Return whether the log is known to end at this position."""
 
     @property
     def gap(self) -> bool:
@@ -123,7 +126,7 @@ class Position(Protocol):
 
 
 class Entries:
-    """Position in a log whose pieces are entries, each after its time."""
+    """Position in a log whose pieces are entries, each with a time prefix."""
 
     def __init__(self) -> None:
         self._position = LogPosition()
@@ -145,14 +148,14 @@ class Entries:
         content = []
         for piece in pieces:
             time, _, line = piece.partition(b" ")
-            found = instant(time.decode(errors="replace"))
-            if found is None or self._position.passes(found):
+            written_at = instant(time.decode(errors="replace"))
+            if written_at is None or self._position.passes(written_at):
                 content.append(line)
                 self._last.append(piece)
         return b"".join(content)
 
     async def is_end(self, read: Read) -> bool:
-        """Compare the last entries with those of the log: faster than to read it again."""
+        """Return whether the last entries read are those of the log; faster than a second read."""
         batches = read(timestamps=True, tail=_TAIL)
         return [piece async for batch in batches for piece in batch] == [*self._last]
 
@@ -178,28 +181,28 @@ class Bytes:
         self._count += len(data) - known
         return data[known:]
 
-    async def is_end(self, read: Read) -> bool:  # noqa: ARG002 - the protocol's
-        """Return False: only the whole log shows it."""
+    async def is_end(self, read: Read) -> bool:  # noqa: ARG002 - part of the protocol
+        """Return False: the end can only be recognised by reading the whole log."""
         return False
 
 
 async def to_its_end(
     read: Read, has_ended: HasEnded, begin: Callable[[], Awaitable[Position]]
 ) -> AsyncIterator[bytes]:
-    """Follow a log to its end, across restarts of the daemon; an empty piece is a sign of life.
+    """Follow a log to its end, across restarts of the daemon; empty pieces are heartbeats.
 
-    A request that follows may end before the log does: when the daemon stops, and just before a
-    last line without a line feed. The end is what a request returns that began after the container
-    had ended.
+    A follow request may end before the log does: when the daemon stops, and just before a last
+    line without a line feed. The log is complete only when a request that began after the end of
+    the container has been read to its end.
 
     Args:
-        read: requests the log.
-        has_ended: returns whether the container has ended.
-        begin: returns the position to start from.
+        read: Requests the log.
+        has_ended: Returns whether the container has ended.
+        begin: Returns the position to start from.
 
     Raises:
-        DaemonError: there is no such container, or its log cannot be read.
-        LogLost: a part of the log can no longer be read.
+        DaemonError: The container does not exist, or its log cannot be read.
+        LogLost: A part of the log can no longer be read.
     """
     position: Position | None = None
     complete: bool | None = None
@@ -231,16 +234,16 @@ async def _is_over(
     """Return whether there is nothing more to read.
 
     Args:
-        position: how far the log has been read.
-        read: requests the log.
-        ended: whether the container has ended; None where it has been removed.
-        complete: whether the last request was read to its end; None where there was none.
+        position: Position up to which the log has been read.
+        read: Requests the log.
+        ended: Whether the container has ended; None if it has been removed.
+        complete: Whether the last request was read to its end; None if there was no request.
     """
     if ended is None or not complete:
         return ended is None and complete is not None
     if ended:
         return await position.is_end(read)
-    await asyncio.sleep(_STATE_SECONDS)  # the daemon reports the end late
+    await asyncio.sleep(_STATE_SECONDS)  # the daemon reports the container's end late
     return False
 
 
@@ -248,8 +251,8 @@ async def in_entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]
     """Yield the entries of a response that multiplexes standard output and standard error.
 
     Raises:
-        EOFError: the response ends within an entry.
-        DockerError: the daemon reports an error of its own.
+        EOFError: The response ends within an entry.
+        DockerError: The daemon reports an error of its own.
     """
     data = b""
     async for chunk in chunks:
@@ -273,7 +276,7 @@ async def in_entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]
 
 
 def unix(time: str) -> str:
-    """Turn a time of a log into the form in which the daemon can be asked for what is since."""
+    """Convert a time of a log into the format of the daemon's `since` parameter."""
     whole, _, fraction = time.removesuffix("Z").partition(".")
     seconds = datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp() if whole else 0
     return f"{seconds:.0f}.{fraction or '0'}"

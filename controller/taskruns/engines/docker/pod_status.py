@@ -1,4 +1,4 @@
-"""The status of a Pod as a kubelet would report it, from what Docker says of its container."""
+"""Pod status as a kubelet would report it, computed from the inspected container."""
 
 import re
 from collections.abc import Mapping
@@ -11,38 +11,38 @@ from taskruns.engines.docker.container import main_of
 
 _ENDED = ("exited", "dead")
 _EPOCH = "1970-01-01T00:00:00Z"
-"""What a kubelet reports as the start of a container that could not be started."""
+"""Start time that a kubelet reports for a container that could not be started."""
 _KILLED = 137
 _NO_PROGRAM = 128
-"""The exit code that it makes up for such a container."""
+"""Exit code that a kubelet reports for a container that could not be started."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartError:
-    """Why a container cannot be made yet: the kubelet's word for it, and the daemon's sentence."""
+    """Cause that prevents a container's creation: the kubelet's reason and the daemon's message."""
 
     reason: str
     message: str
 
 
 def is_running(found: Mapping[str, Any]) -> bool:
-    """Whether the container's program runs; a paused one does."""
+    """Return whether the container is running; a paused one counts as running."""
     return _state(found) in ("running", "paused", "restarting")
 
 
 def has_ended(found: Mapping[str, Any]) -> bool:
-    """Whether the container's program has run and ended."""
+    """Return whether the container has started and ended."""
     return _state(found) in _ENDED
 
 
 def start_error(found: Mapping[str, Any]) -> str:
-    """Return the daemon's sentence on why the container could not be started, if so."""
+    """Return the daemon's error if the container could not be started, or ""."""
     state = mapping(found.get("State"))
     return text(state.get("Error")) if _state(found) == "created" else ""
 
 
 def killed_at(found: Mapping[str, Any]) -> datetime | None:
-    """Return when the container was killed, by whom is not known; None where it was not."""
+    """Return when the container ended with exit code 137 of unknown cause, or None."""
     state = mapping(found.get("State"))
     killed = state.get("ExitCode") == _KILLED and state.get("OOMKilled") is not True
     return moment(state.get("FinishedAt")) if killed else None
@@ -57,10 +57,10 @@ def pod_status(
     """Return the status of a Pod that has its node.
 
     Args:
-        pod: the Pod as it is recorded; its conditions stay.
-        found: what Docker says of its container; None when there is none yet.
-        trouble: what keeps it from being made.
-        message: the container's last words, once it has ended.
+        pod: The Pod as recorded; its conditions are kept.
+        found: Its container as Docker inspects it, or None if there is none yet.
+        trouble: Error that prevents its creation.
+        message: Termination message, once the container has ended.
     """
     state = _container_state(found, trouble, message)
     name = text(main_of(pod).get("name"))
@@ -70,7 +70,7 @@ def pod_status(
 
 
 def never_ran(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the status of a Pod that was ended before it had a container."""
+    """Return the status of a Pod that was stopped before it had a container."""
     return {**mapping(pod.get("status")), "phase": "Failed"}
 
 
@@ -111,8 +111,8 @@ def _phase(state: Mapping[str, Any]) -> str:
 
 
 def _time(value: object) -> str | None:
-    found = moment(value)
-    return None if found is None else stamp(found)
+    time = moment(value)
+    return None if time is None else stamp(time)
 
 
 def _state(found: Mapping[str, Any]) -> str:
@@ -120,16 +120,16 @@ def _state(found: Mapping[str, Any]) -> str:
 
 
 MESSAGE_LIMIT = 4096
-"""Bytes that are kept of the file that a container writes."""
+"""Length, in bytes, to which a termination message is cut."""
 LOG_LIMIT = 2048
 LOG_LINES = 80
-"""Of the log of one that failed without writing any, these many bytes and lines."""
+"""Longest end of a log, in bytes and lines, that replaces a missing message after a failure."""
 
 
 def last_words(written: bytes, log: bytes, exit_code: int, limit: int = MESSAGE_LIMIT) -> str:
-    """Return the termination message: what was written or, after a failure, the log's end.
+    """Return the termination message: the written file or, after a failure, the log's end.
 
-    A byte that is not UTF-8 becomes U+FFFD, one for each as in Go.
+    Each byte that is not valid UTF-8 becomes one U+FFFD, as in Go.
     """
     kept = written
     if not kept and exit_code != 0:

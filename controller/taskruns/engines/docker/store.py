@@ -1,4 +1,4 @@
-"""What clients do with a record: create, change, delete a run. An apiserver's part."""
+"""Writes of clients to a record: create, patch and delete a TaskRun, as in an apiserver."""
 
 import re
 import uuid
@@ -18,16 +18,16 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 class InvalidRun(EngineError):
-    """What was handed in is no TaskRun; the message says what to write instead."""
+    """The manifest is not a valid TaskRun; the message says what to write instead."""
 
 
 async def create_run(file: StateFile, manifest: Object, now: datetime) -> Object:
     """Create a TaskRun.
 
     Raises:
-        InvalidRun: it is not valid.
-        AlreadyExists: there is one of that name.
-        StateTrouble: the state directory cannot be used.
+        InvalidRun: The manifest is not valid.
+        AlreadyExists: A TaskRun of that name exists.
+        StateError: The state directory cannot be used.
     """
     run: Draft = drafted(manifest)
     metadata = run.setdefault("metadata", {})
@@ -49,11 +49,11 @@ async def create_run(file: StateFile, manifest: Object, now: datetime) -> Object
 
 
 async def patch_run(file: StateFile, patch: Object, uid: str | None = None) -> Object | None:
-    """Change a TaskRun by a merge patch; None when there is none, or none of that uid.
+    """Apply a merge patch to a TaskRun; return it, or None if none with that uid exists.
 
     Raises:
-        InvalidRun: it would not be valid afterwards.
-        StateTrouble: the state directory cannot be used.
+        InvalidRun: The patched TaskRun would not be valid.
+        StateError: The state directory cannot be used.
     """
     async with file.change() as record:
         if record.run is None or uid not in (None, uid_of(record.run)):
@@ -67,10 +67,10 @@ async def patch_run(file: StateFile, patch: Object, uid: str | None = None) -> O
 
 
 async def delete_run(file: StateFile, now: datetime) -> None:
-    """Delete a TaskRun; what runs is stopped with its grace period by whoever follows it.
+    """Delete a TaskRun; its follower stops a running container with its grace period.
 
     Raises:
-        StateTrouble: the state directory cannot be used.
+        StateError: The state directory cannot be used.
     """
     async with file.change() as record:
         mark_run_deleted(record, now)

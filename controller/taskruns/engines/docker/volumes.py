@@ -1,4 +1,4 @@
-"""Volumes of a Pod as mounts of a container. Pure."""
+"""Conversion of a Pod's volumes into mounts of a container. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,10 +10,12 @@ from taskruns.engines.docker.fields import Unsupported, size_in_bytes
 
 
 def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a container's mounts; a claim is the volume of its name that Docker keeps.
+    """Return Docker's Mounts of a container, without those that `binds` returns.
+
+    A persistentVolumeClaim becomes the Docker volume of the same name.
 
     Raises:
-        Unsupported: a volume that Docker does not have.
+        Unsupported: A volume or mount that Docker does not support.
     """
     volumes = {text(volume.get("name")): volume for volume in mappings(spec.get("volumes"))}
     for volume in volumes.values():
@@ -24,25 +26,26 @@ def mounts(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[dict[str, A
         if count > 1 and "emptyDir" in volumes.get(name, {}):
             raise Unsupported(f"volume {name}: an emptyDir that is mounted twice", "mount it once")
     return [
-        _mount(found, volumes.get(_name(found)))
-        for found in mounted
-        if not _is_created(volumes.get(_name(found)))
+        _mount(mount, volumes.get(_name(mount)))
+        for mount in mounted
+        if not _is_created(volumes.get(_name(mount)))
     ]
 
 
 def binds(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
-    """Return the mounts of hostPath volumes whose folder is created where it is missing.
+    """Return Docker's Binds: the mounts of hostPath volumes whose missing folder is created.
 
-    Docker has an older form for these, which creates the folder on every version of the daemon.
+    The older Binds are used instead of Mounts, because they create the folder on every version of
+    the daemon.
 
     Raises:
-        Unsupported: a path that this form cannot have.
+        Unsupported: A path with a colon, which Binds cannot express.
     """
     volumes = {text(volume.get("name")): volume for volume in mappings(spec.get("volumes"))}
     return [
-        _bind(found, volumes[_name(found)])
-        for found in mappings(main.get("volumeMounts"))
-        if _is_created(volumes.get(_name(found)))
+        _bind(mount, volumes[_name(mount)])
+        for mount in mappings(main.get("volumeMounts"))
+        if _is_created(volumes.get(_name(mount)))
     ]
 
 
@@ -59,31 +62,34 @@ def _bind(found: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
 
 
 def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
-    """Return where a cluster lets any user write and Docker root alone: empty folders on disk."""
+    """Return the mount paths of writable emptyDir volumes on disk.
+
+    On a cluster every user may write into them; on Docker only root may, unless it is changed.
+    """
     on_disk = {
         _name(volume)
         for volume in mappings(spec.get("volumes"))
         if "emptyDir" in volume and not _in_memory(volume)
     }
     return [
-        normpath(text(found.get("mountPath")))
-        for found in mappings(main.get("volumeMounts"))
-        if _name(found) in on_disk and found.get("readOnly") is not True
+        normpath(text(mount.get("mountPath")))
+        for mount in mappings(main.get("volumeMounts"))
+        if _name(mount) in on_disk and mount.get("readOnly") is not True
     ]
 
 
 def checked_paths(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the type and the path on the host of each hostPath that has a type, by its target."""
+    """Return type and host path of each hostPath that has a type, by mount path."""
     sources = {
         _name(volume): mapping(volume.get("hostPath")) for volume in mappings(spec.get("volumes"))
     }
-    found = {
+    source_by_target = {
         normpath(text(mount.get("mountPath"))): sources.get(_name(mount), {})
         for mount in mappings(main.get("volumeMounts"))
     }
     return {
         target: (text(source["type"]), text(source.get("path")))
-        for target, source in found.items()
+        for target, source in source_by_target.items()
         if source.get("type") not in (None, *_CREATED[:1])
     }
 
@@ -128,8 +134,11 @@ def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[s
 
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 _CREATED = ("", "DirectoryOrCreate")
-"""Types of a hostPath whose missing folder is created; on a cluster its runtime does so for the
-first. A hostPath without a type must be there: a misspelt path is more likely than a new folder."""
+"""Types of a hostPath whose missing folder is created.
+
+On a cluster the container runtime does so for the empty type. If `type` is not set, the path must
+exist, because a misspelt path is more likely than a new folder.
+"""
 
 
 def _propagation(found: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
-"""Notices what another client has written into a record: one watch a folder, whoever looks on.
+"""File watches that notice changes of a state file by other clients.
 
-A watch takes a thread. A triggerer may follow hundreds of runs of one folder.
+All files of a folder share one watch, because a watch takes a thread and an Airflow triggerer may
+follow hundreds of runs of one folder.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from watchfiles import awatch
 
 log = logging.getLogger(__name__)
 
-logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs every change
 
 _WATCH_MILLISECONDS = 50
 
@@ -23,7 +24,7 @@ _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, _Watch]]" = W
 
 @contextmanager
 def watching(path: Path, tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` whenever a file is written, while the block runs; its folder must be there."""
+    """Call `tell` at every change of a file while the block runs; its folder must exist."""
     ours = _watches.setdefault(asyncio.get_running_loop(), {})
     watch = ours.setdefault(path.parent, _Watch(path.parent))
     watch.join(path, tell)
@@ -37,7 +38,7 @@ def watching(path: Path, tell: Callable[[], None]) -> Iterator[None]:
 
 
 class _Watch:
-    """The watch of one folder."""
+    """Watch of one folder, with the callbacks per file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,23 +47,23 @@ class _Watch:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody looks on any more."""
+        """Whether no callback is registered."""
         return not self._told
 
     def join(self, path: Path, tell: Callable[[], None]) -> None:
-        """Begin to tell somebody about a file."""
+        """Register a callback for a file; start the watch if it is the first."""
         self._told.setdefault(str(path), []).append(tell)
         if self._task is None:
             self._task = asyncio.create_task(self._watch(), name="taskruns: watch a folder")
 
     def leave(self, path: Path, tell: Callable[[], None]) -> None:
-        """Tell somebody no more."""
+        """Unregister a callback of a file."""
         self._told[str(path)].remove(tell)
         if not self._told[str(path)]:
             del self._told[str(path)]
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the watch."""
         if self._task is not None:
             self._task.cancel()
 
@@ -73,5 +74,5 @@ class _Watch:
                     for tell in self._told[path]:
                         tell()
         except OSError as error:
-            # Such as too many watches of this user: whoever looks on looks by the clock, too.
+            # For example, the user's limit of watches is reached. Followers also sync at intervals.
             log.warning("%s cannot be watched, changes are noticed late: %s", self._folder, error)

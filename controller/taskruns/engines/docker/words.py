@@ -1,6 +1,6 @@
-"""Messages of a status in the words of a Docker host: there are containers, no Pods and no nodes.
+"""Translation of status messages for Docker users, who know containers but no Pods or nodes.
 
-Pure. What a task has printed is left as it is.
+Pure. The output of a task within a message is not changed.
 """
 
 import re
@@ -13,7 +13,7 @@ from taskruns.api.v1alpha1.status import join_output, split_output
 from taskruns.engines.objects import Draft
 
 NO_LOG = "the Docker daemon keeps no log of this container"
-"""The start of the sentence that stands where the end of a log would."""
+"""Start of the sentence that replaces the end of an unreadable log."""
 
 _SENTENCES: Mapping[str, str] = {
     Reason.WAITING_TO_START.meaning: "The attempt's container has not started.",
@@ -27,7 +27,7 @@ _SENTENCES: Mapping[str, str] = {
         "Check the image's name and tag, `docker login`, and that the registry answers."
     ),
 }
-"""Whole sentences of the reasons, and what stands for them."""
+"""Replacements for whole sentences, by the sentence of the reason."""
 _PATTERNS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -48,7 +48,7 @@ _READ_THE_LOG = re.compile(r"\. Read its log[^.]*")
 
 
 def in_docker_words(status: Draft) -> Draft:
-    """Return a status, or a part of one, whose messages are those of a Docker host."""
+    """Return a status, or a part of one, with messages translated for Docker users."""
     return {name: _translated(name, value) for name, value in status.items()}
 
 
@@ -61,7 +61,7 @@ def _translated(name: str, value: Any) -> Any:
 
 
 def translated(message: str) -> str:
-    """Return a message in the words of a Docker host."""
+    """Return a message translated for Docker users."""
     cause, output = split_output(message)
     for sentence, words in _SENTENCES.items():
         cause = cause.replace(sentence, words).replace(sentence.rstrip("."), words.rstrip("."))
