@@ -1,6 +1,6 @@
-"""Each scenario runs in memory, where time is simulated, on the real cluster, and on real Docker.
+"""Fixtures that run each scenario in memory with simulated time, on a cluster, and on Docker.
 
-What only a cluster has (more than one container, nodes to choose from, Pods made by hand) is marked
+Scenarios that need a cluster (several containers, several nodes, Pods created by hand) are marked
 `of_a_cluster`.
 """
 
@@ -23,7 +23,7 @@ DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 
 @dataclass(frozen=True)
 class Watched:
-    """The real cluster, and the journal of everything on it."""
+    """Real cluster, and the journal of all its objects."""
 
     kube: Kube
     journal: Journal
@@ -65,7 +65,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
-    """A Docker host whose runs are followed, for what is tried there alone."""
+    """A Docker host whose runs are followed, for tests that only concern Docker."""
     lab = DockerLab(docker_address, tmp_path)
     lab.resume()
     yield lab

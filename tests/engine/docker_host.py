@@ -1,4 +1,4 @@
-"""The lab on a real Docker daemon: followers in a thread, and the records as they see them."""
+"""Lab on a real Docker daemon: runs followers in a thread and reads the state files."""
 
 import asyncio
 import threading
@@ -28,9 +28,9 @@ from tests.support.background import end_tasks
 T = TypeVar("T")
 
 PATIENCE = 60.0
-"""Seconds in which anything that a scenario waits for must happen."""
+"""Timeout of every wait of a scenario, in seconds."""
 LOOK_SECONDS = 0.5
-"""How often a scenario looks although no follower has told of a change."""
+"""Interval, in seconds, at which a scenario polls if no follower reports a change."""
 
 
 def now() -> datetime:
@@ -38,14 +38,14 @@ def now() -> datetime:
 
 
 def manifest(script: str, **spec: Any) -> Object:
-    """A TaskRun of a shell script, to be created under whatever name."""
+    """Return a TaskRun manifest, without a name, for a shell script."""
     kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {}}
-    told = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
-    return {**kind, "spec": {**told, **spec}}
+    fields = {"image": IMAGE, "command": ["sh", "-c", script], "imagePullPolicy": "IfNotPresent"}
+    return {**kind, "spec": {**fields, **spec}}
 
 
 async def ended(host: Host, file: StateFile, seconds: float) -> Any:
-    """Follow a run to its end, as a client does, and return its status."""
+    """Follow a run to its end, as a client does; return its status."""
     status: Any = None
     async with asyncio.timeout(seconds), host.following(file) as follower:
         async for run in follower.changes():
@@ -54,7 +54,7 @@ async def ended(host: Host, file: StateFile, seconds: float) -> Any:
 
 
 class DockerLab(Lab):
-    """A state directory of its own, beside a daemon that all labs share."""
+    """Lab with its own state directory and a daemon that all labs share."""
 
     def __init__(self, address: str, root: Path) -> None:
         self.namespace = "default"
@@ -69,7 +69,7 @@ class DockerLab(Lab):
         self._daemon: Daemon = self._do(self._stack.enter_async_context(Daemon.open(address)))
 
     def close(self) -> None:
-        """Remove every container, then everything else."""
+        """Delete all runs, wait until their containers are removed, and close the connection."""
         for file in records(self._root):
             self._do(delete_run(file, now()))
         if not self._clients:
@@ -89,7 +89,7 @@ class DockerLab(Lab):
         return StateFile(self._root, self.namespace, name)
 
     def tell(self) -> None:
-        """Wake whoever waits."""
+        """Wake up all waits."""
         with self._changed:
             self._changed.notify_all()
 
@@ -125,12 +125,14 @@ class DockerLab(Lab):
         return self._do(self._pods())
 
     async def _pods(self) -> list[Object]:
-        """The Pods as they are, whether or not somebody follows them."""
-        found = [pod for file in records(self._root) for pod in (await file.read()).pods.values()]
-        containers = [await self._daemon.inspect(pod["metadata"]["name"]) for pod in found]
+        """Return the Pods with the current status of their containers, even without a follower."""
+        recorded = [
+            pod for file in records(self._root) for pod in (await file.read()).pods.values()
+        ]
+        containers = [await self._daemon.inspect(pod["metadata"]["name"]) for pod in recorded]
         return [
             pod if container is None else {**pod, "status": pod_status(pod, container)}
-            for pod, container in zip(found, containers, strict=True)
+            for pod, container in zip(recorded, containers, strict=True)
         ]
 
     @override
@@ -154,7 +156,7 @@ class DockerLab(Lab):
                 self._do(DockerEngine(file, now).delete_pod(ref))
 
     def remove_container(self, name: str) -> None:
-        """Remove a container as `docker rm --force` does."""
+        """Remove a container, as `docker rm --force` does."""
         self._do(self._daemon.remove(name))
 
     @override
@@ -173,7 +175,7 @@ class DockerLab(Lab):
 
 
 class _Client:
-    """Follows runs until it is stopped, as suddenly as by a kill."""
+    """Client that follows runs until it is stopped, as abruptly as by a kill."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, address: str, tell: Callable[[], None]

@@ -1,7 +1,7 @@
-"""A controller without kopf: a thread that reconciles whatever the journal has seen change.
+"""Controller without kopf: a thread that reconciles the runs that changed in the journal.
 
-The product's own edge is tested in `tests/operator`; here only the reconcile and the engine are,
-so that memory and Kubernetes are compared with nothing else in between.
+`tests/operator` tests the kopf handlers. Here only the reconcile and the engine are tested, so that
+nothing else differs between the simulation and Kubernetes.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def now() -> datetime:
 
 
 class Driver:
-    """Looks after the runs of one namespace until it is stopped, as suddenly as by a kill."""
+    """Reconciles the runs of one namespace until it is stopped, as abruptly as by a kill."""
 
     def __init__(
         self, journal: Journal, kubeconfig: Path, namespace: str, *, blind_to_pods: bool
@@ -63,7 +63,7 @@ class Driver:
                 for key in self._take_in() | self._due():
                     await self._reconcile(key, engine)
             await kubernetes.drain(EVENTS_SECONDS)
-        except Exception as error:  # noqa: BLE001 - the scenario that waits is to tell of it
+        except Exception as error:  # noqa: BLE001 - the waiting scenario raises it
             self.failure = error
         finally:
             await connection.close()
@@ -93,7 +93,7 @@ class Driver:
         return {metadata["uid"]: metadata["resourceVersion"] for metadata in found}
 
     def _take_in(self) -> set[RunKey]:
-        """Bring the cache to what is there; return the runs of which anything changed."""
+        """Update the cache from the journal; return the keys of changed runs."""
         runs, pods = self._present()
         self._seen, before = self._versions(), self._seen
         changed = {uid for uid, version in self._seen.items() if before.get(uid) != version}
@@ -106,7 +106,10 @@ class Driver:
         return keys
 
     def _lose(self, uid: str) -> set[RunKey]:
-        """Take in an object's last state, then lose it; nothing here knows of which kind it was."""
+        """Remove a vanished object from the cache; return the keys of its runs.
+
+        The last state of the object decides whether it was a Pod or a TaskRun.
+        """
         last = self._journal.last(uid)
         if last is not None and (key := key_of_pod(last.found)) is not None:
             self._cache.put_pod(last.found)

@@ -1,4 +1,4 @@
-"""What a scenario needs of a runtime, whichever it is, and one TaskRun as a scenario follows it."""
+"""Interface between scenarios and runtimes (`Lab`), and handle of one TaskRun (`Task`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,25 +16,25 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Told:
-    """An Event as whoever looks at a run sees it."""
+    """Event about a TaskRun, reduced to the fields that scenarios compare."""
 
     reason: str
     count: int
     message: str
     pod: str
-    """Uid of the Pod that it is about, too; empty when there is none."""
+    """Uid of the related Pod, or ""."""
 
 
 SITE = SiteDefaults()
 
 
 class Lab(ABC):
-    """A namespace of a runtime, with one controller at work in it."""
+    """Namespace of a runtime in which one controller is active."""
 
     namespace: str
 
     def start(self, work: Work, name: str = "hello", **spec: Any) -> "Task":
-        """Create a TaskRun; keyword arguments are further fields of its spec."""
+        """Create a TaskRun; keyword arguments are additional fields of its spec."""
         return Task(self.create_run(self.manifest(work, name, **spec)), self)
 
     def manifest(self, work: Work, name: str = "hello", **spec: Any) -> Object:
@@ -52,15 +52,15 @@ class Lab(ABC):
         }
 
     def command(self, work: Work) -> list[str]:
-        """The command of a container that does some work."""
+        """Return the command of a container that does some work."""
         return work.command
 
     def container(self, name: str, work: Work) -> Object:
-        """A container beside main."""
+        """Return a container in addition to main."""
         return {"name": name, "image": IMAGE, "command": self.command(work)}
 
     def hand_made_pod(self, name: str, **metadata: Any) -> Object:
-        """A Pod as anybody may create it."""
+        """Return the manifest of a Pod without our labels, gate and finalizer."""
         container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", "exit 0"]}
         return {
             "apiVersion": "v1",
@@ -71,7 +71,12 @@ class Lab(ABC):
 
     @abstractmethod
     def wait(self, what: str, look: Callable[[], T | None]) -> T:
-        """Let time pass until `look` has an answer."""
+        """Wait until `look` returns a value other than None; return that value.
+
+        Args:
+            what: Awaited state, for the error message.
+            look: Returns the awaited value, or None.
+        """
 
     @abstractmethod
     def create_run(self, manifest: Object) -> Object: ...
@@ -81,15 +86,15 @@ class Lab(ABC):
 
     @abstractmethod
     def run(self, name: str) -> Object | None:
-        """The TaskRun of a name as it is now."""
+        """Return the current TaskRun of a name, or None."""
 
     @abstractmethod
     def pods(self) -> list[Object]:
-        """Every Pod that is there now."""
+        """Return all existing Pods."""
 
     @abstractmethod
     def events(self, run_uid: str) -> list[Told]:
-        """The Events about a TaskRun, the one that was first told of first."""
+        """Return the Events about a TaskRun, in the order of their first occurrence."""
 
     @abstractmethod
     def patch_run(self, name: str, patch: Object) -> None: ...
@@ -102,15 +107,15 @@ class Lab(ABC):
 
     @abstractmethod
     def pause(self) -> None:
-        """Kill every controller."""
+        """Kill all controllers."""
 
     @abstractmethod
     def resume(self, *, blind_to_pods: bool = False) -> None:
-        """Start a controller, beside any that is at work; a blind one's watch of Pods is dead."""
+        """Start another controller; with `blind_to_pods` its watch of Pods is broken."""
 
 
 class Task:
-    """Follows one TaskRun."""
+    """Handle of one TaskRun."""
 
     def __init__(self, created: Object, lab: Lab) -> None:
         self._lab = lab
@@ -119,9 +124,9 @@ class Task:
 
     @property
     def run(self) -> Object | None:
-        """The TaskRun as it is now; None when it is gone."""
-        found = self._lab.run(self.name)
-        return found if found is not None and found["metadata"]["uid"] == self.uid else None
+        """The current TaskRun; None if it is gone."""
+        run = self._lab.run(self.name)
+        return run if run is not None and run["metadata"]["uid"] == self.uid else None
 
     @property
     def status(self) -> Any:
@@ -129,11 +134,11 @@ class Task:
 
     @property
     def pods(self) -> list[Object]:
-        """Its Pods that are there now."""
+        """The existing Pods of the TaskRun."""
         return [pod for pod in self._lab.pods() if self.uid in str(pod["metadata"].get("labels"))]
 
     def ended(self) -> Any:
-        """Wait for its end and return its status."""
+        """Wait until the TaskRun has ended; return its status."""
 
         def look() -> Any:
             return self.status if self.status.get("phase") in TERMINAL_PHASES else None
@@ -141,7 +146,7 @@ class Task:
         return self._lab.wait(f"{self.name} ends", look)
 
     def reaches(self, phase: str) -> Any:
-        """Wait until it is, or has been, in a phase that it does not leave by itself soon."""
+        """Wait until the TaskRun is in a phase that it does not leave soon; return its status."""
 
         def look() -> Any:
             return self.status if self.status.get("phase") == phase else None
@@ -149,7 +154,7 @@ class Task:
         return self._lab.wait(f"{self.name} is {phase}", look)
 
     def told(self, last: str) -> list[Told]:
-        """Wait for an Event of that reason; return all up to now, which come in their order."""
+        """Wait for an Event with the reason `last`; return all Events so far, in order."""
 
         def look() -> list[Told] | None:
             events = self._lab.events(self.uid)
@@ -158,7 +163,7 @@ class Task:
         return self._lab.wait(f"{self.name} tells of {last}", look)
 
     def main_runs(self) -> Object:
-        """Wait until a Pod of it has a running main container, and return the Pod."""
+        """Wait until main runs in a Pod of the TaskRun; return the Pod."""
 
         def look() -> Object | None:
             return next((pod for pod in self.pods if _main_state(pod, "running")), None)
@@ -181,7 +186,7 @@ class Task:
         self._lab.patch_run(self.name, {"spec": {"suspend": wanted}})
 
     def collect(self) -> None:
-        """Say that the log of its last Pod has been read."""
+        """Mark the last Pod as collected."""
         annotations = {names.ANNOTATION_COLLECTED: self.status["podUID"]}
         self._lab.patch_run(self.name, {"metadata": {"annotations": annotations}})
 
@@ -189,7 +194,7 @@ class Task:
         self._lab.delete_run(self.name, foreground=foreground)
 
     def hold(self, *, wanted: bool = True) -> None:
-        """Put somebody's finalizer on it, or take it off."""
+        """Add a foreign finalizer to the TaskRun, or remove it."""
         finalizers = ["example.test/hold"] if wanted else None
         self._lab.patch_run(self.name, {"metadata": {"finalizers": finalizers}})
 
@@ -198,7 +203,7 @@ class Task:
         return int((self.run or {})["metadata"]["generation"])
 
     def observed(self) -> Any:
-        """Wait until its status is about its newest generation."""
+        """Wait until the status is about the current generation; return the status."""
 
         def look() -> Any:
             status = self.status
@@ -208,7 +213,7 @@ class Task:
 
 
 def told_of(status: Any) -> tuple[Any, ...]:
-    """What every end is compared by: phase, reason, exit code, how each attempt ended."""
+    """Return phase, reason, exit code and the outcomes of the attempts, for comparison."""
     outcomes = [attempt["outcome"] for attempt in status.get("attempts") or ()]
     return status["phase"], status["reason"], status.get("exitCode"), outcomes
 

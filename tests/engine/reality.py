@@ -1,4 +1,4 @@
-"""The lab on the real cluster: time passes by itself, and waiting wakes on watch events."""
+"""Lab on the real cluster: real time passes, and waits are woken by watch events."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,11 @@ from tests.support.cluster.watch_recorder import Journal
 T = TypeVar("T")
 
 PATIENCE = 90
-"""Seconds in which anything that a scenario waits for must happen."""
+"""Timeout of every wait of a scenario, in seconds."""
 
 
 class KubernetesLab(Lab):
-    """A namespace of its own on a real cluster."""
+    """Lab with its own namespace on a real cluster."""
 
     def __init__(self, kube: Kube, journal: Journal, kubeconfig: Path) -> None:
         self._kube = kube
@@ -29,7 +29,7 @@ class KubernetesLab(Lab):
         self.namespace = made["metadata"]["name"]
 
     def close(self) -> None:
-        """Delete everything while a controller is still there to let Pods go."""
+        """Delete all runs while a controller can release their Pods, then the namespace."""
         for run in self._journal.present(RUNS, self.namespace):
             self._kube.delete(RUNS, self.namespace, run["metadata"]["name"])
         self.wait("all Pods are gone", lambda: None if self._pods_of_runs() else True)
@@ -108,12 +108,12 @@ class KubernetesLab(Lab):
         self._drivers.append(driver)
 
     def _await_version(self, made: Object) -> None:
-        """Let the journal catch up with a write, as one who watches would."""
+        """Wait until the journal has seen a write."""
         uid, version = made["metadata"]["uid"], int(made["metadata"]["resourceVersion"])
 
         def look() -> bool | None:
             last = self._journal.last(uid)
-            seen = int(last.found["metadata"]["resourceVersion"]) if last else 0
-            return True if seen >= version else None
+            latest = int(last.found["metadata"]["resourceVersion"]) if last else 0
+            return True if latest >= version else None
 
         self._journal.wait(look, PATIENCE, "the journal sees a write")

@@ -1,4 +1,4 @@
-"""The lab in memory: time passes only while something is waited for."""
+"""Lab in memory: simulated time passes only while a scenario waits."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class MemoryLab(Lab):
-    """A simulated cluster of its own."""
+    """Lab with its own simulated cluster."""
 
     def __init__(self) -> None:
         self.namespace = "default"
@@ -34,18 +34,18 @@ class MemoryLab(Lab):
 
     @override
     def wait(self, what: str, look: Callable[[], T | None]) -> T:
-        found: list[T] = []
+        answers: list[T] = []
 
         def met() -> bool:
             for controller in self._blind:
                 controller.unseen[Kind.POD].clear()
             answer = look()
-            found[:] = [] if answer is None else [answer]
-            return bool(found)
+            answers[:] = [] if answer is None else [answer]
+            return bool(answers)
 
         self.world.until(met)
-        assert found, f"it never comes to that: {what}"
-        return found[0]
+        assert answers, f"it never comes to that: {what}"
+        return answers[0]
 
     @override
     def create_run(self, manifest: Object) -> Object:
@@ -65,11 +65,11 @@ class MemoryLab(Lab):
 
     @override
     def events(self, run_uid: str) -> list[Told]:
-        told = self.world.cluster.chronicle.told()
-        found = [(series, series.event) for series in told if series.run.uid == run_uid]
+        chronicle = self.world.cluster.chronicle.told()
+        matching = [(series, series.event) for series in chronicle if series.run.uid == run_uid]
         return [
             Told(event.reason, series.count, event.message, event.pod.uid if event.pod else "")
-            for series, event in found
+            for series, event in matching
         ]
 
     @override

@@ -1,4 +1,4 @@
-"""What becomes of Pods and runs that have ended: podGC, collected, TTL, deletion."""
+"""Removal of ended Pods and runs: podGC, collected, TTL, deletion."""
 
 import pytest
 
@@ -11,10 +11,10 @@ def keeps(strategy: str) -> dict[str, str]:
 
 
 def something_else_happens(lab: Lab) -> None:
-    """Let a whole other run pass: what was to happen at once has happened then."""
-    other = lab.start(lasts(0.1), name="another")
-    other.ended()
-    other.pods_gone()
+    """Wait for another complete run; immediate actions have happened by its end."""
+    second = lab.start(lasts(0.1), name="another")
+    second.ended()
+    second.pods_gone()
 
 
 def held(task: Task) -> list[str]:

@@ -1,4 +1,4 @@
-"""Controllers that die, see too little, or are more than one: the run ends once all the same."""
+"""Controllers that die, miss events, or run twice: each run still ends exactly once."""
 
 import pytest
 
@@ -60,8 +60,8 @@ def test_a_pod_deleted_at_work_while_no_controller_is_there_is_no_secret(lab: La
 
 def test_a_due_time_is_kept_across_a_restart(lab: Lab) -> None:
     task = lab.start(exits(1), backoffLimit=1, backoff={"duration": "3s", "factor": 1})
-    told = task.reaches("BackingOff")["message"]
+    message = task.reaches("BackingOff")["message"]
     lab.pause()
     lab.resume()
     assert told_of(task.ended())[3] == ["Failed", "Failed"]
-    assert "due at" in told
+    assert "due at" in message

@@ -1,4 +1,4 @@
-"""What only a Docker host has: containers anybody may remove, a daemon that may be away."""
+"""Scenarios specific to Docker: removed containers, missing daemons, unsupported fields."""
 
 import subprocess
 from pathlib import Path

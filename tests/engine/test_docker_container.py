@@ -1,4 +1,4 @@
-"""What a container on a real Docker daemon is allowed and given, as its own kernel tells it."""
+"""Limits, permissions and mounts of a container on a real daemon, as its kernel reports them."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ UNUSED = exits(0).script
 NET_BIND_SERVICE = 1 << 10
 MEGABYTE = 2**20
 
-# Control groups are of version 1 or 2, as the machine has it.
+# The machine has control groups of version 1 or 2.
 FACTS = """
 own() { cat /sys/fs/cgroup/$1 2>/dev/null || cat /sys/fs/cgroup/$2 2>/dev/null; }
 status() { grep "^$1:" /proc/self/status | cut -f 2; }
@@ -46,7 +46,7 @@ SPEC: dict[str, Any] = {
         {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
     ],
     "volumeMounts": [
-        {"name": "disk", "mountPath": "/sbin/"},  # where the image has something
+        {"name": "disk", "mountPath": "/sbin/"},  # the image has files there
         {"name": "memory", "mountPath": "/memory"},
     ],
 }
@@ -54,7 +54,7 @@ SPEC: dict[str, Any] = {
 
 @pytest.fixture
 def network(docker_address: str) -> Iterator[str]:
-    """A bridge of the daemon's own making."""
+    """A bridge network that the daemon has created."""
     name = f"taskruns-{uuid4()}"
     docker(docker_address, "network", "create", "--driver", "bridge", name)
     yield name
@@ -76,12 +76,12 @@ def test_a_container_is_held_to_what_its_task_says(
     )
     status = task.ended()
     assert told_of(status)[0] == "Succeeded", status["message"]
-    found = dict(line.split(": ", 1) for line in status["result"].splitlines())
-    assert found.pop("cpu") in {"50000 100000", "50000"}
-    assert found.pop("memory") == str(64 * MEGABYTE)
-    assert found.pop("swap") in {"0", str(64 * MEGABYTE)}
-    assert int(found.pop("capabilities"), 16) == NET_BIND_SERVICE
-    assert found == {
+    facts = dict(line.split(": ", 1) for line in status["result"].splitlines())
+    assert facts.pop("cpu") in {"50000 100000", "50000"}
+    assert facts.pop("memory") == str(64 * MEGABYTE)
+    assert facts.pop("swap") in {"0", str(64 * MEGABYTE)}
+    assert int(facts.pop("capabilities"), 16) == NET_BIND_SERVICE
+    assert facts == {
         "privileges": "1",
         "user": "1234:567",
         "root": "read-only",
@@ -91,5 +91,5 @@ def test_a_container_is_held_to_what_its_task_says(
     }
     task.pods_gone()
     assert docker(docker_address, "volume", "ls", "--quiet") == volumes
-    left = ("ps", "--all", "--quiet", "--filter", f"name={status['podName']}")
-    assert docker(docker_address, *left) == ""
+    remaining = ("ps", "--all", "--quiet", "--filter", f"name={status['podName']}")
+    assert docker(docker_address, *remaining) == ""

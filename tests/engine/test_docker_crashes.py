@@ -1,4 +1,4 @@
-"""A client on a Docker host dies by SIGKILL at every step of a run; the next one goes on."""
+"""Clients on a Docker host that die by SIGKILL at each step of a run; the next one continues."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
 
 
 def died(clients: dict[str, ForkServerProcess]) -> dict[str, int | None]:
-    """Let each run until it has died; how each did, and None for one that goes on."""
+    """Run the clients until they have died; return their exit codes, None for a running client."""
     for client in clients.values():
         client.start()
     for client in clients.values():

@@ -1,4 +1,4 @@
-"""Much at once on a Docker host: fifty runs, two clients of one, a log of a hundred megabytes."""
+"""Load on a Docker host: fifty runs at once, several clients of one run, a log of 100 MB."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ MEGABYTE = 10**6
 LOG = 100 * MEGABYTE
 LONG_LOG = f"head -c {LOG} /dev/zero | tr '\\0' x | fold -w 10000"
 ROOM = 100 * 1024
-"""KiB that a client may need, whatever the log's size; without any it needs half of that."""
+"""Memory limit of a client, in KiB, for a log of any size; without a log it needs half of it."""
 
 TELLING = """
 import sys
@@ -39,9 +39,9 @@ async def test_fifty_runs_at_once_end_each_as_it_should(
     files = [host.file("default", f"run-{number}") for number in range(RUNS)]
     for number, file in enumerate(files):
         await create_run(file, manifest(f"exit {number % 4}", **GONE_AT_ONCE), now())
-    found = await asyncio.gather(*(ended(host, file, SECONDS) for file in files))
-    assert [status["exitCode"] for status in found] == [number % 4 for number in range(RUNS)]
-    assert [status["attempt"] for status in found] == [1] * RUNS
+    statuses = await asyncio.gather(*(ended(host, file, SECONDS) for file in files))
+    assert [status["exitCode"] for status in statuses] == [number % 4 for number in range(RUNS)]
+    assert [status["attempt"] for status in statuses] == [1] * RUNS
 
 
 async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
@@ -69,11 +69,11 @@ async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
         for command in ("wait", "follow", "wait")
     ]  # fmt: skip
     async with asyncio.timeout(SECONDS):
-        while not (shared / "ran").exists():  # noqa: ASYNC110 - a file tells nobody
+        while not (shared / "ran").exists():  # noqa: ASYNC110 - a file sends no event
             await asyncio.sleep(0.05)
         (shared / "go").touch()
-        said = [await client.communicate() for client in clients]
-    assert [client.returncode for client in clients] == [5, 5, 5], said
+        outputs = [await client.communicate() for client in clients]
+    assert [client.returncode for client in clients] == [5, 5, 5], outputs
     assert (shared / "ran").read_text() == "began\n"
     run = (await file.read()).run
     assert run is not None
@@ -96,9 +96,10 @@ def test_a_long_log_is_copied_at_little_memory(docker_address: str, tmp_path: Pa
 
 
 def _copied(command: list[str], environment: dict[str, str]) -> tuple[int, int, int]:
-    """Run the command line; return how much it wrote, its exit code, and its most memory in KiB.
+    """Run the command line; return its output size in bytes, exit code, and peak memory in KiB.
 
-    It tells that by itself: what the kernel tells of an ended child counts this process, too.
+    The command reports its peak memory itself, because the kernel's figure for an ended child
+    includes this process.
     """
     copied = 0
     with subprocess.Popen(
@@ -111,5 +112,5 @@ def _copied(command: list[str], environment: dict[str, str]) -> tuple[int, int, 
         assert process.stderr is not None
         while piece := process.stdout.read(MEGABYTE):
             copied += len(piece)
-        told = process.stderr.read().split()
-    return copied, process.returncode, int(told[-1])
+        report = process.stderr.read().split()
+    return copied, process.returncode, int(report[-1])

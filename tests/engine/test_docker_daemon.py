@@ -1,4 +1,4 @@
-"""The Docker daemon goes away while a task runs, and comes back."""
+"""Runs while the Docker daemon stops and starts again."""
 
 import os
 import subprocess
@@ -23,8 +23,8 @@ LONG = Work(COUNT, exits(5).script)
 
 @pytest.fixture(scope="module")
 def engine(docker_address: str) -> Iterator[DockerEngine]:
-    """A daemon of this module's own, beside that which others use."""
-    del docker_address  # where that may be had, this may
+    """A separate daemon for this module, in addition to the shared one."""
+    del docker_address  # skips without --with-cluster
     engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
     progress = Progress(print)
     with engine.running(progress):
@@ -66,7 +66,10 @@ def begun(host: DockerLab, shared: Path) -> Task:
 
 
 def log_of(engine: DockerEngine, task: Task) -> str:
-    """The log as the docker command shows it: of what is written without a daemon, some is lost."""
+    """Return the log as the docker command shows it.
+
+    Output that is written while no daemon runs may be missing.
+    """
     return engine.docker("logs", task.status["podName"]).stdout
 
 

@@ -1,4 +1,4 @@
-"""A Docker host as clients use it: what nobody follows any more, daemons elsewhere, bad folders."""
+"""Docker host as clients use it: garbage collection, remote daemons, invalid state directories."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,14 +32,14 @@ async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
         assert await daemon.inspect(status["podName"]) is not None, "its delay is not over"
         await create_run(second, manifest("true"), later.now())
         async with asyncio.timeout(SECONDS), later.following(second):
-            while (await first.read()).run is not None:  # noqa: ASYNC110 - a file tells nobody
+            while (await first.read()).run is not None:  # noqa: ASYNC110 - a file sends no event
                 await asyncio.sleep(0.05)
         assert await daemon.inspect(status["podName"]) is None
     assert (await second.read()).run is not None
 
 
 def in_a_folder(path: str) -> dict[str, Any]:
-    """A root that is read-only, but for a folder."""
+    """Return a spec with a read-only root filesystem and one writable folder."""
     return {
         "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 1234},
         "volumes": [{"name": "out", "emptyDir": {}}],
@@ -53,12 +53,12 @@ def in_a_folder(path: str) -> dict[str, Any]:
 async def test_a_daemon_elsewhere_hands_over_the_result(
     docker_address: str, tmp_path: Path, path: str, spec: Any
 ) -> None:
-    """And what has to be put into the container for that leaves its folders as they are."""
+    """The file that is copied into the container leaves the mode of its folders unchanged."""
     async with forwarded(docker_address.removeprefix("unix://")) as url:
         host = Host(tmp_path, now, DaemonAddress(url))
         file = host.file("default", "far")
-        given = {"resultPath": path, "podGC": {"deleteDelayDuration": "0s"}, **spec}
-        await create_run(file, manifest(f"stat -c %a /tmp > {path}", **given), now())
+        fields = {"resultPath": path, "podGC": {"deleteDelayDuration": "0s"}, **spec}
+        await create_run(file, manifest(f"stat -c %a /tmp > {path}", **fields), now())
         status = await ended(host, file, SECONDS)
     assert (status["phase"], status["result"].strip()) == ("Succeeded", "1777")
 
@@ -69,8 +69,8 @@ async def test_a_result_that_cannot_be_handed_over_is_told_of(
     async with forwarded(docker_address.removeprefix("unix://")) as url:
         host = Host(tmp_path, now, DaemonAddress(url))
         file = host.file("default", "far")
-        given = {"resultPath": "/out/result", **in_a_folder("/elsewhere")}
-        await create_run(file, manifest("true", **given), now())
+        fields = {"resultPath": "/out/result", **in_a_folder("/elsewhere")}
+        await create_run(file, manifest("true", **fields), now())
         async with asyncio.timeout(SECONDS), host.following(file) as follower:
             async for run in follower.changes():
                 if "mount an emptyDir over its folder" in (run["status"].get("message") or ""):
@@ -111,7 +111,7 @@ async def test_a_log_is_read_on_from_a_line_of_a_known_time(docker_address: str)
 
 @asynccontextmanager
 async def forwarded(socket: str) -> AsyncIterator[str]:
-    """Let a daemon be reached by TCP, too."""
+    """Forward a TCP port to the daemon's socket; yield the URL."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

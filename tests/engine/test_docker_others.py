@@ -1,4 +1,4 @@
-"""Clients of two Docker daemons share a state directory: each leaves the other's runs alone."""
+"""Clients of two Docker daemons with one state directory: each ignores the other's runs."""
 
 import asyncio
 import os
@@ -27,8 +27,8 @@ STOPPED_AT_LAST = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
 
 @pytest.fixture(scope="module")
 def other(docker_address: str) -> Iterator[str]:
-    """Where a second daemon of this machine answers."""
-    del docker_address  # where that may be had, this may
+    """Address of a second daemon on this machine."""
+    del docker_address  # skips without --with-cluster
     engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
     with engine.running(Progress(print)):
         yield engine.address
@@ -70,7 +70,7 @@ async def test_a_run_is_left_alone_by_clients_of_another_daemon(
 
 
 def assert_refused(other: str, state: Path) -> None:
-    """Neither is it looked for where it cannot be, nor changed."""
+    """Check that the commands fail with one line and do not look for the container."""
     taskrun = CommandLine({**os.environ, "DOCKER_HOST": other, "TASKRUNS_STATE_DIR": str(state)})
     for command in (["wait", "hello"], ["logs", "hello"], ["cancel", "hello"], ["delete", "hello"]):
         done = taskrun(*command)

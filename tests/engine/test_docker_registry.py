@@ -1,4 +1,4 @@
-"""Images that not everybody may pull: a real daemon pulls them as whoever is logged in."""
+"""Images of a private registry: a real daemon pulls them with the user's credentials."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ echo '{"Username": "me", "Secret": "s3cret"}'
 
 @pytest.fixture(scope="module")
 def registry(docker_address: str) -> Iterator[str]:
-    del docker_address  # where that may be had, its image may
+    del docker_address  # skips without --with-cluster
     with serving(image.busybox(Progress(print)), ME) as address:
         yield address
 
 
 @pytest.fixture
 def private(docker_address: str, registry: str) -> Iterator[str]:
-    """An image that the daemon does not have."""
+    """Name of a private image that the daemon does not have."""
     name = f"{registry}/me/app:1"
     yield name
     command = ["docker", "--host", docker_address, "image", "rm", "--force", name]
@@ -45,7 +45,7 @@ def private(docker_address: str, registry: str) -> Iterator[str]:
 
 @pytest.fixture
 def taskrun(docker_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """The command line of somebody whose Docker configuration is this test's."""
+    """The command line with a Docker configuration of this test."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     state = {"DOCKER_HOST": docker_address, "TASKRUNS_STATE_DIR": str(tmp_path / "state")}
@@ -59,7 +59,9 @@ def test_a_login_is_the_docker_commands(
     done = taskrun("run", "--name", "mine", "--image", private, "--", "echo", "pulled")
     assert (done.returncode, done.stdout) == (0, "pulled\n"), done.stderr
     story = taskrun("describe", "mine").stdout
-    done_first = [step for step in steps(story) if step != "queued"]  # on a busy machine it may be
+    done_first = [
+        step for step in steps(story) if step != "queued"
+    ]  # depends on the load of the machine
     assert done_first == ["scheduling", "image pull", "starting", "running"], story
 
 
@@ -106,7 +108,7 @@ async def test_who_may_not_pull_is_told_to_log_in(
 
 
 def steps(story: str) -> list[str]:
-    """The steps of a story's attempts: each with when it began, and how long it took."""
+    """Return the names of the steps in the output of `describe`."""
     return re.findall(r"^ +(\w[\w ]*\w) +\d\d:\d\d:\d\d", story, flags=re.MULTILINE)
 
 

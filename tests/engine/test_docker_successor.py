@@ -1,4 +1,4 @@
-"""A client that leaves a run to a process of its own, which ends with the run."""
+"""Detached follower of a run: it continues after its client and ends with the run."""
 
 import asyncio
 from pathlib import Path

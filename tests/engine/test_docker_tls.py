@@ -1,4 +1,4 @@
-"""A Docker daemon behind TLS, as on another machine: who trusts whom, and what is said if not."""
+"""Docker daemon behind TLS: runs, and error messages for missing or wrong certificates."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.support.command_line import CommandLine
 
 @dataclass(frozen=True)
 class Behind:
-    """A daemon behind TLS, and a folder with files for DOCKER_CERT_PATH."""
+    """Daemon behind TLS, and a folder with files for DOCKER_CERT_PATH."""
 
     url: str
     certificates: Path
@@ -49,8 +49,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def behind(docker_address: str, certificates: Path) -> Iterator[Behind]:
-    """A daemon of this module's own, which speaks to nobody whom it does not know."""
-    del docker_address  # where that may be had, this may
+    """A separate daemon for this module that requires client certificates."""
+    del docker_address  # skips without --with-cluster
     engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -61,8 +61,8 @@ def behind(docker_address: str, certificates: Path) -> Iterator[Behind]:
         engine.supervisor.stop("dockerd", grace=30)
         plain = engine._dockerd()
         files = {"tlscacert": "ca.crt", "tlscert": "server.crt", "tlskey": "server.key"}
-        told = (f"--{option}={certificates / file}" for option, file in files.items())
-        argv = (*plain.argv, f"--host=tcp://127.0.0.1:{port}", "--tlsverify", *told)
+        options = (f"--{option}={certificates / file}" for option, file in files.items())
+        argv = (*plain.argv, f"--host=tcp://127.0.0.1:{port}", "--tlsverify", *options)
         daemon = replace(plain, argv=argv)
         engine.supervisor.start(daemon)
         engine.supervisor.wait_ready(daemon, engine.answers, START_LIMIT)
@@ -70,9 +70,9 @@ def behind(docker_address: str, certificates: Path) -> Iterator[Behind]:
 
 
 def taskrun(behind: Behind, state: Path, certificates: Path) -> CommandLine:
-    told = {"DOCKER_HOST": behind.url, "TASKRUNS_STATE_DIR": str(state)}
+    variables = {"DOCKER_HOST": behind.url, "TASKRUNS_STATE_DIR": str(state)}
     tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
-    return CommandLine({**os.environ, **told, **tls})
+    return CommandLine({**os.environ, **variables, **tls})
 
 
 def test_a_run_behind_tls_is_as_any_other(behind: Behind, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a person can mend on a Docker host, told in one sentence with what to do."""
+"""Errors that a user can correct on a Docker host: one sentence each, with advice."""
 
 import asyncio
 import os
@@ -35,7 +35,10 @@ os.setgid({NOBODY})
 os.setuid({NOBODY})
 sys.exit(main())
 """
-"""The command line as a user who may not use Docker; that user need not find Python's files."""
+"""Runs the command line as a user without permission to use Docker.
+
+The imports come before the change of user, who may not be able to read Python's files.
+"""
 
 
 def now() -> datetime:
@@ -48,7 +51,7 @@ def manifest(**spec: Any) -> dict[str, Any]:
 
 
 async def until(host: Host, file: StateFile, is_so: Callable[[Any], bool]) -> Any:
-    """Follow a run until its status is as wanted, and return that."""
+    """Follow a run until its status meets a condition; return the status."""
     async with asyncio.timeout(SECONDS), host.following(file) as follower:
         async for run in follower.changes():
             if is_so(run["status"]):
@@ -62,7 +65,7 @@ def ended(status: Any) -> bool:
 
 @pytest.fixture
 def little_disk(tmp_path: Path) -> Iterator[Path]:
-    """A state directory with room for very little."""
+    """A state directory on a file system of 256 KiB."""
     folder = tmp_path / "state"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=True)

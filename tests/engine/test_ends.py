@@ -1,4 +1,4 @@
-"""How a task's own end becomes its run's: exit codes, signals, memory, results."""
+"""Ends of tasks and the resulting ends of their runs: exit codes, signals, memory, results."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a run tells in Kubernetes Events: few, in order, counted, and nothing of the task's own."""
+"""Kubernetes Events of a run: few, in order, counted, and without output of the task."""
 
 import pytest
 
@@ -11,7 +11,7 @@ SOON = {"duration": "500ms", "factor": 1}
 
 
 def turns(task: Task, last: str) -> list[Told]:
-    """All but Started, which a task of a moment has where the machine is slow to tell its end."""
+    """Return all Events except Started, which a short task only has on a slow machine."""
     return [event for event in task.told(last) if event.reason != "Started"]
 
 

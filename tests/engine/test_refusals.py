@@ -1,4 +1,4 @@
-"""What stands in the way of a Pod: invalid ones, foreign ones, ones that nobody claimed."""
+"""Obstacles to an attempt's Pod: invalid templates, foreign Pods, unclaimed Pods."""
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_a_foreign_pod_of_the_same_name_is_left_alone(lab: Lab) -> None:
 
 @pytest.mark.of_a_cluster
 def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(lab: Lab) -> None:
-    """It has our gate, our labels and our owner, under a name that is not the attempt's."""
+    """The Pod has our gate, labels and owner, but not the name of the attempt's Pod."""
     lab.pause()
     task = lab.start(lasts(0.5))
     labels = {names.LABEL_UID: task.uid, names.LABEL_NAME: task.name, names.LABEL_ATTEMPT: "1"}

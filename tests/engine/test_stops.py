@@ -92,8 +92,8 @@ def test_a_success_is_not_undone_by_a_cancel_that_comes_late(lab: Lab) -> None:
     task = lab.start(HELLO)
     task.ended()
     task.cancel()
-    other = lab.start(lasts(0.1), name="another")
-    other.ended()
+    second = lab.start(lasts(0.1), name="another")
+    second.ended()
     assert told_of(task.status) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 

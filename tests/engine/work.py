@@ -1,4 +1,4 @@
-"""What a task does, told once for both runtimes: a line of shell, and a script of the same."""
+"""Work of tasks, each defined as a shell command and as an equivalent simulation script."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ IMAGE = "busybox:1"
 
 @dataclass(frozen=True)
 class Work:
-    """One task. With several scripts each attempt has its own, by its number."""
+    """Work of one task. A mapping of scripts has one per attempt number."""
 
     shell: str
     script: Script | Mapping[int, Script]
     program: str = ""
-    """A program to run instead of the shell."""
+    """Program to run instead of the shell."""
 
     @property
     def command(self) -> list[str]:
@@ -30,17 +30,17 @@ class Work:
 
 
 def exits(code: int, last_words: str = "") -> Work:
-    said = f"echo {last_words}; {HEARD}; " if last_words else ""
-    return Work(f"{said}exit {code}", Script(exit_code=code, log=last_words.encode()))
+    output = f"echo {last_words}; {HEARD}; " if last_words else ""
+    return Work(f"{output}exit {code}", Script(exit_code=code, log=last_words.encode()))
 
 
 def writes(shell: str, content: bytes) -> Work:
-    """Something that leaves a result."""
+    """Return work that writes a result."""
     return Work(f"{shell} > /dev/termination-log", Script(termination=content))
 
 
 def lasts(seconds: float) -> Work:
-    """Work that ends well after a while, and does not listen to SIGTERM."""
+    """Return work that succeeds after some seconds and ignores SIGTERM."""
     return Work(f"trap '' TERM; sleep {seconds}", Script(seconds=seconds))
 
 
@@ -48,12 +48,12 @@ FOR_EVER = "while :; do sleep 0.1; done"
 
 HELLO = exits(0, "hello")
 STUBBORN = Work(f"trap '' TERM; {FOR_EVER}", Script(seconds=10**6))
-"""Goes on until it is killed."""
+"""Runs until it is killed."""
 POLITE = Work(
     f"trap 'exit 4' TERM; {FOR_EVER}",
     Script(seconds=10**6, term_seconds=0.1, term_exit_code=4),
 )
-"""Leaves with an exit code of its own when it is asked to."""
+"""Exits with its own exit code on SIGTERM."""
 THIRD_TIME_LUCKY = Work(
     '[ "$TASKRUN_ATTEMPT" = 3 ] || exit 7',
     {1: Script(exit_code=7), 2: Script(exit_code=7), 3: Script()},
@@ -62,8 +62,8 @@ SECOND_TIME_LUCKY = Work(
     f"trap 'exit 4' TERM; [ \"$TASKRUN_ATTEMPT\" = 2 ] || {FOR_EVER}",
     {1: Script(seconds=10**6, term_seconds=0.1, term_exit_code=4), 2: Script()},
 )
-"""Goes on until it is stopped, and ends well the next time."""
+"""Runs until it is stopped; succeeds at the second attempt."""
 KILLS_ITSELF = Work("kill -9 $$; sleep 5", Script(exit_code=137))
-"""A signal from within; it needs a process namespace in which main is not process 1."""
+"""Kills itself with a signal; requires a process namespace in which main is not process 1."""
 EATS_MEMORY = Work("sleep 1; exec tail /dev/zero", Script(oom=True))
 NO_SUCH_PROGRAM = Work("", Script(start_error="no such file or directory"), "/no/such/program")

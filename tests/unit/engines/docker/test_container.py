@@ -185,6 +185,6 @@ SECRET = {"valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
 def test_what_docker_cannot_do_is_refused_by_name(
     spec: dict[str, Any], words: tuple[str, ...]
 ) -> None:
-    said = refusal(**spec)
-    assert "not supported on Docker" in said
-    assert all(word in said for word in words)
+    message = refusal(**spec)
+    assert "not supported on Docker" in message
+    assert all(word in message for word in words)

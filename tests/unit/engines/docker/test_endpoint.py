@@ -1,4 +1,4 @@
-"""A daemon is found as the docker command finds it, with TLS and without."""
+"""Daemon addresses: the same defaults as the docker command, with and without TLS."""
 
 import asyncio
 import hashlib
@@ -48,8 +48,8 @@ def test_what_an_endpoint_does_not_say_the_environment_does(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = endpoint.found()
-    assert (found.address, found.ca_cert) == (address, ca_cert)
+    resolved = endpoint.found()
+    assert (resolved.address, resolved.ca_cert) == (address, ca_cert)
 
 
 FORWARDED = r"`ssh -N -L ~/docker.sock:/run/docker.sock ssh://me@far:22`"
@@ -92,7 +92,7 @@ def test_what_is_no_address_is_told_with_what_to_set(url: str) -> None:
 
 
 def _make_context(folder: Path, name: str, url: str) -> None:
-    """Make a context and choose it, as `docker context create` and `use` do."""
+    """Create a docker context and select it, as `docker context create` and `use` do."""
     meta = folder / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     meta.parent.mkdir(parents=True)
     endpoints = {"docker": {"Host": url, "SkipTLSVerify": False}}

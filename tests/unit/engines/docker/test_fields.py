@@ -1,4 +1,4 @@
-"""Every field of core/v1's PodSpec is honoured, ignored for a reason, or refused by its path."""
+"""Classification of every field of core/v1's PodSpec: honoured, ignored or refused."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def leaves(model: str, path: str = "", above: tuple[str, ...] = ()) -> Iterator[
     for attribute, written in cls.openapi_types.items():
         below = f"{path}.{cls.attribute_map[attribute]}".removeprefix(".")
         if item := re.fullmatch(r"[Ll]ist\[(.*)\]", written):
-            written, below = item[1], f"{below}[]"  # noqa: PLW2901 - what an item is
+            written, below = item[1], f"{below}[]"  # noqa: PLW2901 - continues with the item type
         if written in above:
             continue
         if hasattr(kubernetes.client, written):
@@ -37,7 +37,7 @@ def leaves(model: str, path: str = "", above: tuple[str, ...] = ()) -> Iterator[
 
 LEAVES = frozenset(leaves("V1PodSpec"))
 OPEN = {"containers[].resources.limits{}", "containers[].resources.requests{}"}
-"""Maps some of whose keys are honoured; every other key is refused."""
+"""Maps with some honoured keys; all other keys are refused."""
 
 
 def is_below(path: str, table: Any) -> bool:
@@ -82,7 +82,7 @@ POD: dict[str, Any] = {
 
 
 def placed(path: str, value: Any, below: Any = None) -> dict[str, Any]:
-    """Return a Pod's spec with a value at a path; of a list its first item."""
+    """Return a Pod's spec with a value at a path; a list in the path means its first item."""
     spec: dict[str, Any] = below if below is not None else copy_of(POD)
     parent: Any = spec
     parts = path.split(".")
@@ -185,7 +185,7 @@ EFFECTS: dict[str, tuple[Any, str, Any]] = {
     MAIN + "tty": (True, "Tty", True),
     MAIN + "workingDir": ("/w", "WorkingDir", "/w"),
 }  # fmt: skip
-"""By path: a value, and what it makes of which field of the request that creates the container."""
+"""By path: a value, the field of the create request that it sets, and that field's value."""
 
 MOUNTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "volumes[].hostPath.path": ("/other", {"Source": "/other"}),
@@ -222,7 +222,7 @@ ELSEWHERE = {
     MAIN + "terminationMessagePolicy": "test_unreadable_logs",
     MAIN + "volumeMounts[].name": "test_volumes_are_mounts",
 }
-"""Fields whose effect takes more than one value, or is not in the request: where it is tested."""
+"""Tests of fields whose effect requires several values or is not in the create request."""
 
 
 def test_every_honoured_field_has_a_test_of_its_effect() -> None:
@@ -258,20 +258,20 @@ def test_what_is_honoured_of_a_mount_has_its_effect(path: str) -> None:
     ],
 )
 def test_dns_is_the_pods(config: dict[str, Any], dns: tuple[list[str], ...]) -> None:
-    found = body(copy_of(POD) | config)["HostConfig"]
-    assert (found["Dns"], found["DnsSearch"], found["DnsOptions"]) == dns
+    host_config = body(copy_of(POD) | config)["HostConfig"]
+    assert (host_config["Dns"], host_config["DnsSearch"], host_config["DnsOptions"]) == dns
 
 
 def test_names_are_added() -> None:
     aliases = [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}]
-    found = body(copy_of(POD) | {"hostAliases": aliases})["HostConfig"]
-    assert found["ExtraHosts"] == ["a:10.0.0.1", "b:10.0.0.1"]
+    host_config = body(copy_of(POD) | {"hostAliases": aliases})["HostConfig"]
+    assert host_config["ExtraHosts"] == ["a:10.0.0.1", "b:10.0.0.1"]
 
 
 def test_sysctls_are_set() -> None:
     context = {"sysctls": [{"name": "net.core.somaxconn", "value": "1024"}]}
-    found = body(copy_of(POD) | {"securityContext": context})["HostConfig"]
-    assert found["Sysctls"] == {"net.core.somaxconn": "1024"}
+    host_config = body(copy_of(POD) | {"securityContext": context})["HostConfig"]
+    assert host_config["Sysctls"] == {"net.core.somaxconn": "1024"}
 
 
 def test_an_optional_secret_may_have_no_value() -> None:

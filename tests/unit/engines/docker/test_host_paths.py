@@ -1,4 +1,4 @@
-"""Types of hostPath volumes: checked, or created, where the daemon is."""
+"""Types of hostPath volumes: checked, or created, on the daemon's machine."""
 
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ DIRECTORY, DEVICE, CHARACTERS, SOCKET, LINK = (1 << bit for bit in (31, 26, 21, 
 
 
 class FakeDaemon:
-    """A daemon that has one thing at every path."""
+    """Daemon that reports the same file mode for every path."""
 
     def __init__(self, mode: int | None = 0) -> None:
         self.mode = mode

@@ -1,4 +1,4 @@
-"""A log is read whole and once, whatever breaks off and in whichever order its times are."""
+"""A log is read completely and once, across broken connections and unordered times."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
@@ -22,10 +22,16 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Container:
-    """A container whose log a daemon hands out as far as each answer goes."""
+    """Container whose log is returned in responses that may end early."""
 
     def __init__(self, times: Sequence[int], answers: Iterator[int]) -> None:
-        """Take the times of its entries, and how many entries of the log each answer reaches."""
+        """Initialize the container.
+
+        Args:
+            times: Time of each log entry, in nanoseconds after START.
+            answers: Number of log entries after which each follow request ends; with an odd number
+                the connection breaks.
+        """
         self.entries = [(START + time, b"%d\n" % number) for number, time in enumerate(times)]
         self.answers = answers
         self.ended: bool | None = False
@@ -142,8 +148,8 @@ async def test_entries_are_taken_from_chunks_of_any_size(cut: int) -> None:
         yield data[:cut]
         yield data[cut:]
 
-    found = [entry async for batch in in_entries(chunks(data)) for entry in batch]
-    assert found == [b"out\n", b"err\n", b"end"]
+    lines = [entry async for batch in in_entries(chunks(data)) for entry in batch]
+    assert lines == [b"out\n", b"err\n", b"end"]
     with pytest.raises(EOFError):
         [_ async for _ in in_entries(chunks(data[:-1]))]
 

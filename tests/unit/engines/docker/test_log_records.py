@@ -1,4 +1,4 @@
-"""A log as the daemon sends it, record by record, wherever the answer is cut."""
+"""Parsing of logs into records, for responses that are split at any byte."""
 
 import asyncio
 import struct
@@ -21,7 +21,7 @@ Read = Callable[[Any], AsyncIterator[LogRecord]]
 
 
 class Answer(asyncio.StreamReader):
-    """The body of an answer, with aiohttp's way to read it by chunks."""
+    """Response body that can be read in chunks, like aiohttp's StreamReader."""
 
     def __init__(self, sent: bytes, size: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_an_answer_that_ends_within_a_record_is_broken(missing: int) -> None:
 
 @given(st.lists(st.tuples(CONTENTS, st.integers(0, 3))), st.integers(1000, 50_000))
 def test_a_terminals_records_end_by_their_length(lines: list[tuple[bytes, int]], size: int) -> None:
-    """Times within a line are told from the times that the daemon puts before its parts."""
+    """A time within a line is not mistaken for the time that the daemon adds to each part."""
     records = [
         record
         for content, parts in lines

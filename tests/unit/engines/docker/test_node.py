@@ -1,4 +1,4 @@
-"""The fence on Docker: a container is started once, whoever asks and however late."""
+"""The fence on Docker: a container is started once, even by late or repeated requests."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ SECOND = timedelta(seconds=1)
 
 
 class FakeDaemon:
-    """A daemon with one container, which notes what it is told to do."""
+    """Daemon with one container; records the requests that it receives."""
 
     def __init__(self) -> None:
         self.status = "created"
@@ -76,8 +76,8 @@ async def test_a_start_is_recorded_before_it_is_asked_for(
 async def test_a_start_that_may_still_arrive_is_waited_for(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
-    asked = NOW - PATIENCE + SECOND
-    assert await sync(tmp_path, daemon, a_pod(), asked) == NOW + SECOND
+    requested_at = NOW - PATIENCE + SECOND
+    assert await sync(tmp_path, daemon, a_pod(), requested_at) == NOW + SECOND
     assert daemon.told == []
 
 

@@ -1,4 +1,4 @@
-"""A run is the daemon's that had its first container; to another it is none of its business."""
+"""Ownership of a run: the first daemon claims it, and clients of other daemons are refused."""
 
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ from tests.support.builders.objects import a_run, at
 
 
 class Known:
-    """A daemon that tells who it is, and nothing else."""
+    """Daemon that only reports its identity."""
 
     def __init__(self, name: str, address: str = "unix:///run/docker.sock") -> None:
         self.name, self.address = name, address

@@ -1,4 +1,4 @@
-"""A daemon that takes requests and leaves them at that is told of; one that is slow is not."""
+"""Timeouts of requests: a daemon that does not answer is reported, a quiet log is not."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ SENTENCE = r"takes requests and does not answer them: look at its log .*, or res
 
 
 class Standin:
-    """A daemon with one container, whose silence a test may wait out."""
+    """Daemon with one container that leaves requests unanswered until a test ends."""
 
     def __init__(self) -> None:
         self.greets = True
@@ -56,7 +56,7 @@ async def listening(standin: Standin, folder: Path) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def impatient(standin: Standin, folder: Path) -> AsyncIterator[Daemon]:
-    """A connection whose patience is short once the daemon has greeted."""
+    """Open a connection whose timeout is short after the version request."""
     async with listening(standin, folder) as url, Daemon.open(url) as docker:
         docker._docker._timeout = aiohttp.ClientTimeout(sock_read=SOON)
         yield docker

@@ -75,7 +75,7 @@ async def test_a_pull_that_failed_and_then_did_not_is_one_in_the_record(tmp_path
 
 
 async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> None:
-    seen: list[str] = []
+    progress: list[str] = []
 
     class Registry:
         async def has_image(self, _image: str) -> bool:
@@ -83,12 +83,12 @@ async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> N
 
         async def pull(self, _image: str, tell: Callable[[dict[str, Any]], None]) -> None:
             tell(told("a", "Downloading", 10, 100))
-            seen.append(str(place.pull))
+            progress.append(str(place.pull))
 
     file, daemon = StateFile(tmp_path, "default", "hello"), cast(Daemon, Registry())
     place = Runtime(file, daemon, lambda: datetime.now(UTC))
     assert await place.fetch_image(POD) is None
-    assert seen == ["pulling busybox:1: 10 %"]
+    assert progress == ["pulling busybox:1: 10 %"]
     assert place.pull is None
 
 

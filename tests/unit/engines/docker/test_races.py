@@ -1,4 +1,4 @@
-"""Two clients of one run, or one that dies: what each does, the other sees late, or never."""
+"""Races between clients of one run, and clients that die between request and effect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,13 +26,13 @@ Meanwhile = Callable[[], Awaitable[None]]
 
 
 class Containers:
-    """A daemon whose requests may have something else happen while they are on their way."""
+    """Daemon with hooks that run another action while a request is being processed."""
 
     local = False
 
     def __init__(self) -> None:
         self.there: dict[str, tuple[str, str]] = {}
-        """By name: the Pod's uid and the status."""
+        """Pod uid and status of each container, by name."""
         self.told: list[str] = []
         self.meanwhile: dict[str, Meanwhile] = {}
 
@@ -42,12 +42,15 @@ class Containers:
             await self.meanwhile[request]()
 
     async def inspect(self, name: str) -> dict[str, Any] | None:
-        found = self.there.get(name)
+        container = self.there.get(name)
         if "inspect" in self.meanwhile:
             await self.meanwhile.pop("inspect")()
-        if found is None:
+        if container is None:
             return None
-        return {"Config": {"Labels": {LABEL_POD_UID: found[0]}}, "State": {"Status": found[1]}}
+        return {
+            "Config": {"Labels": {LABEL_POD_UID: container[0]}},
+            "State": {"Status": container[1]},
+        }
 
     async def has_image(self, _image: str) -> bool:
         await self._hear("has image")
@@ -72,7 +75,7 @@ class Containers:
 
 
 class Place:
-    """One run's record and its daemon, and clients of both."""
+    """State file and daemon of one run, and their clients."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -87,10 +90,16 @@ class Place:
         return StateFile(self.root, "default", "hello")
 
     async def put(self, status: str = "Pending", asked: str = "", **spec: Any) -> None:
-        """Write the Pod down; what the daemon was asked for was a second ago."""
-        given = {"nodeName": "docker", "containers": [{"name": "main", "image": "i"}], **spec}
+        """Record the Pod.
+
+        Args:
+            status: Phase of the Pod.
+            asked: Request that was sent to the daemon one second ago, or "".
+            spec: Additional fields of the spec.
+        """
+        pod_spec = {"nodeName": "docker", "containers": [{"name": "main", "image": "i"}], **spec}
         async with self.file().change() as record:
-            record.pods["hello-1"] = {**POD, "spec": given, "status": {"phase": status}}
+            record.pods["hello-1"] = {**POD, "spec": pod_spec, "status": {"phase": status}}
             if asked:
                 record.note(POD, asked, self.now - SECOND)
 
@@ -136,17 +145,17 @@ async def test_what_was_forgotten_before_it_is_made_is_never_made(place: Place) 
 async def test_a_container_whose_client_died_before_it_came_is_waited_for_and_removed(
     place: Place,
 ) -> None:
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def never_answer() -> None:
-        asked.set()
+        requested.set()
         await asyncio.Event().wait()
 
     place.daemon.meanwhile["create"] = never_answer
     await place.put()
     first = place.client()
     await first.sync()
-    await asked.wait()
+    await requested.wait()
     await first.close()
 
     await place.put(**STOPPED)
@@ -230,7 +239,7 @@ async def test_a_container_of_somebody_else_by_that_name_is_told_of(place: Place
 
 
 async def _waits(place: Place) -> None:
-    while "in use" not in str(await place.pod()):  # noqa: ASYNC110 - a file tells nobody
+    while "in use" not in str(await place.pod()):  # noqa: ASYNC110 - a file sends no event
         await asyncio.sleep(0.01)
 
 

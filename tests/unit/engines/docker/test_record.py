@@ -81,7 +81,7 @@ async def test_a_start_is_written_before_the_change_ends(file: StateFile) -> Non
 async def test_an_empty_record_leaves_no_file(file: StateFile, tmp_path: Path) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
-    assert [found.name for found in records(tmp_path)] == ["hello"]
+    assert [state_file.name for state_file in records(tmp_path)] == ["hello"]
     async with file.change() as record:
         record.run = None
     assert records(tmp_path) == []
@@ -126,4 +126,4 @@ async def test_a_full_disk_keeps_nothing_of_what_it_had_no_room_for(
         with pytest.raises(StateError, match=r"No space left.*see that the disk has room"):
             await change()
     assert file.path.read_bytes() == before
-    assert [found.name for found in file.path.parent.iterdir()] == ["hello.json"]
+    assert [entry.name for entry in file.path.parent.iterdir()] == ["hello.json"]

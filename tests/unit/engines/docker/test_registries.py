@@ -32,8 +32,8 @@ def write(config: Path, content: str) -> None:
 )
 @pytest.mark.usefixtures("config")
 async def test_an_image_is_named_with_its_registry(image: str, whole: str) -> None:
-    found = await credentials_for(image)
-    assert (found.image, found.auth) == (whole, None)
+    request = await credentials_for(image)
+    assert (request.image, request.auth) == (whole, None)
 
 
 async def test_credentials_are_those_of_the_docker_command(config: Path) -> None:
@@ -108,8 +108,10 @@ async def test_a_key_may_be_a_url_or_another_name_of_the_registry(
 
 
 async def test_the_exact_key_comes_first_and_an_empty_entry_is_no_login(config: Path) -> None:
-    other = {"auth": base64.b64encode(b"you:x").decode()}
-    write(config, json.dumps({"auths": {"https://a.test/": other, "a.test": {"auth": AUTH}}}))
+    second_login = {"auth": base64.b64encode(b"you:x").decode()}
+    write(
+        config, json.dumps({"auths": {"https://a.test/": second_login, "a.test": {"auth": AUTH}}})
+    )
     assert (await credentials_for("a.test/app")).auth == ME
     hub = {f"{HUB}access-token": {}, "docker.io": {"auth": AUTH}}
     write(config, json.dumps({"auths": hub}))
@@ -130,9 +132,11 @@ async def test_the_exact_key_comes_first_and_an_empty_entry_is_no_login(config: 
 )
 async def test_every_form_of_a_login_is_read(config: Path, entry: object, auth: object) -> None:
     write(config, json.dumps({"auths": {"a.test": entry}}))
-    found = (await credentials_for("a.test/app")).auth
-    assert found is None or {name: value for name, value in found.items() if value} == auth
-    assert (found is None) == (auth is None)
+    credentials = (await credentials_for("a.test/app")).auth
+    assert (
+        credentials is None or {name: value for name, value in credentials.items() if value} == auth
+    )
+    assert (credentials is None) == (auth is None)
 
 
 async def test_credentials_of_the_environment_come_first(
@@ -182,10 +186,10 @@ async def test_a_helper_that_fails_hands_out_nothing_and_is_named(
 ) -> None:
     helper(tmp_path, monkeypatch, script)
     write(config, json.dumps({"credsStore": "test"}))
-    found = await credentials_for("a.test/app")
-    assert found.auth is None
-    assert found.trouble.startswith(trouble)
-    assert bool(found.trouble) == bool(trouble)
+    request = await credentials_for("a.test/app")
+    assert request.auth is None
+    assert request.trouble.startswith(trouble)
+    assert bool(request.trouble) == bool(trouble)
 
 
 async def test_a_helper_that_is_missing_is_named(config: Path) -> None:

@@ -41,10 +41,10 @@ def test_a_running_container_is_a_running_pod(status: str) -> None:
     ],
 )
 def test_an_ended_container_tells_how(code: int, oom: bool, phase: str, reason: str) -> None:  # noqa: FBT001
-    found = inspected(
+    container = inspected(
         "exited", ExitCode=code, OOMKilled=oom, StartedAt=STARTED, FinishedAt=FINISHED
     )
-    pod = facts(found, message="last words")
+    pod = facts(container, message="last words")
     assert pod.phase == phase
     assert (pod.main.ending.exit_code, pod.main.ending.reason) == (code, reason)
     assert pod.main.ending.message == "last words"

@@ -1,4 +1,4 @@
-"""Quantities: what cannot be read is refused, with what to write."""
+"""Quantities: conversion, and refusal of invalid values with advice."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whoever wants a container's log waits for its start by what the daemon tells, not by asking."""
+"""Waiting for a container's start uses the events of the daemon instead of polling."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from tests.support.builders.objects import at
 
 
 class OneContainer:
-    """A daemon's side of one container: what is asked about it, and what is told of it."""
+    """Daemon with one container; counts the requests and sends the given events."""
 
     def __init__(self) -> None:
         self.running = False

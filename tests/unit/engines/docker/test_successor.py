@@ -1,4 +1,4 @@
-"""For how long a process follows a run that a client has left to it."""
+"""Time limit of the detached follower of a run."""
 
 from taskruns.engines.docker.detached_follower import patience_with
 from taskruns.engines.docker.state_file import Record

@@ -1,4 +1,4 @@
-"""What a daemon gives of a container's file: its end, however long the file and its name are."""
+"""Reading the end of a file from a tar archive, for any length of the file and its name."""
 
 import asyncio
 import io
@@ -13,7 +13,7 @@ LIMIT = 100
 
 
 class Counting(asyncio.StreamReader):
-    """Notes the most that was ever asked of it at once."""
+    """Stream that records the largest number of bytes requested at once."""
 
     most = 0
 

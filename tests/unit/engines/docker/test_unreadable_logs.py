@@ -1,4 +1,4 @@
-"""A log that cannot be read never keeps an attempt from ending, or from being deleted."""
+"""An unreadable log does not prevent the end of an attempt or its deletion."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ BROKEN = NoDaemon("Docker does not answer at unix:///d.sock")
 
 
 class FakeDaemon:
-    """A daemon with one container that has ended, and trouble with what it left."""
+    """Daemon with one ended container whose log and files cannot be read."""
 
     local = True
 
@@ -135,6 +135,6 @@ async def test_a_result_file_that_its_container_has_locked_counts_as_empty(
     tmp_path: Path,
 ) -> None:
     words = StateFile(tmp_path, "default", "hello").results("pod-1")
-    words.mkdir(parents=True)  # as unreadable for root as a locked file is for others
+    words.mkdir(parents=True)  # root cannot read a folder, as others cannot read a locked file
     pods = await sync(tmp_path, FakeDaemon(NO_DRIVER), a_pod())
     assert ending(pods["hello-1"])["exitCode"] == 3

@@ -1,4 +1,4 @@
-"""Messages on a Docker host speak of containers, and leave a task's own output alone."""
+"""Translation of messages for Docker users; the output of a task is not changed."""
 
 import re
 
