@@ -77,7 +77,7 @@ def open_folders(paths: Iterable[str]) -> bytes:
 async def end_of_file(archive: Stream, limit: int) -> bytes:
     """Return the last `limit` bytes of the first file in a tar archive.
 
-    Only that many bytes are held in memory. The result is empty if the first entry is not a
+    A long file is never held in memory as a whole. The result is empty if the first entry is not a
     regular file, or there is no entry.
     """
     try:

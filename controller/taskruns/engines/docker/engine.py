@@ -1,4 +1,4 @@
-"""Engine protocol on a state file: the part of the apiserver for one run.
+"""Implementation of the Engine protocol on the state file of one run, in place of an apiserver.
 
 `Kubelet` creates, starts and stops the containers. It reads the record as a kubelet reads its Pods.
 """

@@ -161,7 +161,7 @@ class Follower:
         return str(self._place.pull or "")
 
     async def settle(self) -> None:
-        """Reconcile once; leave long steps to the daemon or to the next client of the run."""
+        """Reconcile once; leave long steps to the daemon or to another follower of the run."""
         await self._look()
         await self._node.finish(_HAND_OVER_SECONDS)
 

@@ -56,7 +56,7 @@ class Kubelet:
         place: Runtime,
         tell: Callable[[], None] = lambda: None,
     ) -> None:
-        """Initialize the manager of a run's containers.
+        """Initialize the kubelet of one run.
 
         Args:
             file: State file of the run.
@@ -230,7 +230,7 @@ class Kubelet:
         return self._now()
 
     async def _ask_to_start(self, pod: Object, record: Record) -> None:
-        """Request the start; if the daemon does not answer, restart the wait for the request."""
+        """Request the start; if the daemon does not answer, record the request with the current time."""
         try:
             await self._daemon.start(pod["metadata"]["name"])
         except Unavailable:

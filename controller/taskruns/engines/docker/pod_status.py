@@ -42,7 +42,7 @@ def start_error(found: Mapping[str, Any]) -> str:
 
 
 def killed_at(found: Mapping[str, Any]) -> datetime | None:
-    """Return when the container ended with exit code 137 of unknown cause, or None."""
+    """Return when the container ended with exit code 137 and no OOM report, or None."""
     state = mapping(found.get("State"))
     killed = state.get("ExitCode") == _KILLED and state.get("OOMKilled") is not True
     return moment(state.get("FinishedAt")) if killed else None
@@ -123,7 +123,7 @@ MESSAGE_LIMIT = 4096
 """Length, in bytes, to which a termination message is cut."""
 LOG_LIMIT = 2048
 LOG_LINES = 80
-"""Longest end of a log, in bytes and lines, that replaces a missing message after a failure."""
+"""Limits, in bytes and lines, of the log end that replaces a missing message after a failure."""
 
 
 def last_words(written: bytes, log: bytes, exit_code: int, limit: int = MESSAGE_LIMIT) -> str:

@@ -31,7 +31,7 @@ _PULLS = 20
 
 
 class StateError(EngineError):
-    """The state directory cannot be used; the message says what to do."""
+    """The state directory or a record cannot be used; the message says what to do."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Record:
     A request may take effect at any time after that, even if the client that sent it has died.
     """
     home: dict[str, str] = field(default_factory=dict)
-    """`id` and `address` of the daemon that owns the run; empty until a daemon claims it."""
+    """`id` and `address` of the daemon that owns the run; empty if there is no owner yet."""
     pulls: dict[str, dict[str, str]] = field(default_factory=dict)
     """Times at which an image pull `began` and `ended`, by Pod name.
 

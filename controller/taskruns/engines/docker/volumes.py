@@ -64,7 +64,8 @@ def _bind(found: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
 def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
     """Return the mount paths of writable emptyDir volumes on disk.
 
-    On a cluster every user may write into them; on Docker only root may, unless it is changed.
+    On a cluster every user may write into them; on Docker only root may until `Daemon.open_volumes`
+    has changed their mode.
     """
     on_disk = {
         _name(volume)

@@ -1,4 +1,4 @@
-"""Ownership of a run: the first daemon claims it, and clients of other daemons are refused."""
+"""Ownership of a run: the first daemon owns it; clients of other daemons are refused."""
 
 from pathlib import Path
 from typing import cast
