@@ -107,10 +107,10 @@ class DockerLab(Lab):
     @override
     def create_run(self, manifest: Object) -> Object:
         file = self._file(manifest["metadata"]["name"])
-        made = self._do(create_run(file, manifest, now()))
+        created = self._do(create_run(file, manifest, now()))
         for client in self._clients:
             client.follow(file)
-        return made
+        return created
 
     @override
     def create_pod(self, manifest: Object) -> Object:

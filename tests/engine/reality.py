@@ -25,8 +25,8 @@ class KubernetesLab(Lab):
         self._journal = journal
         self._kubeconfig = kubeconfig
         self._drivers: list[Driver] = []
-        made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "engine-"}})
-        self.namespace = made["metadata"]["name"]
+        created = kube.create(NAMESPACES, None, {"metadata": {"generateName": "engine-"}})
+        self.namespace = created["metadata"]["name"]
 
     def close(self) -> None:
         """Delete all runs while a controller can release their Pods, then the namespace."""
@@ -51,9 +51,9 @@ class KubernetesLab(Lab):
 
     @override
     def create_run(self, manifest: Object) -> Object:
-        made = self._kube.create(RUNS, self.namespace, manifest)
-        self._await_version(made)
-        return made
+        created = self._kube.create(RUNS, self.namespace, manifest)
+        self._await_version(created)
+        return created
 
     @override
     def create_pod(self, manifest: Object) -> Object:

@@ -35,7 +35,7 @@ os.setgid({NOBODY})
 os.setuid({NOBODY})
 sys.exit(main())
 """
-"""Runs the command line as a user without permission to use Docker.
+"""Program that runs the command line as a user without permission to use Docker.
 
 The imports come before the change of user, who may not be able to read Python's files.
 """

@@ -48,12 +48,12 @@ FOR_EVER = "while :; do sleep 0.1; done"
 
 HELLO = exits(0, "hello")
 STUBBORN = Work(f"trap '' TERM; {FOR_EVER}", Script(seconds=10**6))
-"""Runs until it is killed."""
+"""Work that runs until it is killed."""
 POLITE = Work(
     f"trap 'exit 4' TERM; {FOR_EVER}",
     Script(seconds=10**6, term_seconds=0.1, term_exit_code=4),
 )
-"""Exits with its own exit code on SIGTERM."""
+"""Work that exits with its own exit code on SIGTERM."""
 THIRD_TIME_LUCKY = Work(
     '[ "$TASKRUN_ATTEMPT" = 3 ] || exit 7',
     {1: Script(exit_code=7), 2: Script(exit_code=7), 3: Script()},
@@ -62,8 +62,8 @@ SECOND_TIME_LUCKY = Work(
     f"trap 'exit 4' TERM; [ \"$TASKRUN_ATTEMPT\" = 2 ] || {FOR_EVER}",
     {1: Script(seconds=10**6, term_seconds=0.1, term_exit_code=4), 2: Script()},
 )
-"""Runs until it is stopped; succeeds at the second attempt."""
+"""Work that runs until it is stopped, and succeeds at the second attempt."""
 KILLS_ITSELF = Work("kill -9 $$; sleep 5", Script(exit_code=137))
-"""Kills itself with a signal; requires a process namespace in which main is not process 1."""
+"""Work that kills itself; needs a process namespace in which main is not process 1."""
 EATS_MEMORY = Work("sleep 1; exec tail /dev/zero", Script(oom=True))
 NO_SUCH_PROGRAM = Work("", Script(start_error="no such file or directory"), "/no/such/program")

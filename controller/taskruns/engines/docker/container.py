@@ -56,8 +56,8 @@ def security_options(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[s
         for option, name in profiles.items()
         if text(mapping(context.get(name)).get("type")) == "Unconfined"
     ]
-    no_more = context.get("allowPrivilegeEscalation") is False
-    return [*(["no-new-privileges"] if no_more else []), *unconfined]
+    no_new_privileges = context.get("allowPrivilegeEscalation") is False
+    return [*(["no-new-privileges"] if no_new_privileges else []), *unconfined]
 
 
 def _context(spec: Mapping[str, Any], main: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -215,8 +215,8 @@ def _host_config(spec: Mapping[str, Any], main: Mapping[str, Any]) -> dict[str, 
         **_dns(spec),
         "GroupAdd": [str(group) for group in pod_context.get("supplementalGroups") or ()],
         "Sysctls": {
-            text(each.get("name")): text(each.get("value"))
-            for each in mappings(pod_context.get("sysctls"))
+            text(sysctl.get("name")): text(sysctl.get("value"))
+            for sysctl in mappings(pod_context.get("sysctls"))
         },
         "RestartPolicy": {"Name": "no"},
     }

@@ -87,10 +87,10 @@ async def end_of_file(archive: Stream, limit: int) -> bytes:
             entry = await _next_entry(archive)
     except (tarfile.TarError, IncompleteReadError):
         return b""
-    left, end = entry.size if entry.isreg() else 0, b""
-    while left:
-        piece = await archive.readexactly(min(left, _PIECE))
-        left -= len(piece)
+    remaining, end = entry.size if entry.isreg() else 0, b""
+    while remaining:
+        piece = await archive.readexactly(min(remaining, _PIECE))
+        remaining -= len(piece)
         end = (end + piece)[-limit:]
     return end
 

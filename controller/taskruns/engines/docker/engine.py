@@ -31,13 +31,13 @@ class DockerEngine:
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Return the TaskRun, or None."""
-        here = (namespace, name) == (self._file.namespace, self._file.name)
-        return (await self._file.read()).run if here else None
+        is_this_run = (namespace, name) == (self._file.namespace, self._file.name)
+        return (await self._file.read()).run if is_this_run else None
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         """Return a Pod, or None."""
-        here = namespace == self._file.namespace
-        return (await self._file.read()).pods.get(name) if here else None
+        is_this_namespace = namespace == self._file.namespace
+        return (await self._file.read()).pods.get(name) if is_this_namespace else None
 
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:  # noqa: ARG002 - part of the protocol
         """Return no Events: the Pod's status has the error that prevents a container's start."""

@@ -210,11 +210,11 @@ class Follower:
         return any(pod["metadata"].get("finalizers") for pod in pods)
 
     async def _wait(self, wake_at: datetime | None) -> None:
-        left = _LONGEST_WAIT
+        timeout = _LONGEST_WAIT
         if wake_at is not None:
-            left = min(max((wake_at - self._now()).total_seconds(), 0.05), _LONGEST_WAIT)
+            timeout = min(max((wake_at - self._now()).total_seconds(), 0.05), _LONGEST_WAIT)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(timeout):
                 await self._changed.wait()
 
     async def _watch_daemon(self, label: str) -> None:

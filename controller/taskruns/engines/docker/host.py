@@ -52,10 +52,12 @@ class DaemonAddress:
     @property
     def address(self) -> str | None:
         """URL to open; with TLS its scheme is https."""
-        plain = next((each for each in _PLAIN if (self.url or "").startswith(each)), None)
-        if self.url is None or plain is None or self.ca_cert is None:
+        plain_scheme = next(
+            (scheme for scheme in _PLAIN if (self.url or "").startswith(scheme)), None
+        )
+        if self.url is None or plain_scheme is None or self.ca_cert is None:
             return self.url
-        return _SECURE + self.url.removeprefix(plain)
+        return _SECURE + self.url.removeprefix(plain_scheme)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return the TLS context, or None without TLS or if the docker context provides it.

@@ -237,9 +237,9 @@ class Pull:
         elif status in _HERE and layer in self._layers:
             self._layers[layer] = (self._layers[layer][1],) * 2
         if self._layers:
-            here, whole = (sum(part) for part in zip(*self._layers.values(), strict=True))
+            loaded, expected = (sum(part) for part in zip(*self._layers.values(), strict=True))
             self._percent = max(
-                self._percent, here * 100 // whole
+                self._percent, loaded * 100 // expected
             )  # the total grows as layers become known
 
     @override

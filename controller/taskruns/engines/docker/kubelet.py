@@ -100,10 +100,10 @@ class Kubelet:
         Args:
             within: Longest wait, in seconds; None: without limit.
         """
-        begun = [task for task in self._tasks.values() if not task.done()]
-        if begun:
-            await asyncio.wait(begun, timeout=within)
-        return bool(begun)
+        tasks = [task for task in self._tasks.values() if not task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+        return bool(tasks)
 
     async def close(self) -> None:
         """Cancel the background tasks; the containers stay as they are."""
@@ -230,7 +230,10 @@ class Kubelet:
         return self._now()
 
     async def _ask_to_start(self, pod: Object, record: Record) -> None:
-        """Request the start; if the daemon does not answer, record the request with the current time."""
+        """Request the start; if the daemon does not answer, record the request as sent just now.
+
+        A request without an answer may still take effect after this point.
+        """
         try:
             await self._daemon.start(pod["metadata"]["name"])
         except Unavailable:
@@ -280,9 +283,12 @@ class Kubelet:
 
         The termination message is read here, because the container still exists.
         """
-        later = killed_at(found)
-        if later is not None and self._now() < later + OOM_PATIENCE <= self._now() + OOM_PATIENCE:
-            return later + OOM_PATIENCE
+        ended_at = killed_at(found)
+        if (
+            ended_at is not None
+            and self._now() < ended_at + OOM_PATIENCE <= self._now() + OOM_PATIENCE
+        ):
+            return ended_at + OOM_PATIENCE
         if pod["status"]["phase"] not in ENDED_PHASES:
             message = await self._place.last_words(pod, found)
             await self._report(pod, pod_status(pod, found, message=message))

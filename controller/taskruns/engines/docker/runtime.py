@@ -201,7 +201,7 @@ class Runtime:
             DaemonError: The daemon rejects the request.
         """
         folders = folders_for_anybody(pod["spec"], main_of(pod))
-        mounted = {text(each.get("Destination")): each for each in mappings(found.get("Mounts"))}
+        mounted = {text(mount.get("Destination")): mount for mount in mappings(found.get("Mounts"))}
         volumes = {path: text(mounted[path].get("Name")) for path in folders if path in mounted}
         if volumes:
             name, image = pod["metadata"]["name"], text(found.get("Image"))
@@ -287,7 +287,7 @@ def _is_to_be_put(pod: Object, path: str) -> bool:
     """
     folders = (text(mount.get("mountPath")) for mount in mappings(main_of(pod).get("volumeMounts")))
     if path.startswith(_RUNTIMES_OWN) or any(
-        PurePosixPath(path).is_relative_to(f) for f in folders
+        PurePosixPath(path).is_relative_to(folder) for folder in folders
     ):
         return False
     if mapping(main_of(pod).get("securityContext")).get("readOnlyRootFilesystem") is True:

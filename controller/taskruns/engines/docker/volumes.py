@@ -116,8 +116,8 @@ def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[s
     common = {"Target": path, "ReadOnly": read_only}
     if "hostPath" in volume:
         source = text(mapping(volume.get("hostPath")).get("path"))
-        shared = _propagation(found)
-        options = {"BindOptions": {"Propagation": shared}} if shared else {}
+        propagation = _propagation(found)
+        options = {"BindOptions": {"Propagation": propagation}} if propagation else {}
         return {"Type": "bind", "Source": source, **common, **options}
     if found.get("mountPropagation") not in (None, "", "None"):
         raise Unsupported(

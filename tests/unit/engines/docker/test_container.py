@@ -30,22 +30,22 @@ def test_a_container_is_known_again_by_its_labels() -> None:
 
 
 def test_command_and_arguments_replace_entrypoint_and_command() -> None:
-    made = container(command=["sh", "-c"], args=["echo $(WHO) $$(WHO) $(NOBODY)"],
+    body = container(command=["sh", "-c"], args=["echo $(WHO) $$(WHO) $(NOBODY)"],
                      env=[{"name": "WHO", "value": "me"}])  # fmt: skip
-    assert made["Entrypoint"] == ["sh", "-c"]
-    assert made["Cmd"] == ["echo me $(WHO) $(NOBODY)"]
+    assert body["Entrypoint"] == ["sh", "-c"]
+    assert body["Cmd"] == ["echo me $(WHO) $(NOBODY)"]
 
 
 def test_what_is_left_out_is_the_images() -> None:
-    made = container()
-    assert (made["Entrypoint"], made["Cmd"], made["WorkingDir"]) == (None, None, "")
+    body = container()
+    assert (body["Entrypoint"], body["Cmd"], body["WorkingDir"]) == (None, None, "")
 
 
 def test_variables_come_in_their_order_and_may_use_those_before() -> None:
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)2"}]
-    made = container(Secrets(env={"A": "0", "Z": "9"}), env=env)["Env"]
-    assert "TASKRUN_ATTEMPT=1" in made
-    assert [line for line in made if line[0] in "ABZ"] == ["A=1", "Z=9", "B=12"]
+    variables = container(Secrets(env={"A": "0", "Z": "9"}), env=env)["Env"]
+    assert "TASKRUN_ATTEMPT=1" in variables
+    assert [line for line in variables if line[0] in "ABZ"] == ["A=1", "Z=9", "B=12"]
 
 
 def test_a_secret_whose_value_is_given_is_a_variable() -> None:
@@ -80,11 +80,11 @@ def test_limits_are_limits() -> None:
     ids=["emptyDir", "in memory", "hostPath", "by name"],
 )
 def test_volumes_are_mounts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> None:
-    made = container(
+    body = container(
         volumes=[{"name": "data", **volume}],
         volumeMounts=[{"name": "data", "mountPath": "/data", "readOnly": True}],
     )
-    assert made["HostConfig"]["Mounts"] == [{"Target": "/data", "ReadOnly": True, **mount}]
+    assert body["HostConfig"]["Mounts"] == [{"Target": "/data", "ReadOnly": True, **mount}]
 
 
 def joining(network: str, **spec: Any) -> dict[str, Any]:
@@ -106,16 +106,16 @@ def test_a_network_is_joined_by_its_name(spec: dict[str, Any], network: str) -> 
 
 
 def test_a_claim_that_is_read_only_is_mounted_so() -> None:
-    made = container(
+    body = container(
         volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "d", "readOnly": True}}],
         volumeMounts=[{"name": "d", "mountPath": "/d"}],
     )
-    (mount,) = made["HostConfig"]["Mounts"]
+    (mount,) = body["HostConfig"]["Mounts"]
     assert mount["ReadOnly"] is True
 
 
 def test_security_is_dockers() -> None:
-    made = container(
+    body = container(
         securityContext={
             "runAsUser": 1000,
             "runAsGroup": 100,
@@ -124,8 +124,8 @@ def test_security_is_dockers() -> None:
             "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
         }
     )
-    config = made["HostConfig"]
-    assert made["User"] == "1000:100"
+    config = body["HostConfig"]
+    assert body["User"] == "1000:100"
     assert config["ReadonlyRootfs"]
     assert config["SecurityOpt"] == ["no-new-privileges"]
     assert (config["CapDrop"], config["CapAdd"]) == (["ALL"], ["NET_ADMIN"])

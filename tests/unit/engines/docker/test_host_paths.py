@@ -80,17 +80,17 @@ async def test_a_file_is_created_where_the_type_says_so() -> None:
 
 @pytest.mark.parametrize("kind", ["", "DirectoryOrCreate"])
 def test_a_folder_is_created_by_the_daemon_where_the_type_says_so(kind: str) -> None:
-    made = container_of(a_pod(kind, readOnly=True, mountPropagation="HostToContainer"))
-    assert made["HostConfig"]["Binds"] == ["/srv/x:/out/:ro,rslave"]
-    assert made["HostConfig"]["Mounts"] == []
+    body = container_of(a_pod(kind, readOnly=True, mountPropagation="HostToContainer"))
+    assert body["HostConfig"]["Binds"] == ["/srv/x:/out/:ro,rslave"]
+    assert body["HostConfig"]["Mounts"] == []
     assert container_of(a_pod(kind))["HostConfig"]["Binds"] == ["/srv/x:/out/:rw"]
 
 
 @pytest.mark.parametrize("kind", [None, "Directory"])
 def test_any_other_must_be_there(kind: str | None) -> None:
-    made = container_of(a_pod(kind))["HostConfig"]
-    assert made["Binds"] == []
-    assert [mount["Type"] for mount in made["Mounts"]] == ["bind"]
+    host_config = container_of(a_pod(kind))["HostConfig"]
+    assert host_config["Binds"] == []
+    assert [mount["Type"] for mount in host_config["Mounts"]] == ["bind"]
 
 
 def test_a_colon_that_would_cut_a_path_is_refused() -> None:

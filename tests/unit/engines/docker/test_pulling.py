@@ -145,11 +145,11 @@ async def test_an_image_that_is_here_is_pulled_where_its_policy_says_so(
     file = StateFile(tmp_path, "default", "hello")
     place = Runtime(file, cast(Daemon, daemon), lambda: datetime.now(UTC))
     main = {"name": "main", "image": image, **policy}
-    made = {"metadata": {"name": "hello-1"}, "spec": {"containers": [main]}}
-    pod = await DockerEngine(file, place.now).create_pod(made)
-    trouble = await place.fetch_image(pod)
+    manifest = {"metadata": {"name": "hello-1"}, "spec": {"containers": [main]}}
+    pod = await DockerEngine(file, place.now).create_pod(manifest)
+    error = await place.fetch_image(pod)
     assert daemon.pulled == pulled
-    assert (trouble is None) == (not pulled)
-    if trouble is not None:
-        advised = "set imagePullPolicy: IfNotPresent" in trouble.message
+    assert (error is None) == (not pulled)
+    if error is not None:
+        advised = "set imagePullPolicy: IfNotPresent" in error.message
         assert advised == (":1" not in image)
