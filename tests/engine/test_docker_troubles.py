@@ -25,10 +25,10 @@ UNTIL_TOLD = "until [ -e /shared/go ]; do sleep 0.1; done; exit 5"
 
 AS_NOBODY = f"""
 import asyncio, os, sys
-from taskruns.cli import host
-from taskruns.cli.commands import running
+from taskruns.cli import docker_backend
+from taskruns.cli.commands import run
 from taskruns.cli.main import main
-from taskruns.engines.docker import follower, submission, sweep
+from taskruns.engines.docker import follower, gc, store
 
 os.setgroups([])
 os.setgid({NOBODY})
