@@ -1,1 +1,1 @@
-"""The command line: `taskrun`, also `kubectl taskrun`."""
+"""The command line `taskrun`, which is also the kubectl plugin `kubectl taskrun`."""

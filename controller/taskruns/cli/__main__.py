@@ -1,6 +1,7 @@
-"""`python -m taskruns.cli`, `taskrun` and `kubectl-taskrun`: one program; and what completes it.
+"""Entry points of `taskrun`, `kubectl-taskrun`, `python -m taskruns.cli` and shell completion.
 
-The base install brings the program's name without what it is made of, and says so.
+The base install provides the program but not its dependencies. The program then reports the missing
+extra.
 """
 
 import sys
@@ -16,19 +17,19 @@ def start() -> int:
     """Run the command line and return its exit code."""
     try:
         protect()
-        from taskruns.cli.main import main  # noqa: PLC0415 - so that its absence can be told
+        from taskruns.cli.main import main  # noqa: PLC0415 - it may be missing
 
         return main()
     except ModuleNotFoundError as error:
-        said = f"{error.name} is missing: install taskruns with its extra cli"
-        sys.stderr.write(f"taskrun: {said}\n")
+        message = f"{error.name} is missing: install taskruns with its extra cli"
+        sys.stderr.write(f"taskrun: {message}\n")
         return NOT_INSTALLED
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def complete() -> int:
-    """Complete the words of `kubectl taskrun`; without what it is made of, by nothing."""
+    """Print the completions of `kubectl taskrun`; print none if a dependency is missing."""
     protect()
     try:
         from taskruns.cli.completion import complete as completed  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""Where TaskRuns are: what every command needs of a Docker host, and of a cluster."""
+"""Interface that the commands use for both Docker hosts and clusters."""
 
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,101 +14,110 @@ DOCKER, KUBERNETES = "docker", "kubernetes"
 PLACE_VARIABLE = "TASKRUN_ON"
 
 IMAGE_PULL = "image pull"
-"""The name of a Step."""
+"""Name of the Step for an image pull."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that befell an attempt and stands in no TaskRun: the pull of its image, say."""
+    """A step of an attempt that the TaskRun does not record, such as the pull of its image."""
 
     name: str
     began: str
-    """RFC 3339."""
+    """Start time, RFC 3339."""
     ended: str
-    """RFC 3339; empty while it goes on."""
+    """End time, RFC 3339; empty while the step continues."""
 
 
 class Following(Protocol):
-    """One run, for as long as somebody looks at it."""
+    """One run that is being followed."""
 
     def changes(self) -> AsyncIterator[Object]:
-        """Yield the TaskRun whenever it has changed, until it has ended or is gone."""
+        """Yield the TaskRun after every change, until it has ended or is deleted."""
 
     def log(self, pod: str) -> AsyncIterator[bytes]:
-        """Yield an attempt's log from its begin to its end, once it has one.
+        """Yield an attempt's log from its beginning to its end; wait until there is one.
 
         Raises:
-            CommandError, EngineError: a part of it cannot be read; the message says why.
+            CommandError, EngineError: part of the log cannot be read; the message says why.
         """
 
     def stages(self, pod: str) -> AsyncIterator[str]:
-        """Yield what an attempt that has not started yet waits for; may tell nothing."""
+        """Yield a description of what an attempt waits for before its start; may yield nothing."""
 
     async def cancel(self) -> None:
         """Cancel the run.
 
         Raises:
-            CommandError, EngineError: that cannot be done.
+            CommandError, EngineError: the cancellation was not accepted.
         """
 
     async def kill(self, pod: str) -> None:
         """End an attempt without its grace period.
 
         Raises:
-            CommandError: that cannot be done.
-            Unavailable: nothing answers.
+            CommandError: the request was refused.
+            Unavailable: the daemon or the apiserver does not respond.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """TaskRuns, the oldest first."""
+    """TaskRuns in order of creation, the oldest first."""
 
     runs: Sequence[Object]
     problems: Sequence[str] = ()
-    """Why others cannot be read, a sentence for each."""
+    """Reasons why other TaskRuns cannot be read, one sentence each."""
 
 
 class Backend(Protocol):
-    """The TaskRuns of one namespace somewhere. What a person can mend is a CommandError."""
+    """The TaskRuns of one namespace of a Docker host or cluster.
+
+    Methods raise CommandError for errors that the user can fix.
+    """
 
     kind: str
     """`docker` or `kubernetes`."""
     namespace: str
 
     async def runs(self, *, everywhere: bool = False) -> Listing:
-        """Return the TaskRuns of the namespace, or of all."""
+        """Return the TaskRuns of the namespace, or of all namespaces."""
 
     async def run(self, name: str) -> Object:
-        """Return a TaskRun."""
+        """Return one TaskRun."""
 
     async def create(self, manifest: Object) -> Object:
         """Create a TaskRun and return it."""
 
     async def patch(self, name: str, patch: Object) -> Object:
-        """Change a TaskRun by a merge patch, have it acted upon, and return it."""
+        """Apply a merge patch to a TaskRun, ensure that it takes effect, and return the TaskRun."""
 
     async def delete(self, name: str) -> None:
-        """Delete a TaskRun; what runs of it ends with its grace period."""
+        """Delete a TaskRun. A running attempt is stopped with its grace period."""
 
     def following(self, name: str) -> AbstractAsyncContextManager[Following]:
-        """Look at a run while the block runs."""
+        """Follow a run while the block runs."""
 
     def leave_follower(self, name: str) -> None:
-        """See that somebody looks after a run when this program has gone."""
+        """Ensure that the run is followed after this program has exited."""
 
     def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
-        """Yield what an attempt's log has by now."""
+        """Yield the log that an attempt has written so far."""
 
     async def steps(self, run: Object, pod: str) -> Sequence[Step]:
-        """Return what is known of an attempt beside its record."""
+        """Return the steps of an attempt that its record does not contain."""
 
     async def versions(self) -> Mapping[str, str]:
-        """Return the versions of what runs there, by its name."""
+        """Return the versions of the server components, by component name."""
 
 
 def command_for(place: Backend, verb: str, name: str) -> str:
-    """Return what to type for a command about a run of this place."""
+    """Return the command line that applies a command to a run of this backend.
+
+    Args:
+        place: the backend that has the run.
+        verb: the command, such as `logs`.
+        name: the run's name.
+    """
     words = [program_name(), verb]
     if place.kind == KUBERNETES and not (as_plugin() or os.environ.get(PLACE_VARIABLE)):
         words += ["--on", KUBERNETES]

@@ -1,4 +1,4 @@
-"""What kubectl asks a plugin for: the words that could be typed next."""
+"""Completion of `kubectl taskrun`, in the format that kubectl expects from plugins."""
 
 import sys
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from click.shell_completion import CompletionItem, ShellComplete
 from taskruns.cli.main import COMPLETION_VARIABLE, program
 
 _FILES, _NO_FILES = 0, 4
-"""What a shell offers beside: cobra's ShellCompDirective, which kubectl reads in the last line."""
+"""Values of cobra's ShellCompDirective, which kubectl reads in the last line of the output."""
 
 
 def complete() -> int:
-    """Print what completes `kubectl taskrun` and the words that follow it; the last is begun."""
+    """Print the completions for the words after `kubectl taskrun`; the last word is incomplete."""
     items = _items(sys.argv[1:])
     for item in items:
         if item.type == "plain":

@@ -1,4 +1,4 @@
-"""The whole story of a run, for a person: why it failed first, then how it came to that."""
+"""Output of `taskrun describe`: the cause of a failure first, then the attempts as a timeline."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -21,12 +21,12 @@ _INDENT = (0, 0, 0, 2)
 
 
 async def tell_story(run: Told, now: datetime, steps: Steps) -> None:
-    """Print all that a person wants to know of a run.
+    """Print the description of a run.
 
     Args:
         run: the TaskRun.
-        now: the time of this moment.
-        steps: tells what is known of a Pod beside the attempt's record.
+        now: the current time.
+        steps: returns the steps of a Pod that the attempt's record does not contain.
     """
     status = mapping(run.get("status"))
     write(*_summary(run, status, now))
@@ -38,7 +38,7 @@ async def tell_story(run: Told, now: datetime, steps: Steps) -> None:
 
 
 def _summary(run: Told, status: Told, now: datetime) -> Iterator[Any]:
-    """Yield how it stands: its phase, what was the cause, and what it is."""
+    """Yield the phase with its cause, then the facts of the run."""
     metadata = mapping(run.get("metadata"))
     phase, reason = text(status.get("phase")), text(status.get("reason"))
     head = Text.assemble((text(metadata.get("name")), "bold"), ": ")
@@ -87,9 +87,9 @@ def _attempt(
     if attempt.get("message") and outcome != Outcome.SUCCEEDED:
         yield Padding(Text(plain(text(attempt.get("message")))), _INDENT)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for what, begin, end in _timeline(attempt, due, more):
+    for step, begin, end in _timeline(attempt, due, more):
         took = length((end or now) - begin) + ("" if end else " so far")
-        table.add_row(Text(what), Text(f"{begin:%H:%M:%S}", "dim"), Text(took))
+        table.add_row(Text(step), Text(f"{begin:%H:%M:%S}", "dim"), Text(took))
     yield Padding(table, _INDENT)
     where = " on ".join(filter(None, (text(attempt.get(key)) for key in ("podName", "nodeName"))))
     yield Padding(Text(where, "dim"), _INDENT)
@@ -98,10 +98,10 @@ def _attempt(
 def _timeline(
     attempt: Told, due: datetime | None, more: Sequence[Step]
 ) -> Iterator[tuple[str, datetime, datetime | None]]:
-    """Yield the steps of an attempt: its name, its begin, its end if it has ended."""
+    """Yield the name, start and end of each step; the end is None while the step continues."""
     created, scheduled, started, finished = (
-        moment(attempt.get(f"{what}Time"))
-        for what in ("created", "scheduled", "started", "finished")
+        moment(attempt.get(f"{name}Time"))
+        for name in ("created", "scheduled", "started", "finished")
     )
     if due is not None and created is not None and created > due:
         yield "queued", due, created
@@ -118,5 +118,5 @@ def _timeline(
 
 
 def _when(found: object, now: datetime) -> str:
-    there = moment(found)
-    return f"{there:%Y-%m-%d %H:%M:%S} UTC, {age(found, now)} ago" if there else "-"
+    time = moment(found)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC, {age(found, now)} ago" if time else "-"

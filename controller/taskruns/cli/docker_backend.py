@@ -1,6 +1,7 @@
-"""The TaskRuns of this machine's Docker host, as the commands use them.
+"""Backend for the TaskRuns of a Docker host.
 
-A client of the daemon is imported by whatever needs one: a list of runs is read from files.
+Functions that need the daemon import its client themselves, because runs are listed from files
+alone.
 """
 
 # ruff: noqa: PLC0415
@@ -26,19 +27,27 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 0
 _GLANCE_SECONDS = 0.2
-"""How often somebody at a terminal is told how far a pull has come."""
+"""Interval at which a terminal shows the progress of an image pull, in seconds."""
 
 
 @asynccontextmanager
 async def open_host(namespace: str | None, given: Secrets | None) -> AsyncIterator["DockerBackend"]:
-    """Open the host of the docker command; what a person can mend becomes a CommandError."""
+    """Open the Docker host that the docker command would use.
+
+    Args:
+        namespace: the namespace of the runs; `default` if None.
+        given: values for secretKeyRefs, if there are any.
+
+    Raises:
+        CommandError: an error that the user can fix.
+    """
     with _plain_errors():
         host = Host(state_directory(), now, given=given or NO_SECRETS)
         yield DockerBackend(host, namespace or "default")
 
 
 class DockerBackend:
-    """One namespace of a state directory, and the daemon that the docker command would use."""
+    """One namespace of a state directory, with the daemon that the docker command would use."""
 
     kind = "docker"
 
@@ -47,7 +56,11 @@ class DockerBackend:
         self._host = host
 
     def _file(self, name: str) -> StateFile:
-        """Return where a run is kept. Raises CommandError where no run can have that name."""
+        """Return a run's state file.
+
+        Raises:
+            CommandError: the name or the namespace is invalid.
+        """
         if not is_name(name):
             raise none_of_that_name(name, "here")
         if not is_name(self.namespace):
@@ -55,9 +68,10 @@ class DockerBackend:
         return self._host.file(self.namespace, name)
 
     async def _own(self, name: str) -> StateFile:
-        """Return where a run is kept that is to be changed: not one of another daemon.
+        """Return the state file of a run that this daemon owns, in order to change it.
 
-        A daemon that is away hinders no change; it is acted upon when it is back.
+        An unavailable daemon does not prevent the change, which takes effect once the daemon is
+        back.
         """
         from taskruns.engines.docker.connection import NoDaemon
         from taskruns.engines.docker.follower import claim
@@ -69,20 +83,20 @@ class DockerBackend:
         return file
 
     async def runs(self, *, everywhere: bool = False) -> Listing:
-        """Return the TaskRuns of the namespace, or of all."""
-        found, problems = await self._host.listing(None if everywhere else self.namespace)
-        found.sort(key=lambda run: (run["metadata"]["creationTimestamp"], _name(run)))
-        return Listing(found, problems)
+        """Return the TaskRuns of the namespace, or of all namespaces."""
+        runs, problems = await self._host.listing(None if everywhere else self.namespace)
+        runs.sort(key=lambda run: (run["metadata"]["creationTimestamp"], _name(run)))
+        return Listing(runs, problems)
 
     async def run(self, name: str) -> Object:
-        """Return a TaskRun. Raises CommandError when there is none of that name."""
+        """Return a TaskRun. Raises CommandError if it does not exist."""
         run = await self._file(name).read_run()
         if run is None:
             raise none_of_that_name(name, "here")
         return run
 
     async def create(self, manifest: Object) -> Object:
-        """Create a TaskRun, if there is a daemon that could run it."""
+        """Create a TaskRun, provided that the daemon is available."""
         from taskruns.engines.docker.store import create_run
 
         file = self._host.file(self.namespace, _name(manifest))
@@ -90,7 +104,7 @@ class DockerBackend:
             return await create_run(file, manifest, now())
 
     async def patch(self, name: str, patch: Object) -> Object:
-        """Change a TaskRun; whoever follows it acts upon it, and this does where nobody does."""
+        """Change a TaskRun, and reconcile it here in case no other process follows it."""
         from taskruns.engines.docker.store import patch_run
 
         file = await self._own(name)
@@ -102,13 +116,13 @@ class DockerBackend:
         return changed
 
     async def delete(self, name: str) -> None:
-        """Delete a TaskRun; its container ends first, with its grace period."""
+        """Delete a TaskRun. Its container is stopped first, with its grace period."""
         from taskruns.engines.docker.store import delete_run
 
         await self.run(name)
         file = await self._own(name)
         await delete_run(file, now())
-        if (await file.read()).run is None:  # it had begun nothing that has to end
+        if (await file.read()).run is None:  # nothing had started
             return
         async with self._host.following(file) as follower:
             async for _ in follower.changes(to_the_last=True):
@@ -116,19 +130,19 @@ class DockerBackend:
 
     @asynccontextmanager
     async def following(self, name: str) -> AsyncIterator[Following]:
-        """Look after a run while the block runs."""
+        """Follow a run while the block runs."""
         await self.run(name)
         async with self._host.following(self._file(name)) as follower:
             yield _Following(follower, self._file(name))
 
     def leave_follower(self, name: str) -> None:
-        """Start a process that follows the run when this one has gone."""
+        """Start a detached process that follows the run."""
         from taskruns.engines.docker.detached_follower import start_detached_follower
 
         start_detached_follower(self._host, self._file(name))
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
-        """Yield what an attempt's log has by now."""
+        """Yield the log that an attempt has written so far."""
         from taskruns.engines.docker.follower import claim
 
         async with self._host.daemon() as daemon:
@@ -139,7 +153,7 @@ class DockerBackend:
                 yield piece
 
     async def steps(self, run: Object, pod: str) -> Sequence[Step]:
-        """Return the pull of its image, where there was one."""
+        """Return the pull of the attempt's image, if there was one."""
         pull = (await self._file(_name(run)).read()).pulls.get(pod, {})
         began, ended = (text(pull.get(step)) for step in (PULL_BEGAN, PULL_ENDED))
         return (Step(IMAGE_PULL, began, ended),) if began else ()
@@ -151,7 +165,7 @@ class DockerBackend:
 
 
 class _Following:
-    """One run and its follower."""
+    """A followed run of a Docker host."""
 
     def __init__(self, follower: "Follower", file: StateFile) -> None:
         self._follower, self._daemon, self._file = follower, follower.daemon, file
@@ -160,7 +174,7 @@ class _Following:
         """Names of the containers that have started."""
 
     async def changes(self) -> AsyncIterator[Object]:
-        """Yield the TaskRun whenever it has changed, until it has ended."""
+        """Yield the TaskRun after every change, until it has ended."""
         try:
             async for run in self._follower.changes():
                 attempts = mappings(mapping(run.get("status")).get("attempts"))
@@ -170,7 +184,7 @@ class _Following:
             self._over.set()
 
     async def log(self, pod: str) -> AsyncIterator[bytes]:
-        """Yield the container's log; it need not be there yet, and none is waited for in vain."""
+        """Yield the container's log, once the container has started or the run is over."""
         from taskruns.engines.docker.daemon import DaemonError
 
         waits = {
@@ -190,26 +204,26 @@ class _Following:
                 raise CommandError(f"the container {pod} has been removed") from error
             if error.code == HTTPStatus.NOT_IMPLEMENTED:
                 raise LogNotKept(f"Docker keeps no log of it: {error}") from error
-            if error.code != HTTPStatus.NOT_FOUND:  # else it has never run
+            if error.code != HTTPStatus.NOT_FOUND:  # otherwise the container never ran
                 raise
 
     async def cancel(self) -> None:
-        """Cancel the run; its follower acts upon it as soon as the daemon answers."""
+        """Cancel the run. Its follower acts as soon as the daemon responds."""
         from taskruns.engines.docker.store import patch_run
 
         await patch_run(self._file, {"spec": {"cancel": True}})
 
-    async def stages(self, pod: str) -> AsyncIterator[str]:  # noqa: ARG002 - there is but one
-        """Tell how far the pull of its image has come."""
-        told = ""
+    async def stages(self, pod: str) -> AsyncIterator[str]:  # noqa: ARG002 - there is only one pull
+        """Yield the progress of the image pull."""
+        shown = ""
         while True:
-            if (pulling := self._follower.pulling) not in ("", told):
-                told = pulling
-                yield told
+            if (pulling := self._follower.pulling) not in ("", shown):
+                shown = pulling
+                yield shown
             await asyncio.sleep(_GLANCE_SECONDS)
 
     async def kill(self, pod: str) -> None:
-        """End the container at once."""
+        """Kill the container."""
         from taskruns.engines.docker.daemon import DaemonError
 
         try:
@@ -220,7 +234,7 @@ class _Following:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turn what a person can mend into one line and an exit code."""
+    """Convert errors that the user can fix to CommandErrors."""
     try:
         yield
     except (Unavailable, StateError) as error:

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one line that says why."""
+"""Exit codes of the command line, and the errors that end a command."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -11,7 +11,7 @@ from taskruns.core.unstructured import mapping, number, text
 
 
 class ExitCode(IntEnum):
-    """Exit codes beside the task's own; those of timeout(1), docker run, sysexits.h and a shell."""
+    """Exit codes besides the task's own, as in timeout(1), docker run, sysexits.h and shells."""
 
     SUCCESS = 0
     FAILURE = 1
@@ -36,11 +36,11 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.PIPE: "the reader of standard output went away, as head does; run, follow and rerun "
     "go on to the run's end instead",
 }
-"""What each says; any other is the task's own, of run, follow, rerun and wait."""
+"""Meaning of each exit code. Any other code of run, follow, rerun and wait is the task's own."""
 
 
 class CommandError(click.ClickException):
-    """Something that a person can mend; its text says how."""
+    """An error that the user can fix. Its message says how."""
 
     def __init__(self, message: str, code: ExitCode = ExitCode.FAILURE) -> None:
         super().__init__(message)
@@ -48,11 +48,14 @@ class CommandError(click.ClickException):
 
 
 class LogNotKept(CommandError):
-    """A place keeps no logs, by its configuration; that is no loss of this run's."""
+    """The backend is configured to keep no logs, so nothing of this run's log was lost."""
 
 
 def exit_code_of(run: Mapping[str, Any]) -> int:
-    """Return the exit code that tells how a run ended: the task's own where it is what failed."""
+    """Return the exit code for a run that has ended.
+
+    A run that failed by itself exits with its task's own code, at most 255.
+    """
     status = mapping(run.get("status"))
     code = number(status.get("exitCode"))
     match text(status.get("phase")), text(status.get("failureKind")):
@@ -68,5 +71,5 @@ def exit_code_of(run: Mapping[str, Any]) -> int:
 
 
 def none_of_that_name(name: str, where: str) -> CommandError:
-    """Say that there is no such TaskRun."""
+    """Return the error for a TaskRun that does not exist."""
     return CommandError(f"there is no TaskRun {name} {where}: `taskrun list` shows all")

@@ -1,4 +1,4 @@
-"""Following a run to its end: its log on standard output, and what Ctrl-C does meanwhile."""
+"""Following a run to its end: its log on standard output, and the handling of Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -19,21 +19,23 @@ from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 
 _ANSWER_SECONDS = 5.0
-"""Time in which a kill is answered."""
+"""Timeout of a kill request, in seconds."""
 
 
 class Interrupt:
-    """The first Ctrl-C cancels with the grace period, the second kills.
+    """Handler of SIGINT and SIGTERM while a run is followed.
 
-    Where that cannot be done, because nothing answers, and in any case at the third, this program
-    leaves the run. It is for the one task that follows the run, which is then cancelled.
+    The first signal cancels the run with its grace period, and the second kills the container. At
+    the third signal this program exits and the run continues. It exits earlier when the daemon or
+    the cluster does not respond. Only the task that follows the run may create an instance, because
+    exiting cancels that task.
     """
 
     def __init__(
         self, place: Backend, name: str, following: Following, teller: ProgressPrinter
     ) -> None:
         self.farewell = ""
-        """What to say of a run that is left; empty where it is not."""
+        """Message about a run that continues after this program; empty while it is followed."""
         self.pod = ""
         """The Pod of the current attempt."""
         self.is_over = False
@@ -48,7 +50,7 @@ class Interrupt:
             self._loop.add_signal_handler(number, self._interrupted)
 
     def forget(self) -> None:
-        """Let signals be what they are by default."""
+        """Restore the default signal handlers and cancel pending requests."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.remove_signal_handler(number)
         for task in (self._cancelling, self._killing):
@@ -56,13 +58,13 @@ class Interrupt:
                 task.cancel()
 
     def catch(self) -> None:
-        """Take back the cancellation of the task, which its farewell replaces."""
+        """Undo the cancellation of the task, because `farewell` is reported instead."""
         if self._task is not None:
             self._task.uncancel()
 
     @property
     def _is_cancelled(self) -> bool:
-        """Whether the cancellation has been accepted."""
+        """Whether the cancellation of the run has been accepted."""
         cancelling = self._cancelling
         return cancelling is not None and cancelling.done() and cancelling.result()
 
@@ -96,7 +98,7 @@ class Interrupt:
             self._leave()
 
     def _leave(self) -> None:
-        """End this program; what becomes of the run is said with how to come back to it."""
+        """Cancel the following task; `farewell` reports the run's state and how to return to it."""
         if self.farewell or self._task is None:
             return
         if self.is_over:
@@ -118,12 +120,15 @@ class Interrupt:
 
 
 _MOST_BYTES = 1 << 20
-"""Bytes that wait to be written before more are read."""
+"""Size of the unwritten buffer, in bytes, at which reading of the log pauses."""
 _PIECE = 1 << 16
 
 
 def raw_output() -> Callable[[Any], int | None]:
-    """Return what writes to standard output without a buffer, whose lock a thread could keep."""
+    """Return the unbuffered write function of standard output.
+
+    A buffer has a lock, which a blocked thread could hold while the process exits.
+    """
     sys.stdout.flush()
     binary = sys.stdout.buffer
     write: Callable[[Any], int | None] = getattr(binary, "raw", binary).write
@@ -131,10 +136,10 @@ def raw_output() -> Callable[[Any], int | None]:
 
 
 class LogWriter:
-    """Standard output for one log after another.
+    """Writer that copies one log after another to standard output.
 
-    It has a thread of its own, not the event loop's: one that waits for a reader of standard
-    output must not keep this process from ending.
+    It writes from its own daemon thread. A thread of the event loop's executor that is blocked by
+    the reader of standard output would keep this process from exiting.
     """
 
     def __init__(self) -> None:
@@ -150,11 +155,15 @@ class LogWriter:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether something waits for the reader of standard output."""
+        """Whether bytes are waiting for the reader of standard output."""
         return bool(self._waiting) and self._error is None
 
     async def write(self, piece: bytes) -> None:
-        """Write a piece, at some time; wait where too much waits already. Raises OutputFailed."""
+        """Queue a piece for writing, and block while the buffer is full.
+
+        Raises:
+            OutputFailed: standard output cannot be written.
+        """
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True, name="log")
             self._thread.start()
@@ -177,7 +186,7 @@ class LogWriter:
             raise self._error
 
     def _work(self) -> None:
-        """Write what is handed over until this process ends."""
+        """Write the queued bytes until this process ends or standard output fails."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
@@ -193,33 +202,35 @@ class LogWriter:
                     del self._waiting[:count]
             try:
                 self._loop.call_soon_threadsafe(self._moved.set)
-            except RuntimeError:  # the loop has ended
+            except RuntimeError:  # the event loop is closed
                 return
             if self._error is not None:
                 return
 
 
 _SILENT_SECONDS = 30.0
-"""Time without a byte after which the rest of an ended run's log is given up."""
+"""Time without new bytes, in seconds, after which the log of an ended run is abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A run that was followed."""
+    """Result of following a run."""
 
     run: Object
-    """As it was last seen."""
+    """Last observed state of the TaskRun."""
     is_log_lost: bool
-    """Whether a part of its log did not get to standard output, although its reader was there."""
+    """Whether part of the log did not reach standard output although its reader was still there."""
 
 
 async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed:
-    """Follow a run to its end; Ctrl-C cancels it, a second one kills it or leaves.
+    """Follow a run to its end. Ctrl-C cancels it; a second Ctrl-C kills its container.
 
-    A run that is deleted meanwhile is returned as it was last seen.
+    Returns:
+        The run and whether its log is complete. A run that is deleted meanwhile is returned in its
+        last observed state.
 
     Raises:
-        CommandError: the run was left before its end, by Ctrl-C.
+        CommandError: Ctrl-C ended this program before the run had ended.
     """
     last = await place.run(name)
     async with place.following(name) as following:
@@ -247,17 +258,17 @@ async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed
 
 
 def pod_of(run: Object) -> str:
-    """Return the name of the current or last attempt's Pod; empty where there is none."""
+    """Return the name of the current or last attempt's Pod, or an empty string."""
     return text(mapping(run.get("status")).get("podName"))
 
 
 def ended(run: Object) -> bool:
-    """Whether the run has ended."""
+    """Return whether the run is in a terminal phase."""
     return text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES
 
 
 class _Logs:
-    """Copies the log of each attempt to standard output, one after the other."""
+    """Copier of each attempt's log to standard output, in order."""
 
     def __init__(self, following: Following, teller: ProgressPrinter, name: str) -> None:
         self.is_lost = False
@@ -271,7 +282,7 @@ class _Logs:
         self._staging: asyncio.Task[None] | None = None
 
     def follow(self, run: Object) -> None:
-        """Begin with an attempt's log as soon as its container may have one."""
+        """Start copying the log of each attempt that is new in this state of the run."""
         status = mapping(run.get("status"))
         first = not self._pods
         for attempt in mappings(status.get("attempts")):
@@ -289,7 +300,7 @@ class _Logs:
             self._staging = None
 
     async def finish(self) -> None:
-        """Wait for the rest of the log for as long as it moves, or its reader lets it wait."""
+        """Wait for the rest of the log while bytes arrive or standard output is blocked."""
         while self._copying is not None and not self._copying.done():
             received = self._writer.received
             await asyncio.wait({self._copying}, timeout=_SILENT_SECONDS)
@@ -299,7 +310,7 @@ class _Logs:
             self._lose(f"nothing more of it came for {_SILENT_SECONDS:g} s")
 
     def stop(self) -> None:
-        """Copy no further."""
+        """Cancel the copying of logs."""
         for task in (self._staging, self._copying):
             if task is not None:
                 task.cancel()
@@ -338,10 +349,10 @@ async def copy_log(
     writer: LogWriter | None = None,
     teller: ProgressPrinter | None = None,
 ) -> None:
-    """Write a log to standard output as it comes.
+    """Write a log to standard output as it arrives.
 
     Raises:
-        CommandError, EngineError: the log cannot be read any further.
+        CommandError, EngineError: the rest of the log cannot be read.
         OutputFailed: standard output cannot be written.
     """
     writer = writer or LogWriter()

@@ -1,4 +1,4 @@
-"""The TaskRuns of a cluster, as the commands use them. The controller does the work there."""
+"""Backend for the TaskRuns of a cluster, where the controller runs them."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ from taskruns.engines.log_position import LogLost, TimedLines
 
 
 def refusal(call: Endpoint, answer: Response, namespace: str) -> CommandError:
-    """Say in one sentence why a request was refused, and what to do."""
-    what = f"{call.verb} {call.resource}"
+    """Return the error for a refused request: the reason, and what the user can do."""
+    request = f"{call.verb} {call.resource}"
     match answer.code:
         case 401:
             return CommandError(
@@ -31,7 +31,7 @@ def refusal(call: Endpoint, answer: Response, namespace: str) -> CommandError:
                 ExitCode.NOT_RUN,
             )
         case 403 if "forbidden: User" in answer.message or "cannot" in answer.message:
-            return CommandError(_without_right(what, answer, namespace), ExitCode.NOT_RUN)
+            return CommandError(_without_right(request, answer, namespace), ExitCode.NOT_RUN)
         case 404 if answer.details.get("kind") == "namespaces":
             return CommandError(
                 f"there is no namespace {namespace}: create it, or choose another with --namespace",
@@ -76,13 +76,22 @@ _PULLED = ("Pulling", "Pulled")
 async def open_cluster(
     kubeconfig: str | None, context: str | None, namespace: str | None
 ) -> AsyncIterator["KubernetesBackend"]:
-    """Open a cluster as kubectl would; what a person can mend becomes a CommandError."""
-    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # what it says is said below
+    """Open the cluster that kubectl would use.
+
+    Args:
+        kubeconfig: path of the kubeconfig, if it was given.
+        context: context of the kubeconfig, if it was given.
+        namespace: the namespace of the runs; the context's own if None.
+
+    Raises:
+        CommandError: an error that the user can fix.
+    """
+    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # its errors are reported below
     try:
         connection = await connect(kubeconfig, context, _CONNECTIONS, "taskrun")
     except NoConfiguration as error:
-        said = f"no cluster is configured ({error}): set KUBECONFIG or --kubeconfig"
-        raise CommandError(said, ExitCode.NOT_RUN) from error
+        message = f"no cluster is configured ({error}): set KUBECONFIG or --kubeconfig"
+        raise CommandError(message, ExitCode.NOT_RUN) from error
     try:
         place = namespace or connection.namespace
         with _plain_errors(connection.configuration.host, place):
@@ -101,13 +110,13 @@ class KubernetesBackend:
         self._client = client
 
     async def runs(self, *, everywhere: bool = False) -> Listing:
-        """Return the TaskRuns of the namespace, or of all."""
-        found = await self._client.list_runs("" if everywhere else self.namespace)
-        found.sort(key=lambda run: text(run["metadata"].get("creationTimestamp")))
-        return Listing(found)
+        """Return the TaskRuns of the namespace, or of all namespaces."""
+        runs = await self._client.list_runs("" if everywhere else self.namespace)
+        runs.sort(key=lambda run: text(run["metadata"].get("creationTimestamp")))
+        return Listing(runs)
 
     async def run(self, name: str) -> Object:
-        """Return a TaskRun. Raises CommandError when there is none of that name."""
+        """Return a TaskRun. Raises CommandError if it does not exist."""
         run = await self._client.read_run(self.namespace, name)
         if run is None:
             raise none_of_that_name(name, f"in namespace {self.namespace}")
@@ -118,11 +127,11 @@ class KubernetesBackend:
         return await self._client.create_run(self.namespace, manifest)
 
     async def patch(self, name: str, patch: Object) -> Object:
-        """Change a TaskRun; the controller acts upon it."""
+        """Change a TaskRun. The controller acts on the change."""
         return await self._client.patch_run(self.namespace, name, patch)
 
     async def delete(self, name: str) -> None:
-        """Delete a TaskRun; its Pod goes along with its grace period."""
+        """Delete a TaskRun. Its Pod is deleted with it, with its grace period."""
         await self.run(name)
         await self._client.delete_run(self.namespace, name)
 
@@ -132,10 +141,10 @@ class KubernetesBackend:
         yield _Following(self._client, await self.run(name))
 
     def leave_follower(self, name: str) -> None:
-        """Do nothing: the controller looks after it."""
+        """Do nothing, because the controller runs the TaskRun."""
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
-        """Yield what an attempt's log has by now."""
+        """Yield the log that an attempt has written so far."""
         read = partial(self._client.log, self.namespace, pod, main_of(run))
         lines = TimedLines()
         try:
@@ -147,8 +156,8 @@ class KubernetesBackend:
         if lines.error:
             raise LogLost(lines.error)
 
-    async def steps(self, run: Object, pod: str) -> Sequence[Step]:  # noqa: ARG002 - the place's
-        """Return the pulls of its images, as long as the cluster keeps Events and shows them."""
+    async def steps(self, run: Object, pod: str) -> Sequence[Step]:  # noqa: ARG002 - the Pod is enough
+        """Return the image pull, if its Events still exist and may be listed."""
         try:
             events = await self._client.list_events(self.namespace, pod)
         except (Denied, Unavailable):
@@ -161,19 +170,19 @@ class KubernetesBackend:
         return (Step(IMAGE_PULL, begin, end),) if begin else ()
 
     async def versions(self) -> Mapping[str, str]:
-        """Return the versions of the apiserver and, for whoever may see them, of the controller."""
-        found = {"kubernetes": await self._client.version()}
+        """Return the versions of the apiserver and, if Deployments may be listed, controllers."""
+        versions = {"kubernetes": await self._client.version()}
         try:
             controllers = await self._client.controllers()
         except Denied:
-            return found | {"controller": "unknown (Deployments may not be listed)"}
+            return versions | {"controller": "unknown (Deployments may not be listed)"}
         labels = [mapping(mapping(each.get("metadata")).get("labels")) for each in controllers]
-        told = [text(each.get("app.kubernetes.io/version")) for each in labels]
-        return found | {"controller": ", ".join(told) or "not found"}
+        controller_versions = [text(each.get("app.kubernetes.io/version")) for each in labels]
+        return versions | {"controller": ", ".join(controller_versions) or "not found"}
 
 
 class _Following:
-    """One run that is watched."""
+    """A watched run of a cluster."""
 
     def __init__(self, client: Client, run: Object) -> None:
         self._client = client
@@ -184,7 +193,7 @@ class _Following:
         self._ran: set[str] = set()
 
     async def changes(self) -> AsyncIterator[Object]:
-        """Yield the TaskRun whenever it has changed, until it has ended or is gone."""
+        """Yield the TaskRun after every change, until it has ended or is deleted."""
         try:
             async for run in self._client.follow_run(self._namespace, self._name):
                 self._note(run)
@@ -196,14 +205,14 @@ class _Following:
                 event.set()
 
     async def log(self, pod: str) -> AsyncIterator[bytes]:
-        """Yield the log once the attempt is known to have started."""
+        """Yield the log, once the attempt is recorded as started or ended."""
         await _event(self._started, pod).wait()
         read = partial(self._client.log, self._namespace, pod, self._main)
         try:
             async for piece in LogReader(read, _event(self._over, pod), pod).pieces():
                 yield piece
         except Denied as error:
-            if pod in self._ran:  # else there is no log
+            if pod in self._ran:  # otherwise there is no log
                 raise refusal(error.call, error.answer, self._namespace) from error
 
     async def cancel(self) -> None:
@@ -215,7 +224,7 @@ class _Following:
             raise refusal(error.call, error.answer, self._namespace) from error
 
     async def stages(self, pod: str) -> AsyncIterator[str]:
-        """Yield what the kubelet and the scheduler say of the Pod, to whoever may see it."""
+        """Yield the Pod's Events from the scheduler and the kubelet, if they may be watched."""
         try:
             async for event in self._client.follow_events(self._namespace, pod):
                 yield text(event.get("message"))
@@ -223,7 +232,7 @@ class _Following:
             return
 
     async def kill(self, pod: str) -> None:
-        """End the Pod at once."""
+        """Kill the Pod without its grace period."""
         try:
             await self._client.end_pod(self._namespace, pod)
         except Denied as error:
@@ -247,18 +256,18 @@ def _event(events: dict[str, asyncio.Event], pod: str) -> asyncio.Event:
 
 
 def main_of(run: Object) -> str:
-    """Name the container that does a run's work."""
+    """Return the name of the run's main container."""
     template = mapping(mapping(run.get("spec")).get("template"))
     containers = mappings(mapping(template.get("spec")).get("containers"))
     annotations = mapping(mapping(template.get("metadata")).get("annotations"))
     annotated = text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER))
-    found = [text(container.get("name")) for container in containers]
-    return names.main_of(found, annotated) or names.MAIN_CONTAINER
+    container_names = [text(container.get("name")) for container in containers]
+    return names.main_of(container_names, annotated) or names.MAIN_CONTAINER
 
 
 @contextmanager
 def _plain_errors(server: str, namespace: str) -> Iterator[None]:
-    """Turn what a person can mend into one line and an exit code."""
+    """Convert errors that the user can fix to CommandErrors."""
     try:
         yield
     except Denied as error:

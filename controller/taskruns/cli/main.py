@@ -1,4 +1,4 @@
-"""The program: its commands by name, imported when they are used, and hints for mistyped words."""
+"""The `taskrun` program: lazily imported commands, exit codes, and hints for mistyped commands."""
 
 import difflib
 import os
@@ -21,23 +21,23 @@ _OTHERS = MappingProxyType({
     "watch": "follow", "log": "logs", "retry": "rerun", "restart": "rerun", "pause": "suspend",
     "unpause": "resume", "init": "new", "lint": "validate", "check": "validate",
 })  # fmt: skip
-"""Commands of docker, kubectl and the like, and what does the same here."""
+"""Commands of docker, kubectl and similar programs, mapped to the equivalent command here."""
 
 
 def unknown_command(word: str, known: Collection[str]) -> str:
-    """Say that there is no such command, and which was perhaps meant."""
+    """Return the message for an unknown command, with the most similar known one."""
     near = difflib.get_close_matches(word.lower(), [*known, *_OTHERS], 1)
-    meant = _OTHERS.get(near[0], near[0]) if near else ""
-    return f"No such command {word!r}." + (f" Did you mean {meant!r}?" if meant else "")
+    suggestion = _OTHERS.get(near[0], near[0]) if near else ""
+    return f"No such command {word!r}." + (f" Did you mean {suggestion!r}?" if suggestion else "")
 
 
 def conflict_of(words: Sequence[str], image: str | None, *, separated: bool) -> str:
-    """Say what is wrong with the words of `run`; empty where they are a file, or an image's.
+    """Return the usage error in the arguments of `run`, or an empty string.
 
     Args:
         words: the arguments.
         image: the value of --image, if it was given.
-        separated: whether `--` was among the words that were typed.
+        separated: whether the command line contained `--`.
     """
     if image is not None:
         if words and not separated and _is_manifest(words[0]):
@@ -65,7 +65,7 @@ def conflict_of(words: Sequence[str], image: str | None, *, separated: bool) -> 
 
 
 def _is_manifest(word: str) -> bool:
-    """Return whether a word names a file of a TaskRun rather than a program."""
+    """Return whether a word names a TaskRun file or standard input, not a program."""
     return word == "-" or Path(word).suffix in (".yaml", ".yml", ".json")
 
 
@@ -91,17 +91,18 @@ COMMANDS = {
     "version": "version",
     "completion": "version",
 }
-"""In the order of `--help`: each command, and its module in taskruns.cli.commands."""
+"""Commands in the order of `--help`, with their modules in taskruns.cli.commands."""
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is asked for.
+    """A group that imports a command's module when the command is used.
 
-    Nor is typing_extensions imported, for its `override` alone: that is a fifth of a start.
+    It does not use `override`, because importing typing_extensions takes a fifth of the start-up
+    time.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # type: ignore[explicit-override]  # noqa: ARG002
-        """Name the commands in the order of `--help`."""
+        """Return the commands in the order of `--help`."""
         return [*COMMANDS]
 
     def get_command(  # type: ignore[explicit-override]
@@ -109,8 +110,8 @@ class Commands(click.Group):
         ctx: click.Context,
         cmd_name: str,
     ) -> click.Command | None:
-        """Return a command. Raises UsageError where there is none of that name."""
-        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # a shell completes it
+        """Return a command. Raises UsageError if it does not exist."""
+        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # shell completion
             return None
         if cmd_name not in COMMANDS:
             raise click.UsageError(unknown_command(cmd_name, COMMANDS), ctx)
@@ -120,7 +121,7 @@ class Commands(click.Group):
 
 
 def main() -> int:
-    """Run the program and return its exit code; no traceback reaches a user."""
+    """Run the program and return its exit code. Errors are printed without a traceback."""
     try:
         code = _guarded()
         release()
@@ -134,14 +135,14 @@ def main() -> int:
 
 
 def _guarded() -> int:
-    """Run the program and return its exit code.
+    """Run the command and convert its errors to exit codes.
 
     Raises:
         OutputFailed: standard output cannot be written.
     """
     try:
         return int(_run() or 0)
-    except SystemExit as error:  # what completes a shell's words ends by itself
+    except SystemExit as error:  # click's shell completion exits by itself
         return int(error.code or 0)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.CANCELLED
@@ -161,20 +162,20 @@ def _guarded() -> int:
 
 
 def _explained(error: Exception) -> tuple[str, int]:
-    """Say why it ended, and with which exit code."""
+    """Return the message and the exit code for an error."""
     match error:
         case CommandError():
             return error.message, error.code
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else program_name()
-            said = error.format_message()
-            stop = "" if said.endswith((".", "?")) else "."
-            return f"{said}{stop} See {path} --help", ExitCode.USAGE
+            message = error.format_message()
+            stop = "" if message.endswith((".", "?")) else "."
+            return f"{message}{stop} See {path} --help", ExitCode.USAGE
         case click.ClickException():
             return error.format_message(), error.exit_code
         case _:
-            what = f"{type(error).__name__}: {error}"
-            return f"this is a bug ({what}): {DEBUG_VARIABLE}=1 shows where", ExitCode.FAILURE
+            detail = f"{type(error).__name__}: {error}"
+            return f"this is a bug ({detail}): {DEBUG_VARIABLE}=1 shows where", ExitCode.FAILURE
 
 
 def _run() -> Any:

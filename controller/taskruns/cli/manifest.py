@@ -1,4 +1,4 @@
-"""TaskRuns from the command line: a file, or an image and a command, and how they get a name."""
+"""TaskRuns from files or from command-line arguments, with names, variables and secrets."""
 
 import os
 import re
@@ -19,7 +19,8 @@ from taskruns.core.unstructured import mapping, text
 def read_variables(given: Sequence[str], file: str | None) -> dict[str, str]:
     """Read NAME=VALUE pairs, those of the file first, by the rules of the docker command.
 
-    NAME alone takes this process's value; a variable that is not set here is left out.
+    NAME alone takes the value from this process's environment, and is left out if it is not set
+    there.
     """
     lines = [*(_lines_of(file) if file else ()), *given]
     variables: dict[str, str] = {}
@@ -35,7 +36,7 @@ def read_variables(given: Sequence[str], file: str | None) -> dict[str, str]:
 
 
 def _lines_of(file: str) -> Iterator[str]:
-    """Yield the lines of a file of variables, without comments and empty lines."""
+    """Yield the lines of an environment file, without comments and empty lines."""
     try:
         content = Path(file).read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -43,17 +44,21 @@ def _lines_of(file: str) -> Iterator[str]:
     except UnicodeDecodeError as error:
         raise click.UsageError(f"--env-file {file} is no text in UTF-8") from error
     for number, line in enumerate(content.split("\n"), 1):
-        found = line.removesuffix("\r").lstrip()
-        if not found or found.startswith("#"):
+        entry = line.removesuffix("\r").lstrip()
+        if not entry or entry.startswith("#"):
             continue
-        name = found.partition("=")[0]
+        name = entry.partition("=")[0]
         if not name or any(letter.isspace() for letter in name):
             raise click.UsageError(f"--env-file {file}:{number}: write NAME=VALUE, or NAME alone")
-        yield found
+        yield entry
 
 
 def read_secrets(given: Sequence[str]) -> dict[tuple[str, str], str]:
-    """Read NAME/KEY=VALUE: what a cluster would keep in a Secret."""
+    """Read NAME/KEY=VALUE pairs, which replace the Secrets of a cluster.
+
+    Returns:
+        The values, by the Secret's name and key.
+    """
     pairs: dict[tuple[str, str], str] = {}
     for item in given:
         key, equals, value = item.partition("=")
@@ -65,22 +70,23 @@ def read_secrets(given: Sequence[str]) -> dict[tuple[str, str], str]:
 
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-"""Without vowels and look-alikes, as in Kubernetes' own names."""
+"""Characters of generated suffixes; without vowels and look-alikes, as in Kubernetes."""
 _PREFIX_LETTERS = 50
-"""Of a name that gets a suffix, so that it stays short enough for a label."""
+"""Maximum length of the prefix of a generated name, so that the name fits into a label."""
 
 _FILLED_IN = re.compile(r"\$(?=[$(])")
-"""What a kubelet does not leave as it is: `$$` and `$(NAME)`."""
+"""Dollar signs that the kubelet would expand: those of `$$` and `$(NAME)`."""
 
 _OF_ONE_RUN = (names.ANNOTATION_COLLECTED, "kubectl.kubernetes.io/last-applied-configuration")
-"""Annotations that tell of one TaskRun, and nothing of another that does the same."""
+"""Annotations that are not copied to a rerun, because they describe one TaskRun only."""
 
 
 def read_manifest(path: str) -> Document:
     """Read one TaskRun from a YAML or JSON file, or from standard input.
 
     Raises:
-        CommandError: there is no such file, it is no YAML, or it is no single TaskRun.
+        CommandError: the file cannot be read or is not YAML, or it does not contain exactly one
+            TaskRun.
     """
     documents = read_documents(path)
     if len(documents) != 1 or not isinstance(documents[0].content, dict):
@@ -90,9 +96,9 @@ def read_manifest(path: str) -> Document:
 
 
 def manifest_of(image: str, command: Sequence[str]) -> dict[str, Any]:
-    """Make a TaskRun that runs a command in an image; without a command, the image's own.
+    """Return a TaskRun that runs a command in an image; without a command, the image's own.
 
-    Its words are taken literally, as a shell hands them over: `$$` and `$(NAME)` stay as they are.
+    The words are taken literally, so `$$` and `$(NAME)` are not expanded.
     """
     words = [_literal(word) for word in command]
     return {
@@ -104,14 +110,15 @@ def manifest_of(image: str, command: Sequence[str]) -> dict[str, Any]:
 
 
 def named(manifest: Object, name: str | None = None) -> dict[str, Any]:
-    """Give a TaskRun a name: this one, its own, or one from its generateName as an apiserver does.
+    """Return the TaskRun with a name.
 
-    What is wrong with it is not looked at here.
+    The name is the argument, else the TaskRun's own, else generated from its generateName as the
+    apiserver does. Invalid metadata is returned unchanged.
     """
-    given = manifest.get("metadata")
-    if given is not None and not isinstance(given, Mapping):
+    original = manifest.get("metadata")
+    if original is not None and not isinstance(original, Mapping):
         return dict(manifest)
-    metadata = dict(given or {})
+    metadata = dict(original or {})
     if name or not metadata.get("name"):
         prefix = metadata.pop("generateName", None) or "run-"
         suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
@@ -120,7 +127,12 @@ def named(manifest: Object, name: str | None = None) -> dict[str, Any]:
 
 
 def repeated(run: Object, name: str | None) -> dict[str, Any]:
-    """Make a TaskRun that does the same again, under a name or one that a suffix makes."""
+    """Return a new TaskRun with the same spec.
+
+    Args:
+        run: the TaskRun to repeat.
+        name: name of the new TaskRun; None appends a random suffix to the old name.
+    """
     metadata = mapping(run.get("metadata"))
     prefix = {"generateName": f"{text(metadata.get('name'))[:_PREFIX_LETTERS]}-"}
     annotations = mapping(metadata.get("annotations")).items()
@@ -138,32 +150,33 @@ def repeated(run: Object, name: str | None) -> dict[str, Any]:
 
 
 def _literal(value: str) -> str:
-    """Write a text so that nothing in it is filled in."""
+    """Escape a text so that the kubelet expands nothing in it."""
     return _FILLED_IN.sub("$$", value)
 
 
 def with_variables(manifest: Object, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return a TaskRun with variables that a person gave, to be taken literally.
+    """Return the TaskRun with additional environment variables, whose values are taken literally.
 
-    They replace those of the same name; others come first, so that the TaskRun's may refer to them.
+    They replace variables of the same name. New variables come first, so that the TaskRun's own
+    variables may refer to them.
     """
     spec = dict(mapping(manifest.get("spec")))
     own = spec.get("env") or []
-    if not isinstance(own, list) or not variables:  # what is no list is refused later
+    if not isinstance(own, list) or not variables:  # validation reports an invalid list later
         return dict(manifest)
-    given = {name: {"name": name, "value": _literal(v)} for name, v in variables.items()}
+    entries = {name: {"name": name, "value": _literal(v)} for name, v in variables.items()}
     known = [text(mapping(each).get("name")) for each in own]
-    more = [each for name, each in given.items() if name not in known]
-    kept = [given.get(name, each) for name, each in zip(known, own, strict=True)]
+    more = [each for name, each in entries.items() if name not in known]
+    kept = [entries.get(name, each) for name, each in zip(known, own, strict=True)]
     return {**manifest, "spec": spec | {"env": [*more, *kept]}}
 
 
 def check_namespace(manifest: Object, namespace: str) -> None:
-    """See that a TaskRun names no other namespace than it is run in, as kubectl does.
+    """Check that the TaskRun's namespace is the namespace that it runs in, as kubectl does.
 
     Raises:
-        CommandError: it does.
+        CommandError: the namespaces differ.
     """
-    given = mapping(manifest.get("metadata")).get("namespace")
-    if given and given != namespace:
-        raise CommandError(f"metadata.namespace is {given} and not {namespace}: say -n {given}")
+    own = mapping(manifest.get("metadata")).get("namespace")
+    if own and own != namespace:
+        raise CommandError(f"metadata.namespace is {own} and not {namespace}: say -n {own}")

@@ -1,4 +1,4 @@
-"""What goes wrong meanwhile, on standard error: each notice once, and again only much later."""
+"""Warnings on standard error, each at most once in ten minutes."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ def say(sentence: str) -> None:
 
 
 class Notices(logging.Handler):
-    """Says what other parts of the program log as a warning."""
+    """Logging handler that prints the warnings of other parts of the program."""
 
     def __init__(self, say: Say = say) -> None:
         super().__init__(logging.WARNING)
@@ -29,7 +29,7 @@ class Notices(logging.Handler):
         self._said: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]
-        """Say a warning, unless it was said a short while ago; numbers do not make it another."""
+        """Print a warning unless a warning that differs only in numbers was printed recently."""
         message = record.getMessage()
         key, now = _NUMBER.sub("#", message), record.created
         if now - self._said.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
@@ -38,7 +38,7 @@ class Notices(logging.Handler):
 
     @contextmanager
     def through(self, say: Say) -> Iterator[None]:
-        """Say everything by another function while the block runs."""
+        """Print all warnings with another function while the block runs."""
         self.say, before = say, self.say
         try:
             yield
@@ -50,7 +50,7 @@ NOTICES = Notices()
 
 
 def listen() -> None:
-    """Have everything that the program logs said as notices."""
+    """Install the handler, so that all logged warnings are printed as notices."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it logs whole tracebacks
     root = logging.getLogger()
     if NOTICES not in root.handlers:

@@ -16,7 +16,7 @@ NOTHING = "-"
 
 
 def plain(words: str) -> str:
-    """Return a text that does nothing to a terminal: a log's last words may hold anything."""
+    """Replace control characters, because text from a log could control the terminal."""
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}"
         for letter in words
@@ -24,18 +24,18 @@ def plain(words: str) -> str:
 
 
 def age(since: object, now: datetime) -> str:
-    """Say how long ago something was, in one or two units."""
-    found = moment(since)
-    return NOTHING if found is None else length(now - found)
+    """Format the time since a moment, in one or two units."""
+    time = moment(since)
+    return NOTHING if time is None else length(now - time)
 
 
 def length(time: timedelta) -> str:
-    """Say how long something takes, in one or two units."""
+    """Format a duration, in one or two units."""
     seconds = max(int(time.total_seconds()), 0)
     days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
     parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds % 60, "s")]
-    said = [f"{number}{unit}" for number, unit in parts if number]
-    return "".join(said[:2]) or "0s"
+    units = [f"{number}{unit}" for number, unit in parts if number]
+    return "".join(units[:2]) or "0s"
 
 
 if TYPE_CHECKING:
@@ -50,24 +50,24 @@ _STYLES = {
     Phase.BACKING_OFF: "magenta",
 }
 _WHOLE = 10_000
-"""Columns in which every line finds room."""
+"""Console width, in columns, at which no line is wrapped."""
 
 
 def phase_style(phase: str) -> str:
-    """Return the style of a phase; plain where it has none."""
+    """Return the style of a phase, or an empty string."""
     return _STYLES.get(Phase(phase), "") if phase in set(Phase) else ""
 
 
 def console(*, wrap: bool) -> "Console":
-    """Return a console on standard output; without a terminal lines are never wrapped."""
-    from rich.console import Console  # noqa: PLC0415 - only what is drawn needs it
+    """Return a console on standard output. Without a terminal, lines are never wrapped."""
+    from rich.console import Console  # noqa: PLC0415 - only drawn output needs it
 
     whole = not (wrap and sys.stdout.isatty())
     return Console(highlight=False, markup=False, emoji=False, width=_WHOLE if whole else None)
 
 
 def write(*parts: "RenderableType", wrap: bool = True) -> None:
-    """Write to standard output, without the spaces that fill up a line."""
+    """Print renderables to standard output, without trailing spaces."""
     target = console(wrap=wrap)
     with target.capture() as captured:
         for part in parts:
@@ -80,7 +80,7 @@ Run = Mapping[str, Any]
 
 
 def show_runs(runs: Sequence[Run], form: str, now: datetime, *, namespaces: bool = False) -> None:
-    """Print TaskRuns in one of FORMATS; a table may say their namespaces, too."""
+    """Print TaskRuns in one of FORMATS, with their namespaces in tables if requested."""
     if form in ("json", "yaml"):
         kind = f"{names.KIND}List"
         show_object({"apiVersion": names.API_VERSION, "kind": kind, "items": [*runs]}, form)
@@ -106,7 +106,7 @@ def show_object(found: Mapping[str, Any], form: str) -> None:
     if form == "json":
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    import yaml  # noqa: PLC0415 - a table needs none
+    import yaml  # noqa: PLC0415 - tables do not need it
 
     click.echo(yaml.safe_dump(dict(found), sort_keys=False, allow_unicode=True), nl=False)
 
@@ -132,8 +132,8 @@ def _row(run: Run, now: datetime, *, wide: bool, place: bool) -> dict[str, str]:
 
 
 def _show_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Print a table as wide as it is: a script, and a person who copies, need names whole."""
-    from rich.table import Table  # noqa: PLC0415 - JSON needs none
+    """Print a table without truncation, because scripts and copying need whole names."""
+    from rich.table import Table  # noqa: PLC0415 - JSON output does not need it
     from rich.text import Text  # noqa: PLC0415 - as above
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

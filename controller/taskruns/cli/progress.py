@@ -1,7 +1,7 @@
-"""What is told of a run while it is followed: a line for each news, and what it waits for now.
+"""Progress of a followed run, on standard error: one line per change, and a live status.
 
-It all goes to standard error, beside the task's own output. What it waits for is shown only to a
-person at a terminal, and goes when there is something else to see.
+The live status shows what the run waits for. It is shown on a terminal only, and disappears before
+any other output.
 """
 
 import re
@@ -24,24 +24,24 @@ _NUMBER = re.compile(r"\d+")
 
 
 class ProgressPrinter:
-    """Tells of one run."""
+    """Printer of one run's progress."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.live = not quiet and sys.stderr.isatty()
-        """Whether somebody looks on."""
+        """Whether a live status can be shown."""
         self._quiet = quiet
         self._phase = ""
         self._told: set[str] = set()
         self._status: Status | None = None
 
     def tell(self, run: Object) -> None:
-        """Say what has become of a run, where that is news."""
+        """Print the phase and message of a run if they have changed."""
         status = mapping(run.get("status"))
         phase, reason, message = (text(status.get(key)) for key in ("phase", "reason", "message"))
         final = phase in TERMINAL_PHASES
         about = _beyond(reason, message) if phase in _WAITING else ""
         about = (message or reason) if final else about
-        # Messages that differ in numbers alone, such as a time or a delay, are told once.
+        # Messages that differ only in numbers, such as times or delays, are printed once.
         key = _NUMBER.sub("#", f"{phase}: {about}")
         if phase and (phase != self._phase or key not in self._told):
             self._phase = phase
@@ -54,12 +54,12 @@ class ProgressPrinter:
             self.pause()
 
     def say(self, sentence: str) -> None:
-        """Say something in a line of its own, unless only the task's output is wanted."""
+        """Print a line, unless the output is limited to the task's own."""
         if not self._quiet:
             self.warn(sentence)
 
     def warn(self, sentence: str) -> None:
-        """Say in a line of its own that something is lost or left undone."""
+        """Print a line about a loss or a failure, even in quiet mode."""
         showing = self._status
         self.pause()
         say(sentence)
@@ -68,7 +68,7 @@ class ProgressPrinter:
             self._status = showing
 
     def stage(self, sentence: str) -> None:
-        """Show what is waited for, until something else is to be seen."""
+        """Show a sentence as the live status until other output replaces it."""
         if not self.live:
             return
         if self._status is None:
@@ -82,7 +82,7 @@ class ProgressPrinter:
         self._status.update(Text(plain(sentence)))
 
     def pause(self) -> None:
-        """Take away what is shown."""
+        """Remove the live status."""
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -91,7 +91,7 @@ class ProgressPrinter:
 
 
 def _beyond(reason: str, message: str) -> str:
-    """Return a message that says more than its reason; empty where it does not."""
+    """Return the message if it adds information to its reason, or an empty string."""
     known = Reason.named(reason)
     general = {known.meaning, translated(known.meaning)} if known is not None else {reason}
     return "" if message in general else message

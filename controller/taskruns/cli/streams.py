@@ -1,4 +1,7 @@
-"""Standard streams that may be closed, full or without a reader, and how the program was called."""
+"""Robust standard streams, and the name by which the program was called.
+
+The standard streams may be closed, full or without a reader.
+"""
 
 import contextlib
 import io
@@ -21,10 +24,10 @@ class OutputFailed(Exception):
 
 
 class _Output(io.FileIO):
-    """A descriptor to write to, which waits where it would not block."""
+    """A file descriptor for writing that waits when the descriptor would block."""
 
     def write(self, data: Any) -> int:  # type: ignore[explicit-override]
-        """Write what fits. Raises OutputFailed."""
+        """Write as many bytes as fit. Raises OutputFailed."""
         try:
             while (count := super().write(data)) is None:
                 select([], [self], [])
@@ -34,10 +37,10 @@ class _Output(io.FileIO):
 
 
 class _Messages(_Output):
-    """A descriptor to write to, whose failures are ignored."""
+    """A file descriptor for writing that ignores write errors."""
 
     def write(self, data: Any) -> int:  # type: ignore[explicit-override]
-        """Write what fits, or nothing."""
+        """Write as many bytes as fit, or none."""
         try:
             return super().write(data)
         except OutputFailed:
@@ -45,10 +48,10 @@ class _Messages(_Output):
 
 
 def protect() -> None:
-    """Make the standard streams of this process fit to be used, whatever they are connected to.
+    """Make the standard streams of this process usable, even if they are closed.
 
-    A closed descriptor is replaced by one that refuses to be used in the same way: the next file
-    that is opened would otherwise take its number.
+    A closed descriptor is replaced by one that fails in the same way. Otherwise the next file to be
+    opened would get its number.
     """
     for number, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
@@ -57,19 +60,19 @@ def protect() -> None:
             os.open(os.devnull, mode)  # takes the lowest free number
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - for the life of the process
-    if sys.stdout is sys.__stdout__:  # else a test has put its own there
+    if sys.stdout is sys.__stdout__:  # otherwise a test has replaced it
         sys.stdout = _text(_Output(_OUTPUT, "w", closefd=False))
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(_Messages(_ERROR, "w", closefd=False))
 
 
 def release() -> None:
-    """Write what is left. Raises OutputFailed."""
+    """Flush standard output. Raises OutputFailed."""
     sys.stdout.flush()
 
 
 def drop() -> None:
-    """Have what is left go nowhere: Python would try to write it once more at its exit."""
+    """Discard unwritten output, because Python would otherwise write it again at exit."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -77,7 +80,7 @@ def drop() -> None:
 
 
 def _text(raw: io.FileIO) -> io.TextIOWrapper:
-    """Return a stream of text in UTF-8, as all programs of Kubernetes and Docker write it."""
+    """Return a text stream in UTF-8, the encoding of all Kubernetes and Docker programs."""
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding="utf-8", errors="replace", line_buffering=True
     )
@@ -87,10 +90,10 @@ _PLUGIN = ("kubectl-taskrun", "kubectl_taskrun", "kubectl_complete-taskrun")
 
 
 def as_plugin() -> bool:
-    """Whether it was called as `kubectl taskrun`, or by kubectl to complete that."""
+    """Return whether kubectl called the program, as a plugin or for completion."""
     return Path(sys.argv[0]).name in _PLUGIN
 
 
 def program_name() -> str:
-    """Return what a person has typed for it."""
+    """Return the name of the program as the user typed it."""
     return "kubectl taskrun" if as_plugin() else "taskrun"

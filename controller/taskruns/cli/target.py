@@ -1,4 +1,4 @@
-"""Names of TaskRuns, as people type them."""
+"""Options that choose a backend, and validation of TaskRun names."""
 
 import os
 import re
@@ -21,15 +21,15 @@ NAME_HINT = (
 
 
 def is_name(name: str) -> bool:
-    """Return whether a TaskRun can have this name."""
+    """Return whether the name is valid for a TaskRun."""
     return len(name) <= names.MAX_LABEL_LENGTH and bool(re.fullmatch(names.NAME, name))
 
 
 def suggested(name: str) -> str:
-    """Return a valid name that is like one that is not; empty where nothing is left of it."""
+    """Return a valid name similar to an invalid one, or an empty string."""
     letters = re.sub(r"[^a-z0-9.]+", "-", name.lower())[: names.MAX_LABEL_LENGTH]
-    found = re.sub(r"[-.]*\.[-.]*", ".", letters).strip("-.")
-    return found if is_name(found) else ""
+    candidate = re.sub(r"[-.]*\.[-.]*", ".", letters).strip("-.")
+    return candidate if is_name(candidate) else ""
 
 
 T = TypeVar("T")
@@ -53,24 +53,24 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the options say; None where they say nothing."""
+    """The values of the options that choose a backend; None for an option that was not given."""
 
     on: str = DOCKER
     namespace: str | None = None
     context: str | None = None
     kubeconfig: str | None = None
     given: Any = None
-    """Values that a person hands over beside the TaskRun; for Docker alone."""
+    """Values for secretKeyRefs, for Docker only."""
 
     def with_given(self, given: Any) -> "Target":
-        """Return the same choice with values that a person hands over."""
+        """Return the same target with values for secretKeyRefs."""
         return replace(self, given=given)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Backend]:
-        """Open the place; only what it needs is imported."""
+        """Open the backend, importing only the modules that it needs."""
         if self.on == KUBERNETES:
-            from taskruns.cli.kubernetes_backend import open_cluster  # noqa: PLC0415 - it costs a while
+            from taskruns.cli.kubernetes_backend import open_cluster  # noqa: PLC0415 - slow import
 
             async with open_cluster(self.kubeconfig, self.context, self.namespace) as cluster:
                 yield cluster
@@ -81,8 +81,8 @@ class Target:
                 yield host
 
     def act(self, work: Callable[[Backend], Awaitable[T]]) -> T:
-        """Open the place, do some work there, and return what comes of it."""
-        import asyncio  # noqa: PLC0415 - whoever only asks for help waits for nothing
+        """Open the backend, run a coroutine function with it, and return its result."""
+        import asyncio  # noqa: PLC0415 - --help does not need it
 
         from taskruns.cli.notices import listen  # noqa: PLC0415 - as above
 
@@ -98,13 +98,13 @@ class Target:
 def choose(
     on: str | None, namespace: str | None, context: str | None, kubeconfig: str | None
 ) -> Target:
-    """Make a choice of what the options say, and of how this program was called."""
+    """Return the target for the options and for the name by which the program was called."""
     of_cluster = bool(context or kubeconfig or as_plugin())
     return Target(on or (KUBERNETES if of_cluster else DOCKER), namespace, context, kubeconfig)
 
 
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a place, and hand it the Choice that they make."""
+    """Add the options of a target to a command, and pass it the Target as `choice`."""
 
     @wraps(command)
     def chosen(
@@ -119,18 +119,18 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of a TaskRun; where none can be asked for, there is nothing to complete."""
-    asked = ctx.params
+    """Complete the name of a TaskRun. Return no completions if the backend cannot be read."""
+    options = ctx.params
     choice = choose(
-        asked.get("on") or os.environ.get(PLACE_VARIABLE), asked.get("namespace"),
-        asked.get("context"), asked.get("kubeconfig"),
+        options.get("on") or os.environ.get(PLACE_VARIABLE), options.get("namespace"),
+        options.get("context"), options.get("kubeconfig"),
     )  # fmt: skip
     try:
         runs = choice.act(_runs).runs
-    except Exception:  # noqa: BLE001 - a shell that completes has no place for an error
+    except Exception:  # noqa: BLE001 - shell completion cannot show an error
         return []
-    found = [run["metadata"]["name"] for run in runs]
-    return [name for name in found if name.startswith(incomplete)]
+    run_names = [run["metadata"]["name"] for run in runs]
+    return [name for name in run_names if name.startswith(incomplete)]
 
 
 async def _runs(place: Backend) -> Listing:

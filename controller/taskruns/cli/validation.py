@@ -1,8 +1,8 @@
-"""What the apiserver would say to a TaskRun, said without one: the CRD's schema and its rules.
+"""Offline validation of TaskRuns by the CRD's schema and rules.
 
-Both are the ones that the CRD is generated from, so nothing is written down twice: the schema is
-read by jsonschema and the rules by CEL itself. What only a cluster can know is not looked at: the
-fields below `template`, quantities, whether a Secret is there, quotas and policies.
+The CRD is generated from the same schema and rules. jsonschema evaluates the schema, and CEL
+evaluates the rules. Properties that only a cluster can check are skipped: the fields below
+`template`, quantities, the existence of Secrets, quotas and policies.
 """
 
 import difflib
@@ -30,12 +30,12 @@ from taskruns.core.unstructured import mapping, text
 _LIST_TYPE, _LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
 _INT64, _ROUNDED = 2**63, 2.0**53
 _OF_A_CHANGE = "oldSelf"
-"""What a rule names that looks at a change; a new TaskRun is none."""
+"""Variable that marks a transition rule; such rules do not apply to a new TaskRun."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and what to write instead."""
+    """One invalid field, with the correction in its message."""
 
     place: Place
     message: str
@@ -47,22 +47,22 @@ class Problem:
 
 
 def problems(document: Document) -> list[Problem]:
-    """Return what is wrong with a TaskRun; nothing where the apiserver would take it."""
+    """Return the problems of a TaskRun; an empty list if the apiserver would accept it."""
     content = _as_taken(document.content)
-    found = [Problem(place, sentence) for place, sentence in misplaced(content)]
+    invalid = [Problem(place, sentence) for place, sentence in misplaced(content)]
     if isinstance(content, Mapping) and "spec" in content:
-        found += _of_schema(content)
+        invalid += _of_schema(content)
     for look in (_of_rules, _of_pod):
-        if not found:  # each relies on what was looked at before
-            found += look(content)
-    return found
+        if not invalid:  # each check relies on the result of the previous ones
+            invalid += look(content)
+    return invalid
 
 
 def refuse_invalid(document: Document) -> dict[str, Any]:
-    """Return a TaskRun as the apiserver would take it.
+    """Return a TaskRun as the apiserver would store it.
 
     Raises:
-        CommandError: it would not; this is the first problem.
+        CommandError: the TaskRun is invalid; the message names the first problem.
     """
     for problem in problems(document):
         raise CommandError(f"{document.where}:{document.line(problem.place)}: {problem}")
@@ -70,7 +70,7 @@ def refuse_invalid(document: Document) -> dict[str, Any]:
 
 
 def written(place: Place) -> str:
-    """Write a place as `spec.env[0].name`."""
+    """Format a field path as `spec.env[0].name`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return "".join(parts).removeprefix(".")
 
@@ -96,13 +96,13 @@ def _of_schema(content: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _pruned(value: Any, schema: Schema) -> Any:
-    """Leave out the fields of a schema that are null, as the apiserver does first of all."""
+    """Drop null fields that the schema knows, as the apiserver does before validation."""
     if isinstance(value, list):
         return [_pruned(item, schema.get("items", {})) for item in value]
     if not isinstance(value, Mapping):
         return value
-    known, others = schema.get("properties", {}), schema.get("additionalProperties")
-    below = {key: known.get(key, others) for key in value}
+    known, additional = schema.get("properties", {}), schema.get("additionalProperties")
+    below = {key: known.get(key, additional) for key in value}
     return {
         key: item if below[key] is None else _pruned(item, below[key])
         for key, item in value.items()
@@ -112,13 +112,16 @@ def _pruned(value: Any, schema: Schema) -> Any:
 
 @cache
 def _spec_schema() -> tuple[Schema, Draft4Validator]:
-    """Return the schema of a spec and what checks by it, made once for all documents."""
+    """Return the schema of a spec and its validator, created once."""
     schema = resource_schema()["properties"]["spec"]
     return schema, _Checker(_strict(schema))
 
 
 def _is_whole(_checker: object, value: object) -> bool:
-    """Whether the apiserver takes a value for an integer: 3.0 is one, 1e18 has lost its digits."""
+    """Return whether the apiserver accepts a value as an integer.
+
+    It accepts 3.0, but not floats of 2^53 and above, which have lost digits.
+    """
     if isinstance(value, float):
         return value.is_integer() and abs(value) < _ROUNDED
     return isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64
@@ -130,7 +133,7 @@ _Checker = validators.extend(
 
 
 def _strict(schema: Any) -> Any:
-    """Return a schema that lets no unknown field in where the CRD would drop it."""
+    """Return the schema with unknown fields forbidden where the CRD would prune them."""
     if isinstance(schema, list):
         return [_strict(each) for each in schema]
     if not isinstance(schema, dict):
@@ -153,7 +156,7 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
 
 
 def _sentences(error: Any) -> Iterator[tuple[str, Place]]:
-    """Say what is wrong, and at which place below, in the words of the CRD's own refusals."""
+    """Yield the message and the relative path of each problem, worded as in the CRD's own rules."""
     keyword, bound = error.validator, error.validator_value
     if keyword == "required":
         for name in bound:
@@ -173,7 +176,7 @@ def _sentences(error: Any) -> Iterator[tuple[str, Place]]:
 
 
 def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:
-    """Look for what stands twice in lists that are sets, or maps by a key."""
+    """Yield the duplicate items of lists that are sets or maps."""
     for name, below in schema.get("properties", {}).items():
         if isinstance(value, Mapping) and name in value:
             yield from _of_lists(below, value[name], (*place, name))
@@ -181,12 +184,12 @@ def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:
         return
     keys = schema.get(_LIST_KEYS, ())
     if keys or schema.get(_LIST_TYPE) == "set":
-        seen = []
+        identities = []
         for index, item in enumerate(value):
             identity = [item.get(key) for key in keys] if keys else item
-            if identity in seen:
+            if identity in identities:
                 yield Problem((*place, index), "it stands there twice: leave one out")
-            seen.append(identity)
+            identities.append(identity)
     for index, item in enumerate(value):
         yield from _of_lists(schema.get("items", {}), item, (*place, index))
 
@@ -206,7 +209,7 @@ def _of_rules(content: Any) -> Iterator[Problem]:
 
 @cache
 def _compiled(holds: str) -> Any:
-    """Return a rule as CEL evaluates it, made once for all documents."""
+    """Return a compiled CEL rule, cached for all documents."""
     return _language().compile(holds)
 
 
@@ -216,25 +219,25 @@ def _language() -> Any:
 
 
 def _without_nulls(found: Any) -> Any:
-    """Leave out the fields that are null, as the apiserver's rules do not see them."""
+    """Drop null fields, because CEL rules on the apiserver do not see them."""
     if isinstance(found, Mapping):
         return {key: _without_nulls(value) for key, value in found.items() if value is not None}
     return [_without_nulls(item) for item in found] if isinstance(found, list) else found
 
 
 def _values(content: Any, at: str) -> list[tuple[Place, Any]]:
-    """Find what stands at a place such as `spec.podFailurePolicy.rules[]`."""
-    found: list[tuple[Place, Any]] = [((), content)]
+    """Return the values at a path such as `spec.podFailurePolicy.rules[]`, with their places."""
+    items: list[tuple[Place, Any]] = [((), content)]
     for part in filter(None, at.split(".")):
         name = part.removesuffix("[]")
-        found = [((*p, name), v[name]) for p, v in found if isinstance(v, Mapping) and name in v]
+        items = [((*p, name), v[name]) for p, v in items if isinstance(v, Mapping) and name in v]
         if part != name:
-            found = [((*p, i), item) for p, v in found for i, item in enumerate(v)]
-    return found
+            items = [((*p, i), item) for p, v in items for i, item in enumerate(v)]
+    return items
 
 
 def _of_pod(content: Any) -> Iterator[Problem]:
-    """Look whether a Pod comes of it."""
+    """Yield the errors of building the Pod."""
     try:
         pod_of(content)
     except InvalidTemplate as error:
@@ -257,11 +260,11 @@ _LABEL = re.compile(rf"({_WORD})?")
 _MOST_BYTES_OF_ANNOTATIONS = 256 * 1024
 
 Said = tuple[Place, str]
-"""A place, and what is wrong there."""
+"""Path of a field and the message about it."""
 
 
 def misplaced(content: Any) -> Iterator[Said]:
-    """Say what is wrong with a document beside its spec."""
+    """Yield the problems of a document outside its spec."""
     if not isinstance(content, Mapping):
         yield (), "this is no TaskRun: `taskrun new` writes one to begin with"
         return
@@ -281,18 +284,21 @@ def misplaced(content: Any) -> Iterator[Said]:
 
 
 def without_nulls(metadata: Any) -> Any:
-    """Return metadata as an apiserver reads it: a null is nothing, or the empty text of a label."""
+    """Return metadata as the apiserver reads it.
+
+    Null fields are dropped; a null label or annotation becomes an empty string.
+    """
     if not isinstance(metadata, Mapping):
         return metadata
     known = {key: value for key, value in metadata.items() if value is not None}
     for kind in ("labels", "annotations"):
-        if isinstance(found := known.get(kind), Mapping):
-            known[kind] = {key: "" if value is None else value for key, value in found.items()}
+        if isinstance(values := known.get(kind), Mapping):
+            known[kind] = {key: "" if value is None else value for key, value in values.items()}
     return known
 
 
 def unknown(name: str, known: Collection[str]) -> str:
-    """Say that there is no such field, and which was perhaps meant."""
+    """Return the message for an unknown field, with the most similar known one."""
     near = difflib.get_close_matches(name, known, 1)
     return "there is no such field" + (f": did you mean {near[0]}?" if near else "")
 
@@ -320,12 +326,12 @@ def _of_names(name: str | None, prefix: str | None) -> Iterator[Said]:
 
 
 def _of_words(found: Any, *, labels: bool) -> Iterator[Said]:
-    """Look at labels or annotations: their keys are alike, their values not."""
+    """Yield the problems of labels or annotations. Both have the same rules for keys only."""
     if not isinstance(found, Mapping):
         yield (), "it must be of type object"
         return
     for key, value in found.items():
-        if not _KEY.fullmatch(key if labels else key.lower()):  # as the apiserver does
+        if not _KEY.fullmatch(key if labels else key.lower()):  # as in the apiserver
             yield (key,), "write a key such as team or example.com/team"
         elif not isinstance(value, str):
             yield (key,), "it must be of type string: put it in quotes"

@@ -1,6 +1,6 @@
-"""TaskRuns in YAML or JSON, as people write them, with the line of each field.
+"""Parser for TaskRuns in YAML or JSON that records the line of each field.
 
-YAML is read as kubectl reads it: what looks like a date is text, and a key stands once.
+YAML is read as kubectl reads it: dates are strings, and duplicate keys are refused.
 """
 
 import math
@@ -16,11 +16,11 @@ from taskruns.cli.exit_codes import CommandError, ExitCode
 
 STANDARD_INPUT = "-"
 _MOST_LETTERS = 3_000_000
-"""More than an apiserver takes."""
+"""Maximum length of the input, in characters; more than the apiserver accepts."""
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 Place = tuple[str | int, ...]
-"""Keys and indexes on the way to a field."""
+"""Path of a field, as keys and indexes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Document:
     lines: Mapping[Place, int]
 
     def line(self, place: Place) -> int:
-        """Return the line of a field or, where it is not there, of what it is missing in."""
+        """Return the line of a field, or of its closest existing parent."""
         while place not in self.lines:
             place = place[:-1]
         return self.lines[place]
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads no dates."""
+    """YAML loader that reads dates as strings."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -52,7 +52,8 @@ def read_documents(path: str) -> list[Document]:
     """Read the documents of a file, or of standard input.
 
     Raises:
-        CommandError: there is no such file, or it is no YAML of what JSON can hold.
+        CommandError: the file cannot be read, is not valid YAML, or contains values that JSON does
+            not have.
     """
     where = "standard input" if path == STANDARD_INPUT else path
     try:
@@ -93,20 +94,20 @@ def _documents(words: str, where: str) -> Iterator[Document]:
 
 
 def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
-    """Read what JSON can hold, and note where it stands; every alias is read for itself."""
+    """Convert a node to JSON values and record the lines of its fields; aliases are expanded."""
     if len(lines) > _MOST_LETTERS // 10:
         raise ValueError("its aliases unfold into too much")
     if isinstance(node, yaml.MappingNode):
         loader.flatten_mapping(node)
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = _key(loader, key_node)
-            if key in found:
+            if key in fields:
                 raise yaml.MarkedYAMLError(None, None, f"{key} stands twice", key_node.start_mark)
             below = (*place, key)
             lines[below] = key_node.start_mark.line + 1
-            found[key] = _read(loader, value_node, below, lines)
-        return found
+            fields[key] = _read(loader, value_node, below, lines)
+        return fields
     if isinstance(node, yaml.SequenceNode):
         items = []
         for index, item in enumerate(node.value):

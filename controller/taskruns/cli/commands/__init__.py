@@ -1,1 +1,1 @@
-"""The commands, a module each for those that have much in common. They import late."""
+"""The commands, grouped in modules. Each imports its dependencies when it runs."""

@@ -35,7 +35,7 @@ def resume_command(choice: Target, name: str) -> None:
 
 async def _cancel(place: Backend, name: str) -> None:
     await _change(place, name, {"cancel": True}, "cancelled")
-    place.leave_follower(name)  # its attempt may take its time to end
+    place.leave_follower(name)  # the attempt may need its whole grace period
 
 
 async def _change(place: Backend, name: str, spec: dict[str, Any], done: str) -> None:

@@ -102,37 +102,40 @@ async def _print_log(place: Backend, name: str, attempt: int | None, *, followin
 
 
 async def _copy_to_its_end(watched: Following, attempt: int | None) -> str:
-    """Copy a log, once there is one; return the name of its Pod, empty where there is none.
+    """Copy an attempt's log to its end, once there is one.
 
-    The run is looked after meanwhile: on a Docker host nobody else might do so.
+    The run is followed meanwhile, because on a Docker host no other process may follow it.
+
+    Returns:
+        The name of the attempt's Pod, or an empty string if the run ends without that attempt.
     """
     import asyncio
 
     from taskruns.cli.following import copy_log
 
-    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    pod_name: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def look_after() -> None:
         async for run in watched.changes():
-            if not found.done() and (pod := _pod_of_attempt(run, attempt)):
-                found.set_result(pod)
+            if not pod_name.done() and (pod := _pod_of_attempt(run, attempt)):
+                pod_name.set_result(pod)
 
     looking = asyncio.create_task(look_after())
-    awaited: set[asyncio.Future[Any]] = {looking, found}
+    awaited: set[asyncio.Future[Any]] = {looking, pod_name}
     try:
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-        if not found.done():
+        if not pod_name.done():
             await looking
             return ""
-        await copy_log(watched.log(found.result()))
-        return found.result()
+        await copy_log(watched.log(pod_name.result()))
+        return pod_name.result()
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 
 
 def _is_over(run: Object, pod: str) -> bool:
-    """Whether nothing more will be written to an attempt's log."""
+    """Return whether an attempt's log is complete."""
     from taskruns.cli.following import ended
     from taskruns.core.unstructured import mapping, mappings
 
@@ -143,12 +146,12 @@ def _is_over(run: Object, pod: str) -> bool:
 
 
 def _pod_of_attempt(run: Object, number: int | None) -> str:
-    """Return the name of an attempt's Pod, by default the last one's; empty where there is none."""
+    """Return the name of an attempt's Pod, by default the last one's, or an empty string."""
     from taskruns.cli.following import pod_of
     from taskruns.core.unstructured import mapping, mappings, text
 
     if number is None:
         return pod_of(run)
     attempts = mappings(mapping(run.get("status")).get("attempts"))
-    found = (text(each.get("podName")) for each in attempts if each.get("number") == number)
-    return next(found, "")
+    pods = (text(each.get("podName")) for each in attempts if each.get("number") == number)
+    return next(pods, "")

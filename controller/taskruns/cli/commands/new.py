@@ -1,4 +1,4 @@
-"""A TaskRun to begin with: what is needed, and in comments what is wanted most."""
+"""Command that prints a commented TaskRun to start from."""
 
 import json
 import re
@@ -49,12 +49,12 @@ spec:
 
 
 def template(name: str, image: str) -> str:
-    """Return a commented TaskRun of a name and an image."""
+    """Return a commented TaskRun with a name and an image."""
     return _TEMPLATE.replace("NAME\n", f"{_word(name)}\n", 1).replace("IMAGE", _word(image), 1)
 
 
 def _word(words: str) -> str:
-    """Write a text as YAML; what could be read as anything else is quoted."""
+    """Format a text as a YAML scalar, with quotes if it could be read as another type."""
     return words if re.fullmatch(r"[a-z][a-z0-9./:@_-]*", words) else json.dumps(words)
 
 

@@ -1,4 +1,4 @@
-"""Commands that see a run to its end: run, follow, rerun, wait."""
+"""Commands that wait for the end of a run: run, follow, rerun, wait."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ _SEPARATED = "taskruns.cli.separated"
 
 
 class _RunCommand(click.Command):
-    """A command that notes whether the words of a task follow `--`."""
+    """Command that records whether its arguments contain `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:  # type: ignore[explicit-override]
-        """Parse the words that were typed."""
+        """Record whether the arguments contain `--`, and parse them."""
         ctx.meta[_SEPARATED] = "--" in args
         return super().parse_args(ctx, args)
 
@@ -82,7 +82,7 @@ def run_command(
 def _with_secrets(
     choice: Target, secrets: Mapping[tuple[str, str], str], *, detach: bool
 ) -> Target:
-    """Hand over what a cluster would keep in Secrets; it is written down nowhere."""
+    """Return the target with values for secretKeyRefs, which are kept in memory only."""
     if choice.on != DOCKER:
         raise click.UsageError("--secret is for Docker: a cluster has its own, make one there.")
     if detach:
@@ -93,7 +93,7 @@ def _with_secrets(
 
 
 def _manifest_in(file: str, on: str) -> Object:
-    """Read a file; what a cluster would refuse is refused on Docker, too."""
+    """Return the TaskRun in a file. For Docker it is validated as a cluster would."""
     from taskruns.cli.manifest import read_manifest
 
     document = read_manifest(file)
@@ -101,8 +101,8 @@ def _manifest_in(file: str, on: str) -> Object:
         from taskruns.cli.validation import refuse_invalid
 
         return refuse_invalid(document)
-    found: Object = document.content
-    return found
+    manifest: Object = document.content
+    return manifest
 
 
 async def _run(place: Backend, manifest: Object, options: dict[str, Any]) -> int:
@@ -165,8 +165,8 @@ async def _wait(place: Backend, name: str, seconds: float | None) -> Object:
             async for run in following.changes():
                 last = run
     except TimeoutError:
-        said = f"{name} has not ended within {seconds:g} s: it goes on"
-        raise CommandError(said, ExitCode.TIMEOUT) from None
+        message = f"{name} has not ended within {seconds:g} s: it goes on"
+        raise CommandError(message, ExitCode.TIMEOUT) from None
     return last
 
 

@@ -1,4 +1,4 @@
-"""Commands about files: new, validate, render."""
+"""Commands that read TaskRun files: validate, render."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,12 @@ def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
         if not documents:
             raise CommandError(f"{file} holds no TaskRun", ExitCode.USAGE)
         for document in documents:
-            found = problems(document)
-            wrong += len(found)
-            for problem in found:
+            invalid = problems(document)
+            wrong += len(invalid)
+            for problem in invalid:
                 line = document.line(problem.place)
                 click.echo(f"{document.where}:{line}: {problem}", err=True)
-            if not found and not quiet:
+            if not invalid and not quiet:
                 click.echo(f"{document.where}: {document.content['metadata'].get('name')} is valid")
     return ExitCode.FAILURE if wrong else ExitCode.SUCCESS
 

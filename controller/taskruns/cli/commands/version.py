@@ -19,11 +19,11 @@ def version_command(choice: Target, *, client: bool) -> None:
     from taskruns.cli.exit_codes import CommandError
 
     try:
-        for name, found in choice.act(lambda place: place.versions()).items():
-            click.echo(f"{name} {found}")
+        for name, component_version in choice.act(lambda place: place.versions()).items():
+            click.echo(f"{name} {component_version}")
     except CommandError as error:
-        what = {DOCKER: "docker", KUBERNETES: "kubernetes"}[choice.on]
-        click.echo(f"{what}: {error.message}")
+        server = {DOCKER: "docker", KUBERNETES: "kubernetes"}[choice.on]
+        click.echo(f"{server}: {error.message}")
 
 
 @click.command("completion")
@@ -40,7 +40,7 @@ def completion_command(shell: str) -> None:
 
     from taskruns.cli.main import COMPLETION_VARIABLE, program
 
-    found = get_completion_class(shell)
-    if found is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise click.UsageError(f"nothing is known of {shell}")
-    click.echo(found(program, {}, "taskrun", COMPLETION_VARIABLE).source())
+    click.echo(completion_class(program, {}, "taskrun", COMPLETION_VARIABLE).source())
