@@ -1,1 +1,1 @@
-"""Programs of this repository that are no part of the product: generators and the demo."""
+"""Development programs that are not part of the product: generators, pictures and the demo."""

@@ -1,4 +1,4 @@
-"""The reference page of the command line, from its own help and its table of exit codes."""
+"""Generator of docs/cli.md, from the program's help and its table of exit codes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +102,7 @@ beside `kubectl-taskrun`.
 
 
 def page(_root: Path) -> str:
-    """Return the page."""
+    """Return the text of the page."""
     codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in MEANINGS.items())
     return f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}{codes}{CHECKS}{_commands()}"
 
@@ -115,7 +115,7 @@ def _sections() -> Iterator[str]:
     above = click.Context(program, info_name="taskrun", help_option_names=["-h", "--help"])
     for name in COMMANDS:
         command = program.get_command(above, name)
-        assert command is not None  # noqa: S101 - it is of the table
+        assert command is not None  # noqa: S101 - COMMANDS contains the name
         context = click.Context(
             command, parent=above, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH
         )

@@ -1,4 +1,4 @@
-"""The CRD as files: by itself, and as a part of the chart between the chart's switches."""
+"""Generator of the CRD, as a file of its own and as a template of the chart."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ SOURCE = "controller/taskruns/api"
 
 
 def plain(_root: Path) -> str:
-    """The CRD for `kubectl apply`."""
+    """Return the CRD for `kubectl apply`."""
     return f"# {made_from(SOURCE)}\n{dump(crd())}"
 
 
 def template(_root: Path) -> str:
-    """The CRD as a template of the chart: `crds.install` and `crds.keep` decide about it."""
+    """Return the CRD as a chart template that `crds.install` and `crds.keep` control."""
     definition = crd()
     if definition["metadata"].keys() != {"name"}:
         raise ValueError("the template writes the CRD's metadata itself: only a name is expected")

@@ -1,4 +1,4 @@
-"""The reference page of a Pod's fields on a Docker host, drawn from the table that checks them."""
+"""Generator of docs/docker-fields.md, from the table by which the Docker engine checks fields."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ field that is not on this page is refused.
 
 
 def page(_root: Path) -> str:
-    """Return the page."""
+    """Return the text of the page."""
     return "\n".join(
         (
             f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}",

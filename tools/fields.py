@@ -1,4 +1,4 @@
-"""The reference page of a TaskRun's fields, drawn from the schema that the apiserver checks."""
+"""Generator of docs/fields.md, from the schema that the apiserver checks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ Schema = dict[str, Any]
 
 
 def page(_root: Path) -> str:
-    """The page of all fields, and of the rules that hold between them."""
+    """Return the page of all fields and of the rules between them."""
     parts = resource_schema()["properties"]
     head = f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}"
     return "\n".join(
@@ -51,7 +51,7 @@ def _section(name: str, schema: Schema) -> str:
 
 
 def _fields(schema: Schema, place: str) -> Iterator[tuple[str, Schema]]:
-    """Yield what is below a place, depth first, as it stands in the models."""
+    """Yield the fields below a place, depth first, in the order of the models."""
     for name, below in schema.get("properties", {}).items():
         here = f"{place}.{name}" if place else name
         yield here, below
@@ -60,7 +60,7 @@ def _fields(schema: Schema, place: str) -> Iterator[tuple[str, Schema]]:
 
 
 def _kind(schema: Schema) -> str:
-    """Name a field's type the way a person writes it."""
+    """Return the name of a field's type for readers."""
     if "enum" in schema:
         return " or ".join(f"`{word}`" for word in schema["enum"])
     if schema.get("pattern") == TIME_PATTERN:
@@ -82,5 +82,5 @@ def _refusals() -> Iterator[str]:
 
 
 def _says_fixed(rule: Rule) -> bool:
-    """Whether it is one of the many that only say that a field of spec is fixed."""
+    """Return whether a rule only states that a field of spec is immutable; there are many."""
     return rule.message.startswith(f"{rule.field} is fixed")

@@ -1,7 +1,7 @@
-"""The figure in `docs/architecture.md`: every situation with its rules, read from the code itself.
+"""Generator of the figure in `docs/architecture.md`, which shows every situation with its rules.
 
-A situation is named by its class and the first sentence of its docstring, a rule by the first line
-of its own; rules stand in the order in which they are asked.
+A situation is shown by its class name and the first sentence of its docstring, a rule by the first
+line of its docstring. Rules are listed in the order of evaluation.
 """
 
 import importlib
@@ -19,28 +19,28 @@ from tools.writing import framed
 PAGE = "docs/architecture.md"
 
 WIDE = '%%{init: {"flowchart": {"wrappingWidth": 560}}}%%'
-"""One rule, one line: what Mermaid breaks by itself is hard to read."""
+"""Mermaid setting that keeps each rule on one line, because wrapped rules are hard to read."""
 
 Rule = Callable[..., Any]
 
 
 def page(root: Path) -> str:
-    """The page on the architecture, with the figure in its frame drawn anew."""
+    """Return the page on the architecture with a new figure."""
     return framed((root / PAGE).read_text(), "figure", figure())
 
 
 def figure() -> str:
-    """The figure in Mermaid's notation, fenced."""
+    """Return the figure as a fenced Mermaid block."""
     lines = [WIDE, "flowchart LR", '  look(["decide(run, pods, now)"])']
     for situation in get_args(Situation):
         name = situation.__name__
-        asked = "<br/>".join(
+        rule_lines = "<br/>".join(
             f"{number} · {_first_line(rule)}"
             for number, rule in enumerate(_rules_of(situation), start=1)
         )
         lines += [
             f'  look --> {name}["<b>{name}</b><br/>{_first_sentence(situation)}"]',
-            f'  {name} --> {name}Rules["{asked}"]',
+            f'  {name} --> {name}Rules["{rule_lines}"]',
             f"  style {name}Rules text-align:left",
         ]
     return "\n".join(["```mermaid", *lines, "```", ""])
@@ -53,7 +53,7 @@ def _rules_of(situation: type) -> Iterator[Rule]:
 
 
 def _all_rules() -> Iterator[Rule]:
-    """Yield the rules of every module in `core.rules`, each tuple in its own order."""
+    """Yield the rules of every module in `core.rules`, in order of evaluation."""
     for module in pkgutil.iter_modules(rules.__path__, f"{rules.__name__}."):
         for name, value in vars(importlib.import_module(module.name)).items():
             if name.endswith("RULES"):
@@ -70,5 +70,5 @@ def _first_sentence(situation: type) -> str:
 
 
 def _quotable(text: str) -> str:
-    """Make text fit between the quotes of a Mermaid label."""
+    """Escape a text for a quoted Mermaid label."""
     return text.replace("`", "").replace('"', "#quot;").replace("<", "&lt;")

@@ -31,12 +31,12 @@ from tools.dashboard import grafana
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("charts", "crds", "docs", "manifests")
-"""The folders that generated files and the hand-written parts of their sources are in."""
+"""Folders with the generated files and the hand-written parts of their sources."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One generated file: where it is, and what makes its text from the tree at a root."""
+    """A generated file: its path, and a function that renders it from the tree at a root."""
 
     path: str
     render: Callable[[Path], str]
@@ -62,11 +62,11 @@ BY_HELM = (
     Generated("manifests/cleanup.yaml", install.cleanup),
 )
 FILES = FROM_SOURCES + BY_HELM
-"""In order: what helm renders, it renders from the chart as generated just before."""
+"""All generated files, in order; helm renders the chart that was generated just before."""
 
 
 def write(root: Path, files: Sequence[Generated] = FILES) -> None:
-    """Write generated files of the tree at `root`."""
+    """Write generated files to the tree at `root`."""
     for file in files:
         target = root / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def write(root: Path, files: Sequence[Generated] = FILES) -> None:
 
 
 def stale(files: Sequence[Generated] = FILES) -> Iterator[str]:
-    """Yield, for every file that is not what would be written, the difference."""
+    """Yield the diff of every file that is not up to date."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for source in SOURCES:

@@ -1,4 +1,4 @@
-"""Helm: the one that the test cluster is built with, so that everybody renders alike."""
+"""Helm in the version of the test cluster, so that charts are rendered identically everywhere."""
 
 import subprocess
 from collections.abc import Sequence
@@ -14,29 +14,34 @@ PROGRAM = binary.HELM.built / "helm"
 
 
 def build() -> None:
-    """Build helm where that has not been done on this machine: two minutes, once.
+    """Build helm if this machine has no build of it; takes two minutes once.
 
     Raises:
-        ClusterError: it cannot be built; the message says what is missing.
+        ClusterError: helm cannot be built; the message says what is missing.
     """
     binary.build(binary.HELM, Progress())
 
 
 def template(chart: Path, namespace: str, settings: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Render a release called taskruns; `settings` are `name=value` as for `--set`.
+    """Render the chart as a release called taskruns, and return its objects.
+
+    Args:
+        chart: folder of the chart.
+        namespace: namespace of the release.
+        settings: `name=value` pairs as for `--set`.
 
     Raises:
-        ValueError: the chart cannot be rendered so; the message is helm's.
+        ValueError: helm cannot render the chart; the message is helm's.
     """
     flags = [flag for setting in settings for flag in ("--set", setting)]
     return [each for each in yaml.safe_load_all(render(chart, namespace, *flags)) if each]
 
 
 def render(chart: Path, namespace: str, *flags: str, release: str = "taskruns") -> str:
-    """Render a release; return helm's output.
+    """Render a release and return helm's output.
 
     Raises:
-        ValueError: the chart cannot be rendered so; the message is helm's.
+        ValueError: helm cannot render the chart; the message is helm's.
     """
     rendered = subprocess.run(
         [PROGRAM, "template", release, chart, "--namespace", namespace, *flags],

@@ -1,4 +1,4 @@
-"""The plain manifests: the chart at its default values, for `kubectl apply`, without Helm."""
+"""Generator of the manifests for `kubectl apply`, from the chart with its default values."""
 
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,22 @@ HELMS_OWN = frozenset(
         f"{HOOK}-weight",
     }
 )
-"""Labels and annotations that would tell Helm that these objects are its own."""
+"""Labels and annotations by which Helm recognises its objects."""
 
 
 def manifest(root: Path) -> str:
-    """Everything in one file, in the order in which it can be created."""
+    """Return all objects of an installation, in an order in which they can be created."""
     objects = helm.template(root / CHART, NAMESPACE)
     return _file([_namespace(), *(each for each in objects if not is_hook(each))])
 
 
 def cleanup(root: Path) -> str:
-    """What Helm does before it uninstalls the release."""
+    """Return the objects that Helm creates before it uninstalls the release."""
     return _file([each for each in helm.template(root / CHART, NAMESPACE) if is_hook(each)])
 
 
 def is_hook(found: dict[str, Any]) -> bool:
-    """Whether Helm creates this for a moment, and it is no part of what is installed."""
+    """Return whether an object is a Helm hook, which is not part of the installation."""
     return HOOK in found["metadata"].get("annotations", {})
 
 

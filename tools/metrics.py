@@ -1,7 +1,7 @@
-"""The tables in `docs/metrics.md`: every metric as a scrape tells it, every alert as its rule does.
+"""Generator of the tables in `docs/metrics.md`: all metrics and all alerts.
 
-The metrics are read from what a scrape answers after one of everything has happened, so that the
-page can neither miss one nor name one that is not there.
+The metrics are read from a scrape of a registry with samples of every metric, so the page lists
+exactly those that exist.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from tools.writing import framed
 PAGE = "docs/metrics.md"
 ALERTS = "charts/taskruns/alerts/taskruns.yaml"
 _BOUND = "le"
-"""The label of a histogram's own."""
+"""Label that histograms add to their samples."""
 
 
 def page(root: Path) -> str:
-    """The page on metrics, with the tables in their frames drawn anew."""
+    """Return the page on metrics with new tables."""
     text = framed((root / PAGE).read_text(), "metrics", _metrics_table())
     return framed(text, "alerts", _alerts_table(root))
 
 
 def families() -> Iterator[Metric]:
-    """Every metric, with a sample for each of its labels."""
+    """Yield every metric family, with samples that have all its labels."""
     ages = {names.PLURAL: 0.0, "pods": 0.0}
     quiet = Snapshot(
         ready=True,
@@ -49,18 +49,18 @@ def families() -> Iterator[Metric]:
 
 
 def full_name(family: Metric) -> str:
-    """The name under which Prometheus shows a family; the parser cuts a counter's."""
+    """Return a family's name in Prometheus; the parser cuts the suffix of counters."""
     return f"{family.name}_total" if family.type == "counter" else family.name
 
 
 def labels(family: Metric) -> tuple[str, ...]:
-    """The labels that its samples have, a histogram's own aside."""
-    found = {name: None for sample in family.samples for name in sample.labels}
-    return tuple(name for name in found if name != _BOUND)
+    """Return the labels of a family's samples, without the label that histograms add."""
+    names_seen = {name: None for sample in family.samples for name in sample.labels}
+    return tuple(name for name in names_seen if name != _BOUND)
 
 
 def alerts(root: Path) -> list[dict[str, Any]]:
-    """The alerts that the chart recommends."""
+    """Return the alerts that the chart recommends."""
     (group,) = yaml.safe_load((root / ALERTS).read_text())["groups"]
     rules: list[dict[str, Any]] = group["rules"]
     return rules

@@ -1,4 +1,4 @@
-"""Reference pages that are drawn from the code's own tables."""
+"""Generators of docs/reasons.md and docs/events.md, from the tables in the code."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +58,7 @@ HEADINGS = {
 
 
 def reasons(_root: Path) -> str:
-    """The page of all reasons: what each means and what to do."""
+    """Return the page of all reasons, with their meanings and advice."""
     head = f"<!-- {made_from('controller/taskruns/api/reasons.py')} -->\n\n{INTRODUCTION}"
     return "\n".join([head, *(_section(kind) for kind in HEADINGS)])
 
@@ -73,7 +73,7 @@ def _rows(reasons: Iterable[Reason]) -> str:
 
 
 def events(_root: Path) -> str:
-    """The page of Events: what is told, how often, and by which words."""
+    """Return the page of all Events, with their types and meanings."""
     rows = (f"| `{each}` | {each.type} | {each.meaning} |\n" for each in EventReason)
     return (
         f"<!-- {made_from('controller/taskruns/api/conditions.py')} -->\n\n{EVENTS}{''.join(rows)}"

@@ -1,7 +1,7 @@
-"""JSON schemas of what several values of the chart hold: names, labels, types of Kubernetes.
+"""JSON schemas that several values of the chart share: names, labels, Kubernetes types.
 
-They refuse what the apiserver would refuse after half of a release is there. A key that a newer
-Kubernetes may add to one of its types is accepted.
+They refuse values that the apiserver would otherwise refuse in the middle of an installation. Keys
+that a newer Kubernetes may add to its types are accepted.
 """
 
 from typing import Any
@@ -9,14 +9,14 @@ from typing import Any
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": ["string", "integer", "boolean"], "minimum": 0}
-"""A string, or what `--set` makes of one that is a number or a boolean to YAML."""
+"""A string, or a number or boolean that `--set` makes of a string."""
 
 NAME: Schema = TEXT | {
     "minLength": 1,
     "maxLength": 253,
     "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
 }
-"""A DNS subdomain, which names most objects."""
+"""A DNS subdomain, which most object names are."""
 
 _PREFIX = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?"
 _KEY = f"{_PREFIX}[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
@@ -24,12 +24,12 @@ _LABEL_VALUE: Schema = {"pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?
 
 
 def _texts(value: Schema) -> Schema:
-    # Helm's words for propertyNames name another value than the wrong one.
+    # Helm's message for propertyNames names another value than the invalid one.
     return {"type": "object", "patternProperties": {_KEY: value}, "additionalProperties": False}
 
 
 _SCALARS: Schema = {"type": [*TEXT["type"], "null"]}
-"""The chart leaves out a key whose value is null."""
+"""Scalars including null; the chart omits keys with the value null."""
 
 LABELS: Schema = _texts(TEXT | _SCALARS | _LABEL_VALUE)
 ANNOTATIONS: Schema = _texts(_SCALARS)
@@ -84,4 +84,4 @@ SHAPES: dict[str, Schema] = {
         "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES},
     },
 }
-"""Shapes by the name that `@items` and `@shape` have for them."""
+"""Shapes by the names that `@items` and `@shape` use."""

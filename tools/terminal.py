@@ -1,4 +1,4 @@
-"""`make picture-cli`: pictures of a terminal for the README, of commands that were really run."""
+"""Generator of the terminal pictures in the README (`make picture-cli`), from real commands."""
 
 import sys
 import tempfile
@@ -39,11 +39,11 @@ SHOWN = {
     "list": "list",
     "describe": "describe import-orders",
 }
-"""Each picture, and the command in it."""
+"""Command line of each picture, by the picture's name."""
 
 
 def draw() -> None:
-    """Run the commands and draw what is seen of those that have a picture."""
+    """Run the commands and draw the pictures."""
     with tempfile.TemporaryDirectory() as folder, daemon(Screen()) as environment:
         taskrun = CommandLine(dict(environment) | {"TASKRUNS_STATE_DIR": folder})
         with _tidied(taskrun):
@@ -55,7 +55,7 @@ def draw() -> None:
 
 @contextmanager
 def _tidied(taskrun: CommandLine) -> Iterator[None]:
-    """Remove the runs, and their containers, whatever happens."""
+    """Delete the runs and their containers after the block, even if it fails."""
     try:
         yield
     finally:
@@ -64,7 +64,7 @@ def _tidied(taskrun: CommandLine) -> Iterator[None]:
 
 
 def _seen(taskrun: CommandLine, line: str) -> str:
-    """Return what a person sees at a terminal."""
+    """Return the terminal output of a command."""
     before, _, script = line.partition(" sh -c ")
     words = [*before.split(), *(["sh", "-c", script.strip("'")] if script else [])]
     with taskrun.at_terminal(*words, COLUMNS=str(WIDTH)) as terminal:
@@ -81,7 +81,7 @@ def _picture(name: str, line: str, shown: str) -> None:
         console.print(Text.from_ansi(_at_rest(shown)))
         path = FOLDER / f"cli-{name}.svg"
         console.save_svg(str(path), title=f"taskrun {name}", theme=THEME, unique_id=name)
-    # The font that the library names is fetched from elsewhere: a picture must not.
+    # The library refers to a font on the network; a picture must not load one.
     style = path.read_text()
     while "@font-face" in style:
         begin = style.index("@font-face")
@@ -90,7 +90,7 @@ def _picture(name: str, line: str, shown: str) -> None:
 
 
 def _at_rest(shown: str) -> str:
-    """Leave out what a terminal has overwritten: what is shown while something is waited for."""
+    """Return the final content of a terminal, without lines that were overwritten."""
     rest: list[str] = []
     for line in shown.split("\n"):
         del rest[len(rest) - line.count(_LINE_UP) :]

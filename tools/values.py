@@ -1,14 +1,21 @@
-"""The schema and the reference page of the chart's values, read from `values.yaml` itself.
+"""Generator of the schema and the reference page of the chart's values, from `values.yaml`.
 
-The comment right above a value is its description; lines in it that start with `@` bound it:
-`@enum a b`, `@minimum 1`, `@maximum 9`, `@maxLength 9`, `@pattern ^x$` (of a list: of each of its
-items), `@text` (a string, or a number or a boolean that the chart writes as one: `--set name=2024`
-is a number to Helm; of a list: each of its items), `@unique` (of a list: nothing is in it twice),
-`@items NAME` (of a list: a type, or a shape of tools/shapes.py; strings otherwise), `@keys a b?`
-(of the mappings in a list, whose values are names; `?` marks what may be left out), `@shape NAME`
-(a mapping of that shape) and `@open` (a mapping of any content). A mapping that is empty by default
-is `@labels` or `@annotations`; one that is not holds exactly its keys, so that a typo in a value's
-name is refused.
+The comment directly above a value is its description. Lines of the comment that start with `@`
+restrict the value:
+
+- `@enum a b`, `@minimum 1`, `@maximum 9`, `@maxLength 9`.
+- `@pattern ^x$`; in a list, for each item.
+- `@text`: a string, or a number or boolean that the chart writes as a string, because Helm reads
+  `--set name=2024` as a number; in a list, for each item.
+- `@unique`: a list without duplicates.
+- `@items NAME`: a list of a type or of a shape of tools/shapes.py; without it, of strings.
+- `@keys a b?`: a list of mappings with these keys, whose values are names; `?` marks optional keys.
+- `@shape NAME`: a mapping of that shape.
+- `@open`: a mapping with any content.
+- `@labels` or `@annotations`: a mapping that is empty by default.
+
+A mapping that is not empty by default accepts exactly its keys, so that a misspelt name of a value
+is refused.
 """
 
 import json
@@ -50,33 +57,33 @@ to spread. TaskRuns that are under way do not notice that it is gone for a momen
 
 
 def schema(root: Path) -> str:
-    """The JSON schema of the chart's values, in the draft that every Helm understands."""
+    """Return the JSON schema of the chart's values, in a draft that every Helm version supports."""
     text = (root / SOURCE).read_text()
     document = yaml.compose(text)
     if not isinstance(document, yaml.MappingNode):
         raise TypeError(f"{SOURCE} is to be a mapping")
     top = _mapping(document, text.splitlines())
     head = {"$comment": made_from(SOURCE), "$schema": "http://json-schema.org/draft-07/schema#"}
-    # Line one names the generator, which JSON can only say inside the braces.
+    # The first line must name the generator, and JSON has no comments.
     return json.dumps(head | top, indent=2).replace("{\n ", "{", 1) + "\n"
 
 
 def page(root: Path) -> str:
-    """The page of all values: what each is, and what it is when nobody sets it."""
+    """Return the page of all values, with their meanings and defaults."""
     head = f"<!-- {made_from(SOURCE)} -->\n\n{INTRODUCTION}"
     defaults = yaml.safe_load((root / SOURCE).read_text())
     return head + "".join(_rows(json.loads(schema(root)), defaults, ""))
 
 
 def defaults(root: Path) -> str:
-    """The template of the defaults that fill a group of values which is null or missing.
+    """Return the template with the defaults for groups of values that are null or missing.
 
-    A mapping of any content is empty here: null is how a user leaves all of it out.
+    Mappings with any content are empty in it, because null is how a user omits their content.
     """
     text = (root / SOURCE).read_text()
-    found = json.dumps(_filling(json.loads(schema(root)), yaml.safe_load(text)), indent=2)
+    values_json = json.dumps(_filling(json.loads(schema(root)), yaml.safe_load(text)), indent=2)
     head = f'{{{{- /* {made_from(SOURCE)} */ -}}}}\n{{{{- define "taskruns.defaults" -}}}}'
-    return f"{head}\n{found}\n{{{{- end }}}}\n"
+    return f"{head}\n{values_json}\n{{{{- end }}}}\n"
 
 
 def _filling(below: Schema, values: Any) -> Any:
@@ -88,17 +95,17 @@ def _filling(below: Schema, values: Any) -> Any:
 
 
 def _is_group(below: Schema, values: Any) -> bool:
-    """Return whether a mapping holds exactly the values that the file has below it."""
+    """Return whether a mapping is a group that contains exactly the values in the file."""
     return below.get("additionalProperties") is False and bool(values)
 
 
 def _rows(below: Schema, defaults: Any, place: str) -> Iterator[str]:
-    """Yield a row for each value below a place, in the order of the file; a group comes first."""
-    for name, found in below["properties"].items():
-        here, meaning = f"{place}{name}", found["description"].replace("|", "&#124;")
-        if _is_group(found, defaults[name]):
+    """Yield a table row for each value below a place, in the order of the file, groups first."""
+    for name, value_schema in below["properties"].items():
+        here, meaning = f"{place}{name}", value_schema["description"].replace("|", "&#124;")
+        if _is_group(value_schema, defaults[name]):
             yield f"| `{here}` | | {meaning} |\n"
-            yield from _rows(found, defaults[name], f"{here}.")
+            yield from _rows(value_schema, defaults[name], f"{here}.")
         else:
             yield f"| `{here}` | `{json.dumps(defaults[name])}` | {meaning} |\n"
 
@@ -116,32 +123,32 @@ def _value(node: yaml.Node, description: str, bounds: Schema, lines: list[str]) 
     text = shapes.TEXT if "text" in switches else {}
     match node:
         case yaml.MappingNode() if shape is not None:
-            found = shapes.SHAPES[shape]
+            result = shapes.SHAPES[shape]
         case yaml.MappingNode() if "open" in switches:
-            found = {"type": "object"}
+            result = {"type": "object"}
         case yaml.MappingNode(value=[]):
-            found = shapes.LABELS if "labels" in switches else shapes.ANNOTATIONS
+            result = shapes.LABELS if "labels" in switches else shapes.ANNOTATIONS
         case yaml.MappingNode():
-            found = _mapping(node, lines)
+            result = _mapping(node, lines)
         case yaml.SequenceNode():
             unique = {"uniqueItems": True} if "unique" in switches else {}
-            found = {"type": "array", "items": _items(bounds) | text, **unique}
+            result = {"type": "array", "items": _items(bounds) | text, **unique}
         case _:
-            found = {"type": _JSON_TYPES[node.tag]} | text
-    return {"description": description} | found | bounds
+            result = {"type": _JSON_TYPES[node.tag]} | text
+    return {"description": description} | result | bounds
 
 
 def _items(bounds: Schema) -> Schema:
-    """Return the schema of a list's items, and take what bounds them out of the list's bounds."""
+    """Return the schema of a list's items, and remove their restrictions from `bounds`."""
     keys, name = bounds.pop("keys", None), bounds.pop("items", "string")
     if keys:
         return _keyed(keys)
-    found = shapes.SHAPES.get(name, {"type": name})
-    return found | {each: bounds.pop(each) for each in _OF_ITEMS & bounds.keys()}
+    item_schema = shapes.SHAPES.get(name, {"type": name})
+    return item_schema | {each: bounds.pop(each) for each in _OF_ITEMS & bounds.keys()}
 
 
 def _keyed(keys: str) -> Schema:
-    """Return the schema of mappings from these keys, and no others, to names."""
+    """Return the schema of mappings with exactly these keys, whose values are names."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -151,7 +158,7 @@ def _keyed(keys: str) -> Schema:
 
 
 def _comment(key: yaml.Node, lines: list[str]) -> tuple[str, Schema]:
-    """Split the comment above a key into its words and its bounds."""
+    """Split the comment above a key into the description and the restrictions."""
     block = [line.strip("# ") for line in _comment_above(key.start_mark.line, lines)]
     words = " ".join(line for line in block if not line.startswith("@"))
     if not words:

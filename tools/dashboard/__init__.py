@@ -1,1 +1,1 @@
-"""The Grafana dashboard of the chart: what it asks, as Grafana reads it, and drawn for the docs."""
+"""The chart's Grafana dashboard: its panels, its JSON, and its picture for the docs."""

@@ -27,11 +27,11 @@ FOLDER = ROOT / ".build" / "picture"
 ANSWERS = FOLDER / "answers.json"
 PICTURE = ROOT / "docs" / "dashboard.png"
 SCRAPES = 5
-"""Seconds between two scrapes, and between two points of a line."""
+"""Interval between scrapes and between the points of a line, in seconds."""
 
 
 def record(minutes: float) -> None:
-    """Run everything for some minutes, and keep what Prometheus has to say to each panel."""
+    """Run a load for some minutes, and save the answers of Prometheus for each panel."""
     prometheus.install()
     cluster = Cluster(CLUSTER)
     try:
@@ -58,22 +58,22 @@ def _ask(scraping: Prometheus, start: float, end: float) -> dict[str, object]:
     dashboard = json.loads((ROOT / grafana.PATH).read_text())
     answers: dict[str, list[dict[str, object]]] = {}
     for panel in dashboard["panels"]:
-        told = answers[str(panel["id"])] = []
+        panel_series = answers[str(panel["id"])] = []
         for target in panel.get("targets", ()):
-            asked = _filled(target["expr"], end - start)
+            query = _filled(target["expr"], end - start)
             series = (
-                scraping.query_range(asked, start, end, SCRAPES)
+                scraping.query_range(query, start, end, SCRAPES)
                 if target["range"]
-                else scraping.query(asked)
+                else scraping.query(query)
             )
-            told += [_named(each, target["legendFormat"], start) for each in series]
+            panel_series += [_named(each, target["legendFormat"], start) for each in series]
     steps = int((end - start) / SCRAPES) + 1
     times = [_minutes(start + step * SCRAPES, start) for step in range(steps)]
     return {"times": times, "panels": answers}
 
 
 def _filled(expression: str, seconds: float) -> str:
-    """Put in what Grafana would: it takes four scrapes and more for a rate."""
+    """Replace Grafana's variables; its rate interval covers at least four scrapes."""
     values = {"$__rate_interval": "1m", "$__range": f"{seconds:.0f}s", "$job": ".+"}
     for variable, value in values.items():
         expression = expression.replace(variable, value)
@@ -92,7 +92,7 @@ def _minutes(at: float, start: float) -> float:
 
 
 def redraw() -> None:
-    """Draw what was recorded last."""
+    """Draw the answers that were saved last."""
     paths = [str(path) for path in (ROOT / grafana.PATH, ANSWERS, PICTURE)]
     python = FOLDER / "bin" / "python"
     subprocess.run([python, "-m", "tools.dashboard.drawing", *paths], cwd=ROOT, check=True)

@@ -1,8 +1,8 @@
-"""Draws the dashboard from its definition and from what Prometheus answered to its questions.
+"""Drawing of the dashboard, from its definition and from recorded answers of Prometheus.
 
-It is no Grafana: it knows the three kinds of panel that the dashboard has, and the place, title,
-unit, colours and thresholds that the definition gives to each. It runs with the packages of
-`requirements/picture.txt` alone.
+It imitates Grafana for the three types of panel that the dashboard has. Positions, titles, units,
+colours and thresholds come from the definition. It needs only the packages of
+`requirements/picture.txt`.
 
     python -m tools.dashboard.drawing DASHBOARD.json ANSWERS.json PICTURE.png
 """
@@ -23,7 +23,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from tools.dashboard.units import shown
 
 COLUMN, LINE, GAP = 80, 38, 8
-"""Pixels of Grafana's grid, and between two panels."""
+"""Size of Grafana's grid cells and of the gap between panels, in pixels."""
 
 HEAD, FOOT, DOTS = 60, 34, 100
 PAGE, CARD, GRID, TEXT, FAINT = "#111217", "#1b1e24", "#2c3038", "#dddde6", "#9a9ba8"
@@ -65,7 +65,7 @@ class Picture:
         self.figure = Figure(figsize=size, dpi=DOTS, facecolor=PAGE)
 
     def card(self, x: float, y: float, w: float, h: float) -> None:
-        """Draw the ground of a panel."""
+        """Draw the background of a panel."""
         place = (x / self.width, 1 - (y + h) / self.height)
         shape = {"boxstyle": "round,pad=0,rounding_size=0.0015", "mutation_aspect": 1.0}
         ground = FancyBboxPatch(
@@ -74,19 +74,19 @@ class Picture:
         self.figure.add_artist(ground)
 
     def write(self, x: float, y: float, text: str, **how: Any) -> None:
-        """Write at a point."""
+        """Write a text at a point."""
         how = {"color": TEXT, "fontsize": 9, "va": "center"} | how
         self.figure.text(x / self.width, 1 - y / self.height, text, **how)
 
     def axes(self, x: float, y: float, w: float, h: float) -> Axes:
-        """Make room for a drawing."""
+        """Add axes in a rectangle."""
         size = (w / self.width, h / self.height)
         place = (x / self.width, 1 - (y + h) / self.height, *size)
         return self.figure.add_axes(place, facecolor="none")
 
 
 def draw(dashboard: Json, answers: Json) -> Figure:
-    """Draw every panel in its place."""
+    """Draw every panel at its position."""
     lines = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"])
     picture = Picture(24 * COLUMN + GAP, HEAD + lines * LINE + FOOT, answers["times"])
     picture.write(16, HEAD / 2, dashboard["title"], fontsize=17, weight="bold")
@@ -140,21 +140,21 @@ def _threshold_colour(value: float, defaults: Mapping[str, Any]) -> str:
 def _bars(picture: Picture, panel: Json, series: Series, box: Box) -> None:
     x, y, w, h = box
     defaults = panel["fieldConfig"]["defaults"]
-    told = sorted(
+    bars = sorted(
         ((_rounded(each["values"][-1][1], defaults), each["legend"]) for each in series),
         reverse=True,
     )
-    most = max((value for value, _ in told), default=0) or 1
-    colours = _colours(panel, [name for _, name in told])
-    room = (h - 44) / max(len(told), 1)
+    most = max((value for value, _ in bars), default=0) or 1
+    colours = _colours(panel, [name for _, name in bars])
+    room = (h - 44) / max(len(bars), 1)
     axes = picture.axes(x + 116, y + 34, w - 180, h - 46)
     axes.set_axis_off()
     axes.set_xlim(0, most)
-    axes.set_ylim(len(told) - 0.5, -0.5)
-    for number, (value, name) in enumerate(told):
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    for number, (value, name) in enumerate(bars):
         axes.barh(number, most, height=0.5, color=GRID)
         axes.barh(number, value, height=0.5, color=colours[name])
-        middle = y + 34 + (h - 46) * (number + 0.5) / len(told)
+        middle = y + 34 + (h - 46) * (number + 0.5) / len(bars)
         picture.write(x + 106, middle, name, ha="right", fontsize=min(9.5, room))
         picture.write(
             x + w - 54, middle, shown(value, defaults["unit"]), color=colours[name], weight="bold"
@@ -191,12 +191,12 @@ def _lines(picture: Picture, panel: Json, series: Series, box: Box) -> None:
 def _stack(axes: Axes, times: list[float], series: Series, colours: Mapping[str, str]) -> None:
     below = [0.0] * len(times)
     for each in series:
-        found = {time: 0.0 if math.isnan(v) else v for time, v in each["values"]}
-        above = [base + found.get(t, 0.0) for base, t in zip(below, times, strict=True)]
+        known = {time: 0.0 if math.isnan(v) else v for time, v in each["values"]}
+        above = [base + known.get(t, 0.0) for base, t in zip(below, times, strict=True)]
         colour = colours[each["legend"]]
         axes.fill_between(times, below, above, color=colour, alpha=0.45, lw=0)
         edge = [
-            top if found.get(time) else math.nan for time, top in zip(times, above, strict=True)
+            top if known.get(time) else math.nan for time, top in zip(times, above, strict=True)
         ]
         axes.plot(times, edge, color=colour, lw=1.2)
         below = above
@@ -221,7 +221,7 @@ def _dress(axes: Axes, defaults: Json) -> None:
 
 
 def _fitting(names: list[str], width: float) -> int:
-    """How many entries of a legend fit beside each other."""
+    """Return how many legend entries fit on one line."""
     longest = max((len(name) for name in names), default=1)
     return max(1, min(len(names) or 1, int((width - 16) / (longest * 6.0 + 28))))
 
@@ -243,10 +243,10 @@ _DRAWN: Mapping[str, Callable[[Picture, Json, Series, Box], None]] = {
 
 
 def main(dashboard: str, answers: str, target: str) -> None:
-    """Draw one file from two."""
+    """Draw a dashboard file and a file of answers into a picture."""
     mpl.rcParams["font.family"] = "DejaVu Sans"
     figure = draw(json.loads(Path(dashboard).read_text()), json.loads(Path(answers).read_text()))
-    # Nothing of the machine and the moment goes into the file.
+    # The file must not depend on the machine or the time.
     figure.savefig(target, metadata={"Software": None})
 
 

@@ -1,4 +1,4 @@
-"""The dashboard as Grafana reads it: its classic JSON, in the version that Grafana 13 writes."""
+"""Generator of the dashboard in Grafana's classic JSON, in the version that Grafana 13 writes."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 42
 COLUMNS = 24
 
 COLOURS = {
-    # Phases and kinds of failure have the same colour wherever they are shown.
+    # Phases and failure kinds have the same colour in all panels.
     "Succeeded": "green",
     "Failed": "red",
     "Cancelled": "purple",
@@ -37,7 +37,7 @@ SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 
 def dashboard(_root: Path) -> str:
-    """The whole dashboard, one item a line."""
+    """Return the whole dashboard, one item per line."""
     content: Json = {
         "description": f"How the controller of TaskRuns does. "
         f"{made_from('tools/dashboard/panels.py')}",
@@ -55,7 +55,7 @@ def dashboard(_root: Path) -> str:
         "templating": {"list": [_datasource(), _job()]},
         "panels": list(_panels()),
     }
-    # Line one names the generator, which JSON can only say inside the braces.
+    # The first line must name the generator, and JSON has no comments.
     return json.dumps(content, indent=2).replace("{\n ", "{", 1) + "\n"
 
 
@@ -69,15 +69,15 @@ def _datasource() -> Json:
 
 
 def _job() -> Json:
-    asked = "label_values(taskruns_build_info, job)"
+    query = "label_values(taskruns_build_info, job)"
     return {
         "name": "job",
         "label": "Job",
         "description": "The controllers, as Prometheus names them.",
         "type": "query",
         "datasource": SOURCE,
-        "definition": asked,
-        "query": {"qryType": 1, "query": asked, "refId": "job"},
+        "definition": query,
+        "query": {"qryType": 1, "query": query, "refId": "job"},
         "refresh": 2,
         "sort": 1,
         "multi": True,
@@ -168,7 +168,7 @@ def _defaults(panel: Panel) -> Json:
 
 
 def _overrides(panel: Panel) -> list[Json]:
-    """Give our own words their colours, where they are what series are called."""
+    """Return fixed colours for phases and failure kinds, if they are the names of the series."""
     if not {"{{phase}}", "{{failure_kind}}"} & {query.legend for query in panel.queries}:
         return []
     return [

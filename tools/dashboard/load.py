@@ -1,6 +1,7 @@
-"""Some minutes of varied work: what succeeds, fails, is retried, cancelled, evicted, kept waiting.
+"""A varied load of some minutes for the dashboard's picture.
 
-Always the same runs at the same times, but for how long the machine takes.
+Its runs succeed, fail, are retried, cancelled, evicted or queued. They are the same at every call;
+only their durations depend on the machine.
 """
 
 import random
@@ -15,7 +16,7 @@ from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, R
 SPACIOUS, NARROW = "pipelines", "small-team"
 QUOTA_PODS = 3
 PAUSE = 2.4
-"""Seconds between two runs, on average."""
+"""Average time between two runs, in seconds."""
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 _SOON = {"backoff": {"duration": "4s"}}
@@ -28,7 +29,7 @@ def _ignored() -> Object:
     return shell(f"sleep 2; {_SECOND_TRY} || exit 42", podFailurePolicy=rules, **_SOON)
 
 
-# By kind, how many of 100 runs are so, and the spec of one.
+# By kind: its share of the runs in percent, and a function that builds its spec.
 KINDS: dict[str, tuple[int, Callable[[int], Object]]] = {
     "short": (38, lambda seconds: shell(f"sleep {seconds / 10}")),
     "long": (18, lambda seconds: shell(f"sleep {seconds}")),
@@ -45,23 +46,26 @@ KINDS: dict[str, tuple[int, Callable[[int], Object]]] = {
 
 
 class Load:
-    """Pours runs over a cluster."""
+    """Load generator for one cluster."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._random = random.Random(4)  # noqa: S311 - no secret, and the same every time
+        self._random = random.Random(4)  # noqa: S311 - no secret, and reproducible
         self._later: list[tuple[float, Callable[[], object]]] = []
         self._number = 0
 
     def prepare(self) -> None:
-        """Make the two namespaces, one with a quota."""
+        """Create the two namespaces, one of them with a quota."""
         for name in (SPACIOUS, NARROW):
             self._kube.create(NAMESPACES, None, {"metadata": {"name": name}})
         hard = {"spec": {"hard": {"pods": str(QUOTA_PODS)}}, "metadata": {"name": "pods"}}
         self._kube.create(QUOTAS, NARROW, hard)
 
     def pour(self, seconds: float) -> None:
-        """Create runs for so long, ever more until the middle, with a crowd at the quota."""
+        """Create runs for `seconds`.
+
+        The rate rises until the middle and then falls. Several bursts exceed the quota.
+        """
         began = time.monotonic()
         crowds = self._crowds(seconds)
         crowd = next(crowds)
@@ -115,4 +119,4 @@ class Load:
         try:
             self._kube.delete(PODS, SPACIOUS, name)
         except Refused:
-            return  # it has gone by itself
+            return  # the Pod has already ended

@@ -1,11 +1,11 @@
-"""What a panel of the dashboard is, before it is Grafana's."""
+"""Types for the panels of the dashboard, independent of Grafana's JSON."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How a panel shows its answer, in Grafana's words."""
+    """Type of a panel, as Grafana names it."""
 
     STAT = "stat"
     LINES = "timeseries"
@@ -14,7 +14,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question and what its series are called."""
+    """A PromQL expression and the legend of its series."""
 
     expression: str
     legend: str = ""
@@ -32,16 +32,16 @@ class Panel:
     thresholds: tuple[float | None, float | None] = (None, None)
     stacked: bool = False
     words: dict[int, tuple[str, str]] = field(default_factory=dict)
-    """By a value, the word and the colour to show instead."""
+    """Text and colour to show in place of a value."""
     decimals: int | None = None
-    """Digits after the point; None leaves them to Grafana. An increase is an estimate."""
+    """Digits after the decimal point; None leaves them to Grafana. Increases are estimates."""
     names_only: bool = False
-    """A stat that shows the legend and no number."""
+    """Whether a stat shows its legend instead of a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of panels of one size, in Grafana's grid of 24 columns."""
+    """A row of panels of equal size, in Grafana's grid of 24 columns."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -49,5 +49,5 @@ class Row:
 
     @property
     def width(self) -> int:
-        """Columns for each panel."""
+        """Width of each panel, in columns."""
         return 24 // len(self.panels)

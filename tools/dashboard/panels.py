@@ -1,8 +1,4 @@
-"""What the dashboard asks of Prometheus: rows of panels, each with its question and its answer.
-
-`$job` and `$__rate_interval` are Grafana's. Every question is narrowed to the chosen jobs, so that
-several controllers can be looked at together or one by one.
-"""
+"""Definitions of the dashboard's panels: rows, titles, meanings and queries."""
 
 from tools.dashboard.panel import Kind, Panel, Query, Row
 
@@ -10,7 +6,7 @@ JOB = 'job=~"$job"'
 
 
 def _quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
-    """The median and the slowest of 20, of a histogram."""
+    """Return the queries for the median and the 95th percentile of a histogram."""
     rate = f"rate({metric}_bucket{{{where}{JOB}}}[$__rate_interval])"
     grouped = f"sum by ({by}le) ({rate})"
     name = "{{" + by.rstrip(", ") + "}} " if by else ""

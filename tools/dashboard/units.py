@@ -1,4 +1,4 @@
-"""Numbers as Grafana shows them in the units that the dashboard uses."""
+"""Formatting of numbers in the dashboard's units, as Grafana shows them."""
 
 import math
 
@@ -7,10 +7,10 @@ _STEP = 1024
 
 
 def shown(value: float, unit: str) -> str:
-    """Return a number of a unit as a person reads it.
+    """Return a number with its unit for readers.
 
     Raises:
-        ValueError: it is a unit that the dashboard has not used before.
+        ValueError: the unit is not supported.
     """
     if math.isnan(value):
         return "no data"

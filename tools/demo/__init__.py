@@ -1,1 +1,1 @@
-"""The demonstration: a cluster, taskruns on it, and tasks followed to their end."""
+"""The demos: taskruns on a new cluster, and on plain Docker."""

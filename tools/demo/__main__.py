@@ -25,14 +25,14 @@ NAMESPACE = "taskruns-system"
 IMAGE = "taskruns/controller:0.1.0"
 SAMPLES = ("hello", "result", "failing")
 GONE_WITHIN = 60
-"""Seconds after which a finished sample's Pod must have gone."""
+"""Timeout for the deletion of a finished sample's Pod, in seconds."""
 
 INTERRUPTED = 130
-"""The exit code that shells give a program ended by ctrl-C."""
+"""Exit code that shells use for a program ended by Ctrl-C."""
 
 
 class Demo:
-    """The steps, in order; each is safe to repeat."""
+    """The steps of the demo. Each is safe to repeat."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
@@ -40,7 +40,7 @@ class Demo:
         self.commands = Commands(self.cluster)
 
     def up(self) -> None:
-        """Bring up all that is missing, run the samples, and say what to type next."""
+        """Create whatever is missing, run the samples, and print the next commands to try."""
         began = time.monotonic()
         with self.screen.step("1/5  A real Kubernetes on this machine (built once, then cached)"):
             self.cluster.up(progress=self.screen.progress)
@@ -65,7 +65,7 @@ class Demo:
         line += " --create-namespace --wait"
         self._clear_interrupted_install()
         self.screen.command(line)
-        # The image's id as an annotation: a new image under the old tag brings a new Pod.
+        # The image's id is an annotation, so that a new image with the old tag replaces the Pod.
         try:
             with self._reporting():
                 self.commands.run(
@@ -81,7 +81,7 @@ class Demo:
         self.screen.output(self.commands.run(f"kubectl get pods --namespace {NAMESPACE}"))
 
     def _clear_interrupted_install(self) -> None:
-        """Helm refuses to touch a release that ctrl-C left halfway: take that one away."""
+        """Uninstall a release that was interrupted halfway, because Helm refuses to upgrade it."""
         releases = json.loads(
             self.commands.run(
                 f"helm list --namespace {NAMESPACE} --pending --uninstalling --output json"
@@ -153,7 +153,7 @@ class Demo:
 
 
 def main() -> int:
-    """Run the demonstration; say in a sentence what went wrong where something does."""
+    """Run the demo, and print errors as one sentence."""
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
     parser.add_argument("action", choices=("up", "down"), nargs="?", default="up")
     action = parser.parse_args().action

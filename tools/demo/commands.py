@@ -1,4 +1,4 @@
-"""kubectl and helm, as the demonstration types them, against its own cluster."""
+"""kubectl and helm commands of the demo, against its own cluster."""
 
 import json
 import os
@@ -13,21 +13,25 @@ Object = dict[str, Any]
 
 
 class CommandFailed(Exception):
-    """A command said no; the message holds its words."""
+    """A command failed; the message contains its standard error."""
 
 
 class Commands:
-    """Runs programs of a cluster's bin folder with its kubeconfig."""
+    """Runner for programs in a cluster's bin folder, with the cluster's kubeconfig."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._bin = cluster.bin_dir
         self._environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
 
     def run(self, line: str, *more: str) -> str:
-        """Run a command line, split at spaces, with `more` arguments; return what it printed.
+        """Run a command and return its standard output.
+
+        Args:
+            line: the command line, which is split at spaces.
+            more: further arguments, which are not split.
 
         Raises:
-            CommandFailed: it exited with another code than 0.
+            CommandFailed: the exit code is not 0.
         """
         program, *arguments = line.split()
         done = subprocess.run(
@@ -42,13 +46,13 @@ class Commands:
         return done.stdout
 
     def read(self, line: str) -> Object:
-        """Run `kubectl get ... ` and return the object that it printed as JSON."""
-        found: Object = json.loads(self.run(f"{line} --output=json"))
-        return found
+        """Run `kubectl get ...` and return the object from its JSON output."""
+        content: Object = json.loads(self.run(f"{line} --output=json"))
+        return content
 
     @contextmanager
     def watching(self, line: str, seconds: int) -> Iterator[Iterator[Object]]:
-        """Run `kubectl get ...` as a watch; the objects end after `seconds` at the latest."""
+        """Run `kubectl get ...` as a watch that ends after `seconds` at the latest."""
         program, *arguments = line.split()
         flags = ["--watch", "--output=json", f"--request-timeout={seconds}s"]
         watch = subprocess.Popen(
@@ -68,7 +72,7 @@ class Commands:
 
 
 def _objects(watch: "subprocess.Popen[str]") -> Iterator[Object]:
-    """Read objects that follow each other, each of several lines and closed by a brace alone."""
+    """Yield JSON objects from output in which each object ends with a line `}`."""
     lines: list[str] = []
     for line in watch.stdout or ():
         lines.append(line)

@@ -1,4 +1,4 @@
-"""TaskRuns on their way to the end: one line for each change that a person would care about."""
+"""Following of TaskRuns, with one line for each relevant change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from tools.demo.commands import Commands, Object
 from tools.demo.screen import Screen
 
 PATIENCE = 120
-"""Seconds that the samples may take together; they need a few."""
+"""Timeout for all samples together, in seconds; they need a few."""
 
 _ENDS = {"Succeeded", "Failed", "Cancelled"}
 _COLUMNS = "{:<10}{:<10}{:<12}{:<9}{:<6}{}"
 
 
 class TooSlow(Exception):
-    """A sample has not ended in time; the message says which and where it stands."""
+    """A sample did not end in time. The message names it and the command that shows its state."""
 
 
 @dataclass
 class Ended:
-    """How a run ended, and the log of its last Pod, which may be gone by now."""
+    """Status of an ended run, and the log of its last Pod, which may have been deleted since."""
 
     name: str
     status: Object
@@ -29,7 +29,7 @@ class Ended:
 
 @dataclass
 class Following:
-    """Follows the named runs of the default namespace until all of them have ended."""
+    """Follower of runs in the default namespace."""
 
     commands: Commands
     screen: Screen
@@ -37,10 +37,10 @@ class Following:
     _shown: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def until_all_end(self, names: tuple[str, ...]) -> Mapping[str, Ended]:
-        """Show every change; read each Pod's log as soon as its run has ended.
+        """Print every change until all runs have ended; read each log as soon as its run ends.
 
         Raises:
-            TooSlow: one of them did not end in time.
+            TooSlow: a run did not end in time.
         """
         self.screen.output(_COLUMNS.format("TIME", "RUN", "PHASE", "ATTEMPT", "EXIT", "REASON"))
         with self.commands.watching("kubectl get taskruns", PATIENCE) as changes:

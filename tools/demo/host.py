@@ -1,7 +1,7 @@
-"""`make demo-docker`: three tasks on plain Docker, in seconds and without a cluster.
+"""The demo on plain Docker (`make demo-docker`): three tasks in seconds, without a cluster.
 
-On the daemon that `docker` would use; where there is none, and for root, on one of its own, which
-is gone at the end, with Debian's docker.io installed for it if need be.
+It uses the daemon that `docker` would use. If there is none, root gets a temporary daemon, for
+which Debian's docker.io is installed if necessary.
 """
 
 import os
@@ -28,15 +28,15 @@ COMMANDS = (
     (0, "list"),
     (0, "describe failing"),
 )
-"""What is typed, and how each ends."""
+"""Expected exit code and arguments of each command."""
 
 
 @contextmanager
 def daemon(screen: Screen) -> Iterator[Mapping[str, str]]:
-    """Yield the environment in which a Docker daemon answers.
+    """Yield the environment for commands that use a Docker daemon.
 
     Raises:
-        ClusterError: there is none and none can be made; the text says what is missing.
+        ClusterError: no daemon runs and none can be started; the message says what is missing.
     """
     if _answers():
         screen.progress("on the Docker daemon that is there; it pulls busybox:1 if it has none")
@@ -51,16 +51,16 @@ def daemon(screen: Screen) -> Iterator[Mapping[str, str]]:
 
 def _answers() -> bool:
     try:
-        asked = subprocess.run(
+        version = subprocess.run(
             ["docker", "version"], capture_output=True, timeout=SECONDS, check=False
         )
     except OSError:
         return False
-    return asked.returncode == 0
+    return version.returncode == 0
 
 
 def show(screen: Screen) -> None:
-    """Type the commands, and show what they print and how they exit."""
+    """Run the commands, and print their output and exit codes."""
     began = time.monotonic()
     screen.title("1/2  A Docker daemon")
     with tempfile.TemporaryDirectory() as folder, daemon(screen) as environment:
@@ -95,7 +95,7 @@ def _type(screen: Screen, line: str, code: int, environment: Mapping[str, str]) 
 
 
 def _taskrun(line: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a command of ours; what it says beside goes along with what it prints."""
+    """Run a taskrun command, with standard error merged into standard output."""
     return subprocess.run(
         [sys.executable, "-m", "taskruns.cli", *line.split()],
         env=dict(environment),
@@ -108,7 +108,7 @@ def _taskrun(line: str, environment: Mapping[str, str]) -> "subprocess.Completed
 
 
 def main() -> int:
-    """Run the demonstration; say in a sentence what went wrong where something does."""
+    """Run the demo, and print errors as one sentence."""
     screen = Screen()
     try:
         show(screen)

@@ -1,7 +1,7 @@
-"""What the demonstration shows: steps with their time, commands that one could type, output.
+"""Terminal output of the demo: steps with their duration, commands and their output.
 
-Colour only where a terminal reads it, and lines that move only there too: in a log every line
-stands for itself.
+Colours are used on a terminal only. Lines are never overwritten, so that the output is also
+readable as a log.
 """
 
 import os
@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 _BOLD, _DIM, _GREEN, _RED = "1", "2", "32", "31"
 _SIGN_OF_LIFE = 15
-"""Seconds of silence after which a step is said to go on."""
+"""Time without output, in seconds, after which a step reports that it continues."""
 
 
 class Screen:
-    """Writes to standard output, one line at a time."""
+    """Printer to standard output, one line at a time."""
 
     def __init__(self) -> None:
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -25,30 +25,30 @@ class Screen:
         self._spoke = time.monotonic()
 
     def line(self, text: str = "") -> None:
-        """Show a line as it is."""
+        """Print a line unchanged."""
         with self._lock:
             print(text, flush=True)
             self._spoke = time.monotonic()
 
     def title(self, text: str) -> None:
-        """Show what comes next, with room above it."""
+        """Print the title of the next part, after an empty line."""
         self.line(f"\n{self._in(_BOLD, text)}")
 
     def command(self, text: str) -> None:
-        """Show a command as a person would type it."""
+        """Print a command as a user would type it."""
         self.line(f"  {self._in(_DIM, '$')} {text}")
 
     def output(self, text: str) -> None:
-        """Show what a command printed."""
+        """Print the output of a command."""
         for line in text.rstrip("\n").splitlines():
             self.line(f"  {line}")
 
     def progress(self, text: str) -> None:
-        """Show what a slow step is at."""
+        """Print the progress of a slow step."""
         self.line(f"  {self._in(_DIM, text)}")
 
     def problem(self, text: str) -> None:
-        """Show what went wrong."""
+        """Print an error."""
         self.line(f"\n{self._in(_RED, 'error:')} {text}")
 
     def good(self, text: str) -> str:
@@ -61,7 +61,7 @@ class Screen:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Announce a step, show that it goes on while it is silent, and say how long it took."""
+        """Print a step's title, its progress while it is silent, and its duration."""
         self.title(title)
         began = time.monotonic()
         over = threading.Event()

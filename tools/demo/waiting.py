@@ -1,4 +1,4 @@
-"""Signs of life while a command waits for the controller: its Pod's state and its last log line."""
+"""Progress reports while a command waits for the controller."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from tools.demo.commands import CommandFailed, Commands, Object
 from tools.demo.screen import Screen
 
 SECONDS = 5.0
-"""Time before the first report, and between two looks."""
+"""Interval of the reports, in seconds."""
 
 SELECTOR = "app.kubernetes.io/name=taskruns,app.kubernetes.io/component=controller"
 
@@ -19,7 +19,7 @@ SELECTOR = "app.kubernetes.io/name=taskruns,app.kubernetes.io/component=controll
 def reporting(
     commands: Commands, screen: Screen, namespace: str, seconds: float = SECONDS
 ) -> Iterator[None]:
-    """Report the controller's state while the block runs; a state that stays is reported once."""
+    """Report the controller's state while the block runs, once per change."""
     ended = threading.Event()
     reporter = threading.Thread(
         target=_report, args=(commands, screen, namespace, seconds, ended), daemon=True
@@ -58,7 +58,7 @@ def describe(commands: Commands, namespace: str) -> str:
 
 
 def _state(pod: Object) -> str:
-    """Return what `kubectl get pods` shows as the status, and whether the Pod is ready."""
+    """Return the status as `kubectl get pods` shows it, with details of its containers."""
     status = pod.get("status") or {}
     if "deletionTimestamp" in pod["metadata"]:
         return "Terminating"
@@ -85,7 +85,7 @@ def _container_state(container: dict[str, Any]) -> str:
 
 
 def _last_line(commands: Commands, namespace: str, name: str) -> str:
-    """Return the last line of the running container, or of the one before it."""
+    """Return the last log line of the running container, or of the previous one."""
     for flags in ("", " --previous"):
         try:
             log = commands.run(
