@@ -1,1 +1,1 @@
-"""What is measured on a real cluster: each module is a command of its own."""
+"""Benchmarks on a real cluster. Each module is a command."""

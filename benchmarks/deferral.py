@@ -48,22 +48,22 @@ NEVER = {"schedulingGates": [{"name": "example.test/never"}]}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What waiting has cost, for one operator."""
+    """Cost of waiting, for one operator."""
 
     operator: str
     runs: int
     seconds: float
     requests: int
     by_kind: dict[str, int]
-    """Requests by verb and resource."""
+    """Number of requests, by verb and resource."""
     cpu: float
-    """Seconds of processor time."""
+    """Processor time, in seconds."""
     memory: float
-    """MiB by which the process has grown at most, beyond its imports and the triggers."""
+    """Peak growth of the process in MiB, without its imports and the triggers."""
 
 
 class Place:
-    """A namespace with things to wait for, and somebody who waits."""
+    """A namespace with objects to wait for, and a service account that waits."""
 
     def __init__(self, cluster: Cluster, home: Path) -> None:
         self._cluster = cluster
@@ -75,7 +75,7 @@ class Place:
         self._kubeconfig = kubeconfig_of(cluster, self.name, WAITER, home)
 
     def remove(self) -> None:
-        """Delete it with all that is in it."""
+        """Delete the namespace and wait until it is gone."""
         self._kube.delete(NAMESPACES, None, self.name)
         wait_until(
             lambda: self._kube.get(NAMESPACES, None, self.name) is None,
@@ -85,15 +85,15 @@ class Place:
         self._kube.close()
 
     def make(self, kind: str, runs: int) -> list[Object]:
-        """Make as many objects that are said to run."""
+        """Create `runs` objects of one kind whose status says that they run."""
         make = {OURS: self._task_run, THEIRS: self._pod}[kind]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(make, [f"waits-{number:04d}" for number in range(runs)]))
 
     def wait(self, kind: str, objects: list[Object], seconds: float) -> Outcome:
-        """Wait for all of them for so long, and count."""
+        """Wait for all objects for `seconds`, and return the cost."""
         audit = Audit(self._cluster)
-        told = subprocess.run(  # noqa: S603 - a program of this checkout
+        output = subprocess.run(  # noqa: S603 - a program of this checkout
             [PYTHON, "-W", "ignore", TRIGGERER, kind, self._kubeconfig, str(seconds)],
             input=json.dumps([each["metadata"] for each in objects]),
             env=self._environ(),
@@ -101,20 +101,20 @@ class Place:
             text=True,
             check=True,
         ).stdout
-        used = json.loads(told.splitlines()[-1])
-        asked = audit.of_user(f"system:serviceaccount:{self.name}:{WAITER}")
+        used = json.loads(output.splitlines()[-1])
+        api_requests = audit.of_user(f"system:serviceaccount:{self.name}:{WAITER}")
         return Outcome(
             operator=OPERATORS[kind],
             runs=len(objects),
             seconds=seconds,
-            requests=len(asked),
-            by_kind=dict(Counter(map(str, asked))),
+            requests=len(api_requests),
+            by_kind=dict(Counter(map(str, api_requests))),
             cpu=round(used["cpu"], 1),
             memory=round(used["memory"], 1),
         )
 
     def _environ(self) -> dict[str, str]:
-        """An Airflow of its own, which needs no database: its connections are here."""
+        """Return the environment of an Airflow without a database; connections are variables."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "KUBE"))}
         return {
             **kept,
@@ -142,26 +142,26 @@ class Place:
 
 @contextmanager
 def place(cluster: Cluster) -> Iterator[Place]:
-    """A namespace that is there while the block runs."""
+    """Create a namespace for the block."""
     with tempfile.TemporaryDirectory() as home:
-        found = Place(cluster, Path(home))
+        namespace = Place(cluster, Path(home))
         try:
-            yield found
+            yield namespace
         finally:
-            found.remove()
+            namespace.remove()
 
 
 def measure(cluster: Cluster, runs: int, seconds: float) -> list[Outcome]:
-    """Wait for as many TaskRuns, and then for as many Pods."""
-    found = []
+    """Measure the wait for `runs` TaskRuns, then the wait for as many Pods."""
+    outcomes = []
     for kind in (OURS, THEIRS):
-        with place(cluster) as there:
-            found.append(there.wait(kind, there.make(kind, runs), seconds))
-    return found
+        with place(cluster) as namespace:
+            outcomes.append(namespace.wait(kind, namespace.make(kind, runs), seconds))
+    return outcomes
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Tell the outcome to a person."""
+    """Return the outcomes as a table for readers."""
     ours, theirs = outcomes
     title = f"{ours.runs} deferred tasks that wait for {ours.seconds:.0f} s"
     lines = [f"{title:42}{'requests':>10}{'CPU':>10}{'memory':>12}"]
@@ -169,21 +169,21 @@ def table(outcomes: list[Outcome]) -> str:
         lines.append(
             f"{each.operator:42}{each.requests:>10}{each.cpu:>8.1f} s{each.memory:>8.1f} MiB"
         )
-        lines += [f"    {number} x {what}" for what, number in sorted(each.by_kind.items())]
+        lines += [f"    {number} x {request}" for request, number in sorted(each.by_kind.items())]
     return "\n".join([*lines, f"ratio of requests: {theirs.requests / max(ours.requests, 1):.0f}"])
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the outcomes."""
     parser = options("deferral", __doc__)
     parser.add_argument("--runs", type=int, default=500, metavar="N", help="of each (500)")
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="to wait (60)")
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     if not PYTHON.exists():
         parser.error("no Airflow: `make airflow` makes it")
-    outcomes = measure(cluster_with_definition(given.cluster), given.runs, given.seconds)
-    told = [asdict(each) for each in outcomes]
-    print(json.dumps(told, indent=2) if given.json else table(outcomes))
+    outcomes = measure(cluster_with_definition(args.cluster), args.runs, args.seconds)
+    figures = [asdict(each) for each in outcomes]
+    print(json.dumps(figures, indent=2) if args.json else table(outcomes))
     return 0
 
 

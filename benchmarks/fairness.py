@@ -44,7 +44,7 @@ BAD: tuple[Object, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Seconds of some runs."""
+    """Median and maximum duration of some runs, in seconds."""
 
     median: float
     longest: float
@@ -52,7 +52,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long good runs took from their creation on."""
+    """Durations of good runs, counted from their creation."""
 
     runs: int
     to_pod: Spread
@@ -61,17 +61,17 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured; `ratio` is beside the bad ones to alone."""
+    """Durations alone and beside bad runs."""
 
     bad: int
     alone: Latency
     beside: Latency
     poured: int
-    """Bad runs that had been created when the last good one had ended."""
+    """Number of bad runs created by the end of the last good run."""
 
     @property
     def ratios(self) -> dict[str, float]:
-        """How many times as long good runs took beside bad ones, by the median."""
+        """Ratios of the median durations beside bad runs to those alone."""
         return {
             part: round(getattr(self.beside, part).median / getattr(self.alone, part).median, 2)
             for part in ("to_pod", "to_end")
@@ -79,7 +79,7 @@ class Outcome:
 
 
 class Namespaces:
-    """Two namespaces of one cluster: of good runs, and of bad ones."""
+    """Two namespaces of one cluster: one for good runs and one for bad runs."""
 
     def __init__(self, kube: Kube, journal: Journal) -> None:
         self._kube = kube
@@ -95,7 +95,7 @@ class Namespaces:
         return name
 
     def remove(self) -> None:
-        """Delete both with all that is in them, while the controller is there to let Pods go."""
+        """Delete both namespaces while the controller still removes the finalizers of Pods."""
         for name in (self.good, self.bad):
             self._kube.delete(NAMESPACES, None, name)
 
@@ -113,7 +113,7 @@ class Namespaces:
             self.poured += 1
 
     def measure(self, enough: Callable[[int], bool]) -> Latency:
-        """Make good runs one after the other until there are enough."""
+        """Create good runs one after the other until `enough` returns true."""
         to_pod: list[float] = []
         to_end: list[float] = []
         while not enough(len(to_end)):
@@ -126,9 +126,9 @@ class Namespaces:
         return Latency(len(to_end), _spread(to_pod), _spread(to_end))
 
     def _end_of(self, uid: str) -> datetime | None:
-        for seen in self._journal.history(uid):
-            if (seen.found.get("status") or {}).get("phase") in TERMINAL_PHASES:
-                return seen.at
+        for observation in self._journal.history(uid):
+            if (observation.found.get("status") or {}).get("phase") in TERMINAL_PHASES:
+                return observation.at
         return None
 
 
@@ -137,8 +137,8 @@ def _spread(seconds: list[float]) -> Spread:
 
 
 def compare(namespaces: Namespaces, good: int, bad: int) -> Outcome:
-    """Measure alone, then beside the bad runs for as long as these are being poured."""
-    namespaces.measure(lambda ended: ended >= 1)  # the first of all pays for what is loaded once
+    """Measure good runs alone, then beside bad runs until all of these are created."""
+    namespaces.measure(lambda ended: ended >= 1)  # warm-up: caches are empty
     alone = namespaces.measure(lambda ended: ended >= good)
     pouring = threading.Thread(target=namespaces.pour, args=(bad,), daemon=True)
     pouring.start()
@@ -148,7 +148,7 @@ def compare(namespaces: Namespaces, good: int, bad: int) -> Outcome:
 
 @contextmanager
 def stage(name: str) -> Iterator[Namespaces]:
-    """A controller on a cluster, and two namespaces."""
+    """Start a controller and create two namespaces for the block."""
     with (
         watched(name) as ground,
         ControllerProcess(ground.cluster, "--default-delete-delay=0s").at_work(),
@@ -161,27 +161,27 @@ def stage(name: str) -> Iterator[Namespaces]:
 
 
 def table(outcome: Outcome) -> str:
-    """Tell the outcome to a person."""
+    """Return the outcome as a table for readers."""
     beside = f"beside {outcome.poured} bad runs"
     lines = [f"{'seconds, median (longest)':28}{'alone':>16}{beside:>26}{'ratio':>8}"]
     for part, words in (("to_pod", "creation to Pod"), ("to_end", "creation to end")):
         alone, with_bad = getattr(outcome.alone, part), getattr(outcome.beside, part)
-        cells = [f"{found.median:.3f} ({found.longest:.3f})" for found in (alone, with_bad)]
+        cells = [f"{latency.median:.3f} ({latency.longest:.3f})" for latency in (alone, with_bad)]
         lines.append(f"{words:28}{cells[0]:>16}{cells[1]:>26}{outcome.ratios[part]:>8.2f}")
     counts = f"{outcome.alone.runs} and {outcome.beside.runs}"
     return "\n".join([*lines, f"{counts} good runs, one after the other"])
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the outcome."""
     parser = options("fairness", __doc__)
     parser.add_argument("--bad", type=int, default=1000, metavar="N", help="bad runs (1000)")
     parser.add_argument("--good", type=int, default=20, metavar="N", help="good runs at least (20)")
-    given = parser.parse_args(argv)
-    with stage(given.cluster) as namespaces:
-        outcome = compare(namespaces, given.good, given.bad)
-    told: dict[str, Any] = {**asdict(outcome), "ratios": outcome.ratios}
-    print(json.dumps(told, indent=2) if given.json else table(outcome))
+    args = parser.parse_args(argv)
+    with stage(args.cluster) as namespaces:
+        outcome = compare(namespaces, args.good, args.bad)
+    figures: dict[str, Any] = {**asdict(outcome), "ratios": outcome.ratios}
+    print(json.dumps(figures, indent=2) if args.json else table(outcome))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What benchmarks stand on: a test cluster that is up, what watches it, and how one is called."""
+"""Common parts of the benchmarks: the cluster, its watch and the command-line options."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ _DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A cluster that knows TaskRuns, and the journal of everything on it."""
+    """A cluster with the CRD of TaskRuns, and a journal of all changes on it."""
 
     cluster: Cluster
     kube: Kube
@@ -24,7 +24,7 @@ class Ground:
 
 
 def cluster_with_definition(name: str) -> Cluster:
-    """Return a test cluster that is up, with this checkout's definition of a TaskRun."""
+    """Return a running test cluster, with the CRD of this checkout applied."""
     cluster = Cluster(name)
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_DEFINITION))
     return cluster
@@ -45,7 +45,7 @@ def watched(name: str) -> Iterator[Ground]:
 
 
 def options(name: str, text: str | None) -> argparse.ArgumentParser:
-    """Return the parser of a benchmark: which cluster, and for whom the figures are."""
+    """Return the argument parser of a benchmark, with the options `--cluster` and `--json`."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=text,

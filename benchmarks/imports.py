@@ -38,17 +38,17 @@ print(time.perf_counter() - began, (size() - memory) / 1024, len(sys.modules) - 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one import has taken."""
+    """Cost of one import."""
 
     seconds: float
     mib: float
-    """Memory that the process has grown by at most."""
+    """Peak growth of the process's memory."""
     modules: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The middle of many imports of one operator."""
+    """Fastest and median cost of many imports of one operator."""
 
     operator: str
     fastest: float
@@ -58,8 +58,8 @@ class Outcome:
 
 
 def measure(statement: str) -> Cost:
-    """Import once, in a process of its own."""
-    # A shell's PYTHONDONTWRITEBYTECODE would have every process compile all modules anew.
+    """Import once, in a new process."""
+    # With PYTHONDONTWRITEBYTECODE from a shell, every process would compile all modules again.
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     ran = subprocess.run(  # noqa: S603 - statements of this module
         [PYTHON, "-W", "ignore", "-c", PROGRAM.format(statement=statement)],
@@ -73,14 +73,14 @@ def measure(statement: str) -> Cost:
 
 
 def compare(times: int) -> list[Outcome]:
-    """Import each operator so many times, in turns."""
+    """Import each operator `times` times, in turns."""
     for statement in OPERATORS.values():
-        measure(statement)  # compiles what never was
-    found: dict[str, list[Cost]] = {name: [] for name in OPERATORS}
+        measure(statement)  # compiles the modules
+    costs_by_operator: dict[str, list[Cost]] = {name: [] for name in OPERATORS}
     for _ in range(times):
         for name, statement in OPERATORS.items():
-            found[name].append(measure(statement))
-    return [_outcome(name, costs) for name, costs in found.items()]
+            costs_by_operator[name].append(measure(statement))
+    return [_outcome(name, costs) for name, costs in costs_by_operator.items()]
 
 
 def _outcome(name: str, costs: list[Cost]) -> Outcome:
@@ -95,7 +95,7 @@ def _outcome(name: str, costs: list[Cost]) -> Outcome:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Tell the outcome to a person."""
+    """Return the outcomes as a table for readers."""
     (original,) = (each for each in outcomes if each.operator == ORIGINAL)
     lines = [f"{'importing':30}{'fastest':>9}{'middle':>9}{'memory':>10}{'modules':>9}{'ratio':>7}"]
     lines += [
@@ -107,7 +107,7 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the outcomes."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.imports",
         description=__doc__,
@@ -115,12 +115,12 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--times", type=int, default=10, metavar="N", help="of each (10)")
     parser.add_argument("--json", action="store_true", help="for programs")
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     if not PYTHON.exists():
         parser.error("no Airflow: `make airflow` makes it")
-    outcomes = compare(given.times)
-    told = [asdict(each) for each in outcomes]
-    print(json.dumps(told, indent=2) if given.json else table(outcomes))
+    outcomes = compare(args.times)
+    figures = [asdict(each) for each in outcomes]
+    print(json.dumps(figures, indent=2) if args.json else table(outcomes))
     return 0
 
 

@@ -44,36 +44,36 @@ BEGIN {{ system("sleep {pause}"); for (n = 1; n <= {lines}; n++) {{
 }} }}
 """
 _EVENT = b"Trigger fired event"
-"""An entry of Airflow's own, which has the last line in it."""
+"""Log entry of Airflow that repeats the last line of the task."""
 _NUMBER = re.compile(rb"\d{99}")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one task's log has taken."""
+    """Cost of one task's log."""
 
     waits_in: str
     megabytes: float
     written: int
-    """Lines."""
+    """Number of lines that the task wrote."""
     told: int
-    """Lines that Airflow has."""
+    """Number of lines in Airflow's log."""
     seconds: float
-    """From the task's start to its end."""
+    """Time from the task's start to its end."""
     reader: float
-    """MiB that the process which read it had at most."""
+    """Peak memory of the process that read the log, in MiB."""
     supervisor: float
-    """MiB that the process which wrote it down had at most."""
+    """Peak memory of the process that wrote Airflow's log, in MiB."""
 
 
 class Memory:
-    """The most memory that each of some processes ever had, as long as it is there to be asked."""
+    """Peak memory of several processes, recorded while they exist."""
 
     def __init__(self) -> None:
         self.peaks: dict[int, float] = {}
 
     def look(self, pids: list[int]) -> None:
-        """Ask once; whoever has ended is left out."""
+        """Record the peak memory of the processes that still exist."""
         for pid in pids:
             try:
                 status = Path(f"/proc/{pid}/status").read_text()
@@ -84,12 +84,12 @@ class Memory:
 
 
 def dag_id(mode: str, megabytes: float) -> str:
-    """Name the DAG of a task."""
+    """Return the id of a task's DAG."""
     return f"{mode}_{megabytes:g}".replace(".", "_")
 
 
 def scenario(mode: str, megabytes: float, rate: float) -> dict[str, Any]:
-    """Describe a task as tests/airflow/dags makes it."""
+    """Return the description of a task for tests/airflow/dags."""
     lines = int(megabytes * MEGABYTE / LINE)
     program = WRITE.format(pause=PAUSE, lines=lines, burst=int(rate * MEGABYTE / LINE))
     arguments = {
@@ -108,25 +108,25 @@ def scenario(mode: str, megabytes: float, rate: float) -> dict[str, Any]:
 
 
 def measure(airflow: Airflow, mode: str, megabytes: float) -> Outcome:
-    """Run one of the tasks to its end."""
+    """Run one task to its end."""
     memory, dag = Memory(), dag_id(mode, megabytes)
     reader = supervisor = 0
     began = time.monotonic()
     airflow.rest.trigger(dag, RUN)
     while True:
-        (found,) = airflow.rest.instances(dag, RUN)
-        if found["state"] in TERMINAL:
+        (instance,) = airflow.rest.instances(dag, RUN)
+        if instance["state"] in TERMINAL:
             break
         if time.monotonic() - began > PATIENCE:
             raise RuntimeError(f"{dag} does not end")
         if mode == "triggerer":
             supervisor, reader = airflow.pids(TRIGGERER)[:2]
-        elif found["state"] == "running" and not reader:
-            reader = found["pid"]
+        elif instance["state"] == "running" and not reader:
+            reader = instance["pid"]
             supervisor = parent_of(reader)
         memory.look([reader, supervisor])
         time.sleep(0.5)
-    if found["state"] != "success":
+    if instance["state"] != "success":
         raise RuntimeError(f"{dag}: {airflow.rest.log(dag, RUN, 'task', 1)}")
     return Outcome(
         waits_in=mode,
@@ -140,7 +140,7 @@ def measure(airflow: Airflow, mode: str, megabytes: float) -> Outcome:
 
 
 def _told(folder: Path) -> int:
-    """Count the lines that Airflow has written down."""
+    """Return the number of the task's lines in Airflow's log."""
     count = 0
     for path in folder.rglob("*.log*"):
         with path.open("rb") as log:
@@ -151,7 +151,7 @@ def _told(folder: Path) -> int:
 
 @contextmanager
 def airflow_on(cluster: Cluster, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[Airflow]:
-    """An Airflow that knows these tasks, and a controller for their runs, while the block runs."""
+    """Start an Airflow with these tasks, and a controller for their runs, for the block."""
     kube = Kube(cluster.kubeconfig)
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "logs-"}})
     namespace: str = made["metadata"]["name"]
@@ -170,7 +170,7 @@ def airflow_on(cluster: Cluster, scenarios: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Tell the outcome to a person."""
+    """Return the outcomes as a table for readers."""
     heads = ("waits in", "log", "lines told", "time", "reader", "supervisor")
     lines = [f"{heads[0]:12}{heads[1]:>8}{heads[2]:>22}{heads[3]:>9}{heads[4]:>11}{heads[5]:>12}"]
     lines += [
@@ -182,19 +182,19 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the outcomes."""
     parser = options("logs", __doc__)
     parser.add_argument("--megabytes", type=float, default=100, metavar="N", help="(100)")
     parser.add_argument("--rate", type=float, default=2, metavar="N", help="a second (2)")
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     if not PROGRAM.exists():
         parser.error("no Airflow: `make airflow` makes it")
-    tasks = [(mode, size) for mode in MODES for size in (1, given.megabytes)]
-    scenarios = [scenario(mode, size, given.rate) for mode, size in tasks]
-    with airflow_on(cluster_with_definition(given.cluster), scenarios) as airflow:
+    tasks = [(mode, size) for mode in MODES for size in (1, args.megabytes)]
+    scenarios = [scenario(mode, size, args.rate) for mode, size in tasks]
+    with airflow_on(cluster_with_definition(args.cluster), scenarios) as airflow:
         outcomes = [measure(airflow, mode, size) for mode, size in tasks]
-    told = [asdict(each) for each in outcomes]
-    print(json.dumps(told, indent=2) if given.json else table(outcomes))
+    figures = [asdict(each) for each in outcomes]
+    print(json.dumps(figures, indent=2) if args.json else table(outcomes))
     return 0
 
 

@@ -36,34 +36,34 @@ ROOT = Path(__file__).parents[1]
 VALUES = ROOT / "charts/taskruns/values.yaml"
 PATIENCE = 1800
 AT_ONCE = 16
-"""Requests of the seeding that are under way at the same time."""
+"""Number of concurrent requests when runs are created."""
 MIB = 2**20
 HELD = pod_spec(schedulingGates=[{"name": "example.test/hold"}])
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured: memory in MiB, times in seconds from the controller's start."""
+    """Memory in MiB, and times in seconds from the controller's start."""
 
     finished: int
     active: int
     limit: str
-    """The chart's."""
+    """Memory limit in the chart."""
     empty: float
-    """Memory with no run at all."""
+    """Memory without any run."""
     peak: float
-    """The most from its start on, the next list included."""
+    """Peak memory from the start to the end of the next list."""
     at_rest: float
-    """After that."""
+    """Memory after the next list."""
     cpu: float
-    """Seconds of processor time that it took to be ready, however busy the machine is."""
+    """Processor time until it is ready, which does not depend on the machine's load."""
     ready: float
     looked_at: float
     listed_again: float
 
 
 class Place:
-    """A namespace of the cluster that is filled with runs."""
+    """A namespace that is filled with runs."""
 
     def __init__(self, cluster: Cluster, env: int) -> None:
         self.cluster = cluster
@@ -73,24 +73,24 @@ class Place:
         self._env = [{"name": f"SETTING_{n}", "value": f"value number {n}"} for n in range(env)]
 
     def create(self, name: str, script: str, **spec: object) -> Object:
-        """Make one run."""
+        """Create one run."""
         manifest = task_run(name, self.name, shell(script, env=self._env, **spec))
         return self.kube.create(RUNS, self.name, manifest)
 
     def status(self, name: str) -> Object:
-        """Return what is told of a run; empty before it is."""
-        found = self.kube.get(RUNS, self.name, name) or {}
-        return found.get("status") or {}
+        """Return a run's status, or an empty object."""
+        run = self.kube.get(RUNS, self.name, name) or {}
+        return run.get("status") or {}
 
     def seed_active(self, number: int) -> None:
-        """Make runs whose Pods somebody else's gate holds, and wait until all have theirs."""
+        """Create runs whose Pods are held by a foreign scheduling gate, and wait for the Pods."""
         names = [f"active-{n:05d}" for n in range(number)]
         _each(lambda name: self.create(name, "true", **HELD), names)
         for name in names:
             _await(partial(self._waits, name), f"{name} waits at its gate")
 
     def seed_finished(self, number: int, pattern: Object) -> None:
-        """Make runs that have ended as another one has."""
+        """Create runs with the terminal status of another run."""
 
         def make(name: str) -> None:
             self.create(name, "true")
@@ -102,13 +102,13 @@ class Place:
         return bool(self.status(name).get("phase") == Phase.QUEUED)
 
     def ended(self) -> Object:
-        """Bring one run to its end and return its status."""
+        """Run one TaskRun to its end and return its status."""
         self.create("pattern", "echo hello")
         _await(lambda: self.status("pattern").get("phase") in TERMINAL_PHASES, "a run has ended")
         return self.status("pattern")
 
     def remove(self) -> None:
-        """Delete it with all that is in it, which takes a controller to let go of the Pods."""
+        """Delete the namespace; a controller runs meanwhile to remove the finalizers of Pods."""
         with watched(self.cluster):
             self.kube.delete(NAMESPACES, None, self.name)
             gone = f"namespace {self.name} is gone"
@@ -116,7 +116,7 @@ class Place:
 
 
 class Watched:
-    """A controller as its metrics and the kernel tell of it."""
+    """A controller that is observed through its metrics and /proc."""
 
     def __init__(self, controller: ControllerProcess) -> None:
         self._controller = controller
@@ -124,11 +124,11 @@ class Watched:
 
     @property
     def age(self) -> float:
-        """Seconds since its start."""
+        """Time since its start, in seconds."""
         return round(time.monotonic() - self._born, 1)
 
     def total(self, name: str, **labels: str) -> float:
-        """Add up the samples of a metric that have these labels."""
+        """Return the sum of a metric's samples that have these labels."""
         with urllib.request.urlopen(
             f"http://{self._controller.address('metrics')}/metrics", timeout=60
         ) as answer:
@@ -141,55 +141,55 @@ class Watched:
         )
 
     def memory(self, which: str) -> float:
-        """VmRSS, what it has now, or VmHWM, the most that it ever had."""
+        """Return VmRSS (current memory) or VmHWM (peak memory), in MiB."""
         status = Path(f"/proc/{self._controller.pid}/status").read_text()
         (kib,) = re.findall(rf"^{which}:\s+(\d+) kB$", status, re.MULTILINE)
         return round(int(kib) * 1024 / MIB, 1)
 
     def is_ready(self) -> bool:
-        """Whether it says that it is."""
+        """Return whether its metrics report that it is ready."""
         return bool(self._controller.address("metrics")) and self.total("taskruns_ready") == 1
 
     def has_seen(self, runs: int) -> bool:
-        """Whether it knows of so many runs and has looked at all that ask for it."""
+        """Return whether it has cached at least `runs` runs and its work queue is empty."""
         waiting = self.total("taskruns_queue_depth") + self.total("taskruns_workers_busy")
         return not waiting and self.total("taskruns_runs") >= runs
 
     def lists(self) -> float:
-        """How often it has listed Pods."""
+        """Return how often it has listed Pods."""
         return self.total("taskruns_api_requests_total", resource="pods", verb="list", code="200")
 
 
 @contextmanager
 def watched(cluster: Cluster) -> Iterator[Watched]:
-    """A new controller, from when it is ready to its end."""
+    """Start a new controller for the block; the block begins when it is ready."""
     controller = ControllerProcess(cluster, "--default-delete-delay=0s")
-    found = Watched(controller)
+    controller_view = Watched(controller)
     controller.start(until_ready=False)
     try:
-        _await(found.is_ready, "the controller is ready")
-        yield found
+        _await(controller_view.is_ready, "the controller is ready")
+        yield controller_view
         controller.stop()
     finally:
         controller.kill()
 
 
 def fresh_start(cluster: Cluster, runs: int) -> dict[str, float]:
-    """Start a controller on so many runs, and look at it until it is at rest."""
-    with watched(cluster) as found:
-        ready, cpu, lists = found.age, found.total("process_cpu_seconds_total"), found.lists()
-        _await(lambda: found.has_seen(runs), "every run has been looked at")
-        looked_at = found.age
-        _await(lambda: found.lists() > lists, "everything is listed again")
-        listed_again = found.age
-        _await(lambda: found.has_seen(runs), "it is at rest")
-        memory = {"at_rest": found.memory("VmRSS"), "peak": found.memory("VmHWM")}
+    """Start a controller on a cluster with `runs` runs, and measure until it is at rest."""
+    with watched(cluster) as view:
+        ready, cpu, lists = view.age, view.total("process_cpu_seconds_total"), view.lists()
+        _await(lambda: view.has_seen(runs), "every run has been looked at")
+        looked_at = view.age
+        _await(lambda: view.lists() > lists, "everything is listed again")
+        listed_again = view.age
+        _await(lambda: view.has_seen(runs), "it is at rest")
+        memory = {"at_rest": view.memory("VmRSS"), "peak": view.memory("VmHWM")}
     times = {"ready": ready, "looked_at": looked_at, "listed_again": listed_again}
     return {**memory, "cpu": round(cpu, 1), **times}
 
 
 def measure(cluster: Cluster, finished: int, active: int, env: int) -> Outcome:
-    """Fill a namespace, start a controller on it, and look at it."""
+    """Fill a namespace, start a controller on it, and measure the controller."""
     place = Place(cluster, env)
     try:
         with watched(cluster) as seeder:
@@ -197,10 +197,10 @@ def measure(cluster: Cluster, finished: int, active: int, env: int) -> Outcome:
             pattern = place.ended()
             place.seed_active(active)
         place.seed_finished(finished, pattern)
-        found = fresh_start(cluster, finished + active)
+        measured = fresh_start(cluster, finished + active)
     finally:
         place.remove()
-    return Outcome(finished=finished, active=active, limit=_limit(), empty=empty, **found)
+    return Outcome(finished=finished, active=active, limit=_limit(), empty=empty, **measured)
 
 
 def _limit() -> str:
@@ -219,7 +219,7 @@ def _await(look: Callable[[], bool], what: str) -> None:
 
 
 def table(outcome: Outcome) -> str:
-    """Tell the outcome to a person."""
+    """Return the outcome as a table for readers."""
     rows = {
         "memory with no run": f"{outcome.empty:.0f} MiB",
         "memory at rest": f"{outcome.at_rest:.0f} MiB",
@@ -229,11 +229,11 @@ def table(outcome: Outcome) -> str:
         "everything listed again after": f"{outcome.listed_again:.1f} s",
     }
     title = f"{outcome.finished} finished and {outcome.active} active runs"
-    return "\n".join([title, *(f"{name:32}{told}" for name, told in rows.items())])
+    return "\n".join([title, *(f"{name:32}{value}" for name, value in rows.items())])
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the outcome."""
     parser = options("memory", __doc__)
     for flag, default, text in (
         ("--finished", 10_000, "runs that have ended"),
@@ -243,10 +243,10 @@ def main(argv: list[str]) -> int:
         parser.add_argument(
             flag, type=int, default=default, metavar="N", help=f"{text} ({default})"
         )
-    given = parser.parse_args(argv)
-    cluster = cluster_with_definition(given.cluster)
-    outcome = measure(cluster, given.finished, given.active, given.env)
-    print(json.dumps(asdict(outcome), indent=2) if given.json else table(outcome))
+    args = parser.parse_args(argv)
+    cluster = cluster_with_definition(args.cluster)
+    outcome = measure(cluster, args.finished, args.active, args.env)
+    print(json.dumps(asdict(outcome), indent=2) if args.json else table(outcome))
     return 0
 
 

@@ -40,22 +40,22 @@ PATIENCE = 300
 GRACE = 20
 ENDED = ("ended-well-unseen", "ended-badly-unseen")
 DUE = (*ENDED, "being-deleted", "backing-off", "finished", "expiring")
-"""Stages in which something comes due while the API server is away."""
+"""Stages with work that comes due while the API server is down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Seconds after the API server was ready again, of one outage."""
+    """Times of one outage, in seconds after the API server was ready again."""
 
     first_look: float
     last_report: float
     all_done: float
     runs: int
-    """Of a hundred, how many had something due."""
+    """Number of the hundred runs with work that was due."""
 
 
 class Ready:
-    """Waits in a thread of its own for the API server, so as to know the moment."""
+    """Thread that records when the API server becomes ready."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
@@ -64,7 +64,7 @@ class Ready:
         self._thread.start()
 
     def at(self) -> datetime:
-        """Wait for the moment and return it."""
+        """Wait until the API server is ready, and return the time."""
         self._thread.join(PATIENCE)
         if self._at is None:
             raise TimeoutError(f"the API server was not ready within {PATIENCE} s")
@@ -81,7 +81,7 @@ class Ready:
 
 
 def _done(name: str, run: Run) -> datetime | None:
-    """When what came due of a run was done; None while it is not."""
+    """Return when the due work of a run was done, or None."""
     if name in ENDED:
         return _first(run.history(), TERMINAL_PHASES)
     if name == "backing-off":
@@ -93,18 +93,18 @@ def _done(name: str, run: Run) -> datetime | None:
 
 
 def _first(history: tuple[Seen, ...], phases: Collection[str]) -> datetime | None:
-    told = ((seen.at, (seen.found.get("status") or {}).get("phase")) for seen in history)
-    return next((at for at, phase in told if phase in phases), None)
+    phases_seen = ((seen.at, (seen.found.get("status") or {}).get("phase")) for seen in history)
+    return next((at for at, phase in phases_seen if phase in phases), None)
 
 
 def _last(moments: list[datetime | None]) -> datetime | None:
-    """Return the last moment of all, once none is missing."""
+    """Return the latest time, or None if a time is missing."""
     known = [moment for moment in moments if moment is not None]
     return max(known) if len(known) == len(moments) else None
 
 
 class ProvingGround:
-    """A cluster with a controller, and what is needed to watch it."""
+    """A cluster with a controller, and the tools that observe it."""
 
     def __init__(self, ground: Ground, ledger: Ledger) -> None:
         self._cluster = ground.cluster
@@ -113,7 +113,7 @@ class ProvingGround:
         self._ledger = ledger
 
     def measure(self, seconds: float) -> Recovery:
-        """Bring a hundred runs to their stages, and take the API server away for a while."""
+        """Bring a hundred runs to their stages, and stop the API server for `seconds`."""
         made = self._kube.create(NAMESPACES, None, {"metadata": {"generateName": "recovery-"}})
         stage = Stage(self._kube, self._journal, self._ledger, made["metadata"]["name"])
         crowded = f"{stage.namespace}-crowded"
@@ -121,9 +121,9 @@ class ProvingGround:
         try:
             crowd = Crowd(stage, crowded, seconds)
             crowd.take_their_places()
-            found = self._outage(stage, crowd, seconds)
+            recovery = self._outage(stage, crowd, seconds)
             crowd.let_go(self._cluster)
-            return found
+            return recovery
         finally:
             self._cluster.kubectl("label", "node", self._cluster.node_name, f"{NODE_LABEL}-")
             for name in (stage.namespace, crowded):
@@ -133,7 +133,7 @@ class ProvingGround:
     def _outage(self, stage: Stage, crowd: Crowd, seconds: float) -> Recovery:
         self._cluster.stop("kube-apiserver", GRACE)
         crowd.end_unseen()
-        time.sleep(seconds)  # this is the outage
+        time.sleep(seconds)  # the outage
         ready = Ready(self._kube)
         starting = threading.Thread(target=self._cluster.start, args=("kube-apiserver",))
         starting.start()
@@ -143,9 +143,9 @@ class ProvingGround:
         due = [(name, run) for name in DUE for run in crowd.runs[name]]
         pods = [run for name, run in due if name in ENDED]
         looked = self._await(partial(_looked_at, fresh), "the new run is looked at")
-        told = self._await(partial(_reported, pods), "the kubelet has reported all ends")
+        ended = self._await(partial(_reported, pods), "the kubelet has reported all ends")
         done = self._await(lambda: _last([_done(*each) for each in due]), "all is done")
-        first, last, end = (round((at - began).total_seconds(), 1) for at in (looked, told, done))
+        first, last, end = (round((at - began).total_seconds(), 1) for at in (looked, ended, done))
         return Recovery(first, last, end, len(due))
 
     def _await(self, look: Callable[[], datetime | None], what: str) -> datetime:
@@ -166,7 +166,7 @@ def _reported(runs: list[Run]) -> datetime | None:
 
 @contextmanager
 def proving_ground(name: str) -> Iterator[ProvingGround]:
-    """A controller on a cluster."""
+    """Start a controller on a cluster for the block."""
     with watched(name) as ground:
         ledger = Ledger(ground.cluster, ground.kube, ground.journal)
         ledger.open()
@@ -178,7 +178,7 @@ def proving_ground(name: str) -> Iterator[ProvingGround]:
 
 
 def table(found: list[Recovery]) -> str:
-    """Tell the outcome to a person."""
+    """Return the outcomes as a table for readers."""
     heads = f"{'seconds after the API server was ready':42}" + "".join(
         f"{f'round {number}':>10}" for number in range(1, len(found) + 1)
     )
@@ -188,20 +188,20 @@ def table(found: list[Recovery]) -> str:
         "all that had come due was done": [each.all_done for each in found],
     }
     lines = [
-        f"{name:42}" + "".join(f"{each:10.1f}" for each in told) for name, told in rows.items()
+        f"{name:42}" + "".join(f"{each:10.1f}" for each in values) for name, values in rows.items()
     ]
     return "\n".join([heads, *lines, f"{found[0].runs} of 100 runs had something due"])
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the outcomes."""
     parser = options("recovery", __doc__)
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="outages (3)")
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="of each (60)")
-    given = parser.parse_args(argv)
-    with proving_ground(given.cluster) as place:
-        found = [place.measure(given.seconds) for _ in range(given.rounds)]
-    print(json.dumps([asdict(each) for each in found], indent=2) if given.json else table(found))
+    args = parser.parse_args(argv)
+    with proving_ground(args.cluster) as place:
+        rounds = [place.measure(args.seconds) for _ in range(args.rounds)]
+    print(json.dumps([asdict(each) for each in rounds], indent=2) if args.json else table(rounds))
     return 0
 
 

@@ -18,7 +18,7 @@ COMMANDS = ("--help", "version --client", "list", "list -o json")
 
 
 def measure(line: str, times: int, folder: str) -> list[float]:
-    """Return the seconds that each of some starts has taken."""
+    """Return the duration of each start, in seconds."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
@@ -33,7 +33,7 @@ def measure(line: str, times: int, folder: str) -> list[float]:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the benchmark and print the outcome."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="starts of each command (20)")
     times = parser.parse_args().times

@@ -27,7 +27,7 @@ Make = Callable[[Mapping[str, Any], Path], BaseTrigger]
 
 
 def task_run_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
-    """Make TaskRunOperator's trigger, for a run whose log is not followed."""
+    """Return TaskRunOperator's trigger, for a run whose log is not followed."""
     return TaskRunTrigger(
         access=Access(config_file=str(kubeconfig)).to_json(),
         namespace=found["namespace"],
@@ -38,7 +38,7 @@ def task_run_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
 
 
 def pod_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
-    """Make KubernetesPodOperator's trigger, with the operator's defaults."""
+    """Return KubernetesPodOperator's trigger, with the operator's defaults."""
     return KubernetesPodTrigger(
         pod_name=found["name"],
         pod_namespace=found["namespace"],
@@ -53,10 +53,10 @@ MAKE: dict[str, Make] = {"taskruns": task_run_trigger, "pods": pod_trigger}
 
 
 async def wait(triggers: list[BaseTrigger], seconds: float) -> None:
-    """Have all of them wait for so long.
+    """Run all triggers for `seconds`.
 
     Raises:
-        RuntimeError: one has ended, though what it waits for has not.
+        RuntimeError: a trigger has ended, although its object has not.
     """
     waits = [asyncio.create_task(_event_of(each)) for each in triggers]
     ended, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -72,34 +72,34 @@ async def _event_of(trigger: BaseTrigger) -> Any:
 
 
 def memory() -> float:
-    """Return what the process has now, in MiB."""
+    """Return the current memory of the process, in MiB."""
     status = Path("/proc/self/status").read_text()
     (kib,) = re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     return int(kib) / 1024
 
 
 def cpu() -> float:
-    """Return the seconds of processor time that the process has had."""
+    """Return the processor time of the process, in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the triggers and print their cost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=MAKE)
     parser.add_argument("kubeconfig", type=Path)
     parser.add_argument("seconds", type=float)
-    given = parser.parse_args()
+    args = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    triggers = [MAKE[given.kind](found, given.kubeconfig) for found in json.load(sys.stdin)]
+    triggers = [MAKE[args.kind](each, args.kubeconfig) for each in json.load(sys.stdin)]
     memory_before, cpu_before = memory(), cpu()
-    grown = asyncio.run(_measured(triggers, given.seconds)) - memory_before
+    grown = asyncio.run(_measured(triggers, args.seconds)) - memory_before
     print(json.dumps({"cpu": cpu() - cpu_before, "memory": grown}))
 
 
 async def _measured(triggers: list[BaseTrigger], seconds: float) -> float:
-    """Wait, and return the memory at the end of it."""
+    """Run the triggers, and return the peak memory in MiB, sampled every second."""
     peak = memory()
 
     async def look() -> None:
