@@ -1,4 +1,4 @@
-"""A real Kubernetes for tests and the demo: `from tests.cluster import Cluster`."""
+"""A real Kubernetes cluster for tests and the demo: `from tests.cluster import Cluster`."""
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.error import ClusterError

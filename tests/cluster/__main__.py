@@ -1,4 +1,4 @@
-"""Run with `python -m tests.cluster`."""
+"""Entry point of `python -m tests.cluster`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The few questions that starting a cluster asks its API; everything else goes through kubectl."""
+"""The API requests that starting a cluster needs; all other requests use kubectl."""
 
 import json
 import ssl
@@ -13,14 +13,14 @@ TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Api:
-    """A server as one of its certificate's identities sees it; never through a proxy."""
+    """Client of one API server with the certificate of one identity; it never uses a proxy."""
 
     server: str
     pki: Path
     identity: str = "admin"
 
     def get(self, path: str) -> bytes | None:
-        """Return the answer's body, or nothing where there is no good answer yet."""
+        """Return the body of a successful response, or None."""
         try:
             context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
             pair = (self.pki / f"{self.identity}.crt", self.pki / f"{self.identity}.key")
@@ -33,23 +33,29 @@ class Api:
         return self.get("/readyz") is not None
 
     def node_is_ready(self, name: str, since: str = "") -> bool:
-        """Whether the node says so, and said so after that time: a restart leaves an old word."""
+        """Return whether the node reports that it is ready.
+
+        Args:
+            name: the node's name.
+            since: RFC 3339 time of the oldest accepted heartbeat, because the condition of a node
+                outlives a restart of its kubelet.
+        """
         conditions = self._object(f"/api/v1/nodes/{name}").get("status", {}).get("conditions", [])
         ready: dict[str, str] = next((each for each in conditions if each["type"] == "Ready"), {})
         return ready.get("status") == "True" and ready["lastHeartbeatTime"] >= since
 
     def has_default_account(self) -> bool:
-        """Before the first service account is there, no Pod is admitted."""
+        """Return whether the default service account exists; no Pod is admitted before."""
         return bool(self._object("/api/v1/namespaces/default/serviceaccounts/default"))
 
     def _object(self, path: str) -> dict[str, Any]:
         body = self.get(path)
-        found: dict[str, Any] = json.loads(body) if body else {}
-        return found
+        content: dict[str, Any] = json.loads(body) if body else {}
+        return content
 
 
 def answers(url: str) -> bool:
-    """Whether a component's health page on loopback says that it is well."""
+    """Return whether a component's health endpoint on loopback reports success."""
     unverified = ssl.create_default_context()
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE

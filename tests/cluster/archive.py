@@ -1,4 +1,7 @@
-"""Images made by hand: a docker-archive is a tar of a configuration, a layer and a manifest."""
+"""Images built without a container engine.
+
+A docker-archive is a tar file with a configuration, layers and a manifest.
+"""
 
 import hashlib
 import io
@@ -19,7 +22,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Settings:
-    """What a container of the image starts with."""
+    """Process settings of an image's containers."""
 
     architecture: str
     entrypoint: tuple[str, ...] = ()
@@ -27,7 +30,11 @@ class Settings:
     environ: tuple[str, ...] = (PATH,)
 
     def config(self, layers: Iterable[str]) -> bytes:
-        """Say it to the engine, together with the layers' digests."""
+        """Return the image configuration as JSON.
+
+        Args:
+            layers: SHA-256 digests of the layers.
+        """
         process = {"Env": self.environ, "Entrypoint": self.entrypoint, "Cmd": self.command}
         value: dict[str, Any] = {
             "architecture": self.architecture,
@@ -40,7 +47,7 @@ class Settings:
 
 @dataclass
 class Layer:
-    """A file system in the making: same content, same bytes, hence the same image."""
+    """Content of a layer. The same content results in the same bytes and the same image."""
 
     path: Path
     folders: Mapping[str, int] = field(default_factory=dict)
@@ -75,7 +82,7 @@ def _add(
 
 
 def write(path: Path, layers: Sequence[Path], settings: Settings, tags: Iterable[str]) -> None:
-    """Write an archive that `ctr images import` and `docker load` both take."""
+    """Write an archive for `ctr images import` and `docker load`."""
     digests = [_sha256(layer) for layer in layers]
     config = settings.config(digests)
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
@@ -92,7 +99,7 @@ def write(path: Path, layers: Sequence[Path], settings: Settings, tags: Iterable
 
 
 def image_id_of(archive: Path) -> str:
-    """Read an archive's image id, as `docker load` will call it."""
+    """Return the image id of an archive, as `docker load` computes it."""
     with tarfile.open(archive) as tar:
         manifest = tar.extractfile("manifest.json")
         if manifest is None:
@@ -110,7 +117,7 @@ def _sha256(path: Path) -> str:
 
 
 def busybox(layer: Path, program: Path) -> Layer:
-    """A system of one program and the names that it answers to."""
+    """Return a layer with busybox and a link for each of its commands."""
     names = run([program, "--list-full"]).stdout.split()
     folders = ("bin", "etc", "root", "sbin", "usr", "usr/bin", "usr/sbin", "var", "home")
     return Layer(

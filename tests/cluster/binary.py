@@ -22,16 +22,16 @@ from tests.cluster.progress import Progress
 
 MODULES = Path(__file__).with_name("build")
 LIMIT = 40 * 60.0
-# The user's own Go settings (proxy, checksum database, toolchain) stay; what shapes the result
-# does not come from them.
+# The user's Go settings (proxy, checksum database, toolchain) apply. Settings that change the
+# result are set here.
 ENVIRON = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-# The one is what `--version` prints, the other what a client calls itself in the audit log.
+# `--version` prints the first; clients name the second in the audit log.
 VERSIONS = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
 @dataclass(frozen=True)
 class Module:
-    """A folder of `build/`: what it makes, and how long that takes the first time on two cores."""
+    """A folder of `build/`: its programs, and the duration of a first build on two cores."""
 
     name: str
     programs: tuple[str, ...]
@@ -48,11 +48,11 @@ class Module:
         return ("-trimpath", "-buildvcs=false", "-ldflags", " ".join(linked))
 
     def _version(self) -> list[str]:
-        """Kubernetes reads its version from variables that its own release build sets."""
-        found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", self._go_mod())
-        if self.name != "kubernetes" or not found:
+        """Return linker flags for the version variables, which only release builds set."""
+        version_match = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", self._go_mod())
+        if self.name != "kubernetes" or not version_match:
             return []
-        version, major, minor = found.groups()
+        version, major, minor = version_match.groups()
         values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
         return [f"-X {p}.{name}={value}" for p in VERSIONS for name, value in values.items()]
 
@@ -66,7 +66,7 @@ class Module:
 
     @property
     def built(self) -> Path:
-        """Where its programs are once they are built."""
+        """Folder of the programs once they are built."""
         return place.cache() / "bin" / f"{self.name}-{self.key}"
 
 
@@ -82,7 +82,7 @@ ALL = (KUBERNETES, ETCD, HELM, PAUSE)
 
 
 def content_key(words: Iterable[str], files: Iterable[Path] = ()) -> str:
-    """Name a result by what makes it: other content, other name."""
+    """Return a key for a result, derived from the content that determines it."""
     digest = hashlib.sha256()
     for word in words:
         digest.update(word.encode() + b"\0")
@@ -92,7 +92,7 @@ def content_key(words: Iterable[str], files: Iterable[Path] = ()) -> str:
 
 
 def build(module: Module, progress: Progress) -> Path:
-    """Build what is not yet built, and return its folder."""
+    """Build a module's programs unless they are cached, and return their folder."""
     if module.built.is_dir():
         return module.built
     module.built.parent.mkdir(parents=True, exist_ok=True)
@@ -104,15 +104,15 @@ def build(module: Module, progress: Progress) -> Path:
 
 def _build(module: Module, progress: Progress) -> None:
     _require_go(module)
-    what = f"building {', '.join(module.programs)}"
-    progress.say(f"{what} (cold: {module.cold})")
+    task = f"building {', '.join(module.programs)}"
+    progress.say(f"{task} (cold: {module.cold})")
     log = place.cache() / "log" / f"build-{module.name}.log"
     scratch = Path(tempfile.mkdtemp(prefix=f".{module.name}-", dir=module.built.parent))
     try:
         scratch.chmod(0o755)
         run_long(
             ["go", "build", "-v", *module.flags(), "-o", f"{scratch}/", module.target],
-            what=what,
+            what=task,
             log=log,
             progress=progress,
             within=LIMIT,
@@ -120,8 +120,8 @@ def _build(module: Module, progress: Progress) -> None:
             cwd=module.folder,
             note=lambda: f" ({len(log.read_text().splitlines())} packages so far)",
         )
-        for made, wanted in module.renamed:
-            (scratch / made).rename(scratch / wanted)
+        for made, program in module.renamed:
+            (scratch / made).rename(scratch / program)
         scratch.rename(module.built)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -130,6 +130,6 @@ def _build(module: Module, progress: Progress) -> None:
 def _require_go(module: Module) -> None:
     if not shutil.which("go"):
         raise ClusterError("Go 1.26 or newer is needed to build the cluster; put `go` on the PATH")
-    told = run(["go", "-C", module.folder, "env", "GOVERSION"], check=False)
-    if told.returncode:
-        raise ClusterError(f"Go 1.26 or newer is needed to build it: {told.stderr.strip()}")
+    version = run(["go", "-C", module.folder, "env", "GOVERSION"], check=False)
+    if version.returncode:
+        raise ClusterError(f"Go 1.26 or newer is needed to build it: {version.stderr.strip()}")

@@ -1,8 +1,8 @@
-"""Control groups: each cluster's processes are in its own, so that `down` finds every one of them.
+"""Control groups of a cluster, by which `down` finds all of its processes.
 
-A record names a process that was started here; what that process started in turn (containerd's
-shims, the containers) is known by its control group alone, also after a `kill -9` of its parent.
-Works on version 1, on version 2 and on both side by side.
+The supervisor's records name only the processes that it started. Their descendants (containerd's
+shims, containers) are identified by their control group, even after a `kill -9` of their parent.
+Supports cgroup version 1, version 2 and both side by side.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ MOUNTS = Path("/proc/self/mounts")
 
 
 def hierarchies(mounts: str) -> list[Path]:
-    """The roots of the mounted hierarchies; version 2 first, for it is the best at tracking."""
-    found: dict[Path, str] = {}
+    """Return the roots of the mounted hierarchies, version 2 first, which tracks processes best."""
+    kind_by_root: dict[Path, str] = {}
     for line in mounts.splitlines():
         _, folder, kind, *_ = line.split(" ")
         if kind in ("cgroup", "cgroup2"):
-            found.setdefault(Path(folder).resolve(), kind)
-    return sorted(found, key=lambda path: (found[path] != "cgroup2", str(path)))
+            kind_by_root.setdefault(Path(folder).resolve(), kind)
+    return sorted(kind_by_root, key=lambda path: (kind_by_root[path] != "cgroup2", str(path)))
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """One group, by its path below the root of every hierarchy."""
+    """A control group, identified by its path below the root of every hierarchy."""
 
     path: str
 
@@ -42,7 +42,7 @@ class Cgroup:
         return [root / self.path.lstrip("/") for root in hierarchies(MOUNTS.read_text())]
 
     def make(self) -> None:
-        """Create it everywhere: the kubelet asks for its root in every hierarchy."""
+        """Create it in every hierarchy, because the kubelet requires its root in all of them."""
         for folder in self.folders:
             folder.mkdir(parents=True, exist_ok=True)
             for part in (folder.parent, folder):
@@ -51,20 +51,20 @@ class Cgroup:
 
     @property
     def entry(self) -> Path:
-        """The file that takes a process in; one hierarchy is enough to track it."""
+        """File that adds a process to the group; one hierarchy is enough for tracking."""
         return self.folders[0] / "cgroup.procs"
 
     def processes(self) -> set[Process]:
-        """Everything in it and below it, in any hierarchy."""
+        """Return the running processes in the group and below it, in any hierarchy."""
         boot = BOOT_ID.read_text()
-        found = set()
+        members = set()
         for pid in {pid for folder in self.folders for pid in _pids(folder)}:
             with contextlib.suppress(OSError, ValueError):
-                found.add(Process.parse(boot, Path(f"/proc/{pid}/stat").read_text()))
-        return {process for process in found if process.alive}
+                members.add(Process.parse(boot, Path(f"/proc/{pid}/stat").read_text()))
+        return {process for process in members if process.alive}
 
     def kill(self) -> None:
-        """End everything in it, and wait until it is empty: what forks meanwhile is hit next."""
+        """Kill all processes until the group is empty; repeat, because they may fork meanwhile."""
 
         def emptied() -> bool:
             left = self.processes()
@@ -75,7 +75,7 @@ class Cgroup:
         wait_until(emptied, within=30, what=f"the processes of control group {self.path} to end")
 
     def remove(self) -> None:
-        """Remove it from the leaves up; the kernel needs a moment at times."""
+        """Remove the group from the leaves up; retry, because the kernel may need a moment."""
         wait_until(self._removed, within=15, what=f"control group {self.path} to be removed")
 
     def _removed(self) -> bool:
@@ -98,7 +98,7 @@ def _numbers(words: Iterable[str]) -> Iterator[int]:
 
 
 def _pass_on_controllers(folder: Path) -> None:
-    """In version 2 a group has the controllers that its parent passes on."""
+    """Enable the controllers of a version 2 group for its children."""
     offered = folder / "cgroup.controllers"
     for controller in offered.read_text().split() if offered.exists() else ():
         with contextlib.suppress(OSError):
@@ -106,7 +106,7 @@ def _pass_on_controllers(folder: Path) -> None:
 
 
 def _fill_cpuset(folder: Path) -> None:
-    """A new cpuset of version 1 is empty and takes no process until it is filled."""
+    """Copy the parent's cpuset to a new group of version 1, which otherwise accepts no process."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         file = folder / name
         if file.exists() and (folder.parent / name).exists() and not file.read_text().strip():

@@ -1,4 +1,4 @@
-"""The command line: one subcommand a verb, answers on standard output, progress on standard error.
+"""Command line of the test cluster: results on standard output, progress on standard error.
 
 Exit codes: 0 well; 1 it failed, and a sentence said why; 2 wrong usage; from `status` also 3 when
 the cluster is down and 4 when only a part of it is well.
@@ -67,10 +67,10 @@ def parser() -> argparse.ArgumentParser:
         ("start", start, "start one component again, and wait until it answers"),
         ("stop", stop, "stop one component, as a test of a failure would"),
     ):
-        one = _add(commands, name, command, text)
-        one.add_argument("component", choices=control_plane.NAMES)
+        added = _add(commands, name, command, text)
+        added.add_argument("component", choices=control_plane.NAMES)
         if command is stop:
-            one.add_argument("--kill", action="store_true", help="as in a crash: with no warning")
+            added.add_argument("--kill", action="store_true", help="as in a crash: with no warning")
     list_parser = commands.add_parser(
         "list", help="name the clusters of this user, and their state"
     )
@@ -136,9 +136,9 @@ def down(args: argparse.Namespace) -> int:
 
 
 def status(args: argparse.Namespace) -> int:
-    found = Cluster(args.name).status()
-    print(found.as_json() if args.json else found.as_table())
-    return EXIT_CODES[found.state]
+    cluster_status = Cluster(args.name).status()
+    print(cluster_status.as_json() if args.json else cluster_status.as_table())
+    return EXIT_CODES[cluster_status.state]
 
 
 def kubeconfig(args: argparse.Namespace) -> int:
@@ -192,8 +192,8 @@ def stop(args: argparse.Namespace) -> int:
 
 def list_clusters(_: argparse.Namespace) -> int:
     for name in place.all_names():
-        found = Cluster(name).status()
-        print(f"{name:<30} {found.state:<9} {found.server}")
+        cluster_status = Cluster(name).status()
+        print(f"{name:<30} {cluster_status.state:<9} {cluster_status.server}")
     return 0
 
 

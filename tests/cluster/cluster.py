@@ -1,4 +1,4 @@
-"""A cluster by its name: what tests, the demo and the command line hold in their hands."""
+"""Clusters by name: the interface for tests, the demo and the command line."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from tests.cluster.status import READY, Status
 
 
 class Cluster:
-    """One named cluster of this machine, running or not."""
+    """A named cluster of this machine, running or not."""
 
     def __init__(self, name: str = "test", driver: str = AUTO) -> None:
         self.place = Place.of(name)
@@ -27,7 +27,7 @@ class Cluster:
 
     @property
     def driver(self) -> Driver:
-        """What it was made with, or would be made with."""
+        """The recorded driver, or the driver that a new cluster would use."""
         return of(self.place, self._wanted)
 
     @property
@@ -55,7 +55,7 @@ class Cluster:
         return self.place.bin
 
     def up(self, progress: Write = to_stderr) -> None:
-        """Bring it up, or what is missing of it; quick when nothing is."""
+        """Start the cluster, or the components that do not run."""
         lines = Progress(progress)
         with self._alone(lines):
             driver = self.driver
@@ -76,7 +76,7 @@ class Cluster:
         return held(self.place.lock, f"cluster {self.name}", lines)
 
     def status(self) -> Status:
-        """How it is doing; a cluster that was never made is down, and not asked for."""
+        """Return the cluster's status. A cluster without a folder is down and is not contacted."""
         made = self.place.folder.exists()
         return (self.driver if made else LocalDriver(self.place)).status()
 
@@ -84,21 +84,22 @@ class Cluster:
         return self.status().state == READY
 
     def start(self, component: str, progress: Write = to_stderr) -> None:
-        """Start one component again, and wait until it answers."""
+        """Start one component and wait until it is ready."""
         self.driver.start(component, Progress(progress))
 
     def stop(self, component: str, grace: float = 20) -> None:
-        """Stop one component; without grace it is killed, as in a crash."""
+        """Stop one component; with a grace period of 0 seconds it is killed, as in a crash."""
         self.driver.stop(component, grace)
 
     def node(self, number: int) -> str:
-        """What Kubernetes calls a spare node."""
+        """Return the Node name of a spare node."""
         return self.place.node_name(number)
 
     def add_node(self, number: int, progress: Write = to_stderr) -> str:
-        """Switch a spare node (1 to 4) on, or on again, wait until it is ready; return its name.
+        """Start a spare node (1 to 4), wait until it is ready, and return its Node name.
 
-        It is tainted `taskruns.dev/spare-node=<number>:NoSchedule` and labelled the same.
+        It is tainted `taskruns.dev/spare-node=<number>:NoSchedule`, and has the label of the same
+        key and value.
         """
         if number not in SPARE_NODES:
             raise ClusterError(f"no spare node {number}: choose one of {SPARE_NODES}")
@@ -106,26 +107,26 @@ class Cluster:
         return self.node(number)
 
     def power_off(self, number: int) -> None:
-        """Switch a spare node off with no warning: nobody reports how its Pods ended."""
+        """Kill a spare node without warning, so that the end of its Pods is never reported."""
         self.driver.power_off(number)
 
     def remove_node(self, number: int) -> None:
-        """Switch a spare node off, and remove its disk and its Node object."""
+        """Kill a spare node, and delete its disk and its Node object."""
         self.driver.remove_node(number)
         self.kubectl("delete", "node", self.node(number), "--ignore-not-found")
 
     def load_image(self, archive: Path) -> None:
-        """Load what `docker save` wrote; Pods find it by its tag, with no pull."""
+        """Load an archive from `docker save`. Pods use it by its tag, without a pull."""
         self.driver.load_image(archive)
 
     def load_python(self, suite: str = "trixie", progress: Write = to_stderr) -> str:
-        """Load an image with Python, and return the name that a Pod asks for."""
+        """Load an image with Python, and return its name."""
         return self.driver.load_python(PythonBase(suite), Progress(progress))
 
     def load_debian(
         self, name: str, suite: str, packages: Sequence[str], progress: Write = to_stderr
     ) -> str:
-        """Load an image `name:suite`, made of a Debian release with packages besides Python."""
+        """Load an image `name:suite` of a Debian release with Python and further packages."""
         base = PythonBase(suite, name, tuple(packages))
         return self.driver.load_python(base, Progress(progress))
 
@@ -139,8 +140,8 @@ class Cluster:
     ) -> str:
         """Build a Dockerfile's image and load it; return its id.
 
-        A Dockerfile that declares `ARG BASE` gets a base made of Debian's packages, unless the
-        arguments name another.
+        A Dockerfile that declares `ARG BASE` gets a base image of Debian packages, unless
+        `build_args` name another.
         """
         build = ImageBuild(tag, context, dockerfile, build_args or {})
         return self.driver.build_image(build, Progress(progress))
@@ -148,7 +149,7 @@ class Cluster:
     def kubectl(
         self, *args: str, stdin: str | None = None, within: float = 60, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
-        """Run kubectl as the administrator; what it printed is in the result."""
+        """Run kubectl as the administrator and return the completed process."""
         argv = [str(self.bin_dir / "kubectl"), "--kubeconfig", str(self.kubeconfig), *args]
         done = subprocess.run(
             argv, input=stdin, capture_output=True, text=True, timeout=within, check=False

@@ -1,4 +1,4 @@
-"""Other programs: run within a limit, and the long ones never silently."""
+"""External programs: all have a time limit, and long ones report progress."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ TAIL_LINES = 25
 def run(
     argv: Sequence[str | Path], *, within: float = 60, stdin: str | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run a short command; on failure raise with what it printed."""
+    """Run a short command; raise ClusterError with its output if it fails."""
     text = [str(arg) for arg in argv]
     try:
         done = subprocess.run(
@@ -43,7 +43,7 @@ def run_long(
     cwd: Path | None = None,
     note: Callable[[], str] = str,
 ) -> None:
-    """Run a command of minutes: output to a log, a sign of life every so often, a limit."""
+    """Run a command that takes minutes, with its output in a log and regular progress lines."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -85,7 +85,7 @@ def _follow(
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
-    """Quote a log's last lines, or say that there are none."""
+    """Return the last lines of a log, or the message that it does not exist."""
     if not log.exists():
         return f"Its log {log} does not exist."
     last = log.read_text(errors="replace").splitlines()[-lines:]

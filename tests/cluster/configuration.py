@@ -1,4 +1,4 @@
-"""What the components read from files. JSON throughout, which every reader of YAML takes."""
+"""Configuration files of the components, as JSON, which YAML parsers accept."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def kubeconfig(name: str, server: str, pki: Path, identity: str) -> str:
-    """A self-contained kubeconfig: it can be copied, and outlives a move of its folder."""
+    """Return a self-contained kubeconfig, which remains valid when it is copied or moved."""
 
     def data(file: str) -> str:
         return base64.b64encode((pki / file).read_bytes()).decode()
@@ -43,11 +43,11 @@ def kubeconfig(name: str, server: str, pki: Path, identity: str) -> str:
 
 
 def audit_policy() -> str:
-    """Every call of whoever is not Kubernetes itself, and every call on Pods and TaskRuns.
+    """Return a policy that records all requests of clients, and all requests on Pods and TaskRuns.
 
-    Tests count what a run costs the API and compare a role with what is really called: so a
-    controller's calls are all here, whatever they are on, while the control plane's own leases
-    and events are not. A watch is here once it has ended or was refused.
+    Tests count the requests of a run, and compare a role with the requests that are actually made.
+    All requests of a controller are therefore recorded, but not the leases and events of the
+    control plane. A watch is recorded when it ends or is refused.
     """
     ours = [
         {"group": "", "resources": ["pods", "pods/*"]},
@@ -80,7 +80,7 @@ def scheduler(kubeconfig: Path) -> str:
 
 
 def cni(place: Place, slot: Slot) -> str:
-    """The Pods' network: one bridge, whose own address is the node's."""
+    """Return the Pods' network: a bridge, whose address is also the node's."""
     addresses = {
         "type": "host-local",
         "ranges": [[{"subnet": str(slot.pod_cidr)}]],
@@ -92,7 +92,7 @@ def cni(place: Place, slot: Slot) -> str:
 
 
 def containerd(node: Node) -> str:
-    """An own root, state and socket leave a system's containerd alone."""
+    """Return a configuration with its own root, state and socket, separate from the system's."""
     cri = '[plugins."io.containerd.grpc.v1.cri"'
     return f"""version = 2
 root = "{node.containerd}/root"
@@ -127,8 +127,8 @@ def kubelet(node: Node) -> str:
             **_kubelet_taints(node),
             "containerRuntimeEndpoint": f"unix://{node.socket}",
             "podLogsDir": str(node.logs),
-            # No DNS runs. An address that refuses fails a look-up at once, and spares each Pod
-            # the event that says that there is none.
+            # There is no DNS. An address that refuses connections lets a look-up fail at once, and
+            # avoids an Event on each Pod about missing DNS.
             "clusterDNS": [str(node.slot.gateway)],
             "clusterDomain": "cluster.local",
             "makeIPTablesUtilChains": False,
@@ -162,22 +162,22 @@ def _kubelet_groups(node: Node) -> dict[str, Any]:
         "enforceNodeAllocatable": [],
         "oomScoreAdj": 0,
         "failSwapOn": False,
-        # A spare node evicts what fills its disk: it is there to be left.
+        # A spare node evicts Pods that fill its disk, so that tests can cause evictions.
         "localStorageCapacityIsolation": bool(node.number),
     }
 
 
 def _kubelet_taints(node: Node) -> dict[str, Any]:
-    """Only Pods that say so go to a spare node."""
+    """Return the taint of a spare node, which keeps out Pods without a toleration."""
     key, value = node.label
     taint = {"key": key, "value": value, "effect": "NoSchedule"}
     return {"registerWithTaints": [taint]} if node.number else {}
 
 
 def _kubelet_limits() -> dict[str, Any]:
-    """Nothing here may slow a test down, evict its Pods or collect its images.
+    """Return limits that neither slow tests down, nor evict their Pods, nor delete their images.
 
-    registryPullQPS keeps the kubelet's default of 5, which runs have to bear.
+    registryPullQPS keeps the kubelet's default of 5, which runs must cope with.
     """
     return {
         "maxPods": 250,

@@ -1,4 +1,4 @@
-"""The components of a cluster as commands: a pure function of its folder and its slot."""
+"""The components of a cluster as commands, derived from its folder and its slot only."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def component(name: str, place: Place, slot: Slot) -> Component:
-    """One of NAMES, or of a spare node's, with everything that it is started with."""
+    """Return a component by name: one of NAMES, or one of a spare node."""
     make = {
         "etcd": etcd,
         "kube-apiserver": apiserver,
@@ -33,13 +33,13 @@ def component(name: str, place: Place, slot: Slot) -> Component:
 
 
 def node_of(name: str, place: Place, slot: Slot) -> Node:
-    """The node that a component runs on: a spare one has its number in the name."""
+    """Return the node of a component; the names on a spare node end with its number."""
     number = name.rpartition("-")[2]
     return Node(place, slot, int(number) if number.isdecimal() else 0)
 
 
 def client_config(place: Place, slot: Slot, identity: str) -> tuple[Path, str]:
-    """A component's own kubeconfig: where it lies and what it says."""
+    """Return the path and the content of a component's own kubeconfig."""
     path = place.config / f"{identity}.kubeconfig"
     return path, configuration.kubeconfig(identity, slot.server, place.pki, identity)
 
@@ -57,7 +57,7 @@ def etcd(place: Place, slot: Slot) -> Component:
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster={place.name}={peer}",
-            # A test cluster that loses power starts anew; every write is much faster without.
+            # Syncing would only help after a power loss, and writes are much faster without it.
             "--unsafe-no-fsync",
             "--log-level=warn",
         ),

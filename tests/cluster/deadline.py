@@ -1,4 +1,4 @@
-"""Waiting that ends: every wait of this package has a limit and says what it waited for."""
+"""Waiting with a deadline and a description of what is awaited."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,11 @@ SLOWEST_INTERVAL = 0.5
 
 
 def wait_until(probe: Callable[[], bool], *, within: float, what: str) -> None:
-    """Return as soon as the probe holds; raise once `within` seconds have passed without."""
+    """Wait until the probe returns true.
+
+    Raises:
+        ClusterError: the probe has not returned true within `within` seconds.
+    """
     end = time.monotonic() + within
     interval = INTERVAL
     while not probe():

@@ -1,7 +1,8 @@
-"""A Docker engine of our own, for as long as an image is built: never the system's.
+"""A private Docker engine for image builds and tests, separate from the system's.
 
-Its data folder stays, so that the layers of the last build are there for the next; everything else
-of it goes when it stops. One runs at a time on a data folder; a second build waits for the first.
+Its data folder is kept, because it caches layers for the next build; everything else is removed
+when it stops. Only one engine runs on a data folder at a time, and a second build waits for the
+first.
 """
 
 import os
@@ -28,7 +29,7 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
 
 @dataclass(frozen=True)
 class DockerEngine:
-    """dockerd with a containerd of its own, both below `run`; images and layers in `data`."""
+    """dockerd and its own containerd, both below `run`; images and layers are in `data`."""
 
     data: Path
     run: Path
@@ -36,13 +37,13 @@ class DockerEngine:
 
     @classmethod
     def for_builds(cls) -> "DockerEngine":
-        """The one that builds images, shared by all clusters of this user."""
+        """Return the engine for image builds, which all clusters of this user share."""
         folder = place.cache() / "docker"
         return cls(folder, place.state() / "docker", Cgroup(f"/taskruns-docker-{os.geteuid()}"))
 
     @classmethod
     def for_containers(cls, name: str) -> "DockerEngine":
-        """One that runs the containers of tests; each name has its own."""
+        """Return an engine that runs the containers of tests, one for each name."""
         folder = place.cache() / f"docker-{name}"
         group = Cgroup(f"/taskruns-docker-{name}-{os.geteuid()}")
         return cls(folder, place.state() / f"docker-{name}", group)
@@ -57,7 +58,7 @@ class DockerEngine:
 
     @contextmanager
     def running(self, progress: Progress) -> Iterator[None]:
-        """Run it; whatever happens, nothing of it runs afterwards."""
+        """Run the engine for the block, and remove all of its processes afterwards."""
         package.require_root()
         package.install({**package.NODE, **package.BUILD}, progress)
         package.install(package.CLIENT, progress)
@@ -75,7 +76,7 @@ class DockerEngine:
         return self.data.with_suffix(".lock")
 
     def clear_leftovers(self) -> None:
-        """Stop an engine whose builder was killed; one that somebody builds with goes on."""
+        """Stop an engine whose builder was killed, unless another build uses it."""
         if self.run.exists():
             with held_if_free(self.lock) as free:
                 if free:
@@ -93,7 +94,7 @@ class DockerEngine:
         self.supervisor.wait_ready(self._dockerd(), self.answers, START_LIMIT)
 
     def _clear(self) -> None:
-        """Remove what is left of it, also of one whose builder was killed."""
+        """Remove all traces of the engine, including those of an interrupted build."""
         self.supervisor.stop("dockerd")
         self.group.kill()
         for folder in (self.run, self.data):
@@ -134,7 +135,7 @@ address = "{self.run}/container.sock"
 
     @property
     def environ(self) -> dict[str, str]:
-        """What points the docker command at this engine, away from the user's settings."""
+        """Environment for the docker command to use this engine, without the user's settings."""
         classic = {"DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": str(self.run / "client")}
         return {"DOCKER_HOST": self.address, **classic}
 
@@ -146,7 +147,7 @@ address = "{self.run}/container.sock"
         return run(["env", *bare, "docker", *args], within=300, check=check)
 
     def load(self, tag: str, archive: Path, progress: Progress) -> None:
-        """Load what `docker save` writes, unless it is there: the data folder stays."""
+        """Load an archive from `docker save`, unless the data folder already contains it."""
         if self.image_id(tag) != image_id_of(archive):
             progress.say(f"loading {tag} into the Docker engine")
             self.docker("load", "--input", archive)
@@ -160,22 +161,22 @@ address = "{self.run}/container.sock"
         progress: Progress,
     ) -> str:
         """Build an image and return its id."""
-        what = f"building image {tag}"
-        progress.say(f"{what} (a log of it: {self.build_log})")
+        task = f"building image {tag}"
+        progress.say(f"{task} (a log of it: {self.build_log})")
         proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}
-        given = {**proxies, **build_args}
-        args = [f"--build-arg={name}={value}" for name, value in given.items()]
+        all_args = {**proxies, **build_args}
+        args = [f"--build-arg={name}={value}" for name, value in all_args.items()]
         group = f"--cgroup-parent={self.group.path}/containers"
         argv = ["docker", "build", "--network=host", group, *args, "--tag", tag, "--file"]
         run_long(
             [*argv, dockerfile, context],
-            what=what,
+            what=task,
             log=self.build_log,
             progress=progress,
             within=BUILD_LIMIT,
             env=self.environ,
         )
-        # Layers of builds that were overtaken add up to gigabytes in a day's work.
+        # Layers of replaced builds would otherwise grow to gigabytes within a day.
         self.docker("image", "prune", "--force", f"--filter=until={OVERTAKEN_AFTER}", check=False)
         return self.image_id(tag)
 
@@ -184,6 +185,6 @@ address = "{self.run}/container.sock"
         return place.cache() / "log" / "build-image.log"
 
     def image_id(self, tag: str) -> str:
-        """Return an image's id, empty where there is none of that tag."""
-        found = self.docker("image", "inspect", "--format={{.Id}}", tag, check=False)
-        return found.stdout.strip() if not found.returncode else ""
+        """Return the id of an image, or an empty string."""
+        inspection = self.docker("image", "inspect", "--format={{.Id}}", tag, check=False)
+        return inspection.stdout.strip() if not inspection.returncode else ""

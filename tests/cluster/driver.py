@@ -1,4 +1,4 @@
-"""What makes a cluster, and how one is chosen: local processes, or kind where Docker can pull."""
+"""The drivers that run a cluster, and the choice between them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +53,7 @@ class Driver(Protocol):
 
 
 def of(place: Place, wanted: str) -> Driver:
-    """Return the driver that a cluster was made with; for a new one, the wanted or the likely."""
+    """Return the cluster's recorded driver; for a new cluster, the requested or default driver."""
     recorded = place.driver.read_text().strip() if place.driver.exists() else ""
     if recorded and wanted not in (AUTO, recorded):
         raise ClusterError(
@@ -67,12 +67,12 @@ def of(place: Place, wanted: str) -> Driver:
 
 
 def likely() -> str:
-    """kind where all that it needs is at hand and answers; it costs a question of some seconds."""
+    """Return kind if its prerequisites are available, else local; the check takes some seconds."""
     return KindDriver.name if KindDriver.is_possible() else LocalDriver.name
 
 
 def record(place: Place, driver: Driver) -> None:
-    """Remember the choice, so that later commands need not be told."""
+    """Record the driver, so that later commands use it by default."""
     name = next(name for name, kind in DRIVERS.items() if isinstance(driver, kind))
     place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     place.driver.write_text(f"{name}\n")

@@ -1,5 +1,5 @@
-"""The one error of this package: a sentence for a person, with what to do next."""
+"""The error type of this package."""
 
 
 class ClusterError(RuntimeError):
-    """What went wrong, why, and what to do; shown as it is, without a traceback."""
+    """An error for the user: what failed, why, and what to do. It is shown without a traceback."""

@@ -1,4 +1,4 @@
-"""The images that a cluster is born with: pause, which every Pod needs, and busybox."""
+"""The images that every cluster starts with: pause, which every Pod needs, and busybox."""
 
 import platform
 import shutil
@@ -16,7 +16,7 @@ from tests.cluster.progress import Progress
 BUSYBOX = Path("/bin/busybox")
 BUSYBOX_IMAGE = "docker.io/library/busybox:1"
 INTERPRETER = 3  # PT_INTERP
-# Changes where this module changes what it makes of the same content.
+# Version of the image recipe; increase it when this module creates other images.
 RECIPE = "1"
 
 Make = Callable[[Path, Path], None]
@@ -28,7 +28,7 @@ def architecture() -> str:
 
 
 def needs_interpreter(program: bytes) -> bool:
-    """Whether a 64-bit ELF program is linked dynamically: one of its headers names the linker."""
+    """Return whether a 64-bit ELF program is dynamically linked: it has a PT_INTERP header."""
     offset, size, count = (
         *struct.unpack_from("<Q", program, 32),
         *struct.unpack_from("<HH", program, 54),
@@ -38,7 +38,14 @@ def needs_interpreter(program: bytes) -> bool:
 
 
 def cached(name: str, key: str, progress: Progress, make: Make) -> Path:
-    """Return the cached archive of that key; `make` fills a scratch folder and the archive."""
+    """Return the cached archive for a key.
+
+    Args:
+        name: name of the image.
+        key: key of its content.
+        progress: receives progress lines.
+        make: creates the archive, if it is missing, from a scratch folder and the archive's path.
+    """
     path = place.cache() / "images" / f"{name}-{key}.tar"
     if path.exists():
         return path

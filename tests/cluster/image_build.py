@@ -1,4 +1,4 @@
-"""A Dockerfile's image, from the sources to a cluster's containerd."""
+"""Builds of Dockerfiles, from the sources to a cluster's containerd."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ BASE = "BASE"
 
 @dataclass(frozen=True)
 class ImageBuild:
-    """What is built, and under which name Pods ask for it."""
+    """A Dockerfile, its context, and the tag by which Pods use the image."""
 
     tag: str
     context: Path
@@ -34,7 +34,13 @@ class ImageBuild:
     def run(
         self, loaded: Callable[[str], bool], load: Callable[[str, Path], None], progress: Progress
     ) -> str:
-        """Build it; an image whose id is not yet `loaded` is saved and handed to `load`."""
+        """Build the image and return its id.
+
+        Args:
+            loaded: returns whether the cluster has an image id.
+            load: loads an archive under an image id; called for a new id.
+            progress: receives progress lines.
+        """
         engine, base = DockerEngine.for_builds(), PythonBase(self.suite)
         takes_base = f"ARG {BASE}" in self.file.read_text() and BASE not in self.build_args
         archive = base.archive(progress) if takes_base else None

@@ -1,4 +1,4 @@
-"""The images in a node's containerd, and which of them were put there from here."""
+"""Images in a node's containerd, with a record of those that this package loaded."""
 
 import json
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ IMPORT_LIMIT = 300.0
 
 @dataclass(frozen=True)
 class ImageStore:
-    """containerd's own client, and a record beside it of what each name holds."""
+    """Client of a node's containerd, and a file that records the content of each image name."""
 
     node: Node
 
     def ctr(self, *args: str | Path, within: float = 60, check: bool = True) -> str:
-        """Run a command of the client; what it printed, empty where it failed unchecked."""
+        """Run ctr and return its output; empty if it failed and `check` is false."""
         argv = ["ctr", "--address", self.node.socket, "--namespace", NAMESPACE, *args]
         done = run(argv, within=within, check=check)
         return done.stdout if not done.returncode else ""
@@ -30,16 +30,16 @@ class ImageStore:
         self.ctr("images", "import", archive, within=IMPORT_LIMIT)
 
     def load_as(self, name: str, content: str, archive: Path) -> None:
-        """Load it and remember what the name now holds."""
+        """Load an archive, and record its content under a name."""
         self.load(archive)
         record = {**self._record(), name: content}
         self.node.images.write_text(json.dumps(record, indent=2) + "\n")
 
     def holds(self, name: str, content: str) -> bool:
-        """Whether that content was loaded under that name."""
+        """Return whether this content was loaded under this name."""
         return self._record().get(name) == content
 
     def _record(self) -> dict[str, str]:
         record = self.node.images
-        found: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
-        return found
+        contents: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+        return contents

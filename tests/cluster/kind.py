@@ -1,7 +1,7 @@
-"""The same cluster by kind, where Docker and a container registry are at hand.
+"""Driver for a cluster by kind, which needs Docker and a container registry.
 
-Not tried where this was written: no container registry answered there. It is kept small for that
-reason, and does without stopping single components, which kind runs as Pods of its own.
+It is untested, because no container registry was available during development, and is kept small
+for that reason. It cannot stop single components, because kind runs them as Pods.
 """
 
 import json
@@ -32,19 +32,19 @@ AUDIT_FLAGS = {
 
 @dataclass(frozen=True)
 class KindDriver:
-    """A cluster of one kind node."""
+    """A cluster with one kind node."""
 
     place: Place
     name = "kind"
 
     @staticmethod
     def is_possible() -> bool:
-        """Whether the programs are there, the engine answers, and the node's image can be had."""
+        """Return whether the programs, a Docker engine and the node's image are available."""
         if not all(map(shutil.which, NEEDED)):
             return False
-        asked = (["docker", "info"], ["docker", "manifest", "inspect", NODE_IMAGE])
+        commands = (["docker", "info"], ["docker", "manifest", "inspect", NODE_IMAGE])
         try:
-            return all(run(argv, within=10, check=False).returncode == 0 for argv in asked)
+            return all(run(argv, within=10, check=False).returncode == 0 for argv in commands)
         except ClusterError:
             return False
 
@@ -81,12 +81,12 @@ class KindDriver:
     def _link_programs(self) -> None:
         self.place.bin.mkdir(parents=True, exist_ok=True)
         for program in ("kubectl", "helm"):
-            link, found = self.place.bin / program, shutil.which(program)
-            if found and not link.is_symlink():
-                link.symlink_to(found)
+            link, path = self.place.bin / program, shutil.which(program)
+            if path and not link.is_symlink():
+                link.symlink_to(path)
 
     def _write_settings(self) -> None:
-        """Ask for the audit log that the local driver has, in the cluster's own log folder."""
+        """Write kind's settings, which enable an audit log in the cluster's log folder."""
         for folder in (self.place.config, self.place.log):
             folder.mkdir(parents=True, exist_ok=True)
         (self.place.config / "audit-policy.json").write_text(configuration.audit_policy())
@@ -136,7 +136,7 @@ class KindDriver:
             components=(ComponentStatus("kind", None, runs),),
         )
 
-    def start(self, name: str, progress: Progress) -> None:  # noqa: ARG002 - the protocol's
+    def start(self, name: str, progress: Progress) -> None:  # noqa: ARG002 - of the protocol
         raise ClusterError(f"kind runs {name} itself: single components need `--driver local`")
 
     def stop(self, name: str, grace: float) -> None:  # noqa: ARG002 - as above
@@ -155,7 +155,7 @@ class KindDriver:
         run(["kind", "load", "image-archive", archive, "--name", self.kind_name], within=LIMIT)
 
     def load_python(self, base: PythonBase, progress: Progress) -> str:
-        """A registry answers, so a Pod that asks for an official image gets the real one."""
+        """Return the image's name. The node pulls official images itself; others are loaded."""
         if base.name:
             self.load_image(base.archive(progress))
         else:

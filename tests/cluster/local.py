@@ -1,8 +1,8 @@
-"""A real Kubernetes on this machine: every component started by hand, real Pods on a real kubelet.
+"""Driver for a cluster of local processes, with real Pods on a real kubelet.
 
-`up` brings whatever is there to what should be: it starts what is missing, restarts what would be
-started differently now, and leaves alone what runs. So it is also what repairs a cluster of which
-something was killed, and what goes on after it was killed itself.
+`up` is idempotent. It starts missing components, restarts those whose configuration has changed,
+and leaves the others running. It therefore also repairs a damaged cluster, and continues after an
+interrupted `up`.
 """
 
 import time
@@ -32,7 +32,7 @@ RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 START_LIMIT = 60.0
 NODE_LIMIT = 90.0
 MODULES = (binary.KUBERNETES, binary.ETCD, binary.HELM)
-# What may start together; each line needs the ones before it.
+# Components of a line may start together; each line needs the lines before it.
 ORDER = (
     ("etcd", "containerd"),
     ("kube-apiserver",),
@@ -43,7 +43,7 @@ STOPPED_FIRST = ("kubelet", "containerd")
 
 @dataclass(frozen=True)
 class LocalDriver:
-    """The cluster of one place, made of processes of this machine."""
+    """The cluster of one place, as processes of this machine."""
 
     place: Place
     name = "local"
@@ -104,7 +104,7 @@ class LocalDriver:
         self._wait_for_node(self._node(), progress, began if "kubelet" in started else "")
 
     def _prepare(self) -> None:
-        """Everything that components find when they start."""
+        """Create everything that components need at their start."""
         for module in MODULES:
             _link_all(module.built, self.place.bin)
         network.bring_up(self.slot)
@@ -122,7 +122,11 @@ class LocalDriver:
             self.group.child(group).make()
 
     def _ensure(self, name: str, progress: Progress) -> bool:
-        """Start it where it does not run as it would be started now."""
+        """Start a component unless it is up to date.
+
+        Returns:
+            Whether it was started.
+        """
         component = control_plane.component(name, self.place, self.slot)
         supervisor = self._supervisor_of(name)
         if supervisor.is_current(component):
@@ -172,7 +176,7 @@ class LocalDriver:
         self._running_store().load(archive)
 
     def load_python(self, base: PythonBase, progress: Progress) -> str:
-        """Give Pods an image with Python; return the name that they ask for."""
+        """Load an image with Python, and return its name."""
         store = self._running_store()
         archive = base.archive(progress)
         if not store.holds(base.tag, archive.name):
@@ -181,7 +185,7 @@ class LocalDriver:
         return base.tag
 
     def build_image(self, build: ImageBuild, progress: Progress) -> str:
-        """Build an image and give it to Pods under its tag."""
+        """Build an image, load it under its tag, and return its id."""
         store = self._running_store()
         return build.run(
             loaded=lambda made: store.holds(build.tag, made),
@@ -201,7 +205,7 @@ class LocalDriver:
         wait_until(api.has_default_account, within=NODE_LIMIT, what="the first service account")
 
     def down(self, progress: Progress) -> None:
-        """Stop what was started, then remove what it left; repeatable after a failure."""
+        """Stop all processes, then remove their traces; repeatable after a failure."""
         slot = slots.recorded(self.place)
         if slot:
             package.require_root()
@@ -218,7 +222,7 @@ class LocalDriver:
         nodes.remove_folder(self.place)
 
     def add_node(self, number: int, progress: Progress) -> None:
-        """Switch a spare node on, for the first time or again, and wait until it is ready."""
+        """Start a spare node and wait until it is ready."""
         node, archives = self._node(number), _archives(progress)
         self._make_groups(node)
         pki.make_one(self.place.pki, pki.kubelet(self.slot, node.name, node.own("kubelet")))
@@ -228,9 +232,9 @@ class LocalDriver:
         self.start(node.own("kubelet"), progress)
 
     def power_off(self, number: int) -> None:
-        """Switch a spare node off with no warning; what was on its disk stays."""
+        """Kill a spare node without warning; the content of its disk is kept."""
         node = self._node(number)
-        # First whoever would tell how the rest has ended.
+        # The kubelet and containerd come first, because they would report how the rest has ended.
         for name in (node.own("kubelet"), node.own("containerd")):
             self.stop(name, grace=0)
         for group in (node.system_group, node.pods_group):
@@ -238,7 +242,7 @@ class LocalDriver:
         nodes.lose_memory(node)
 
     def remove_node(self, number: int) -> None:
-        """Switch a spare node off and remove its disk; its Node object is the API's."""
+        """Kill a spare node and remove its disk; its Node object remains."""
         self.power_off(number)
         node = self._node(number)
         nodes.remove_disk(node)
@@ -246,7 +250,7 @@ class LocalDriver:
             self.group.child(group).remove()
 
     def start(self, name: str, progress: Progress) -> None:
-        """Start one component again and wait until it answers."""
+        """Start one component and wait until it is ready."""
         began = time.strftime(RFC3339, time.gmtime())
         started = self._ensure(name, progress)
         self._wait_ready(name)
@@ -278,12 +282,12 @@ class LocalDriver:
 
 
 def _archives(progress: Progress) -> tuple[Path, ...]:
-    """The images that every node is born with."""
+    """Return the images that every node starts with."""
     return image.pause(progress), image.busybox(progress)
 
 
 def _link_all(built: Path, folder: Path) -> None:
-    """Point the cluster's own `bin` at what is in the cache."""
+    """Link the cached programs into the cluster's `bin` folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for program in built.iterdir():
         link = folder / program.name

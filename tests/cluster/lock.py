@@ -1,4 +1,4 @@
-"""One command at a time on one thing, also across processes and when one of them dies."""
+"""File locks between commands, which the kernel releases when a process ends."""
 
 import fcntl
 import os
@@ -11,12 +11,18 @@ from tests.cluster.error import ClusterError
 from tests.cluster.progress import Progress
 
 INTERVAL = 0.05
-PATIENCE = 45 * 60.0  # the longest thing that is done under a lock is a cold build
+PATIENCE = 45 * 60.0  # the longest operation under a lock is a first build
 
 
 @contextmanager
 def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[None]:
-    """Hold the lock; the kernel lets go of it when the process ends, however that happens."""
+    """Hold a lock for the block, and wait for another holder first.
+
+    Args:
+        path: the lock file.
+        what: description of the locked resource, for messages.
+        progress: receives a line if the lock must be waited for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path)
     if descriptor is None and progress:
@@ -35,7 +41,7 @@ def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[No
 
 @contextmanager
 def held_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock if nobody has it; tell which."""
+    """Hold a lock for the block if it is free; yield whether it is held."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path)
     try:
@@ -46,7 +52,10 @@ def held_if_free(path: Path) -> Iterator[bool]:
 
 
 def _take(path: Path) -> int | None:
-    """Lock the file that is there now: one that was removed meanwhile excludes nobody."""
+    """Return a descriptor with the lock, or None.
+
+    A file that was removed or replaced after it was opened is not a valid lock.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

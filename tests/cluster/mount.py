@@ -1,4 +1,4 @@
-"""The mounts below a folder, which must be gone before the folder is removed."""
+"""Mounts below a folder, which must be removed before the folder."""
 
 import ctypes
 import os
@@ -7,12 +7,12 @@ from pathlib import Path
 from tests.cluster.error import ClusterError
 
 MOUNTS = Path("/proc/self/mountinfo")
-DETACH = 2  # MNT_DETACH: out of the tree now, gone when the last user lets go
+DETACH = 2  # MNT_DETACH: unmount now, and clean up when the last user has closed it
 MOUNT_POINT_FIELD = 4
 
 
 def below(folder: Path, mountinfo: str) -> list[str]:
-    """Mount points at or below a folder, the latest first, in which order they come off."""
+    """Return the mount points at or below a folder, the latest first, for unmounting."""
     points = (line.split(" ")[MOUNT_POINT_FIELD] for line in mountinfo.splitlines())
     plain = [point.encode().decode("unicode_escape") for point in points]
     return [p for p in reversed(plain) if p == str(folder) or p.startswith(f"{folder}/")]

@@ -1,7 +1,7 @@
-"""The node's address and the Pods' way to the API: one bridge and one rule.
+"""The network of a cluster: a bridge and a redirection rule.
 
-The kubelet refuses a loopback address as the node's, so the bridge comes first and lends its own.
-No kube-proxy runs: the one service that Pods need, the API's, is one redirection on this bridge.
+The kubelet refuses a loopback address for its node, so the node has the address of the bridge.
+There is no kube-proxy; the rule redirects the API's Service, the only one that Pods need.
 """
 
 import json
@@ -15,11 +15,11 @@ from tests.cluster.slot import API_SERVICE, Slot
 
 IPTABLES = ("iptables", "--wait", "10", "--table", "nat")
 LONGEST_DEFAULT = 7
-"""Longest prefix of a default route: a VPN may write it as two halves."""
+"""Longest prefix of a default route; a VPN may split it into two halves."""
 
 
 def redirection(slot: Slot) -> list[str]:
-    """The rule's specification, after the chain's name."""
+    """Return the arguments of the rule after the chain's name."""
     rule = f"--in-interface {slot.handle} --destination {API_SERVICE}/32 --protocol tcp"
     return [*rule.split(), "--dport", "443", *_target(slot)]
 
@@ -33,7 +33,7 @@ def exists(slot: Slot) -> bool:
 
 
 def is_unused(slot: Slot) -> bool:
-    """Return whether the machine has nothing of the slot, and nobody uses its addresses."""
+    """Return whether the machine uses neither the slot nor its addresses."""
     return slots.is_unused(slot) and not foreign_addresses(slot)
 
 
@@ -70,10 +70,11 @@ def _has_rule(slot: Slot) -> bool:
 
 
 def rules_before(listed: str, slot: Slot) -> list[str]:
-    """Return the rules before ours that may take the Pods' connections to the API.
+    """Return the rules before ours that may match the Pods' connections to the API.
 
     Args:
-        listed: the chain as `iptables --list-rules` or `iptables-save` print it.
+        listed: the chain as `iptables --list-rules` or `iptables-save` prints it.
+        slot: the cluster's slot.
     """
     before: list[str] = []
     for line in listed.splitlines():
@@ -88,12 +89,12 @@ def rules_before(listed: str, slot: Slot) -> list[str]:
 
 
 def _may_match(words: list[str], slot: Slot) -> bool:
-    """Return whether a rule may be for a Pod's connection to the API; only a sure no is one."""
-    wanted = {"-i": slot.handle, "-p": "tcp", "--dport": "443"}
+    """Return whether a rule may match a Pod's connection to the API; True in case of doubt."""
+    expected = {"-i": slot.handle, "-p": "tcp", "--dport": "443"}
     for option, before, value in zip(words[1:], words, words[2:], strict=False):
         if before == "!":
             continue
-        if option in wanted and value != wanted[option]:
+        if option in expected and value != expected[option]:
             return False
         if option == "-d" and API_SERVICE not in IPv4Network(value):
             return False
@@ -101,7 +102,7 @@ def _may_match(words: list[str], slot: Slot) -> bool:
 
 
 def bring_up(slot: Slot) -> None:
-    """Make what is missing of the bridge and the rule."""
+    """Create the bridge and the rule unless they exist."""
     if not exists(slot):
         run(["ip", "link", "add", slot.handle, "type", "bridge"])
     address = f"{slot.gateway}/{slot.pod_cidr.prefixlen}"
@@ -110,7 +111,7 @@ def bring_up(slot: Slot) -> None:
     chain = run([*IPTABLES, "--list-rules", "PREROUTING"]).stdout
     if not _has_rule(slot) or rules_before(chain, slot):
         _remove_rule(slot)
-        # First: another cluster may have left a rule for this address and every interface.
+        # At the first position, because another cluster may have left a rule for all interfaces.
         run([*IPTABLES, "--insert", "PREROUTING", "1", *redirection(slot)])
 
 

@@ -1,8 +1,8 @@
-"""One machine of a cluster, as far as there are several: what it calls its own, what it leaves.
+"""The nodes of a cluster: their names, folders and traces on the machine.
 
-Number 0 is the node that every cluster has. Spare nodes come and go beside it on the same machine
-and the same bridge, with a kubelet, a containerd and control groups of their own, so that a test
-may lose one without harm to anything else.
+Number 0 is the node that every cluster has. Spare nodes can be added on the same machine and
+bridge. Each has its own kubelet, containerd and control groups, so a test can lose one without
+effect on the others.
 """
 
 import contextlib
@@ -21,20 +21,20 @@ CNI_RESULTS = Path("/var/lib/cni/results")
 CONTAINER_LOGS = Path("/var/log/containers")
 SHIM_SOCKETS = Path("/run/containerd/s")
 SPARE_LABEL = "taskruns.dev/spare-node"
-"""By which Pods choose a spare node, and the taint that keeps all others away."""
+"""Label by which Pods select a spare node, and key of the taint that keeps out other Pods."""
 TASKS = "io.containerd.runtime.v2.task"
 
 
 @dataclass(frozen=True)
 class Node:
-    """The names and folders of one node; they follow from its number."""
+    """The names and folders of one node, derived from its number."""
 
     place: Place
     slot: Slot
     number: int = 0
 
     def own(self, word: str) -> str:
-        """A word that no other node of the cluster uses: `kubelet`, `kubelet-1`, ..."""
+        """Return a name that is unique within the cluster, such as `kubelet` or `kubelet-1`."""
         return f"{word}-{self.number}" if self.number else word
 
     @property
@@ -47,7 +47,7 @@ class Node:
 
     @property
     def state(self) -> Path:
-        """What a machine keeps in memory: it is gone when the machine is."""
+        """Folder for state that a real machine loses when it is switched off."""
         return self.containerd / "state"
 
     @property
@@ -60,7 +60,7 @@ class Node:
 
     @property
     def logs(self) -> Path:
-        """The logs of its Pods."""
+        """Folder of the Pods' logs."""
         return self.place.log / self.own("pods")
 
     @property
@@ -69,12 +69,12 @@ class Node:
 
     @property
     def pods_group(self) -> str:
-        """The control group of its Pods, below the cluster's."""
+        """Name of its Pods' control group, below the cluster's."""
         return self.own("pods")
 
     @property
     def system_group(self) -> str:
-        """The control group of its kubelet and its containerd with all shims."""
+        """Name of the control group of its kubelet, its containerd and all shims."""
         return self.own("system")
 
     @property
@@ -83,12 +83,12 @@ class Node:
 
 
 def every(place: Place, slot: Slot) -> Iterator[Node]:
-    """Each node that a cluster may have."""
+    """Yield all nodes that a cluster may have."""
     return (Node(place, slot, number) for number in (0, *SPARE_NODES))
 
 
 def forget(place: Place, slot: Slot) -> None:
-    """Undo the traces outside the cluster's folder; nothing of it may run any more."""
+    """Remove the traces outside the cluster's folder; none of its processes may be running."""
     for node in every(place, slot):
         _remove_shim_sockets(node)
     mount.unmount_below(place.folder)
@@ -97,7 +97,7 @@ def forget(place: Place, slot: Slot) -> None:
 
 
 def lose_memory(node: Node) -> None:
-    """Undo what a machine forgets when it is switched off; nothing of it may run any more."""
+    """Remove the state that a machine loses when it is switched off; no process may be running."""
     _remove_shim_sockets(node)
     mount.unmount_below(node.containerd)
     mount.unmount_below(node.kubelet)
@@ -106,7 +106,7 @@ def lose_memory(node: Node) -> None:
 
 
 def remove_disk(node: Node) -> None:
-    """Remove all that a node has on disk, after its memory."""
+    """Remove a node's files on disk, after `lose_memory`."""
     _remove_log_links(node.logs)
     for folder in (node.containerd, node.kubelet, node.logs):
         if folder.exists():
@@ -115,7 +115,7 @@ def remove_disk(node: Node) -> None:
 
 
 def remove_folder(place: Place) -> None:
-    """Remove a cluster's folder, at once for everybody who looks."""
+    """Remove a cluster's folder; a rename makes it disappear atomically."""
     for folder in (place.folder, place.rubbish):
         if left := mount.below(folder, mount.MOUNTS.read_text()):
             raise ClusterError(f"not removing {folder}: {left[0]} is mounted below it")
@@ -131,7 +131,7 @@ def remove_rubbish(place: Place) -> None:
 
 
 def _remove_shim_sockets(node: Node) -> None:
-    """A shim that was killed leaves its socket; each Pod's folder says which it was."""
+    """Remove the sockets of killed shims; the folder of each task contains its address."""
     for address in (node.state / TASKS).glob("*/*/address"):
         socket = Path(address.read_text().strip().removeprefix("unix://"))
         if socket.parent == SHIM_SOCKETS:
@@ -146,7 +146,7 @@ def _remove_cni_results(slot: Slot) -> None:
 
 
 def _remove_log_links(folder: Path) -> None:
-    """The kubelet links every log into one folder of the machine, whatever its own settings."""
+    """Remove links to logs in /var/log/containers, where every kubelet creates them."""
     for link in CONTAINER_LOGS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(folder):
             link.unlink()

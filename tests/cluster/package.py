@@ -1,4 +1,4 @@
-"""The Debian packages behind a node: what is missing is installed, and no service is started."""
+"""Installation of the Debian packages that a node needs, without starting their services."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from tests.cluster.error import ClusterError
 from tests.cluster.lock import held
 from tests.cluster.progress import Progress
 
-# Package -> a file that shows that it is there, however it came.
+# Each package with a file that exists if it is installed by any means.
 NODE = {
     "containerd": "containerd",
     "runc": "runc",
@@ -28,7 +28,7 @@ BUILD = {
     "mmdebstrap": "mmdebstrap",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
 }
-# In Debian 12 docker.io brings it along, later it is a package of its own.
+# Part of docker.io in Debian 12, a package of its own in later releases.
 CLIENT = {"docker-cli": "docker"}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -57,7 +57,7 @@ def require_root() -> None:
 
 
 def install(packages: Mapping[str, str], progress: Progress) -> None:
-    """Install what is missing, where apt can; elsewhere say what to install."""
+    """Install missing packages with apt; if that is impossible, report which to install."""
     absent = missing(packages)
     if not absent:
         return
@@ -97,7 +97,11 @@ def _install(names: Iterable[str], progress: Progress) -> None:
 
 
 def _forbid_services() -> bool:
-    """Debian starts a daemon that it installs, unless this file says no; keep one that is there."""
+    """Create policy-rc.d, which keeps Debian from starting installed daemons.
+
+    Returns:
+        Whether the file was created; an existing file is kept.
+    """
     try:
         with POLICY.open("x") as file:
             file.write(NO_SERVICE)

@@ -1,7 +1,7 @@
-"""This machine's own way to packages, for builds inside images: nothing of it is in a Dockerfile.
+"""Settings of this machine's pip for builds inside images.
 
-pip in a build should find packages as pip on this machine does: the same index, and the same trust
-where the machine has a certificate bundle of its own.
+A Dockerfile contains none of them. pip in a build should find packages like pip on this machine: in
+the same index, and with the same certificate bundle if the machine has one.
 """
 
 import configparser
@@ -16,10 +16,10 @@ BUNDLE_IN_IMAGE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def files(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Where pip looks for its configuration, the stronger the later.
+    """Return the possible paths of pip's configuration, in ascending precedence.
 
-    Read here and not by asking pip: a virtual environment may have none, and an image must not
-    depend on which Python starts its build.
+    They are not read from pip, because a virtual environment may have no pip, and an image must not
+    depend on the Python that starts its build.
     """
     home = Path(environ.get("HOME", "/"))
     shared = [Path(folder) for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
@@ -30,24 +30,24 @@ def files(environ: Mapping[str, str] = os.environ) -> list[Path]:
 
 
 def read(paths: Iterable[Path], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Keep what says where packages come from; what the environment says outdoes a file."""
+    """Return the settings for package sources; variables override files."""
     parser = configparser.RawConfigParser(strict=False)
     parser.read(paths)
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for section in ("global", "install"):
         if parser.has_section(section):
-            found.update(parser.items(section))
+            settings.update(parser.items(section))
     for setting in (*SETTINGS, *TIMEOUTS):
         if value := environ.get(f"PIP_{setting.upper().replace('-', '_')}"):
-            found[setting] = value
-    return _useful(found)
+            settings[setting] = value
+    return _useful(settings)
 
 
 def _useful(found: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what means nothing inside an image, as a folder of this machine."""
+    """Return the settings that are valid inside an image, without local folders."""
     kept: dict[str, str] = {}
-    for setting, given in found.items():
-        words = given.split()
+    for setting, text in found.items():
+        words = text.split()
         if setting == "find-links":
             words = [word for word in words if "://" in word]
         if words and setting in (*SETTINGS, *TIMEOUTS):
@@ -56,12 +56,15 @@ def _useful(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def bundle(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The certificates that this machine was told to trust, if it was."""
+    """Return the certificate bundle that this machine is configured to trust, or None."""
     named = (Path(environ[name]) for name in BUNDLES if environ.get(name))
     return next((path for path in named if path.is_file()), None)
 
 
 def as_config(settings: Mapping[str, str]) -> str:
-    """Write a pip.conf; the image has no other use for its Python than what is installed there."""
+    """Return a pip.conf.
+
+    It allows pip to break system packages, because the image's Python has no other use.
+    """
     lines = [f"{name} = {value}" for name, value in sorted(settings.items())]
     return "\n".join(["[global]", "break-system-packages = true", *lines, ""])

@@ -1,6 +1,6 @@
-"""The cluster's certificates and keys, by the openssl program: the standard library makes none.
+"""Certificates and keys of a cluster, created by openssl, because the standard library cannot.
 
-Everything is made once and kept: clients of a running cluster stay valid over restarts.
+They are created once and kept, so clients of a cluster remain valid after restarts.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom a certificate speaks for; Kubernetes reads the organisation as the group."""
+    """Identity of a certificate; Kubernetes reads the organisation as the group."""
 
     file: str
     name: str
@@ -40,13 +40,13 @@ class Identity:
 
 
 def kubelet(slot: Slot, node: str, file: str = "kubelet") -> Identity:
-    """A node's kubelet, which serves and calls."""
+    """Return the identity of a node's kubelet, as a server and a client."""
     addresses = (f"IP:{slot.gateway}", f"DNS:{node}")
     return Identity(file, f"system:node:{node}", "system:nodes", addresses)
 
 
 def identities(slot: Slot, node: str) -> list[Identity]:
-    """Everybody who serves or calls in a cluster."""
+    """Return the identities of all servers and clients in a cluster."""
     gateway = f"IP:{slot.gateway}"
     api = (gateway, f"IP:{API_SERVICE}", "IP:127.0.0.1", "DNS:localhost", "DNS:kubernetes")
     services = ("DNS:kubernetes.default", "DNS:kubernetes.default.svc")
@@ -61,7 +61,7 @@ def identities(slot: Slot, node: str) -> list[Identity]:
 
 
 def make(folder: Path, slot: Slot, node: str) -> None:
-    """Make what is missing; the order lets a half-made folder be completed."""
+    """Create missing files, in an order that allows an interrupted call to be repeated."""
     make_authority(folder)
     for identity in identities(slot, node):
         make_one(folder, identity)
@@ -75,14 +75,14 @@ def make(folder: Path, slot: Slot, node: str) -> None:
 
 
 def make_authority(folder: Path) -> None:
-    """Make the authority that signs everybody's certificate, where it is missing."""
+    """Create the certificate authority if it is missing."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / "ca.crt").exists():
         _certificate(folder, "ca", "/CN=taskruns-test-cluster", AUTHORITY)
 
 
 def make_one(folder: Path, identity: Identity) -> None:
-    """Make somebody's certificate where it is missing; the authority must be there."""
+    """Create the certificate of an identity if it is missing; requires the authority."""
     if not (folder / f"{identity.file}.crt").exists():
         names = ", ".join(identity.addresses)
         extensions = LEAF + (f"subjectAltName = {names}\n" if names else "")
@@ -92,7 +92,10 @@ def make_one(folder: Path, identity: Identity) -> None:
 def _certificate(
     folder: Path, file: str, subject: str, extensions: str, *, signed: bool = False
 ) -> None:
-    """Make key and certificate; the certificate comes into place last and means that both are."""
+    """Create a key and a certificate.
+
+    The certificate is moved into place last, so its existence means that both are complete.
+    """
     config = folder / f"{file}.cnf"
     config.write_text(f"[req]\ndistinguished_name = name\n[name]\n[extensions]\n{extensions}")
     key, half = folder / f"{file}.key", folder / f"{file}.new"

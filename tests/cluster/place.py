@@ -1,7 +1,8 @@
-"""Where things are: what costs minutes to make in the cache, what a cluster is in its state folder.
+"""Paths of the cache and of each cluster's folder.
 
-The cache is shared by all clusters and keyed by content. A cluster's folder holds everything of
-that cluster: removing it, once its processes are gone, removes the cluster.
+The cache contains everything that takes minutes to create. It is keyed by content, and all clusters
+share it. A cluster's folder contains everything else of the cluster; once its processes have ended,
+removing the folder removes the cluster.
 """
 
 import os
@@ -13,13 +14,13 @@ from pathlib import Path
 from tests.cluster.error import ClusterError
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
-# The kernel takes 108 bytes for a Unix socket's path; the longest below a cluster has 40.
+# The kernel limits the path of a Unix socket to 108 bytes; the longest below a cluster has 40.
 LONGEST_FOLDER = 66
 
 
 def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
-    given = environ.get(variable, "")
-    home = Path(given) if given.startswith("/") else Path(environ.get("HOME", "/")) / default
+    value = environ.get(variable, "")
+    home = Path(value) if value.startswith("/") else Path(environ.get("HOME", "/")) / default
     return (home / "taskruns").resolve()
 
 
@@ -58,16 +59,16 @@ class Place:
 
     @property
     def lock(self) -> Path:
-        """Beside the folder, so that it can be held while the folder is removed."""
+        """Lock file beside the folder, so that it can be held while the folder is removed."""
         return self.folder.with_name(f".{self.name}.lock")
 
     @property
     def rubbish(self) -> Path:
-        """What the folder is called while it is being removed: half a folder is no cluster."""
+        """Path of the folder during its removal, because a partial folder is not a cluster."""
         return self.folder.with_name(f".{self.name}.removed")
 
     def node_name(self, number: int = 0) -> str:
-        """What Kubernetes calls a node of the cluster; 0 is the one that is always there."""
+        """Return the Node name of a node; 0 is the node that every cluster has."""
         return f"{self.name}-node-{number}" if number else f"{self.name}-node"
 
     @property
@@ -112,7 +113,7 @@ class Place:
 
 
 def all_names(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """The names of the clusters that have a folder, running or not."""
+    """Yield the names of the clusters that have a folder, running or not."""
     folder = clusters(environ)
     if folder.is_dir():
         yield from sorted(each.name for each in folder.iterdir() if NAME.fullmatch(each.name))

@@ -1,7 +1,7 @@
-"""Whether a Pod would reach the API: a connection from the bridge, as a Pod makes it.
+"""Check that Pods can reach the API, by a connection from the bridge.
 
-Connections of the machine itself take another way through its rules and prove nothing. Without the
-probe, a rule or route of somebody else shows as Pods that wait, minutes later.
+Connections from the machine itself pass other rules and prove nothing. Without this check, a
+conflicting rule or route would only show minutes later, as Pods that wait.
 """
 
 import sys
@@ -23,15 +23,15 @@ connection = http.client.HTTPSConnection(sys.argv[2], timeout=4, context=context
 connection.request("GET", "/livez")
 connection.getresponse()
 """
-"""Any answer will do: the certificate proves that this cluster's apiserver gave it."""
+"""Program that connects to the API. Any response is accepted: the certificate proves its origin."""
 
 
 def check(slot: Slot, authority: Path) -> None:
     """Connect to the API's Service address from the bridge.
 
     Raises:
-        ClusterError: the apiserver of this cluster does not answer; the message names what may be
-            in the way.
+        ClusterError: the apiserver of this cluster does not respond; the message names possible
+            causes.
     """
     answer = ""
     with _namespace(slot) as name:
@@ -45,7 +45,7 @@ def check(slot: Slot, authority: Path) -> None:
 
 
 def explain(slot: Slot, answer: str, rules: str, tables: str) -> str:
-    """Return the error's text: what failed, what may be in the way, and what to do."""
+    """Return the error message: what failed, the possible causes, and what to do."""
     nat, _, _ = rules.partition("*nat")[2].partition("COMMIT")
     suspects = [f"rule of nat: {rule}" for rule in network.rules_before(_chain(nat), slot)]
     suspects += [f"addresses: {each}" for each in network.foreign_addresses(slot)]
@@ -102,7 +102,7 @@ def _namespace(slot: Slot) -> Iterator[str]:
 
 
 def clear(slot: Slot) -> None:
-    """Remove what a probe has made, also one that was killed."""
+    """Remove the interfaces and namespaces of a check, including an interrupted one."""
     name, link = _names(slot)
     if Path("/sys/class/net", link).exists():
         run(["ip", "link", "delete", link])

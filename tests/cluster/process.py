@@ -1,7 +1,7 @@
-"""A process that can be told from every other, also after its number was given away again.
+"""Identification of processes, even after their process ids are reused.
 
-A number alone proves nothing: it is reused, and after a reboot all of them are. The boot, the
-number and the kernel's start time together are unique.
+Process ids alone are not unique: they are reused, in particular after a reboot. The boot id, the
+process id and the kernel's start time together are unique.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from tests.cluster.deadline import wait_until
 from tests.cluster.error import ClusterError
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-STATE_FIELD = 0  # of what follows the program's name in /proc/<pid>/stat
+STATE_FIELD = 0  # among the fields after the program's name in /proc/<pid>/stat
 THREADS_FIELD = 17
 START_FIELD = 19
 DEAD = {"Z", "X"}
@@ -22,22 +22,22 @@ DEAD = {"Z", "X"}
 
 @dataclass(frozen=True)
 class Process:
-    """One process of one boot, running or not."""
+    """A process of one boot, running or not."""
 
     boot: str
     pid: int
     started: int
-    """Ticks since the boot."""
+    """Start time, in clock ticks since the boot."""
 
     @classmethod
     def parse(cls, boot: str, stat: str) -> "Process":
-        """Read a line of /proc/<pid>/stat; the program's name in it may hold anything."""
+        """Parse a line of /proc/<pid>/stat; the program's name in it may contain any character."""
         fields = stat[stat.rindex(")") + 1 :].split()
         return cls(boot.strip(), int(stat.split(" ", 1)[0]), int(fields[START_FIELD]))
 
     @classmethod
     def read(cls, record: Path) -> "Process | None":
-        """Read what a process wrote of itself: the boot's id, then its own stat line."""
+        """Read a record that a process wrote about itself: the boot id, then its stat line."""
         try:
             boot, stat = record.read_text().splitlines()[:2]
             return cls.parse(boot, stat)
@@ -46,9 +46,9 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether this very process runs, or one of its threads is left; a zombie does not.
+        """Whether this process, or at least one of its threads, is running; a zombie is not.
 
-        A program of many threads may be a zombie whose others still hold its port.
+        The main thread may be a zombie while other threads still hold the program's port.
         """
         try:
             stat = Path(f"/proc/{self.pid}/stat").read_text()
@@ -59,7 +59,10 @@ class Process:
         return runs and Process.parse(BOOT_ID.read_text(), stat) == self
 
     def send(self, number: signal.Signals) -> None:
-        """Signal this very process: the descriptor is taken first, then the identity checked."""
+        """Send a signal to this process only.
+
+        The descriptor is opened before the identity check, so a reused process id is not signalled.
+        """
         with contextlib.suppress(ProcessLookupError):
             descriptor = os.pidfd_open(self.pid)
             try:
@@ -69,7 +72,7 @@ class Process:
                 os.close(descriptor)
 
     def stop(self, grace: float) -> None:
-        """Ask it to end, and end it when it has not within the grace period."""
+        """Send SIGTERM, and send SIGKILL if the process has not ended within the grace period."""
         if grace > 0:
             self.send(signal.SIGTERM)
             with contextlib.suppress(ClusterError):

@@ -1,6 +1,6 @@
-"""What a person sees while something slow goes on: one line a step, with the time since the start.
+"""Progress of slow operations: one line per step, with the time since the start.
 
-Lines, not a spinner: they read the same in a terminal, in a CI log and under pytest.
+Lines instead of a spinner are readable in terminals, CI logs and pytest output.
 """
 
 import sys
@@ -11,12 +11,12 @@ Write = Callable[[str], object]
 
 
 def to_stderr(line: str) -> None:
-    """Leave standard output to what a command answers."""
+    """Print to standard error, because standard output is for the result of a command."""
     print(line, file=sys.stderr, flush=True)
 
 
 class Progress:
-    """Lines with the seconds since it was made."""
+    """Printer of lines with the seconds since its creation."""
 
     def __init__(self, write: Write = to_stderr) -> None:
         self._write = write

@@ -1,7 +1,7 @@
-"""A base image with Python, made of Debian's packages where no container registry answers.
+"""Base images with Python, made of Debian packages because no container registry is available.
 
-Debian 13 has the Python that `python:3.13-slim` has, so the image carries that name: a Dockerfile
-builds on it unchanged, and a Pod that asks for it runs. Debian 12 makes the same of Python 3.11.
+Debian 13 has the Python version of `python:3.13-slim`, and the image has that name, so Dockerfiles
+and Pods use it unchanged. Debian 12 likewise provides Python 3.11.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ class PythonBase:
 
     suite: str = "trixie"
     name: str = ""
-    """What the image is called, before the release's name; else as the official one."""
+    """Image name before the release's name; empty for the name of the official image."""
     extra: tuple[str, ...] = ()
-    """Packages of the release besides Python."""
+    """Packages of the release in addition to Python."""
 
     @property
     def tag(self) -> str:
@@ -38,7 +38,7 @@ class PythonBase:
         return f"{self.name}:{self.suite}" if self.name else f"python:{PYTHONS[self.suite]}-slim"
 
     def archive(self, progress: Progress) -> Path:
-        """Return the image as a docker-archive, from the cache or made now."""
+        """Return the image as a docker-archive, from the cache or newly created."""
         settings = pip_settings.read(pip_settings.files())
         trusted = pip_settings.bundle()
         words = [RECIPE, self.tag, self._system_key, pip_settings.as_config(settings)]
@@ -61,15 +61,15 @@ class PythonBase:
         return PACKAGES + self.extra
 
     def _system(self, progress: Progress) -> Path:
-        """Return the plain system's layer, which takes the time and is the same everywhere."""
+        """Return the layer of the plain system, which is slow to build and the same everywhere."""
         package.require_root()
         package.install(package.BUILD, progress)
 
         def make(_: Path, made: Path) -> None:
-            what = f"making a Debian {self.suite} with Python"
-            progress.say(f"{what} (cold: about 30 s)")
+            task = f"making a Debian {self.suite} with Python"
+            progress.say(f"{task} (cold: about 30 s)")
             log = place.cache() / "log" / f"mmdebstrap-{self.suite}.log"
-            run_long(self._command(made), what=what, log=log, progress=progress, within=LIMIT)
+            run_long(self._command(made), what=task, log=log, progress=progress, within=LIMIT)
 
         return image.cached(f"system-{self.suite}", self._system_key, progress, make)
 
@@ -79,7 +79,7 @@ class PythonBase:
         return ["mmdebstrap", "--format=tar", *chosen, self.suite, made, *self._sources()]
 
     def _sources(self) -> list[str]:
-        """Packages come from where this machine gets its own, if it is of the same release."""
+        """Return this machine's package sources, if it runs the same release."""
         about = Path("/etc/os-release").read_text()
         if f"VERSION_CODENAME={self.suite}\n" not in about:
             return []
@@ -87,7 +87,7 @@ class PythonBase:
 
 
 def _settings_layer(path: Path, settings: Mapping[str, str], trusted: Path | None) -> archive.Layer:
-    """What makes the plain system behave as the official image does, on this machine."""
+    """Return the layer that adds this machine's pip settings and the official image's links."""
     texts = {"etc/pip.conf": pip_settings.as_config(settings)}
     if trusted:
         texts[pip_settings.BUNDLE_IN_IMAGE.lstrip("/")] = trusted.read_text()

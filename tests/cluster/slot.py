@@ -1,8 +1,8 @@
-"""A number for each cluster of the machine, and everything that follows from it.
+"""Slots: numbers that keep the resources of a machine's clusters apart.
 
-Bridge, addresses, ports and cgroups are the machine's, not a folder's: two clusters share none of
-them because each derives all of its own from its slot. The slot is recorded in the cluster's
-folder, chosen under a lock, and given back when the folder goes.
+Bridges, addresses, ports and control groups belong to the machine. Each cluster derives its own
+from its slot, so that no two clusters conflict. The slot is chosen under a lock, recorded in the
+cluster's folder, and released when the folder is removed.
 """
 
 import socket
@@ -21,11 +21,11 @@ RANGES: tuple[Callable[[int], str], ...] = (
     lambda number: f"100.{64 + number}.0.0/16",
     lambda number: f"198.18.{16 * number}.0/20",
 )
-"""The Pods' addresses by the slot's number; a later one is for a machine that uses the first."""
+"""Address ranges of Pods, by the slot's number; later ones are for machines that use the first."""
 FIRST_PORT = 26400
 PORTS_PER_SLOT = 20
 SPARE_NODES = (1, 2, 3, 4)
-"""Numbers of the nodes that a cluster may have beside its own, which is number 0."""
+"""Numbers of the spare nodes; the node of the cluster itself has number 0."""
 PORTS = (
     *("apiserver", "etcd", "etcd-peer", "kubelet", "kubelet-health", "controllers", "scheduler"),
     *(f"{server}-{number}" for number in SPARE_NODES for server in ("kubelet", "kubelet-health")),
@@ -37,15 +37,15 @@ API_SERVICE = IPv4Address("10.96.0.1")
 
 @dataclass(frozen=True)
 class Slot:
-    """What a cluster may call its own on this machine."""
+    """Resources of the machine that are reserved for one cluster."""
 
     number: int
     range: int = 0
-    """Which of RANGES the Pods' addresses are from."""
+    """Index in RANGES of the Pods' addresses."""
 
     @property
     def handle(self) -> str:
-        """The bridge, the cgroup and the CNI network, all by one name."""
+        """Common name of the bridge, the control group and the CNI network."""
         return f"taskruns{self.number}"
 
     @property
@@ -54,7 +54,7 @@ class Slot:
 
     @property
     def gateway(self) -> IPv4Address:
-        """The bridge's address: the node's, and where apiserver and kubelet listen."""
+        """Address of the bridge and the node, where the apiserver and the kubelet listen."""
         return self.pod_cidr[1]
 
     def port(self, server: str) -> int:
@@ -66,7 +66,7 @@ class Slot:
 
 
 def recorded(place: Place) -> Slot | None:
-    """The slot of a cluster that has one."""
+    """Return the recorded slot of a cluster, or None."""
     try:
         number, *ranges = map(int, place.slot.read_text().split())
     except (FileNotFoundError, ValueError):
@@ -75,7 +75,7 @@ def recorded(place: Place) -> Slot | None:
 
 
 def allocate(place: Place, is_free: Callable[[Slot], bool]) -> Slot:
-    """Give the cluster its slot: the recorded one, or the first that nobody on the machine uses."""
+    """Return the recorded slot of the cluster, or record the first free one."""
     root = place.folder.parent
     with held(root / ".slots.lock", "the slots"):
         mine = recorded(place)
@@ -102,12 +102,15 @@ def _candidates() -> Iterator[Slot]:
 
 def _taken(root: Path) -> dict[int, str]:
     folders = (each for each in root.iterdir() if NAME.fullmatch(each.name))
-    found = ((recorded(Place(folder.name, folder)), folder.name) for folder in folders)
-    return {slot.number: name for slot, name in found if slot}
+    slots = ((recorded(Place(folder.name, folder)), folder.name) for folder in folders)
+    return {slot.number: name for slot, name in slots if slot}
 
 
 def is_unused(slot: Slot) -> bool:
-    """Whether the machine has nothing of the slot: another user's cluster is not in our folders."""
+    """Return whether the machine does not use the slot's bridge and ports.
+
+    Clusters of other users have no folders here, so the machine itself is checked.
+    """
     if Path("/sys/class/net", slot.handle).exists():
         return False
     return all(_port_is_free(slot.port(server)) for server in PORTS)

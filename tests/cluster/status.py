@@ -1,4 +1,4 @@
-"""How a cluster is doing, as a value: for a person a table, for a program JSON."""
+"""Status of a cluster, as a table for readers and as JSON for programs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ READY, DEGRADED, DOWN = "ready", "degraded", "down"
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """One component; no process number means that it does not run."""
+    """Status of one component; `pid` is None if it does not run."""
 
     name: str
     pid: int | None
@@ -17,7 +17,7 @@ class ComponentStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """One cluster: down when nothing of it runs, ready when everything answers."""
+    """Status of a cluster: down if nothing runs, ready if all components are healthy."""
 
     name: str
     driver: str

@@ -1,8 +1,8 @@
-"""Starts components so that they outlive this program, and knows them again later.
+"""Supervisor of components, which run on after this program has ended.
 
-Each component writes down who it is (process number and start time) before it becomes the real
-program, so there is no moment in which it runs unrecorded. A digest of arguments and configuration
-tells whether what runs is what would be started now.
+Each component records its identity (process id and start time) before it executes the real program,
+so it never runs unrecorded. A digest of its arguments and configuration shows whether a running
+component is up to date.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tests.cluster.deadline import wait_until
 from tests.cluster.error import ClusterError
 from tests.cluster.process import BOOT_ID, Process
 
-# $1 record, $2 log, $3 the control group's file; the rest is the program.
+# Arguments: $1 record, $2 log, $3 the control group's file; then the program.
 LAUNCH = """
 record=$1 log=$2 group=$3; shift 3
 echo $$ > "$group" || exit 1
@@ -40,7 +40,7 @@ class Component:
 
     @property
     def digest(self) -> str:
-        """Another program behind the same path makes another component, too."""
+        """Digest of the component, which includes the target of a program's link."""
         program = str(Path(self.argv[0]).resolve()) if self.argv[0].startswith("/") else ""
         files = {str(path): text for path, text in self.files.items()}
         content = json.dumps([program, self.argv, files], sort_keys=True)
@@ -49,7 +49,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Supervisor:
-    """The started components of one place, all in one control group."""
+    """The started components of one place, in one control group."""
 
     run_folder: Path
     log_folder: Path
@@ -59,18 +59,18 @@ class Supervisor:
         return self.log_folder / f"{name}.log"
 
     def process(self, name: str) -> Process | None:
-        """The component's process if it runs."""
+        """Return the component's process if it runs, or None."""
         process = Process.read(self.run_folder / f"{name}.process")
         return process if process and process.alive else None
 
     def is_current(self, component: Component) -> bool:
-        """Whether it runs, with the arguments and the configuration that it would get now."""
+        """Return whether the component runs with its current arguments and configuration."""
         digest = self.run_folder / f"{component.name}.digest"
         started_with = digest.read_text() if digest.exists() else ""
         return started_with == component.digest and self.process(component.name) is not None
 
     def start(self, component: Component) -> None:
-        """Start it, after stopping what runs in its place with other arguments."""
+        """Start the component, and stop a running one with other arguments first."""
         self.stop(component.name, component.grace)
         for folder in (self.run_folder, self.log_folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -89,13 +89,13 @@ class Supervisor:
         marks = [str(path) for path in (record, log, self.group.entry)]
         launch = ["sh", "-c", LAUNCH, "launch", *marks, *component.argv]
         environ = {**_plain_environ(), **component.environ, "BOOT_ID": str(BOOT_ID)}
-        # A fork of its own session: no terminal's signal reaches it, and nobody has to reap it.
+        # A forked session receives no signals of the terminal and needs no parent to reap it.
         bare = [f"{name}={value}" for name, value in environ.items()]
         run(["env", "--ignore-environment", *bare, "setsid", "--fork", *launch])
         wait_until(record.exists, within=10, what=f"{component.name} to be started")
 
     def wait_ready(self, component: Component, probe: Callable[[], bool], within: float) -> None:
-        """Wait until the component answers; say at once when it has died instead."""
+        """Wait until the component is ready; raise at once if it has ended."""
 
         def ready_or_dead() -> bool:
             return self.process(component.name) is None or probe()
@@ -111,7 +111,7 @@ class Supervisor:
         return f"{tail(self.log(name))}\nOnce its cause is gone, the same command goes on from here"
 
     def stop(self, name: str, grace: float = 10) -> None:
-        """Stop it if it runs; from now on it counts as stale, also if this program is killed."""
+        """Stop the component if it runs. It counts as outdated even if this call is interrupted."""
         (self.run_folder / f"{name}.digest").unlink(missing_ok=True)
         process = self.process(name)
         if process:
@@ -119,6 +119,6 @@ class Supervisor:
 
 
 def _plain_environ() -> dict[str, str]:
-    """Programs and home of this user, and nothing that would change how a component behaves."""
+    """Return the PATH and HOME for components, without variables that could affect them."""
     system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {"PATH": system, "HOME": os.environ.get("HOME", "/")}

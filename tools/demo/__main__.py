@@ -40,7 +40,7 @@ class Demo:
         self.commands = Commands(self.cluster)
 
     def up(self) -> None:
-        """Create whatever is missing, run the samples, and print the next commands to try."""
+        """Create all missing parts, run the samples, and print the next commands to try."""
         began = time.monotonic()
         with self.screen.step("1/5  A real Kubernetes on this machine (built once, then cached)"):
             self.cluster.up(progress=self.screen.progress)
