@@ -138,7 +138,7 @@ def _spread(seconds: list[float]) -> Spread:
 
 def compare(namespaces: Namespaces, good: int, bad: int) -> Outcome:
     """Measure good runs alone, then beside bad runs until all of these are created."""
-    namespaces.measure(lambda ended: ended >= 1)  # warm-up: caches are empty
+    namespaces.measure(lambda ended: ended >= 1)  # warm-up, not measured
     alone = namespaces.measure(lambda ended: ended >= good)
     pouring = threading.Thread(target=namespaces.pour, args=(bad,), daemon=True)
     pouring.start()

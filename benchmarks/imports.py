@@ -42,7 +42,7 @@ class Cost:
 
     seconds: float
     mib: float
-    """Peak growth of the process's memory."""
+    """Peak growth of the process's memory, in MiB."""
     modules: int
 
 

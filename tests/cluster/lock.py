@@ -22,6 +22,9 @@ def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[No
         path: the lock file.
         what: description of the locked resource, for messages.
         progress: receives a line if the lock must be waited for.
+
+    Raises:
+        ClusterError: another command has held the lock for 45 minutes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path)

@@ -1,7 +1,7 @@
 """A varied load of some minutes for the dashboard's picture.
 
-Its runs succeed, fail, are retried, cancelled, evicted or queued. They are the same at every call;
-only their durations depend on the machine.
+Its runs succeed, fail, are retried, cancelled, evicted or queued. Every call creates the same runs
+at the same times, apart from delays of the machine.
 """
 
 import random

@@ -10,7 +10,7 @@ from tools.demo.commands import CommandFailed, Commands, Object
 from tools.demo.screen import Screen
 
 SECONDS = 5.0
-"""Interval of the reports, in seconds."""
+"""Polling interval and delay before the first report, in seconds."""
 
 SELECTOR = "app.kubernetes.io/name=taskruns,app.kubernetes.io/component=controller"
 

@@ -54,7 +54,7 @@ class LogNotKept(CommandError):
 def exit_code_of(run: Mapping[str, Any]) -> int:
     """Return the exit code for a run that has ended.
 
-    A run that failed by itself exits with its task's own code, at most 255.
+    A run whose task failed exits with the task's own code, at most 255.
     """
     status = mapping(run.get("status"))
     code = number(status.get("exitCode"))

@@ -25,17 +25,18 @@ _ANSWER_SECONDS = 5.0
 class Interrupt:
     """Handler of SIGINT and SIGTERM while a run is followed.
 
-    The first signal cancels the run with its grace period, and the second kills the container. At
-    the third signal this program exits and the run continues. It exits earlier when the daemon or
-    the cluster does not respond. Only the task that follows the run may create an instance, because
-    exiting cancels that task.
+    The first signal cancels the run with its grace period, the second kills its container, and the
+    third makes this program exit before the run has ended. The program exits earlier if the
+    cancellation has not been accepted, if there is no Pod, if the kill request gets no response, or
+    if the run has ended and only its log is read. Only the task that follows the run may create an
+    instance, because the exit cancels that task.
     """
 
     def __init__(
         self, place: Backend, name: str, following: Following, teller: ProgressPrinter
     ) -> None:
         self.farewell = ""
-        """Message about a run that continues after this program; empty while it is followed."""
+        """Message for an exit before run and log are complete; empty while the run is followed."""
         self.pod = ""
         """The Pod of the current attempt."""
         self.is_over = False
@@ -151,7 +152,7 @@ class LogWriter:
         self._error: OutputFailed | None = None
         self._thread: threading.Thread | None = None
         self.received = 0
-        """Pieces that were handed over; an empty one is a sign that more may come."""
+        """Number of pieces received, including empty ones, which show that reading progresses."""
 
     @property
     def is_blocked(self) -> bool:
@@ -276,7 +277,7 @@ class _Logs:
         self._writer = LogWriter()
         self._pods: set[str] = set()
         self._late: set[str] = set()
-        """Pods of attempts that were over, and replaced, before they were seen."""
+        """Pods of attempts that had ended and been replaced before following began."""
         self._is_left = False
         self._copying: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None

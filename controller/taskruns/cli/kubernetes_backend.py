@@ -170,7 +170,7 @@ class KubernetesBackend:
         return (Step(IMAGE_PULL, begin, end),) if begin else ()
 
     async def versions(self) -> Mapping[str, str]:
-        """Return the versions of the apiserver and, if Deployments may be listed, controllers."""
+        """Return the versions of the apiserver and of the controllers, if these may be listed."""
         versions = {"kubernetes": await self._client.version()}
         try:
             controllers = await self._client.controllers()

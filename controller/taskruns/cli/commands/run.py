@@ -93,7 +93,7 @@ def _with_secrets(
 
 
 def _manifest_in(file: str, on: str) -> Object:
-    """Return the TaskRun in a file. For Docker it is validated as a cluster would."""
+    """Return the TaskRun in a file; for Docker, validate it by the CRD's rules first."""
     from taskruns.cli.manifest import read_manifest
 
     document = read_manifest(file)
