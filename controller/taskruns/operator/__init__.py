@@ -1,5 +1,5 @@
-"""The controller's process: kopf watches, a queue decides when, `engines.reconcile` does the work.
+"""The controller process: kopf watches, the work queue schedules, `engines.reconcile` reconciles.
 
-Nothing here decides about a run. Handlers take what the watch says into the cache and put the
-run's key on the queue; the queue, and nothing else, calls reconcile.
+This package makes no decision about a run. Event handlers update the cache and enqueue the run's
+key. Only the work queue calls reconcile.
 """

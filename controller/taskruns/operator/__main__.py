@@ -1,8 +1,8 @@
-"""The command line: `taskruns-controller`, also `python -m taskruns.operator`.
+"""Command line of the controller: `taskruns-controller`, also `python -m taskruns.operator`.
 
-Its first argument may be `cleanup`, which is told of in the module of that name. Without it the
-controller runs, and ends with these exit codes: 0 after SIGTERM or SIGINT; 1 when it
-cannot go on; 2 for wrong settings.
+With `cleanup` as its first argument it runs the command in `taskruns.operator.uninstall`. Otherwise
+it runs the controller, with these exit codes: 0 after SIGTERM or SIGINT; 1 when it cannot continue;
+2 for wrong settings.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from taskruns.operator.settings import Settings
 log = logging.getLogger(__name__)
 
 LAST_SECONDS = 1.0
-"""What is left to the loop once everything of ours has been closed."""
+"""Time for closing the event loop, in seconds; after it the process exits."""
 
 
 def main(argv: list[str] | None = None, wrap: WrapEngine = lambda engine: engine) -> int:
-    """Run the controller until it is told to stop; return the exit code."""
+    """Run the controller until it is stopped, or the cleanup command; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == [uninstall.COMMAND]:
         return uninstall.main(argv[1:], os.environ)
-    told = settings.read(argv, os.environ)
-    structured_logging.configure(told.log_format, told.log_level)
+    options = settings.read(argv, os.environ)
+    structured_logging.configure(options.log_format, options.log_level)
     with asyncio.Runner() as runner:
-        code = _run(runner, told, wrap)
-        # Closing the loop waits for whatever kopf has left in it, and that may not end.
-        last = threading.Timer(LAST_SECONDS, os._exit, (code,))
-        last.daemon = True
-        last.start()
-    last.cancel()
+        code = _run(runner, options, wrap)
+        # Closing the loop waits for tasks that kopf has left in it, and they may never end.
+        watchdog = threading.Timer(LAST_SECONDS, os._exit, (code,))
+        watchdog.daemon = True
+        watchdog.start()
+    watchdog.cancel()
     return code
 
 

@@ -1,6 +1,6 @@
-"""Holds the queue back until the watch has shown everything that there was at the start.
+"""Cache sync: delays the work queue until the watch has delivered every object of the first list.
 
-A run that is looked at before its Pod has been seen would look as if it had none.
+A run that is reconciled before its Pod has arrived would look as if it had no Pod.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class CacheSync:
-    """Open once each awaited uid has arrived, or has turned out to be gone."""
+    """Barrier that opens once each awaited uid has arrived or no longer exists."""
 
     def __init__(self) -> None:
         self._awaited: set[str] | None = None
@@ -17,33 +17,37 @@ class CacheSync:
 
     @property
     def is_open(self) -> bool:
-        """Whether everything has been seen."""
+        """Whether every awaited object has arrived or is gone."""
         return self._open.is_set()
 
     def trouble(self) -> str:
-        """Say what is missing, until nothing is."""
+        """Describe what is still awaited; return an empty string once the barrier is open."""
         if self.is_open:
             return ""
         return "starting" if self._awaited is None else f"{len(self._awaited)} objects not yet seen"
 
     def arrive(self, uid: str) -> None:
-        """Cross an object off: the watch has told of it."""
+        """Stop awaiting an object, because the watch has delivered it."""
         if self._awaited is not None and not self.is_open:
             self._awaited.discard(uid)
             self._settle()
 
     def expect(self, exists: Iterable[str]) -> None:
-        """Await all that exists, the first time; later, cross off what exists no more."""
-        there = set(exists)
-        self._awaited = there if self._awaited is None else self._awaited & there
+        """Set the uids to await at the first call; later calls drop those that no longer exist."""
+        existing = set(exists)
+        self._awaited = existing if self._awaited is None else self._awaited & existing
         self._settle()
 
     async def opened(self) -> None:
-        """Wait until it is open."""
+        """Wait until the barrier is open."""
         await self._open.wait()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until it is open, or nothing has arrived for so long; return whether it is open."""
+        """Wait until the barrier is open or nothing has arrived for `seconds`.
+
+        Returns:
+            Whether the barrier is open.
+        """
         while not self.is_open:
             missing = self.trouble()
             with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Puts the parts together, starts them in their order, and takes them down in theirs."""
+"""Assembly of the controller: builds its parts, starts them in order and stops them in order."""
 
 import asyncio
 import logging
@@ -36,33 +36,34 @@ from taskruns.operator.workqueue import LONGEST_SLEEP, DelayingQueue, RateLimite
 log = logging.getLogger(__name__)
 
 WrapEngine = Callable[[Engine], Engine]
-"""Puts something between the controller and the cluster; for tests."""
+"""Function that wraps the engine of the controller; for tests."""
 
 DRAIN_SECONDS = 5.0
 EVENTS_SECONDS = 0.5
 KOPF_SECONDS = 4.0
-"""What a graceful stop gives to looks that are under way, then to Events that still have to be
-written, then to kopf: under 10 s in all."""
+"""Grace periods of a shutdown, in seconds, one after the other: for reconciles in progress, for
+Events that are still to be written, for kopf. The total is below 10 s."""
 
 _SPARE_CONNECTIONS = 3
-"""For lists and for Events, beside one connection a worker."""
+"""Connections for lists and Events, in addition to one per worker."""
 
 _BARRIER_SECONDS = 5.0
-"""A start to which the watch has told nothing for so long asks whether what it waits for exists."""
+"""Time without a watch event during the cache sync, in seconds, after which the objects are listed
+again, because an awaited object may have been deleted."""
 
 _BEATS_MISSED = 3
-"""Signs of life in a row that may be missed before something is wrong."""
+"""Consecutive heartbeats that a part may miss before its health check fails."""
 
 _LIST_SECONDS = 60.0
-"""What a long list may take besides."""
+"""Additional time for a long list in the health checks of the resync, in seconds."""
 
 
 async def run(settings: Settings, wrap: WrapEngine = lambda engine: engine) -> int:
-    """Run the controller until SIGTERM or SIGINT; return the process' exit code.
+    """Run the controller until SIGTERM or SIGINT; return the exit code of the process.
 
     Raises:
-        NoConfiguration: there is no cluster to serve.
-        CannotServe: the address of the probes or the metrics cannot be had.
+        NoConfiguration: no usable cluster configuration was found.
+        CannotServe: the address of the probes or of the metrics cannot be bound.
     """
     connections = settings.workers + _SPARE_CONNECTIONS
     connection = await connect(settings.kubeconfig, settings.context, connections)
@@ -75,7 +76,7 @@ async def run(settings: Settings, wrap: WrapEngine = lambda engine: engine) -> i
 
 
 class Controller:
-    """The parts of a process that serves one cluster."""
+    """The parts of a controller process, which serves one cluster."""
 
     def __init__(self, settings: Settings, connection: Connection, wrap: WrapEngine) -> None:
         self._settings = settings
@@ -113,7 +114,11 @@ class Controller:
         self._parts: list[asyncio.Task[Any]] = []
 
     async def serve(self) -> int:
-        """Work until `stopping` is set or a signal comes (0), or a part ends that must not (1)."""
+        """Run all parts until the controller stops; return the exit code.
+
+        Returns:
+            0 after `stopping` was set or a signal was received; 1 after a part ended unexpectedly.
+        """
         _stop_on_signals(self.stopping)
         for site in self._sites:
             await site.start()
@@ -124,7 +129,7 @@ class Controller:
             return 0
         self.barrier.expect(stock.result().all())
         kopf = await self.watch.start()
-        _stop_on_signals(self.stopping)  # kopf has just put its own handlers there
+        _stop_on_signals(self.stopping)  # kopf has just installed its own handlers
         parts = {
             kopf,
             self._part("queue", self._work_on_runs()),
@@ -139,7 +144,7 @@ class Controller:
         return 1
 
     async def close(self) -> None:
-        """Take everything down: first what acts on the cluster, then what listens to it."""
+        """Stop all parts: first those that write to the cluster, last the watches."""
         self.stopping.set()
         asyncio.get_running_loop().set_exception_handler(_tell_quietly)
         for part in self._parts:
@@ -155,9 +160,9 @@ class Controller:
         while not await self.barrier.wait(_BARRIER_SECONDS):
             log.info("waiting for the watch: %s", self.barrier.trouble())
             self.barrier.expect((await self.resync.take_stock()).all())
-        seen = self.cache.versions()
-        where = ", ".join(self._settings.namespaces or ("every namespace",))
-        log.info("serving %s: %d TaskRuns, %d Pods", where, len(seen.runs), len(seen.pods))
+        versions = self.cache.versions()
+        scope = ", ".join(self._settings.namespaces or ("every namespace",))
+        log.info("serving %s: %d TaskRuns, %d Pods", scope, len(versions.runs), len(versions.pods))
         await self.queue.run()
 
     async def _compare(self) -> None:
@@ -208,7 +213,7 @@ class Controller:
 
 
 def fair_backlog(workers: int) -> DelayingQueue[RunKey]:
-    """Let namespaces take turns, so that the troubles of one do not hold up the others."""
+    """Build a queue in which namespaces take turns, so that none of them can block the others."""
     backoff = RateLimiter(spread=random.random)
     return DelayingQueue(backoff, lambda key: key.namespace, share(workers))
 
@@ -220,7 +225,7 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 
 def _tell_quietly(_: asyncio.AbstractEventLoop, what: dict[str, Any]) -> None:
-    """What kopf's tasks die of, once they are cut off, is of no interest."""
+    """Log errors of the event loop at debug level: tasks of kopf fail when they are cut off."""
     log.debug("while stopping: %s", what.get("message"), exc_info=what.get("exception"))
 
 

@@ -12,11 +12,11 @@ log = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
-    """The address cannot be had; the text says which, what for, and why."""
+    """An address cannot be bound; the message names the address, its purpose and the cause."""
 
 
 class Site:
-    """Answers GET on some paths of one address, in the loop of the controller."""
+    """HTTP server for GET on some paths of one address, in the event loop of the controller."""
 
     def __init__(self, what: str, host: str, port: int, answers: Mapping[str, Handler]) -> None:
         application = web.Application()
@@ -29,10 +29,10 @@ class Site:
         self._port = port
 
     async def start(self) -> None:
-        """Begin to answer.
+        """Start the server.
 
         Raises:
-            CannotServe: the address cannot be had.
+            CannotServe: the address cannot be bound.
         """
         await self._runner.setup()
         try:
@@ -44,29 +44,29 @@ class Site:
         log.info("%s are answered on http://%s:%s%s", self._what, host, port, self._paths)
 
     async def stop(self) -> None:
-        """End, and close what connections are left."""
+        """Stop the server and close its remaining connections."""
         await self._runner.cleanup()
 
 
 Check = Callable[[], str]
-"""Says what is wrong; empty when all is well."""
+"""Function that describes a problem; it returns an empty string when there is none."""
 
 
 class Pulse:
-    """When something last gave a sign of life."""
+    """Heartbeat of one part: the time of its last beat."""
 
     def __init__(self, ticks: Callable[[], float] | None = None) -> None:
         self._ticks = ticks or asyncio.get_running_loop().time
         self._last: float | None = None
 
     def beat(self) -> None:
-        """Give a sign of life."""
+        """Record a beat."""
         self._last = self._ticks()
 
     def missing(self, longest: float) -> str:
-        """Say for how long there was no sign, if that is longer than `longest` seconds.
+        """Describe the time since the last beat if it is longer than `longest` seconds.
 
-        What has not begun is not missed.
+        Otherwise, and before the first beat, return an empty string.
         """
         if self._last is None:
             return ""
@@ -76,35 +76,35 @@ class Pulse:
 
 @dataclass(slots=True)
 class Health:
-    """Checks by the name of what they look at."""
+    """Health checks, by the name of the part that they check."""
 
     alive: dict[str, Check] = field(default_factory=dict)
-    """What only a restart can mend."""
+    """Checks for /livez: a problem that only a restart can solve."""
     ready: dict[str, Check] = field(default_factory=dict)
-    """What must be well besides, for runs to be worked on."""
+    """Further checks for /readyz: a problem that keeps runs from being processed."""
     notes: dict[str, Check] = field(default_factory=dict)
-    """What an administrator should know of, although the rest is worked on."""
+    """Problems that an administrator should know, although the other runs are processed."""
 
     def not_alive(self) -> Mapping[str, str]:
-        """Return what only a restart can mend."""
+        """Return the problems that only a restart can solve, by check."""
         return _troubles(self.alive)
 
     def not_ready(self) -> Mapping[str, str]:
-        """Return all that keeps runs from being worked on."""
+        """Return all problems that keep runs from being processed, by check."""
         return _troubles(self.alive | self.ready)
 
     def noted(self) -> Mapping[str, str]:
-        """Return what is to be known although all is well."""
+        """Return the problems that leave the controller ready, by check."""
         return _troubles(self.notes)
 
 
 def _troubles(checks: Mapping[str, Check]) -> dict[str, str]:
-    said = {name: check() for name, check in checks.items()}
-    return {name: trouble for name, trouble in said.items() if trouble}
+    results = {name: check() for name, check in checks.items()}
+    return {name: trouble for name, trouble in results.items() if trouble}
 
 
 def probes(health: Health, host: str, port: int) -> Site:
-    """Make the little server that the kubelet asks."""
+    """Build the HTTP server for the probes of the kubelet."""
     answers = {
         "/livez": _answer(health.not_alive, dict),
         "/readyz": _answer(health.not_ready, health.noted),
@@ -116,12 +116,12 @@ def _answer(
     troubles: Callable[[], Mapping[str, str]], notes: Callable[[], Mapping[str, str]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        found = troubles()
-        text = _lines(found) or f"ok\n{_lines(notes())}"
-        return web.Response(status=500 if found else 200, text=text)
+        problems = troubles()
+        text = _lines(problems) or f"ok\n{_lines(notes())}"
+        return web.Response(status=500 if problems else 200, text=text)
 
     return answer
 
 
 def _lines(said: Mapping[str, str]) -> str:
-    return "".join(f"{name}: {what}\n" for name, what in said.items())
+    return "".join(f"{name}: {problem}\n" for name, problem in said.items())

@@ -1,4 +1,7 @@
-"""The work queue: runs in parallel, one run serially, nothing lost; fair over namespaces."""
+"""Work queue: processes different keys in parallel and one key serially, and loses none.
+
+Keys are deduplicated, a failed key is retried with backoff, and lanes (namespaces) take turns.
+"""
 
 import asyncio
 import heapq
@@ -21,21 +24,24 @@ K = TypeVar("K", bound=Hashable)
 
 
 def share(workers: int) -> int:
-    """How many of the workers one lane may take: a quarter is kept for the others.
+    """Return how many workers one lane may occupy: all but a quarter, and at least one.
 
-    They would be taken in turn anyhow; but work that hangs does not give its worker back.
+    The quarter is needed although lanes take turns, because work that hangs keeps its worker.
     """
     return max(workers - max(workers // 4, 1), 1)
 
 
 class FairScheduler(Generic[K]):
-    """Keys that wait, by lane. A lane that has `at_once` keys being worked on is passed over."""
+    """Waiting keys, first in first out within a lane; the lanes take turns.
+
+    A lane with `at_once` keys in progress is skipped.
+    """
 
     def __init__(self, lane: Callable[[K], Hashable], at_once: float) -> None:
         self._lane = lane
         self._at_once = at_once
         self._lanes: OrderedDict[Hashable, OrderedDict[K, None]] = OrderedDict()
-        """Those with keys that wait; the first is the next."""
+        """Lanes with waiting keys, in the order of their turns."""
         self._busy: Counter[Hashable] = Counter()
         self._waiting = 0
 
@@ -43,7 +49,7 @@ class FairScheduler(Generic[K]):
         return self._waiting
 
     def add(self, key: K) -> bool:
-        """Let a key wait behind those of its lane; return False for one that waits already."""
+        """Append a key to its lane; return False if it already waits."""
         keys = self._lanes.setdefault(self._lane(key), OrderedDict())
         if key in keys:
             return False
@@ -52,20 +58,20 @@ class FairScheduler(Generic[K]):
         return True
 
     def take(self) -> K | None:
-        """Start on the next key; None when there is none that may be started."""
+        """Remove and return the next key and count it as in progress; None if none may start."""
         lane = next((lane for lane in self._lanes if self._busy[lane] < self._at_once), None)
         if lane not in self._lanes:
             return None
         keys = self._lanes.pop(lane)
         key, _ = keys.popitem(last=False)
         if keys:
-            self._lanes[lane] = keys  # behind all others
+            self._lanes[lane] = keys  # now the last in turn
         self._busy[lane] += 1
         self._waiting -= 1
         return key
 
     def end(self, key: K) -> None:
-        """A key that was taken is worked on no more."""
+        """Count a key that was taken as no longer in progress."""
         lane = self._lane(key)
         self._busy[lane] -= 1
         if not self._busy[lane]:
@@ -73,29 +79,30 @@ class FairScheduler(Generic[K]):
 
 
 _STALE_TIMERS = 64
-"""Replaced timers that are tolerated in the heap, on top of as many as there are real ones."""
+"""Replaced timers that may stay in the heap, in addition to one for each timer in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimiter:
-    """How long a key is held back after failures in a row, in seconds."""
+    """Exponential backoff after consecutive failures of a key, in seconds."""
 
     first: float = 1.0
     factor: float = 2.0
     cap: float = 300.0
     spread: Callable[[], float] = lambda: 0.0
-    """A random share to add, 0 to 1, so that what failed together does not return together."""
+    """Random fraction to add, 0 to 1, so that keys that failed together do not retry together."""
 
     def delay(self, failures: int) -> float:
-        """Return the delay after this many failures in a row, 1 or more."""
-        exponent = min(failures - 1, 32)  # beyond any cap, and short of an overflow
+        """Return the delay in seconds after this many consecutive failures, 1 or more."""
+        exponent = min(failures - 1, 32)  # exceeds any cap without an overflow
         return min(self.first * self.factor**exponent, self.cap) * (1 + self.spread())
 
 
 class DelayingQueue(Generic[K]):
-    """Keys to be worked on: each at most once at a time, lane by lane in turn.
+    """Queue of keys with timers and backoff. A key is in progress at most once at a time.
 
-    `lane` says which lane a key is in, and at most `at_once` keys of one are worked on.
+    `lane` returns the lane of a key. Lanes take turns, and at most `at_once` keys of one lane are
+    in progress.
     """
 
     def __init__(
@@ -105,11 +112,11 @@ class DelayingQueue(Generic[K]):
         at_once: float = inf,
     ) -> None:
         self.waits: Callable[[K], None] = lambda _: None
-        """Told of a key when it begins to wait."""
+        """Callback for each key that begins to wait."""
         self._backoff = backoff
         self._waiting = FairScheduler(lane, at_once)
         self._busy: dict[K, bool] = {}
-        """Being worked on, and whether it was asked for again meanwhile."""
+        """Keys in progress, and whether each was added again meanwhile."""
         self._failures: dict[K, int] = {}
         self._held: set[K] = set()
         self._timers: dict[K, float] = {}
@@ -118,24 +125,24 @@ class DelayingQueue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """Keys that wait for their turn."""
+        """Number of keys that wait for a worker."""
         return len(self._waiting)
 
     @property
     def busy(self) -> int:
-        """Keys that are being worked on."""
+        """Number of keys in progress."""
         return len(self._busy)
 
     @property
     def sleeping(self) -> int:
-        """Keys that will come back by themselves, failures included."""
+        """Number of keys with a timer, failed keys in backoff included."""
         return len(self._timers)
 
     def add(self, key: K) -> None:
-        """Ask for a look at a key.
+        """Enqueue a key.
 
-        One that is being worked on is looked at again afterwards. One that failed keeps waiting:
-        what it wrote before it failed must not bring it back at once, over and over.
+        A key in progress is enqueued again afterwards. A key in backoff is left there: the watch
+        event of a write that it made before it failed must not cause an immediate retry.
         """
         if key in self._busy:
             self._busy[key] = True
@@ -143,14 +150,17 @@ class DelayingQueue(Generic[K]):
             self._wait(key)
 
     def take(self) -> K | None:
-        """Start on the key whose turn it is; None when there is none."""
+        """Remove and return the next key and mark it as in progress; None if none may start."""
         key = self._waiting.take()
         if key is not None:
             self._busy[key] = False
         return key
 
     def done(self, key: K, wake_at: float | None) -> None:
-        """End a look that went well; `wake_at` replaces the key's timer, None removes it."""
+        """Record that the work on a key succeeded, and reset its count of failures.
+
+        `wake_at`, in seconds of Unix time, replaces the key's timer; None removes it.
+        """
         self._failures.pop(key, None)
         self._set_timer(key, wake_at)
         self._waiting.end(key)
@@ -158,9 +168,13 @@ class DelayingQueue(Generic[K]):
             self._wait(key)
 
     def fail(self, key: K, now: float, at_least: float = 0.0, at_most: float = inf) -> float:
-        """End a look that failed; return after how many seconds the key comes back.
+        """Record that the work on a key failed; return the delay until its retry, in seconds.
 
-        `at_most` bounds what the row of failures asks for, `at_least` counts before it.
+        Args:
+            key: the key.
+            now: current time, in seconds of Unix time.
+            at_least: minimum delay; takes precedence over `at_most`.
+            at_most: maximum of the backoff.
         """
         del self._busy[key]
         self._waiting.end(key)
@@ -171,11 +185,11 @@ class DelayingQueue(Generic[K]):
         return delay
 
     def failures(self, key: K) -> int:
-        """How often in a row this key has failed."""
+        """Return the number of consecutive failures of a key."""
         return self._failures.get(key, 0)
 
     def advance(self, now: float) -> float | None:
-        """Ask for every key whose time has come; return when the next one's will."""
+        """Enqueue every key whose timer has expired; return the time of the next timer, or None."""
         while self._heap:
             at, _, key = self._heap[0]
             if self._timers.get(key) != at:
@@ -207,41 +221,42 @@ class DelayingQueue(Generic[K]):
 log = logging.getLogger(__name__)
 
 WORK_TIMEOUT = 300.0
-"""Seconds for one look at one run: only a hanging one takes longer."""
+"""Time limit for the work on one key, in seconds. Only work that hangs exceeds it."""
 
 OUTAGE_CAP = 20.0
-"""Seconds between tries while the apiserver is away: it is not the run's fault, and once it is back
-everything goes on within that time.
+"""Maximum backoff while the apiserver is unavailable, in seconds. The run is not at fault, and all
+runs continue within this time after the apiserver has returned.
 """
 
 LONGEST_SLEEP = 30.0
-"""Seconds after which timers are compared with the clock anew: it may have been set."""
+"""Maximum time between two comparisons of timers and clock, in seconds; the clock may be set."""
 
 DONE, PUT_OFF, FAILED = "done", "put_off", "failed"
-"""How a look ends: well; for want of an answer, or of rest in the run; by a fault of ours."""
+"""Results of the work on a key: success; retried because the runtime was unavailable or the run did
+not settle; an unexpected exception."""
 
 _SHORTEST_SLEEP = timedelta(seconds=1)
-"""What a wake-up that is already over is put off by, so that it can never spin."""
+"""Minimum requeue delay; prevents a busy loop when the wake-up time has already passed."""
 
 
 class Observer:
-    """Told how long keys wait and how long the work on them takes; this one does not care."""
+    """Workqueue timing callbacks. The default implementation does nothing."""
 
     def waits(self, key: Hashable) -> None:
-        """A key has begun to wait for a worker."""
+        """Note that a key has begun to wait for a worker."""
 
     def begins(self, key: Hashable) -> None:
-        """A worker has taken it on."""
+        """Note that a worker has started on a key."""
 
     def ends(self, key: Hashable, result: str) -> None:
-        """The worker is through with it: DONE, PUT_OFF or FAILED."""
+        """Note that a worker has finished a key; `result` is DONE, PUT_OFF or FAILED."""
 
 
 class WorkQueue(Generic[K]):
-    """Calls `work` for every key that was asked for, `workers` of them at a time.
+    """Calls `work` for every key that is added, for at most `workers` keys at a time.
 
-    `work` does what there is to do and returns when to look again, or None. Each call happens
-    inside what `around` returns for its key.
+    `work` returns the time of the key's next call without an event, or None. Each call runs inside
+    the context manager that `around` returns for its key.
     """
 
     def __init__(
@@ -263,45 +278,45 @@ class WorkQueue(Generic[K]):
         self._changed = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
         self.pulse = Pulse()
-        """Beats at least every LONGEST_SLEEP while `run` runs."""
+        """Heartbeat of `run`, at least every LONGEST_SLEEP seconds."""
 
     @property
     def depth(self) -> int:
-        """Keys that wait for a free worker."""
+        """Number of keys that wait for a free worker."""
         return self._backlog.depth
 
     @property
     def busy(self) -> int:
-        """Keys that are being worked on."""
+        """Number of keys in progress."""
         return self._backlog.busy
 
     @property
     def sleeping(self) -> int:
-        """Keys that come back by themselves when their time has come."""
+        """Number of keys with a timer, failed keys in backoff included."""
         return self._backlog.sleeping
 
     def add(self, key: K) -> None:
-        """Ask for a look at a key as soon as there is a free worker."""
+        """Enqueue a key, to be processed as soon as a worker is free."""
         self._backlog.add(key)
         self._changed.set()
 
     async def run(self) -> None:
-        """Work until cancelled. Cancelling leaves the looks that are under way to `drain`."""
+        """Process keys until cancelled. Calls in progress continue; `drain` ends them."""
         while True:
             self.pulse.beat()
             self._changed.clear()
             next_at = self._backlog.advance(self._seconds())
             while len(self._jobs) < self._workers and (key := self._backlog.take()) is not None:
                 self._start(key)
-            # Not wait_for: until CPython 3.12 it swallows a cancel that comes with the change.
+            # Not wait_for: before CPython 3.12 it swallows a cancel that arrives with the event.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._sleep(next_at)):
                     await self._changed.wait()
 
     async def drain(self, grace: float) -> None:
-        """Let the looks that are under way end; cut off what takes longer than `grace` seconds.
+        """Wait for the calls in progress, and cancel those that exceed `grace` seconds.
 
-        Cutting off is safe: the next look, of any controller, goes on from what was written.
+        Cancelling is safe: the next reconcile, by any controller, continues from what was written.
         """
         if self._jobs:
             _, late = await asyncio.wait(self._jobs, timeout=grace)
@@ -328,14 +343,14 @@ class WorkQueue(Generic[K]):
             self._observer.ends(key, result)
 
     async def _attempt(self, key: K) -> str:
-        """Work on a key; return DONE, PUT_OFF or FAILED."""
+        """Call `work` for a key; return DONE, PUT_OFF or FAILED."""
         try:
             async with asyncio.timeout(WORK_TIMEOUT):
                 wake_at = await self._work(key)
         except asyncio.CancelledError:
             self._backlog.fail(key, self._seconds())
             raise
-        except Exception as error:  # noqa: BLE001 - one run's fault must not become the others'
+        except Exception as error:  # noqa: BLE001 - one run's error must not stop the others
             return self._put_off(key, error)
         self._backlog.done(key, self._timer(wake_at))
         return DONE
@@ -348,8 +363,8 @@ class WorkQueue(Generic[K]):
             log.warning("%s; trying again in %.1f s", error, delay)
             return PUT_OFF
         first = self._backlog.failures(key) == 1
-        told = f"{type(error).__name__}: {error}"
-        log.error("failed: %s; trying again in %.1f s", told, delay, exc_info=first and error)
+        cause = f"{type(error).__name__}: {error}"
+        log.error("failed: %s; trying again in %.1f s", cause, delay, exc_info=first and error)
         return FAILED
 
     def _seconds(self) -> float:
