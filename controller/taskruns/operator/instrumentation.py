@@ -1,7 +1,8 @@
-"""Watches the controller's parts from outside, so that they know nothing of metrics.
+"""Instrumentation: measures the controller's parts from outside, so that they contain no metrics.
 
-Durations are seconds of the loop's clock. What begins by another clock, a TaskRun's creation or the
-end of its main container, is told to the second, and a clock ahead of ours counts as no time.
+Durations are in seconds of the event loop's clock. Two durations begin with a time from another
+clock: the creation of a TaskRun and the end of its main container. Those times have a resolution of
+one second, and a time that is ahead of our clock counts as 0 s.
 """
 
 import asyncio
@@ -36,19 +37,19 @@ from taskruns.operator.workqueue import Observer
 PODS = "pods"
 _QUEUED = Phase.QUEUED.value
 _OTHER = "Other"
-"""A reason in a status that somebody has forged."""
+"""Label of an unknown reason, as a forged status may contain."""
 
 
 class Lives:
-    """Sees runs move on by our own writes, and their Pods end by what the watch tells."""
+    """Measures the life of runs: by the responses to our own writes and by watch events of Pods."""
 
     def __init__(self, metrics: RunMetrics) -> None:
         self._metrics = metrics
         self._ended: dict[str, float] = {}
-        """When the watch told of the end of a Pod, by uid, until that is recorded."""
+        """Loop time when the watch reported a Pod's end, by uid, until its outcome is recorded."""
 
     def pod_created(self, run: Object | None) -> None:
-        """The apiserver has answered a create; only before the first has a run no phase."""
+        """Measure the delay of a run's first Pod, before which the run has no phase."""
         if run is None or _phase(run) is not None:
             return
         created = moment(mapping(run.get("metadata")).get("creationTimestamp"))
@@ -56,7 +57,7 @@ class Lives:
             self._metrics.create_to_pod.observe(_since(created))
 
     def pod_told(self, pod: Object, *, gone: bool) -> None:
-        """The watch has told of a Pod; one that is still held has an end to be recorded."""
+        """Note a watch event of a Pod; with our finalizer, its outcome is not recorded yet."""
         if _goes_on(pod):
             return
         facts = read_pod(pod)
@@ -66,7 +67,7 @@ class Lives:
             self._ended.pop(facts.ref.uid, None)
 
     def status_written(self, before: Object, after: Object) -> None:
-        """A status of ours was answered: `after` is the run as it is now."""
+        """Count what a status write changed; `after` is the run in the apiserver's response."""
         status = mapping(after.get("status"))
         phase = status.get("phase")
         if phase in TERMINAL_PHASES and _phase(before) not in TERMINAL_PHASES:
@@ -79,38 +80,38 @@ class Lives:
         kind = RETRIES.get(text(attempt.get("outcome")))
         if again and kind is not None:
             self._metrics.retries.labels(kind).inc()
-        told = self._ended.pop(text(attempt.get("podUID")), None)
-        if told is not None:
-            self._metrics.pod_end_to_status.observe(_ticks() - told)
+        pod_ended = self._ended.pop(text(attempt.get("podUID")), None)
+        if pod_ended is not None:
+            self._metrics.pod_end_to_status.observe(_ticks() - pod_ended)
         finished = moment(attempt.get("finishedTime"))
         if finished is not None and attempt.get("exitCode") is not None:
             self._metrics.main_end_to_status.observe(_since(finished))
 
 
 class Watches:
-    """How long ago each watch was last known to tell of everything."""
+    """Time since each watch was last known to be complete."""
 
     def __init__(self) -> None:
         self._sure_at: dict[str, float] = {}
 
     def told(self, plural: str) -> None:
-        """A watch has told of a change."""
+        """Note that a watch has reported a change."""
         self._sure_at[plural] = _ticks()
 
     def compared(self, listed: Versions, behind: Mapping[str, int]) -> None:
-        """A list has shown what the watches have not told of yet."""
-        for plural, there in ((names.PLURAL, listed.runs), (PODS, listed.pods)):
-            if there.keys().isdisjoint(behind):
+        """Note the result of a resync; a watch is complete if none of its objects is behind."""
+        for plural, versions in ((names.PLURAL, listed.runs), (PODS, listed.pods)):
+            if versions.keys().isdisjoint(behind):
                 self.told(plural)
 
     def ages(self) -> Mapping[str, float]:
-        """Seconds by plural, for those that have begun."""
+        """Return the time since each watch was complete, in seconds by plural, once it has been."""
         now = _ticks()
         return {plural: now - at for plural, at in self._sure_at.items()}
 
 
 class Turns(Observer):
-    """How long keys wait for their turn, and how long each turn takes."""
+    """Measures how long keys wait for a worker, and how long the work on each takes."""
 
     def __init__(self, metrics: QueueMetrics) -> None:
         self._metrics = metrics
@@ -119,30 +120,30 @@ class Turns(Observer):
 
     @override
     def waits(self, key: Hashable) -> None:
-        """A key has begun to wait for a worker."""
+        """Note that a key has begun to wait for a worker."""
         self._waiting[key] = _ticks()
 
     @override
     def begins(self, key: Hashable) -> None:
-        """A worker has taken it on."""
+        """Measure the time that a key has waited for its worker."""
         self._begun[key] = now = _ticks()
         self._metrics.wait.observe(now - self._waiting.pop(key, now))
 
     @override
     def ends(self, key: Hashable, result: str) -> None:
-        """The worker is through with it."""
+        """Measure the time that a worker has spent on a key."""
         now = _ticks()
         took = now - self._begun.pop(key, now)
         self._metrics.reconcile.labels(result).observe(took)
 
     def longest_wait(self) -> float:
-        """Seconds that the key has waited which waits longest; 0 when none does."""
+        """Return for how many seconds the longest waiting key has waited; 0 if none waits."""
         now = _ticks()
         return now - min(self._waiting.values(), default=now)
 
 
 class Instrumentation:
-    """All that watches one controller."""
+    """All instrumentation of one controller."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.lives = Lives(metrics.runs)
@@ -151,7 +152,7 @@ class Instrumentation:
 
 
 class ObservedEngine(KubernetesEngine):
-    """The engine, and whoever wants to know what came of its writes."""
+    """Kubernetes engine that reports the results of its writes to `Lives`."""
 
     def __init__(self, connection: Connection, cache: Cache, lives: Lives) -> None:
         super().__init__(connection)
@@ -175,7 +176,7 @@ class ObservedEngine(KubernetesEngine):
 
 
 class ObservedEventHandler(EventHandler):
-    """The intake, and whoever wants to know what the watch told it."""
+    """Event handler that reports watch events to `Lives` and `Watches`."""
 
     def __init__(
         self,
@@ -202,7 +203,10 @@ class ObservedEventHandler(EventHandler):
 
 
 def census(runs: Collection[Object]) -> tuple[Counter[str], Counter[str]]:
-    """Count runs by phase, and those that are queued by reason: 2 ms for 10,000."""
+    """Count runs by phase, and queued runs by reason.
+
+    It takes 2 ms for 10,000 runs.
+    """
     phases = [_phase(run) or UNSEEN for run in runs]
     queued = [run for run, phase in zip(runs, phases, strict=True) if phase == _QUEUED]
     reasons = (Reason.named(run["status"].get("reason")) or _OTHER for run in queued)
@@ -210,7 +214,10 @@ def census(runs: Collection[Object]) -> tuple[Counter[str], Counter[str]]:
 
 
 def _goes_on(pod: Object) -> bool:
-    """Whether it has certainly not ended: most of what is told, and to read it all takes time."""
+    """Whether a Pod has certainly not ended.
+
+    This cheap check covers most watch events, so that few Pods have to be read in full.
+    """
     deleting = "deletionTimestamp" in mapping(pod.get("metadata"))
     return _phase(pod) in ("Pending", "Running") and not deleting
 
@@ -225,7 +232,10 @@ def _last_attempt(run: Object) -> Mapping[str, Any]:
 
 
 def _is_open(run: Object) -> bool:
-    """Whether the last attempt goes on; of one whose main has ended, other containers may."""
+    """Whether the last attempt is still active.
+
+    In phase Stopping it is, even with an outcome: other containers than main may still run.
+    """
     attempt = _last_attempt(run)
     return bool(attempt) and (not attempt.get("outcome") or _phase(run) == Phase.STOPPING)
 

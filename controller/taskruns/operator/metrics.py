@@ -1,8 +1,7 @@
-"""What the controller tells Prometheus: every metric and what it means, in a registry of its own.
+"""The controller's Prometheus metrics: names, help texts and labels, in a registry of their own.
 
-Nothing is measured here: `operator.observation` watches the controller's parts and says what it
-saw. A label has few values, our own words or the apiserver's codes; nothing is by run or by
-namespace, whose number nobody bounds.
+This module measures nothing; `operator.instrumentation` does. A label has few values: our own terms
+or the apiserver's codes. There is no label for run or namespace, because their number is unbounded.
 """
 
 import platform
@@ -28,10 +27,10 @@ from taskruns.operator.health import Site
 from taskruns.operator.workqueue import DONE, FAILED, PUT_OFF
 
 UNSEEN = "Unseen"
-"""The phase of a TaskRun that nobody has looked at yet."""
+"""Phase label of a TaskRun that has not been reconciled yet."""
 
 NO_FAILURE = "None"
-"""The failure kind of a success."""
+"""Failure kind label of a TaskRun that succeeded."""
 
 RETRIES: Mapping[str, str] = {
     Outcome.FAILED: "application",
@@ -40,7 +39,7 @@ RETRIES: Mapping[str, str] = {
     Outcome.REQUEUED: "requeued",
     Outcome.IGNORED: "ignored",
 }
-"""The kind of a retry, by the outcome of the attempt before it."""
+"""Kind of a retry, by the outcome of the attempt before it."""
 
 _PHASES = (UNSEEN, *(phase.value for phase in Phase))
 _WAITS: tuple[str, ...] = (
@@ -49,37 +48,42 @@ _WAITS: tuple[str, ...] = (
     Reason.SERVICE_ACCOUNT_NOT_FOUND,
     Reason.WEBHOOK_FAILED,
 )
-"""What a run is Queued for, but for the moment after it was resumed."""
+"""Reasons of phase Queued, except that of the moment after a resume."""
 
-# A look that writes nothing takes under a millisecond, one that does 3 ms a write on an idle
-# apiserver; one request may take 10 s, and a look is cut off after 300 s.
+# A reconcile without writes takes less than 1 ms, one with writes 3 ms per write on an idle
+# apiserver. One request may take 10 s, and a reconcile is cancelled after 300 s.
 _LOOKS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-# Kubernetes' own objective for a request is 1 s; after 10 s nobody waits for its answer.
+# Kubernetes' own objective for a request is 1 s; the controller's timeout is 10 s.
 _REQUESTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-# From other clocks, cut to the second: finer steps would only show how it was cut.
+# The start of these times is truncated to the second, so finer buckets would show only rounding.
 _SECONDS = (1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a scrape finds as it is at that moment."""
+    """State of the controller at the time of a scrape."""
 
     ready: bool
     runs: Mapping[str, int]
-    """TaskRuns by phase, or UNSEEN."""
+    """Number of TaskRuns by phase; UNSEEN for those without one."""
     queued: Mapping[str, int]
-    """Those of phase Queued by reason."""
+    """Number of TaskRuns of phase Queued by reason."""
     pods: int
+    """Number of Pods in the cache."""
     watch_ages: Mapping[str, float]
-    """Seconds by the plural of what is watched."""
+    """Seconds since each watch was known to be complete, by the plural of the watched resource."""
     waiting: int
+    """Number of runs that wait for a free worker."""
     longest_wait: float
+    """Seconds that the longest waiting run has waited; 0 if none waits."""
     workers: int
+    """Number of runs that can be processed at the same time."""
     busy: int
+    """Number of runs that are being processed."""
 
 
 class RunMetrics:
-    """How runs end, and how long it takes to start them and to tell of their end."""
+    """Metrics of finished runs, retries, and the delays of Pod creation and status writes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.finished = Counter(
@@ -123,7 +127,7 @@ class RunMetrics:
 
 
 class QueueMetrics:
-    """How long runs wait for a worker, and how long it works on them."""
+    """Metrics of the time that runs wait for a worker, and of the duration of reconciles."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.wait = Histogram(
@@ -144,7 +148,7 @@ class QueueMetrics:
 
 
 class RequestMetrics:
-    """What is asked of the apiserver."""
+    """Metrics of the requests to the apiserver."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
@@ -162,19 +166,26 @@ class RequestMetrics:
         )
 
     def ended(self, verb: str, resource: str, code: str, seconds: float) -> None:
-        """A request was answered with a code, or got no answer."""
+        """Count a request that has ended.
+
+        Args:
+            verb: RBAC verb.
+            resource: plural of the resource.
+            code: HTTP status code, or NO_ANSWER.
+            seconds: duration; of a watch, until its response began.
+        """
         self.requests.labels(verb, resource, code).inc()
         self.duration.labels(verb, resource).observe(seconds)
 
 
 class Metrics:
-    """All metrics of one controller. What can happen is shown as 0 before it does.
+    """All metrics of one controller.
 
-    So the first failure, too, is an increase.
+    Known label values are exported as 0 from the start, so that the first failure is an increase.
     """
 
     def __init__(self, version: str, look_around: Callable[[], Snapshot]) -> None:
-        # Prometheus does not use them, and they are as many lines again.
+        # Prometheus does not use the `_created` series, and they would add many lines.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         build = Info("taskruns_build", "The controller's version.", registry=self.registry)
@@ -186,19 +197,19 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def site(self, host: str, port: int) -> Site:
-        """Make the little server that Prometheus scrapes, in the controller's own loop."""
+        """Build the HTTP server for Prometheus, which runs in the controller's event loop."""
         return Site("metrics", host, port, {"/metrics": make_aiohttp_handler(self.registry)})
 
 
 def _end_of(reason: Reason) -> Phase:
-    """Return the phase of a run that ends for a reason."""
+    """Return the phase of a run that ends with this reason."""
     if reason.kind is None:
         return Phase.SUCCEEDED
     return Phase.CANCELLED if reason.kind is FailureKind.CANCELLED else Phase.FAILED
 
 
 class _AtScrape(Collector):
-    """What is counted when it is asked for: a gauge that nobody keeps up to date cannot drift."""
+    """Gauges computed at each scrape. They cannot drift as incremented gauges can."""
 
     def __init__(self, look_around: Callable[[], Snapshot]) -> None:
         self._look_around = look_around

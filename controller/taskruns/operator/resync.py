@@ -1,10 +1,12 @@
-"""Compares what the watch has told with what exists, by lists that carry metadata alone.
+"""Resync: compares the cache with metadata-only lists of what exists.
 
-A watch does not tell what was deleted while it was down, and it can die without a word. So before
-the first run is looked at, and every minute from then on, everything is listed: what is gone is
-dropped, what still needs something is looked at, and a watch that is behind is found out.
+A watch does not report objects that were deleted while it was down, and it can stop without an
+error. So everything is listed before the first reconcile, and at an interval afterwards. The resync
+drops objects that are gone, enqueues runs that may need something, and detects a watch that is
+behind.
 
-Of several namespaces, one that may not be listed is told of and left as it was; the others go on.
+If one of several namespaces may not be listed, the controller logs that, leaves its cached objects
+as they are, and serves the other namespaces.
 """
 
 import asyncio
@@ -19,11 +21,11 @@ from taskruns.operator.health import Pulse
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-"""After a list that did not come through."""
+"""Delay after a failed list, in seconds."""
 
 
 class Resync:
-    """Lists, compares, and asks for the looks that follow."""
+    """Lists what exists, compares it with the cache, and enqueues runs."""
 
     def __init__(
         self,
@@ -40,17 +42,17 @@ class Resync:
         self._interval = interval
         self._namespaces = namespaces
         self._closed: Mapping[str, str] = {}
-        """Namespaces that may not be listed, and why."""
+        """Namespaces that may not be listed, and the reason for each."""
         self._compared = compared
         self._behind: Mapping[str, int] = {}
         self._late = 0
         self.tried = Pulse()
-        """When a list was last begun."""
+        """Heartbeat of the start of each list."""
         self.succeeded = Pulse()
-        """When one last came through."""
+        """Heartbeat of each successful list."""
 
     async def run(self) -> None:
-        """Take stock for ever, and have a look at all that needs one."""
+        """Compare and enqueue all unfinished runs, once per interval, until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
             await self.compare()
@@ -58,7 +60,7 @@ class Resync:
                 self._ask(key)
 
     async def take_stock(self) -> Versions:
-        """List what exists, however often that takes, and drop from the cache what does not."""
+        """List what exists, retrying until it succeeds, and drop from the cache what is gone."""
         while True:
             try:
                 return await self._list()
@@ -69,7 +71,7 @@ class Resync:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def compare(self) -> None:
-        """Take stock, and find out whether the watch is behind by more than the time in between."""
+        """List what exists, and detect objects for which the watch is behind since last time."""
         listed, kept = await self.take_stock(), self._cache.versions()
         late = still_behind(self._behind, listed, kept)
         if late:
@@ -79,11 +81,11 @@ class Resync:
         self._compared(listed, self._behind)
 
     def trouble(self) -> str:
-        """Say how far the watch is behind, if it is by more than the time between two lists."""
+        """Describe how many objects the watch missed for more than an interval, or return ""."""
         return f"{self._late} objects changed and no watch told so" if self._late else ""
 
     def closed(self) -> str:
-        """Say which namespaces are not served, while others are."""
+        """Describe which namespaces are not served and why; return "" if there are none."""
         return "; ".join(f"{name} is not served: {why}" for name, why in self._closed.items())
 
     async def _list(self) -> Versions:
@@ -120,17 +122,20 @@ class Resync:
 
 
 def together(some: Versions, more: Versions) -> Versions:
-    """Join what there is in two places."""
+    """Merge the versions of two sets of objects."""
     return Versions({**some.runs, **more.runs}, {**some.pods, **more.pods})
 
 
 def behind(listed: Versions, kept: Versions) -> dict[str, int]:
-    """Return what exists in a newer version than is kept; for a moment that is normal."""
+    """Return the listed versions, by uid, that are newer than the cache's.
+
+    Such a difference is normal if it is short.
+    """
     known = kept.all()
     return {uid: at for uid, at in listed.all().items() if known.get(uid, -1) < at}
 
 
 def still_behind(earlier: Mapping[str, int], listed: Versions, kept: Versions) -> frozenset[str]:
-    """Return what was behind at the list before, still exists, and has not caught up since."""
-    known, there = kept.all(), listed.all()
-    return frozenset(uid for uid, at in earlier.items() if uid in there and known.get(uid, -1) < at)
+    """Return the uids that were behind at the last list, still exist, and have not caught up."""
+    known, live = kept.all(), listed.all()
+    return frozenset(uid for uid, at in earlier.items() if uid in live and known.get(uid, -1) < at)

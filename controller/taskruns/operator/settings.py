@@ -24,33 +24,33 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting. `parse` raises ValueError with what to write instead."""
+    """One setting. `parse` raises ValueError with a message that says what to write instead."""
 
     flag: str
     metavar: str
-    """What the help calls its value; a flag without one is a switch."""
+    """Placeholder of the value in the help; empty for a switch, which has no value."""
     default: str | None
     parse: Callable[[str], Any]
     help: str
 
     @property
     def name(self) -> str:
-        """The setting's name in the code."""
+        """The setting's name in the code, derived from the flag."""
         return self.flag.removeprefix("--").replace("-", "_")
 
     @property
     def variable(self) -> str:
-        """The environment variable that tells the same as the flag."""
+        """The environment variable that is equivalent to the flag."""
         return f"TASKRUNS_{self.name.upper()}"
 
 
 def switch(flag: str, text: str) -> Option:
-    """Make an option that is on where its flag is there, or its variable says true."""
+    """Build an option that is on if its flag is present or its variable is `true`."""
     return Option(flag, "", "false", one_of({"true": True, "false": False}), text)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Read a whole number within bounds."""
+    """Return a parser of whole numbers from `least` to `most`."""
 
     def parse(text: str) -> int:
         try:
@@ -65,7 +65,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def or_off(parse: Callable[[str], int]) -> Callable[[str], int | None]:
-    """Take what another takes, or the word off, which is None."""
+    """Return a parser that also accepts the word `off`, which it parses as None."""
 
     def parse_or_off(text: str) -> int | None:
         try:
@@ -77,7 +77,7 @@ def or_off(parse: Callable[[str], int]) -> Callable[[str], int | None]:
 
 
 def one_of(choices: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Read one of some words."""
+    """Return a parser that accepts the keys of `choices` and returns their values."""
 
     def parse(text: str) -> Any:
         if text not in choices:
@@ -88,7 +88,7 @@ def one_of(choices: Mapping[str, Any]) -> Callable[[str], Any]:
 
 
 def duration(text: str) -> timedelta:
-    """Read a duration as a TaskRun has it."""
+    """Parse a duration in the syntax of TaskRun fields, such as 1h30m."""
     try:
         return parse_duration(text)
     except ValueError:
@@ -96,21 +96,24 @@ def duration(text: str) -> timedelta:
 
 
 def file(text: str) -> str:
-    """Read the path of a kubeconfig."""
+    """Check that a path names a file, and return it."""
     if not Path(text).is_file():
         raise ValueError("write the path of a kubeconfig file; there is none here")
     return text
 
 
 def namespaces(text: str) -> tuple[str, ...]:
-    """Read names of namespaces; none at all is a mistake, and no other word for all of them."""
-    found = tuple(name.strip() for name in text.split(","))
-    if not all(map(_is_namespace, found)):
+    """Parse a comma-separated list of namespaces.
+
+    An empty list is refused: it is more likely a mistake than a request for all namespaces.
+    """
+    parsed = tuple(name.strip() for name in text.split(","))
+    if not all(map(_is_namespace, parsed)):
         raise ValueError("write the names of namespaces with commas between, such as team-a,team-b")
-    twice = sorted({name for name in found if found.count(name) > 1})
+    twice = sorted({name for name in parsed if parsed.count(name) > 1})
     if twice:
         raise ValueError(f"write each namespace once; more than once there is {', '.join(twice)}")
-    return found
+    return parsed
 
 
 def _is_namespace(text: str) -> bool:
@@ -145,7 +148,7 @@ CONTEXT = Option(
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence; --help is there for the rest."""
+    """Argument parser that reports an error in one sentence, without the usage text."""
 
     def __init__(
         self, program: str, description: str, epilog: str, options: Sequence[Option]
@@ -167,10 +170,10 @@ class Parser(argparse.ArgumentParser):
                 self.add_argument(option.flag, action="store_const", const="true", help=text)
 
     def read(self, argv: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
-        """Read every option: a flag counts before its variable, that before the default.
+        """Return the value of every option by name: from its flag, else its variable, else default.
 
         Raises:
-            SystemExit: 2 after a sentence about a wrong value, 0 after --help.
+            SystemExit: 2 after a message about a wrong value, 0 after --help.
         """
         given = vars(self.parse_args(argv))
         return {
@@ -194,10 +197,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def read_pod_template(path: str) -> Mapping[str, Any]:
-    """Read a template from a file of YAML or JSON; an empty file is an empty template.
+    """Read a PodTemplateSpec from a YAML or JSON file; an empty file is an empty template.
 
     Raises:
-        ValueError: it cannot be used; the message says what to write instead.
+        ValueError: the template cannot be used; the message says what to write instead.
     """
     try:
         content = yaml.safe_load(Path(path).read_text())
@@ -213,12 +216,12 @@ def read_pod_template(path: str) -> Mapping[str, Any]:
 
 
 def _check_keys(part: Any, place: str, known: set[str]) -> None:
-    others = [str(key) for key in part if key not in known] if isinstance(part, dict) else None
-    if others is None:
+    unknown = [str(key) for key in part if key not in known] if isinstance(part, dict) else None
+    if unknown is None:
         raise ValueError(f"{place} in that file is no mapping: write a PodTemplateSpec")
-    if others:
-        said = " and ".join(sorted(known))
-        raise ValueError(f"{place} in that file has {', '.join(others)}: write only {said}")
+    if unknown:
+        allowed = " and ".join(sorted(known))
+        raise ValueError(f"{place} in that file has {', '.join(unknown)}: write only {allowed}")
 
 
 def _check_spec(spec: Any) -> None:
@@ -247,22 +250,23 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the controller can be told."""
+    """Settings of the controller."""
 
     log_format: Format
     log_level: int
     workers: int
-    """How many runs are worked on at the same time."""
+    """Number of runs that are processed at the same time."""
     site: SiteDefaults
     probes_host: str
     probes_port: int
-    """0 lets the system choose one, which the log then names."""
+    """Port of the probes; for 0 the system chooses one, which is logged."""
     metrics_host: str
     metrics_port: int | None
-    """As the probes' port; None: there are none."""
+    """Port of the metrics, as for the probes; None if metrics are not served."""
     resync_seconds: float
+    """Interval of the resync, in seconds."""
     namespaces: tuple[str, ...] | None
-    """The only ones to be served; None: every one of the cluster."""
+    """Namespaces to serve; None for every namespace of the cluster."""
     kubeconfig: str | None
     context: str | None
 
@@ -302,10 +306,10 @@ _OPTIONS = (
 
 
 def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Read the settings: a flag counts before its variable, that before the default.
+    """Read the settings from flags, else environment variables, else defaults.
 
     Raises:
-        SystemExit: 2 after a sentence about a wrong value, 0 after --help.
+        SystemExit: 2 after a message about a wrong value, 0 after --help.
     """
     values = Parser(
         "taskruns-controller",

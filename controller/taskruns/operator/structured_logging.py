@@ -1,7 +1,7 @@
 """Log lines for people (plain) or for machines (JSON), each with the run that it is about.
 
-Whoever works on a run says so once with `about`; every line that is written meanwhile, by whatever
-module, carries the run's namespace, name, uid and attempt.
+Code that works on a run does so inside `about`. Every line logged there, by any module, has the
+run's namespace, name and attempt; JSON lines also have its uid.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ from typing import Any
 from typing_extensions import override
 
 _QUIET = ("kopf", "asyncio")
-"""Loggers that tell of their own inner life, for every event: only what goes wrong is for us."""
+"""Loggers that write internal details for every event; only their warnings and errors are kept."""
 
 
 class Format(StrEnum):
-    """How a line looks."""
+    """Format of a log line."""
 
     PLAIN = "plain"
     JSON = "json"
@@ -35,7 +35,7 @@ class Subject:
     name: str
     uid: str
     attempt: int
-    """Number of its current or last attempt; 0 before the first."""
+    """Number of the run's current or last attempt; 0 before the first."""
 
 
 _subject: ContextVar[Callable[[], Subject] | None] = ContextVar(
@@ -45,7 +45,10 @@ _subject: ContextVar[Callable[[], Subject] | None] = ContextVar(
 
 @contextlib.contextmanager
 def about(subject: Callable[[], Subject]) -> Iterator[None]:
-    """Name the run that lines are about; asked anew for each line, for attempts go on."""
+    """Attach a run to every line that is logged inside the block.
+
+    `subject` is called for each line, because the run's attempt may change meanwhile.
+    """
     token = _subject.set(subject)
     try:
         yield
@@ -54,7 +57,7 @@ def about(subject: Callable[[], Subject]) -> Iterator[None]:
 
 
 def configure(form: Format, level: int) -> None:
-    """Send every logger of the process to standard error, in this form."""
+    """Write the lines of every logger to standard error, in this format, from this level on."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form is Format.JSON else PlainFormatter())
     root = logging.getLogger()
@@ -69,21 +72,21 @@ class PlainFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record as one line, and its traceback below it."""
+        """Format a record as one line, followed by its traceback."""
         subject = _subject_now()
         place = f" {subject.namespace}/{subject.name}[{subject.attempt}]" if subject else ""
-        said = record.getMessage()
-        message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in said)
+        text = record.getMessage()
+        message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
         line = f"{_time(record)} {record.levelname}{place} {message} ({record.name})"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; a run.s four keys are absent where a line is about none."""
+    """One JSON object per line; the run's four keys are absent if the line is not about a run."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record as one JSON object, its traceback included."""
+        """Format a record as one JSON object, traceback included."""
         entry: dict[str, Any] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -103,8 +106,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def _subject_now() -> Subject | None:
-    ask = _subject.get()
-    return ask() if ask else None
+    subject = _subject.get()
+    return subject() if subject else None
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -35,19 +35,19 @@ from taskruns.operator.settings import (
 from taskruns.operator.structured_logging import Format
 
 AT_ONCE = 8
-"""Runs that are seen to at the same time."""
+"""Number of runs that are processed at the same time."""
 
 _A_YEAR = timedelta(days=365)
 _NO_DEFAULTS = SiteDefaults(-1, _A_YEAR, int(_A_YEAR.total_seconds()))
-"""The controller's own are not known here: nothing is cleared away or stopped by them."""
+"""Site defaults under which nothing is deleted or stopped; the controller's are unknown here."""
 
 
 class NoRequests(EngineError):
-    """What was wanted begins something, or ends a TaskRun: not before an uninstall."""
+    """A request was refused because it starts something or deletes a TaskRun."""
 
 
 class NoCreates(KubernetesEngine):
-    """Records outcomes and lets go; begins nothing."""
+    """Engine that records outcomes and releases Pods, but starts nothing and deletes no TaskRun."""
 
     @override
     async def create_pod(self, manifest: Object) -> NoReturn:
@@ -63,7 +63,7 @@ class NoCreates(KubernetesEngine):
 
 
 class Uninstall:
-    """Takes leave of the Pods of some namespaces, or of EVERYWHERE."""
+    """Releases the Pods of some namespaces, or of EVERYWHERE."""
 
     def __init__(
         self, connection: Connection, namespaces: Sequence[str], now: Callable[[], datetime]
@@ -75,49 +75,51 @@ class Uninstall:
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def look(self) -> list[str]:
-        """Say of each Pod that still needs something what would be done, and do nothing.
+        """Return one line per Pod that has to be released or deleted, and change nothing.
 
         Raises:
-            EngineError: what there is cannot be listed.
+            EngineError: the Pods cannot be listed.
         """
-        told: list[str] = []
+        lines: list[str] = []
         for namespace in self._namespaces:
             cache, strays = await self._read(namespace)
             pods = [pod for key in set(cache.keys()) for pod in _facts(cache, key)]
-            told += [f"{_name(pod.ref)}: {_fate(pod)}" for pod in pods if _needs(pod)]
-            told += [f"{_name(stray)}: let go" for stray in strays]
-        return sorted(told)
+            lines += [f"{_name(pod.ref)}: {_fate(pod)}" for pod in pods if _needs(pod)]
+            lines += [f"{_name(stray)}: let go" for stray in strays]
+        return sorted(lines)
 
     async def let_go(self, *, patient: bool) -> int:
-        """Do once what each Pod needs; return how many were found to need something.
+        """Process every Pod once; return the number of Pods that had to be released or deleted.
 
-        While `patient`, what cannot be judged is left for the next time, and so is a Pod that is
-        being deleted at work: its end is still to be told.
+        Args:
+            patient: leave two kinds of Pods for the next call: those whose run could not be
+                processed now, and those that are being deleted but have not ended, because their
+                outcome is still to come.
 
         Raises:
-            NotAllowed: a namespace may not be listed; the others have been seen to.
-            EngineError: what there is cannot be listed.
+            NotAllowed: a namespace may not be listed; the others have been processed.
+            EngineError: the Pods cannot be listed.
         """
-        found, refused = 0, None
+        number, denied = 0, None
         for namespace in self._namespaces:
             try:
-                found += await self._let_go_in(namespace, patient=patient)
+                number += await self._let_go_in(namespace, patient=patient)
             except listing.NotAllowed as error:
-                refused = error
-        if refused is not None:
-            raise refused
-        return found
+                denied = error
+        if denied is not None:
+            raise denied
+        return number
 
     async def _let_go_in(self, namespace: str, *, patient: bool) -> int:
         cache, strays = await self._read(namespace)
         needy = {key for key in set(cache.keys()) if any(map(_needs, _facts(cache, key)))}
-        found = sum(_needs(pod) for key in needy for pod in _facts(cache, key))
+        number = sum(_needs(pod) for key in needy for pod in _facts(cache, key))
         runs = (self._see_to(key, cache, patient=patient) for key in needy)
         await asyncio.gather(*runs, *(self._release(stray) for stray in strays))
-        return found + len(strays)
+        return number + len(strays)
 
     async def _read(self, namespace: str) -> tuple[Cache, list[PodRef]]:
-        """Read what carries our label, and what has lost it and is held all the same."""
+        """List the Pods with our label, and those without it that still have our finalizer."""
         cache = Cache()
         ours = await listing.list_ours(self._connection, namespace)
         for pod in ours:
@@ -141,7 +143,11 @@ class Uninstall:
                 await self._release(pod.ref, _fate(pod))
 
     async def _settle(self, key: RunKey, cache: Cache) -> bool:
-        """Delete what was never let run, and judge what has ended; return if the run is alive."""
+        """Delete Pods that were never started, and record the outcomes of those that have ended.
+
+        Returns:
+            Whether the TaskRun exists and is not being deleted.
+        """
         for pod in _facts(cache, key):
             if _unstarted(pod) and not pod.deleting:
                 log.info("%s: deleted: it was never let run", _name(pod.ref))
@@ -158,8 +164,8 @@ class Uninstall:
         if any(pod.ended for pod in _facts(cache, key)):
             try:
                 await reconcile(key, cache, self._engine, self._now, _NO_DEFAULTS)
-            except NoRequests as no:
-                log.debug("%s", no)
+            except NoRequests as refusal:
+                log.debug("%s", refusal)
         return "deletionTimestamp" not in run["metadata"]
 
     async def _release(self, pod: PodRef, fate: str = "let go") -> None:
@@ -181,7 +187,7 @@ def _needs(pod: PodFacts) -> bool:
 
 
 def _unstarted(pod: PodFacts) -> bool:
-    """Whether this is a Pod of a run that nobody has let run yet; a label alone does not say so."""
+    """Whether the run owns the Pod and its gate was not removed; a label alone proves nothing."""
     return pod.gated and pod.owner_uid == pod.run_uid
 
 
@@ -200,24 +206,26 @@ log = logging.getLogger(__name__)
 COMMAND = "cleanup"
 
 PAUSE_SECONDS = 1.0
-"""Between two looks at what is left."""
+"""Delay between two checks of what is left, in seconds."""
 
 PATIENCE_SECONDS = 30.0
-"""How long the end of a Pod that is being deleted is waited for, and what cannot be judged."""
+"""Maximum wait, in seconds, for Pods that are being deleted and for runs that cannot be processed.
+Afterwards their Pods are released all the same."""
 
 STAND_DOWN_LOOKS = 40
-"""How often it is looked whether the controller's own Pod has gone; on a lost node it never has."""
+"""Maximum number of checks whether the controller's Pod is gone; on a lost node it never goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the command can be told."""
+    """Settings of the command."""
 
     deployment: tuple[str, str] | None
-    """Namespace and name of the controller's Deployment, where it is to be ended first."""
+    """Namespace and name of the controller's Deployment, if it is to be scaled to 0 first."""
     namespaces: tuple[str, ...] | None
+    """Namespaces to clean up; None for every namespace of the cluster."""
     timeout: int
-    """Seconds that it may take in all, beside the requests that are under way by then."""
+    """Time limit for releasing Pods, in seconds; a round that has begun by then is completed."""
     dry_run: bool
     log_format: Format
     kubeconfig: str | None
@@ -262,21 +270,21 @@ exit codes: 0 nothing is left; 1 something is, or it cannot be told; 2 wrong set
 
 
 def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Read the settings.
+    """Read the settings from flags, else environment variables, else defaults.
 
     Raises:
-        SystemExit: 2 after a sentence about a wrong value, 0 after --help.
+        SystemExit: 2 after a message about a wrong value, 0 after --help.
     """
     parser = Parser(f"taskruns-controller {COMMAND}", _DESCRIPTION, _EXAMPLES, _OPTIONS)
     return Settings(**parser.read(argv, environment))
 
 
 def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Clean up; return the exit code."""
-    told = read(argv, environment)
-    structured_logging.configure(told.log_format, logging.INFO)
+    """Run the command; return its exit code."""
+    options = read(argv, environment)
+    structured_logging.configure(options.log_format, logging.INFO)
     try:
-        return asyncio.run(_run(told))
+        return asyncio.run(_run(options))
     except NoConfiguration as error:
         log.critical("no cluster to clean up: %s", error)
     except EngineError as error:
@@ -288,12 +296,12 @@ async def _run(told: Settings) -> int:
     connection = await connect(told.kubeconfig, told.context, AT_ONCE)
     try:
         namespaces = told.namespaces or (EVERYWHERE,)
-        farewell = Uninstall(connection, namespaces, clock.now)
+        uninstall = Uninstall(connection, namespaces, clock.now)
         if told.dry_run:
-            return await _show(farewell)
+            return await _show(uninstall)
         if told.deployment is not None:
             await _end_controller(connection, *told.deployment)
-        return await _let_go(farewell, told.timeout)
+        return await _let_go(uninstall, told.timeout)
     finally:
         await connection.close()
 
@@ -307,10 +315,10 @@ async def _show(farewell: Uninstall) -> int:
 
 
 async def _end_controller(connection: Connection, namespace: str, name: str) -> None:
-    """Scale the controller's Deployment to 0, and wait until its Pod has gone.
+    """Scale the controller's Deployment to 0, and wait until its Pod is gone.
 
     Raises:
-        EngineError: the apiserver does not allow it.
+        EngineError: the Deployment cannot be scaled, or its Pods cannot be listed.
     """
     path = SCALE_DEPLOYMENT.path(namespace, name)
     body = {"spec": {"replicas": 0}}
@@ -331,20 +339,25 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
 
 
 async def _let_go(farewell: Uninstall, seconds: float) -> int:
-    """Let go of Pods until none is found that needs it, twice over if there was one."""
+    """Process Pods in rounds until a round finds nothing to do; return the exit code.
+
+    Args:
+        farewell: the Pods to process.
+        seconds: time limit, in seconds; no round begins after it.
+    """
     loop = asyncio.get_running_loop()
     begun, left = loop.time(), "nothing could be listed"
     patience = min(PATIENCE_SECONDS, seconds / 2)
     while (spent := loop.time() - begun) <= seconds:
         try:
-            found = await farewell.let_go(patient=spent < patience)
+            number = await farewell.let_go(patient=spent < patience)
         except EngineError as error:
             log.warning("%s; trying again", error)
         else:
-            if not found:
+            if not number:
                 log.info("nothing is left that waits for the controller")
                 return 0
-            left = f"{found} Pods needed it at the last look"
+            left = f"{number} Pods needed it at the last look"
         await asyncio.sleep(PAUSE_SECONDS)
     log.error("not done within %g s: %s", seconds, left)
     log.error("if Pods keep coming, a controller is at work: end it (--deployment) and try again")

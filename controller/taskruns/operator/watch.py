@@ -1,4 +1,4 @@
-"""The kopf edge: watches that fill the cache and enqueue run keys. kopf writes nothing."""
+"""Watches by kopf: their events update the cache and enqueue run keys. kopf writes nothing."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -19,7 +19,10 @@ DELETED = "DELETED"
 
 
 class EventHandler:
-    """Takes in watch events; told by kopf, so it must return at once."""
+    """Applies watch events to the cache and enqueues their runs.
+
+    kopf's handlers call it, so every method must return at once.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,7 @@ class EventHandler:
         self._arrived = arrived
 
     def take_run(self, event: kopf.RawEvent) -> None:
-        """Take in an event of a TaskRun."""
+        """Apply an event of a TaskRun."""
         run: Any = event["object"]
         if event["type"] == DELETED:
             self._cache.drop_run(run["metadata"]["uid"])
@@ -42,7 +45,10 @@ class EventHandler:
         self._arrived(run["metadata"]["uid"])
 
     def take_pod(self, event: kopf.RawEvent) -> None:
-        """Take in an event of a Pod; the last one tells how it ended, so it is kept as seen."""
+        """Apply an event of a Pod.
+
+        A DELETED event contains the Pod's last state, so that state is stored before the removal.
+        """
         pod: Any = event["object"]
         self._cache.put_pod(pod)
         if event["type"] == DELETED:
@@ -53,7 +59,7 @@ class EventHandler:
 
 
 def register(registry: kopf.OperatorRegistry, intake: EventHandler) -> None:
-    """Have kopf watch the two kinds, and nothing more: such handlers write nothing to objects."""
+    """Register event handlers for TaskRuns and Pods; kopf writes nothing to objects for these."""
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def run_seen(event: kopf.RawEvent, **_: Any) -> None:
@@ -65,25 +71,25 @@ def register(registry: kopf.OperatorRegistry, intake: EventHandler) -> None:
 
 
 TASK_PREFIX = "taskruns: "
-"""What the names of our own tasks start with, so that kopf's end does not cancel them."""
+"""Name prefix of our own asyncio tasks, by which kopf is kept from cancelling them when it ends."""
 
 _WATCHER = "watcher for "
 _PAGE = 500
 _REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
 _SILENT_SECONDS = 70.0
-"""After so long without a word a watch is opened anew, whatever its connection looks like. The
-apiserver sends a bookmark every minute."""
+"""Time without an event after which a watch is opened again, in seconds, even if its connection
+looks intact. The apiserver sends a bookmark every minute."""
 _IDLE_SECONDS = 0.2
-"""How long kopf keeps an object as it came, after it was taken in. At kopf's own 5 s, all that a
-start lists is in memory at once, and the process never gives that back."""
+"""Time for which kopf keeps an unmodified object after its event, in seconds. With its default of
+5 s, all objects of the first list are in memory at once, and the process never frees it."""
 
 
 class Watch:
-    """kopf's part of the process, from its start to its end.
+    """Starts and stops kopf, which watches each kind in each namespace.
 
-    There is a watch for each kind and namespace. Of several namespaces, one that we have no right
-    to is asked for again and again, and keeps nothing from working elsewhere.
+    A watch that is forbidden in one of several namespaces is retried without limit. The other
+    namespaces are not affected.
     """
 
     def __init__(
@@ -101,13 +107,13 @@ class Watch:
         self._sessions: list[aiohttp.ClientSession] = []
         paths = [call.path(place) for call in (LIST_RUNS, LIST_PODS) for place in namespaces]
         self._answers: dict[str, int | None] = dict.fromkeys(paths)
-        """By path, how a watch was answered when it was last asked for; a list if it says no."""
+        """HTTP status of the last watch request, or of a failed list, by path; None before it."""
         register(self._registry, intake)
         kopf.on.login(registry=self._registry)(self._login)
 
     async def start(self) -> "asyncio.Task[None]":
-        """Start to watch; return a task that ends with whatever part of kopf ends first."""
-        others = _NotKopfs(asyncio.all_tasks())
+        """Start kopf; return a task that ends as soon as any part of kopf ends."""
+        ignored = _NotKopfs(asyncio.all_tasks())
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
             settings=_settings(),
@@ -116,18 +122,18 @@ class Watch:
             standalone=True,
             stop_flag=self._stop,
         )
-        running = kopf.run_tasks(tasks, ignored=others)
+        running = kopf.run_tasks(tasks, ignored=ignored)
         self._running = asyncio.create_task(running, name=f"{TASK_PREFIX}kopf")
         self._ended = asyncio.create_task(_first_end(tasks), name=f"{TASK_PREFIX}watch")
         return self._ended
 
     async def stop(self, within: float) -> None:
-        """Have kopf end; after `within` seconds go on without it."""
+        """Stop kopf; wait for it for at most about `within` seconds."""
         died = self._ended is not None and self._ended.done()
         self._stop.set()
         if self._running is not None and died:
-            # Where one part has failed kopf leaves the watches to themselves, and then hangs in
-            # them when it cancels everything at once: they have to be ended first, one by one.
+            # After one part has failed, kopf does not stop the watches, and hangs in them when it
+            # cancels all tasks at once. So the watches are cancelled first.
             await _cancel(_watches(), within)
         elif self._running is not None:
             await asyncio.wait({self._running}, timeout=within)
@@ -136,14 +142,20 @@ class Watch:
             await session.close()
 
     def starting(self) -> str:
-        """Say how many watches are open, while it is not all that we may have, or none is."""
+        """Describe how many watches are open; return an empty string once start-up is complete.
+
+        It is complete when at least one watch is open and every other one is forbidden or open.
+        """
         answers = list(self._answers.values())
-        number, closed = answers.count(HTTPStatus.OK), answers.count(HTTPStatus.FORBIDDEN)
-        said = f"{number} of {len(answers)} watches are open"
-        return "" if number and number + closed == len(answers) else said
+        opened, closed = answers.count(HTTPStatus.OK), answers.count(HTTPStatus.FORBIDDEN)
+        description = f"{opened} of {len(answers)} watches are open"
+        return "" if opened and opened + closed == len(answers) else description
 
     def trouble(self) -> str:
-        """Say how many watches are left once one has died: kopf does not always end with it."""
+        """Describe how many watches are left after one has ended; kopf may continue without it.
+
+        Return an empty string while all are running, and before all have been answered once.
+        """
         all_of_them = len(self._answers)
         begun = None not in self._answers.values()
         lost = begun and (running := len(_watches())) < all_of_them
@@ -155,13 +167,13 @@ class Watch:
             self._answers[path] = response.status
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        """Hand kopf a session that stays authenticated.
+        """Return a session for kopf that renews its credentials itself.
 
-        kopf's own way out of a 401 closes its session under the watch that is opening meanwhile,
-        and dies of that.
+        On a 401 kopf would close its session while a watch is being opened on it, and that ends
+        kopf.
         """
         session = self._connection.open_session(self._answered)
-        self._sessions.append(session)  # for kopf does not close it when it ends by an error
+        self._sessions.append(session)  # kopf does not close it when it ends with an error
         return kopf.AiohttpSession(
             server=self._connection.configuration.host, aiohttp_session=session
         )
@@ -182,7 +194,7 @@ async def _cancel(tasks: "Collection[asyncio.Task[Any]]", within: float) -> None
 
 
 def _watches() -> "Collection[asyncio.Task[Any]]":
-    """Return kopf's watches that are running, by the names that it gives to their tasks."""
+    """Return the running watch tasks of kopf, which are recognised by their names."""
     return {task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)}
 
 
@@ -199,7 +211,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.posting.enabled = False
     settings.process.ultimate_exiting_timeout = None
-    # kopf removes its finalizer from any object that has one: of another operator's, never.
+    # kopf removes this finalizer wherever it finds it. A name that no operator uses is safe.
     settings.persistence.finalizer = f"{names.GROUP}/never"
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.persistence.progress_storage = _NoProgress()
@@ -207,7 +219,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 class _Backoffs(Iterable[float]):
-    """Seconds between tries of one request: endless, and begun anew for each request."""
+    """Delays between retries of one request, in seconds: without end, and restarted per request."""
 
     @override
     def __iter__(self) -> Iterator[float]:
@@ -218,7 +230,7 @@ class _Backoffs(Iterable[float]):
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """kopf compares every object with its last version for handlers that are not there."""
+    """Storage without content; avoids comparisons of objects for handlers that do not exist."""
 
     @override
     def build(self, **_: Any) -> Any:
@@ -234,7 +246,7 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 
 class _NoProgress(kopf.ProgressStorage):
-    """There is no progress to keep: handlers only take in events."""
+    """Storage without content; event handlers have no progress."""
 
     @override
     def fetch(self, **_: Any) -> None:
@@ -258,7 +270,7 @@ class _NoProgress(kopf.ProgressStorage):
 
 
 class _NotKopfs(Collection["asyncio.Task[Any]"]):
-    """The tasks that kopf has not made. When it ends, it cancels every other in the loop."""
+    """The tasks that are not kopf's. When kopf ends, it cancels all other tasks of the loop."""
 
     def __init__(self, before: Iterable["asyncio.Task[Any]"]) -> None:
         self._before = frozenset(before)
