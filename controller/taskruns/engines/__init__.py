@@ -1,1 +1,1 @@
-"""The edge to what really runs containers: one port, one interpreter of plans, several engines."""
+"""Engines: the interface to container runtimes, its implementations, and the reconcile loop."""

@@ -1,7 +1,7 @@
-"""The objects as last seen, by uid: watch events and the answers to our own writes meet here.
+"""Informer cache of TaskRuns and Pods by uid, filled from watch events and responses to our writes.
 
-Nothing older ever replaces anything newer, so a reconcile never acts on a copy from before its
-own last write, however late the watch is. What is known to be gone stays gone.
+An older version never replaces a newer one, so a reconcile never acts on a copy that is older than
+its own last write, even if the watch is late. An object that is known to be gone does not return.
 """
 
 from collections import OrderedDict, defaultdict
@@ -14,8 +14,8 @@ from taskruns.api import conditions, names
 from taskruns.engines.engine import Object, RunRef
 
 _TOMBSTONES = 1_000
-"""Gone objects that are remembered: late events of theirs are ignored, and a Pod that vanished
-is judged by how it was last seen."""
+"""Number of deleted objects that are remembered. Their late events are ignored, and a Pod that
+vanished is judged by its last known state."""
 
 _KEPT_METADATA = (
     "name",
@@ -27,12 +27,12 @@ _KEPT_METADATA = (
     "deletionTimestamp",
     "finalizers",
 )
-"""Of a run that has ended: all that a decision about its clean-up reads."""
+"""Metadata fields that are kept of an ended run: those that decisions about its clean-up read."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """Identifies a run for as long as anything of it exists."""
+    """Identity of a run, valid for as long as its TaskRun or any of its Pods exists."""
 
     namespace: str
     uid: str
@@ -40,7 +40,7 @@ class RunKey:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One run as it is seen: the TaskRun, or None, and every Pod that carries its uid."""
+    """Cached state of one run: its TaskRun, or None, and every Pod that carries its uid."""
 
     key: RunKey
     run: Object | None
@@ -48,50 +48,48 @@ class View:
 
     @property
     def ref(self) -> RunRef:
-        """The TaskRun's full identity; a run that is not seen is named by its Pods' label."""
+        """Reference to the TaskRun; if it is not cached, its name is taken from its Pods' label."""
         if self.run is not None:
             name = self.run["metadata"]["name"]
         else:
             labels = (pod["metadata"].get("labels") or {} for pod in self.pods)
-            name = next(
-                (found[names.LABEL_NAME] for found in labels if names.LABEL_NAME in found), ""
-            )
+            name = next((each[names.LABEL_NAME] for each in labels if names.LABEL_NAME in each), "")
         return RunRef(self.key.namespace, name, self.key.uid)
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What there is: uid to resourceVersion, as a number."""
+    """resourceVersion of every object, as a number, by uid."""
 
     runs: Mapping[str, int]
     pods: Mapping[str, int]
 
     def all(self) -> dict[str, int]:
-        """Return both kinds; a uid is never that of two objects."""
+        """Return both kinds in one mapping; uids are unique across kinds."""
         return {**self.runs, **self.pods}
 
 
 @dataclass(frozen=True, slots=True)
 class _Tombstone:
-    """What is remembered of an object that is out of sight."""
+    """Record of an object that is no longer cached."""
 
     last_seen: Object | None
     version: float
-    """Nothing up to this version is taken in again; infinite once a live read proved it gone."""
+    """Versions up to this one are not cached again; infinite if the object is known to be gone."""
 
 
 class Observer(Protocol):
-    """Who is told of what the cache takes in, at once and in its order."""
+    """Callbacks for changes of the cache, called synchronously and in order."""
 
     def run_changed(self, key: RunKey, run: Object | None) -> None:
-        """A TaskRun is seen anew, or is gone (None)."""
+        """Handle a new version of a TaskRun, or None if it is gone."""
 
     def pod_changed(self, before: Object, after: Object | None) -> None:
-        """A Pod that was seen before is seen anew, or is seen no more (None)."""
+        """Handle a new version of a Pod that was cached before, or None if it was removed."""
 
 
 class Cache:
-    """Runs and Pods by uid, for one event loop."""
+    """Runs and Pods by uid. It is not thread-safe: use it in one event loop."""
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
@@ -102,20 +100,21 @@ class Cache:
         self._gone: OrderedDict[str, _Tombstone] = OrderedDict()
 
     def observe(self, observer: Observer) -> None:
-        """Tell somebody of all that is taken in from now on."""
+        """Register an observer for all later changes."""
         self._observers.append(observer)
 
     def view(self, key: RunKey) -> View:
-        """Return what is seen of a run now.
+        """Return the cached state of a run.
 
-        Anybody's Pod may carry the uid of another namespace's run: that run is not seen from there.
+        A Pod may carry the uid of a run in another namespace. The view for that Pod's namespace
+        does not contain the run.
         """
         pods = tuple(self._pods[uid] for uid in sorted(self._pods_of.get(key, ())))
         run = self._runs.get(key.uid)
         return View(key, run if run is not None and key_of_run(run) == key else None, pods)
 
     def put_run(self, run: Object) -> RunKey:
-        """Take in a TaskRun unless what is here is newer."""
+        """Store a TaskRun unless the cached version is as new; return its key."""
         key = key_of_run(run)
         if self._newer(run, self._runs.get(key.uid), key.uid):
             self._runs[key.uid] = slim(run)
@@ -124,7 +123,10 @@ class Cache:
         return key
 
     def put_pod(self, pod: Object) -> RunKey | None:
-        """Take in a Pod unless what is here is newer; None for a Pod without our label."""
+        """Store a Pod unless the cached version is as new; return its run's key.
+
+        A Pod without our label is not stored, and None is returned.
+        """
         key = key_of_pod(pod)
         uid = pod["metadata"]["uid"]
         if key is not None and self._newer(pod, self._pods.get(uid), uid):
@@ -132,9 +134,9 @@ class Cache:
         return key
 
     def keep_pod(self, pod: Object, key: RunKey) -> None:
-        """Take in a Pod of a run that a live read has just shown, whatever its labels say.
+        """Store a Pod of a run that a live read has returned, regardless of its labels.
 
-        The watch and every list select by our label, so a Pod that lost it only looks gone.
+        The watch and every list select by our label, so a Pod that lost it only seems to be gone.
         """
         uid = pod["metadata"]["uid"]
         self._gone.pop(uid, None)
@@ -142,7 +144,7 @@ class Cache:
             self._set_pod(uid, key, pod)
 
     def drop_run(self, uid: str) -> None:
-        """Forget a TaskRun that is gone, for good."""
+        """Remove a TaskRun that is known to be gone; it is not cached again."""
         run = self._runs.pop(uid, None)
         self._bury(uid, None, inf)
         if run is not None:
@@ -150,32 +152,35 @@ class Cache:
                 observer.run_changed(key_of_run(run), None)
 
     def drop_pod(self, uid: str) -> Object | None:
-        """Forget a Pod that is gone, for good; return it as it was last seen, if it was."""
+        """Remove a Pod that is known to be gone; return its last known state, or None.
+
+        The Pod is not cached again.
+        """
         pod = self._take_out(uid)
         self._bury(uid, pod, inf)
         self._tell_pod(pod, None)
         return self._gone[uid].last_seen
 
     def lose_pod(self, uid: str) -> None:
-        """Forget a Pod that the watch or a list shows no more, until something newer is seen."""
+        """Remove a Pod that the watch or a list no longer shows, until a newer version arrives."""
         pod = self._take_out(uid)
         if pod is not None:
             self._bury(uid, pod, version(pod))
             self._tell_pod(pod, None)
 
     def keys(self) -> Iterator[RunKey]:
-        """Every run of which anything is seen."""
+        """Yield the key of every run whose TaskRun or Pod is cached."""
         yield from {key_of_run(run) for run in self._runs.values()} | set(self._pods_of)
 
     def unfinished(self) -> Iterator[RunKey]:
-        """Every run that may need something without an event: not ended, or with a Pod left."""
+        """Yield every run that may need a reconcile without an event: active, or with a Pod."""
         for key in self.keys():
             phase = ((self._runs.get(key.uid) or {}).get("status") or {}).get("phase")
             if key in self._pods_of or phase not in conditions.TERMINAL_PHASES:
                 yield key
 
     def versions(self, namespace: str = "") -> Versions:
-        """How new everything is that is seen, in all namespaces or in one."""
+        """Return the versions of all cached objects, of one namespace or (empty) of all."""
 
         def of(found: Mapping[str, Object]) -> dict[str, int]:
             return {
@@ -187,11 +192,11 @@ class Cache:
         return Versions(of(self._runs), of(self._pods))
 
     def runs(self) -> Collection[Object]:
-        """Every TaskRun that is seen; those that have ended only in their slim form."""
+        """Return every cached TaskRun; ended ones are reduced as in `slim`."""
         return self._runs.values()
 
     def pods(self) -> Collection[Object]:
-        """Every Pod that is seen."""
+        """Return every cached Pod."""
         return self._pods.values()
 
     def _newer(self, found: Object, kept: Object | None, uid: str) -> bool:
@@ -228,29 +233,33 @@ class Cache:
 
 
 def key_of_run(run: Object) -> RunKey:
-    """Name the run that a TaskRun object is."""
+    """Return the key of a TaskRun object."""
     return RunKey(run["metadata"]["namespace"], run["metadata"]["uid"])
 
 
 def key_of_pod(pod: Object) -> RunKey | None:
-    """Name the run that a Pod says it belongs to; None when it says nothing."""
+    """Return the key of the run that a Pod's label names, or None without that label."""
     uid = (pod["metadata"].get("labels") or {}).get(names.LABEL_UID)
     return RunKey(pod["metadata"]["namespace"], uid) if uid else None
 
 
 def version(found: Object) -> int:
-    """Return an object's resourceVersion as the number that it is (comparable since 1.35)."""
+    """Return an object's resourceVersion as a number (comparable since Kubernetes 1.35)."""
     return int(found["metadata"].get("resourceVersion") or 0)
 
 
 def without_managed_fields(found: Object) -> Object:
-    """Return an object without the part that nobody here reads, a fifth of its size."""
+    """Return an object without managedFields, which are unused and a fifth of its size."""
     metadata = {k: v for k, v in found["metadata"].items() if k != "managedFields"}
     return {**found, "metadata": metadata}
 
 
 def slim(run: Object) -> Object:
-    """Return what later decisions need of a TaskRun: of one that has ended, only clean-up."""
+    """Return the parts of a TaskRun that later decisions need.
+
+    Only managedFields are dropped, unless the run has ended. Then only what its clean-up needs is
+    kept.
+    """
     run = without_managed_fields(run)
     status = run.get("status") or {}
     if status.get("phase") not in conditions.TERMINAL_PHASES:

@@ -1,8 +1,9 @@
-"""What an engine must be able to do, and the only ways in which it may fail.
+"""The Engine interface, and the errors that its methods may raise.
 
-Objects are plain mappings in Kubernetes' wire form; they are never changed once handed over.
-Every write names the uid it means. "Gone" (None) always rests on an answer of the runtime itself:
-there is no such object, or the name now belongs to another uid.
+Objects are plain mappings in Kubernetes' wire form. They are not modified once they are passed or
+returned. Every write contains the uid of its object. A method returns None for an object that is
+gone only if the runtime itself has reported that: there is no such object, or its name now belongs
+to another uid.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:  # a command line that shows a record has no need of the models
+if TYPE_CHECKING:  # a command line that only shows a run does not load the models
     from taskruns.core.plan import Event, PodRef, Refusal
 
 Object = Mapping[str, Any]
@@ -19,7 +20,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """Exactly one TaskRun."""
+    """Reference to exactly one TaskRun, by namespace, name and uid."""
 
     namespace: str
     name: str
@@ -27,19 +28,19 @@ class RunRef:
 
 
 class EngineError(Exception):
-    """A request that did not do what it was asked to."""
+    """A request failed."""
 
 
 class Conflict(EngineError):
-    """The object has changed since it was seen: read it again and decide anew."""
+    """The object has changed since it was read: read it again and repeat the decision."""
 
 
 class AlreadyExists(EngineError):
-    """There is an object of that name."""
+    """An object of that name already exists."""
 
 
 class Refused(EngineError):
-    """A create was answered with a no that belongs to the run, not to the moment."""
+    """A create was rejected for a reason that lies in the run, as described by `refusal`."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -47,9 +48,9 @@ class Refused(EngineError):
 
 
 class Unavailable(EngineError):
-    """The runtime could not answer now (overload, restart, network): try the same again later.
+    """The runtime is unavailable (overload, restart, network): retry the same request later.
 
-    `retry_after` is in seconds; None leaves it to the caller.
+    `retry_after` is the delay that the runtime asks for, in seconds; for None the caller chooses.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -58,46 +59,68 @@ class Unavailable(EngineError):
 
 
 class Engine(Protocol):
-    """A runtime that keeps TaskRuns and Pods. Any method that is awaited may raise Unavailable."""
+    """A runtime that stores TaskRuns and Pods. Every coroutine method may raise Unavailable."""
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
-        """Read a TaskRun live; None when there is none of that name."""
+        """Read a TaskRun live; return None if there is none of that name."""
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
-        """Read a Pod live; None when there is none of that name."""
+        """Read a Pod live; return None if there is none of that name."""
 
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
-        """List the sentences of the Pod's warnings, oldest first."""
+        """Return the messages of the Pod's warning Events, oldest first."""
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
-        """Merge `patch` (it holds metadata.resourceVersion and status) into the run's status.
+        """Apply a merge patch to the run's status; return the run, or None if it is gone.
 
-        Raises Conflict when the run has changed. None when it is gone.
+        Args:
+            run: the run.
+            patch: contains `metadata.resourceVersion` and `status`.
+
+        Raises:
+            Conflict: the run has changed.
         """
 
     async def create_pod(self, manifest: Object) -> Object:
-        """Create a Pod. Raises AlreadyExists or Refused."""
+        """Create a Pod and return it.
+
+        Raises:
+            AlreadyExists: a Pod of that name exists.
+            Refused: the Pod was rejected for a reason that lies in the run.
+        """
 
     async def release_gate(self, pod: PodRef) -> Object | None:
-        """Remove our scheduling gate; a Pod without it stays as it is. None when gone."""
+        """Remove our scheduling gate, if present; return the Pod, or None if it is gone."""
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
-        """End the Pod's containers with its grace period, keeping logs. None when gone."""
+        """Stop the Pod's containers; return the Pod, or None if it is gone.
+
+        The Pod's grace period is honoured and its logs are kept.
+        """
 
     async def release_pod(self, pod: PodRef) -> Object | None:
-        """Remove our finalizer; a Pod without it stays as it is. None when gone."""
+        """Remove our finalizer, if present; return the Pod, or None if it is gone."""
 
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
-        """Delete the Pod; None when it is gone, the Pod while it is still terminating.
+        """Delete the Pod; return it while it is still terminating, or None if it is gone.
 
-        With `resource_version` raises Conflict when the Pod has changed.
+        Args:
+            pod: the Pod.
+            resource_version: precondition, or None.
+
+        Raises:
+            Conflict: the Pod no longer has this `resource_version`.
         """
 
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
-        """Delete the TaskRun; None when it is gone. Raises Conflict when it has changed."""
+        """Delete the TaskRun; return it while it still exists, or None if it is gone.
+
+        Raises:
+            Conflict: the TaskRun has changed.
+        """
 
     def record_event(self, run: RunRef, event: Event) -> None:
-        """Take note of an Event about a run, to be told when there is time, or never.
+        """Queue an Event about a run, to be written later on a best-effort basis.
 
-        Returns at once and does not fail: no run waits for an Event.
+        The method returns at once and does not fail: no run waits for an Event.
         """

@@ -1,6 +1,6 @@
-"""What has been told of runs: the same thing told again is no new Event, it only counts.
+"""Event correlator: counts repeated Events of one reason about one run in one Event object.
 
-Nothing of it outlives the process. Another controller, or the next one, begins a series of its own.
+The state is in memory only. Another controller process begins series of its own.
 """
 
 from collections import OrderedDict
@@ -12,12 +12,12 @@ from taskruns.core.plan import Event
 from taskruns.engines.engine import RunRef
 
 REMEMBERED = 4_000
-"""Series that are known again. One that was forgotten goes on as a new one."""
+"""Maximum number of series in memory. A series that was dropped is continued as a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """All Events of one reason about one run, of which the last is kept."""
+    """All Events of one reason about one run; only the last one is kept."""
 
     run: RunRef
     event: Event
@@ -26,24 +26,28 @@ class Series:
 
     @property
     def key(self) -> tuple[str, EventReason]:
-        """What makes two Events one series."""
+        """Key of the series: the run's uid and the reason."""
         return self.run.uid, self.event.reason
 
     @property
     def name(self) -> str:
-        """Name the series' one object; by name is by time, which decides within a second."""
+        """Name of the series' Event object.
+
+        It contains the time of the first Event in microseconds, so that sorting by name sorts
+        series that began within the same second.
+        """
         micros = int(self.first.timestamp() * 1_000_000)
         return f"{self.run.name}.{micros:x}.{self.event.reason.lower()}"
 
 
 class EventCorrelator:
-    """The series that are remembered, least recently told first."""
+    """The series in memory, least recently updated first."""
 
     def __init__(self) -> None:
         self._series: OrderedDict[tuple[str, EventReason], Series] = OrderedDict()
 
     def note(self, run: RunRef, event: Event) -> Series:
-        """Add an Event to its series and return that."""
+        """Add an Event to its series, and return the series."""
         series = Series(run, event, first=event.at, count=1)
         before = self._series.pop(series.key, None)
         if before is not None:
@@ -54,5 +58,5 @@ class EventCorrelator:
         return series
 
     def told(self) -> tuple[Series, ...]:
-        """Every series, the one that began first at the beginning."""
+        """Return every series, ordered by its first Event."""
         return tuple(sorted(self._series.values(), key=lambda series: series.first))

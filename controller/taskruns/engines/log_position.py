@@ -1,8 +1,8 @@
-"""Position in a container's log that is read in several requests. Pure.
+"""Position in a container's log that is read in several requests. This module does no I/O.
 
 Runtimes copy standard output and standard error concurrently, so the times of a log's entries are
-not in order. A reader that goes on by the latest time alone loses or repeats entries. The position
-is therefore a count: how many entries have come at or after a time that lies well in the past.
+not in order. A reader that continues by the latest time alone loses or repeats entries. Therefore
+the position is a count: the number of entries read at or after a time well in the past.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _DISORDER_NANOSECONDS = 10 * 10**9
 """Largest expected difference between the times of adjacent entries that are out of order."""
 _DIGITS = 9
 _LONGEST_TIME = 40
-"""Bytes in which the time at the start of a line ends."""
+"""Maximum length of the time at the start of a line, in bytes, including the space after it."""
 
 
 class LogLost(EngineError):
@@ -30,7 +30,7 @@ class _Checkpoint:
     """Nanoseconds of Unix time; 0 is the start of the log."""
     count: int = 0
     first: int = 0
-    """Time of the first of these entries."""
+    """Time of the first of these entries, in nanoseconds of Unix time."""
 
     def add(self, time: int) -> None:
         """Count an entry."""
@@ -40,10 +40,10 @@ class _Checkpoint:
 
 
 class LogPosition:
-    """How far a log has been read.
+    """Position up to which a log has been read.
 
-    Call `rewind` before each request, ask for the entries from `since` on, and hand the time of
-    each to `passes` in the order in which they come.
+    Call `rewind` before each request, request the entries from `since` on, and pass the time of
+    each to `passes` in the order of the response.
     """
 
     def __init__(self) -> None:
@@ -52,8 +52,9 @@ class LogPosition:
         self._old, self._new = _Checkpoint(), _Checkpoint()
         self._newest = 0
         self._begun = self._left = 0
-        """Entries of this request that were read before, in all and still to come."""
+        """Entries of this request that were read before: their total, and those still to come."""
         self._not_after = 0
+        """After a gap, entries up to this time are skipped as already read."""
 
     @property
     def since(self) -> int:
@@ -82,7 +83,7 @@ class LogPosition:
 
     def _is_known(self, time: int) -> bool:
         """Consume an entry that was read before; return False where the log has been rotated."""
-        if time < self._old.since:  # servers round the time that is asked for
+        if time < self._old.since:  # servers round the requested time
             return True
         if self._left == self._begun and time != self._old.first:
             self.gap, self._left, self._not_after = True, 0, self._newest
@@ -99,19 +100,19 @@ class LogPosition:
 
 
 class TimedLines:
-    """The content of a log whose lines begin with their time, over any number of requests."""
+    """Extracts the new content of a log with timestamps from the responses of several requests."""
 
     def __init__(self) -> None:
         self.position = LogPosition()
         self.error = ""
-        """Text that a kubelet sent in place of a log."""
+        """Error message that a kubelet sent in place of the log."""
         self._rest = b""
         self._within = self._passing = False
         self._timed = False
         self._read = self._sent = 0
 
     def rewind(self) -> None:
-        """Begin another request; a line that was received in part comes again."""
+        """Begin another request; it returns a line that was received in part again."""
         if self._within and self._passing:
             self.position.take_back()
         self._rest, self._within, self._passing = b"", False, False
@@ -120,7 +121,7 @@ class TimedLines:
         self.position.rewind()
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take a chunk of a response of any size; return the content in it that is new."""
+        """Process a chunk of a response, of any size; return its new content."""
         data, at, content = self._rest + chunk, 0, []
         while at < len(data):
             if not self._within:
@@ -135,20 +136,20 @@ class TimedLines:
         return b"".join(content)
 
     def _begin(self, data: bytes, at: int) -> int | None:
-        """Read the time of a line; return where its content begins, None where more is needed."""
+        """Parse the time of a line; return the offset of its content, or None if more is needed."""
         space = data.find(b" ", at, at + _LONGEST_TIME)
         if space < 0 and len(data) - at < _LONGEST_TIME and b"\n" not in data[at:]:
             return None
         time = instant(data[at:space].decode(errors="replace")) if space > 0 else None
         self._within, self._read = True, 0
-        if time is None:  # the rest of a long line, which has no time of its own
+        if time is None:  # the rest of a long line has no time
             return at
         self._timed = True
         self._passing = self.position.passes(time)
         return space + 1
 
     def _continue(self, piece: bytes) -> bytes:
-        """Return the part of a piece of a line that has not been returned before."""
+        """Return the part of a piece of a line that was not returned before."""
         if not self._timed:
             self.error = " ".join((self.error + piece.decode(errors="replace")).split())
         known = max(self._sent - self._read, 0) if self._passing else 0
@@ -163,7 +164,7 @@ class TimedLines:
 
 
 def instant(time: str) -> int | None:
-    """Return an RFC 3339 time as nanoseconds of Unix time, or None where it is none."""
+    """Return an RFC 3339 time in nanoseconds of Unix time, or None if it is not one."""
     zone = 1 if time.endswith("Z") else 6
     whole, _, fraction = time[:-zone].partition(".")
     seconds = _seconds(whole + time[-zone:])
@@ -175,7 +176,7 @@ def instant(time: str) -> int | None:
 
 @lru_cache(maxsize=8)
 def _seconds(time: str) -> int | None:
-    """Return a time in whole seconds; the lines of one second share the work."""
+    """Return a time in whole seconds of Unix time; cached for the lines of the same second."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:

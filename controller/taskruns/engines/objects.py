@@ -1,4 +1,4 @@
-"""Changing objects in wire form: by copies, for what was handed over never changes."""
+"""Functions that return changed copies of objects in wire form; the originals are not modified."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,12 +8,12 @@ from taskruns.core.unstructured import stamp
 from taskruns.engines.engine import Object
 
 Draft = dict[str, Any]
-"""A copy of an object that may be changed, to be put back."""
+"""A copy of an object that may be modified before it is stored."""
 
 
 def drafted(found: Any) -> Any:
-    """Copy an object, so that it may be changed."""
-    if isinstance(found, str):  # as most of it is, and what is quickly told
+    """Return a deep copy of an object, which may be modified."""
+    if isinstance(found, str):  # first, because most values are strings and the check is fast
         return found
     if isinstance(found, Mapping):
         return {key: drafted(value) for key, value in found.items()}
@@ -23,7 +23,7 @@ def drafted(found: Any) -> Any:
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7396)."""
+    """Return `target` with a JSON merge patch (RFC 7396) applied."""
     if not isinstance(patch, Mapping):
         return drafted(patch)
     result = dict(target) if isinstance(target, Mapping) else {}
@@ -36,13 +36,16 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def with_condition(status: Object, now: datetime, condition: Object) -> dict[str, Any]:
-    """Return a Pod's status with a condition set; its transition time moves with its status."""
-    before = list(status.get("conditions") or ())
+    """Return a Pod's status with a condition set.
+
+    lastTransitionTime becomes `now` if the condition is new or its status changes.
+    """
+    conditions = list(status.get("conditions") or ())
     since = stamp(now)
-    for index, found in enumerate(before):
-        if found["type"] == condition["type"]:
-            if found["status"] == condition["status"]:
-                since = found["lastTransitionTime"]
-            before[index] = {**condition, "lastTransitionTime": since}
-            return {**status, "conditions": before}
-    return {**status, "conditions": [*before, {**condition, "lastTransitionTime": since}]}
+    for index, existing in enumerate(conditions):
+        if existing["type"] == condition["type"]:
+            if existing["status"] == condition["status"]:
+                since = existing["lastTransitionTime"]
+            conditions[index] = {**condition, "lastTransitionTime": since}
+            return {**status, "conditions": conditions}
+    return {**status, "conditions": [*conditions, {**condition, "lastTransitionTime": since}]}

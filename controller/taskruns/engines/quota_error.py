@@ -1,6 +1,6 @@
-"""What a used-up quota's sentence says: which quota it is, what it counts, whether waiting helps.
+"""Parser of the apiserver's quota error: which quota, what it counts, whether waiting helps.
 
-The apiserver tells it only in its message:
+The apiserver reports this only in the message of its response:
 `exceeded quota: Q, requested: pods=1, used: pods=3, limited: pods=3`.
 """
 
@@ -16,36 +16,36 @@ _EXCEEDED = re.compile(
     r"used: (?P<used>\S+), limited: (?P<limited>\S+)"
 )
 _PODS, _POD_OBJECTS = "pods", "count/pods"
-"""Pods that have not ended; all Pods that there are."""
+"""Quota resources: Pods that have not ended, and all existing Pods."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaError:
-    """A quota that has not enough left for a Pod. What cannot be read is taken for the best."""
+    """A quota without enough room for a Pod. Amounts that cannot be parsed are assumed to fit."""
 
     sentence: str
-    """The apiserver's, from `exceeded quota` on: nothing in it is about one Pod alone."""
+    """The apiserver's message from `exceeded quota` on, which does not name the Pod."""
     quota: str
     """The quota's name."""
     could_fit: bool
     """Whether the request would fit if nothing else used the quota."""
     counts_pods: bool
-    """Whether it is only the number of Pods that is used up: then each makes room for one."""
+    """Whether only the number of Pods is exceeded; then each Pod that ends makes room for one."""
     until_gone: bool
-    """Whether Pods that have ended count until they are deleted."""
+    """Whether ended Pods use quota until they are deleted."""
 
 
 def read_shortage(message: str) -> QuotaError | None:
-    """Read what the apiserver says about a used-up quota; None when it says no such thing."""
+    """Parse the apiserver's message; return None if it is not about a used-up quota."""
     start = message.find(_BEGINNING)
     if start < 0:
         return None
     sentence = message[start:]
     quota = sentence.removeprefix(_BEGINNING).partition(",")[0]
-    found = _EXCEEDED.search(sentence)
-    if found is None:
+    match = _EXCEEDED.search(sentence)
+    if match is None:
         return QuotaError(sentence, quota, could_fit=True, counts_pods=False, until_gone=False)
-    requested, limited = _amounts(found["requested"]), _amounts(found["limited"])
+    requested, limited = _amounts(match["requested"]), _amounts(match["limited"])
     fits = all(amount <= limited.get(name, amount) for name, amount in requested.items())
     return QuotaError(
         sentence,

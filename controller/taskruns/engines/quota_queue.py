@@ -1,7 +1,8 @@
-"""Runs that a used-up quota has no room for, the oldest first. Pure; time is an argument.
+"""Queue of runs whose Pod creation a used-up resource quota has rejected, oldest run first.
 
-Only the first of a line asks the apiserver, for all of them: soon after a Pod of the namespace has
-ended, and now and then besides, for Pods that are not ours make room unseen.
+Only the head of each line sends a create, on behalf of all runs in it. It retries soon after a Pod
+of the namespace has ended, and by a jittered timer, because other Pods can free quota unnoticed.
+This module does no I/O of its own and gets the time as an argument.
 """
 
 import asyncio
@@ -26,13 +27,15 @@ from taskruns.engines.engine import Engine, Object, Refused, RunRef
 from taskruns.engines.quota_error import QuotaError, read_shortage
 
 Age = tuple[str, str]
-"""When a run was created, and its name: both as they are on the wire, to be compared."""
+"""Sort key of a run: its creationTimestamp and its name, as strings in wire form."""
 
 COUNTED_AFTER = timedelta(seconds=0.1)
-"""The apiserver's count of a quota follows a Pod's end after about a tenth of that."""
+"""Delay of the first try after a Pod's end. The apiserver updates a quota's usage in about a tenth
+of this time."""
 
 ONCE_MORE_AFTER = timedelta(seconds=1)
-"""What a count that was slower is given, and the least time between two refusals."""
+"""Delay of the second try after a Pod's end, for a usage that is updated more slowly; also the
+minimum time between a refusal and a try after a Pod's end."""
 
 
 class Line:
@@ -41,13 +44,13 @@ class Line:
     def __init__(self, shortage: QuotaError) -> None:
         self.shortage = shortage
         self.shapes: set[str] = set()
-        """Shapes of Pods that this quota is known to concern."""
+        """Resource shapes of the Pods that this quota has rejected."""
         self.next_try: datetime | None = None
-        """When the first may ask; None: at once, for nobody has asked yet."""
+        """Time from which the head may try; None before the first refusal means at once."""
         self._ages: dict[RunKey, Age] = {}
         self._heap: list[tuple[Age, str, RunKey]] = []
         self._room = 0
-        """Pods that have ended since, and whose room nobody has taken."""
+        """Number of Pods that have ended and whose room has not been used by a new Pod."""
         self._room_made: datetime | None = None
         self._refused: datetime | None = None
         self._refusals = 0
@@ -57,27 +60,27 @@ class Line:
 
     @property
     def head(self) -> RunKey | None:
-        """The run whose turn it is."""
+        """The oldest run of the line, the only one that may try; None if the line is empty."""
         while self._heap and self._ages.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][2] if self._heap else None
 
     def join(self, key: RunKey, age: Age) -> None:
-        """Take a run in, at its place by age."""
+        """Add a run, sorted by age."""
         if self._ages.get(key) != age:
             self._ages[key] = age
             heapq.heappush(self._heap, (age, key.uid, key))
 
     def leave(self, key: RunKey) -> None:
-        """Let go of a run that waits no more, for whatever reason."""
+        """Remove a run that no longer waits, for any reason."""
         self._ages.pop(key, None)
 
     def may_ask(self, key: RunKey, now: datetime) -> bool:
-        """Whether it is this run's turn, and time for it."""
+        """Return whether this run is the head and may try now."""
         return key == self.head and (self.next_try is None or now >= self.next_try)
 
     def refuse(self, shortage: QuotaError, now: datetime) -> None:
-        """Take in that there is no room now: the next try is later."""
+        """Record that the quota has rejected the head's Pod, and schedule the next try."""
         self.shortage = shortage
         self._refused = now
         self._refusals += 1
@@ -88,21 +91,22 @@ class Line:
             self._try_later(now)
 
     def let_in(self, key: RunKey, now: datetime) -> None:
-        """Take in that the first got its Pod: the next may ask at once where there may be room.
+        """Remove the head, whose Pod was created, and schedule the try of the next run.
 
-        A Pod that has ended makes room for one, where Pods are counted; where their sizes are, or
-        where nobody knows who made the room, it is for the next one to find out.
+        The next run may try at once if there may be more room. If the quota counts Pods, each Pod
+        that ended makes room for exactly one. If it counts sizes, or if no Pod was seen to end,
+        only a try shows whether there is room.
         """
         self.leave(key)
-        found_out = self._room == 0 or not self.shortage.counts_pods
+        must_probe = self._room == 0 or not self.shortage.counts_pods
         self._room = max(self._room - 1, 0)
-        if found_out or self._room:
+        if must_probe or self._room:
             self.next_try = now
         else:
             self._try_later(now)
 
     def make_room(self, now: datetime) -> None:
-        """Take in that a Pod of the namespace counts no more."""
+        """Record that a Pod of the namespace no longer uses quota, and schedule a try."""
         self._room += 1
         self._room_made = now
         at = now + COUNTED_AFTER
@@ -111,25 +115,25 @@ class Line:
         self.next_try = at if self.next_try is None else min(self.next_try, at)
 
     def _try_later(self, now: datetime) -> None:
-        """Spread, so that lines which began together do not ask together."""
-        who = self.head.uid if self.head is not None else ""
-        self.next_try = now + deadlines.NO_ROOM_RETRY * (1 + deadlines.jitter(who, self._refusals))
+        """Schedule the next try by the timer, jittered so that lines do not retry together."""
+        uid = self.head.uid if self.head is not None else ""
+        self.next_try = now + deadlines.NO_ROOM_RETRY * (1 + deadlines.jitter(uid, self._refusals))
 
 
 class Lines:
-    """Every line there is. `ask` is told whose turn it is, whenever that changes."""
+    """All lines. `ask` is called with a run that becomes the head or that may try soon."""
 
     def __init__(self, ask: Callable[[RunKey], None]) -> None:
         self._ask = ask
         self._lines: defaultdict[str, dict[str, Line]] = defaultdict(dict)
-        """By namespace, by quota."""
+        """Lines by the name of their quota, by namespace."""
         self._line_of: dict[RunKey, Line] = {}
 
     def __len__(self) -> int:
         return len(self._line_of)
 
     def lengths(self) -> Mapping[str, int]:
-        """How many runs wait, by namespace."""
+        """Return the number of waiting runs by namespace."""
         return {name: sum(map(len, lines.values())) for name, lines in self._lines.items()}
 
     def within(self, namespace: str) -> Collection[Line]:
@@ -137,11 +141,11 @@ class Lines:
         return self._lines[namespace].values() if namespace in self._lines else ()
 
     def line_of(self, key: RunKey) -> Line | None:
-        """Return the line that a run stands in."""
+        """Return the line that a run waits in, or None."""
         return self._line_of.get(key)
 
     def join(self, key: RunKey, age: Age, shortage: QuotaError) -> Line:
-        """Put a run into the line for a quota, and out of any other."""
+        """Move a run to the line of a quota, and return that line."""
         line = self._line_of.get(key)
         if line is not None and line.shortage.quota != shortage.quota:
             self.leave(key)
@@ -152,28 +156,28 @@ class Lines:
         return line
 
     def leave(self, key: RunKey) -> None:
-        """Take a run out of its line, if it is in one."""
+        """Remove a run from its line, if it is in one."""
         line = self._line_of.pop(key, None)
         if line is not None:
             with self._stepping_forward(key.namespace, line):
                 line.leave(key)
 
     def let_in(self, key: RunKey, now: datetime) -> None:
-        """Take a run out of its line that got its Pod."""
+        """Remove a run whose Pod was created from its line, if it is in one."""
         line = self._line_of.pop(key, None)
         if line is not None:
             with self._stepping_forward(key.namespace, line):
                 line.let_in(key, now)
 
     def make_room(self, line: Line, now: datetime) -> None:
-        """Have the first of a line try soon."""
+        """Schedule an early try of a line's head, because a Pod no longer uses quota."""
         line.make_room(now)
         if line.head is not None:
             self._ask(line.head)
 
     @contextmanager
     def _stepping_forward(self, namespace: str, line: Line) -> Iterator[None]:
-        """Ask the run that has come to be the first; without any there is no line."""
+        """Afterwards call `ask` for a new head, or delete a line that has become empty."""
         before = line.head
         yield
         if not line:
@@ -185,12 +189,13 @@ class Lines:
 
 
 _PASSES_FOR_ONE_MORE = 4
+"""Successful creates after which one more create may be in flight."""
 
 
 class QuotaQueue:
-    """An engine before another one. Only `create_pod` is more than that engine's own.
+    """Engine that wraps another one and delays `create_pod` while a quota is used up.
 
-    `ask` is called with a run whose turn has come: it is to be looked at.
+    `ask` is called with a run whose turn has come, to enqueue it for a reconcile.
     """
 
     def __init__(
@@ -205,26 +210,31 @@ class QuotaQueue:
         self._now = now
         self._doors: dict[str, _CreateLimiter] = {}
         self.lines = Lines(ask)
-        """Who waits for room."""
+        """The runs that wait for a quota."""
         cache.observe(self)
 
     async def create_pod(self, manifest: Object) -> Object:
-        """Create a Pod when it is its run's turn. Raises AlreadyExists or Refused."""
+        """Create a Pod if it is its run's turn.
+
+        Raises:
+            AlreadyExists: a Pod of that name exists.
+            Refused: the Pod was rejected, or it is not its run's turn.
+        """
         metadata = manifest["metadata"]
         key = RunKey(metadata["namespace"], metadata["labels"][names.LABEL_UID])
-        who = _Waiter(key, _age(self._cache.view(key).run or {}), _shape(manifest))
-        self._check(who)
-        async with self._door(key.namespace, who.age):
-            self._check(who)  # while it stood at the door, others may have been refused
+        waiter = _Waiter(key, _age(self._cache.view(key).run or {}), _shape(manifest))
+        self._check(waiter)
+        async with self._door(key.namespace, waiter.age):
+            self._check(waiter)  # while it waited, the quota may have rejected the Pods of others
             try:
                 pod = await self._engine.create_pod(manifest)
             except Refused as refused:
-                raise self._learn(who, refused.refusal) from refused
+                raise self._learn(waiter, refused.refusal) from refused
             self.lines.let_in(key, self._now())
         return pod
 
     def run_changed(self, key: RunKey, run: Object | None) -> None:
-        """Take in what the cache has seen of a run: whether it waits, and for which quota."""
+        """Update a run's place in the lines from its status in the cache."""
         shortage = None if run is None else _awaited(run)
         if run is None or shortage is None:
             self.lines.leave(key)
@@ -232,7 +242,7 @@ class QuotaQueue:
             self.lines.join(key, _age(run), shortage)
 
     def pod_changed(self, before: Object, after: Object | None) -> None:
-        """Take in that a Pod may have ended, or is gone: then there may be room."""
+        """Schedule early tries if a Pod has ended or is gone, because there may be room."""
         gone = after is None
         ends = not _has_ended(before) and (after is None or _has_ended(after))
         for line in self.lines.within(before["metadata"]["namespace"]):
@@ -240,7 +250,7 @@ class QuotaQueue:
                 self.lines.make_room(line, self._now())
 
     def _check(self, who: "_Waiter") -> None:
-        """Raise Refused unless a run may ask now."""
+        """Raise Refused unless a run may send its create now."""
         line = self.lines.line_of(who.key) or self._line_for(who)
         if line is None:
             return
@@ -253,7 +263,7 @@ class QuotaQueue:
         return next((line for line in lines if who.shape in line.shapes), None)
 
     def _learn(self, who: "_Waiter", refusal: Refusal) -> Refused:
-        """Put a run that was refused into its line, and let the line know."""
+        """Add a run whose Pod was rejected to the line of the quota; return the error to raise."""
         shortage = read_shortage(refusal.message)
         if refusal.kind is not RefusalKind.NO_ROOM or shortage is None:
             return Refused(refusal)
@@ -273,7 +283,7 @@ class QuotaQueue:
             if door.idle:
                 self._doors.pop(namespace, None)
 
-    # Everything else goes straight through.
+    # All other methods delegate to the wrapped engine.
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun live."""
@@ -284,11 +294,11 @@ class QuotaQueue:
         return await self._engine.read_pod(namespace, name)
 
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
-        """List the Pod's warnings."""
+        """Return the messages of the Pod's warning Events."""
         return await self._engine.read_pod_events(pod)
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
-        """Merge into the run's status."""
+        """Apply a merge patch to the run's status."""
         return await self._engine.write_status(run, patch)
 
     async def release_gate(self, pod: PodRef) -> Object | None:
@@ -296,7 +306,7 @@ class QuotaQueue:
         return await self._engine.release_gate(pod)
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
-        """End the Pod's containers."""
+        """Stop the Pod's containers."""
         return await self._engine.stop_pod(pod)
 
     async def release_pod(self, pod: PodRef) -> Object | None:
@@ -312,25 +322,25 @@ class QuotaQueue:
         return await self._engine.delete_run(run, resource_version)
 
     def record_event(self, run: RunRef, event: Event) -> None:
-        """Take note of an Event."""
+        """Queue an Event to be written."""
         self._engine.record_event(run, event)
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiter:
-    """A run that wants to create a Pod."""
+    """A run whose Pod is to be created."""
 
     key: RunKey
     age: Age
     shape: str
-    """What quotas look at in the Pod: those of one shape get the same answer."""
+    """The fields of the Pod that quotas evaluate; Pods of one shape get the same response."""
 
 
 class _CreateLimiter:
-    """Lets a namespace's creates through: the oldest first, and one by one to begin with.
+    """Limits the concurrent creates of a namespace; the oldest run is next.
 
-    How many go at the same time grows with those that got through, so that the first to meet a
-    used-up quota are few.
+    The limit is 1 at first and grows with the number of successful creates, so that only few
+    creates are in flight when a quota turns out to be used up.
     """
 
     def __init__(self) -> None:
@@ -341,12 +351,12 @@ class _CreateLimiter:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is at the door or inside."""
+        """Whether no create waits or is in flight."""
         return not self._outside and not self._inside
 
     @asynccontextmanager
     async def passage(self, age: Age) -> AsyncIterator[None]:
-        """Wait for one's turn, and be inside until the end of the block."""
+        """Wait for the turn of a create of this age, and count it as in flight inside the block."""
         async with self._changed:
             self._outside.append(age)
             try:
@@ -373,7 +383,7 @@ def _refused(line: Line, key: RunKey) -> Refused:
 
 
 def _awaited(run: Object) -> QuotaError | None:
-    """Return what a run waits for, by its status; None when it waits for no quota."""
+    """Return the quota that a run waits for according to its status, or None."""
     status, metadata = mapping(run.get("status")), run["metadata"]
     if (status.get("phase"), status.get("reason")) != (Phase.QUEUED, Reason.QUOTA_EXCEEDED):
         return None
@@ -392,10 +402,10 @@ def _age(run: Object) -> Age:
 def _shape(manifest: Mapping[str, Any]) -> str:
     spec = mapping(manifest.get("spec"))
     containers = (*mappings(spec.get("initContainers")), *mappings(spec.get("containers")))
-    looked_at = [
-        [(found.get("resources"), found.get("restartPolicy")) for found in containers],
+    fields = [
+        [(container.get("resources"), container.get("restartPolicy")) for container in containers],
         [spec.get(part) for part in ("resources", "priorityClassName", "overhead", "affinity")],
         [spec.get(part) for part in ("runtimeClassName", "resourceClaims")],
         "activeDeadlineSeconds" in spec,
     ]
-    return json.dumps(looked_at, sort_keys=True)
+    return json.dumps(fields, sort_keys=True)

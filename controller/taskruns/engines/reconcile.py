@@ -1,4 +1,4 @@
-"""Observe, decide, apply, until nothing is left to do now."""
+"""The reconcile loop: observe a run, decide, apply the plan, until nothing is left to do now."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,11 +41,11 @@ from taskruns.engines.engine import (
 )
 
 MAX_ROUNDS = 20
-"""Plans that one reconcile carries out. The longest honest chain is under ten."""
+"""Maximum number of plans in one reconcile. The longest regular sequence has fewer than ten."""
 
 
 class NotSettled(Exception):
-    """A run still wanted something after MAX_ROUNDS plans; it is to be tried again later."""
+    """A run still had something to do after MAX_ROUNDS plans; retry it later."""
 
 
 async def reconcile(
@@ -55,11 +55,14 @@ async def reconcile(
     now: Callable[[], datetime],
     site: SiteDefaults,
 ) -> datetime | None:
-    """Bring one run as far as it can get now; return when to look again without an event.
+    """Apply plans for one run until nothing is left to do now.
+
+    Returns:
+        The time of the next reconcile if no event comes before, or None.
 
     Raises:
-        NotSettled: it changed faster than it could be followed.
-        Unavailable: the runtime could not answer.
+        NotSettled: MAX_ROUNDS plans were not enough.
+        Unavailable: the runtime is unavailable.
     """
     findings = Findings()
     for _ in range(MAX_ROUNDS):
@@ -68,11 +71,11 @@ async def reconcile(
         if plan.idle:
             return plan.wake_at
         try:
-            found = await apply(plan, view, cache, engine)
+            new_findings = await apply(plan, view, cache, engine)
         except Conflict:
-            await refresh(view, cache, engine)  # the watch may be later than the next look
+            await refresh(view, cache, engine)  # the watch may not have delivered the change yet
             continue
-        findings = together(findings, found)
+        findings = together(findings, new_findings)
     raise NotSettled(f"{key} changed faster than it could be followed")
 
 
@@ -82,11 +85,11 @@ NOTHING_FOUND = Findings()
 
 
 async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Findings:
-    """Carry out a plan that was decided on `view`.
+    """Apply a plan that was decided on `view`; return what its actions found.
 
     Raises:
-        Conflict: something has changed since; the rest of the plan was not carried out.
-        Unavailable: the runtime could not answer.
+        Conflict: an object has changed since; the rest of the plan was not applied.
+        Unavailable: the runtime is unavailable.
     """
     if plan.status is not None and view.run is not None:
         patch = status_patch(view.run, plan.status)
@@ -95,21 +98,21 @@ async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Finding
         for event in plan.events if written is not None else ():
             engine.record_event(view.ref, event)
         if "phase" in patch["status"]:
-            # The reason alone: a message may carry what the task has printed.
+            # Without the message: it may contain output of the task.
             log.info("%s: %s", plan.status.phase, plan.status.reason)
     findings = NOTHING_FOUND
     for action in plan.actions:
         log.debug("%s", type(action).__name__)
-        found = await _act(action, view, cache, engine)
-        findings = together(findings, found)
+        new_findings = await _act(action, view, cache, engine)
+        findings = together(findings, new_findings)
     return findings
 
 
 async def refresh(view: View, cache: Cache, engine: Engine) -> Object | None:
-    """Read a run live; return None when it is gone.
+    """Read a run live into the cache; return it, or None if it is gone.
 
-    A run that is not seen is named by labels, which anybody can write: they are no proof that a
-    run of another name is gone, so it is not forgotten for good.
+    The name of a run that is not cached comes from a label, which any user can write. A read by
+    that name is no proof that the run is gone, so only a cached run is dropped.
     """
     name = view.ref.name
     live = await engine.read_run(view.key.namespace, name) if name else None
@@ -122,7 +125,7 @@ async def refresh(view: View, cache: Cache, engine: Engine) -> Object | None:
 
 
 def together(findings: Findings, more: Findings) -> Findings:
-    """Add findings to others; a refusal stands until the look is over."""
+    """Merge findings; a refusal remains until the end of the reconcile unless a newer one comes."""
     return Findings(
         gone={**findings.gone, **more.gone},
         refusal=more.refusal or findings.refusal,
@@ -183,13 +186,13 @@ async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) ->
         return Findings(refusal=refused.refusal)
     except AlreadyExists:
         name = manifest["metadata"]["name"]
-        there = await engine.read_pod(view.key.namespace, name)
-        if there is None:
+        existing = await engine.read_pod(view.key.namespace, name)
+        if existing is None:
             raise Conflict(f"pod {name} was there and is gone") from None
-        if read_pod(there).owner_uid != view.key.uid:
-            message = f"The name of the run's Pod is taken: {name} is {describe_owner(there)}"
+        if read_pod(existing).owner_uid != view.key.uid:
+            message = f"The name of the run's Pod is taken: {name} is {describe_owner(existing)}"
             return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, message))
-        cache.keep_pod(there, view.key)
+        cache.keep_pod(existing, view.key)
     return NOTHING_FOUND
 
 
@@ -197,10 +200,10 @@ async def _discard(
     pod: PodRef, resource_version: str, view: View, cache: Cache, engine: Engine
 ) -> None:
     live = await refresh(view, cache, engine)
-    seen = view.run["metadata"]["resourceVersion"] if view.run else None
+    decided_on = view.run["metadata"]["resourceVersion"] if view.run else None
     if live is None:
         raise Conflict(f"the TaskRun of pod {pod.name} is gone")
-    if live["metadata"]["resourceVersion"] != seen:
+    if live["metadata"]["resourceVersion"] != decided_on:
         raise Conflict(f"the TaskRun of pod {pod.name} has changed")
     log.warning("discarding Pod %s, which nobody has claimed", pod.name)
     await _delete_as_seen(pod, resource_version, view, cache, engine)
@@ -217,17 +220,17 @@ async def _delete_as_seen(
 
 
 async def _observe(generation: int, view: View, cache: Cache, engine: Engine) -> Findings:
-    """Write observedGeneration alone: of a run that has ended, the cache holds a part only."""
-    seen = mapping(mapping(view.run).get("metadata")).get("resourceVersion")
+    """Write observedGeneration alone: the cache contains only a part of an ended run."""
+    resource_version = mapping(mapping(view.run).get("metadata")).get("resourceVersion")
     patch = {
-        "metadata": {"resourceVersion": seen},
+        "metadata": {"resourceVersion": resource_version},
         "status": {"observedGeneration": generation},
     }
     try:
         _take_run(await engine.write_status(view.ref, patch), view, cache)
     except (Conflict, Unavailable):
         raise
-    except EngineError as error:  # nothing of the run depends on it
+    except EngineError as error:  # no decision depends on it
         log.warning("observedGeneration cannot be written: %s", error)
     return Findings(observed=True)
 

@@ -225,7 +225,7 @@ class Settings:
     namespaces: tuple[str, ...] | None
     """Namespaces to clean up; None for every namespace of the cluster."""
     timeout: int
-    """Time limit for releasing Pods, in seconds; a round that has begun by then is completed."""
+    """Time limit for releasing Pods, in seconds; a round in progress is completed."""
     dry_run: bool
     log_format: Format
     kubeconfig: str | None
