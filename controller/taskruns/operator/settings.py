@@ -175,9 +175,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             SystemExit: 2 after a message about a wrong value, 0 after --help.
         """
-        arguments = vars(self.parse_args(argv))
+        flags = vars(self.parse_args(argv))
         return {
-            each.name: self._value(each, arguments[each.name], environment) for each in self._options
+            each.name: self._value(each, flags[each.name], environment) for each in self._options
         }
 
     @override

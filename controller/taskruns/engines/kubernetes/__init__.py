@@ -1,4 +1,7 @@
-"""The engine for a real cluster: the official client's asyncio half, plain JSON in and out."""
+"""The engine for a Kubernetes cluster, built on the asyncio part of the official client.
+
+Requests and responses are plain JSON objects.
+"""
 
 from taskruns.engines.kubernetes.connection import Connection, NoConfiguration, connect
 from taskruns.engines.kubernetes.engine import KubernetesEngine

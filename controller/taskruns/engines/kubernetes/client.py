@@ -1,6 +1,6 @@
-"""What people do with TaskRuns: create, look at, change, delete and follow them, and read logs.
+"""Client for users of TaskRuns: create, read, change, delete and follow them, and read logs.
 
-The controller does the work; here is nothing but requests. A no is handed on as it was answered.
+It only sends requests; the controller does the work. A rejection is passed on as it was received.
 """
 
 import asyncio
@@ -18,18 +18,19 @@ from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, Endpoint
 from taskruns.engines.kubernetes.responses import Response
 
 _PAGE = "500"
+"""Maximum number of objects per response to a list."""
 _WATCH_SECONDS = "240"
-"""After which the apiserver ends a watch, to be asked for again: a dead line stays unseen else."""
+"""Seconds after which the apiserver ends a watch, so that a dead connection is detected."""
 _PAUSE_SECONDS = 1.0
-"""Until an apiserver that went away is asked again."""
+"""Delay before a request to an unavailable apiserver is retried, in seconds."""
 _MOST_REFUSALS = 30
-"""Consecutive refusals, a second apart, after which a run that was readable no longer is."""
+"""Consecutive rejections, one second apart, after which a run counts as no longer readable."""
 _AT_ONCE = 1
-"""The shortest grace period: with none at all, nobody would wait for the Pod's end."""
+"""Shortest grace period, in seconds. With 0 the apiserver would not wait for the Pod's end."""
 
 
 class Denied(EngineError):
-    """The apiserver said no."""
+    """The apiserver rejected a request."""
 
     def __init__(self, call: Endpoint, answer: Response) -> None:
         super().__init__(answer.message)
@@ -42,27 +43,27 @@ class NotYet(EngineError):
 
 
 class Client:
-    """One person's requests to one apiserver."""
+    """Client of one apiserver, with the rights of one user."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def list_runs(self, namespace: str) -> list[Object]:
-        """List the TaskRuns of a namespace, or of all where it is empty."""
-        query, found = {"limit": _PAGE}, list[Object]()
+        """List the TaskRuns of a namespace; for an empty string, of all namespaces."""
+        query, runs = {"limit": _PAGE}, list[Object]()
         while True:
             body = await self._send(
                 endpoints.LIST_RUNS, endpoints.LIST_RUNS.path(namespace), query=query
             )
             kind = {"apiVersion": body.get("apiVersion"), "kind": "TaskRun"}
-            found += [kind | item for item in body.get("items") or ()]
+            runs += [kind | item for item in body.get("items") or ()]
             token = text(mapping(body.get("metadata")).get("continue"))
             if not token:
-                return found
+                return runs
             query |= {"continue": token}
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
-        """Read a TaskRun; None when there is none of that name."""
+        """Read a TaskRun; return None if there is none of that name."""
         try:
             return await self._send(endpoints.GET_RUN, endpoints.GET_RUN.path(namespace, name))
         except Denied as error:
@@ -71,33 +72,35 @@ class Client:
             raise
 
     async def create_run(self, namespace: str, manifest: Object) -> Object:
-        """Create a TaskRun; a field that there is not is refused."""
+        """Create a TaskRun; unknown fields are rejected."""
         query = {"fieldValidation": "Strict"}
         path = endpoints.CREATE_RUN.path(namespace)
         return await self._send(endpoints.CREATE_RUN, path, manifest, query=query)
 
     async def patch_run(self, namespace: str, name: str, patch: Object) -> Object:
-        """Change a TaskRun by a merge patch."""
+        """Apply a merge patch to a TaskRun; return the TaskRun."""
         path = endpoints.PATCH_RUN.path(namespace, name)
         return await self._send(endpoints.PATCH_RUN, path, patch, content_type=MERGE_PATCH)
 
     async def delete_run(self, namespace: str, name: str) -> None:
-        """Delete a TaskRun; its Pod goes along, with its grace period."""
+        """Delete a TaskRun; its Pod is deleted with it, with the Pod's grace period."""
         await self._send(endpoints.DELETE_RUN, endpoints.DELETE_RUN.path(namespace, name))
 
     async def end_pod(self, namespace: str, name: str) -> None:
-        """Delete a Pod with the shortest grace period; how it ended stays readable."""
+        """Delete a Pod with the shortest grace period with which its outcome stays readable."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": _AT_ONCE}
         await self._send(endpoints.DELETE_POD, endpoints.DELETE_POD.path(namespace, name), options)
 
     async def follow_run(self, namespace: str, name: str) -> AsyncIterator[Object]:
-        """Yield a TaskRun as it is now and whenever it changes, until it is gone.
+        """Yield a TaskRun now and after each change, until it is gone.
 
-        An apiserver that goes away is waited for, once it has answered. One that has just started
-        may forbid for a while what it allowed before.
+        After the first response, the requests to an unavailable apiserver are retried without
+        limit. Rejections are retried up to _MOST_REFUSALS times, because an apiserver that has just
+        started may forbid what it allowed before.
 
         Raises:
             Denied: the run may not be read.
+            Unavailable: there was no response to the first request.
         """
         run = await self.read_run(namespace, name)
         uid = run["metadata"]["uid"] if run is not None else ""
@@ -123,7 +126,7 @@ class Client:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def follow_events(self, namespace: str, pod: str) -> AsyncIterator[Object]:
-        """Yield the Events of a Pod, those that are there first."""
+        """Yield the Events of a Pod: the existing ones, then new ones until the watch ends."""
         selector = f"involvedObject.name={pod}"
         async for change in self._watch(endpoints.WATCH_EVENTS, namespace, selector, "0"):
             yield change["object"]
@@ -143,19 +146,19 @@ class Client:
         follow: bool,
         since: datetime | None = None,
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log as it comes, each line after its time.
+        """Yield pieces of a container's log as they arrive; each line begins with its time.
 
         Args:
-            namespace: the Pod's.
+            namespace: the Pod's namespace.
             pod: the Pod's name.
             container: the container's name.
-            follow: whether to go on until the container has ended.
-            since: the second to start from; by default the start of the log.
+            follow: whether to continue until the container has ended.
+            since: the time to start from, in whole seconds; None for the start of the log.
 
         Raises:
-            NotYet: it has not started.
-            Denied: there is no such Pod, or it may not be read.
-            Unavailable: there was no answer, or it broke off.
+            NotYet: the container has not started.
+            Denied: the Pod does not exist, or its log may not be read.
+            Unavailable: there was no response, or it was interrupted.
         """
         query = {"container": container, "timestamps": "true"}
         if follow:
@@ -163,13 +166,13 @@ class Client:
         if since is not None:
             query["sinceTime"] = stamp(since)
         path = endpoints.GET_LOG.path(namespace, pod)
-        async with self._connection.stream(endpoints.GET_LOG, path, query) as found:
-            if isinstance(found, Response):
+        async with self._connection.stream(endpoints.GET_LOG, path, query) as answer:
+            if isinstance(answer, Response):
                 waiting = (
-                    found.code == HTTPStatus.BAD_REQUEST and "waiting to start" in found.message
+                    answer.code == HTTPStatus.BAD_REQUEST and "waiting to start" in answer.message
                 )
-                raise NotYet(found.message) if waiting else Denied(endpoints.GET_LOG, found)
-            async for piece in found:
+                raise NotYet(answer.message) if waiting else Denied(endpoints.GET_LOG, answer)
+            async for piece in answer:
                 yield piece
 
     async def version(self) -> str:
@@ -178,7 +181,7 @@ class Client:
         return text((await self._send(call, "/version")).get("gitVersion"))
 
     async def controllers(self) -> list[Object]:
-        """List the Deployments of taskruns in the whole cluster."""
+        """List the Deployments of the controller in all namespaces."""
         call = endpoints.LIST_DEPLOYMENTS
         query = {"labelSelector": "app.kubernetes.io/name=taskruns"}
         return list((await self._send(call, call.path(), query=query)).get("items") or ())
@@ -194,19 +197,19 @@ class Client:
     async def _watch(
         self, call: Endpoint, namespace: str, selector: str, version: str
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield changes until the apiserver ends the watch, or does not know that version."""
+        """Yield changes until the apiserver ends the watch or no longer knows the version."""
         query = {
             "watch": "true",
             "fieldSelector": selector,
             "resourceVersion": version,
             "timeoutSeconds": _WATCH_SECONDS,
         }
-        async with self._connection.stream(call, call.path(namespace), query) as found:
-            if isinstance(found, Response):
-                if found.code == HTTPStatus.GONE:
+        async with self._connection.stream(call, call.path(namespace), query) as response:
+            if isinstance(response, Response):
+                if response.code == HTTPStatus.GONE:
                     return
-                raise Denied(call, found)
-            async for line in _lines(found):
+                raise Denied(call, response)
+            async for line in _lines(response):
                 change: Mapping[str, Any] = json.loads(line)
                 if change["type"] == "ERROR":
                     return
@@ -214,17 +217,17 @@ class Client:
 
 
 def _is_servers_fault(code: int) -> bool:
-    """Return whether the same request may succeed later: the apiserver is busy or starting."""
+    """Return whether the same request may succeed later, as the apiserver is busy or starting."""
     return code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _is_object_missing(answer: Response) -> bool:
-    """Whether the apiserver knows the kind, and has no object of that name."""
+    """Return whether the apiserver knows the resource but has no object of that name."""
     return answer.code == HTTPStatus.NOT_FOUND and bool(answer.details.get("name"))
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Cut a stream into lines of any length."""
+    """Split a stream into lines of any length; empty lines are dropped."""
     left = b""
     async for piece in pieces:
         *lines, left = (left + piece).split(b"\n")

@@ -1,6 +1,7 @@
-"""The way to one apiserver: configuration, credentials that stay fresh, one request at a time.
+"""Connection to one apiserver: configuration, renewal of credentials, and single requests.
 
-Nothing is retried here: whoever asks knows best when to ask again.
+Requests are not retried here, except for rejected watches (see `open_session`). The caller decides
+about retries.
 """
 
 import asyncio
@@ -33,30 +34,30 @@ from taskruns.engines.kubernetes.endpoints import Endpoint, watcher_call
 from taskruns.engines.kubernetes.responses import Response
 
 TIMEOUT_SECONDS = 10.0
-"""For a whole request, connecting and waiting for a free connection included."""
+"""Timeout of a request, in seconds; includes connecting and waiting for a free connection."""
 
 CREDENTIALS_PAUSE = 5.0
-"""Seconds until a watch tries again with what the credentials, and their rights, are by then."""
+"""Delay before a watch that got 401 or 403 is retried with the current credentials, in seconds."""
 
 
 JSON = "application/json"
 _METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 
 Observer = Callable[[str, str, str, float], None]
-"""Told of a request that is over: RBAC verb, resource, HTTP code or NO_ANSWER, seconds."""
+"""Callback for an ended request: RBAC verb, resource, HTTP code or NO_ANSWER, seconds taken."""
 
 NO_ANSWER = "<error>"
-"""In place of a code, as Kubernetes' own clients count it."""
+"""Value instead of a code if there was no response; the same as in client-go's metrics."""
 
 log = logging.getLogger(__name__)
 
 
 class NoConfiguration(Exception):
-    """There is no usable kubeconfig, and this is not a Pod of a cluster."""
+    """There is no usable kubeconfig, and the process does not run in a Pod."""
 
 
 def release() -> str:
-    """Return this program's version."""
+    """Return the version of the installed distribution, or `unknown`."""
     try:
         return version("taskruns")
     except PackageNotFoundError:
@@ -67,12 +68,12 @@ CONTROLLER = "taskruns-controller"
 
 
 def user_agent(program: str = CONTROLLER) -> str:
-    """Name this program to the apiserver, as its audit log will show it."""
+    """Return the User-Agent header of a program, which appears in the apiserver's audit log."""
     return f"{program}/{release()}"
 
 
 class Connection:
-    """Sends requests to one apiserver. To be closed by whoever opened it."""
+    """Sends requests to one apiserver. Its creator must close it."""
 
     def __init__(
         self,
@@ -84,20 +85,20 @@ class Connection:
         self._client = ApiClient(configuration)
         self._client.user_agent = user_agent(program)
         self.namespace = namespace or "default"
-        """That of the context, or of the Pod that this runs in."""
+        """Namespace of the context, or of the Pod that this process runs in."""
         self._refresh = refresh
         self.configuration = configuration
         self.observe: Observer = lambda *_: None
-        """Told of every request, those of watches included; it must return at once."""
+        """Callback for every request, including those of watches; it must return at once."""
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
-        """The trust and the client certificate of this connection, for others to share."""
+        """TLS context with trusted and client certificates, for use by other sessions."""
         context: ssl.SSLContext = self._client.rest_client.ssl_context
         return context
 
     async def authorize(self, headers: MutableMapping[str, str]) -> None:
-        """Put the credentials of this moment into a request's headers: tokens are rotated."""
+        """Set the Authorization header to the current credentials, because tokens are rotated."""
         credentials = await self.configuration.get_api_key_with_prefix("BearerToken")
         if credentials:
             headers["Authorization"] = credentials
@@ -112,10 +113,10 @@ class Connection:
         content_type: str = JSON,
         metadata_only: bool = False,
     ) -> Response:
-        """Make one request and read its answer, whatever it says.
+        """Send one request and return its response, also if it is an error.
 
         Raises:
-            Unavailable: there was no answer.
+            Unavailable: there was no response.
         """
         headers = {"Content-Type": content_type, "Accept": _METADATA if metadata_only else JSON}
         try:
@@ -140,10 +141,10 @@ class Connection:
     async def stream(
         self, call: Endpoint, path: str, query: Mapping[str, str]
     ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
-        """Make one request whose answer is read as it comes; a failure is handed out whole.
+        """Send one request; yield the body of a success as a stream, or a complete error response.
 
         Raises:
-            Unavailable: there was no answer, or it broke off.
+            Unavailable: there was no response, or it was interrupted.
         """
         try:
             headers: dict[str, str] = {}
@@ -156,8 +157,8 @@ class Connection:
                     _request_timeout=aiohttp.ClientTimeout(sock_connect=TIMEOUT_SECONDS),
                 )
                 answered(response.status)
-            async with response.response as found:
-                yield found.content.iter_any() if found.ok else _read(found, await found.read())
+            async with response.response as live:
+                yield live.content.iter_any() if live.ok else _read(live, await live.read())
         except TimeoutError as error:
             raise Unavailable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
         except (aiohttp.ClientError, ConfigException, OSError, ValueError) as error:
@@ -166,11 +167,13 @@ class Connection:
     def open_session(
         self, answered: Callable[[aiohttp.ClientResponse], None]
     ) -> aiohttp.ClientSession:
-        """Open a session of its own for watches, which stay open: same trust, same credentials.
+        """Open a separate session for watches, with the same certificates and credentials.
 
-        `answered` is told of every answer as soon as it begins. A 401 or 403 is never handed on:
-        while a token is being replaced, or a namespace with our role in it, the request waits and
-        is made again.
+        The session does not return a 401 or 403. It repeats the request every CREDENTIALS_PAUSE
+        seconds, because the token, or a namespace with our role in it, may be being replaced.
+
+        Args:
+            answered: called with every response as soon as it begins.
         """
 
         async def identify(
@@ -201,7 +204,7 @@ class Connection:
 
     @contextlib.contextmanager
     def _observed(self, verb: str, resource: str) -> Iterator[Callable[[int], None]]:
-        """Tell of one request when it is over; the code is handed to what is yielded."""
+        """Report the request in the block to `observe` when it ends; yield a setter of its code."""
         ticks = asyncio.get_running_loop().time
         began, codes = ticks(), [NO_ANSWER]
         try:
@@ -210,7 +213,7 @@ class Connection:
             self.observe(verb, resource, codes[-1], ticks() - began)
 
     async def close(self) -> None:
-        """End the connections and whatever keeps the credentials fresh."""
+        """Close the connections and stop the renewal of credentials."""
         if self._refresh is not None:
             self._refresh.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -219,7 +222,11 @@ class Connection:
 
 
 def _read(response: aiohttp.ClientResponse, data: bytes) -> Response:
-    """Read an answer; a success that is no JSON object (a proxy's page) raises ValueError."""
+    """Parse a response.
+
+    Raises:
+        ValueError: a successful response is not a JSON object, for example a proxy's page.
+    """
     try:
         body = json.loads(data)
     except ValueError:
@@ -234,27 +241,27 @@ def _read(response: aiohttp.ClientResponse, data: bytes) -> Response:
 async def connect(
     kubeconfig: str | None, context: str | None, connections: int, program: str = CONTROLLER
 ) -> Connection:
-    """Open the way to a cluster.
+    """Open a connection to a cluster.
 
-    Given a kubeconfig or a context, that one counts. Without, the Pod's own service account, and
-    outside a Pod the kubeconfig that kubectl would use.
+    A kubeconfig or a context that is passed is used. Without either, the Pod's own service account
+    is used, and outside a Pod the kubeconfig that kubectl would use.
 
     Args:
         kubeconfig: path of a kubeconfig, or None.
         context: name of a context in it; None for its current one.
-        connections: how many requests may be under way at once.
-        program: the name that the apiserver is told.
+        connections: maximum number of concurrent requests.
+        program: name of the program in the User-Agent header.
 
     Raises:
-        NoConfiguration: nothing usable was found; the text says what was looked for.
+        NoConfiguration: there is no usable configuration; the message says what was tried.
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = connections
-    # A session that trusts the environment has a thread look for a .netrc at every request, which
-    # is half of a request's CPU, and what it finds there collides with our token.
+    # With trust_env a thread looks for a .netrc file at every request. That takes half of a
+    # request's CPU time, and credentials in that file conflict with our token.
     configuration.client_session_kwargs = {"trust_env": False}
     if kubeconfig is None and context is None:
-        # The token's file is read anew every minute: the kubelet rotates it.
+        # The client reads the token file again every minute, because the kubelet rotates it.
         with contextlib.suppress(ConfigException):
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             configuration.proxy = _proxy_from_environment(configuration.host)
@@ -274,14 +281,14 @@ async def connect(
 
 
 def _own_namespace() -> str:
-    """Return the namespace of the Pod that this runs in."""
+    """Return the namespace of the Pod that this process runs in, or an empty string."""
     with contextlib.suppress(OSError):
         return (Path(SERVICE_TOKEN_FILENAME).parent / "namespace").read_text().strip()
     return ""
 
 
 def _proxy_from_environment(server: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server."""
+    """Return the proxy for a server according to HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or None."""
     parts = urlsplit(server)
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
@@ -289,8 +296,8 @@ def _proxy_from_environment(server: str) -> str | None:
 
 
 def _keep_fresh(loader: KubeConfigLoader, into: Configuration) -> asyncio.Task[None] | None:
-    """Renew a token that a plugin hands out; certificates and plain tokens need nothing."""
-    user = loader._user or {}  # noqa: SLF001 - the loader offers no question to ask
+    """Start a task that renews a plugin's token; return None if the credentials need no renewal."""
+    user = loader._user or {}  # noqa: SLF001 - the loader has no public attribute for it
     if loader.provider != "gcp" and "exec" not in user:
         return None
     renewal = refresh_token(loader, into)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Every request that the engine makes, and the bodies of its writes."""
+"""Every API request of the engine, the client and the cleanup, and the bodies of the writes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from taskruns.engines.event_correlator import Series
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
-"""Content types of a patch, which say how it is to be read."""
+"""Content types of a patch, which select its semantics."""
 
 _METHODS = {
     "get": "GET",
@@ -25,14 +25,14 @@ _METHODS = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One kind of request: an RBAC verb on a resource of a group ("" for the core group)."""
+    """A kind of request: an RBAC verb on a resource of an API group ("" for the core group)."""
 
     verb: str
     group: str
     resource: str
-    """A plural, or a plural and its subresource as in `taskruns/status`."""
+    """Plural, optionally with a subresource, as in `taskruns/status`."""
     version: str = names.VERSION
-    """Of the group, where there is one; the core group's is always v1."""
+    """Version of the API group; unused for the core group, which is always v1."""
 
     @property
     def method(self) -> str:
@@ -40,13 +40,13 @@ class Endpoint:
         return _METHODS[self.verb]
 
     def path(self, namespace: str = "", name: str = "") -> str:
-        """Where the request goes: one object, a namespace's collection, or all namespaces'."""
+        """Return the URL path of one object, of a namespace's collection, or of all namespaces'."""
         plural, _, subresource = self.resource.partition("/")
         group = f"/apis/{self.group}/{self.version}" if self.group else "/api/v1"
         place = f"/namespaces/{namespace}" if namespace else ""
-        one = f"/{name}" if name else ""
+        object_name = f"/{name}" if name else ""
         part = f"/{subresource}" if subresource else ""
-        return f"{group}{place}/{plural}{one}{part}"
+        return f"{group}{place}/{plural}{object_name}{part}"
 
 
 GET_RUN = Endpoint("get", names.GROUP, names.PLURAL)
@@ -72,7 +72,7 @@ LIST_DEPLOYMENTS = Endpoint("list", "apps", "deployments", "v1")
 
 
 def watcher_call(path: str, *, watching: bool) -> tuple[str, str]:
-    """Name verb and resource of a request that kopf makes: a watch, its list, or discovery."""
+    """Return RBAC verb and resource of a request by kopf: a watch, its list, or discovery."""
     plural = path.rpartition("/")[2]
     if plural not in (LIST_RUNS.resource, LIST_PODS.resource):
         return "get", "discovery"
@@ -95,71 +95,71 @@ CALLS = frozenset(
         PATCH_EVENT,
     }
 )
-"""What the engine needs to be allowed to do."""
+"""Requests for which the engine needs permission."""
 
 CLIENT_CALLS = frozenset(
     {CREATE_RUN, GET_RUN, LIST_RUNS, WATCH_RUNS, PATCH_RUN, DELETE_RUN, GET_LOG}
 )
-"""What the command line needs to be allowed to do."""
+"""Requests for which the command line needs permission."""
 
 CURIOUS_CALLS = frozenset({LIST_EVENTS, WATCH_EVENTS, LIST_DEPLOYMENTS, DELETE_POD})
-"""What it does where it may, and does without where not."""
+"""Optional requests of the command line, which works without permission for them."""
 
 SCALE_DEPLOYMENT = Endpoint("patch", "apps", "deployments/scale", "v1")
 
 CLEANUP_CALLS = frozenset(
     {GET_RUN, PATCH_RUN_STATUS, GET_POD, LIST_PODS, PATCH_POD, DELETE_POD, SCALE_DEPLOYMENT}
 )
-"""What cleaning up before an uninstall needs to be allowed to do."""
+"""Requests for which the cleanup before an uninstall needs permission."""
 
 
 def release_gate(pod: PodRef) -> dict[str, Any]:
-    """Remove our scheduling gate and no other (strategic merge); none there: nothing happens."""
+    """Return a strategic merge patch that removes only our scheduling gate, if present."""
     gate = {"$patch": "delete", "name": names.GATE_CLAIM}
     return {"metadata": {"uid": pod.uid}, "spec": {"schedulingGates": [gate]}}
 
 
 def stop_pod(pod: PodRef) -> dict[str, Any]:
-    """Let the kubelet end the containers with their grace period and keep their logs."""
+    """Return a patch by which the kubelet stops the containers gracefully and keeps their logs."""
     return {"metadata": {"uid": pod.uid}, "spec": {"activeDeadlineSeconds": STOP_SECONDS}}
 
 
 def release_pod(pod: PodRef) -> dict[str, Any]:
-    """Remove our finalizer and no other (strategic merge); none there: nothing happens."""
+    """Return a strategic merge patch that removes only our finalizer, if present."""
     deletion = {"$deleteFromPrimitiveList/finalizers": [names.FINALIZER_OUTCOME]}
     return {"metadata": {"uid": pod.uid} | deletion}
 
 
 def run_status(run: RunRef, patch: Object) -> dict[str, Any]:
-    """Complete a merge patch of a status with the uid that it means."""
+    """Return a merge patch of a status with the run's uid added, as a precondition."""
     return {**patch, "metadata": {**patch["metadata"], "uid": run.uid}}
 
 
 def delete_pod(pod: PodRef, resource_version: str | None) -> dict[str, Any]:
-    """Delete exactly this Pod, with its own grace period."""
+    """Return DeleteOptions for exactly this Pod, with the Pod's own grace period."""
     return _delete_options(pod.uid, resource_version)
 
 
 def delete_run(run: RunRef, resource_version: str) -> dict[str, Any]:
-    """Delete exactly this TaskRun; what it owns is collected afterwards."""
+    """Return DeleteOptions for exactly this TaskRun; its dependents are collected afterwards."""
     return _delete_options(run.uid, resource_version) | {"propagationPolicy": "Background"}
 
 
 def event(series: Series) -> dict[str, Any]:
-    """Tell of a run for the first time.
+    """Return the Event object of a new series.
 
-    In the older of the two Event APIs: what the newer one writes has no lastTimestamp, and
-    `kubectl describe` puts it before everything else.
+    It uses the core/v1 API. Events of the events.k8s.io API have no lastTimestamp, and `kubectl
+    describe` sorts them before all others.
     """
-    run, told = series.run, series.event
+    run, last = series.run, series.event
     about = {"apiVersion": names.API_VERSION, "kind": names.KIND, **_reference(run)}
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": series.name, "namespace": run.namespace},
         "involvedObject": about,
-        "type": told.reason.type,
-        "reason": told.reason,
+        "type": last.reason.type,
+        "reason": last.reason,
         "source": {"component": names.MANAGER},
         "reportingComponent": names.MANAGER,
         "firstTimestamp": stamp(series.first),
@@ -168,12 +168,12 @@ def event(series: Series) -> dict[str, Any]:
 
 
 def event_again(series: Series) -> dict[str, Any]:
-    """Tell it again: the last time, the last words, and how often (merge)."""
-    told = series.event
-    related = {} if told.pod is None else {"apiVersion": "v1", "kind": "Pod"} | _reference(told.pod)
+    """Return a merge patch for a repeated Event: its last time, last message and count."""
+    last = series.event
+    related = {} if last.pod is None else {"apiVersion": "v1", "kind": "Pod"} | _reference(last.pod)
     return {
-        "message": told.message,
-        "lastTimestamp": stamp(told.at),
+        "message": last.message,
+        "lastTimestamp": stamp(last.at),
         "count": series.count,
         **({"related": related} if related else {}),
     }

@@ -1,4 +1,4 @@
-"""The port on a real apiserver."""
+"""Implementation of the Engine interface with a Kubernetes apiserver."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -14,16 +14,17 @@ from taskruns.engines.kubernetes.event_recorder import EventRecorder
 from taskruns.engines.kubernetes.responses import Response
 
 _MAX_EVENTS = 100
+"""Maximum number of Events of a Pod that are read."""
 
 _ANOTHER_OBJECT = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
-"""How the apiserver answers a write that names another uid than the object's."""
+"""Status codes with which the apiserver rejects a write whose uid is not the object's."""
 
 
 class KubernetesEngine:
-    """Carries out what plans ask for, one request each; a read follows only where a no is unclear.
+    """Engine that sends one request per method; a read follows only an ambiguous rejection.
 
-    An answer that means nothing to the port raises EngineError itself: a bug, or a cluster that
-    does not behave as Kubernetes does.
+    A response that the Engine interface does not provide for raises EngineError itself. It is a
+    bug, or the cluster does not behave as Kubernetes does.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -39,9 +40,10 @@ class KubernetesEngine:
         return await self._read(endpoints.GET_POD, namespace, name)
 
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
-        """List the Pod's warnings; what only they tell is, for one, why a volume is not mounted.
+        """Return the messages of the Pod's warning Events, oldest first.
 
-        A role of an older release does not allow it: then there are none, and the run goes on.
+        Some causes appear only there, for example why a volume is not mounted. The role of an older
+        release does not allow this request; the list is then empty.
         """
         path = endpoints.LIST_EVENTS.path(pod.namespace)
         selector = f"involvedObject.uid={pod.uid},type=Warning"
@@ -55,10 +57,10 @@ class KubernetesEngine:
         return [" ".join(text(event.get("message")).split()) for event in events]
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
-        """Merge into the status.
+        """Apply a merge patch to the run's status.
 
-        A 409 is a Conflict even when the name is another run's by now: whoever gets it reads the
-        run again anyway.
+        A 409 raises Conflict even if the name belongs to another run by now, because the caller
+        reads the run again in either case.
         """
         path = endpoints.PATCH_RUN_STATUS.path(run.namespace, run.name)
         body = endpoints.run_status(run, patch)
@@ -68,7 +70,7 @@ class KubernetesEngine:
         return _object_or_gone(answer)
 
     async def create_pod(self, manifest: Object) -> Object:
-        """Create a Pod; what the apiserver does not know in it is an error, not dropped."""
+        """Create a Pod; an unknown field is an error instead of being dropped."""
         answer = await self._connection.send(
             endpoints.CREATE_POD,
             endpoints.CREATE_POD.path(manifest["metadata"]["namespace"]),
@@ -84,7 +86,7 @@ class KubernetesEngine:
         return await self._patch_pod(pod, endpoints.release_gate(pod))
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
-        """Give the Pod a deadline that is over."""
+        """Stop the Pod's containers, by an activeDeadlineSeconds that has already passed."""
         return await self._patch_pod(pod, endpoints.stop_pod(pod))
 
     async def release_pod(self, pod: PodRef) -> Object | None:
@@ -99,17 +101,17 @@ class KubernetesEngine:
         )
 
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
-        """Delete the TaskRun as it was seen. A 409 is a Conflict, as in `write_status`."""
+        """Delete the TaskRun in this version. A 409 raises Conflict, as in `write_status`."""
         path = endpoints.DELETE_RUN.path(run.namespace, run.name)
         body = endpoints.delete_run(run, resource_version)
         return _object_or_gone(await self._connection.send(endpoints.DELETE_RUN, path, body))
 
     def record_event(self, run: RunRef, event: Event) -> None:
-        """Put an Event into the line of those to be written."""
+        """Queue an Event to be written."""
         self._recorder.record(run, event)
 
     async def drain(self, grace: float) -> None:
-        """Before an end: give Events that are still to be written some seconds."""
+        """Wait up to `grace` seconds until the queued Events are written, and drop the rest."""
         await self._recorder.drain(grace)
 
     async def _read(self, call: Endpoint, namespace: str, name: str) -> Object | None:
@@ -142,7 +144,7 @@ def _last_time(event: Object) -> str:
 
 
 def _object_or_gone(answer: Response) -> Object | None:
-    """Return what a write left behind; None when nothing of it is left."""
+    """Return the object from the response to a write, or None if the object is gone."""
     if answer.code == HTTPStatus.NOT_FOUND:
         return None
     if not answer.ok:
@@ -151,10 +153,10 @@ def _object_or_gone(answer: Response) -> Object | None:
 
 
 def is_removed(found: Object) -> bool:
-    """Whether an answer shows an object that is in the store no more.
+    """Whether a response to a write shows that its object was removed from etcd.
 
-    The last sight of an object is either a Status of success, or the object itself with nothing
-    left that holds it: no finalizer and no grace period to wait for.
+    The response is then either a Status of success, or the object itself, being deleted without a
+    finalizer and with a grace period of 0.
     """
     if found.get("kind") == "Status":
         return True

@@ -1,7 +1,7 @@
-"""Writes Events beside everything else: nobody waits for one, and none is worth a second try.
+"""Event recorder: writes Events in the background. No run waits for them, and none is retried.
 
-They go one by one through a line of bounded length, and a namespace's share of them is bounded,
-too: whatever a thousand bad runs do, they neither flood etcd nor slow down the runs of others.
+One task writes them one by one from a queue of limited length, and a rate limiter bounds the Events
+of each namespace. So many failing runs neither flood etcd nor slow down the runs of others.
 """
 
 import asyncio
@@ -23,21 +23,22 @@ from taskruns.engines.kubernetes.responses import Response
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 1_000
-"""Events that wait to be written. Of more, those that have waited longest are dropped."""
+"""Maximum length of the queue, in Events; beyond it, the Events that waited longest are dropped."""
 
 BURST = 300
-"""Events of one namespace at once: everything that a hundred clean runs have to tell."""
+"""Burst of Events per namespace; enough for all Events of a hundred successful runs."""
 
 PER_SECOND = 5
-"""Events of one namespace in the long run. The apiserver keeps each for an hour, so there are at
-most some 18,000 of a namespace, of about a KiB each; and nobody reads more than that.
+"""Sustained rate of Events per namespace, per second. The apiserver keeps an Event for an hour, so
+a namespace has at most about 18,000 of them, of about 1 KiB each. More would not be read.
 """
 
 RESERVED = BURST // 2
-"""What warnings have to themselves: failures are told even where others' success has been loud."""
+"""Part of the burst that only warnings may use, so that many successful runs in the namespace do
+not suppress the Events of failures."""
 
 _NAMESPACES = 1_000
-"""Namespaces whose share is remembered; one that was forgotten has its whole burst again."""
+"""Maximum number of namespaces with a bucket; one that was dropped starts with a full burst."""
 
 
 class TokenBucket:
@@ -47,7 +48,7 @@ class TokenBucket:
         self._left: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
 
     def grants(self, namespace: str, event: Event) -> bool:
-        """Take what writing an Event costs, if that is still there."""
+        """Take a token for an Event, if one is left; return whether the Event may be written."""
         left, since = self._left.pop(namespace, (float(BURST), event.at))
         passed = max((event.at - since).total_seconds(), 0.0)
         left = min(left + passed * PER_SECOND, BURST)
@@ -59,7 +60,7 @@ class TokenBucket:
 
 
 class EventRecorder:
-    """The line of Events, and the one task that writes while there are any."""
+    """Queue of Events, and a task that runs while there are Events to write."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -70,7 +71,7 @@ class EventRecorder:
         self._failing = False
 
     def record(self, run: RunRef, event: Event) -> None:
-        """Have an Event written some time soon, or not at all. Returns at once, and never fails."""
+        """Queue an Event to be written, or drop it. The method returns at once and never fails."""
         series = self._chronicle.note(run, event)
         if series.key not in self._waiting and not self._budget.grants(run.namespace, event):
             log.debug("too many Events in %s: %s is not written", run.namespace, event.reason)
@@ -79,13 +80,13 @@ class EventRecorder:
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popitem(last=False)
         if self._writer is None or self._writer.done():
-            # In a context of its own: its log lines are not about the run that woke it.
+            # An empty context, so that its log lines are not attached to the run that started it.
             self._writer = asyncio.get_running_loop().create_task(
                 self._write_all(), name="taskruns: events", context=Context()
             )
 
     async def drain(self, grace: float) -> None:
-        """Give what still waits some seconds to be written, and drop the rest."""
+        """Wait up to `grace` seconds until the queued Events are written, and drop the rest."""
         if self._writer is not None:
             await asyncio.wait({self._writer}, timeout=grace)
             self._writer.cancel()
@@ -120,7 +121,10 @@ class EventRecorder:
             self._note_failure(series, answer.message)
 
     def _note_failure(self, series: Series, why: str) -> None:
-        """Say it once until one gets through again: an older role allows none of them."""
+        """Log a lost Event, as a warning only for the first one after a success.
+
+        The role of an older release allows no Event at all, which would fill the log.
+        """
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
         where = f"{series.run.namespace}/{series.run.name}"

@@ -1,4 +1,4 @@
-"""Lists, page by page; most carry metadata alone: who is there, how new, at a tenth of the cost."""
+"""Paged lists of TaskRuns and Pods. Most request metadata only, at a tenth of the cost."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -11,10 +11,10 @@ from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import Endpoint
 
 PAGE = 500
-"""Objects that one request asks for."""
+"""Maximum number of objects per request."""
 
 EVERYWHERE = ""
-"""In place of a namespace: all of them."""
+"""Value instead of a namespace that means all namespaces."""
 
 
 class NotInstalled(EngineError):
@@ -22,21 +22,21 @@ class NotInstalled(EngineError):
 
 
 class NotAllowed(EngineError):
-    """We have no right to list: a role is missing, or the namespace and the role with it."""
+    """A list is forbidden: a role is missing, or the namespace together with its role."""
 
 
 class Expired(EngineError):
-    """A list took longer than the apiserver keeps its snapshot: start again."""
+    """A list took longer than the apiserver keeps the listed version: start the list again."""
 
 
 async def list_all(connection: Connection, namespace: str) -> Versions:
-    """List every TaskRun and every Pod that carries our label, of a namespace or EVERYWHERE.
+    """List the versions of all TaskRuns and all Pods with our label, in a namespace or EVERYWHERE.
 
     Raises:
         NotInstalled: the cluster has no TaskRun resource.
-        NotAllowed: the apiserver says that we may not.
-        Expired: it took too long; try again.
-        Unavailable: the apiserver could not answer.
+        NotAllowed: the list is forbidden.
+        Expired: the list took too long; retry it.
+        Unavailable: the apiserver is unavailable.
     """
     runs = _items(connection, endpoints.LIST_RUNS, namespace)
     pods = _items(connection, endpoints.LIST_PODS, namespace, names.LABEL_UID)
@@ -47,26 +47,26 @@ async def list_all(connection: Connection, namespace: str) -> Versions:
 
 
 async def list_ours(connection: Connection, namespace: str) -> list[Object]:
-    """List every Pod that carries our label, whole. Raises as `list_all` does."""
-    found = _items(connection, endpoints.LIST_PODS, namespace, names.LABEL_UID, metadata_only=False)
-    return [pod async for pod in found]
+    """List every Pod with our label, as full objects. Raises as `list_all` does."""
+    pods = _items(connection, endpoints.LIST_PODS, namespace, names.LABEL_UID, metadata_only=False)
+    return [pod async for pod in pods]
 
 
 async def list_held(connection: Connection, namespace: str) -> list[Object]:
-    """List the metadata of every Pod with our finalizer, whatever labels it has been left with.
+    """List the metadata of every Pod with our finalizer, regardless of its labels.
 
     Raises as `list_all` does.
     """
-    found = _items(connection, endpoints.LIST_PODS, namespace)
+    pods = _items(connection, endpoints.LIST_PODS, namespace)
     return [
         pod
-        async for pod in found
+        async for pod in pods
         if names.FINALIZER_OUTCOME in (pod["metadata"].get("finalizers") or ())
     ]
 
 
 async def count_selected(connection: Connection, namespace: str, selector: str) -> int:
-    """Count the Pods that a label selector finds. Raises as `list_all` does."""
+    """Count the Pods that match a label selector. Raises as `list_all` does."""
     return len([1 async for _ in _items(connection, endpoints.LIST_PODS, namespace, selector)])
 
 

@@ -1,4 +1,4 @@
-"""A container's log as an apiserver returns it, read to its end whatever breaks on the way."""
+"""Reader of a container's log through the apiserver, to its end in spite of interruptions."""
 
 import asyncio
 import contextlib
@@ -11,33 +11,34 @@ from taskruns.engines.kubernetes.client import Denied, NotYet
 from taskruns.engines.log_position import LogLost, TimedLines
 
 Read = Callable[..., AsyncIterator[bytes]]
-"""Requests a log; takes `follow` and `since`, a time or None for the start."""
+"""Function that requests a log; takes `follow` and `since`, a time or None for the start."""
 
 _RETRY_SECONDS = 1.0
-"""Delay before an apiserver or a kubelet that went away is asked again."""
+"""Delay before a retry while the apiserver or the kubelet is unavailable, in seconds."""
 _END_SECONDS = 2.0
-"""Delay before a log that has ended is read again, while its attempt is not known to be over."""
+"""Delay before a log that has ended is read again while its attempt is not over, in seconds."""
 _MOST_ABSENT = 15
-"""Consecutive answers, a second apart, that a Pod of an attempt that is over does not exist."""
+"""Consecutive responses, one second apart, that the Pod of an ended attempt does not exist."""
 _NANOSECONDS = 10**9
 _PASSING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-"""Answers of an apiserver that has just started, to requests that it allowed before."""
+"""Status codes of an apiserver that has just started, for requests that it allowed before."""
 
 
 class LogReader:
     """Follows one container's log to its end, across restarts of the apiserver and the kubelet.
 
-    An apiserver ends a response alike where the log ends and where the kubelet went away. The end
-    is what a response holds that was requested after the attempt was over.
+    A response ends in the same way at the end of the log and at a failure of the kubelet. So only a
+    response that was requested after the attempt was over proves that the log has been read to its
+    end.
     """
 
     def __init__(self, read: Read, over: asyncio.Event, pod: str) -> None:
-        """Begin at the start of the log.
+        """Create a reader at the start of the log.
 
         Args:
-            read: requests the log.
-            over: is set once the attempt is over.
-            pod: the name of the Pod, for messages.
+            read: function that requests the log.
+            over: event that is set once the attempt is over.
+            pod: name of the Pod, for messages.
         """
         self._read, self._over, self._pod = read, over, pod
         self._lines = TimedLines()
@@ -45,10 +46,10 @@ class LogReader:
         self._absent = 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the log as it comes; an empty piece is a sign of life.
+        """Yield pieces of the log as they arrive; an empty piece only shows that data arrived.
 
         Raises:
-            Denied: the log may not be read, or there is no such Pod.
+            Denied: the log may not be read, or the Pod does not exist.
             LogLost: a part of the log can no longer be read.
         """
         while not self._is_gone:
@@ -83,10 +84,10 @@ class LogReader:
                 raise
 
     def _miss(self, error: Denied, *, complete: bool) -> None:
-        """Note that there is no such Pod, which a kubelet also says that has just started.
+        """Record a response that the Pod does not exist, which a restarted kubelet returns too.
 
         Raises:
-            LogLost: it is gone, and its log was not read to the end.
+            LogLost: the Pod is gone, and its log was not read to the end.
         """
         self._is_complete = complete
         self._absent += self._over.is_set()
@@ -105,7 +106,7 @@ class LogReader:
 
 
 def _is_passing(error: Denied, *, allowed: bool) -> bool:
-    """Return whether the same request may be answered later."""
+    """Return whether the same request may succeed later."""
     code = error.answer.code
     busy = code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
     return busy or (allowed and code in _PASSING)

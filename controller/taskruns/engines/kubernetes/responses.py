@@ -1,7 +1,7 @@
-"""The meaning of an apiserver's response (design.md, Errors of create). Pure.
+"""Translation of apiserver responses into errors (design.md, Errors of create). Pure.
 
-Only a create is answered with a no that belongs to the run. For every other request a no is the
-moment's or the cluster's: try again later, but never blame the run.
+Only the rejection of a create can be caused by the run. The rejection of any other request is
+temporary or caused by the cluster: it is retried later and never attributed to the run.
 """
 
 import re
@@ -17,12 +17,12 @@ from taskruns.engines.engine import AlreadyExists, Conflict, EngineError, Refuse
 from taskruns.engines.quota_error import read_shortage
 
 _QUOTA_RACE_SECONDS = 1.0
-"""After two creates raced for one quota: the apiserver asks for another try."""
+"""Retry delay after two creates have conflicted on one quota, in seconds."""
 
 _OWN_RIGHTS = re.compile(r'User ".*" cannot create resource "pods"')
 _NO_SERVICE_ACCOUNT = re.compile(r"error looking up service account .*not found", re.DOTALL)
 _NOT_YET = ("not yet ready to handle request", "status unknown for quota")
-"""Admission that has only just started says 403, though it means 503."""
+"""Messages of admission that has just started; it returns 403 where 503 would be correct."""
 
 _NOT_THE_REQUESTS_FAULT = (
     HTTPStatus.UNAUTHORIZED,
@@ -39,7 +39,7 @@ _WEBHOOK_FAILURE = re.compile(r"failed calling webhook|admission webhook .* deni
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer: its code, its JSON (empty when it had none), its Retry-After header."""
+    """HTTP response: status code, JSON object (empty if there was none), Retry-After header."""
 
     code: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -47,31 +47,31 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the request did what it asked for."""
+        """Whether the request succeeded."""
         return 200 <= self.code < 300  # noqa: PLR2004 - HTTP's own bounds
 
     @property
     def message(self) -> str:
-        """The apiserver's sentence, in one line."""
+        """The apiserver's message, in one line."""
         return " ".join(text(self.body.get("message")).split()) or f"HTTP {self.code}"
 
     @property
     def reason(self) -> str:
-        """The apiserver's word for it, such as `AlreadyExists`."""
+        """The apiserver's reason, such as `AlreadyExists`."""
         return text(self.body.get("reason"))
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Kind and name of what it is about, causes, seconds to wait."""
+        """Details of the error: kind and name of the object, causes, retryAfterSeconds."""
         return mapping(self.body.get("details"))
 
     def has_cause(self, cause: str) -> bool:
-        """Whether the details name this cause."""
-        return any(found.get("reason") == cause for found in mappings(self.details.get("causes")))
+        """Whether the details contain this cause."""
+        return any(item.get("reason") == cause for item in mappings(self.details.get("causes")))
 
 
 def error(answer: Response) -> EngineError:
-    """Say what a failed request other than a create means."""
+    """Return the error of a failed request other than a create of a Pod."""
     if answer.code == HTTPStatus.CONFLICT:
         return Conflict(answer.message)
     if is_too_large(answer.code, answer.message):
@@ -82,7 +82,7 @@ def error(answer: Response) -> EngineError:
 
 
 def create_error(answer: Response) -> EngineError:
-    """Say what a failed create of a Pod means."""
+    """Return the error of a failed create of a Pod."""
     match answer.code:
         case HTTPStatus.CONFLICT if answer.reason == "AlreadyExists":
             return AlreadyExists(answer.message)
@@ -114,7 +114,7 @@ def is_namespace_going(answer: Response) -> bool:
 
 
 def unavailable(answer: Response) -> Unavailable:
-    """Ask for another try, when the apiserver says so if it does."""
+    """Return an Unavailable with the retry delay of the response, if it has one."""
     return Unavailable(answer.message, _seconds_to_wait(answer))
 
 
@@ -142,7 +142,10 @@ def _refused(kind: RefusalKind, answer: Response) -> Refused:
 
 
 def _seconds_to_wait(answer: Response) -> float | None:
-    """Read Retry-After; its form as a date is not used by the apiserver and counts as nothing."""
+    """Return the retry delay of a response in seconds, or None.
+
+    A Retry-After header with a date is ignored, because the apiserver does not use that form.
+    """
     header = answer.retry_after or ""
     if header.isdecimal():
         return float(header)
