@@ -24,7 +24,7 @@ class QuotaError:
     """A quota without enough room for a Pod. Amounts that cannot be parsed are assumed to fit."""
 
     sentence: str
-    """The apiserver's message from `exceeded quota` on, which does not name the Pod."""
+    """The apiserver's message from `exceeded quota` on; nothing in it is specific to one Pod."""
     quota: str
     """The quota's name."""
     could_fit: bool

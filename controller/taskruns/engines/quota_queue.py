@@ -46,7 +46,7 @@ class Line:
         self.shapes: set[str] = set()
         """Resource shapes of the Pods that this quota has rejected."""
         self.next_try: datetime | None = None
-        """Time from which the head may try; None before the first refusal means at once."""
+        """Time from which the head may try; None, as before the first refusal, means at once."""
         self._ages: dict[RunKey, Age] = {}
         self._heap: list[tuple[Age, str, RunKey]] = []
         self._room = 0

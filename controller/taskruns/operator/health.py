@@ -79,11 +79,11 @@ class Health:
     """Health checks, by the name of the part that they check."""
 
     alive: dict[str, Check] = field(default_factory=dict)
-    """Checks for /livez: a problem that only a restart can solve."""
+    """Checks for /livez. Only a restart can solve the problems that they report."""
     ready: dict[str, Check] = field(default_factory=dict)
-    """Further checks for /readyz: a problem that keeps runs from being processed."""
+    """Further checks for /readyz. Their problems keep runs from being processed."""
     notes: dict[str, Check] = field(default_factory=dict)
-    """Problems that an administrator should know, although the other runs are processed."""
+    """Checks whose problems affect only some runs; shown by /readyz while it is ready."""
 
     def not_alive(self) -> Mapping[str, str]:
         """Return the problems that only a restart can solve, by check."""

@@ -57,7 +57,10 @@ class Lives:
             self._metrics.create_to_pod.observe(_since(created))
 
     def pod_told(self, pod: Object, *, gone: bool) -> None:
-        """Note a watch event of a Pod; with our finalizer, its outcome is not recorded yet."""
+        """Note when the watch reports that a Pod has ended.
+
+        This applies while the Pod has our finalizer: its outcome is then still to be recorded.
+        """
         if _goes_on(pod):
             return
         facts = read_pod(pod)
@@ -137,7 +140,7 @@ class Turns(Observer):
         self._metrics.reconcile.labels(result).observe(took)
 
     def longest_wait(self) -> float:
-        """Return for how many seconds the longest waiting key has waited; 0 if none waits."""
+        """Return the time that the longest waiting key has waited, in seconds; 0 if none waits."""
         now = _ticks()
         return now - min(self._waiting.values(), default=now)
 

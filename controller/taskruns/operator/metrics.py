@@ -185,7 +185,7 @@ class Metrics:
     """
 
     def __init__(self, version: str, look_around: Callable[[], Snapshot]) -> None:
-        # Prometheus does not use the `_created` series, and they would add many lines.
+        # Prometheus does not use the `_created` series, and they add as many lines again.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         build = Info("taskruns_build", "The controller's version.", registry=self.registry)

@@ -1,9 +1,9 @@
 """Resync: compares the cache with metadata-only lists of what exists.
 
 A watch does not report objects that were deleted while it was down, and it can stop without an
-error. So everything is listed before the first reconcile, and at an interval afterwards. The resync
-drops objects that are gone, enqueues runs that may need something, and detects a watch that is
-behind.
+error. So everything is listed before the first reconcile, and then every minute by default. Each
+resync drops objects that are gone, enqueues runs that may need something, and detects a watch that
+is behind.
 
 If one of several namespaces may not be listed, the controller logs that, leaves its cached objects
 as they are, and serves the other namespaces.
@@ -71,7 +71,7 @@ class Resync:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def compare(self) -> None:
-        """List what exists, and detect objects for which the watch is behind since last time."""
+        """List what exists, and detect objects that the watch has missed since the last list."""
         listed, kept = await self.take_stock(), self._cache.versions()
         late = still_behind(self._behind, listed, kept)
         if late:
@@ -129,7 +129,7 @@ def together(some: Versions, more: Versions) -> Versions:
 def behind(listed: Versions, kept: Versions) -> dict[str, int]:
     """Return the listed versions, by uid, that are newer than the cache's.
 
-    Such a difference is normal if it is short.
+    A short lag of the watch is normal.
     """
     known = kept.all()
     return {uid: at for uid, at in listed.all().items() if known.get(uid, -1) < at}

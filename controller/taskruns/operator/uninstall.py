@@ -187,7 +187,7 @@ def _needs(pod: PodFacts) -> bool:
 
 
 def _unstarted(pod: PodFacts) -> bool:
-    """Whether the run owns the Pod and its gate was not removed; a label alone proves nothing."""
+    """Whether the run owns the Pod and our gate is still on it; the label alone is no proof."""
     return pod.gated and pod.owner_uid == pod.run_uid
 
 

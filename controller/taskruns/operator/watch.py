@@ -71,7 +71,7 @@ def register(registry: kopf.OperatorRegistry, intake: EventHandler) -> None:
 
 
 TASK_PREFIX = "taskruns: "
-"""Name prefix of our own asyncio tasks, by which kopf is kept from cancelling them when it ends."""
+"""Name prefix of our own asyncio tasks. kopf does not cancel such tasks when it ends."""
 
 _WATCHER = "watcher for "
 _PAGE = 500
@@ -82,7 +82,7 @@ _SILENT_SECONDS = 70.0
 looks intact. The apiserver sends a bookmark every minute."""
 _IDLE_SECONDS = 0.2
 """Time for which kopf keeps an unmodified object after its event, in seconds. With its default of
-5 s, all objects of the first list are in memory at once, and the process never frees it."""
+5 s, all objects of the first list are in memory at once, and the process never returns it."""
 
 
 class Watch:

@@ -170,7 +170,7 @@ class Connection:
         """Open a separate session for watches, with the same certificates and credentials.
 
         The session does not return a 401 or 403. It repeats the request every CREDENTIALS_PAUSE
-        seconds, because the token, or a namespace with our role in it, may be being replaced.
+        seconds, because both are temporary while a token is replaced, or a namespace with our role.
 
         Args:
             answered: called with every response as soon as it begins.

@@ -1,7 +1,8 @@
 """Event recorder: writes Events in the background. No run waits for them, and none is retried.
 
 One task writes them one by one from a queue of limited length, and a rate limiter bounds the Events
-of each namespace. So many failing runs neither flood etcd nor slow down the runs of others.
+of each namespace. Therefore even a thousand failing runs neither flood etcd nor slow down the runs
+of others.
 """
 
 import asyncio

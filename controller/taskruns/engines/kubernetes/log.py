@@ -18,7 +18,7 @@ _RETRY_SECONDS = 1.0
 _END_SECONDS = 2.0
 """Delay before a log that has ended is read again while its attempt is not over, in seconds."""
 _MOST_ABSENT = 15
-"""Consecutive responses, one second apart, that the Pod of an ended attempt does not exist."""
+"""Maximum number of consecutive responses, one second apart, that an ended attempt has no Pod."""
 _NANOSECONDS = 10**9
 _PASSING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 """Status codes of an apiserver that has just started, for requests that it allowed before."""
