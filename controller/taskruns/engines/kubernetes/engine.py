@@ -86,7 +86,7 @@ class KubernetesEngine:
         return await self._patch_pod(pod, endpoints.release_gate(pod))
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
-        """Stop the Pod's containers, by setting its activeDeadlineSeconds to a time that is over."""
+        """Stop the Pod's containers, by an activeDeadlineSeconds that is already exceeded."""
         return await self._patch_pod(pod, endpoints.stop_pod(pod))
 
     async def release_pod(self, pod: PodRef) -> Object | None:
