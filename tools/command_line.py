@@ -17,42 +17,43 @@ _WIDTH = 96
 INTRODUCTION = f"""\
 # The command line
 
-`taskrun` runs and looks after TaskRuns, on this machine's Docker or on a cluster, by the same
-commands. `pip install 'taskruns[cli]'` brings it, as `kubectl taskrun`, too.
+`taskrun` runs and manages TaskRuns, with the same commands on this machine's Docker and on a
+cluster. `pip install 'taskruns[cli]'` installs it, also as `kubectl taskrun`.
 
-## Where the TaskRuns are
+## Choose Docker or a cluster
 
-| said by | place |
+| setting | place |
 |---|---|
-| `--on docker`, `--on kubernetes` | that one |
-| the variable `{PLACE_VARIABLE}` | the one it names |
+| `--on docker`, `--on kubernetes` | the named one |
+| the variable `{PLACE_VARIABLE}` | the named one |
 | `--context`, `--kubeconfig`, or the call as `kubectl taskrun` | the cluster |
-| nothing | Docker |
+| none of these | Docker |
 
-On Docker the daemon is the one that `docker` would use (`DOCKER_HOST`, the current context), and
-runs are kept in `{STATE_VARIABLE}`, by default a folder of the user's state directory. Somebody has
-to follow a run there for its retries and deadlines to be acted upon: `run`, `follow`, `wait`, or
-the process that `run --detach` and `cancel` leave behind, which ends with the run.
+On Docker the daemon is the one that `docker` would use (`DOCKER_HOST`, the current context). Runs
+are kept in `{STATE_VARIABLE}`, by default a folder of the user's state directory. Retries and
+deadlines act only while a process follows the run: `run`, `follow`, `wait`, or the process that
+`run --detach` and `cancel` start, which ends with the run.
 
-On a cluster the kubeconfig is kubectl's, and so are `-n`, `-A`, `--context` and `--kubeconfig`; the
-controller does the work, whoever looks on. The role `taskruns-client` is all that is needed. Who
-may also read Events is told of image pulls, and who may delete Pods ends one by a second Ctrl-C.
+On a cluster the controller does the work, whether or not a client is connected. The kubeconfig,
+`-n`, `-A`, `--context` and `--kubeconfig` are those of kubectl. The role `taskruns-client` is
+sufficient. With the right to read Events, image pulls are shown; with the right to delete Pods, a
+second Ctrl-C deletes the Pod.
 
 ## Ctrl-C
 
-The first cancels the run, with its grace period; the second asks for its attempt's end at once. On
-a cluster that shortens the grace period only until the kubelet begins to stop the Pod, a second or
-two after the first: from then on a kubelet (1.36) keeps to it, whatever it is asked. A program that
-is killed leaves the run as it is: `taskrun follow NAME` goes on with it.
+The first Ctrl-C cancels the run, with its grace period. The second requests the end of its attempt
+at once. On a cluster this shortens the grace period only until the kubelet begins to stop the Pod,
+a second or two after the first Ctrl-C; from then on no request shortens it (kubelet 1.36). If the
+program is killed, the run is not affected: `taskrun follow NAME` continues to follow it.
 
-The second leaves the program at once where nothing answers (the daemon or the cluster is away), and
-the third in any case; a line on standard error has the command that comes back to the run. What was
-asked of a Docker run meanwhile is done by the next command that reaches the daemon.
+If the daemon or the cluster does not respond, the second Ctrl-C ends the program at once; the third
+always does. A line on standard error has the command that returns to the run. Requests for a Docker
+run that could not be sent are executed by the next command that reaches the daemon.
 
 ## Exit codes
 
-`run`, `follow`, `rerun` and `wait` exit with the task's own exit code. Beside it there are these,
-and a line on standard error, `taskrun: ...`, says why and what to do:
+`run`, `follow`, `rerun` and `wait` exit with the task's own exit code. The codes below are
+additional; a line on standard error, `taskrun: ...`, gives the cause and what to do:
 
 | code | meaning |
 |---|---|
@@ -62,28 +63,29 @@ CHECKS = f"""
 ## Logs
 
 A log is followed until its container has ended, across restarts of the Docker daemon, the apiserver
-and the kubelet: it goes on after the last line, by position. `run` and `follow` end when all of it
-is written, however long its reader takes.
+and the kubelet: it continues after the last line, by position. `run` and `follow` end when the
+complete log is written, however slow its reader is.
 
-Where a part of a log cannot be read or written, a line on standard error says so, also with
-`--quiet`. The exit code is then the task's own or, of a task that succeeded, 74. `head` and others
-that have read enough are no loss. A log that has been given up can be read by `taskrun logs NAME`
-while its container is there.
+If a part of a log cannot be read or written, a line on standard error reports it, also with
+`--quiet`. The exit code is then the task's own or, for a task that succeeded, 74. A reader that
+closes the pipe, such as `head`, is no error. `taskrun logs NAME` reads an incomplete log again
+while its container exists.
 
-## For scripts
+## Scripts
 
-Standard output has the task's log or what was asked for, and nothing else; with `-o json`, `yaml`
-or `name` it is fit for other programs. Colour and progress are for a terminal only, and `NO_COLOR`
-turns colour off there. `{DEBUG_VARIABLE}=1` shows where a bug comes from.
+Standard output contains only the task's log or the requested output; with `-o json`, `yaml` or
+`name` it is machine-readable. Colour and progress appear only on a terminal, and `NO_COLOR` turns
+colour off. `{DEBUG_VARIABLE}=1` prints the traceback of a bug.
 
-## What `validate` looks at
+## What `validate` checks
 
-The schema of the CRD, and its rules in CEL, which CEL itself reads: the very ones that the
-apiserver has, with its sentences; and what it asks of every object's metadata. `run` on Docker
-looks at them first, too. A template of several containers of which none is the main one is refused,
-which a cluster takes and then fails. Only a cluster knows the rest: the fields below `template`,
-quantities, whether a Secret, a volume or a service account is there, quotas, policies, and what may
-change later.
+`validate` checks the schema of the CRD and its CEL rules, with the CEL implementation and the
+messages of the apiserver, and the apiserver's rules for metadata. `run` on Docker makes the same
+checks first. In addition, a template with several containers of which none is main is refused; a
+cluster accepts it and then fails the run.
+
+Only a cluster can check the rest: the fields below `template`, quantities, the existence of a
+Secret, a volume or a service account, quotas, policies, and changes over time.
 
 ## Completion
 
@@ -92,9 +94,9 @@ source <(taskrun completion bash)                 # in ~/.bashrc; or zsh
 taskrun completion fish > ~/.config/fish/completions/taskrun.fish
 ```
 
-Commands, options, and the names of the TaskRuns that are there. kubectl completes `kubectl taskrun`
-by itself once its own completion is set up: `kubectl_complete-taskrun`, which it asks, is installed
-beside `kubectl-taskrun`.
+Completion covers commands, options, and the names of existing TaskRuns. kubectl completes
+`kubectl taskrun` once its own completion is set up: it calls `kubectl_complete-taskrun`, which is
+installed with `kubectl-taskrun`.
 
 ## Commands
 
