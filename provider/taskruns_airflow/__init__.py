@@ -1,7 +1,7 @@
-"""Airflow tasks as TaskRuns: Airflow says what to run, taskruns sees it through.
+"""Airflow provider that runs tasks as TaskRuns.
 
-Names are loaded when they are asked for: Airflow imports this package to learn of the provider in
-every process, and most of them run no task.
+Names are loaded on first access: Airflow imports this package in every process to read the
+provider's metadata, and most processes run no task.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""One execution of a task in a worker: launch, follow, conclude, or be interrupted."""
+"""One execution of a task in a worker: launch, follow, conclude, interruption."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -33,11 +33,11 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """The task was told to stop."""
+    """The task has received a stop signal."""
 
 
 class AsyncRunner:
-    """Runs one coroutine after another, until it is told to stop."""
+    """Runs one coroutine after another, until `stop` is called."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -45,23 +45,23 @@ class AsyncRunner:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether `stop` was called."""
         return self._stopped
 
     def check(self) -> None:
-        """Go on only where nobody has said to stop.
+        """Raise if `stop` was called.
 
         Raises:
-            Stopped: somebody has.
+            Stopped: `stop` was called.
         """
         if self._stopped:
             raise Stopped
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end.
+        """Run a coroutine to its end and return its value.
 
         Raises:
-            Stopped: it was told to stop, before or meanwhile.
+            Stopped: `stop` was called before or meanwhile.
         """
         if self._stopped:
             work.close()
@@ -74,7 +74,7 @@ class AsyncRunner:
             raise
 
     def stop(self) -> None:
-        """End what runs; to be called from a signal handler."""
+        """Cancel the coroutine that runs; safe to call from a signal handler."""
         self._stopped = True
         if self._running is not None:
             loop, task = self._running
@@ -91,14 +91,15 @@ class AsyncRunner:
 
 
 _SECONDS_TO_CANCEL = 2.5
-"""Airflow kills a task five seconds after it was told to stop, and is itself asked before this."""
+"""Time limit for the last request, in seconds. Airflow kills a task five seconds after the stop
+signal, and up to two of them are spent on querying the task's state."""
 
 _SECONDS_TO_READ = 300.0
-"""Limit for one reading of an ended container's log."""
+"""Time limit for reading an ended container's log, in seconds."""
 
 
 class Execution:
-    """Sees one try through, in the task's process."""
+    """One try of a task, in the task's process."""
 
     def __init__(self, hook: TaskRunHook, context: Mapping[str, Any], log: Any) -> None:
         self._hook = hook
@@ -109,14 +110,14 @@ class Execution:
         self._own: Try | None = None
         self._ref: Ref | None = None
         self._remembered = ""
-        """The run's uid, once Airflow keeps it with this try."""
+        """The run's uid, once it is stored in Airflow's task state store."""
         self._entries = LogEntries(log, dated=False)
         self._audience = LogSink(self._entries.add, self._note)
         self.last_line: str | None = None
-        """The last line of the log that was told, where one was."""
+        """The last line that was written to the task's log, or None."""
 
     def launch(self, own: Try, manifest: Object, namespace: str | None) -> TaskRun:
-        """Create the try's run, or go on with what an earlier one left."""
+        """Create the try's run, or adopt the run of an earlier try."""
         self._own = own
         self._namespace = self._worker.run(self._hook.namespace(namespace))
         run = self._worker.run(self._launch(own, manifest))
@@ -125,15 +126,15 @@ class Execution:
         self.push("taskrun_name", ref.name)
         self.push("taskrun_namespace", ref.namespace)
         self.push("taskrun_uid", ref.uid)
-        # Airflow complains in the task's log about a link that it does not find.
+        # Pushed even when empty: Airflow logs a warning about a link that has no XCom.
         self.push(XCOM_LINK, self._worker.run(self._hook.link(ref)))
         return run
 
     def trigger(self, run: TaskRun, shown: Shown | None) -> TaskRunTrigger:
-        """Return what waits for the run in the triggerer.
+        """Return the trigger that waits for the run in the triggerer.
 
         Raises:
-            Stopped: the task was told to stop, so that Airflow may start no trigger.
+            Stopped: `stop` was called, so Airflow may not start the trigger.
         """
         self._worker.check()
         return TaskRunTrigger(
@@ -145,15 +146,15 @@ class Execution:
         )
 
     def follow(self, run: TaskRun, shown: Shown | None) -> TaskRun:
-        """Wait for the run's end, its log told meanwhile."""
+        """Wait for the run's end, and copy its log meanwhile."""
         return self._worker.run(self._follow(Ref.to(run), shown))
 
     def learn(self, event: Mapping[str, Any]) -> TaskRun:
-        """Return the run as the trigger saw it end.
+        """Return the ended run from the trigger's event.
 
         Raises:
-            TaskRunCancelled: it was deleted.
-            TaskRunClusterRefused: the trigger could not wait for it.
+            TaskRunCancelled: The run was deleted.
+            TaskRunClusterRefused: The trigger could not wait for the run.
         """
         if event.get("undelivered"):
             self._log.warning(
@@ -170,7 +171,7 @@ class Execution:
         return run
 
     def abandon(self, own: Try, namespace: str | None, *, too_long: bool) -> None:
-        """Cancel the try's run, whose deferral failed, if it took too long or no try follows."""
+        """Handle a failed deferral: cancel the run if it took too long or no try follows."""
         self._own = own
         self._namespace = self._worker.run(self._hook.namespace(namespace))
         if too_long or not goes_on(self._context, standing_of(self._context).states):
@@ -178,10 +179,10 @@ class Execution:
             self._cancel()
 
     def conclude(self, run: TaskRun, codes: ExitCodes, *, with_result: bool) -> Any:
-        """Return the task's result, or raise how it failed; last of all, let the Pod go.
+        """Return the task's result or raise its failure; mark the Pod as collected in both cases.
 
         Raises:
-            AirflowException: as failures.py names them.
+            AirflowException: The run failed; failures.py defines the classes.
         """
         self.push("exit_code", run.status.exit_code)
         self.push("reason", run.status.reason)
@@ -196,34 +197,34 @@ class Execution:
         """Return the end of the log of a run's last Pod, as the container wrote it.
 
         Args:
-            run: the run, which has ended.
-            pieces: how many, each a line or 16 KiB of one; None: the whole log.
+            run: The run, which has ended.
+            pieces: Number of pieces, each a line or 16 KiB of one; None for the whole log.
 
         Returns:
-            The bytes; None where they cannot be read, which the task's log then says.
+            The bytes; None if they cannot be read, which is logged.
         """
         try:
             return asyncio.run(
                 asyncio.wait_for(_log_end(self._connect, run, pieces), _SECONDS_TO_READ)
             )
-        except Exception as error:  # noqa: BLE001  # the work is done, whatever it is
+        except Exception as error:  # noqa: BLE001  # no error may fail a task whose work is done
             self._log.warning("The log of TaskRun %s could not be read: %r", self._ref, error)
             return None
 
     def push(self, key: str, value: Any) -> None:
-        """Leave an XCom beside the result; nothing where there is no value.
+        """Push an XCom in addition to the result; do nothing if the value is None.
 
-        They are there to look at: one that Airflow does not take fails no task.
+        These XComs are for information only, so an error of Airflow does not fail the task.
         """
         if value is None:
             return
         try:
             self._context["ti"].xcom_push(key=key, value=value)
-        except Exception as error:  # noqa: BLE001  # as said
+        except Exception as error:  # noqa: BLE001  # see the docstring
             self._log.warning("The XCom %s could not be left: %r", key, error)
 
     def stop(self) -> None:
-        """End what is under way; to be called from a signal handler."""
+        """Interrupt what is under way; safe to call from a signal handler."""
         self._worker.stop()
 
     async def _launch(self, own: Try, manifest: Object) -> TaskRun:
@@ -247,10 +248,10 @@ class Execution:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Let whatever ends a wait come out as what Airflow should make of it.
+        """Turn every exception inside into the one that Airflow should handle.
 
-        From before the create until the run has ended or a trigger has it: at each moment somebody
-        must be there who comes back for the run, or it is cancelled.
+        The context spans from before the create until the run has ended or a trigger follows it.
+        A run that no later try will adopt is cancelled.
         """
         try:
             yield
@@ -258,7 +259,7 @@ class Execution:
             self._cancel()
             raise
         except Exception as error:
-            if self._worker.stopped:  # Airflow 2 raises an exception of its own where it is told
+            if self._worker.stopped:  # Airflow 2 raises its own exception on a stop signal
                 raise self._interrupted() from None
             failure = self._failure(error)
             if failure is None:
@@ -266,7 +267,7 @@ class Execution:
             raise failure from None
 
     def _failure(self, error: Exception) -> AirflowException | None:
-        """Return what Airflow is told of an error; None: the error itself."""
+        """Return the exception that reports an error to Airflow; None for the error itself."""
         match error:
             case Gone():
                 return TaskRunCancelled(f"TaskRun {self._ref} was deleted before it had ended")
@@ -280,21 +281,21 @@ class Execution:
                 return None
 
     def _interrupted(self) -> AirflowException:
-        """Cancel the run if nobody will come back for it; the task must not end as a success."""
-        found = standing_of(self._context, self._remembered)
-        if not is_wanted(found.states):
+        """Return the exception for a stopped task; cancel the run if no later try adopts it."""
+        state = standing_of(self._context, self._remembered)
+        if not is_wanted(state.states):
             self._cancel()
             return AirflowException(
                 "A user has marked or cleared the task: its TaskRun is cancelled"
             )
-        if not found.superseded and not goes_on(self._context, found.states):
+        if not state.superseded and not goes_on(self._context, state.states):
             self._cancel()
             return AirflowException("The worker was told to stop, and there is no try after this")
         left = f"TaskRun {self._ref} goes on" if self._ref else "what it has started goes on"
         return AirflowException(f"The worker was told to stop; {left}, and the next try with it")
 
     def _cancel(self) -> None:
-        """Cancel the run; where it is not known which, whatever this task has at work."""
+        """Cancel the run, or all active runs of this task if the run is not known yet."""
         if self._ref is not None:
             self._try_for_a_moment("cancelled", _cancel(self._connect, self._ref))
         elif self._own is not None and self._namespace:
@@ -306,20 +307,20 @@ class Execution:
             self._try_for_a_moment("marked as collected", work)
 
     def _try_for_a_moment(self, what: str, work: Coroutine[Any, Any, None]) -> None:
-        """Do what must not keep the task from ending as it does."""
+        """Run a request with a short time limit; log an error instead of raising it."""
         try:
             asyncio.run(asyncio.wait_for(work, _SECONDS_TO_CANCEL))
-        except Exception as error:  # noqa: BLE001  # the task's own end is what counts
+        except Exception as error:  # noqa: BLE001  # it must not replace the task's own outcome
             self._log.warning("TaskRun %s could not be %s: %r", self._ref, what, error)
 
     def _note(self, text: str) -> None:
-        self._entries.close()  # what was written before is told before
+        self._entries.close()  # write the earlier lines first
         self._log.info(text)
 
     def _remember(self, ref: Ref) -> None:
         try:
             remember(self._context, ref.uid)
-        except Exception as error:  # noqa: BLE001  # the next try finds the run without it
+        except Exception as error:  # noqa: BLE001  # the next try also finds the run by its label
             self._log.warning("Airflow does not keep TaskRun %s with this try: %r", ref, error)
         else:
             self._remembered = ref.uid

@@ -1,7 +1,7 @@
-"""TaskRunOperator: says what to run, and sees to it that Airflow learns how it ended.
+"""TaskRunOperator: creates a TaskRun, waits for it, and reports its outcome to Airflow.
 
-This module and what it imports stay light, since every DAG processor loads them: the client, and
-what uses it, are imported when a task runs.
+Every DAG processor loads this module, so its imports stay light: the Kubernetes client and the
+modules that use it are imported when a task runs.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,64 +33,70 @@ _TEMPLATE_FILES = (".yaml", ".yml", ".json")
 _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 _UNANSWERED = "__fail__"
-"""What Airflow resumes a task with whose deferral took too long, or whose trigger failed."""
+"""The `next_method` with which Airflow resumes a task whose deferral timed out or whose trigger
+failed."""
 
 
 class TaskRunOperator(RunArguments):
     """Runs a container to completion as a TaskRun.
 
     Args:
-        name: First part of the TaskRun's name, and so of its Pods'. Default: DAG and task.
+        name: First part of the names of the TaskRun and its Pods. Default: DAG and task.
         image: The container's image.
-        command: Program to run instead of the image's entrypoint, one item an argument.
+        command: Program to run instead of the image's entrypoint, one argument per item.
         arguments: Arguments of the program.
         working_dir: Directory to run in.
-        env: Environment variables. A mapping, whose values are texts, numbers, or where a value
-            comes from: `{"secretKeyRef": {"name": "database", "key": "password"}}`; or a list of
-            core/v1 EnvVar.
+        env: Environment variables, as a mapping or as a list of core/v1 EnvVar. A value of the
+            mapping is a string, a number, or a core/v1 EnvVarSource:
+            `{"secretKeyRef": {"name": "database", "key": "password"}}`.
         env_from: ConfigMaps and Secrets whose keys become variables (core/v1 EnvFromSource).
         container_resources: Requests and limits (core/v1 ResourceRequirements).
         volumes: Volumes of the Pod (core/v1 Volume).
-        volume_mounts: Where they appear (core/v1 VolumeMount).
+        volume_mounts: Mounts of the volumes in the container (core/v1 VolumeMount).
         image_pull_policy: Always, IfNotPresent or Never.
         image_pull_secrets: Names of Secrets to pull images with.
-        security_context: Of the container (core/v1 SecurityContext).
+        security_context: Security context of the container (core/v1 SecurityContext).
         service_account_name: Service account of the Pod.
         node_selector: Labels that a node must have.
         tolerations: Taints that are tolerated (core/v1 Toleration).
         affinity: Rules for choosing a node (core/v1 Affinity).
         priority_class_name: PriorityClass of the Pod.
-        template: Everything else of a Pod: a core/v1 PodTemplateSpec; or the name of a .yaml, .yml
-            or .json file that holds one, which is a Jinja template.
-        spec: Any field of a TaskRun's spec by its own name, where it has no argument here.
-        backoff_limit: How many failures are retried in the cluster, apart from Airflow's retries.
-        disruption_limit: How many evictions and lost nodes are, once the work may have begun.
-        schedule_timeout_seconds: How long to wait for a node. Default: for ever.
-        startup_timeout_seconds: How long the container may take to start. Default: the site's.
-        pod_gc: What becomes of finished Pods, as a TaskRun's podGC.
-        ttl_seconds_after_finished: How long the TaskRun is kept. Default: the site's.
-        queue_name: Kueue's LocalQueue to wait in.
+        template: All other fields of the Pod, as a core/v1 PodTemplateSpec; or the name of a
+            .yaml, .yml or .json file that holds one and is rendered as a Jinja template.
+        spec: Fields of the TaskRun's spec that have no argument here, by their API names.
+        backoff_limit: Number of failures that are retried in the cluster, in addition to Airflow's
+            retries.
+        disruption_limit: Number of disruptions (evictions, lost nodes) after the start of main
+            that are retried in the cluster.
+        schedule_timeout_seconds: Time limit for scheduling. Default: no limit.
+        startup_timeout_seconds: Time limit for the start of the container. Default: the site
+            default.
+        pod_gc: When finished Pods are deleted, as in the TaskRun's podGC.
+        ttl_seconds_after_finished: How long the finished TaskRun is kept. Default: the site
+            default.
+        queue_name: Kueue LocalQueue to wait in.
         labels: Labels of the TaskRun and its Pods.
-        annotations: Annotations of both.
-        namespace: Where to run. Default: the connection's, or Airflow's own.
+        annotations: Annotations of the TaskRun and its Pods.
+        namespace: Namespace to run in. Default: the connection's, or Airflow's own.
         taskruns_conn_id: A connection of type `taskruns`.
-        kubernetes_conn_id: A connection of type `kubernetes`. Default: as the former says.
+        kubernetes_conn_id: A connection of type `kubernetes`. Default: the one that the `taskruns`
+            connection names.
         in_cluster: Use the cluster that Airflow runs in.
         config_file: A kubeconfig file on the worker and the triggerer.
-        cluster_context: Which context of the kubeconfig.
+        cluster_context: Context of the kubeconfig.
         deferrable: Wait in the triggerer instead of a worker. Default: Airflow's setting
             `[operators] default_deferrable`.
-        get_logs: Show the log in the task's.
-        container_logs: Whose log that is: a container's name or several, init containers among
-            them; True for all that the TaskRun names. Of several, each line is told with its
-            container's name. Default: the main container's.
+        get_logs: Copy the container's log to the task's log.
+        container_logs: Containers whose logs are copied: one name or several, init containers
+            included; True for all that the TaskRun names. With several containers, each line
+            begins with the container's name. Default: the main container.
         skip_on_exit_code: Exit codes with which the task is skipped.
         fail_on_exit_code: Exit codes with which the task fails without a retry.
-        mutate: Called with the TaskRun, as a dict, before it is created; may change it in place,
-            or return another. Its name, and the labels and annotations that say which try it is
-            of, must stay.
+        mutate: Function that is called with the TaskRun, as a dict, before it is created. It may
+            change the dict in place or return another. It must keep the name, and the labels and
+            annotations that identify the try.
         kwargs: Any argument of BaseOperator. `execution_timeout` becomes the run's
-            activeDeadlineSeconds, so that it holds whatever becomes of Airflow. With
+            activeDeadlineSeconds, so that it holds even when Airflow is down. With
             `do_xcom_push`, JSON in /airflow/xcom/return.json becomes the task's XCom.
     """
 
@@ -109,13 +115,15 @@ class TaskRunOperator(RunArguments):
         "spec": "json",
     }
     template_ext: Sequence[str] = ()
-    """None: an argument that ends in .yaml is an argument. `template` reads its file by itself."""
+    """Empty, so that a command argument ending in .yaml is not read as a file. `template` reads
+    its file by itself."""
 
     ui_color = "#d9e7f7"
     operator_extra_links: Collection[BaseOperatorLink] = (TaskRunLink(),)
 
     argument_names: ClassVar[Mapping[str, str]] = {}
-    """Names of arguments in messages, by the fields of `Order`, where a subclass has others."""
+    """Argument names for messages, keyed by field of `Order`; set by subclasses whose arguments
+    have other names."""
 
     _execution: "Execution | None" = None
     _told_to_stop = False
@@ -165,7 +173,7 @@ class TaskRunOperator(RunArguments):
         return self._conclude(execution, run)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on after a deferral, with what the trigger has learnt."""
+        """Finish the task with the outcome that the trigger reports."""
         if is_of_another_try(context, str(event.get("uid") or "")):
             self.log.info("An earlier try's trigger has spoken: this try's own TaskRun goes on")
             return self.execute(context)
@@ -176,7 +184,7 @@ class TaskRunOperator(RunArguments):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> Any:
-        """Go on after a deferral; one that failed leaves no run that nobody comes back for."""
+        """Resume after a deferral; after a failed one, cancel a run that no later try adopts."""
         if next_method == _UNANSWERED:
             own, manifest = self._ordered(context)
             too_long = "timeout" in str((next_kwargs or {}).get("error"))
@@ -185,66 +193,67 @@ class TaskRunOperator(RunArguments):
 
     @override
     def on_kill(self) -> None:
-        """Stop waiting; `execute` then ends by an exception, and cancels the run if it should."""
-        self._told_to_stop = True  # what has not begun must not begin either
+        """Interrupt the wait; `execute` then raises, and cancels the run where necessary."""
+        self._told_to_stop = True  # an execution that begins later must stop as well
         if self._execution is not None:
             self._execution.stop()
 
     @override
     def dry_run(self) -> None:
         """Print the TaskRun as YAML, and create nothing."""
-        import yaml  # noqa: PLC0415  # only people who try a task out need it
+        import yaml  # noqa: PLC0415  # only a dry run needs it
 
         own = Try(self.dag_id, self.task_id, "dry-run", -1, 0, 0, "", "dry-run")
         print(yaml.safe_dump(self.build_task_run(own), sort_keys=False))  # noqa: T201
 
     def build_task_run(self, own: Try, context: Mapping[str, Any] = _NO_CONTEXT) -> Object:
-        """Return the TaskRun that this task asks for; a subclass may make it another.
+        """Return the TaskRun manifest of a try; a subclass may change it.
 
         Raises:
-            TaskRunMisconfigured: the arguments make no TaskRun, or `mutate` another try's.
+            TaskRunMisconfigured: The arguments are invalid, or `mutate` has changed the name or
+                the marks that identify the try.
         """
         try:
-            made = build(self.order(context), own, self.argument_names)
-            made["metadata"] |= self.place(own)
+            manifest = build(self.order(context), own, self.argument_names)
+            manifest["metadata"] |= self.place(own)
         except ValueError as refusal:
             raise TaskRunMisconfigured(str(refusal)) from None
         if self.mutate is not None:
-            name = made["metadata"]["name"]
-            made = self.mutate(made) or made
-            if strayed := lost_identity(made, name, own):
-                raise TaskRunMisconfigured(f"mutate: {strayed}")
-        return made
+            name = manifest["metadata"]["name"]
+            manifest = self.mutate(manifest) or manifest
+            if problem := lost_identity(manifest, name, own):
+                raise TaskRunMisconfigured(f"mutate: {problem}")
+        return manifest
 
     def place(self, own: Try) -> dict[str, str]:
-        """Return the name of a try's TaskRun; and its namespace, where `namespace` has it not.
+        """Return the name of a try's TaskRun, and its namespace if `namespace` does not hold it.
 
         Raises:
-            ValueError: as `order`.
+            ValueError: As `order`.
         """
         return {"name": own.named(self.name) if self.name else own.name}
 
     def order(self, context: Mapping[str, Any]) -> Order:  # noqa: ARG002  # a function's arguments
-        """Return what this task asks for; a subclass may ask in other words.
+        """Return the task's arguments as an Order; a subclass may derive them from its own.
 
         Args:
-            context: Airflow's, of the try; empty in a dry run.
+            context: Airflow's context of the try; empty in a dry run.
 
         Raises:
-            ValueError: it asks for what cannot be had.
+            ValueError: An argument asks for something that a TaskRun cannot do.
         """
         return Order(**{name: getattr(self, name) for name in _ORDERED})
 
     def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
-        """Return which containers of a TaskRun's spec have their log in the task's; None: none."""
+        """Return the containers of a TaskRun's spec whose logs are copied; None without logs."""
         if not self.get_logs:
             return None
-        there = Containers.of(spec)
-        every = (*there.init, *there.others)
-        return there.shown(names_of(self.container_logs, every, default=[there.main]))
+        containers = Containers.of(spec)
+        every = (*containers.init, *containers.others)
+        return containers.shown(names_of(self.container_logs, every, default=[containers.main]))
 
     def access(self) -> Access:
-        """Return which cluster or host is meant, as far as the task says it."""
+        """Return the parts of the connection that the task itself names."""
         return Access(
             self.taskruns_conn_id,
             self.kubernetes_conn_id,
@@ -266,7 +275,7 @@ class TaskRunOperator(RunArguments):
         return isinstance(self.template, str) and self.template.endswith(_TEMPLATE_FILES)
 
     def _read_template(self, context: Context) -> None:
-        """Read and render a template's file that Airflow has not resolved: a mapped task's."""
+        """Read and render the template file of a mapped task, which Airflow has not resolved."""
         if self._names_a_file:
             self.template = self.get_template_env().get_template(self.template).render(context)
 
@@ -294,5 +303,5 @@ class TaskRunOperator(RunArguments):
 
 
 def exit_codes(told: int | Collection[int] | None) -> Collection[int]:
-    """Return exit codes that were given as one or as several."""
+    """Return exit codes as a collection, given one, several or None."""
     return () if told is None else (told,) if isinstance(told, int) else told
