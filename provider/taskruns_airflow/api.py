@@ -1,8 +1,8 @@
-"""The apiserver as this provider asks it: a handful of requests about TaskRuns and logs.
+"""Requests to the apiserver about TaskRuns and logs.
 
-Requests are sent by the client that Airflow's Kubernetes connection opens. Whatever may be a hiccup
-is tried again for a while, since each of these requests may be sent twice; every write names the
-uid that it means, so that it never reaches another TaskRun of that name.
+Requests are sent by the client that Airflow's Kubernetes connection opens. Transient errors are
+retried for a limited time, because all of these requests are idempotent. Every patch contains the
+uid, so that it never changes another TaskRun of the same name.
 """
 
 import asyncio
@@ -27,23 +27,23 @@ _LOG = "/api/v1/namespaces/{namespace}/pods/{pod}/log"
 
 _SECONDS_PER_REQUEST = 30
 _PATIENCE = 60.0
-"""Seconds for which a request is tried again."""
+"""Time for which a request is retried, in seconds."""
 
 _MOST_OF_A_LINE = 8 * 1024 * 1024
-"""More than any object that the apiserver stores."""
+"""Maximum length of a line of a watch, in bytes; more than any object that the apiserver stores."""
 
 _BY_ITS_ROLES = "is forbidden: User"
 _NO_SUCH_KIND = "404 page not found"
-"""What the apiserver says to who may not do a thing, and of a kind that it does not know."""
+"""Texts of the apiserver for a request that RBAC denies, and for an unknown kind."""
 
 _MOST_OF_A_PAGE = 500
-"""Of the runs of a namespace, ended ones included, of which there may be tens of thousands."""
+"""Page size of lists; a namespace may hold tens of thousands of runs, ended ones included."""
 
 _PERHAPS_LATER = {408, 429, 500, 502, 503, 504}
 
 
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
-"""What a connection that breaks, or cannot be made, raises."""
+"""Exceptions of a connection that breaks or cannot be opened."""
 
 
 class Api:
@@ -56,48 +56,51 @@ class Api:
         self._namespace = namespace
 
     async def create(self, manifest: Mapping[str, Any]) -> TaskRun:
-        """Create a TaskRun, or find that it is there: the answer to an earlier try got lost.
+        """Create a TaskRun, or return the existing one of that name.
+
+        The TaskRun exists already when the response to an earlier create was lost.
 
         Raises:
-            Refused: the apiserver will not have it.
+            Refused: The apiserver refused the TaskRun.
         """
         try:
-            made = await self._ask("POST", self._runs, {"fieldValidation": "Strict"}, manifest)
+            response = await self._ask("POST", self._runs, {"fieldValidation": "Strict"}, manifest)
         except Refused as refused:
             if refused.status != HTTPStatus.CONFLICT:
                 raise
-            made = await self._ask("GET", f"{self._runs}/{manifest['metadata']['name']}")
-        return TaskRun.model_validate(made)
+            response = await self._ask("GET", f"{self._runs}/{manifest['metadata']['name']}")
+        return TaskRun.model_validate(response)
 
     async def get(self, ref: Ref) -> TaskRun | None:
-        """Read a run; None when it is gone, or another has taken its name."""
+        """Return a run; None if it is gone or another run has its name."""
         try:
-            found = await self._ask("GET", f"{self._runs}/{ref.name}")
+            response = await self._ask("GET", f"{self._runs}/{ref.name}")
         except Refused as refused:
             if refused.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
-        run = TaskRun.model_validate(found)
+        run = TaskRun.model_validate(response)
         return run if run.metadata.uid == ref.uid else None
 
     async def find(self, label: str, value: str) -> list[TaskRun]:
-        """Read the runs that have a label."""
-        found = await self._ask("GET", self._runs, {"labelSelector": f"{label}={value}"})
-        return [TaskRun.model_validate(each) for each in found["items"]]
+        """Return the runs that have a label."""
+        response = await self._ask("GET", self._runs, {"labelSelector": f"{label}={value}"})
+        return [TaskRun.model_validate(each) for each in response["items"]]
 
     async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:  # noqa: ARG002
-        """Have a run stopped, the rest is the controller's; one that has ended is left as it is."""
+        """Set `spec.cancel`, on which the controller stops the run; no effect on an ended run."""
         await self._patch(ref, {"spec": {"cancel": True}})
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:
-        """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""
+        """Mark a Pod as collected: its log and outcome are read, so it may be deleted."""
         await self._patch(ref, {"metadata": {"annotations": {names.ANNOTATION_COLLECTED: pod_uid}}})
 
     async def pages(self, selector: Mapping[str, str]) -> AsyncIterator[Object]:
-        """List objects, a page at a time; the last page's resourceVersion is where a watch goes on.
+        """Yield lists of objects, page by page; a watch starts at the last resourceVersion.
 
         Raises:
-            Refused: as ever; 410, where it took so long that the rest cannot be told any more.
+            Refused: The apiserver refused the request; with status 410 if the continue token has
+                expired.
         """
         query = {**selector, "limit": str(_MOST_OF_A_PAGE)}
         while True:
@@ -112,7 +115,7 @@ class Api:
     async def watch(
         self, selector: Mapping[str, str], version: str, seconds: int
     ) -> AsyncIterator[AsyncIterator[Object]]:
-        """Open a watch; the apiserver ends it after `seconds`."""
+        """Open a watch from a resourceVersion; the apiserver ends it after `seconds`."""
         query = {
             **selector,
             "watch": "true",
@@ -133,7 +136,7 @@ class Api:
         follow: bool = True,
         previous: bool = False,
     ) -> AsyncIterator[AsyncIterator[Piece]]:
-        """Open a container's log, from a second on."""
+        """Open a container's log, from the second `since` on; see client.Runs.log."""
         path = _LOG.format(namespace=self._namespace, pod=pod)
         query = {"container": container, "timestamps": "true"}
         query |= {"follow": "true"} if follow else {}
@@ -157,7 +160,7 @@ class Api:
                 "PATCH", f"{self._runs}/{ref.name}", {}, {**change, "metadata": metadata}
             )
         except Refused as refused:
-            # Gone, or replaced by another of its name: nothing that this was meant for is there.
+            # The run is gone, or another one has its name: there is nothing to change.
             if refused.status not in (404, 409, 422) or await self.get(ref) is not None:
                 raise
 
@@ -213,13 +216,13 @@ class Api:
             body=body,
             auth_settings=["BearerToken"],
             _preload_content=False,
-            # None would be replaced by the connection's default: a log may stay silent for hours.
+            # A log may stay silent for hours. A plain None would select the connection's default.
             _request_timeout=(_SECONDS_PER_REQUEST, seconds),
         )
         if response.status >= HTTPStatus.BAD_REQUEST:
             async with response:
-                said = sentence(await response.read())
-                raise Refused(response.status, said, self._advice(response.status, said))
+                message = sentence(await response.read())
+                raise Refused(response.status, message, self._advice(response.status, message))
         return response
 
     def _advice(self, status: int, said: str) -> str:
@@ -236,12 +239,12 @@ class Api:
 
 
 def _is_transient(refused: Refused) -> bool:
-    """Return whether the same request may succeed later."""
+    """Whether the same request may succeed later."""
     return refused.status in _PERHAPS_LATER and not refused.is_too_large
 
 
 def pauses(longest: float = 10.0) -> Iterator[float]:
-    """Yield seconds to wait between tries, for ever: half a second, doubled up to `longest`."""
+    """Yield backoff delays in seconds without end: 0.5, doubled up to `longest`."""
     wait = 0.5
     while True:
         yield wait
@@ -249,7 +252,7 @@ def pauses(longest: float = 10.0) -> Iterator[float]:
 
 
 async def lines(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
-    """Cut a stream into lines without their ends; a line beyond `longest` comes in pieces."""
+    """Yield the lines of a stream without line ends; cut lines of more than `longest` bytes."""
     rest = b""
     async for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -263,7 +266,7 @@ async def lines(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[byt
 
 
 def sentence(body: bytes) -> str:
-    """Return the apiserver's own words from a Status, or the text that is in its place."""
+    """Return the message of a Status object, or the body's text if it is none."""
     text = body.decode(errors="replace").strip()
     try:
         return str(json.loads(text)["message"])

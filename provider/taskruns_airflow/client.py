@@ -1,4 +1,4 @@
-"""Where TaskRuns are kept, as this provider needs it: a cluster, or a Docker host."""
+"""Client protocols for TaskRuns, common to Kubernetes and Docker, with their errors."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -13,9 +13,9 @@ from taskruns_airflow.log_position import Piece
 
 
 class Refused(Exception):
-    """A request was answered with an error, `status` as in HTTP.
+    """A request was answered with an error; `status` is an HTTP status code.
 
-    The message is its sentence and, where there is something to be done, `advice`.
+    The message consists of the server's sentence and, if there is any, `advice`.
     """
 
     def __init__(self, status: int, sentence: str, advice: str = "") -> None:
@@ -25,21 +25,21 @@ class Refused(Exception):
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the object is too large to be stored, which a retry does not change."""
+        """Whether the object is too large to be stored; retries are useless then."""
         return is_too_large(self.status, self.sentence)
 
 
 class Unreachable(Exception):
-    """There was no answer for as long as was waited for one."""
+    """There was no answer within the time limit."""
 
 
 class Gone(Exception):
-    """The TaskRun was deleted before its end was seen."""
+    """The TaskRun was deleted before its end was observed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One TaskRun, and no other of its name."""
+    """Reference to one TaskRun, by uid; another TaskRun of the same name does not match."""
 
     namespace: str
     name: str
@@ -47,7 +47,7 @@ class Ref:
 
     @classmethod
     def to(cls, run: TaskRun) -> Self:
-        """Name the TaskRun that was read."""
+        """Return the reference to a TaskRun."""
         return cls(run.metadata.namespace, run.metadata.name, run.metadata.uid)
 
     @override
@@ -56,9 +56,9 @@ class Ref:
 
 
 def crossing(run: TaskRun) -> dict[str, Any]:
-    """Return the part of a run that may pass through Airflow: which it is, and how it is.
+    """Return the parts of a run that may pass through Airflow: its identity and its status.
 
-    Airflow logs what a trigger yields and keeps it in its database, and a spec may hold secrets.
+    Airflow logs trigger events and stores them in its database, and a spec may hold secrets.
     """
     ref = Ref.to(run)
     return {
@@ -72,24 +72,28 @@ class Runs(Protocol):
     """The TaskRuns of one namespace. Every request may raise Refused or Unreachable."""
 
     async def create(self, manifest: Mapping[str, Any]) -> TaskRun:
-        """Create a TaskRun, or find that it is there: the answer to an earlier try got lost."""
+        """Create a TaskRun, or return the existing one of that name.
+
+        The TaskRun exists already when the response to an earlier create was lost.
+        """
 
     async def get(self, ref: Ref) -> TaskRun | None:
-        """Read a run; None when it is gone, or another has taken its name."""
+        """Return a run; None if it is gone or another run has its name."""
 
     async def find(self, label: str, value: str) -> list[TaskRun]:
-        """Read the runs that have a label."""
+        """Return the runs that have a label."""
 
     async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:
-        """Have a run stopped; one that has ended or is gone is left as it is.
+        """Cancel a run; no effect if it has ended or is gone.
 
         Args:
-            ref: the run.
-            leaving: whether this process is about to end, so that it cannot see to the rest.
+            ref: The run.
+            leaving: Whether this process is about to end, so that it cannot wait for the run's
+                end.
         """
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:
-        """Tell that the log and the outcome of a Pod are read, so that it need not be kept."""
+        """Mark a Pod as collected: its log and outcome are read, so it may be deleted."""
 
     def log(
         self,
@@ -103,51 +107,52 @@ class Runs(Protocol):
         """Open a container's log.
 
         Args:
-            pod: its Pod.
-            container: its name.
-            since: the time of the first record, a whole second as RFC 3339; all by default.
-            follow: whether to wait for what the container has not written yet.
-            previous: whether to read what the container wrote before its last restart.
+            pod: Name of the Pod.
+            container: Name of the container.
+            since: Time of the first record, in whole seconds as RFC 3339; empty for the whole
+                log.
+            follow: Whether to wait for further output of the container.
+            previous: Whether to read the log of the container before its last restart.
         """
 
     async def log_end(self, pod: str, pieces: int | None) -> bytes:
         """Return the end of the log of a Pod's only container, byte for byte.
 
         Args:
-            pod: the Pod's name.
-            pieces: how many, each a line or 16 KiB of one; None: the whole log.
+            pod: Name of the Pod.
+            pieces: Number of pieces, each a line or 16 KiB of one; None for the whole log.
         """
 
 
 class Watch(Protocol):
-    """Follows runs for whoever waits for one."""
+    """Follows runs until they end."""
 
     def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
-        """Yield how a run is, at once and whenever it has changed; the last has ended.
+        """Yield a run at once and after each change, up to and including its terminal state.
 
         Raises:
-            Gone: the run is not there any more.
-            Refused: it may not be looked at.
-            Unreachable: there is no way to it.
+            Gone: The run no longer exists.
+            Refused: The server refused the request.
+            Unreachable: The server did not answer.
         """
 
 
 Connect = Callable[[], AbstractAsyncContextManager[Runs]]
-"""Opens a connection with credentials as they are now."""
+"""Opens a connection with current credentials."""
 
 
 class Client(Protocol):
-    """The way to one namespace."""
+    """Client of one namespace."""
 
     @property
     def unseen_advice(self) -> str:
-        """What to check when a run gets no status."""
+        """Advice to the user when a run gets no status."""
 
     def connect(self) -> AbstractAsyncContextManager[Runs]:
-        """Open the way to its TaskRuns."""
+        """Open a connection to the namespace's TaskRuns."""
 
     def watch(self, ref: Ref) -> Watch:
-        """Return what waits for one run."""
+        """Return a watch of one run."""
 
     def shared_watch(self) -> Watch:
-        """Return what waits for this run and that in one event loop, with as little as it takes."""
+        """Return a watch that all triggers of one event loop share, to save requests."""

@@ -1,4 +1,4 @@
-"""The connection type `taskruns`: what it can say, as a form shows it and as a hook reads it."""
+"""The connection type `taskruns`: its settings, as the form shows them and the hook reads them."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -20,22 +20,22 @@ FIELDS = {
     "tls_client_cert": "Docker: file with our certificate",
     "tls_client_key": "Docker: file with its key",
 }
-"""What the form asks for, and its words; all of it goes into the connection's extra."""
+"""Fields of the connection's form with their labels; all are stored in the connection's extra."""
 
 
 def form_fields() -> dict[str, Any]:
-    """Return the form's fields as Airflow's provider_info.schema.json has them."""
-    told: dict[str, Any] = {
+    """Return the form's fields in the form of Airflow's provider_info.schema.json."""
+    form: dict[str, Any] = {
         name: {"label": label, "schema": {"type": ["string", "null"]}}
         for name, label in FIELDS.items()
     }
-    told["engine"]["schema"]["enum"] = [*ENGINES, None]
-    return told
+    form["engine"]["schema"]["enum"] = [*ENGINES, None]
+    return form
 
 
 @dataclass(frozen=True, slots=True)
 class DockerAccess:
-    """Which Docker host is meant, as far as a task says it itself; files are named by path."""
+    """Settings of a Docker host that the task itself makes; files are given by path."""
 
     url: str | None = None
     state_directory: str | None = None
@@ -43,17 +43,17 @@ class DockerAccess:
     tls_client_cert: str | None = None
     tls_client_key: str | None = None
     tls_hostname: bool | None = None
-    """False: the daemon's certificate may be for another host."""
+    """Whether the daemon's certificate must match its host name."""
 
     @property
     def told(self) -> dict[str, Any]:
-        """What is said, by its name in a connection's extra."""
+        """The settings that are not None, by their names in a connection's extra."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Which cluster or host is meant, as far as it was said; what is None, the connection says."""
+    """Choice of a cluster or host by the task; fields that are None are left to the connection."""
 
     taskruns_conn_id: str = DEFAULT_CONNECTION
     kubernetes_conn_id: str | None = None
@@ -61,15 +61,15 @@ class Access:
     config_file: str | None = None
     cluster_context: str | None = None
     default_engine: str = KUBERNETES
-    """Where the connection names none."""
+    """Engine for a connection that names none."""
     docker: DockerAccess = field(default_factory=DockerAccess)
-    """Whatever is said here means Docker."""
+    """Settings of the Docker host; setting any of them selects the Docker engine."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the parts as a trigger is given them."""
+        """Return the fields as JSON-compatible arguments of a trigger."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, told: dict[str, Any]) -> Self:
-        """Read what `to_json` has written."""
+        """Read the output of `to_json`."""
         return cls(**{**told, "docker": DockerAccess(**told.get("docker", {}))})

@@ -1,4 +1,4 @@
-"""The containers of a TaskRun's Pod by their names, and those whose logs are a task's."""
+"""Names of the containers of a TaskRun's Pod, and the choice of those whose logs are copied."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -7,33 +7,33 @@ from typing import Any, Self
 from taskruns.api import names
 
 Asked = str | Collection[str] | bool | None
-"""Containers as a task names them: one, several, or (True) every one that there is."""
+"""Containers as a task names them: one name, several names, or True for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The containers whose logs are told, in the order in which their Pod has them."""
+    """The containers whose logs are copied to the task's log, in the order of their Pod."""
 
     main: str
-    """The main container's name, whether it is told or not."""
+    """Name of the main container, even if its log is not copied."""
     before: tuple[str, ...] = ()
-    """Init containers that end before the main one starts."""
+    """Init containers that end before main starts."""
     beside: tuple[str, ...] = ()
-    """The main one, and what runs beside it."""
+    """Main, sidecars and other containers that run beside main."""
     named: bool = False
-    """Whether each line is told with its container's name."""
+    """Whether each line begins with its container's name."""
 
     def line(self, container: str, text: str) -> str:
-        """Return a line as it is told."""
+        """Return a line as it is written to the task's log."""
         return f"[{container}] {text}" if self.named else text
 
     def to_json(self) -> dict[str, Any]:
-        """Return the parts as a trigger is given them."""
+        """Return the fields as JSON-compatible arguments of a trigger."""
         return asdict(self) | {"before": list(self.before), "beside": list(self.beside)}
 
     @classmethod
     def of_json(cls, told: Mapping[str, Any]) -> Self:
-        """Read what `to_json` has written."""
+        """Read the output of `to_json`."""
         return cls(
             told["main"], tuple(told["before"]), tuple(told["beside"]), named=bool(told["named"])
         )
@@ -41,18 +41,18 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """The containers that a TaskRun's spec names, in their order."""
+    """The containers that a TaskRun's spec names, in the order of the spec."""
 
     main: str
     init: tuple[str, ...]
     others: tuple[str, ...]
-    """Those that are no init containers, main among them."""
+    """Containers other than init containers, main included."""
     sidecars: frozenset[str]
-    """Init containers that go on beside main."""
+    """Init containers with restartPolicy Always, which continue beside main."""
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Self:
-        """Read them from a TaskRun's spec."""
+        """Return the containers of a TaskRun's spec."""
         template = spec.get("template") or {}
         annotations = (template.get("metadata") or {}).get("annotations") or {}
         pod = template.get("spec") or {}
@@ -67,15 +67,17 @@ class Containers:
         )
 
     def shown(self, asked: Iterable[str], *, named: bool = True) -> Shown:
-        """Choose those whose logs are told; a name that is not here may be added by the cluster.
+        """Return the choice of containers whose logs are copied.
+
+        Unknown names are kept: the cluster may add such containers to the Pod.
 
         Args:
-            asked: their names, in any order.
-            named: whether lines are told with their container's name, where it is not the only one.
+            asked: Names of the containers, in any order.
+            named: Whether lines begin with their container's name if there are several.
         """
-        wanted = dict.fromkeys(asked)
-        known = [each for each in (*self.init, *self.others) if each in wanted]
-        chosen = dict.fromkeys([*known, *wanted])
+        requested = dict.fromkeys(asked)
+        known = [each for each in (*self.init, *self.others) if each in requested]
+        chosen = dict.fromkeys([*known, *requested])
         ends = {each for each in self.init if each not in self.sidecars}
         return Shown(
             self.main,
@@ -86,7 +88,7 @@ class Containers:
 
 
 def names_of(asked: Asked, every: Iterable[str], default: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the names that are asked for; `default` where nothing is."""
+    """Return the requested names; `default` if none are requested."""
     if asked is True:
         return tuple(every)
     if not asked:

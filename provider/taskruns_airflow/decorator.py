@@ -1,4 +1,4 @@
-"""@task.taskrun: a Python function that runs in a container of its own, as a TaskRun."""
+"""@task.taskrun: the decorator that runs a Python function in a container, as a TaskRun."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +20,14 @@ _OURS = ("command", "arguments")
 
 
 class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
-    """Runs a function in the container; what it returns, as JSON, is the task's result.
+    """Runs a function in the container; its return value, as JSON, is the task's result.
 
     Args:
         python_command: The image's Python 3: a program, or a list of a program and its arguments.
-        kwargs: Any argument of TaskRunOperator but `command` and `arguments`.
+        kwargs: Any argument of TaskRunOperator except `command` and `arguments`.
 
     Raises:
-        ValueError: the function cannot run by itself.
+        ValueError: The function depends on names of the DAG's file.
     """
 
     custom_operator_name = "@task.taskrun"
@@ -45,32 +45,32 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
     }
 
     def __init__(self, *, python_command: str | Sequence[str] = "python3", **kwargs: Any) -> None:
-        given = [name for name in _OURS if kwargs.get(name) is not None]
-        if given:
-            raise ValueError(f"{given[0]}: the function is what runs; leave it out")
+        refused = [name for name in _OURS if kwargs.get(name) is not None]
+        if refused:
+            raise ValueError(f"{refused[0]}: the function is what runs; leave it out")
         super().__init__(**kwargs)
         self.python_command = python_command
         self._function = Function.of(self.python_callable)
 
     @override
     def order(self, context: Mapping[str, Any]) -> Order:
-        told = super().order(context)
-        path = (told.spec or {}).get("resultPath", RESULT_PATH) if told.do_xcom_push else ""
+        order = super().order(context)
+        path = (order.spec or {}).get("resultPath", RESULT_PATH) if order.do_xcom_push else ""
         python = self.python_command
         python = [python] if isinstance(python, str) else python
         keywords = {**self._asked_of(context), **self.op_kwargs}
         return replace(
-            told,
+            order,
             command=[*python, "-u", "-c", PROGRAM.read_text()],
             arguments=[self._function.call(self.op_args, keywords, path)],
         )
 
     def _asked_of(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the function takes from Airflow's context by its parameters' names."""
+        """Return the values of Airflow's context for which the function has parameters."""
         signature = inspect.signature(self.python_callable)
-        given = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments
-        asked = (name for name in signature.parameters if name not in given and name in context)
-        return {name: context[name] for name in asked}
+        bound = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments
+        requested = (name for name in signature.parameters if name not in bound and name in context)
+        return {name: context[name] for name in requested}
 
 
 def taskrun_task(
@@ -78,11 +78,11 @@ def taskrun_task(
     multiple_outputs: bool | None = None,  # noqa: FBT001  # as Airflow calls it
     **kwargs: Any,
 ) -> TaskDecorator:
-    """Make a task of a function, which runs in a container.
+    """Return a task that runs a function in a container.
 
     Args:
         python_callable: The function.
-        multiple_outputs: Whether a mapping that it returns becomes an XCom for each key.
+        multiple_outputs: Whether a returned mapping becomes one XCom per key.
         kwargs: Arguments of TaskRunDecoratedOperator.
     """
     return task_decorator_factory(

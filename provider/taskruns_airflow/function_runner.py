@@ -1,8 +1,8 @@
-"""Runs a function that came as text: what the container of a @task.taskrun executes.
+"""Program that the container of a @task.taskrun executes: runs a function from its source text.
 
-This file is sent as it is, to whatever Python 3 the image has: it needs the standard library, and
-nothing that is newer than Python 3.6. Exit codes: 0, and 1 where the function raised; one of its
-own where it called `sys.exit`; 143 where the container was told to stop.
+The text of this file is sent to the image's Python 3. It uses only the standard library and
+nothing that is newer than Python 3.6. Exit codes: 0 on success; 1 if the function raised; the
+function's own code if it called `sys.exit`; 143 on SIGTERM.
 """
 
 import ast
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def compile_function(source: str, file: str, line: int, flags: int) -> types.CodeType:
-    """Compile a function's text, without its annotations, at its place in its file."""
+    """Compile a function's text, without annotations and with the line numbers of its file."""
     indented = source[:1].isspace()
     text = "if 1:\n" + source if indented else source
     tree = compile(text, file, "exec", flags | ast.PyCF_ONLY_AST, True)  # noqa: FBT003
@@ -32,7 +32,7 @@ def compile_function(source: str, file: str, line: int, flags: int) -> types.Cod
 
 
 def load(call: "dict[str, Any]") -> Any:
-    """Make the function, such that tracebacks show its lines."""
+    """Return the function, with its source registered so that tracebacks show its lines."""
     source, file, line = call["source"], call["file"], call["line"]
     lines = ["\n"] * (line - 1) + source.splitlines(keepends=True)
     linecache.cache[file] = (len(source), None, lines, file)
@@ -43,14 +43,14 @@ def load(call: "dict[str, Any]") -> Any:
 
 
 def run(call: "dict[str, Any]") -> Any:
-    """Call the function; an exception of its own ends in its traceback, and exit code 1."""
+    """Return the function's value; if it raises, print the traceback and exit with code 1."""
     try:
         value = load(call)(*call["args"], **call["kwargs"])
         if hasattr(value, "__await__"):
             import asyncio  # noqa: PLC0415  # few functions are asynchronous
 
             value = asyncio.new_event_loop().run_until_complete(value)
-    except Exception as error:  # noqa: BLE001  # it is told, and ends the task
+    except Exception as error:  # noqa: BLE001  # any exception is printed and ends the task
         trace = error.__traceback__
         traceback.print_exception(type(error), error, trace and trace.tb_next)
         sys.exit(1)
@@ -58,7 +58,7 @@ def run(call: "dict[str, Any]") -> Any:
 
 
 def keep(value: Any, path: str, most: int) -> None:
-    """Write a result as JSON, where taskruns takes it from."""
+    """Write a result as JSON to `path`; exit with a message if it has more than `most` bytes."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The way to where TaskRuns are kept: Airflow connections and operator arguments, made one."""
+"""Airflow hook: combines a connection with operator arguments and opens API clients."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,26 +24,30 @@ from taskruns_airflow.kubernetes_client import KubernetesClient
 from taskruns_airflow.link import link_to
 
 DEFAULT_CLUSTER = "kubernetes_default"
-"""The connection of Airflow's Kubernetes provider, which is used where it is defined."""
+"""Default connection of Airflow's Kubernetes provider; used if it is defined."""
 
 _EARLIER = "extra__kubernetes__"
-"""How names in the extra of a connection of type `kubernetes` began, and may still do."""
+"""Former prefix of names in the extra of a connection of type `kubernetes`; still accepted."""
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _ELSEWHERE = {"in_cluster": None, "kube_config_path": None, "kube_config": None}
-"""The ways in which a Kubernetes connection can name its cluster: one chosen rules out the rest."""
+"""Settings by which a Kubernetes connection names its cluster; an operator's choice of one clears
+the others."""
 
 
 class TaskRunHook(BaseHook):
-    """Opens the way to the cluster or the Docker host that a connection names.
+    """Opens clients to the cluster or the Docker host that a connection names.
 
-    A connection of type `taskruns` has in its extra `engine`, which is `kubernetes` unless it says
-    `docker`. For a cluster it has `kubernetes_conn_id`, an Airflow connection of type `kubernetes`,
-    or that connection's own settings: `in_cluster`, `kube_config_path`, `kube_config`,
-    `cluster_context`, `namespace`. Where it names no other connection, it goes over
-    `kubernetes_default`, if that is defined; where nothing names a cluster, it is the one that
-    Airflow itself runs in, or else the default kubeconfig's. For Docker it has `url`,
-    `state_directory`, `tls_ca_cert`, `tls_client_cert`, `tls_client_key`, `tls_hostname` and
-    `secrets`, as docs/airflow-docker.md tells.
+    The extra of a connection of type `taskruns` holds `engine`: `kubernetes` (the default) or
+    `docker`.
+
+    For a cluster it holds `kubernetes_conn_id`, the name of an Airflow connection of type
+    `kubernetes`, or the settings of such a connection: `in_cluster`, `kube_config_path`,
+    `kube_config`, `cluster_context`, `namespace`. Without `kubernetes_conn_id`, the connection
+    `kubernetes_default` supplies the missing settings if it is defined. If no cluster is named,
+    the cluster that Airflow runs in is used, or else the default kubeconfig.
+
+    For Docker it holds `url`, `state_directory`, `tls_ca_cert`, `tls_client_cert`,
+    `tls_client_key`, `tls_hostname` and `secrets`; see docs/airflow-docker.md.
     """
 
     conn_name_attr = "taskruns_conn_id"
@@ -68,7 +72,7 @@ class TaskRunHook(BaseHook):
 
     @classmethod
     def of(cls, access: Access) -> Self:
-        """Make the hook that an operator or a trigger describes."""
+        """Return the hook for the access settings of an operator or a trigger."""
         hook = cls()
         hook.access = access
         return hook
@@ -77,7 +81,7 @@ class TaskRunHook(BaseHook):
     @override
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's fields for Airflow 2; Airflow 3 reads them from provider_info."""
-        from flask_appbuilder.fieldwidgets import (  # noqa: PLC0415  # a web server alone has it
+        from flask_appbuilder.fieldwidgets import (  # noqa: PLC0415  # only web servers have it
             BS3TextFieldWidget,
         )
         from wtforms import StringField  # noqa: PLC0415
@@ -89,7 +93,7 @@ class TaskRunHook(BaseHook):
     @classmethod
     @override
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Leave the rest of the connection's form to its extra."""
+        """Return the hidden standard fields of the connection's form, and a sample of the extra."""
         return {
             "hidden_fields": ["host", "schema", "login", "password", "port"],
             "relabeling": {},
@@ -97,10 +101,10 @@ class TaskRunHook(BaseHook):
         }
 
     async def settings(self) -> dict[str, Any]:
-        """Return what the connection says, with what was said otherwise over it.
+        """Return the connection's settings, overridden by the operator's.
 
         Raises:
-            ValueError: it names an engine that there is not, or a dashboard that links to nothing.
+            ValueError: The engine is unknown, or the dashboard has an invalid placeholder.
         """
         if self._settings is None:
             settings = await self._read_settings()
@@ -109,21 +113,21 @@ class TaskRunHook(BaseHook):
         return self._settings
 
     async def link(self, ref: Ref) -> str:
-        """Return where the connection's dashboard shows a TaskRun; empty without a dashboard."""
+        """Return the URL of a TaskRun in the connection's dashboard; empty without a dashboard."""
         return _link(await self.settings(), namespace=ref.namespace, name=ref.name)
 
     async def namespace(self, wanted: str | None = None) -> str:
-        """Return the namespace to work in: as wanted, as connected, as Airflow's own."""
+        """Return the namespace: `wanted`, or else the connection's, Airflow's own, or `default`."""
         settings = await self.settings()
-        found = wanted or settings.get("namespace")
-        if found:
-            return str(found)
+        namespace = wanted or settings.get("namespace")
+        if namespace:
+            return str(namespace)
         own = _SERVICE_ACCOUNT / "namespace"
         on_docker = settings["engine"] == DOCKER
         return own.read_text().strip() if own.is_file() and not on_docker else "default"
 
     async def edge(self, namespace: str) -> Client:
-        """Return the way to a namespace, wherever it is."""
+        """Return the client of a namespace, on Kubernetes or on Docker."""
         settings = await self.settings()
         if settings["engine"] == DOCKER:
             return _docker_edge(settings, namespace)
@@ -135,13 +139,13 @@ class TaskRunHook(BaseHook):
 
     @asynccontextmanager
     async def api(self, namespace: str) -> AsyncIterator[Api]:
-        """Open the way to the TaskRuns of a namespace of a cluster."""
+        """Open the API of a cluster's namespace."""
         async with self.client() as client:
             yield Api(client, namespace)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Any]:
-        """Open a client with credentials as they are now."""
+        """Open a Kubernetes client with current credentials."""
         from airflow.providers.cncf.kubernetes.hooks.kubernetes import (  # noqa: PLC0415
             AsyncKubernetesHook,  # loading it takes seconds, and parsing a DAG does not need it
         )
@@ -164,8 +168,8 @@ class TaskRunHook(BaseHook):
         if engine == DOCKER:
             return {**own, **access.docker.told, "engine": engine}
         through = own.pop("kubernetes_conn_id", None) or DEFAULT_CLUSTER
-        told = {**await _extra(access.kubernetes_conn_id or through), **own}
-        return {**_over(told, access), "engine": engine}
+        settings = {**await _extra(access.kubernetes_conn_id or through), **own}
+        return {**_over(settings, access), "engine": engine}
 
 
 def _link(settings: dict[str, Any], *, namespace: str, name: str) -> str:
@@ -185,14 +189,14 @@ def _docker_edge(settings: dict[str, Any], namespace: str) -> Client:
 
 async def _extra(conn_id: str) -> dict[str, Any]:
     try:
-        found = dict((await get_async_connection(conn_id)).extra_dejson)
+        extra = dict((await get_async_connection(conn_id)).extra_dejson)
     except AirflowNotFoundException:
         if conn_id not in {DEFAULT_CONNECTION, DEFAULT_CLUSTER}:
             raise
         return {}
-    told = {name: value for name, value in found.items() if value not in (None, "")}
-    earlier = {n.removeprefix(_EARLIER): v for n, v in told.items() if n.startswith(_EARLIER)}
-    return earlier | told
+    settings = {name: value for name, value in extra.items() if value not in (None, "")}
+    earlier = {n.removeprefix(_EARLIER): v for n, v in settings.items() if n.startswith(_EARLIER)}
+    return earlier | settings
 
 
 def _over(told: dict[str, Any], access: Access) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a try that starts to a run that has ended: launched or adopted, then followed."""
+"""Launch of a try's run, whether new or adopted, and the wait for its end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,31 +14,31 @@ from taskruns_airflow.reattach import ended, inheritance
 
 _FIRST_NOTICE = 10.0
 _NEXT_NOTICES = 60.0
-"""Seconds until the log says that no controller has seen the run, and between repetitions."""
+"""Time until the note that the run has no status, and between its repetitions, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogSink:
-    """Who is told what happens: lines of the log, and what a person should know of it."""
+    """Callbacks that take lines of a container's log and notes for the user."""
 
     line: Callable[[Line], None]
     note: Callable[[str], None]
     room: Callable[[], Awaitable[None]] | None = None
-    """Waits until more lines can be taken; None: they always can."""
+    """Waits until more lines can be taken; None if they always can."""
 
 
 class NameTaken(Exception):
-    """A TaskRun of that name is there, and it is not this try's."""
+    """A TaskRun of that name exists and does not belong to this try."""
 
 
 async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: LogSink) -> TaskRun:
-    """Return this try's run: the one that an earlier try left, or a new one.
+    """Return this try's run: a new one, or the one that is adopted from an earlier try.
 
-    What earlier tries have left active and is not gone on with is cancelled first, and waited for.
+    All other active runs of earlier tries are cancelled first, and their end is awaited.
 
     Raises:
-        Refused: the TaskRun is not taken.
-        NameTaken: somebody else's TaskRun is in the way.
+        Refused: The server refused the TaskRun.
+        NameTaken: A TaskRun of that name belongs to something else.
     """
     async with edge.connect() as api:
         found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
@@ -59,7 +59,7 @@ async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: 
 
 
 async def cancel_all(connect: Connect, own: Try) -> None:
-    """Cancel, on leaving, what a try has created and would have gone on with or ended itself."""
+    """Cancel all runs that a try has created or would adopt or cancel; the process is ending."""
     async with connect() as api:
         found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
         for run in (found.adopted, *found.superseded):
@@ -70,12 +70,12 @@ async def cancel_all(connect: Connect, own: Try) -> None:
 async def follow(
     edge: Client, watch: Watch, ref: Ref, shown: Shown | None, audience: LogSink
 ) -> TaskRun:
-    """Wait until a run has ended, and the logs that are shown are told; return how it ended.
+    """Wait until a run has ended and its logs are copied; return the ended run.
 
     Raises:
-        Gone: the run is not there any more.
-        Refused: it may not be looked at.
-        Unreachable: there is no way to it.
+        Gone: The run no longer exists.
+        Refused: The server refused the request.
+        Unreachable: The server did not answer.
     """
     log = None
     if shown:
@@ -103,7 +103,7 @@ async def follow(
 
 
 async def _note_unseen(ref: Ref, advice: str, audience: LogSink) -> None:
-    """Log, after ten seconds and then every minute, that nothing has taken up the run."""
+    """Log, after ten seconds and then every minute, that the run has no status yet."""
     waited, pause = 0.0, _FIRST_NOTICE
     while True:
         await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""From a task in Airflow's pages to its TaskRun in somebody's dashboard."""
+"""Link from a task in Airflow's UI to its TaskRun in a dashboard."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 from typing_extensions import override
 
 XCOM_LINK = "taskrun_link"
-"""Where a task leaves its link: made from `dashboard` in the connection's extra."""
+"""XCom key of a task's link, which is built from `dashboard` in the connection's extra."""
 
 
 def link_to(dashboard: str, *, namespace: str, name: str) -> str:
-    """Return where a dashboard shows a TaskRun; empty where no dashboard is named.
+    """Return the URL of a TaskRun in a dashboard; empty if no dashboard is named.
 
     Raises:
-        ValueError: the dashboard's address has other placeholders than there are.
+        ValueError: The dashboard's address has an unknown placeholder.
     """
     try:
         return dashboard.format(namespace=namespace, name=name)
@@ -25,7 +25,7 @@ def link_to(dashboard: str, *, namespace: str, name: str) -> str:
 
 
 class TaskRunLink(BaseOperatorLink):
-    """Leads to the TaskRun, where the connection says where dashboards are."""
+    """Link to the TaskRun in the dashboard that the connection names."""
 
     name = "TaskRun"
 

@@ -1,4 +1,4 @@
-"""What Airflow tells a task about itself: which try it is, and whether it is still wanted."""
+"""Identity and current state of a task instance, as Airflow reports them to the task."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -11,21 +11,21 @@ from airflow.providers.common.compat.sdk import conf
 from taskruns_airflow.identity import Try, moment
 
 _UNWANTED = {"failed", "success", "skipped", "upstream_failed", "removed", "restarting"}
-"""States that somebody has set over a task that runs: marked, or (`restarting`) cleared."""
+"""States that a user can set on a running task by marking or (`restarting`) clearing it."""
 
 _REMEMBERED = "taskrun"
 
 _AT_WORK = {"running", "deferred"}
 
 _SECONDS_TO_ASK = 2.0
-"""How long Airflow has to say how a task stands that was told to stop."""
+"""Time limit for querying the state of a task that is being stopped, in seconds."""
 
 
 def try_of(context: Mapping[str, Any]) -> Try:
     """Return the try that runs in this context, on Airflow 2 as on Airflow 3."""
     ti = context["ti"]
     dag_run = context["dag_run"]
-    # Airflow 2 numbers a task instance's tries and has no id for one of them.
+    # Airflow 2 numbers the tries of a task instance and has no id for a single try.
     instance = str(getattr(ti, "id", None) or "")
     return Try(
         dag_id=ti.dag_id,
@@ -42,19 +42,20 @@ def try_of(context: Mapping[str, Any]) -> Try:
 
 
 def is_wanted(states: Collection[str | None]) -> bool:
-    """Whether nobody has marked or cleared a task of these states.
+    """Whether no user has marked or cleared a task in these states.
 
-    What cannot be found out counts as wanted: a run that goes on is found by the next try, and
-    has its deadlines.
+    An unknown state counts as wanted: the next try finds a run that continues, and the run's
+    deadlines still hold.
     """
     return not _UNWANTED.intersection(states)
 
 
 def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
-    """Whether another try follows if this one fails, or follows already.
+    """Whether another try follows if this one fails, or has been scheduled already.
 
-    A scheduler that misses a task's heartbeat, or takes over from one that died, schedules the task
-    again while its process may live, whatever `retries` says: its state is another then.
+    A scheduler that misses a task's heartbeat, or replaces a dead scheduler, schedules the task
+    again regardless of `retries`, while the old process may still live. The task's state is then
+    neither running nor deferred.
     """
     ti = context["ti"]
     retried = bool(ti.max_tries) and bool(ti.try_number <= ti.max_tries)
@@ -63,35 +64,35 @@ def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
 
 @dataclass(slots=True)
 class TaskState:
-    """What Airflow says of a task that is told to stop; nothing, as long as it does not answer."""
+    """State of a task in Airflow; the defaults stand for no answer."""
 
     states: Collection[str | None] = ()
-    """The state that it is in now."""
+    """Current state: one item, or none without an answer."""
     superseded: bool = False
-    """Whether another try is under way, of a task that seems to be at work."""
+    """Whether a later try is under way, which the task's state alone does not show."""
 
 
 def standing_of(context: Mapping[str, Any], remembered: str = "") -> TaskState:
-    """Ask Airflow how the task stands now, and wait two seconds for an answer.
+    """Return the task's current state in Airflow, or an empty one after two seconds.
 
-    It is asked in a thread that may outlive the question: whoever tells a task to stop kills it
-    five seconds later, and its run is still to be cancelled then.
+    The query runs in a thread, because it may block for longer. Airflow kills a task five seconds
+    after the stop signal, and the cancellation of the run needs the rest of that time.
 
     Args:
-        context: Airflow's, of the task.
-        remembered: the uid that this try has had Airflow remember, where it has.
+        context: Airflow's context of the task.
+        remembered: The uid that this try has stored in Airflow; empty if none.
     """
-    found = TaskState()
+    state = TaskState()
 
     def ask() -> None:
-        with suppress(Exception):  # whatever happens here, the task is about to end
-            found.states = _states(context["ti"])
-            found.superseded = bool(remembered) and _is_superseded(context, remembered)
+        with suppress(Exception):  # the task ends in any case
+            state.states = _states(context["ti"])
+            state.superseded = bool(remembered) and _is_superseded(context, remembered)
 
     asking = Thread(target=ask, name="taskruns: ask Airflow", daemon=True)
     asking.start()
     asking.join(_SECONDS_TO_ASK)
-    return replace(found)
+    return replace(state)
 
 
 def _states(ti: Any) -> list[str | None]:
@@ -99,37 +100,37 @@ def _states(ti: Any) -> list[str | None]:
         ti.refresh_from_db()
         return [ti.state]
     index = -1 if ti.map_index is None else ti.map_index
-    found = ti.get_task_states(
+    states = ti.get_task_states(
         dag_id=ti.dag_id,
         task_ids=[ti.task_id],
         run_ids=[ti.run_id],
         map_index=index if index >= 0 else None,
     )
-    return list(found.get(ti.run_id, {}).values())
+    return list(states.get(ti.run_id, {}).values())
 
 
 def remember(context: Mapping[str, Any], uid: str) -> None:
-    """Leave the run's uid with this try, where Airflow keeps such things (3.3 or newer)."""
+    """Store the run's uid in Airflow's task state store (3.3 or newer), if there is one."""
     store = context.get("task_state_store")
     if store is not None:
         store.set(_REMEMBERED, uid)
 
 
 def _is_superseded(context: Mapping[str, Any], uid: str) -> bool:
-    """Only the latest try of a task can ask for what it has left; an older one finds nothing."""
+    """Whether the store no longer returns this try's uid; it answers the latest try only."""
     store = context.get("task_state_store")
     return store is not None and store.get(_REMEMBERED) != uid
 
 
 def is_of_another_try(context: Mapping[str, Any], uid: str) -> bool:
-    """Whether the run of this uid is not the one that the task's latest try has remembered.
+    """Whether the task's latest try has stored another uid than this one.
 
-    A database that gives a trigger's number again, as SQLite does, lets the last word of a cleared
-    try's trigger reach the next try. Without Airflow's store (before 3.3) nothing is known.
+    Some databases, such as SQLite, reuse the numbers of triggers. The event of a cleared try's
+    trigger can then reach the next try. Without Airflow's store (before 3.3) the answer is False.
     """
     store = context.get("task_state_store")
     try:
-        found = store.get(_REMEMBERED) if store is not None else None
-    except Exception:  # noqa: BLE001  # a run that is waited for is this try's
+        stored = store.get(_REMEMBERED) if store is not None else None
+    except Exception:  # noqa: BLE001  # without an answer, assume that the run is this try's
         return False
-    return bool(uid and found) and found != uid
+    return bool(uid and stored) and stored != uid

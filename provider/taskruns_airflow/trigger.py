@@ -1,4 +1,4 @@
-"""Waiting without a worker: a trigger that follows one run."""
+"""Airflow trigger that waits for one TaskRun in the triggerer."""
 
 import asyncio
 from collections import deque
@@ -18,18 +18,19 @@ from taskruns_airflow.log_entries import LogEntries
 from taskruns_airflow.task_instance import is_wanted, standing_of
 
 _SECONDS_TO_CANCEL = 3.0
-"""For which a trigger that is told to stop stays, so that its log has what became of that."""
+"""Time that `on_kill` waits for the cancellation, in seconds, so that its result is logged."""
 
 _cancelling: set[asyncio.Task[None]] = set()
-"""What goes on in the triggerer when its trigger has gone. Airflow says every second that a trigger
-is to end, which ends its `on_kill`, too."""
+"""Cancellations in progress. They are tasks of their own because Airflow cancels an ending trigger
+every second, and with it `on_kill`."""
 
 _IS_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
-"""From 3.3 on. Airflow 2 has one clean up, be it killed or its triggerer shut down."""
+"""Whether Airflow calls `on_kill` (3.3 or newer). Older versions call only `cleanup`, both for a
+kill and for a shutdown of the triggerer."""
 
 
 class TaskRunTrigger(BaseTrigger):
-    """Follows one TaskRun to its end and tells how it ended."""
+    """Follows one TaskRun to its end and fires an event with its outcome."""
 
     def __init__(
         self,
@@ -50,14 +51,14 @@ class TaskRunTrigger(BaseTrigger):
 
     @override
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        told = {
+        arguments = {
             "access": self.access.to_json(),
             "namespace": self.namespace,
             "name": self.name,
             "uid": self.uid,
             "logs": self.shown.to_json() if self.shown else None,
         }
-        return f"{type(self).__module__}.{type(self).__qualname__}", told
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -71,7 +72,7 @@ class TaskRunTrigger(BaseTrigger):
 
     @override
     async def on_kill(self) -> None:
-        """Cancel the run: a user marked or cleared the task. Harmless where it has ended."""
+        """Cancel the run because a user marked or cleared the task; no effect on an ended run."""
         work = asyncio.create_task(self._cancel(), name="taskruns: cancel a run")
         _cancelling.add(work)
         work.add_done_callback(_cancelling.discard)
@@ -79,11 +80,14 @@ class TaskRunTrigger(BaseTrigger):
 
     @override
     async def cleanup(self) -> None:
-        """Cancel the run on Airflow 2 where a user has marked the task; a clear's new try does."""
+        """Cancel the run on Airflow 2 if a user has marked the task.
+
+        After a clear, the new try cancels the run.
+        """
         if _IS_TOLD_OF_KILLS or self._fired:
             return
-        found = await asyncio.to_thread(standing_of, {"ti": self.task_instance})
-        if not is_wanted(found.states):
+        state = await asyncio.to_thread(standing_of, {"ti": self.task_instance})
+        if not is_wanted(state.states):
             await self.on_kill()
 
     async def _cancel(self) -> None:
@@ -122,26 +126,27 @@ class TaskRunTrigger(BaseTrigger):
 _SHORTEST = 8.0
 _FOR_EACH_OTHER = 0.25
 _LONGEST = 30.0
-"""Seconds."""
+"""Minimum length of a deferral, its increase for each other recent deferral, and its upper limit,
+in seconds."""
 
 _begun: deque[float] = deque(maxlen=100)
-"""When the latest deferrals of this process began; more of them change nothing."""
+"""Start times of this process's latest deferrals; 100 suffice to reach the upper limit."""
 
 
 class MinimumDeferral:
-    """The least time of one deferral, which begins with this."""
+    """Minimum length of one deferral, counted from the creation of this object."""
 
     def __init__(self) -> None:
         self._since = asyncio.get_running_loop().time()
         _begun.append(self._since)
 
     async def over(self) -> None:
-        """Wait until it is over."""
+        """Wait until the minimum length has passed."""
         now = asyncio.get_running_loop().time()
         others = sum(begun > now - _LONGEST for begun in tuple(_begun)) - 1
         await asyncio.sleep(self._since + least(others) - now)
 
 
 def least(others: int) -> float:
-    """Return the seconds that a deferral takes at least, where as many others have just begun."""
+    """Return the minimum length of a deferral in seconds, given the number of other recent ones."""
     return min(_LONGEST, _SHORTEST + _FOR_EACH_OTHER * max(others, 0))
