@@ -1,4 +1,4 @@
-"""How a task fails, by cause: a class each, for `except`, for callbacks and for retry policies."""
+"""Exceptions of failed tasks, one class per cause, for callbacks and retry policies."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from taskruns.api.v1alpha1.status import split_output
 
 
 class TaskRunFailed(AirflowException):
-    """A TaskRun did not succeed; Airflow's `retries` decide what follows.
+    """A TaskRun did not succeed; Airflow's `retries` apply.
 
     Args:
-        told: What happened, for people.
-        exit_code: Of the main container; None where it never ran.
-        reason: A word of taskruns' list of reasons; empty where there is none.
-        log_tail: The last lines of the log, or what the task wrote as its last words: ten lines
-            and 1024 characters at most.
+        told: The message.
+        exit_code: Exit code of the main container; None if it never ran.
+        reason: The run's reason, one of taskruns' list; empty if there is none.
+        log_tail: Last lines of the log or of the termination message; at most ten lines and 1024
+            characters.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class TaskRunFailed(AirflowException):
 
     @override
     def serialize(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """Return what Airflow makes the exception again from, in another of its processes."""
+        """Return the parts from which Airflow rebuilds the exception in another process."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         known = {"exit_code": self.exit_code, "reason": self.reason, "log_tail": self.log_tail}
         return path, self.args, known
@@ -61,23 +61,23 @@ class TaskRunDisrupted(TaskRunFailed):
 
 
 class TaskRunNotStarted(TaskRunFailed):
-    """The task's container did not start: its image, what it refers to, or no room in time."""
+    """The task's container did not start: image, missing objects, or no node in time."""
 
 
 class TaskRunTimedOut(TaskRunFailed):
-    """The task ran into one of its deadlines."""
+    """The task exceeded one of its deadlines."""
 
 
 class TaskRunMisconfigured(TaskRunFailed, AirflowFailException):
-    """What the task asks for cannot be run as it is; that is not retried."""
+    """The TaskRun is invalid. Not retried."""
 
 
 class TaskRunCancelled(TaskRunFailed, AirflowFailException):
-    """Somebody cancelled or deleted the TaskRun; that is not retried."""
+    """The TaskRun was cancelled or deleted. Not retried."""
 
 
 class TaskRunFailedForGood(TaskRunFailed, AirflowFailException):
-    """The exit code is one of `fail_on_exit_code`; that is not retried."""
+    """The exit code is one of `fail_on_exit_code`. Not retried."""
 
 
 class TaskRunResultInvalid(TaskRunFailed, AirflowFailException):
@@ -85,7 +85,7 @@ class TaskRunResultInvalid(TaskRunFailed, AirflowFailException):
 
 
 class TaskRunClusterRefused(TaskRunFailed):
-    """The cluster refused a request, or was out of reach for too long; the run goes on."""
+    """The cluster refused a request or was unreachable for too long; the run continues."""
 
 
 _BY_REASON: dict[str, type[TaskRunFailed]] = {
@@ -95,7 +95,7 @@ _BY_REASON: dict[str, type[TaskRunFailed]] = {
     Reason.CONTAINER_CANNOT_START: TaskRunNotStarted,
     Reason.SCHEDULE_TIMEOUT: TaskRunNotStarted,
     Reason.STARTUP_TIMEOUT: TaskRunNotStarted,
-    # Not what the task asks for, but what it has found: it may be mended before a retry.
+    # Faults of the cluster, not of the task: they may be repaired before a retry.
     Reason.SERVICE_ACCOUNT_NOT_FOUND: TaskRunNotStarted,
     Reason.WEBHOOK_FAILED: TaskRunNotStarted,
     Reason.POD_NAME_CONFLICT: TaskRunNotStarted,
@@ -111,14 +111,14 @@ _BY_KIND: dict[FailureKind | None, type[TaskRunFailed]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExitCodes:
-    """Exit codes that mean something of their own."""
+    """Exit codes with which a task is skipped, or fails without a retry."""
 
     skip: Collection[int] = ()
     fail: Collection[int] = ()
 
 
 def failure_of(run: TaskRun, codes: ExitCodes) -> AirflowException:
-    """Return the exception that tells how a run ended that did not succeed."""
+    """Return the exception for a run that has ended without success."""
     status = run.status
     by_exit_code = status.exit_code if status.failure_kind is FailureKind.APPLICATION else None
     if by_exit_code is not None and by_exit_code in codes.skip:
@@ -133,7 +133,7 @@ def failure_of(run: TaskRun, codes: ExitCodes) -> AirflowException:
 
 
 def _told(run: TaskRun) -> str:
-    """Say what happened as a block: the cause, and under it the last lines, each on its own."""
+    """Return the message of a failed run: the cause, then the last lines of its output."""
     name = f"TaskRun {run.metadata.namespace}/{run.metadata.name}"
     reason = run.status.reason or "no reason given"
     cause, lines = split_output(run.status.message or "no message")

@@ -1,7 +1,7 @@
-"""A Python function as text that a container can run: what is sent, and what is refused.
+"""Source text and arguments of a Python function, as they are sent to a container.
 
-What is sent is the function's own source, from its first decorator after `@task.taskrun` on, and
-its arguments as JSON. Nothing is pickled, so that the image needs no package of Airflow's.
+The container gets the function's own source, without `@task.taskrun` and the decorators above it,
+and its arguments as JSON. Nothing is pickled, so the image needs no package of Airflow.
 """
 
 import __future__
@@ -21,13 +21,13 @@ from typing import Any
 from taskruns_airflow.function_runner import compile_function
 
 PROGRAM = Path(__file__).with_name("function_runner.py")
-"""What runs it in the container."""
+"""The program that runs the function in the container."""
 
 MOST_OF_A_RESULT = 4095
-"""Bytes that a TaskRun keeps of a result."""
+"""Maximum size of a TaskRun's result, in bytes."""
 
 MOST_OF_A_CALL = 128 * 1024 - 1
-"""Bytes that Linux takes as one argument of a program."""
+"""Maximum size of one program argument on Linux, in bytes."""
 
 _DECORATOR = "taskrun"
 _MODULE_NAMES = {*dir(builtins), "__name__", "__doc__"}
@@ -35,21 +35,21 @@ _MODULE_NAMES = {*dir(builtins), "__name__", "__doc__"}
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function's source, as it is sent."""
+    """A function's source and its place in its file."""
 
     name: str
     source: str
     file: str
     line: int
     flags: int
-    """What its file has imported of `__future__` that changes how it is compiled."""
+    """Compiler flags for the `__future__` imports of its file."""
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "Function":
         """Read a function's source.
 
         Raises:
-            ValueError: it cannot run by itself; the message says why, and what to do.
+            ValueError: The function has no source, or uses names of its file.
         """
         function = inspect.unwrap(function)
         name = getattr(function, "__name__", type(function).__name__)
@@ -62,15 +62,15 @@ class Function:
         flags = function.__code__.co_flags & __future__.annotations.compiler_flag
         first = _first_line(lines)
         file = Path(function.__code__.co_filename).name
-        found = cls(name, "".join(lines[first:]), file, max(line, 1) + first, flags)
-        found.check()
-        return found
+        source = cls(name, "".join(lines[first:]), file, max(line, 1) + first, flags)
+        source.check()
+        return source
 
     def check(self) -> None:
-        """Refuse names that the container does not have.
+        """Ensure that the function uses no names of its file.
 
         Raises:
-            ValueError: it uses some.
+            ValueError: It uses some.
         """
         code = compile_function(self.source, self.file, self.line, self.flags)
         if missing := sorted(_names(code) - _MODULE_NAMES - {self.name}):
@@ -80,12 +80,13 @@ class Function:
             )
 
     def call(self, args: Iterable[Any], kwargs: Mapping[str, Any], result_path: str) -> str:
-        """Return the call as one argument for the program; JSON, in ASCII and without a `$`.
+        """Return the call as one program argument: JSON, in ASCII and without a `$`.
 
-        Kubernetes would take `$(NAME)` in an argument for a variable.
+        Kubernetes would expand `$(NAME)` in an argument.
 
         Raises:
-            ValueError: an argument is not JSON, or all of it is too long. No value is told.
+            ValueError: An argument cannot be JSON, or the call is too long. The message contains
+                no values.
         """
         call = {
             "name": self.name,
@@ -108,10 +109,10 @@ class Function:
 
 
 def as_json(value: Any, place: str) -> Any:
-    """Return a value as JSON has it: sequences become lists, and nothing else changes.
+    """Return a value in JSON types: sequences become lists, and nothing else changes.
 
     Raises:
-        ValueError: it has a part that is not JSON, which is named by its place and type.
+        ValueError: A part cannot be JSON; the message names its place and type.
     """
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -121,20 +122,20 @@ def as_json(value: Any, place: str) -> Any:
         return {key: as_json(each, f"{place}[{key!r}]") for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [as_json(each, f"{place}[{n}]") for n, each in enumerate(value)]
-    what = "a mapping with keys that are no text" if isinstance(value, Mapping) else ""
-    what = what or f"{type(value).__name__}{', which is not finite' * isinstance(value, float)}"
-    raise ValueError(f"{place}: {what}: pass what JSON can hold, such as its text")
+    fault = "a mapping with keys that are no text" if isinstance(value, Mapping) else ""
+    fault = fault or f"{type(value).__name__}{', which is not finite' * isinstance(value, float)}"
+    raise ValueError(f"{place}: {fault}: pass what JSON can hold, such as its text")
 
 
 def _first_line(lines: Sequence[str]) -> int:
-    """Return where the text begins that is left without `@task.taskrun` and what is above it."""
+    """Return the index of the first line after `@task.taskrun` and the decorators above it."""
     indented = lines[0][:1].isspace()
     text = "".join(lines)
     tree = ast.parse("if 1:\n" + text if indented else text)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     function = next(node for node in ast.walk(tree) if isinstance(node, kinds))
     named = [n for n, each in enumerate(function.decorator_list, 1) if _is_ours(each)]
-    # Under another name, it is the outermost.
+    # An alias of the decorator is not recognised; it is then taken to be the outermost one.
     own = function.decorator_list[named[-1] if named else 1 :]
     return (own[0].lineno if own else function.lineno) - 1 - indented
 
@@ -145,15 +146,15 @@ def _is_ours(decorator: ast.expr) -> bool:
 
 
 def _names(code: CodeType) -> set[str]:
-    """Return the names that code, and code inside it, takes from its module without making them."""
+    """Return the global names that code, nested code included, reads but never assigns."""
     used: set[str] = set()
     made: set[str] = set()
     for each in _nested(code):
-        told = [(step.opname, step.argval) for step in dis.get_instructions(each)]
-        own = {name for name_of, name in told if name_of == "STORE_NAME"}
-        used |= {name for name_of, name in told if name_of == "LOAD_GLOBAL"}
-        used |= {name for name_of, name in told if name_of == "LOAD_NAME"} - own
-        made |= {name for name_of, name in told if name_of == "STORE_GLOBAL"}
+        steps = [(step.opname, step.argval) for step in dis.get_instructions(each)]
+        own = {name for name_of, name in steps if name_of == "STORE_NAME"}
+        used |= {name for name_of, name in steps if name_of == "LOAD_GLOBAL"}
+        used |= {name for name_of, name in steps if name_of == "LOAD_NAME"} - own
+        made |= {name for name_of, name in steps if name_of == "STORE_GLOBAL"}
     return used - made
 
 

@@ -1,8 +1,8 @@
-"""Whose run is it: one try of one Airflow task, and how a TaskRun says that it belongs to it.
+"""Identity of one try of an Airflow task, and its name, labels and annotation on a TaskRun.
 
-A TaskRun's name is a pure function of the try, so that a create which is sent twice makes one
-TaskRun, and what a dead worker has created is found again. Names carry a hash; the parts stand
-in an annotation, and in labels for people and for look-ups.
+A TaskRun's name is a pure function of the try. A create that is sent twice therefore makes one
+TaskRun, and the TaskRun of a dead worker is found again. The name contains a hash. The parts of
+the identity are stored in an annotation, and in labels for users and lookups.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from typing import Any, Self
 from taskruns.api.names import MAX_LABEL_LENGTH
 
 LABEL_TASK = "airflow.taskruns.dev/task"
-"""A hash of DAG, DAG run, task and map index: the same for every try, so that a try finds those
-before it. It is on every TaskRun of Airflow's, and on nothing else."""
+"""Label with a hash of DAG, DAG run, task and map index. It is the same for every try, so a try
+finds the TaskRuns of earlier ones. Every TaskRun of Airflow has it, and no other TaskRun."""
 
 ANNOTATION_TRY = "airflow.taskruns.dev/try"
-"""The try that a TaskRun belongs to, as JSON."""
+"""Annotation with the try that a TaskRun belongs to, as JSON."""
 
 _HASH_LENGTH = 10
 _READABLE_LENGTH = MAX_LABEL_LENGTH - _HASH_LENGTH - 1
@@ -36,24 +36,24 @@ class Try:
     task_id: str
     run_id: str
     map_index: int
-    """-1 where the task is not mapped."""
+    """-1 if the task is not mapped."""
     try_number: int
     max_tries: int
-    """What tells a clear from a retry: a clear moves it, a retry does not."""
+    """Distinguishes a clear, which changes it, from a retry, which does not."""
     run_start: str = ""
-    """When the DAG run started, to the microsecond: a DAG run that is deleted and created again
-    has another, and so has one that was cleared after its end."""
+    """Start time of the DAG run, to the microsecond. It changes when a DAG run is deleted and
+    created again, and when it is cleared after its end."""
     instance: str = ""
-    """Airflow 3's id of the task instance: new for every try and every clear, unique in the world.
-    Empty on Airflow 2."""
+    """Airflow 3's id of the task instance, a UUID that is new for every try and every clear. Empty
+    on Airflow 2."""
     dag_version: str = ""
-    """Airflow 3's id of the DAG's version: no two deployments share one. Empty on Airflow 2."""
+    """Airflow 3's id of the DAG version; no two deployments share one. Empty on Airflow 2."""
     deployment: str = ""
-    """What tells one Airflow 2 from another; empty on Airflow 3, whose ids do."""
+    """Base URL of the Airflow 2 deployment. Empty on Airflow 3, whose ids are unique."""
 
     @property
     def key(self) -> str:
-        """What no other try shares."""
+        """Unique key of the try."""
         if self.instance:
             return self.instance
         parts = (self.deployment, self.run_start, self.max_tries, self.try_number)
@@ -61,20 +61,20 @@ class Try:
 
     @property
     def name(self) -> str:
-        """The name of its TaskRun: DAG and task, as far as they fit, and a hash of the key."""
+        """Name of the try's TaskRun: DAG and task, as far as they fit, and a hash of the key."""
         mapped = "" if self.map_index < 0 else str(self.map_index)
         task = _readable(self.task_id, _READABLE_LENGTH // 2 - len(mapped))
         dag = _readable(self.dag_id, _READABLE_LENGTH // 2 - 1)
         return "-".join(part for part in (dag, task, mapped, _digest(self.key)) if part)
 
     def named(self, prefix: str) -> str:
-        """Return the name of its TaskRun where the task itself says how it begins."""
+        """Return the name of the try's TaskRun with the given prefix."""
         readable = _readable(prefix, _READABLE_LENGTH)
         return f"{readable}-{_digest(self.key)}" if readable else self.name
 
     @property
     def labels(self) -> dict[str, str]:
-        """What its TaskRun and its Pods are found by; KubernetesPodOperator's keys among them."""
+        """Labels of the try's TaskRun and Pods, with the keys that KubernetesPodOperator uses."""
         parts = {
             "dag_id": self.dag_id,
             "task_id": self.task_id,
@@ -92,16 +92,16 @@ class Try:
 
     @property
     def annotations(self) -> dict[str, str]:
-        """The exact parts, for whoever reads them back."""
-        told = {key: value for key, value in asdict(self).items() if value != ""}
-        return {ANNOTATION_TRY: json.dumps(told, sort_keys=True)}
+        """Annotation with the exact parts of the try; read by `of`."""
+        parts = {key: value for key, value in asdict(self).items() if value != ""}
+        return {ANNOTATION_TRY: json.dumps(parts, sort_keys=True)}
 
     @classmethod
     def of(cls, annotations: Mapping[str, str]) -> Self | None:
-        """Read the try that a TaskRun belongs to; None when it tells of none."""
+        """Return the try that a TaskRun belongs to; None without a valid annotation."""
         try:
-            told = json.loads(annotations.get(ANNOTATION_TRY, ""))
-            known = {field.name: told[field.name] for field in fields(cls) if field.name in told}
+            parts = json.loads(annotations.get(ANNOTATION_TRY, ""))
+            known = {field.name: parts[field.name] for field in fields(cls) if field.name in parts}
             found = cls(**known)
         except (ValueError, TypeError):
             return None
@@ -109,7 +109,7 @@ class Try:
 
     @property
     def well_formed(self) -> bool:
-        """Whether every part has its type: an annotation can be edited by anybody."""
+        """Whether every part has the right type; a user may have edited the annotation."""
         return all(type(value) is type_ for value, type_ in self._typed())
 
     def _typed(self) -> list[tuple[object, object]]:
@@ -121,12 +121,12 @@ class Try:
 
 
 def moment(at: datetime | None) -> str:
-    """Write a moment so that two of them sort as they came; empty for none."""
+    """Return a time as text that sorts chronologically; empty for None."""
     return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""
 
 
 def label_value(text: str) -> str:
-    """Return `text` as a label's value: as it is where that is allowed, else cut and hashed."""
+    """Return `text` as a label value: unchanged if it is valid, otherwise cut and hashed."""
     safe = _NOT_IN_LABELS.sub("_", text).strip("_.-")
     if safe == text and len(text) <= MAX_LABEL_LENGTH:
         return text

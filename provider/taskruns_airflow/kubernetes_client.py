@@ -1,4 +1,4 @@
-"""A namespace of a cluster as the place where TaskRuns are kept."""
+"""Client of a cluster's namespace, with one shared watch per namespace and event loop."""
 
 import asyncio
 from collections.abc import Hashable
@@ -14,22 +14,22 @@ from taskruns_airflow.shared_watch import OpenApi, SharedWatch
 _lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, SharedWatch]] = (
     WeakKeyDictionary()
 )
-"""One for each cluster and namespace in a triggerer."""
+"""Shared watches of each event loop, one per cluster and namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesClient:
-    """Requests to the apiserver, and watches of it."""
+    """Client of one namespace of a cluster."""
 
     open: OpenApi
     open_anew: OpenApi
-    """As `open`, by what the Airflow connections say by then: a shared watch may last for weeks."""
+    """As `open`, but reads the Airflow connections again, because a shared watch may last weeks."""
     place: Hashable
-    """What tells this cluster and namespace from others."""
+    """Key of the cluster and namespace."""
 
     @property
     def unseen_advice(self) -> str:
-        """Name what shows whether a controller runs and watches the namespace."""
+        """Advice to check that a controller runs and watches the namespace."""
         return (
             "Check that the taskruns controller runs and watches this namespace: "
             "kubectl get pods -A -l app.kubernetes.io/name=taskruns, and its log"
@@ -44,7 +44,7 @@ class KubernetesClient:
         return SharedWatch(self.open, {"fieldSelector": f"metadata.name={ref.name}"})
 
     def shared_watch(self) -> SharedWatch:
-        """Return the one watch of all runs here."""
+        """Return the watch of all runs of this namespace, shared within the event loop."""
         ours = _lookouts.setdefault(asyncio.get_running_loop(), {})
         if self.place not in ours:
             ours[self.place] = SharedWatch(self.open_anew, {"labelSelector": LABEL_TASK})

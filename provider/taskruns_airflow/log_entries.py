@@ -1,4 +1,7 @@
-"""Log lines as entries of a task's log, and the pipe through which a triggerer sends them."""
+"""Entries of a task's log, made from container log lines; back-pressure of a triggerer's log pipe.
+
+Airflow 3's triggerer sends log entries to its supervisor through a socket, here called the pipe.
+"""
 
 import asyncio
 import logging
@@ -15,13 +18,14 @@ from weakref import WeakKeyDictionary
 from taskruns_airflow.logs import Line
 
 _FULL = 64 * 1024
-"""Bytes in the pipe, as the kernel counts them, from which on no more is written."""
+"""Number of unread bytes in the pipe, as the kernel counts them, above which writers wait."""
 _SECONDS_BETWEEN_LOOKS = 0.02
 _PATIENCE = 120.0
-"""Seconds that the end of a trigger waits for the pipe."""
+"""Time that the end of a trigger waits for the pipe, in seconds."""
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-"""Held while somebody waits for the pipe, so that nobody else fills it meanwhile."""
+"""Locks, one per event loop, that are held while a writer waits for the pipe, so that no other
+writer fills it meanwhile."""
 
 
 async def room() -> None:
@@ -30,7 +34,7 @@ async def room() -> None:
 
 
 async def drain() -> bool:
-    """Wait until the pipe has been empty; return False where it was not in time."""
+    """Wait until the pipe is empty; return whether it was empty in time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
             await _until(0)
@@ -51,12 +55,12 @@ def _turn() -> asyncio.Lock:
 
 
 def _waiting() -> int:
-    """Return how many bytes the supervisor has not read; 0 where there is no such pipe."""
+    """Return the number of bytes that the supervisor has not read; 0 without a pipe."""
     pipe = _pipe()
     if pipe is None:
         return 0
     try:
-        from fcntl import ioctl  # noqa: PLC0415  # not everywhere
+        from fcntl import ioctl  # noqa: PLC0415  # not on every platform
         from termios import TIOCOUTQ  # noqa: PLC0415
 
         (waiting,) = struct.unpack("i", ioctl(pipe, TIOCOUTQ, bytes(4)))
@@ -68,7 +72,7 @@ def _waiting() -> int:
 def _pipe() -> int | None:
     """Return the descriptor of the socket to which structlog writes, as Airflow 3 configures it."""
     try:
-        from structlog import get_config  # noqa: PLC0415  # Airflow 2 may have none
+        from structlog import get_config  # noqa: PLC0415  # Airflow 2 may not have it
 
         pipe: int = get_config()["logger_factory"].io.fileno()
         return pipe if stat.S_ISSOCK(fstat(pipe).st_mode) else None
@@ -77,17 +81,17 @@ def _pipe() -> int | None:
 
 
 _SECONDS_UNTIL_WHOLE = 1.0
-"""How long the rest of a millisecond may be on its way."""
+"""Time to wait for further lines of the same millisecond, in seconds."""
 _LARGEST = 65_536
-"""Characters, from which on an entry takes no further line."""
+"""Size of an entry, in characters, from which on it takes no further line."""
 _MICROSECOND = timedelta(microseconds=1)
 _STAMPS = 4096
-"""Entries within which no two have the same time."""
+"""Number of latest entries whose times are kept distinct."""
 
 
 @dataclass(slots=True)
 class _Burst:
-    """What a container wrote within a millisecond, as far as it has come."""
+    """Lines that a container wrote within one millisecond, collected so far."""
 
     time: datetime
     texts: list[str]
@@ -99,21 +103,30 @@ class _Burst:
 
 
 class LogEntries:
-    """Tells lines to a logger of Airflow's: to Airflow 2's, whose entries are lines, one by one."""
+    """Writes container log lines to an Airflow logger.
+
+    With Airflow 3, the lines of one millisecond become one entry. With Airflow 2, each line is an
+    entry.
+    """
 
     def __init__(self, log: Any, *, dated: bool) -> None:
-        """Tell `log`; `dated`: with the time of the container, instead of that of the telling."""
+        """Create entries for `log`.
+
+        Args:
+            log: The logger.
+            dated: Whether an entry has the container's timestamp instead of the time of logging.
+        """
         self._log = log
         self._dated = dated
         self._joins = not isinstance(log, logging.Logger)
         self._bursts: dict[str, _Burst] = {}
         self._stamps: OrderedDict[datetime, None] = OrderedDict()
-        """The latest times of entries, so that none has another's."""
+        """Times of the latest entries, so that no two entries have the same."""
         self.last_line: str | None = None
-        """The last line that came, where one did."""
+        """The last line that was added, or None."""
 
     def add(self, line: Line) -> None:
-        """Take a line; it is told when its millisecond is over."""
+        """Add a line; it is logged with the other lines of its millisecond."""
         self.last_line = line.text
         if line.time is None or not self._joins:
             self._log.info(line.text)
@@ -130,7 +143,7 @@ class LogEntries:
         self._bursts[line.container] = _Burst(line.time, [line.text], len(line.text), due)
 
     def close(self) -> None:
-        """Tell what is left: no more lines come."""
+        """Log the remaining lines."""
         for container in list(self._bursts):
             self._tell(container)
 

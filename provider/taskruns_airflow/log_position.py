@@ -1,4 +1,4 @@
-"""Pieces of a container's log, and the position up to which they were delivered."""
+"""Pieces of a container's log, and the position up to which the log was delivered."""
 
 import codecs
 import re
@@ -11,14 +11,14 @@ from zlib import crc32
 
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
 _LONGEST = 64
-"""Bytes; more than any time has."""
+"""Maximum length of a timestamp, in bytes."""
 
 MILLION = 1_000_000
 BILLION = 1_000_000_000
 
 
 def nanoseconds_of(text: bytes) -> int | None:
-    """Return an RFC 3339 time as nanoseconds since 1970; None where `text` is none."""
+    """Return an RFC 3339 time as nanoseconds since 1970; None if `text` is no such time."""
     match = _TIME.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         return None
@@ -30,13 +30,13 @@ def nanoseconds_of(text: bytes) -> int | None:
 
 
 def datetime_of(nanoseconds: int) -> datetime:
-    """Return an instant as Python has it, to the microsecond."""
+    """Return nanoseconds since 1970 as a datetime in UTC, cut to the microsecond."""
     seconds, rest = divmod(nanoseconds, BILLION)
     return _datetime_of(seconds).replace(microsecond=rest // 1000)
 
 
 def rfc3339_of(seconds: int) -> str:
-    """Return whole seconds since 1970 as the API server takes them."""
+    """Return whole seconds since 1970 as RFC 3339, for the apiserver's `sinceTime`."""
     return f"{_datetime_of(seconds).replace(tzinfo=None).isoformat()}Z"
 
 
@@ -45,7 +45,7 @@ def _seconds_of(whole: bytes, zone: bytes) -> int | None:
     try:
         time = datetime.fromisoformat((whole + zone).decode().upper())
         return int((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-    except (ValueError, OverflowError):  # a month 13, or a second 60
+    except (ValueError, OverflowError):  # for example month 13 or second 60
         return None
 
 
@@ -55,31 +55,32 @@ def _datetime_of(seconds: int) -> datetime:
 
 
 LONGEST_PIECE = 64 * 1024
-"""Bytes of a line that are held in memory at most."""
+"""Maximum number of bytes of a line in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a record; a record is what the runtime gives a time of its own.
+    """A part of a log record. A record is a unit to which the runtime gives its own timestamp.
 
-    The kubelet sends a record for each line. Docker sends several for a line of more than 16 KiB.
+    The kubelet sends one record per line. Docker sends several for a line of more than 16 KiB.
     """
 
     content: bytes
     time: int | None
-    """Nanoseconds since 1970; None without a time, or where an earlier piece has it."""
+    """Nanoseconds since 1970; None for a record without a time, and for its later pieces."""
     first: bool = True
-    """Whether it begins a record."""
+    """Whether the piece begins a record."""
     last: bool = True
-    """Whether it ends the record."""
+    """Whether the piece ends its record."""
     newline: bool = True
-    """Whether it ends the line."""
+    """Whether the piece ends its line."""
     stream: int = 1
-    """Standard output is 1, standard error 2, where the runtime tells them apart."""
+    """1 for standard output, 2 for standard error; always 1 if the runtime does not separate
+    them."""
 
 
 async def pieces_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
-    """Cut a log that the kubelet sends into pieces: one time for each line, at its start."""
+    """Yield the pieces of a log from the kubelet, whose lines each begin with a timestamp."""
     rest, inside, timed = b"", False, False
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -96,7 +97,7 @@ async def pieces_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
             rest, inside = rest[LONGEST_PIECE:], True
     if rest:
         piece = _piece(rest, inside=inside)
-        # Without a time it is a time that was cut, where lines have one.
+        # If lines have timestamps, a rest without one is a timestamp that was cut off.
         if inside or piece.time is not None or not timed:
             yield piece
 
@@ -115,14 +116,14 @@ def _piece(text: bytes, *, inside: bool, newline: bool = False) -> Piece:
 
 
 class Text:
-    """Decodes the pieces of one stream; a character may begin in one and end in another."""
+    """Decodes the pieces of one stream; a character may span two pieces."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._inside = False
 
     def of(self, content: bytes, *, newline: bool) -> str | None:
-        """Return the text of a piece without the line's end; None where there is nothing of it."""
+        """Return the text of a piece without its line end; None if nothing is to be delivered."""
         text = self._decoder.decode(content, final=newline)
         if newline:
             text = text.removesuffix("\r")
@@ -131,27 +132,29 @@ class Text:
         return None if nothing else text
 
     def end(self) -> str | None:
-        """Return what is left of a character that was never ended."""
+        """Return the replacement for an incomplete character at the end, or None."""
         return self._decoder.decode(b"", final=True) or None
 
 
 _REMEMBERED = 262_144
-"""Records whose times and checksums are kept: more than a kubelet's file of 10 MiB can hold."""
+"""Minimum number of records whose times and checksums are kept; more than a kubelet's log file of
+10 MiB can hold."""
 _READ_AGAIN = 1024 * 1024
-"""Bytes of a log up to which another reading begins at the start, whatever its times are."""
+"""Size of a log, in bytes, up to which every reading starts at the beginning."""
 _CROSSING_SECONDS = 60
-"""How much earlier than its predecessor's the time of a record may be, in a longer log."""
+"""In a longer log, tolerated difference by which a record may be older than its predecessor, in
+seconds."""
 
 _NO_TIME = -(1 << 62)
 
 
 class Discontinued(Exception):
-    """The records that come are not those that were delivered before."""
+    """The records of this reading differ from those that were delivered before."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A record that has begun, as far as it was delivered."""
+    """The delivered part of an incomplete record."""
 
     time: int
     sum: int
@@ -159,7 +162,7 @@ class _Open:
 
 
 class Place:
-    """What was delivered of one container's log."""
+    """Position in one container's log: times and checksums of the delivered records."""
 
     def __init__(self) -> None:
         self.open: _Open | None = None
@@ -173,12 +176,12 @@ class Place:
 
     @property
     def total(self) -> int:
-        """The number of records that were delivered as a whole."""
+        """Number of records that were delivered completely."""
         return self._forgotten + len(self._times)
 
     @property
     def forgotten(self) -> int:
-        """The number of the first records that only `first` is known of."""
+        """Number of records, counted from the start, whose times and checksums are not kept."""
         return self._forgotten
 
     @property
@@ -188,12 +191,15 @@ class Place:
 
     @property
     def last_time(self) -> int | None:
-        """Nanoseconds since 1970 of the last record that has a time."""
+        """Time of the last record that has one, in nanoseconds since 1970; None if none has."""
         time = next((each for each in reversed(self._times) if each != _NO_TIME), None)
         return None if time is None else time * 1000
 
     def since(self) -> int | None:
-        """Return the second from which another reading may begin; None: from the log's start."""
+        """Return the time from which the next reading may start; None for the log's beginning.
+
+        The time is in whole seconds since 1970.
+        """
         if self._bytes <= _READ_AGAIN or self._timeless or not self._times:
             return None
         latest = min(self._times[-1], self.open.time if self.open else self._times[-1])
@@ -201,17 +207,26 @@ class Place:
         return second if second > 0 and second * MILLION > self._latest_forgotten else None
 
     def records(self, since: int | None = None) -> Iterator[tuple[int, int]]:
-        """Yield time and checksum of the records that are remembered, in their order."""
+        """Yield time and checksum of the kept records, in order.
+
+        Args:
+            since: Earliest time, in seconds since 1970; None for all records.
+        """
         earliest = _NO_TIME if since is None else since * MILLION
         pairs = zip(self._times, self._sums, strict=True)
         return (pair for pair in pairs if pair[0] >= earliest)
 
     def begin(self, time: int, seed: int) -> None:
-        """Note that a record has begun."""
+        """Record that a record has begun.
+
+        Args:
+            time: Its time, in microseconds since 1970.
+            seed: Start value of its checksum.
+        """
         self.open = _Open(time, seed)
 
     def add(self, content: bytes, *, last: bool) -> None:
-        """Note that a part of the open record was delivered."""
+        """Record that a part of the open record was delivered."""
         assert self.open is not None  # noqa: S101  # `begin` is called for its first part
         self.open.sum = crc32(content, self.open.sum)
         self.open.size += len(content)
@@ -235,33 +250,33 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a log goes on, as a search has found it."""
+    """The point in a log where delivery continues; result of a Search."""
 
     skip: int
-    """The number of records to skip."""
+    """Number of records to skip."""
     last: tuple[int, int] | None
-    """Time and checksum of the last of them."""
+    """Time and checksum of the last skipped record; None if none is skipped."""
     in_record: bool
-    """Whether the record after them is the one that was delivered in part."""
+    """Whether the record after the skipped ones was delivered in part."""
 
 
 class Reading:
-    """One reading of the log: tells what is new in it from what was delivered before."""
+    """One reading of the log: separates new pieces from those that were delivered before."""
 
     def __init__(self, place: Place, found: Found | None = None) -> None:
-        """Begin one.
+        """Start a reading.
 
         Args:
-            place: what was delivered; goes on with what this reading delivers.
-            found: where to go on, as `Search` has found it; by default all is compared.
+            place: The position; updated with what this reading delivers.
+            found: The result of a Search; by default, the whole log is compared with `place`.
         """
         self._place = place
         second = place.since() if found is None else None
         self.since = "" if second is None else rfc3339_of(second)
         self._unknown = 0
-        """Records that are skipped unseen."""
+        """Number of records that are skipped without a comparison."""
         self._first: tuple[int, int] | None = None
-        """What the first of them must be."""
+        """Expected time and checksum of the first skipped record; None to accept any."""
         self._expected: Iterator[tuple[int, int]] = iter(())
         if found is None:
             self._expected = place.records(second)
@@ -277,10 +292,10 @@ class Reading:
         self._skipped = 0
 
     def take(self, piece: Piece) -> bytes | None:
-        """Return what is new of a piece; None where nothing is.
+        """Return the new part of a piece; None if there is none.
 
         Raises:
-            Discontinued: the log does not go on where it was left.
+            Discontinued: The log does not continue at the position.
         """
         if piece.first:
             self._record = _Record.of(piece)
@@ -292,10 +307,10 @@ class Reading:
         return self._deliver(piece)
 
     def end(self) -> None:
-        """Note that the log has ended.
+        """Finish the reading at the end of the log.
 
         Raises:
-            Discontinued: it was rotated after it had been searched.
+            Discontinued: The log was rotated after the search.
         """
         if self._searched and self._next is not None:
             raise Discontinued
@@ -332,7 +347,7 @@ class Reading:
 
 
 class Search:
-    """Looks in the whole of a log for the record up to which it was delivered."""
+    """Searches a whole log for the last record that was delivered."""
 
     def __init__(self, place: Place) -> None:
         self._open = place.open
@@ -353,7 +368,7 @@ class Search:
         self._start: Found | None = None
 
     def take(self, piece: Piece) -> None:
-        """Look at a piece."""
+        """Process the next piece of the log."""
         if piece.first:
             self._record = _Record.of(piece)
             if self._open and self._record.time == self._open.time > _NO_TIME:
@@ -373,13 +388,13 @@ class Search:
 
     @property
     def found(self) -> Found | None:
-        """Where the log goes on; None where the last record that was delivered is gone."""
+        """The point where delivery continues; None if the last delivered record is gone."""
         return self._start or self._end
 
 
 @dataclass(slots=True)
 class _Record:
-    """Time and checksum of a record, as far as it has come."""
+    """Time (in microseconds since 1970) and checksum of the pieces of a record so far."""
 
     time: int = _NO_TIME
     sum: int = 0

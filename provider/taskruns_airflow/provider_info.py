@@ -1,4 +1,4 @@
-"""What Airflow reads to know this distribution as a provider (`airflow providers list`)."""
+"""Provider metadata, by which Airflow recognises this distribution (`airflow providers list`)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from taskruns_airflow.connection import CONNECTION_TYPE, form_fields
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return what Airflow's provider_info.schema.json asks for."""
+    """Return the metadata in the form of Airflow's provider_info.schema.json."""
     package = "taskruns_airflow"
     return {
         "package-name": "airflow-provider-taskruns",

@@ -1,8 +1,8 @@
-"""What a try does about the TaskRuns of the tries before it.
+"""Decision which TaskRun of an earlier try a new try adopts, and which it cancels.
 
-A retry goes on with the run that its predecessor left: it follows one that is active and takes the
-result of one that succeeded unseen. A clear asks for the work anew: it adopts nothing. Whatever
-else of this task is still active must end first, so that two of its runs never overlap.
+A retry adopts the previous try's run if it is active, or has succeeded without being collected. A
+clear repeats the work, so it adopts nothing. All other active runs of the task must end before a
+new one is created, so that two runs of one task never overlap.
 """
 
 from collections.abc import Iterable
@@ -16,16 +16,19 @@ from taskruns_airflow.identity import Try
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a try finds when it starts."""
+    """Runs of earlier tries, sorted by what the new try does with them."""
 
     adopted: TaskRun | None = None
-    """The run to go on with; None: create one."""
+    """The run to adopt; None to create one."""
     superseded: tuple[TaskRun, ...] = ()
-    """Active runs of this task to cancel, and to wait for, before one is created."""
+    """Active runs of this task to cancel and to wait for, before one is created."""
 
 
 def inheritance(own: Try, found: Iterable[TaskRun]) -> Inheritance:
-    """Say what becomes of the TaskRuns with the task's label; some may be another Airflow's."""
+    """Decide what a try does with the TaskRuns that have its task label.
+
+    Runs of another Airflow with the same label are ignored.
+    """
     tries = [(run, Try.of(run.metadata.annotations)) for run in found]
     kin = [(run, each) for run, each in tries if each is not None and _of_one_task(own, each)]
     mine = next((run for run, each in kin if each.key == own.key), None)
@@ -43,22 +46,22 @@ def inheritance(own: Try, found: Iterable[TaskRun]) -> Inheritance:
 
 
 def ended(run: TaskRun) -> bool:
-    """Whether a run has come to its end."""
+    """Whether a run is in a terminal phase."""
     return run.status.phase is not None and run.status.phase.terminal
 
 
 def collected(run: TaskRun) -> bool:
-    """Whether a client has had the outcome of the run's last Pod in hand."""
+    """Whether the run's last Pod is marked as collected."""
     mark = run.metadata.annotations.get(ANNOTATION_COLLECTED)
     return mark is not None and mark == run.status.pod_uid
 
 
 def _of_one_task(own: Try, other: Try) -> bool:
-    """Whether both are of the same task of the same Airflow.
+    """Whether two tries belong to the same task of the same Airflow.
 
-    Two Airflows in one namespace may have the same DAG with the same run ids. What they cannot
-    share is a DAG run's start to the microsecond, or the id of a DAG's version. `dags test` of
-    Airflow 2 makes that start up: it is the date that is tried.
+    Two Airflows in one namespace may have the same DAG with the same run ids. They cannot share
+    the start time of a DAG run, to the microsecond, or the id of a DAG version. With `dags test`
+    of Airflow 2, the start time is the logical date that is tested.
     """
     same_place = other.dag_version == own.dag_version if own.dag_version else False
     same_run = bool(own.run_start) and other.run_start == own.run_start

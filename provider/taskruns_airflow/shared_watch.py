@@ -1,7 +1,7 @@
-"""One list and one watch for all the TaskRuns of a namespace that somebody here waits for.
+"""One list and one watch, shared by all waiters for TaskRuns of a namespace in this process.
 
-A triggerer may wait for hundreds of runs. A poll for each would cost the apiserver hundreds of
-requests a second; a watch costs one request every few minutes, however many wait.
+A triggerer may wait for hundreds of runs. Polling each run would cost the apiserver hundreds of
+requests per second. A watch costs one request every few minutes for any number of runs.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
 from taskruns_airflow.reattach import ended
 
 OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
-"""Opens a client with credentials as they are now."""
+"""Opens a client with current credentials."""
 
 _SECONDS_PER_WATCH = 240
-"""How long one watch lasts: each opens its own connection, so that no token need last longer."""
+"""Duration of one watch request, in seconds. Each opens its own connection with a current token."""
 
 _REFUSALS_BORNE = 8
-"""How often in a row the apiserver may refuse (about a minute) before those who wait are told."""
+"""Number of consecutive refusals (about a minute) before the error is passed to the waiters."""
 
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "annotations", "deletionTimestamp")
 
@@ -32,30 +32,30 @@ log = logging.getLogger(__name__)
 
 
 class _Expired(Exception):
-    """The apiserver no longer knows what changed since the version that was asked for."""
+    """The resourceVersion of the watch has expired (410)."""
 
 
 class SharedWatch:
-    """Follows the TaskRuns that match a selector, for as long as anybody waits for one."""
+    """Watches the TaskRuns that match a selector, as long as there are waiters."""
 
     def __init__(self, connect: OpenApi, selector: Mapping[str, str]) -> None:
         self._connect = connect
         self._selector = selector
         self._waiting: dict[Ref, list[_Waiter]] = {}
         self._active: dict[str, Object] = {}
-        """What is known of runs that have not ended, by uid."""
+        """Latest version of each run that has not ended, by uid."""
         self._listed = False
         self._task: asyncio.Task[None] | None = None
         self._looks: set[asyncio.Task[None]] = set()
 
     async def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
-        """Yield how a run is, at once and whenever it has changed; a finished one is the last.
+        """Yield a run at once and after each change, up to and including its terminal state.
 
-        Where changes come faster than they are asked for, those in between are left out.
+        A slow consumer gets only the latest change.
 
         Raises:
-            Gone: the run is not there any more.
-            Refused: the apiserver refuses to tell, and has for a minute.
+            Gone: The run no longer exists.
+            Refused: The apiserver has refused all requests for about a minute.
         """
         waiter = self._join(ref)
         try:
@@ -109,41 +109,41 @@ class SharedWatch:
                 log.warning("cannot watch TaskRuns, trying again: %s", refused)
             except (*BROKEN, Unreachable) as error:
                 log.warning("the watch on TaskRuns broke, opening another: %r", error)
-            except Exception as error:  # noqa: BLE001  # such as a connection that is not defined
+            except Exception as error:  # noqa: BLE001  # for example an undefined connection
                 self._tell_all(error)
                 self._task = None
                 return
             await asyncio.sleep(next(waits))
 
     async def _list(self, api: Api) -> str:
-        found: dict[str, Object] = {}
+        kept: dict[str, Object] = {}
         version = ""
         async for page in api.pages(self._selector):
             version = page["metadata"]["resourceVersion"]
-            # What has ended and is not waited for, which is most of them, is not kept.
+            # Most runs have ended and have no waiter; they are not kept.
             slim = (_slim(each) for each in page["items"])
-            asked = (each for each in slim if self._waiters(each) or not _has_ended(each))
-            found |= {each["metadata"]["uid"]: each for each in asked}
+            relevant = (each for each in slim if self._waiters(each) or not _has_ended(each))
+            kept |= {each["metadata"]["uid"]: each for each in relevant}
         self._active = {}
         self._listed = True
-        for each in found.values():
+        for each in kept.values():
             self._learn(each)
         for ref in self._waiting:
-            if ref.uid not in found:
+            if ref.uid not in kept:
                 self._tell_what_is_known(ref)
         return version
 
     def _see(self, event: Object) -> str:
-        found = event["object"]
+        run = event["object"]
         if event["type"] == "ERROR":
-            if found.get("code") == HTTPStatus.GONE:
+            if run.get("code") == HTTPStatus.GONE:
                 raise _Expired
-            raise Refused(int(found.get("code") or 0), str(found.get("message")))
+            raise Refused(int(run.get("code") or 0), str(run.get("message")))
         if event["type"] == "DELETED":
-            self._lose(_slim(found))
+            self._lose(_slim(run))
         elif event["type"] != "BOOKMARK":
-            self._learn(_slim(found))
-        version: str = found["metadata"]["resourceVersion"]
+            self._learn(_slim(run))
+        version: str = run["metadata"]["resourceVersion"]
         return version
 
     def _learn(self, found: Object) -> None:
@@ -176,14 +176,14 @@ class SharedWatch:
         look.add_done_callback(self._looks.discard)
 
     async def _look(self, ref: Ref) -> None:
-        """Read one run by itself: it has ended, or the watch has not come to it yet."""
+        """Read a run that the cache lacks: it has ended, or the watch has not reported it yet."""
         try:
             async with self._connect() as api:
-                told: TaskRun | Exception | None = await api.get(ref)
-        except Exception as error:  # noqa: BLE001  # those who wait are told, whatever it is
-            told = error
+                outcome: TaskRun | Exception | None = await api.get(ref)
+        except Exception as error:  # noqa: BLE001  # every error is passed to the waiters
+            outcome = error
         for waiter in self._waiting.get(ref, []):
-            waiter.tell(told)
+            waiter.tell(outcome)
 
     def _tell_all(self, error: Exception) -> None:
         for waiters in self._waiting.values():
@@ -192,7 +192,7 @@ class SharedWatch:
 
 
 class _Waiter:
-    """Holds the newest that was told, until it is asked for; an end is never told over."""
+    """Holds the latest state of a run for one consumer; nothing replaces a terminal state."""
 
     def __init__(self) -> None:
         self._slot: asyncio.Queue[TaskRun | Exception | None] = asyncio.Queue(maxsize=1)
@@ -213,16 +213,16 @@ class _Waiter:
         self._slot.put_nowait(told)
 
     async def news(self) -> TaskRun:
-        told = await self._slot.get()
-        if told is None:
+        outcome = await self._slot.get()
+        if outcome is None:
             raise Gone
-        if isinstance(told, Exception):
-            raise told
-        return told
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
 
 def _slim(found: Object) -> Object:
-    """Return what is asked of a run that is waited for: not what it was told to do."""
+    """Return a run with the parts that waiters need: some metadata and the status, no spec."""
     metadata = {part: found["metadata"][part] for part in _KEPT if part in found["metadata"]}
     return {"metadata": metadata, "spec": {}, "status": found.get("status") or {}}
 
