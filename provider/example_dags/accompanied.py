@@ -1,4 +1,4 @@
-"""Work with an init container before it and a sidecar beside it; the log is that of all three."""
+"""A task with an init container and a second container; the task's log shows all three."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Python functions that run in containers of their own: no Airflow, no pickle, no shell in them."""
+"""Python functions that run in containers without Airflow, pickle or a shell."""
 
 from datetime import datetime
 from typing import Any

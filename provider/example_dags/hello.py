@@ -1,4 +1,4 @@
-"""The smallest DAG that runs a container: a line in the task's log, and a result."""
+"""A minimal DAG: one container writes a log line and a result, another reads the result."""
 
 from datetime import datetime
 

@@ -1,8 +1,8 @@
-"""Two tasks with an operating system, a Python and a pandas each, which no one image could hold.
+"""Two tasks with different versions of the operating system, Python and pandas.
 
-The images are Debian 12 and Debian 13 with their packages `python3-pandas`; a Dockerfile of two
-lines makes each: `FROM debian:bookworm-slim`, `RUN apt-get update && apt-get install -y
-python3-pandas`.
+The images are Debian 12 and Debian 13 with the package `python3-pandas`. Each is built from a
+Dockerfile of two lines: `FROM debian:bookworm-slim` (or `trixie-slim`) and
+`RUN apt-get update && apt-get install -y python3-pandas`.
 """
 
 from datetime import datetime
@@ -16,13 +16,13 @@ with DAG("taskruns_isolated", schedule=None, start_date=datetime(2026, 1, 1)) as
 
         import pandas  # type: ignore[import-untyped]  # noqa: ICN001
 
-        found = {
+        by_name = {
             "os": platform.freedesktop_os_release()["VERSION_CODENAME"],
             "python": platform.python_version(),
             "pandas": pandas.__version__,
         }
-        print(", ".join(f"{name} {value}" for name, value in found.items()))
-        return found
+        print(", ".join(f"{name} {value}" for name, value in by_name.items()))
+        return by_name
 
     older = task.taskrun(task_id="older", image="pandas:bookworm")(versions)()
     newer = task.taskrun(task_id="newer", image="pandas:trixie")(versions)()

@@ -1,4 +1,4 @@
-"""Requests, limits, deadlines and retries in the cluster, apart from Airflow's own retries."""
+"""Requests, limits, deadlines, and retries in the cluster in addition to Airflow's retries."""
 
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ with DAG("taskruns_limited", schedule=None, start_date=datetime(2026, 1, 1)) as 
         task_id="limited",
         image="busybox:1",
         command=["sh", "-c"],
-        # The first attempt fails; the cluster makes another, and Airflow need not hear of it.
+        # The first attempt fails, and the controller creates another without an Airflow retry.
         arguments=["echo attempt $TASKRUN_ATTEMPT; test $TASKRUN_ATTEMPT -gt 1"],
         container_resources={
             "requests": {"cpu": "50m", "memory": "16Mi"},

@@ -1,4 +1,4 @@
-"""One task for each item of a list that another task has made."""
+"""A mapped task: one TaskRun per item of a list that another task returns."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""A DAG that was written for KubernetesPodOperator; its import is all that has changed."""
+"""A DAG that was written for KubernetesPodOperator; only its import has changed."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""A result that one container leaves, and another is given."""
+"""A result that one task writes and another task reads from its environment."""
 
 from datetime import datetime
 

@@ -56,13 +56,13 @@ class Containers:
         template = spec.get("template") or {}
         annotations = (template.get("metadata") or {}).get("annotations") or {}
         pod = template.get("spec") or {}
-        init, others = pod.get("initContainers") or [], _names(pod.get("containers") or [])
+        init, ordinary = pod.get("initContainers") or [], _names(pod.get("containers") or [])
         annotated = str(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER, ""))
-        main = names.main_of(others, annotated) or names.MAIN_CONTAINER
+        main = names.main_of(ordinary, annotated) or names.MAIN_CONTAINER
         return cls(
             main,
             init=_names(init),
-            others=others if main in others else (main, *others),
+            others=ordinary if main in ordinary else (main, *ordinary),
             sidecars=frozenset(_names(c for c in init if c.get("restartPolicy") == "Always")),
         )
 

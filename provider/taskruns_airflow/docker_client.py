@@ -1,7 +1,8 @@
-"""A Docker host as the place where TaskRuns are kept: a state directory and a daemon.
+"""Client of a Docker host: TaskRuns in a state directory, and a daemon.
 
-Nobody else looks after a run there: whoever waits for one follows it, so that its clocks act, and
-whoever cancels one stays until it has ended, or leaves somebody who does.
+Docker has no controller. Retries, deadlines and cancel act only while a client follows the run. A
+waiter therefore follows its run, and a caller that cancels a run follows it to its end or starts a
+detached follower.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -32,7 +33,7 @@ _BAD_REQUEST, _NOT_VALID = 400, 422
 
 
 class NotValid(Refused):
-    """What was asked for is no TaskRun."""
+    """The request's TaskRun is invalid."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(_NOT_VALID, sentence)
@@ -51,19 +52,19 @@ class DockerClient:
 
     @property
     def unseen_advice(self) -> str:
-        """Name the daemon that has not answered."""
+        """Advice to check that the daemon answers."""
         return "Check that the Docker daemon of the connection answers: docker info"
 
     def connect(self) -> AbstractAsyncContextManager["DockerRuns"]:
-        """Open the way to its TaskRuns; a daemon is not needed before there is work for it."""
+        """Open the namespace's TaskRuns; the daemon is contacted only when it is needed."""
         return self._runs()
 
-    def watch(self, ref: Ref) -> "DockerWatch":  # noqa: ARG002  # one is as good as another
-        """Return what follows a run."""
+    def watch(self, ref: Ref) -> "DockerWatch":  # noqa: ARG002  # a watch is not bound to a run
+        """Return a watch that follows runs."""
         return DockerWatch(self.host)
 
     def shared_watch(self) -> "DockerWatch":
-        """Return what follows a run."""
+        """Return a watch that follows runs."""
         return DockerWatch(self.host)
 
     @asynccontextmanager
@@ -72,17 +73,17 @@ class DockerClient:
 
 
 class DockerWatch:
-    """Follows runs: what they have coming happens meanwhile."""
+    """Follows runs, and acts on their retries, deadlines and cancel meanwhile."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     async def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
-        """Yield how a run is, at once and whenever it has changed; the last has ended.
+        """Yield a run at once and after each change, up to and including its terminal state.
 
         Raises:
-            Gone: the run is not there, or not any more.
-            Unreachable: no daemon answers, or the state directory cannot be used.
+            Gone: The run does not exist, or was deleted meanwhile.
+            Unreachable: The daemon does not answer, or the state directory cannot be used.
         """
         file = self._host.file(ref.namespace, ref.name)
         last: TaskRun | None = None
@@ -90,8 +91,8 @@ class DockerWatch:
             if (await _read(file, ref)) is None:
                 raise Gone
             async with self._host.following(file) as follower:
-                async for found in follower.changes():
-                    last = TaskRun.model_validate(found)
+                async for state in follower.changes():
+                    last = TaskRun.model_validate(state)
                     if last.metadata.uid != ref.uid:
                         raise Gone
                     yield last
@@ -107,33 +108,34 @@ class DockerRuns:
         self._namespace = namespace
 
     async def create(self, manifest: Mapping[str, Any]) -> TaskRun:
-        """Create a TaskRun, or find that it is there; whoever follows it has it begin."""
+        """Create a TaskRun, or return the existing one; it begins when a client follows it."""
         file = self._host.file(self._namespace, manifest["metadata"]["name"])
         with _told():
             try:
                 return TaskRun.model_validate(await create_run(file, manifest, self._host.now()))
             except AlreadyExists as there:
-                found = (await file.read()).run
-                if found is None:
+                run = (await file.read()).run
+                if run is None:
                     raise NotValid(str(there)) from there
-                return TaskRun.model_validate(found)
+                return TaskRun.model_validate(run)
 
     async def get(self, ref: Ref) -> TaskRun | None:
-        """Read a run; None when it is gone, or another has taken its name."""
+        """Return a run; None if it is gone or another run has its name."""
         with _told():
             return await _read(self._file(ref), ref)
 
     async def find(self, label: str, value: str) -> list[TaskRun]:
-        """Read the runs that have a label, as they were last looked at."""
+        """Return the runs that have a label, in their last recorded state."""
         with _told():
             runs = await self._host.runs(self._namespace)
         labelled = (run for run in runs if run["metadata"].get("labels", {}).get(label) == value)
         return [TaskRun.model_validate(run) for run in labelled]
 
     async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:
-        """Have a run stopped, and see it end; one that has ended or is gone is left as it is.
+        """Cancel a run and follow it to its end; no effect if it has ended or is gone.
 
-        Whoever is leaving sees its container told to stop, and leaves a process that sees it end.
+        With `leaving`, return once the stop is requested, and start a detached follower for the
+        rest.
         """
         file = self._file(ref)
         with _told():
@@ -150,7 +152,7 @@ class DockerRuns:
                     pass
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:
-        """Tell that the log and the outcome of a Pod are read, and have its container removed."""
+        """Mark a container as collected, and follow the run until the container is removed."""
         mark = {"metadata": {"annotations": {ANNOTATION_COLLECTED: pod_uid}}}
         with _told():
             if await patch_run(self._file(ref), mark, ref.uid) is not None:
@@ -167,7 +169,7 @@ class DockerRuns:
         follow: bool = True,
         previous: bool = False,
     ) -> AsyncIterator[AsyncIterator[Piece]]:
-        """Open a container's log, from a time on."""
+        """Open a container's log; see client.Runs.log."""
         with _told():
             async with self._host.daemon() as daemon:
                 if (only := await _container_in(daemon, pod)) not in (container, None):
@@ -188,27 +190,27 @@ class DockerRuns:
 
 
 async def _pieces(records: AsyncIterator[LogRecord]) -> AsyncIterator[Piece]:
-    """Return what the daemon records as pieces; each has a time, also within a long line."""
+    """Yield the daemon's log records as pieces; each has a time, even within a long line."""
     async for record in records:
         time = nanoseconds_of(record.time)
         yield Piece(record.content, time, newline=record.ends, stream=record.stream)
 
 
 async def _container_in(daemon: Daemon, pod: str) -> str | None:
-    """Return what the only container of a Pod is called there; None when it is gone."""
-    found = await daemon.inspect(pod)
-    return None if found is None else str(found["Config"]["Labels"][LABEL_CONTAINER])
+    """Return the name in the Pod spec of a Pod's only container; None if it is gone."""
+    container = await daemon.inspect(pod)
+    return None if container is None else str(container["Config"]["Labels"][LABEL_CONTAINER])
 
 
 async def _read(file: StateFile, ref: Ref) -> TaskRun | None:
-    found = (await file.read()).run
-    mine = found is not None and found["metadata"]["uid"] == ref.uid
-    return TaskRun.model_validate(found) if mine else None
+    run = (await file.read()).run
+    mine = run is not None and run["metadata"]["uid"] == ref.uid
+    return TaskRun.model_validate(run) if mine else None
 
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn the engine's errors into this provider's; each says what to do."""
+    """Turn the engine's errors into this provider's errors."""
     try:
         yield
     except InvalidRun as error:
@@ -220,7 +222,7 @@ def _told() -> Iterator[None]:
 
 
 def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerClient:
-    """Return the way to a namespace of the host that a connection's settings describe."""
+    """Return the client of a namespace on the host that a connection's settings describe."""
     root = settings.get("state_directory")
     endpoint = DaemonAddress(
         url=settings.get("url"),

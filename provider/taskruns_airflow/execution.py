@@ -248,7 +248,7 @@ class Execution:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn every exception inside into the one that Airflow should handle.
+        """Turn every exception inside into an exception for Airflow to handle.
 
         The context spans from before the create until the run has ended or a trigger follows it.
         A run that no later try will adopt is cancelled.

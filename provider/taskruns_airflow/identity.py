@@ -102,10 +102,10 @@ class Try:
         try:
             parts = json.loads(annotations.get(ANNOTATION_TRY, ""))
             known = {field.name: parts[field.name] for field in fields(cls) if field.name in parts}
-            found = cls(**known)
+            own = cls(**known)
         except (ValueError, TypeError):
             return None
-        return found if found.well_formed else None
+        return own if own.well_formed else None
 
     @property
     def well_formed(self) -> bool:

@@ -32,7 +32,7 @@ class NameTaken(Exception):
 
 
 async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: LogSink) -> TaskRun:
-    """Return this try's run: a new one, or the one that is adopted from an earlier try.
+    """Return this try's run: a new one, or one that is adopted from an earlier try.
 
     All other active runs of earlier tries are cancelled first, and their end is awaited.
 
@@ -41,15 +41,15 @@ async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: 
         NameTaken: A TaskRun of that name belongs to something else.
     """
     async with edge.connect() as api:
-        found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
-        for each in found.superseded:
+        inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
+        for each in inherited.superseded:
             audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try, to start anew")
             await api.cancel(Ref.to(each))
-        for each in found.superseded:
+        for each in inherited.superseded:
             await _end_of(edge, Ref.to(each), audience)
-        if found.adopted is not None:
-            audience.note(f"Going on with TaskRun {Ref.to(found.adopted)}")
-            return found.adopted
+        if inherited.adopted is not None:
+            audience.note(f"Going on with TaskRun {Ref.to(inherited.adopted)}")
+            return inherited.adopted
         run = await api.create(manifest)
     found_try = Try.of(run.metadata.annotations)
     if found_try is None or found_try.key != own.key:
@@ -61,8 +61,8 @@ async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: 
 async def cancel_all(connect: Connect, own: Try) -> None:
     """Cancel all runs that a try has created or would adopt or cancel; the process is ending."""
     async with connect() as api:
-        found = inheritance(own, await api.find(LABEL_TASK, own.task_label))
-        for run in (found.adopted, *found.superseded):
+        inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
+        for run in (inherited.adopted, *inherited.superseded):
             if run is not None and not ended(run):
                 await api.cancel(Ref.to(run), leaving=True)
 

@@ -1,4 +1,4 @@
-"""A run's log as it is written: attempt after attempt, each line once, memory bounded."""
+"""Reader of a run's log: attempt by attempt, each line once, with bounded memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,16 +25,16 @@ from taskruns_airflow.log_position import (
 )
 
 Deliver = Callable[[str, datetime | None, str], Awaitable[None]]
-"""Takes a container's name, a line's time, and the line, or a part of a long one."""
+"""Takes a container's name, a line's time, and the line or a part of a long line."""
 Warn = Callable[[str], None]
 
 _NO_RESTART = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
-"""The status of an answer about a container that has not restarted."""
+"""Statuses of the response to a request for a previous log that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One of the logs that a container has: of now, or of before its last restart."""
+    """One log of a container: the current one, or the one before its last restart."""
 
     connect: Connect
     pod: str
@@ -42,7 +42,7 @@ class _Source:
     previous: bool = False
 
     async def search(self, place: Place) -> Found | None:
-        """Return where it goes on; None: the last record that was delivered is not there."""
+        """Return the point where delivery continues; None if the last delivered record is gone."""
         search = Search(place)
         async with self.connect() as runs:
             opened = runs.log(self.pod, self.container, follow=False, previous=self.previous)
@@ -53,7 +53,7 @@ class _Source:
 
 
 class ContainerLog:
-    """Reads one container's log."""
+    """Reads one container's log, across rotations and restarts."""
 
     def __init__(
         self, connect: Connect, pod: str, container: str, deliver: Deliver, warn: Warn
@@ -68,26 +68,28 @@ class ContainerLog:
         self._texts: dict[int, Text] = {}
         self._times: dict[int, datetime | None] = {}
         self.opened = False
-        """Whether it could be opened once."""
+        """Whether the log was opened at least once."""
 
     async def read(self) -> bool:
-        """Deliver what is new until the log ends; return False where it has to be opened again.
+        """Deliver new lines until the log ends; return whether it was read to its end.
+
+        After False, the log was rotated or the container restarted; call `read` again.
 
         Raises:
-            Refused: it is not to be had.
-            Unreachable, aiohttp.ClientError, OSError: the connection broke.
+            Refused: The log cannot be read.
+            Unreachable, aiohttp.ClientError, OSError: The connection broke.
         """
-        found, self._found = self._found, None
+        point, self._found = self._found, None
         try:
-            await self._read(self._now, Reading(self._place, found), follow=True)
+            await self._read(self._now, Reading(self._place, point), follow=True)
         except Discontinued:
-            with suppress(Discontinued):  # again: it is rotated quickly, and searched once more
+            with suppress(Discontinued):  # rotated during the search: the next read searches again
                 await self._find_place()
             return False
         return True
 
     async def end(self) -> None:
-        """Deliver what is left of a character that was never ended: no more comes."""
+        """Deliver incomplete characters at the end of the log; no more input follows."""
         for stream, text in self._texts.items():
             if (rest := text.end()) is not None:
                 await self._deliver(self._container, self._times.get(stream), rest)
@@ -122,12 +124,12 @@ class ContainerLog:
             await self._deliver(self._container, self._times.get(piece.stream), decoded)
 
     async def _find_place(self) -> None:
-        """Find where the log goes on that does not begin as it did: rotated, or of a restart."""
+        """Find the position in a log that was rotated or that belongs to a restarted container."""
         self._found = await self._now.search(self._place)
         if self._found is not None:
             return
         try:
-            found = await self._before.search(self._place)
+            point = await self._before.search(self._place)
         except Refused as refused:
             if refused.status not in _NO_RESTART:
                 raise
@@ -138,13 +140,13 @@ class ContainerLog:
                 f"{time} before they were read"
             )
         else:
-            if found is None:
+            if point is None:
                 self._warn(
                     f"Lines of the log of {self._container} may be missing here: the container "
                     "restarted more than once before they were read"
                 )
                 await self._start_anew()
-            await self._read(self._before, Reading(self._place, found), follow=False)
+            await self._read(self._before, Reading(self._place, point), follow=False)
         await self._start_anew()
 
     async def _start_anew(self) -> None:
@@ -154,43 +156,47 @@ class ContainerLog:
 
 _SECONDS_BETWEEN_ROUNDS = 2.0
 _SECONDS_BETWEEN_LOOKS = 10.0
-"""At most, for an init container that has not begun: what it waits for may take long."""
+"""Maximum interval between reads of an init container that has not begun, in seconds."""
 _SECONDS_OF_STANDSTILL = 30.0
-"""How long the verdict waits for the rest of the log while no more of it comes."""
+"""Time after the run's end without a new line after which the rest of the log is given up, in
+seconds."""
 _SECONDS_AFTER_THE_END = 600.0
-"""How long it waits at most."""
+"""Maximum time after the run's end for reading the rest of the log, in seconds."""
 _BYTES_WITHOUT_ROOM = 32 * 1024
-"""How much is delivered before `room` is awaited again."""
+"""Number of characters that are delivered before `room` is awaited again."""
 
 _WITHOUT_NODE = {Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED}
 _NO_SUCH_CONTAINER = "is not valid for pod"
-"""In the apiserver's answer, which has the same status for a container that has not started."""
+"""Text of the apiserver's response; the status alone does not distinguish an unknown container from
+one that has not started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a container's log, as it is told."""
+    """A line of a container's log, as it is written to the task's log."""
 
     container: str
     time: datetime | None
-    """When the container wrote it; the parts of a long line have that of its beginning."""
+    """Time at which the container wrote the line; parts of a long line have the time of its
+    beginning."""
     text: str
 
 
 class _Round(Enum):
-    """How a round has ended."""
+    """Result of one round of reading a log."""
 
     WHOLE = auto()
-    """As the container did, or as if it had."""
+    """The log was read to its end."""
     BROKEN = auto()
+    """The connection broke, or the log must be opened again."""
     EARLY = auto()
     """There is nothing to read yet."""
     NEVER = auto()
-    """There is no use in another."""
+    """The log cannot be read; another round is useless."""
 
 
 class LogReader:
-    """Tells the logs of one run's containers, attempt after attempt."""
+    """Delivers the logs of one run's containers, attempt by attempt."""
 
     def __init__(
         self,
@@ -201,15 +207,15 @@ class LogReader:
         warn: Callable[[str], None],
         room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Make a reader.
+        """Create a reader; it starts when `see` is called with a run that has begun.
 
         Args:
-            connect: opens the way to the logs.
-            ref: the run.
-            shown: the containers.
-            tell: takes each line.
-            warn: takes a sentence about what is wrong with a log.
-            room: waits until whoever takes the lines can take more; by default they always can.
+            connect: Opens a connection for the logs.
+            ref: The run.
+            shown: The containers whose logs are read.
+            tell: Takes each line.
+            warn: Takes a message about a problem with a log.
+            room: Waits until `tell` can take more lines; None if it always can.
         """
         self._connect = connect
         self._ref = ref
@@ -219,19 +225,19 @@ class LogReader:
         self._attempts: dict[int, Attempt] = {}
         self._without_node = False
         self._news = asyncio.Event()
-        """Set, and replaced by another, when there is something new."""
+        """Set and replaced when the run has changed."""
         self._ended = False
         self._allowed = False
         self._room = room
         self._without_room = 0
         self._delivered = 0
-        """Lines, so far."""
+        """Number of lines delivered so far."""
         self._trouble = ""
-        """The latest error of a connection, until there is another round."""
+        """The latest error of a connection; cleared by a round without one."""
         self._task: asyncio.Task[None] | None = None
 
     def see(self, run: TaskRun) -> None:
-        """Take notice of how the run is; starts reading when there is something to read."""
+        """Take the run's current state; start reading when there is something to read."""
         self._attempts |= {each.number: each for each in run.status.attempts or []}
         self._without_node = run.status.reason in _WITHOUT_NODE
         self._wake()
@@ -239,7 +245,7 @@ class LogReader:
             self._task = asyncio.create_task(self._read_all())
 
     async def finish(self) -> None:
-        """Wait for the rest of the log, after the run has ended, as long as more of it comes."""
+        """Read the rest of the log after the run's end, within the time limits."""
         self._ended = True
         self._wake()
         if self._task is None:
@@ -251,15 +257,15 @@ class LogReader:
             patience = min(_SECONDS_OF_STANDSTILL, latest - loop.time())
             await asyncio.wait({self._task}, timeout=patience)
             if not self._task.done() and (patience <= 0 or self._delivered == delivered):
-                why = f" ({self._trouble})" if self._trouble else ""
+                cause = f" ({self._trouble})" if self._trouble else ""
                 self._warn(
-                    f"The log could not be read to its end in time{why}; the rest is left out."
+                    f"The log could not be read to its end in time{cause}; the rest is left out."
                 )
                 break
         await self.stop()
 
     async def stop(self) -> None:
-        """Read no further."""
+        """Stop reading."""
         if self._task is None:
             return
         self._task.cancel()
@@ -284,7 +290,7 @@ class LogReader:
         if self._shown.before:
             await self._read_before(number)
         beside = [each for each in self._shown.beside if self._may_have_run(number, each)]
-        if self._is_over(number):  # nothing more comes: one after another is easier to follow
+        if self._is_over(number):  # complete logs are easier to read one after another
             for container in beside:
                 await self._read(number, container)
             return
@@ -293,7 +299,7 @@ class LogReader:
                 group.create_task(self._read(number, container))
 
     async def _read_before(self, number: int) -> None:
-        """Read init containers in their order, until main has started."""
+        """Read init containers in order, until main has started or the attempt is over."""
         logs = {each: self._log(number, each) for each in self._shown.before}
         for wait in pauses(_SECONDS_BETWEEN_LOOKS):
             news = self._news
@@ -305,7 +311,7 @@ class LogReader:
                 if how is _Round.NEVER:
                     del logs[container]
                 elif how is not _Round.WHOLE:
-                    break  # those after it have not begun
+                    break  # later init containers have not begun
             if last and not broken:
                 for log in logs.values():
                     await log.end()
@@ -313,7 +319,7 @@ class LogReader:
             await _happens(news, within=None if self._without_node else wait)
 
     async def _read(self, number: int, container: str) -> None:
-        """Read one container's log until the attempt is over and all of it is told."""
+        """Read one container's log until the attempt is over and the log is complete."""
         log, whole, wait = self._log(number, container), False, _SECONDS_BETWEEN_ROUNDS
         while True:
             news, last, delivered = self._news, self._is_over(number), self._delivered
@@ -341,31 +347,31 @@ class LogReader:
     async def _round(
         self, number: int, container: str, log: ContainerLog, *, again: bool = False
     ) -> _Round:
-        """Read until the log ends."""
+        """Read a log until it ends or an error occurs; return how the round ended."""
         try:
             whole = await log.read()
         except Refused as refused:
             self._allowed |= log.opened
-            how, told = self._answered(refused, self._attempts[number])
-            if told and not again:
-                self._warn(f"The log of {container} {told}: {refused.sentence}")
+            how, warning = self._answered(refused, self._attempts[number])
+            if warning and not again:
+                self._warn(f"The log of {container} {warning}: {refused.sentence}")
             self._trouble = str(refused)
             return _Round.NEVER if again and how is _Round.EARLY else how
         except (*BROKEN, Unreachable) as error:
             self._allowed |= log.opened
             self._trouble = str(error) or repr(error)
             return _Round.BROKEN
-        except Exception as error:  # noqa: BLE001  # whatever it is, the run is what counts
+        except Exception as error:  # noqa: BLE001  # an error of the log must not fail the task
             self._warn(f"The log of {container} could not be read: {error!r}")
             return _Round.NEVER
         self._allowed, self._trouble = True, ""
         return _Round.WHOLE if whole else _Round.BROKEN
 
     def _answered(self, refused: Refused, attempt: Attempt) -> tuple[_Round, str]:
-        """Say whether another round may go better, and what is worth a word where none will.
+        """Return the round's result after a refusal, and the warning to log, if any.
 
-        What was allowed is allowed again when the apiserver is back: one that has just started
-        knows no role yet, and forbids everything.
+        An apiserver that has just started knows no roles yet and forbids everything. A log that
+        was allowed before is therefore tried again after 403.
         """
         started, over = attempt.started_time is not None, self._is_over(attempt.number)
         if refused.status == HTTPStatus.FORBIDDEN and not self._allowed:
@@ -385,7 +391,7 @@ class LogReader:
         return _Round.EARLY if early else _Round.BROKEN, ""
 
     def _has_begun(self, attempt: Attempt) -> bool:
-        """Whether an attempt may have something to read, or never will."""
+        """Whether an attempt may have a log, or has ended without one."""
         at_work = attempt.started_time is not None or attempt.outcome is not None
         return at_work or (bool(self._shown.before) and not self._without_node)
 

@@ -1,4 +1,4 @@
-"""Operator arguments, and the TaskRun manifest that they make."""
+"""Operator arguments, and the TaskRun manifest that is built from them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from taskruns_airflow.identity import Try
 
 
 def plain(value: Any) -> Any:
-    """Return model objects, at any depth, as dicts in wire form; anything else as it is."""
+    """Return a value with Kubernetes client objects, at any depth, as dicts in wire form."""
     wire_names = getattr(type(value), "attribute_map", None)
     if isinstance(wire_names, Mapping):
-        told = ((wire, getattr(value, name)) for name, wire in wire_names.items())
-        return {wire: plain(part) for wire, part in told if part is not None}
+        parts = ((wire, getattr(value, name)) for name, wire in wire_names.items())
+        return {wire: plain(part) for wire, part in parts if part is not None}
     if isinstance(value, dict):
         return {key: plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -31,13 +31,16 @@ def plain(value: Any) -> Any:
 
 
 def env_vars(env: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
-    """Return core/v1 EnvVars.
+    """Return environment variables as core/v1 EnvVars.
 
-    In a mapping a value is text or a number; or where it comes from, as core/v1 EnvVarSource says
-    it: `{"secretKeyRef": {"name": "database", "key": "password"}}`. A list passes as it is.
+    Args:
+        env: A list of EnvVars, which is returned unchanged, or a mapping. A value of the mapping
+            is text, a number, or a core/v1 EnvVarSource:
+            `{"secretKeyRef": {"name": "database", "key": "password"}}`.
 
     Raises:
-        ValueError: a value is neither. It is not told: it may be a secret.
+        ValueError: A value has another type. The message does not contain it, because it may be a
+            secret.
     """
     if isinstance(env, Mapping):
         return [_env_var(str(name), value) for name, value in env.items()]
@@ -69,18 +72,18 @@ def _env_var(name: str, value: object) -> dict[str, Any]:
 _PARTS = ("metadata", "spec")
 _OF_A_POD = ("apiVersion", "kind", "status")
 _PLACE = ("name", "generateName", "namespace", "creationTimestamp")
-"""What a Pod's metadata has and a template's has no use for: taskruns names Pods."""
+"""Metadata fields of a Pod that are dropped from a template, because taskruns names the Pods."""
 
 
 def pod_template(told: Mapping[str, Any] | str) -> dict[str, Any]:
-    """Return a core/v1 PodTemplateSpec; a whole Pod is taken as the template of its like.
+    """Return a core/v1 PodTemplateSpec, given one or a whole Pod, as a mapping or as YAML.
 
     Raises:
-        ValueError: it is no mapping, or it has parts that a PodTemplateSpec does not have.
+        ValueError: The value is not a mapping, or has fields that a PodTemplateSpec lacks.
     """
     template = loaded(told) if isinstance(told, str) else told
     if not isinstance(template, Mapping):
-        raise ValueError(  # noqa: TRY004  # as every refusal of what a task asks for
+        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
             "template: not a mapping: write {'metadata': ..., 'spec': ...}, or the same as YAML"
         )
     whole_pod = template.get("kind") == "Pod"
@@ -96,10 +99,10 @@ def pod_template(told: Mapping[str, Any] | str) -> dict[str, Any]:
 
 
 def loaded(text: str) -> Any:
-    """Return what a YAML text says.
+    """Return the value of a YAML text.
 
     Raises:
-        ValueError: it is not YAML.
+        ValueError: The text is not YAML.
     """
     import yaml  # noqa: PLC0415  # only templates in files need it
 
@@ -110,7 +113,7 @@ def loaded(text: str) -> Any:
 
 
 class ContainerArguments(BaseOperator):
-    """What is said of the container."""
+    """Arguments about the container."""
 
     def __init__(  # noqa: PLR0913  # each is a name that users of Kubernetes know
         self,
@@ -141,7 +144,7 @@ class ContainerArguments(BaseOperator):
 
 
 class PodArguments(ContainerArguments):
-    """What is said of the Pod."""
+    """Arguments about the Pod."""
 
     def __init__(  # noqa: PLR0913  # as above
         self,
@@ -174,7 +177,7 @@ class PodArguments(ContainerArguments):
 
 
 class RunArguments(PodArguments):
-    """What is said of the run as a whole."""
+    """Arguments about the run as a whole."""
 
     def __init__(  # noqa: PLR0913  # as above
         self,
@@ -203,22 +206,23 @@ class RunArguments(PodArguments):
 
 
 RESULT_PATH = "/airflow/xcom/return.json"
-"""Where a task writes the JSON that becomes its XCom: KubernetesPodOperator's path."""
+"""File to which a task writes the JSON of its XCom; the same as KubernetesPodOperator's."""
 
 LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
-"""Kueue's label; taskruns passes it on to the Pods."""
+"""Kueue's label; taskruns copies it to the Pods."""
 
 WAIT_FOR_READER = timedelta(minutes=10)
-"""How long a finished Pod is kept for its log to be read, unless the reader says that it has."""
+"""Time for which a finished Pod is kept until its log is read; a collected Pod may go earlier."""
 
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a task asks for. None, or nothing, leaves a field to the TaskRun's own default.
+    """Arguments of a task, from which its TaskRun is built.
 
-    Fields of `_AS_TOLD` are those of a TaskRun's spec, by their names in Python.
+    None leaves a field to the TaskRun's default. The fields in `_AS_TOLD` are fields of a
+    TaskRun's spec, by their Python names.
     """
 
     image: str | None = None
@@ -246,9 +250,9 @@ class Order:
     ttl_seconds_after_finished: int | None = None
     template: Mapping[str, Any] | str | None = None
     spec: Mapping[str, Any] | None = None
-    """Any field of a TaskRun's spec, by its name on the wire."""
+    """Fields of a TaskRun's spec, by their API names."""
     queue_name: str | None = None
-    """Kueue's LocalQueue."""
+    """Kueue LocalQueue."""
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
     get_logs: bool = True
@@ -286,28 +290,26 @@ _WORDED_ANEW: dict[str, tuple[str, Callable[[Any], Any]]] = {
     ),
     "pod_gc": ("podGC", lambda told: told),
 }
-"""Fields whose name or form on the wire is another."""
+"""API name and conversion of each field whose API name or form differs from the Python one."""
 
 _ARGUMENT_OF = {to_camel(name): name for name in _AS_TOLD} | {
     wire_name: name for name, (wire_name, _) in _WORDED_ANEW.items()
 }
-"""Fields of `Order` by the names on the wire."""
+"""Fields of `Order` by their API names."""
 
 _OWN_NAMES: Mapping[str, str] = {}
 
 
 def build(order: Order, own: Try, called: Mapping[str, str] = _OWN_NAMES) -> Object:
-    """Return the TaskRun of a try, without a namespace.
+    """Return the TaskRun manifest of a try, without a namespace.
 
     Args:
-        order: What the task asks for.
+        order: The task's arguments.
         own: The try.
-        called: Names under which an operator takes fields of `order`, where they differ; messages
-            use them.
+        called: Argument names for messages, by field of `order`, where an operator's differ.
 
     Raises:
-        ValueError: The arguments make no TaskRun. The message names the argument and says what to
-            write instead.
+        ValueError: An argument is invalid. The message names it and says what to write instead.
     """
     labels = {**(order.labels or {}), **own.labels}
     annotations = {**(order.annotations or {}), **own.annotations}
@@ -325,41 +327,41 @@ def build(order: Order, own: Try, called: Mapping[str, str] = _OWN_NAMES) -> Obj
 
 
 def lost_identity(made: Any, name: str, own: Try) -> str | None:
-    """Say what a TaskRun lacks by which every try finds it; None: nothing."""
+    """Return why a later try could not find a TaskRun; None if its identity is intact."""
     if not isinstance(made, Mapping):
         return f"it has returned a {type(made).__name__}: return a TaskRun as a dict, or nothing"
     metadata = made.get("metadata") or {}
     if metadata.get("name") != name:
         return f"name: a TaskRun is named after its try: leave {name} as it is"
     for part, ours in (("labels", own.labels), ("annotations", own.annotations)):
-        told = metadata.get(part) or {}
-        if lost := sorted(key for key, value in ours.items() if told.get(key) != value):
+        present = metadata.get(part) or {}
+        if lost := sorted(key for key, value in ours.items() if present.get(key) != value):
             return f"{part}: {', '.join(lost)} must stay: a later try finds the TaskRun by them"
     return None
 
 
 def _spec(order: Order) -> Object:
-    asked = {to_camel(name): getattr(order, name) for name in _AS_TOLD}
+    named = {to_camel(name): getattr(order, name) for name in _AS_TOLD}
     for name, (wire_name, worded) in _WORDED_ANEW.items():
-        told = getattr(order, name)
-        asked[wire_name] = None if told is None else worded(told)
-    asked["template"] = None if order.template is None else pod_template(order.template)
-    asked = {name: value for name, value in asked.items() if value is not None}
+        argument = getattr(order, name)
+        named[wire_name] = None if argument is None else worded(argument)
+    named["template"] = None if order.template is None else pod_template(order.template)
+    named = {name: value for name, value in named.items() if value is not None}
     spec = dict(order.spec or {})
-    if twice := sorted(asked.keys() & spec.keys()):
+    if twice := sorted(named.keys() & spec.keys()):
         raise ValueError(f"{', '.join(twice)}: given in spec and as an argument: say it once")
-    return _with_defaults(spec | asked, order)
+    return _with_defaults(spec | named, order)
 
 
 def _with_defaults(spec: Object, order: Order) -> Object:
-    """Add what Airflow's own settings mean for a TaskRun, where the spec says nothing."""
+    """Add fields derived from Airflow's settings, except for those that the spec sets."""
     if order.do_xcom_push:
         spec.setdefault("resultPath", RESULT_PATH)
     if order.execution_timeout is not None:
         limit = ceil(order.execution_timeout.total_seconds())
         attempt = spec.get("attemptDeadlineSeconds")
         if "activeDeadlineSeconds" not in spec and isinstance(attempt, int):
-            # Each limit holds by itself, and a TaskRun refuses an attempt's above the run's.
+            # A TaskRun refuses an attempt's deadline above the run's.
             spec["attemptDeadlineSeconds"] = min(attempt, limit)
         spec.setdefault("activeDeadlineSeconds", limit)
     if order.get_logs:
@@ -369,7 +371,7 @@ def _with_defaults(spec: Object, order: Order) -> Object:
 
 
 def _marked(template: Any, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Object:
-    """Put the labels and annotations on the Pods, too, over the template's own."""
+    """Return the template with the labels and annotations added, over the template's own."""
     marked = dict(template or {})
     metadata = dict(marked.get("metadata") or {})
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
@@ -378,7 +380,7 @@ def _marked(template: Any, labels: Mapping[str, str], annotations: Mapping[str, 
 
 
 def _check(spec: Object, order: Order, called: Mapping[str, str]) -> None:
-    """Refuse what the apiserver would refuse, by the argument's name and without its value."""
+    """Validate the spec as the apiserver would; messages name the argument, not its value."""
     try:
         TaskRunSpec.model_validate(spec)
     except ValidationError as error:
@@ -393,7 +395,7 @@ def _check(spec: Object, order: Order, called: Mapping[str, str]) -> None:
 
 
 def _place(loc: tuple[int | str, ...], order: Order, called: Mapping[str, str]) -> str:
-    """Name the argument that holds an invalid value; `spec` for a field without an argument."""
+    """Return the argument and path of an invalid value; `spec` for a field without argument."""
     field = _ARGUMENT_OF.get(str(loc[0])) if loc else None
     if field is None or getattr(order, field) is None:
         return ".".join(("spec", *map(str, loc)))
@@ -402,7 +404,7 @@ def _place(loc: tuple[int | str, ...], order: Order, called: Mapping[str, str]) 
 
 
 def _problem(kind: str, message: str, value: object) -> str:
-    """Say what is wrong with a value. The value itself is not shown: it may be a secret."""
+    """Return the problem with a value, without the value itself, which may be a secret."""
     if kind == "list_type" and isinstance(value, str):
         return (
             "is a text; write a list, such as ['sh', '-c', 'echo hello']. "

@@ -79,8 +79,8 @@ class TaskRunOperator(RunArguments):
         annotations: Annotations of the TaskRun and its Pods.
         namespace: Namespace to run in. Default: the connection's, or Airflow's own.
         taskruns_conn_id: A connection of type `taskruns`.
-        kubernetes_conn_id: A connection of type `kubernetes`. Default: the one that the `taskruns`
-            connection names.
+        kubernetes_conn_id: A connection of type `kubernetes`. Default: as named in the `taskruns`
+            connection.
         in_cluster: Use the cluster that Airflow runs in.
         config_file: A kubeconfig file on the worker and the triggerer.
         cluster_context: Context of the kubeconfig.

@@ -143,8 +143,8 @@ class MinimumDeferral:
     async def over(self) -> None:
         """Wait until the minimum length has passed."""
         now = asyncio.get_running_loop().time()
-        others = sum(begun > now - _LONGEST for begun in tuple(_begun)) - 1
-        await asyncio.sleep(self._since + least(others) - now)
+        recent = sum(begun > now - _LONGEST for begun in tuple(_begun)) - 1
+        await asyncio.sleep(self._since + least(recent) - now)
 
 
 def least(others: int) -> float:

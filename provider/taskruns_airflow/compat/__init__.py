@@ -1,7 +1,7 @@
-"""Operators of other providers, by their names and arguments, whose work runs as TaskRuns.
+"""Operators with the names and arguments of other providers' operators, which run TaskRuns.
 
-A DAG that was written for one of them changes its import and nothing else. Each is loaded when it
-is asked for, so that nobody pays for another's.
+A DAG that was written for one of these operators changes only its import. Each operator is loaded
+on first access, because its imports take time.
 """
 
 from importlib import import_module
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {"DockerOperator": "docker", "KubernetesPodOperator": "kubernetes_pod"}
-"""The module of this package that each operator is in."""
+"""Module of each operator, by the operator's name."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""DockerOperator by its own name and parameters; what runs is a TaskRun."""
+"""DockerOperator with the parameters of Airflow's Docker provider; runs a TaskRun."""
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,20 +27,24 @@ _NO_ATTRIBUTES = {"private_environment", *EARLIER_NAMES}
 _OWN = tuple(
     each.name for each in ALL if each.fate is Fate.TRANSLATED and each.name not in _NO_ATTRIBUTES
 )
-"""Parameters that stay attributes by their names, to be translated once templates are rendered."""
+"""Parameters that are kept as attributes of the same name and translated once templates are
+rendered."""
 
 _TRUE = ("mount_tmp_dir", "tls_verify")
-"""Parameters whose default is True, so that None, where it is given, means False."""
+"""Parameters whose default is True; an explicit None means False."""
 
 _TEMPLATED = ("image", "command", "environment", "env_file", "mounts")
-"""DockerOperator's template fields, of which alone files may hold the template."""
+"""DockerOperator's template fields. Only these may name a template file."""
 _NEVER_TEMPLATED = ("arguments", *(each.name for each in ALL))
 _FURTHER = tuple(n for n in TaskRunOperator.template_fields if n not in _NEVER_TEMPLATED)
-"""TaskRunOperator's, which DockerOperator does not have."""
+"""Template fields of TaskRunOperator that DockerOperator does not have."""
 
 
 class _Private:
-    """Variables of a mapped task, of which Airflow stores what `partial` is given, by its text."""
+    """Wrapper that hides the private variables of a mapped task.
+
+    Airflow stores the text of all arguments of `partial`.
+    """
 
     def __init__(self, variables: Any) -> None:
         self.variables = variables
@@ -51,15 +55,16 @@ class _Private:
 
 
 class DockerOperator(Migrated):
-    """Takes what DockerOperator takes, and TaskRunOperator's own arguments besides.
+    """Takes the parameters of DockerOperator and the arguments of TaskRunOperator.
 
-    It runs on Docker where the connection `taskruns_conn_id` does not name another engine. A row
-    for each parameter is in docs/airflow-docker.md. What cannot be had is refused when the DAG is
-    parsed. The task's XCom is the JSON that it writes to /airflow/xcom/return.json or, without, the
+    The task runs on Docker unless the connection `taskruns_conn_id` names another engine.
+    docs/airflow-docker.md lists every parameter. Unsupported values are refused when the DAG is
+    parsed. The task's XCom is the JSON in /airflow/xcom/return.json or, without that file, the
     last line of its log.
 
     Raises:
-        ValueError: names each parameter that cannot be had, and says what to use instead.
+        ValueError: Some parameters are not supported. The message names each and says what to use
+            instead.
     """
 
     parameters: ClassVar[Iterable[Parameter]] = ALL
@@ -82,16 +87,16 @@ class DockerOperator(Migrated):
         if isinstance(hidden := kwargs.get("private_environment"), _Private):
             kwargs["private_environment"] = hidden.variables
         self.refuse(kwargs)
-        given = {each.name: kwargs.pop(each.name, each.name in _TRUE or None) for each in ALL}
-        kept = {name: given[name] for name in _KEPT if given[name] is not None}
+        values = {each.name: kwargs.pop(each.name, each.name in _TRUE or None) for each in ALL}
+        kept = {name: values[name] for name in _KEPT if values[name] is not None}
         for earlier, now in EARLIER_NAMES.items():
-            if given[earlier] is not None:
-                kwargs.setdefault(now, given[earlier])
+            if values[earlier] is not None:
+                kwargs.setdefault(now, values[earlier])
         super().__init__(**kept, **kwargs)
         for name in _OWN:
-            setattr(self, name, given[name])
-        self._private_environment = given["private_environment"]
-        self._notes = notes(ALL, given)
+            setattr(self, name, values[name])
+        self._private_environment = values["private_environment"]
+        self._notes = notes(ALL, values)
 
     @classmethod
     @override
@@ -101,10 +106,10 @@ class DockerOperator(Migrated):
     @classmethod
     @override
     def partial(cls, **kwargs: Any) -> Any:
-        made = super().partial(**kwargs)
-        if (variables := made.kwargs.get("private_environment")) is not None:
-            made.kwargs["private_environment"] = _Private(variables)
-        return made
+        mapped = super().partial(**kwargs)
+        if (variables := mapped.kwargs.get("private_environment")) is not None:
+            mapped.kwargs["private_environment"] = _Private(variables)
+        return mapped
 
     @classmethod
     @override
@@ -134,7 +139,7 @@ class DockerOperator(Migrated):
             del self.template_fields
 
     @override
-    def _do_render_template_fields(  # as Airflow calls it, by position and by name
+    def _do_render_template_fields(  # Airflow passes these by position and by name
         self,
         parent: Any,
         template_fields: Iterable[str],
@@ -142,7 +147,7 @@ class DockerOperator(Migrated):
         jinja_env: Any,
         seen_oids: set[int],
     ) -> None:
-        """Render the fields; an ending means a file in DockerOperator's own fields alone."""
+        """Render the fields; only DockerOperator's own fields may name a template file."""
         fields = list(template_fields)
         own = [name for name in fields if parent is not self or name in _TEMPLATED]
         super()._do_render_template_fields(parent, own, context, jinja_env, seen_oids)
@@ -159,7 +164,7 @@ class DockerOperator(Migrated):
     def _conclude(self, execution: "Execution", run: TaskRun) -> Any:
         succeeded = run.status.phase is Phase.SUCCEEDED
         by_log = succeeded and self.do_xcom_push and not self.retrieve_output
-        # Before the run is collected, with which its container may go.
+        # Read the log first: once the run is collected, its container may be removed.
         output = self._output_of(execution, run) if by_log else None
         result = super()._conclude(execution, run)
         if succeeded and 0 in _codes(self.skip_on_exit_code):
@@ -173,7 +178,7 @@ class DockerOperator(Migrated):
         return output
 
     def _output_of(self, execution: "Execution", run: TaskRun) -> list[str] | str | None:
-        """Return what DockerOperator returns of the log: the last line or, if wanted, all."""
+        """Return the last line of the log or, with `xcom_all`, all lines."""
         if self.xcom_all:
             return lines_of(execution.log_end(run) or b"")
         line = last_line(lambda count: execution.log_end(run, count))
@@ -182,8 +187,8 @@ class DockerOperator(Migrated):
         return line
 
     def _told(self) -> Mapping[str, Any]:
-        told = {name: getattr(self, name) for name in _OWN}
-        return told | {"private_environment": self._private_environment}
+        values = {name: getattr(self, name) for name in _OWN}
+        return values | {"private_environment": self._private_environment}
 
 
 def _codes(given: int | Container[int] | None) -> Container[int]:

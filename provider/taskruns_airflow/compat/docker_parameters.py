@@ -1,4 +1,4 @@
-"""Every parameter of DockerOperator, and what becomes of it."""
+"""Table of DockerOperator's parameters, with the handling of each."""
 
 from taskruns_airflow.compat.parameters import kept, needless, refused, translated
 
@@ -86,13 +86,13 @@ PARAMETERS = (
         "the same, no template; a list has labels without values; texts, none of Airflow's",
     ),
 )
-"""Those of version 4.6, in its order."""
+"""Parameters of version 4.6 of the provider, in its order."""
 
 EARLIER = (
     translated("skip_exit_code", "`skip_on_exit_code`"),
     translated("xcom_push", "`do_xcom_push`"),
 )
-"""The names of some of them in earlier versions, which DAGs may still use."""
+"""Present names of renamed parameters, by the former names, which DAGs may still use."""
 
 EARLIER_NAMES = {"skip_exit_code": "skip_on_exit_code", "xcom_push": "do_xcom_push"}
 

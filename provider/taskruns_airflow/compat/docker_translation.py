@@ -1,4 +1,4 @@
-"""DockerOperator's arguments as fields of a TaskRun. Pure."""
+"""Pure functions that translate DockerOperator's arguments into fields of a TaskRun."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ from taskruns_airflow.manifest import Object, Order, env_vars
 TMP_DIR, TMP_VARIABLE = "/tmp/airflow", "AIRFLOW_TMP_DIR"  # noqa: S108  # of the container
 
 _PARTS = ("env_file", "environment", "private_environment")
-"""From the weakest to the strongest."""
+"""Parameters with variables, in ascending order of precedence."""
 _TEMPLATED = ("env_file", "environment")
 _INSTEAD = (
     "without a value it would be taken from the image, which taskruns cannot do: "
@@ -33,20 +33,21 @@ _INSTEAD = (
 
 
 def variables(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return a container's variables.
+    """Return a container's environment variables.
 
     Raises:
-        ValueError: a part cannot be had. No value is in the message: it may be a secret.
+        ValueError: A variable is not supported. The message contains no value, because it may be a
+            secret.
     """
     parts = {name: dict(_part(name, given[name])) for name in _PARTS}
-    parts["environment"].pop(TMP_VARIABLE, None)  # as DockerOperator does without the folder
+    parts["environment"].pop(TMP_VARIABLE, None)  # DockerOperator removes it as well
     if given["mount_tmp_dir"]:
         parts["environment"][TMP_VARIABLE] = str(given["tmp_dir"] or TMP_DIR)
     return parts["env_file"] | parts["environment"] | parts["private_environment"]
 
 
 def refused_variables(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what cannot be had of the variables that are known when a DAG is parsed."""
+    """Yield a message for each unsupported variable that is known when a DAG is parsed."""
     for name in _PARTS:
         value = given[name]
         if name in _TEMPLATED and not isinstance(value, Mapping) and is_templated(value):
@@ -58,10 +59,10 @@ def refused_variables(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _part(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    found = _read_file(value) if name == "env_file" else value or {}
-    if not isinstance(found, Mapping):
+    mapping = _read_file(value) if name == "env_file" else value or {}
+    if not isinstance(mapping, Mapping):
         raise ValueError(f"{name}: write a mapping of names to values")  # noqa: TRY004
-    for variable, content in found.items():
+    for variable, content in mapping.items():
         key = str(variable)
         if not key or "=" in key:
             raise ValueError(f"{name}: write a name without `=` for each variable")
@@ -71,13 +72,13 @@ def _part(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _read_file(text: Any) -> Mapping[str, str | None]:
-    """Read the text of an env_file as DockerOperator does, by python-dotenv."""
+    """Parse the text of an env_file with python-dotenv, as DockerOperator does."""
     if text is None:
         return {}
     if not isinstance(text, str):
         raise ValueError("env_file: write its text, or the name of a .env file")  # noqa: TRY004
     try:
-        from dotenv import dotenv_values  # noqa: PLC0415  # Airflow's Docker provider brings it
+        from dotenv import dotenv_values  # noqa: PLC0415  # optional, from Airflow's provider
     except ModuleNotFoundError:
         raise ValueError(
             "env_file: python-dotenv reads it and is not installed: install it, "
@@ -104,16 +105,16 @@ _KINDS = ("bind", "volume", "tmpfs")
 
 
 def volumes(given: Mapping[str, Any]) -> Iterator[Volume]:
-    """Yield the volumes that the arguments ask for.
+    """Yield the volumes of `mounts`, `mount_tmp_dir` and `shm_size`.
 
     Raises:
-        ValueError: a mount cannot be had; the message names it by its target.
+        ValueError: A mount is not supported; the message names its target.
     """
     yield from mounted(given["mounts"])
     if given["mount_tmp_dir"]:
         yield _volume("tmp", str(given["tmp_dir"] or TMP_DIR), emptyDir={})
     size = shm_size(given["shm_size"])
-    if size and given["ipc_mode"] != "host":  # whose /dev/shm is the host's
+    if size and given["ipc_mode"] != "host":  # with host IPC, /dev/shm is the host's
         yield _volume("shm", _SHM, emptyDir={"medium": "Memory", "sizeLimit": str(size)})
 
 
@@ -123,17 +124,17 @@ def mounted(mounts: Any) -> Iterator[Volume]:
         raise ValueError("mounts: write a list of Mount, or of its arguments as dicts")
     for number, mount in enumerate(mounts or ()):
         if not isinstance(mount, Mapping):
-            raise ValueError(  # noqa: TRY004  # as every refusal
+            raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
                 f"mounts: item {number}: write a Mount, or its arguments as a dict"
             )
         yield _mounted(f"mount-{number}", _by_api_names(mount))
 
 
 def check_mounts(mounts: Any) -> None:
-    """Read what is known of `mounts` when a DAG is parsed; a template may still be anything.
+    """Check the parts of `mounts` that are known when a DAG is parsed; skip templates.
 
     Raises:
-        ValueError: as `volumes`.
+        ValueError: As `volumes`.
     """
     if not isinstance(mounts, list | tuple):
         if not is_templated(mounts):
@@ -149,16 +150,16 @@ def check_mounts(mounts: Any) -> None:
 
 
 def shm_size(value: Any) -> int:
-    """Return the bytes of /dev/shm; 0: Docker's own default."""
+    """Return the size of /dev/shm in bytes; 0 for Docker's default."""
     return 0 if value is None else bytes_of("shm_size", value)
 
 
 def _by_api_names(mount: Mapping[str, Any]) -> Object:
-    """Return a mount by the names of the Engine API; what asks for nothing is left out."""
-    found = {_API_NAMES.get(key, key): value for key, value in mount.items()}
+    """Return a mount with the field names of the Engine API, without empty fields."""
+    fields = {_API_NAMES.get(key, key): value for key, value in mount.items()}
     for options in _OPTIONS:
-        found |= dict(found.pop(options, None) or {})
-    return {key: value for key, value in found.items() if value}
+        fields |= dict(fields.pop(options, None) or {})
+    return {key: value for key, value in fields.items() if value}
 
 
 def _mounted(name: str, mount: Object) -> Volume:
@@ -204,7 +205,7 @@ def _in_memory(where: str, source: str | None, mount: Object) -> Object:
 
 
 def _argument(key: str) -> str:
-    """Return the name of a mount's argument; the Engine API's, where Mount has none."""
+    """Return the argument name of an Engine API field; the field's name if Mount has none."""
     return next((name for name, api_name in _API_NAMES.items() if api_name == key), key)
 
 
@@ -219,23 +220,24 @@ _STRATEGIES = {
     "True": "OnPodSuccess",
     "force": "OnPodCompletion",
 }
-"""By the text of `auto_remove`, which was a bool before version 3.3 of the provider."""
+"""podGC strategies by the text of `auto_remove`, a bool before version 3.3 of the provider."""
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _USER = re.compile(r"(\d+)(?::(\d+))?")
 _LABELS_OF_TRY = {"dag_id", "task_id", "run_id", "try_number", "map_index", LABEL_MANAGED_BY}
 _SHARES = 1024
-"""CPU shares of one CPU, and of a container that asks for none."""
+"""CPU shares of one CPU; also the default of a container."""
 _NO_ENTRYPOINT = [""]
-"""The `command` that Docker takes for none, not even the image's."""
+"""The `command` that removes the image's entrypoint on Docker."""
 
 
 def translate(order: Order, given: Mapping[str, Any]) -> Order:
-    """Return an order that asks for the same, on top of what `order` asks for.
+    """Return `order` with the fields that DockerOperator's arguments set.
 
     Raises:
-        ValueError: names the parameter whose value cannot be had, and says what to write instead.
+        ValueError: A value is not supported. The message names the parameter and says what to
+            write instead.
     """
-    made = list(volumes(given))
+    pairs = list(volumes(given))
     command, arguments = _commands(given)
     env = [{"name": name, "value": _literal(value)} for name, value in variables(given).items()]
     return replace(
@@ -245,8 +247,8 @@ def translate(order: Order, given: Mapping[str, Any]) -> Order:
         env=[*env_vars(order.env or {}), *env],
         image_pull_policy="Always" if given["force_pull"] else "IfNotPresent",
         container_resources=_resources(given) | dict(order.container_resources or {}) or None,
-        volumes=[*(order.volumes or ()), *(volume for volume, _ in made)] or None,
-        volume_mounts=[*(order.volume_mounts or ()), *(mount for _, mount in made)] or None,
+        volumes=[*(order.volumes or ()), *(volume for volume, _ in pairs)] or None,
+        volume_mounts=[*(order.volume_mounts or ()), *(mount for _, mount in pairs)] or None,
         security_context=dict(order.security_context or {}) | _security(given) or None,
         template=_template(order.template, given),
         pod_gc={"strategy": _strategy(given)} | dict(order.pod_gc or {}),
@@ -256,7 +258,7 @@ def translate(order: Order, given: Mapping[str, Any]) -> Order:
 
 
 def refusals(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what cannot be had of values that are no templates, with what to write instead."""
+    """Yield a message for each unsupported value, except templates, with what to write instead."""
     yield from refused_daemons(given)
     yield from refused_variables(given)
     if given["retrieve_output"] and not given["retrieve_output_path"]:
@@ -273,10 +275,10 @@ def refusals(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _commands(given: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
-    """Return the words of `command` and `args`.
+    """Return the container's `command` and `args`.
 
-    An entrypoint of no words takes the image's away. Then the command is the whole program, or
-    the image's CMD is, where there is no command.
+    An entrypoint without words removes the image's entrypoint. The program is then the command
+    or, without one, the image's CMD.
     """
     entrypoint = words_of("entrypoint", given["entrypoint"])
     command = [_literal(word) for word in words_of("command", given["command"]) or ()] or None
@@ -290,7 +292,7 @@ def _commands(given: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | N
 
 
 def _literal(text: str) -> str:
-    """Return a text that Kubernetes leaves as it is: `$` stands for nothing in Docker."""
+    """Return a text with `$` escaped: Kubernetes expands `$(NAME)`, and Docker does not."""
     return text.replace("$", "$$")
 
 
@@ -308,36 +310,39 @@ def _resources(given: Mapping[str, Any]) -> Object:
     cpus, memory = given["cpus"], given["mem_limit"]
     shares = _SHARES if cpus is None else shares_of(cpus)
     size = 0 if memory is None else bytes_of("mem_limit", memory)
-    found: Object = {}
+    resources: Object = {}
     if shares not in (0, _SHARES):
-        found["requests"] = {"cpu": f"{(Decimal(shares) / _SHARES).normalize():f}"}
+        resources["requests"] = {"cpu": f"{(Decimal(shares) / _SHARES).normalize():f}"}
     if size:
-        found["limits"] = {"memory": str(size)}
-    return found
+        resources["limits"] = {"memory": str(size)}
+    return resources
 
 
 def _security(given: Mapping[str, Any]) -> Object:
-    found: Object = {}
-    if given["user"] is not None and (told := str(given["user"])):
-        user = _USER.fullmatch(told)
+    context: Object = {}
+    if given["user"] is not None and (text := str(given["user"])):
+        user = _USER.fullmatch(text)
         if user is None:
-            raise ValueError(f"user {told!r}: write numbers, as 1000 or 1000:1000")
-        found["runAsUser"] = int(user[1])
+            raise ValueError(f"user {text!r}: write numbers, as 1000 or 1000:1000")
+        context["runAsUser"] = int(user[1])
         if user[2]:
-            found["runAsGroup"] = int(user[2])
+            context["runAsGroup"] = int(user[2])
     if given["privileged"]:
-        found["privileged"] = True
+        context["privileged"] = True
     if added := given["cap_add"]:
         added = [added] if isinstance(added, str) else texts_of("cap_add", added)
-        found["capabilities"] = {"add": [each.upper().removeprefix("CAP_") for each in added]}
-    return found
+        context["capabilities"] = {"add": [each.upper().removeprefix("CAP_") for each in added]}
+    return context
 
 
 def _template(before: Any, given: Mapping[str, Any]) -> Any:
-    """Lay what a Pod has and a container's shorthand has not under the template that is given."""
+    """Return the given template with Pod fields for which a TaskRun has no shorthand.
+
+    Fields of the given template take precedence.
+    """
     network = _network(given)
     addresses = hosts_of(given["extra_hosts"]).items()
-    asked = {
+    fields = {
         "containers": [{"name": "main", "tty": True}] if given["tty"] else None,
         "hostname": text_of("hostname", given["hostname"]),
         "hostNetwork": network == "host",
@@ -345,14 +350,14 @@ def _template(before: Any, given: Mapping[str, Any]) -> Any:
         "hostAliases": [{"ip": ip, "hostnames": [name]} for name, ip in addresses],
         **_dns(given),
     }
-    spec = {name: value for name, value in asked.items() if value}
-    # The default network needs no name; the host's is a field of the Pod.
+    spec = {name: value for name, value in fields.items() if value}
+    # The default network needs no annotation, and the host network is a field of the Pod.
     joined = network not in ("", "default", "bridge", "host")
     annotations = {ANNOTATION_DOCKER_NETWORK: network} if joined else {}
     if not spec and not annotations:
         return before
     if isinstance(before, str):
-        raise ValueError(  # noqa: TRY004  # as every refusal of what a task asks for
+        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
             "template: say all of it there, or none: a file is not added to"
         )
     own = dict(before or {})
@@ -384,8 +389,8 @@ def _ipc_mode(given: Mapping[str, Any]) -> str:
 def _dns(given: Mapping[str, Any]) -> Object:
     servers, searches = (texts_of(name, given[name]) for name in ("dns", "dns_search"))
     config = {"nameservers": servers, "searches": searches}
-    found = {"dnsConfig": {key: value for key, value in config.items() if value}}
-    return {**found, "dnsPolicy": "None"} if servers else found if searches else {}
+    fields = {"dnsConfig": {key: value for key, value in config.items() if value}}
+    return {**fields, "dnsPolicy": "None"} if servers else fields if searches else {}
 
 
 def _labels(given: Mapping[str, Any]) -> dict[str, str]:
@@ -396,10 +401,10 @@ def _labels(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _strategy(given: Mapping[str, Any]) -> str:
-    wanted = given["auto_remove"]
-    strategy = _STRATEGIES.get("never" if wanted in (None, "") else str(wanted))
+    choice = given["auto_remove"]
+    strategy = _STRATEGIES.get("never" if choice in (None, "") else str(choice))
     if strategy is None:
-        raise ValueError(f"auto_remove {wanted!r}: write never, success, force, True or False")
+        raise ValueError(f"auto_remove {choice!r}: write never, success, force, True or False")
     return strategy
 
 
@@ -421,4 +426,4 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], object], ...] = (
     _strategy,
     _check_working_dir,
 )
-"""What is read when a DAG is parsed, so that a value that cannot be had is refused there."""
+"""Checks that run when a DAG is parsed and raise ValueError for an unsupported value."""

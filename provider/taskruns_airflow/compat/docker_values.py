@@ -1,4 +1,4 @@
-"""Values of DockerOperator's parameters and results, read as docker-py reads them. Pure."""
+"""Pure functions that parse DockerOperator's parameters and results as docker-py does."""
 
 import ast
 import shlex
@@ -13,7 +13,7 @@ _SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
 def docker_access(given: Mapping[str, Any]) -> DockerAccess:
-    """Return the daemon that the arguments name, as far as they name one."""
+    """Return the settings of the daemon that the arguments name; None where they name nothing."""
     check_hostname = given["tls_hostname"]
     return DockerAccess(
         url=daemon_url(given["docker_url"]),
@@ -25,7 +25,7 @@ def docker_access(given: Mapping[str, Any]) -> DockerAccess:
 
 
 def daemon_url(given: str | Sequence[str] | None) -> str | None:
-    """Return the daemon's URL, in the forms that docker-py takes; None where none is named."""
+    """Return the daemon's URL, given in any form that docker-py accepts; None if none is given."""
     url = given if isinstance(given, str) else next(iter(given or ()), None)
     if not url:
         return None
@@ -37,7 +37,7 @@ def daemon_url(given: str | Sequence[str] | None) -> str | None:
 
 
 def refused_daemons(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what cannot be had of the ways to a daemon."""
+    """Yield a message for each unsupported argument about the daemon."""
     named = given["docker_url"]
     if named is not None and not isinstance(named, str | list | tuple):
         yield "docker_url: write the daemon's URL, such as unix:///var/run/docker.sock"
@@ -57,11 +57,12 @@ def refused_daemons(given: Mapping[str, Any]) -> Iterator[str]:
 
 _FIRST_LOOK = 8
 _FURTHER = 8
-"""By what the next look is longer: a line of more than 16 KiB is kept in many pieces."""
+"""Number of log pieces in the first read of a log's end, and the factor by which each further read
+grows; a line of more than 16 KiB consists of several pieces."""
 
 
 def lines_of(log: bytes) -> list[str] | None:
-    """Return the lines of a whole log, each without the white space at its end; None of none."""
+    """Return the lines of a whole log without trailing white space; None if there are none."""
     lines = log.decode(errors="replace").split("\n")
     if not lines[-1]:
         lines.pop()
@@ -69,11 +70,11 @@ def lines_of(log: bytes) -> list[str] | None:
 
 
 def last_line(read_end: Callable[[int], bytes | None]) -> str | None:
-    """Return the last line of a log, whole, without the white space at its end; None: no line.
+    """Return the complete last line of a log without trailing white space; None without a line.
 
     Args:
-        read_end: returns a log's end of so many pieces, a piece being at most a line; None where
-            the log cannot be read.
+        read_end: Returns the given number of pieces at the end of the log, where a piece is at
+            most a line; returns None if the log cannot be read.
     """
     count, before, end = _FIRST_LOOK, -1, read_end(_FIRST_LOOK)
     while end and b"\n" not in end[:-1] and len(end) > before:
@@ -85,14 +86,14 @@ def last_line(read_end: Callable[[int], bytes | None]) -> str | None:
 
 
 TEMPLATE_FILES = (".sh", ".bash", ".env")
-"""Endings of files that hold the template of a field, as DockerOperator has them."""
+"""File name extensions of template files, the same as DockerOperator's."""
 
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _MARKS = ("{{", "{%", "{#")
 
 
 def is_templated(value: Any) -> bool:
-    """Return whether the value of a template field is known only when the task runs.
+    """Whether the value of a template field is known only when the task runs.
 
     True for Jinja, for the name of a template file and for another task's output (XComArg), also
     inside lists, tuples, sets and mappings.
@@ -108,9 +109,9 @@ def is_templated(value: Any) -> bool:
 
 
 def words_of(name: str, value: Any) -> list[str] | None:
-    """Return a command's words; None where none is given.
+    """Return the words of a command; None if none is given.
 
-    A text is split as a shell splits it. A text that begins with `[` is a Python list.
+    A string is split as a shell does. A string that begins with `[` is read as a Python list.
     """
     if value is None:
         return None
@@ -169,17 +170,17 @@ def shares_of(cpus: Any) -> int:
 
 
 def texts_of(name: str, value: Any) -> list[str]:
-    """Return a list of texts; empty where none is given."""
+    """Return a list of strings; empty if none is given."""
     if isinstance(value, str) and value:
         raise ValueError(f"{name} {value!r}: write a list: [{value!r}]")
-    found = list(value) if isinstance(value, Iterable) else [value] if value else []
-    if not all(isinstance(each, str) for each in found):
+    texts = list(value) if isinstance(value, Iterable) else [value] if value else []
+    if not all(isinstance(each, str) for each in texts):
         raise ValueError(f"{name}: write a list of texts")
-    return found
+    return texts
 
 
 def text_of(name: str, value: Any) -> str:
-    """Return a text; empty where none is given."""
+    """Return a string; empty if none is given."""
     if value is None or isinstance(value, str):
         return value or ""
     raise ValueError(f"{name}: {_type(value)}: write a text")
@@ -190,10 +191,10 @@ def hosts_of(value: Any) -> dict[str, str]:
     if not value:
         return {}
     pairs = value.items() if isinstance(value, Mapping) else _pairs("extra_hosts", value)
-    found = dict(pairs)
-    if not all(isinstance(each, str) for pair in found.items() for each in pair):
+    hosts = dict(pairs)
+    if not all(isinstance(each, str) for pair in hosts.items() for each in pair):
         raise ValueError("extra_hosts: write names and addresses as texts")
-    return found
+    return hosts
 
 
 def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:

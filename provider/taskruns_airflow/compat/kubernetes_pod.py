@@ -1,4 +1,4 @@
-"""KubernetesPodOperator by its own name and parameters; what runs is a TaskRun."""
+"""KubernetesPodOperator with the parameters of Airflow's Kubernetes provider; runs a TaskRun."""
 
 from collections.abc import Collection, Iterable, Mapping
 from math import ceil
@@ -73,23 +73,25 @@ _OTHERS = (
     "active_deadline_seconds",
 )
 _OWN = (*_LISTS, *_DICTS, *_OTHERS)
-"""Parameters that are attributes by their names and in the forms that KubernetesPodOperator keeps,
-for subclasses; they are translated once templates are rendered."""
+"""Parameters that are kept as attributes, with the names and forms of KubernetesPodOperator, for
+subclasses. They are translated once templates are rendered."""
 
 
 _NAMES = {each.name for each in ALL}
 _SET_LATER = tuple(name for name in TaskRunOperator.template_fields if name in _OWN)
-"""Arguments of TaskRunOperator that `default_args` must not set: they are parameters here."""
+"""Arguments of TaskRunOperator that are also parameters here; `default_args` must not set the
+former."""
 
 
 class KubernetesPodOperator(Migrated):
-    """Takes what KubernetesPodOperator takes, and TaskRunOperator's own arguments besides.
+    """Takes the parameters of KubernetesPodOperator and the arguments of TaskRunOperator.
 
-    docs/airflow-migration.md has a row for each parameter. What cannot be had is refused when the
-    DAG is parsed. `security_context` is the Pod's here, as it is there.
+    docs/airflow-migration.md lists every parameter. Unsupported values are refused when the DAG is
+    parsed. As in KubernetesPodOperator, `security_context` is the Pod's.
 
     Raises:
-        ValueError: names each parameter that cannot be had, and says what to use instead.
+        ValueError: Some parameters are not supported. The message names each and says what to use
+            instead.
     """
 
     parameters: ClassVar[Iterable[Parameter]] = ALL
@@ -97,7 +99,7 @@ class KubernetesPodOperator(Migrated):
     argument_names: ClassVar[Mapping[str, str]] = {"command": "cmds", "env": "env_vars"}
 
     BASE_CONTAINER_NAME: ClassVar[str] = "base"
-    """The main container's name, unless `base_container_name` says another."""
+    """Name of the main container, unless `base_container_name` is given."""
 
     name: str | None
     base_container_name: str | None
@@ -121,13 +123,13 @@ class KubernetesPodOperator(Migrated):
     @named(ALL)
     def __init__(self, **kwargs: Any) -> None:
         self.refuse(kwargs)
-        given = {each.name: kwargs.pop(each.name, None) for each in ALL}
+        values = {each.name: kwargs.pop(each.name, None) for each in ALL}
         for earlier, now in EARLIER_NAMES.items():
-            given[now] = given[earlier] if given[now] is None else given[now]
-        super().__init__(**_for_task_run(given), **kwargs)
+            values[now] = values[earlier] if values[now] is None else values[now]
+        super().__init__(**_for_task_run(values), **kwargs)
         for name in _OWN:
-            setattr(self, name, owned(given[name]) or _empty(name, given[name]))
-        self._notes = notes(ALL, given)
+            setattr(self, name, owned(values[name]) or _empty(name, values[name]))
+        self._notes = notes(ALL, values)
 
     @classmethod
     @override
@@ -156,11 +158,11 @@ class KubernetesPodOperator(Migrated):
     def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
         if not self.get_logs:
             return None
-        there = Containers.of(spec)
-        init = names_of(self.init_container_logs, there.init)
-        others = names_of(self.container_logs, there.others, default=[there.main])
-        return there.shown(
-            (*init, *others), named=self.container_name_log_prefix_enabled is not False
+        containers = Containers.of(spec)
+        init = names_of(self.init_container_logs, containers.init)
+        ordinary = names_of(self.container_logs, containers.others, default=[containers.main])
+        return containers.shown(
+            (*init, *ordinary), named=self.container_name_log_prefix_enabled is not False
         )
 
     @override
@@ -172,7 +174,7 @@ class KubernetesPodOperator(Migrated):
         jinja_env: Any,
         seen_oids: set[int],
     ) -> None:
-        # Names of variables are rendered, too; Airflow renders the values of a dict alone.
+        # Airflow renders only the values of a dict; names of variables must be rendered as well.
         if parent is self and isinstance(self.env_vars, dict):
             self.env_vars = [_variable(*each) for each in self.env_vars.items()]
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
@@ -202,12 +204,12 @@ class KubernetesPodOperator(Migrated):
         return name or cls.BASE_CONTAINER_NAME
 
     def _given(self) -> Mapping[str, Any]:
-        given = {name: getattr(self, name) for name in _OWN}
-        return given | {"base_container_name": self._main(self.base_container_name)}
+        values = {name: getattr(self, name) for name in _OWN}
+        return values | {"base_container_name": self._main(self.base_container_name)}
 
 
 def _empty(name: str, value: Any) -> Any:
-    """Return the form in which KubernetesPodOperator keeps a parameter that is not given."""
+    """Return the empty value of a parameter that is not given, as KubernetesPodOperator has it."""
     return [] if name in _LISTS else {} if name in _DICTS else value
 
 
@@ -216,7 +218,7 @@ def _variable(name: str, value: Any) -> dict[str, Any]:
 
 
 def _for_task_run(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return TaskRunOperator's arguments; others keep the values of `default_args`."""
+    """Return the arguments to pass to TaskRunOperator; all others are left to `default_args`."""
     kept = {name: given[name] for name in KEPT if given[name] is not None and name not in _OWN}
     if kept.get("startup_timeout_seconds") is not None:
         kept["startup_timeout_seconds"] = ceil(kept["startup_timeout_seconds"])

@@ -1,4 +1,4 @@
-"""Every parameter of KubernetesPodOperator, and what becomes of it."""
+"""Table of KubernetesPodOperator's parameters, with the handling of each."""
 
 from taskruns_airflow.compat.parameters import Fate, kept, needless, refused, translated
 
@@ -117,14 +117,14 @@ PARAMETERS = (
     ),
     refused("log_formatter", "lines of the log come as the container wrote them"),
 )
-"""Those of version 10.25, in its order."""
+"""Parameters of version 10.25 of the provider, in its order."""
 
 EARLIER = (
     translated("node_selectors", "`node_selector`"),
     translated("xcom_push", "`do_xcom_push`"),
     refused("resources", "say limits and requests by `container_resources`"),
 )
-"""What earlier versions called some of them, and DAGs may still do."""
+"""Parameters under names of earlier versions, which DAGs may still use."""
 
 ALL = PARAMETERS + EARLIER
 KEPT = tuple(each.name for each in ALL if each.fate is Fate.KEPT)
@@ -152,4 +152,4 @@ TEMPLATED = (
     "kubernetes_conn_id",
     "base_container_name",
 )
-"""KubernetesPodOperator's template fields, without those that are refused; a test compares them."""
+"""KubernetesPodOperator's template fields, except refused ones; a test compares the two."""

@@ -1,4 +1,4 @@
-"""From KubernetesPodOperator's parameters to a TaskRun: values in, values out."""
+"""Pure functions that translate KubernetesPodOperator's parameters into fields of a TaskRun."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ _OF_THE_POD = {
     "volumes": "volumes",
     "init_containers": "initContainers",
 }
-"""Parameters that are fields of a PodSpec, by the field's name."""
+"""PodSpec field of each parameter that sets one."""
 
 _OF_THE_CONTAINER = {
     "image": "image",
@@ -46,7 +46,7 @@ _OF_THE_CONTAINER = {
     "image_pull_policy": "imagePullPolicy",
     "container_security_context": "securityContext",
 }
-"""Parameters that are fields of the main container, by the field's name."""
+"""Container field of each parameter that sets one of main."""
 
 _SHORTHAND_OF_CONTAINER = {
     "image": "image",
@@ -69,22 +69,22 @@ _SHORTHAND_OF_POD = {
     "affinity": "affinity",
     "priorityClassName": "priority_class_name",
 }
-"""Fields of a Pod that a TaskRun's own spec has, by TaskRunOperator's arguments."""
+"""TaskRunOperator's argument for each Pod field that is also a field of a TaskRun's spec."""
 
 _READ_AS = {"affinity": "V1Affinity", "tolerations": "V1Toleration"}
-"""Parameters whose dicts KubernetesPodOperator reads through the client, by its classes."""
+"""Client class of each parameter whose dicts KubernetesPodOperator reads through the client."""
 
 EARLIER_NAMES = {"node_selectors": "node_selector", "xcom_push": "do_xcom_push"}
-"""Former names of parameters, by the present ones."""
+"""Present name of each parameter that was renamed, by its former name."""
 
 Pod = dict[str, Any]
 
 
 def refusals(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each value that is refused when a DAG is parsed.
+    """Yield a message for each value that is refused when a DAG is parsed.
 
     Args:
-        given: The arguments; `base_container_name` is the name that main will have.
+        given: The arguments; `base_container_name` is the name of main.
     """
     for earlier, now in EARLIER_NAMES.items():
         if given.get(earlier) is not None and given.get(now) is not None:
@@ -103,10 +103,10 @@ def refusals(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def pod_of(given: Mapping[str, Any]) -> Pod:
-    """Return the Pod that the task's own parameters are laid over; empty where it names none.
+    """Return the Pod template over which the other parameters are merged; empty without one.
 
     Raises:
-        ValueError: it names two, or one that cannot be read or run.
+        ValueError: Two templates are given, or one that cannot be read or run.
     """
     pod: Pod = {}
     if source := _one_template(given):
@@ -119,15 +119,15 @@ def pod_of(given: Mapping[str, Any]) -> Pod:
 
 
 def translate(order: Order, given: Mapping[str, Any]) -> Order:
-    """Return the order for a TaskRun whose Pod is the one that KubernetesPodOperator makes.
+    """Return the Order of a TaskRun with the same Pod as KubernetesPodOperator's.
 
     Args:
-        order: TaskRunOperator's own arguments.
-        given: KubernetesPodOperator's parameters, with their templates rendered;
-            `base_container_name` is the name that main will have.
+        order: The arguments of TaskRunOperator.
+        given: The parameters of KubernetesPodOperator, with rendered templates;
+            `base_container_name` is the name of main.
 
     Raises:
-        ValueError: two parameters contradict each other, or one has a form that it cannot have.
+        ValueError: Two parameters contradict each other, or one has an invalid form.
     """
     if sentences := list(wrong_forms(given, rendered=True)):
         raise ValueError("; ".join(sentences))
@@ -153,7 +153,7 @@ def translate(order: Order, given: Mapping[str, Any]) -> Order:
 
 
 def _one_template(given: Mapping[str, Any]) -> str | None:
-    """Return the parameter that holds or names a Pod template, where one does."""
+    """Return the name of the parameter that holds or names a Pod template, or None."""
     named = [name for name in _SOURCES if given.get(name)]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)}: give one of them")
@@ -181,8 +181,8 @@ def _check_pod(source: str, pod: Mapping[str, Any], given: Mapping[str, Any]) ->
             f"{source}: ownerReferences: a Pod belongs to its TaskRun: leave them out, or set them "
             "on the TaskRun by mutate"
         )
-    others = [_mapping(each).get("name") for each in (spec.get("containers") or ())[1:]]
-    if (main := given.get("base_container_name")) in others:
+    other_names = [_mapping(each).get("name") for each in (spec.get("containers") or ())[1:]]
+    if (main := given.get("base_container_name")) in other_names:
         raise ValueError(
             f"{source}: its first container becomes {main}, and another has that name: put it "
             "first, or set base_container_name"
@@ -190,7 +190,7 @@ def _check_pod(source: str, pod: Mapping[str, Any], given: Mapping[str, Any]) ->
 
 
 def _check_env(given: Mapping[str, Any]) -> None:
-    """Refuse a variable whose two definitions cannot become one."""
+    """Refuse a variable with two definitions that cannot be combined."""
     env = given.get("env_vars")
     if isinstance(env, list | tuple) and not any(is_pending(item) for item in env):
         unique_env(_env(env))
@@ -201,7 +201,7 @@ def _read(source: str, value: Any) -> Pod:
         if source == "pod_template_file":
             value = loaded(Path(value).read_text())
         if value is not None and not isinstance(value, Mapping):
-            raise ValueError("not a Pod")  # noqa: TRY301  # a refusal as the others
+            raise ValueError("not a Pod")  # noqa: TRY301  # handled like the other errors below
         return typed(value or {}, "V1Pod")
     except OSError as error:
         raise ValueError(f"{source}: {error.strerror}: {value}") from None
@@ -234,8 +234,8 @@ def _own_pod(order: Order, given: Mapping[str, Any]) -> Pod:
 
 
 def _fields(given: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    found = {field: _wire(name, given.get(name)) for name, field in fields.items()}
-    return {field: value for field, value in found.items() if value not in (None, "", [])}
+    values = {field: _wire(name, given.get(name)) for name, field in fields.items()}
+    return {field: value for field, value in values.items() if value not in (None, "", [])}
 
 
 def _wire(name: str, value: Any) -> Any:
@@ -252,14 +252,14 @@ def _wire(name: str, value: Any) -> Any:
 
 
 def _without_replaced(base: Mapping[str, Any], given: Mapping[str, Any]) -> Pod:
-    """Leave out fields of the template that an object replaces, even if it is empty."""
+    """Return the template without fields that a client object replaces, even an empty one."""
     spec = {**_mapping(base.get("spec"))}
-    first, *others = spec.get("containers") or [{}]
+    first, *rest = spec.get("containers") or [{}]
     for part, fields in ((spec, _OF_THE_POD), (first := {**first}, _OF_THE_CONTAINER)):
         for name, field in fields.items():
             if is_model(given.get(name)):
                 part.pop(field, None)
-    return {**base, "spec": {**spec, "containers": [first, *others]}}
+    return {**base, "spec": {**spec, "containers": [first, *rest]}}
 
 
 def _env(env: Any) -> list[dict[str, Any]]:
@@ -290,7 +290,7 @@ def _pull_secrets(secrets: Any) -> list[dict[str, Any]]:
 
 
 def _attach_secrets(spec: Pod, main: dict[str, Any], secrets: Any) -> None:
-    """Add what refers to each `Secret` of Airflow's Kubernetes provider."""
+    """Add each `Secret` of Airflow's Kubernetes provider as a volume, envFrom or variable."""
     for number, secret in enumerate(secrets):
         if secret.deploy_type == "volume":
             taken = {each.get("name") for each in spec.get("volumes") or ()}
@@ -313,13 +313,13 @@ def _attach_secrets(spec: Pod, main: dict[str, Any], secrets: Any) -> None:
 def _template_and_shorthand(
     pod: Mapping[str, Any], own_spec: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a Pod as a TaskRun's template, and the fields that are TaskRunOperator's arguments.
+    """Split a Pod into a TaskRun's template and the fields that are arguments of TaskRunOperator.
 
-    A field that the task sets by `spec` stays in the template.
+    A field that the task sets in `spec` stays in the template.
     """
     dropped = {"restartPolicy", "activeDeadlineSeconds", "containers"}
     spec = {field: value for field, value in pod["spec"].items() if field not in dropped}
-    first, *others = pod["spec"]["containers"]
+    first, *rest = pod["spec"]["containers"]
     main = {field: v for field, v in first.items() if field != "terminationMessagePolicy"}
     shorthand: dict[str, Any] = {}
     for part, fields in ((main, _SHORTHAND_OF_CONTAINER), (spec, _SHORTHAND_OF_POD)):
@@ -333,7 +333,7 @@ def _template_and_shorthand(
     }
     marked = {ANNOTATION_DEFAULT_CONTAINER: main["name"]}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **marked}
-    containers = [_given(main), *others]
+    containers = [_given(main), *rest]
     return {"metadata": metadata, "spec": {**_given(spec), "containers": containers}}, shorthand
 
 
@@ -359,7 +359,7 @@ def _retention(given: Mapping[str, Any]) -> dict[str, str] | None:
             )
         action = former
     if action not in RETENTION:
-        return None  # no value, or one that its form refuses
+        return None  # not given, or refused by pod_forms
     if given.get("pod_gc"):
         raise ValueError("pod_gc: given as on_finish_action, too")
     return {"strategy": RETENTION[action]}

@@ -1,7 +1,7 @@
-"""How another provider's parameter is taken: kept, translated, needless, or refused.
+"""Tables that say how a parameter of another provider's operator is handled.
 
-A table of these is an operator's one word on its parameters: the constructor has its names, what is
-refused is refused by it, and the page for those who migrate shows it.
+A parameter is kept, translated, needless or refused. One table per operator is the single source
+for the constructor's signature, for the refusals and for the migration page.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sized
@@ -19,16 +19,16 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 class Fate(StrEnum):
-    """What becomes of a parameter."""
+    """How a parameter is handled."""
 
     KEPT = "kept"
-    """TaskRunOperator has it, by this name and with this meaning."""
+    """TaskRunOperator has a parameter of the same name and meaning."""
     TRANSLATED = "translated"
-    """It becomes something else of a TaskRun."""
+    """Other fields of the TaskRun are set from it."""
     NEEDLESS = "needless"
-    """What it is for holds anyway; a task that gives it says so in its log."""
+    """A TaskRun fulfils its purpose without it; a task that sets it logs a note."""
     REFUSED = "refused"
-    """It cannot be had, unless its value asks for nothing but the default."""
+    """Not supported; refused unless its value is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,57 +38,61 @@ class Parameter:
     name: str
     fate: Fate
     told: str
-    """What it becomes, why it is needless, or what to use instead; in Markdown."""
+    """Translation, reason why it is needless, or replacement; in Markdown."""
     harmless: Any = None
-    """A value that asks for nothing; None is always one."""
+    """A value without effect, in addition to None."""
 
     def asks(self, told: Mapping[str, Any]) -> bool:
-        """Whether it is given, with a value that asks for something."""
+        """Whether the parameter is given with a value that has an effect."""
         value = told.get(self.name)
         empty = isinstance(value, Sized) and not len(value)
         return value is not None and not empty and bool(value != self.harmless)
 
 
 def kept(name: str, told: str = "the same") -> Parameter:
-    """Describe a parameter that TaskRunOperator has, too."""
+    """Return a parameter that TaskRunOperator also has."""
     return Parameter(name, Fate.KEPT, told)
 
 
 def translated(name: str, told: str) -> Parameter:
-    """Describe a parameter that becomes something else of a TaskRun."""
+    """Return a parameter from which other fields of the TaskRun are set."""
     return Parameter(name, Fate.TRANSLATED, told)
 
 
 def needless(name: str, told: str, *, harmless: Any = None) -> Parameter:
-    """Describe a parameter whose purpose holds anyway."""
+    """Return a parameter whose purpose a TaskRun fulfils without it."""
     return Parameter(name, Fate.NEEDLESS, told, harmless)
 
 
 def refused(name: str, told: str, *, harmless: Any = None) -> Parameter:
-    """Describe a parameter that cannot be had, with what to use instead."""
+    """Return a parameter that is not supported, with its replacement."""
     return Parameter(name, Fate.REFUSED, told, harmless)
 
 
 def check(table: Iterable[Parameter], told: Mapping[str, Any], operator: str) -> None:
-    """Refuse what cannot be had, all of it at once.
+    """Raise one error for all refused parameters that are given.
 
     Raises:
-        ValueError: names each parameter, and says what to use instead.
+        ValueError: Some parameters are not supported. The message names each and says what to use
+            instead.
     """
-    found = [each for each in table if each.fate is Fate.REFUSED and each.asks(told)]
-    if found:
-        sentences = "; ".join(f"{each.name}: {each.told}" for each in found)
+    rejected = [each for each in table if each.fate is Fate.REFUSED and each.asks(told)]
+    if rejected:
+        sentences = "; ".join(f"{each.name}: {each.told}" for each in rejected)
         raise ValueError(f"{operator}, as a TaskRun: {sentences}")
 
 
 def notes(table: Iterable[Parameter], told: Mapping[str, Any]) -> list[str]:
-    """Say which parameters were given that have nothing to do here, and why."""
-    found = (each for each in table if each.fate is Fate.NEEDLESS and each.asks(told))
-    return [f"{each.name} has nothing to do in a TaskRun: {each.told}" for each in found]
+    """Return a note for each needless parameter that is given, with the reason."""
+    needless = (each for each in table if each.fate is Fate.NEEDLESS and each.asks(told))
+    return [f"{each.name} has nothing to do in a TaskRun: {each.told}" for each in needless]
 
 
 def named(table: Iterable[Parameter]) -> Callable[[F], F]:
-    """Give a constructor of keywords the names of a table, for `default_args` and `partial`."""
+    """Return a decorator that adds a table's parameters to a constructor's signature.
+
+    Airflow reads the signature for `default_args` and `partial`.
+    """
     names = [Argument(each.name, Argument.KEYWORD_ONLY, default=None) for each in table]
     own = Argument("self", Argument.POSITIONAL_OR_KEYWORD)
     rest = Argument("kwargs", Argument.VAR_KEYWORD)
@@ -101,44 +105,45 @@ def named(table: Iterable[Parameter]) -> Callable[[F], F]:
 
 
 def page(table: Iterable[Parameter]) -> str:
-    """Write a table as Markdown, in its order."""
+    """Return a table as Markdown, in its order."""
     rows = (f"| `{each.name}` | {each.fate} | {each.told} |" for each in table)
     return "\n".join(["| parameter | is | |", "|---|---|---|", *rows])
 
 
 class Migrated(TaskRunOperator):
-    """Takes another provider's parameters, and refuses when a DAG is parsed what cannot be had.
+    """Base of operators that take another provider's parameters.
 
-    Of a mapped task that is what `partial` is given: what `expand` and `default_args` give it is
-    known when it runs.
+    Unsupported values are refused when a DAG is parsed. For a mapped task, only the arguments of
+    `partial` are checked then; those of `expand` and `default_args` are checked when it runs.
     """
 
     parameters: ClassVar[Iterable[Parameter]]
-    """The other provider's."""
+    """Parameters of the other provider's operator."""
     stands_for: ClassVar[str]
-    """The name that they are known by."""
+    """Class name of the other provider's operator."""
 
     @classmethod
     def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
-        """Say what values cannot be had, with what to write instead.
+        """Return a message for each unsupported value, with what to write instead.
 
         Args:
-            told: The value of each parameter of the other provider's, None where none is given, and
-                whatever else is given.
+            told: The value of each parameter of the other provider's operator, None where it is
+                not given, and all other arguments that are given.
         """
         raise NotImplementedError
 
     @classmethod
     def refuse(cls, given: Mapping[str, Any]) -> None:
-        """Refuse what cannot be had, all of it at once.
+        """Raise one error for all unsupported parameters and values.
 
         Raises:
-            ValueError: names each parameter, and says what to use instead.
+            ValueError: Some arguments are not supported. The message names each and says what to
+                use instead.
         """
-        told = {each.name: None for each in cls.parameters} | dict(given)
-        check(cls.parameters, told, cls.stands_for)
-        if found := list(cls.refusals(told)):
-            raise ValueError(f"{cls.stands_for}, as a TaskRun: {'; '.join(found)}")
+        arguments = {each.name: None for each in cls.parameters} | dict(given)
+        check(cls.parameters, arguments, cls.stands_for)
+        if sentences := list(cls.refusals(arguments)):
+            raise ValueError(f"{cls.stands_for}, as a TaskRun: {'; '.join(sentences)}")
 
     @classmethod
     @override

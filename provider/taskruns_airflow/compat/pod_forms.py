@@ -1,6 +1,6 @@
-"""Forms that KubernetesPodOperator's arguments may have, and the sentence where one has another.
+"""Type checks of KubernetesPodOperator's arguments, with messages that say what to write instead.
 
-The same check runs when a DAG is parsed and again once templates are rendered. While a DAG is
+The same checks run when a DAG is parsed and again once templates are rendered. While a DAG is
 parsed, a template field may hold a Jinja template or a reference to another task's XCom.
 """
 
@@ -13,7 +13,7 @@ from taskruns_airflow.compat.kubernetes_pod_parameters import TEMPLATED
 from taskruns_airflow.compat.pod_reconciliation import is_model
 
 Check = Callable[[Any], str | None]
-"""Returns what to write instead; None where the form is right."""
+"""Returns the problem and what to write instead; None if the value has a valid form."""
 
 _RENDERED_TEXT = (
     "a template renders to text: write a {} whose values are templates, an XComArg, or set "
@@ -22,11 +22,11 @@ _RENDERED_TEXT = (
 
 
 def wrong_forms(given: Mapping[str, Any], *, rendered: bool) -> Iterator[str]:
-    """Yield a sentence for each argument that is not of its form; it begins with the argument.
+    """Yield a message for each argument of an invalid form, beginning with the argument's name.
 
     Args:
         given: The arguments by name.
-        rendered: Whether templates are rendered already.
+        rendered: Whether templates are already rendered.
     """
     for name, check in _CHECKS.items():
         value = given.get(name)
@@ -172,7 +172,7 @@ RETENTION = {
     "delete_active_pod": "Never",
     "keep_pod": "Never",
 }
-"""A podGC strategy by the value of `on_finish_action`."""
+"""podGC strategies by the values of `on_finish_action`."""
 
 _KINDS: Mapping[Check, str] = {
     _texts: "list",
@@ -181,7 +181,7 @@ _KINDS: Mapping[Check, str] = {
     _environment: "dict",
     _object: "dict",
 }
-"""Forms of which a template's text is not one, by the word for them."""
+"""Checks that do not accept a string, with the name of the type to write instead."""
 
 _BY_FORM: Mapping[Check, tuple[str, ...]] = {
     _text: (

@@ -1,4 +1,4 @@
-"""Pods and their variables, laid over each other as KubernetesPodOperator does."""
+"""Merge of Pods and of environment variables, by the rules of KubernetesPodOperator."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ _JOINED_OF_CONTAINER = ("volumeMounts", "env", "envFrom", "ports", "volumeDevice
 
 
 def reconcile_pods(base: Part, over: Part) -> dict[str, Any]:
-    """Return one Pod of two; neither is changed."""
+    """Return the merge of two Pods, where `over` takes precedence; neither is changed."""
     return _overlay(base, over) | {
         "metadata": _reconcile_metadata(base.get("metadata") or {}, over.get("metadata") or {}),
         "spec": _reconcile_specs(base.get("spec") or {}, over.get("spec") or {}),
@@ -76,18 +76,18 @@ TEMPLATED_FIELDS: Mapping[str, tuple[str, ...]] = {
     "V1EnvFromSource": ("config_map_ref",),
     "V1ConfigMapEnvSource": ("name",),
 }
-"""The fields of an object in which KubernetesPodOperator renders templates, by the class's name."""
+"""Fields in which KubernetesPodOperator renders templates, by class name of the client object."""
 
 
 def is_model(value: object) -> bool:
-    """Whether a value is an object of the Kubernetes client, or converts itself into one."""
+    """Whether a value is an object of the Kubernetes client or can be converted into one."""
     return isinstance(getattr(type(value), "attribute_map", None), Mapping) or callable(
         getattr(value, "to_k8s_client_obj", None)
     )
 
 
 def owned(value: Any) -> Any:
-    """Return a copy in which templates can be rendered without changing what others share."""
+    """Return a deep copy in which templates can be rendered without changing the original."""
     if callable(convert := getattr(value, "to_k8s_client_obj", None)):
         return owned(convert())
     if is_model(value):
@@ -102,17 +102,17 @@ def owned(value: Any) -> Any:
 
 
 def typed(value: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Return an object in wire form, with the types that its fields have.
+    """Return an object in wire form, with values converted to the types of their fields.
 
-    KubernetesPodOperator reads dicts and files through the client, which makes text of a number
-    where a field is text. Fields that the client does not know stay as they are.
+    KubernetesPodOperator reads dicts and files through the client, which converts a number to
+    text where a field is text. Fields that the client does not know stay unchanged.
 
     Args:
-        value: The object in wire form, as a user has written it.
+        value: The object in wire form, as written by a user.
         model: Name of the client's class, such as V1Pod.
 
     Raises:
-        ValueError: a value cannot be read as its field's type.
+        ValueError: A value cannot be converted to its field's type.
     """
     from kubernetes.client import ApiClient, Configuration, models  # noqa: PLC0415  # takes a second
 
@@ -130,7 +130,7 @@ def typed(value: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def _with_unknown(written: Any, read: Any) -> Any:
-    """Return what was read, with the fields that were written and not read."""
+    """Return the object as read by the client, with the written fields that it dropped."""
     if isinstance(written, Mapping) and isinstance(read, Mapping):
         rest = {key: part for key, part in written.items() if key not in read and part is not None}
         return rest | {key: _with_unknown(written.get(key), part) for key, part in read.items()}
@@ -140,23 +140,23 @@ def _with_unknown(written: Any, read: Any) -> Any:
 
 
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[^)]*)\))")
-"""`$$`, which stands for a dollar, or `$(NAME)`; read from the left, as the kubelet does."""
+"""Matches `$$`, an escaped dollar, or `$(NAME)`; matches from the left, as the kubelet does."""
 
 EnvVar = dict[str, Any]
 
 
 def unique_env(env: Sequence[EnvVar]) -> list[EnvVar]:
-    """Return variables that give the container the same values, each name once.
+    """Return variables with unique names that give the container the same values.
 
-    The last definition of a name stays, at its place. An earlier one to which a `$(NAME)` refers
-    stays under a name of its own, such as `PATH.1`.
+    The last definition of a name stays, in its place. An earlier one to which a `$(NAME)` refers
+    stays under another name, such as `PATH.1`.
 
     Args:
         env: core/v1 EnvVars, in order.
 
     Raises:
-        ValueError: an optional source follows another definition of its name. Kubernetes uses the
-            earlier value where the source is missing; one definition cannot.
+        ValueError: An optional source follows another definition of its name. Kubernetes falls
+            back to the earlier value if the source is missing; a single definition cannot.
     """
     last = {item["name"]: index for index, item in enumerate(env)}
     if len(last) == len(env):
@@ -193,7 +193,7 @@ def _refuse_fallbacks(env: Sequence[EnvVar]) -> None:
 
 
 def _referents(env: Sequence[EnvVar]) -> list[dict[str, int]]:
-    """Return, for each variable, the definitions that its value refers to, by their names."""
+    """Return, for each variable, the indices of the definitions that it refers to, by name."""
     current: dict[str, int] = {}
     referents = []
     for index, item in enumerate(env):
