@@ -1,4 +1,4 @@
-"""Arguments for DockerOperator, made by hypothesis: each parameter in every form that it takes."""
+"""Hypothesis strategies for arguments of DockerOperator, in every accepted form."""
 
 import string
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from docker.types import DeviceRequest, Mount, Ulimit
 from hypothesis import strategies as st
 
 PARAMS = {"text": "from a template", "number": 7}
-"""Of the DAG run, for templates."""
+"""Params of the DAG run, for templates."""
 
 _ALPHABET = string.ascii_letters + string.digits + " $(){}'\"\\/.=-_:@%,é\t"
 _TEXT = st.text(_ALPHABET, max_size=12).filter(lambda text: "{" not in text)
@@ -80,7 +80,7 @@ def _mount_arguments() -> st.SearchStrategy[dict[str, Any]]:
 def _as_mount(arguments: Mapping[str, Any]) -> Any:
     try:
         return Mount(**arguments)
-    except Exception:  # noqa: BLE001  # then the operator is to refuse the arguments
+    except Exception:  # noqa: BLE001  # the operator must then refuse the arguments
         return dict(arguments)
 
 
@@ -161,16 +161,16 @@ _CASES: Mapping[str, st.SearchStrategy[Any]] = {
 }
 
 LEFT_OUT = {"tls_client_cert", "tls_client_key", "tls_ssl_version"}
-"""Parameters of the connection alone, of which the daemon is shown nothing."""
+"""Parameters that concern only the connection, so the create request does not contain them."""
 
 
 def parameters() -> set[str]:
-    """Return the parameters that arguments are made for."""
+    """Return the parameters for which there is a strategy."""
     return set(_CASES)
 
 
 @st.composite
 def arguments(draw: Callable[[st.SearchStrategy[Any]], Any]) -> dict[str, Any]:
-    """Make arguments: an image, and up to six further parameters."""
+    """Draw an image and up to six further parameters."""
     names = draw(st.lists(st.sampled_from(sorted(_CASES)), max_size=6, unique=True))
     return {"image": "a", **{name: draw(_CASES[name]) for name in names}}

@@ -1,4 +1,4 @@
-"""Arguments of KubernetesPodOperator, made by hypothesis, in every form that it accepts."""
+"""Hypothesis strategies for arguments of KubernetesPodOperator, in every accepted form."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ TEMPLATES = st.sampled_from(
 )
 TEXTS = WORDS | TEMPLATES
 RAW = st.sampled_from(["alpha", '{{- with secret "kv" -}}', "{{ .Data.value }}", "{% raw"])
-"""Texts of fields that are not rendered."""
+"""Values for fields that are not rendered as templates."""
 NAMES = st.sampled_from(["A", "B", "C", "PATH", "{{ params.name }}"])
 VALUES = st.sampled_from(
     ["", "1", "$(A)", "$(B):x", "$$(A)", "$(PATH):/x", "$(", "$(C)$(A)", "{{ params.word }}"]
@@ -23,7 +23,7 @@ SCALARS = st.sampled_from(["alpha", "", 1, 2.5])
 
 
 def optional(*forms: Any) -> st.SearchStrategy[Any]:
-    """None, or one of the forms."""
+    """Return a strategy for None or a value of one of the forms."""
     return st.none() | st.one_of(*forms)
 
 
@@ -178,7 +178,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "random_name_suffix": st.just(True),  # noqa: FBT003  # the value, not a setting
     "termination_message_policy": st.sampled_from(["File", "FallbackToLogsOnError"]),
 }  # fmt: skip
-"""Parameters that make the Pod, but for those that bring a whole one."""
+"""Parameters that set fields of the Pod, without those that hold a whole Pod."""
 
 
 def _map(values: st.SearchStrategy[Any]) -> Any:
@@ -262,7 +262,7 @@ def _pods(text: Any) -> Any:
 
 
 def model(pod: dict[str, Any]) -> Any:
-    """Return the client's V1Pod for one in wire form."""
+    """Return the client's V1Pod for a Pod in wire form."""
     configuration = Configuration()
     configuration.client_side_validation = False
     return ApiClient(configuration)._ApiClient__deserialize_model(pod, k8s.V1Pod)
@@ -273,14 +273,14 @@ WHOLE: dict[str, st.SearchStrategy[Any]] = {
     "pod_template_dict": _pods(TEXTS | SCALARS),
     "pod_template_file": _pods(RAW | SCALARS),
 }
-"""Parameters that bring a whole Pod; the file's is its content."""
+"""Parameters that hold a whole Pod; for the file, its content."""
 
 
 @st.composite
 def arguments(draw: st.DrawFn) -> dict[str, Any]:
-    """Some parameters, each in some form."""
+    """Draw several parameters, each in one of its forms."""
     names = draw(st.lists(st.sampled_from(sorted(PARTS)), unique=True, max_size=8))
-    given = {name: draw(PARTS[name]) for name in names}
+    values = {name: draw(PARTS[name]) for name in names}
     kinds = [("full_pod_spec",), ("pod_template_dict",), ("pod_template_file",),
              ("pod_template_dict", "full_pod_spec"), ()]  # fmt: skip
-    return given | {name: draw(WHOLE[name]) for name in draw(st.sampled_from(kinds))}
+    return values | {name: draw(WHOLE[name]) for name in draw(st.sampled_from(kinds))}

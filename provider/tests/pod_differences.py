@@ -1,4 +1,4 @@
-"""Two Pods compared; the differences that are meant are a list, each with its reason."""
+"""Comparison of two Pods, with a list of the intended differences and their reasons."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from taskruns_airflow.manifest import RESULT_PATH
 Pod = dict[str, Any]
 Difference = Callable[[Pod, Pod], None]
 DIFFERENCES: dict[str, Difference] = {}
-"""Each takes one difference out of KubernetesPodOperator's Pod and ours, or fails."""
+"""Functions that each remove one intended difference from both Pods, or fail."""
 
 
 def difference(function: Difference) -> Difference:
@@ -58,7 +58,7 @@ def xcom_without_a_sidecar(original: Pod, ours: Pod) -> None:
 
 @difference
 def the_pod_is_a_task_runs(original: Pod, ours: Pod) -> None:
-    """Owner, finalizer, gate, labels and annotations of taskruns (design.md, Life of a run)."""
+    """Our Pod has taskruns' owner, finalizer, gate and marks (design.md, Life of a run)."""
     metadata = ours["metadata"]
     assert [owner["kind"] for owner in metadata.pop("ownerReferences")] == ["TaskRun"]
     metadata["finalizers"].remove(names.FINALIZER_OUTCOME)
@@ -73,7 +73,7 @@ def the_pod_is_a_task_runs(original: Pod, ours: Pod) -> None:
 
 @difference
 def no_label_by_which_the_original_adopts_pods(original: Pod, _: Pod) -> None:
-    """KubernetesPodOperator reattaches to Pods with its label; the others describe Airflow."""
+    """Only KubernetesPodOperator's Pod has its reattach label and labels about Airflow."""
     labels = original["metadata"]["labels"]
     assert labels.pop("kubernetes_pod_operator") == "True"
     for label in ("airflow_version", "airflow_kpo_in_cluster"):
@@ -82,13 +82,13 @@ def no_label_by_which_the_original_adopts_pods(original: Pod, _: Pod) -> None:
 
 @difference
 def the_name_is_the_tries_own(original: Pod, ours: Pod) -> None:
-    """The TaskRun's name, a hash and the attempt; its first part is compared elsewhere."""
+    """Our Pod has a name of its own form; the prefix is tested elsewhere."""
     del original["metadata"]["name"], ours["metadata"]["name"]
 
 
 @difference
 def a_token_only_for_a_named_service_account(original: Pod, ours: Pod) -> None:
-    """Pods get no API token, unless the task names an account or asks for it."""
+    """Our Pod has no API token unless the task names a service account or asks for a token."""
     if "automountServiceAccountToken" not in original["spec"]:
         account = original["spec"].get("serviceAccountName")
         assert ours["spec"].pop("automountServiceAccountToken", None) is (
@@ -98,13 +98,13 @@ def a_token_only_for_a_named_service_account(original: Pod, ours: Pod) -> None:
 
 @difference
 def a_seccomp_profile(_: Pod, ours: Pod) -> None:
-    """RuntimeDefault, unless set."""
+    """Our Pod's seccomp profile is RuntimeDefault unless set."""
     assert ours["spec"]["securityContext"].pop("seccompProfile") == {"type": "RuntimeDefault"}
 
 
 @difference
 def the_logs_end_as_termination_message(original: Pod, ours: Pod) -> None:
-    """The failure's message has the last lines of the log."""
+    """Our containers fall back to the log's last lines as the termination message."""
     original["spec"]["containers"][0].pop("terminationMessagePolicy")
     policy = ours["spec"]["containers"][0].pop("terminationMessagePolicy")
     assert policy == "FallbackToLogsOnError"
@@ -116,14 +116,14 @@ def the_logs_end_as_termination_message(original: Pod, ours: Pod) -> None:
 
 @difference
 def the_deadline_is_the_attempts(original: Pod, ours: Pod) -> None:
-    """attemptDeadlineSeconds, which the TaskRun has; compared elsewhere."""
+    """The deadline is the TaskRun's attemptDeadlineSeconds; compared elsewhere."""
     original["spec"].pop("activeDeadlineSeconds", None)
     assert "activeDeadlineSeconds" not in ours["spec"]
 
 
 @difference
 def secrets_volumes_have_stable_names(original: Pod, ours: Pod) -> None:
-    """A random name would make another TaskRun of a create that is sent twice."""
+    """Our volumes of Secrets have stable names, so that a repeated create is the same."""
     for pod, pattern in ((original, "secretvol[0-9a-f-]{36}"), (ours, "airflow-secret-[0-9]+")):
         main = pod["spec"]["containers"][0]
         for each in (*(pod["spec"].get("volumes") or []), *(main.get("volumeMounts") or [])):
@@ -133,7 +133,7 @@ def secrets_volumes_have_stable_names(original: Pod, ours: Pod) -> None:
 
 @difference
 def pull_secrets_are_named_once(original: Pod, ours: Pod) -> None:
-    """A TaskRun keys them by name; a second mention has no effect."""
+    """Pull secrets are keyed by name in a TaskRun; a repeated name has no effect."""
     for pod in (original, ours):
         secrets = pod["spec"].pop("imagePullSecrets", None) or []
         pod["spec"]["imagePullSecrets"] = list({each["name"]: each for each in secrets}.values())
@@ -141,7 +141,7 @@ def pull_secrets_are_named_once(original: Pod, ours: Pod) -> None:
 
 @difference
 def each_variable_once(original: Pod, ours: Pod) -> None:
-    """Main's variables have the same values; TASKRUN_* and names as A.1 come in addition."""
+    """Main's variables have the same values; ours adds TASKRUN_* and names such as A.1."""
     theirs, own = (environment(pod["spec"]["containers"][0]) for pod in (original, ours))
     for name in set(own) - set(theirs):
         assert re.fullmatch(r"TASKRUN_(NAME|NAMESPACE|UID|ATTEMPT)|\w+\.\d+", name)
@@ -151,7 +151,7 @@ def each_variable_once(original: Pod, ours: Pod) -> None:
 
 @difference
 def nothing_equals_empty(original: Pod, ours: Pod) -> None:
-    """Kubernetes reads null, "", [], {} and a false hostNetwork as a field that is not there."""
+    """Kubernetes treats null, "", [], {} and a false hostNetwork like a missing field."""
     for spec in (original["spec"], ours["spec"]):
         for flag in ("hostNetwork", "hostIPC"):
             spec[flag] = spec.get(flag) or None
@@ -166,15 +166,15 @@ def nothing_equals_empty(original: Pod, ours: Pod) -> None:
 
 def environment(container: Mapping[str, Any]) -> dict[str, str]:
     """Return a container's variables with the values that the kubelet gives them."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for item in container.get("env") or ():
         source = item.get("valueFrom")
-        found[item["name"]] = (
+        variables[item["name"]] = (
             f"<{json.dumps(source, sort_keys=True)}>"
             if source
-            else _expanded(item.get("value") or "", found)
+            else _expanded(item.get("value") or "", variables)
         )
-    return found
+    return variables
 
 
 def _expanded(text: str, known: Mapping[str, str]) -> str:

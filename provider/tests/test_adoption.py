@@ -1,4 +1,4 @@
-"""What a try does about the runs before it: retry against clear, found against foreign."""
+"""Tests of which runs a try adopts and cancels: after a retry, a clear, or in another Airflow."""
 
 import dataclasses
 import itertools
@@ -168,7 +168,7 @@ CASES = [
 def test_nothing_that_has_ended_is_cancelled_and_nothing_is_both(
     own: Try, found: list[TaskRun]
 ) -> None:
-    told = inheritance(own, found)
-    assert all(each in found for each in told.superseded)
-    assert all(each.status.phase not in {"Succeeded", "Failed"} for each in told.superseded)
-    assert told.adopted not in told.superseded or found.count(told.adopted) > 1
+    decision = inheritance(own, found)
+    assert all(each in found for each in decision.superseded)
+    assert all(each.status.phase not in {"Succeeded", "Failed"} for each in decision.superseded)
+    assert decision.adopted not in decision.superseded or found.count(decision.adopted) > 1

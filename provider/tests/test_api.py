@@ -1,4 +1,4 @@
-"""Requests as they are sent, and what their answers mean: through a client that a test plays."""
+"""Tests of requests to the apiserver and of their responses, with a scripted client."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ RUNS = "/apis/taskruns.dev/v1alpha1/namespaces/jobs/taskruns"
 
 
 class Answer:
-    """An answer as aiohttp gives it."""
+    """Response in the form of aiohttp's."""
 
     def __init__(self, status: int, body: Any = None) -> None:
         self.status = status
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Client:
-    """Gives its answers one after another, and keeps what it was asked."""
+    """Client that returns the given responses in order and records its requests."""
 
     def __init__(self, *answers: Answer | Exception) -> None:
         self._answers = list(answers)
@@ -121,8 +121,8 @@ async def test_an_apiserver_that_stays_away_is_given_up_after_a_while() -> None:
 
 
 async def test_another_run_of_the_name_is_not_the_one_that_is_meant() -> None:
-    other = {**RUN, "metadata": {**RUN["metadata"], "uid": "uid-2"}}
-    assert await Api(Client(Answer(200, other)), "jobs").get(REF) is None
+    replacement = {**RUN, "metadata": {**RUN["metadata"], "uid": "uid-2"}}
+    assert await Api(Client(Answer(200, replacement)), "jobs").get(REF) is None
     assert await Api(Client(Answer(404)), "jobs").get(REF) is None
 
 
@@ -144,8 +144,8 @@ async def test_runs_are_listed_a_page_at_a_time_and_a_watch_goes_on_from_the_las
     first = {"items": [RUN], "metadata": {"resourceVersion": "7", "continue": "more"}}
     last = {"items": [], "metadata": {"resourceVersion": "7"}}
     client = Client(Answer(200, first), Answer(200, last))
-    found = [page async for page in Api(client, "jobs").pages({"labelSelector": "x"})]
-    assert found == [first, last]
+    pages = [page async for page in Api(client, "jobs").pages({"labelSelector": "x"})]
+    assert pages == [first, last]
     query = {"labelSelector": "x", "limit": "500"}
     assert client.asked == [
         ("GET", RUNS, query, None),

@@ -1,4 +1,4 @@
-"""Which containers a TaskRun names, and whose logs are shown of them."""
+"""Tests of the containers that a TaskRun names, and of the choice whose logs are copied."""
 
 from typing import Any
 
@@ -36,9 +36,9 @@ BASE = {
     ],
 )
 def test_the_main_container_is_one_of_them(template: Any, main: str) -> None:
-    found = Containers.of({"template": template})
-    assert found.main == main
-    assert main in found.others
+    containers = Containers.of({"template": template})
+    assert containers.main == main
+    assert main in containers.others
 
 
 @pytest.mark.parametrize(

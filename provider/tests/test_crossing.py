@@ -1,7 +1,7 @@
-"""Nothing of a spec passes through Airflow: neither its logs nor its database see a secret of it.
+"""Tests that no part of a spec, which may hold secrets, reaches Airflow's logs or database.
 
-A value that stands in every part of a spec is looked for in all that a deferred task hands over:
-its trigger, what that yields, what is logged meanwhile, XComs, messages of exceptions.
+A canary value in every part of a spec must not appear in anything that a deferred task passes on:
+trigger arguments, events, log lines, XComs, exception messages.
 """
 
 import json
@@ -85,7 +85,7 @@ def run_of(made: TaskRunOperator, status: str) -> dict[str, Any]:
 
 
 class Edge:
-    """Where one run is: its watch is a cluster's, or hands the whole run over as Docker's does."""
+    """Client of one run; its watch is a cluster's, or yields the whole run, as Docker's does."""
 
     unseen_advice = ""
 
@@ -111,7 +111,7 @@ class Edge:
 
 
 class Instance:
-    """A task instance that keeps the XComs that are pushed."""
+    """Task instance that records the XComs that are pushed."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
@@ -122,7 +122,7 @@ class Instance:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
-    """Whatever is logged, by whichever of Airflow's loggers."""
+    """Return a function that returns all log lines of all of Airflow's loggers."""
     lines: list[str] = []
 
     class Log:
@@ -183,11 +183,11 @@ def test_neither_xcoms_nor_failures_have_anything_of_a_spec(
     execution = Execution(TaskRunHook(), {"ti": instance}, logging.getLogger("task"))
     run = TaskRun.model_validate(run_of(make(), status))
     try:
-        said = str(execution.conclude(run, ExitCodes(), with_result=True))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
-        said = f"{error!r} {error.__dict__}"
+        outcome = str(execution.conclude(run, ExitCodes(), with_result=True))
+    except Exception as error:  # noqa: BLE001  # any exception may contain the canary
+        outcome = f"{error!r} {error.__dict__}"
     assert instance.pushed
-    assert CANARY not in f"{instance.pushed} {said} {caplog.text}"
+    assert CANARY not in f"{instance.pushed} {outcome} {caplog.text}"
 
 
 def test_private_variables_are_in_no_rendered_field_and_in_no_serialized_dag() -> None:

@@ -1,4 +1,4 @@
-"""@task.taskrun: a function as a TaskRun, and what runs it where no Airflow is."""
+"""Tests of @task.taskrun, and of the program that runs the function without Airflow."""
 
 import json
 import signal
@@ -34,7 +34,7 @@ def operator(function: Any, *args: Any, **kwargs: Any) -> TaskRunDecoratedOperat
 
 
 def ran(function: Any, *args: Any, result: Path | str = "", **kwargs: Any) -> Any:
-    """Run a function as a container does: a Python that knows nothing but its standard library."""
+    """Run a function as in a container: in a Python that has only the standard library."""
     call = Function.of(function).call(args, kwargs, str(result))
     program = [sys.executable, "-I", "-S", "-u", "-c", PROGRAM.read_text(), call]
     return subprocess.run(program, capture_output=True, text=True, check=False)
@@ -42,7 +42,7 @@ def ran(function: Any, *args: Any, result: Path | str = "", **kwargs: Any) -> An
 
 def add(a: "Missing", b: int = 2, *, c: int = 3) -> "Missing":  # type: ignore[name-defined]  # noqa: F821
     """Add."""
-    import math  # noqa: PLC0415  # as every function that is sent must
+    import math  # noqa: PLC0415  # the function is sent without its module's imports
 
     print(f"costs ${a}", "$(HOME)", "é")
     return {"sum": math.fsum((a, b, c)), "text": """

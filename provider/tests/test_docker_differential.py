@@ -1,8 +1,8 @@
-"""The container that DockerOperator asks the daemon for, compared with the one that we ask for.
+"""Property test that compares the create request of DockerOperator with that of our operator.
 
-Of the same arguments the installed DockerOperator makes one request by docker-py, and ours a
-TaskRun whose Pod the Docker engine turns into another. Every difference must be one of
-`DIFFERENCES`; every refusal must be one of `REFUSED`.
+Given the same arguments, the installed DockerOperator builds a request with docker-py. Our operator
+builds a TaskRun, whose Pod the Docker engine turns into a request. Every difference must be listed
+in `DIFFERENCES`, and every refusal in `REFUSED`.
 """
 
 import inspect
@@ -40,15 +40,15 @@ REFUSAL = "DockerOperator, as a TaskRun: "
 
 
 class NotAccepted(Exception):
-    """DockerOperator, docker-py or the daemon does not take the arguments."""
+    """DockerOperator, docker-py or the daemon refuses the arguments."""
 
 
 class Created(Exception):
-    """The request is made."""
+    """The create request has been recorded."""
 
 
 class Client(APIClient):  # type: ignore[misc]  # docker-py has no types
-    """Keeps the body of a create request."""
+    """Client that records the body of a create request."""
 
     def __init__(self) -> None:
         self._version = "1.44"
@@ -56,7 +56,7 @@ class Client(APIClient):  # type: ignore[misc]  # docker-py has no types
         self.body: dict[str, Any] = {}
 
     def close(self) -> None:
-        """Close nothing: nothing was opened."""
+        """Do nothing; no connection was opened."""
 
     def create_container_from_config(self, config: Any, *_: Any, **__: Any) -> Any:
         self.body = config
@@ -96,7 +96,7 @@ def by_ours(task: DockerOperator) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def not_taken_by_the_daemon(body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parts whose type, or whose value, the Engine API refuses."""
+    """Yield the parts of a request whose type or value the Engine API refuses."""
     host = body["HostConfig"]
     texts = [body["Cmd"], body["Entrypoint"], host.get("Dns"), host.get("DnsSearch")]
     texts += [body["Env"], host.get("ExtraHosts")]
@@ -132,11 +132,11 @@ def is_list(value: Any, of: type) -> bool:
     return isinstance(value, list) and all(isinstance(each, of) for each in value)
 
 
-# ---- what is compared ---------------------------------------------------------------------------
+# ---- comparison ---------------------------------------------------------------------------------
 
 
 def program(body: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return what runs, as the daemon makes it of Entrypoint and Cmd."""
+    """Return the program that the daemon runs for Entrypoint and Cmd."""
     entrypoint, command = body["Entrypoint"], body["Cmd"] or []
     if entrypoint is None:
         return "after the image's entrypoint", command
@@ -147,13 +147,13 @@ def program(body: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def facts(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that a request says; what says no more than nothing is left out."""
+    """Return the contents of a request by path, without empty values."""
     rest = dict(body)
     host = dict(rest.pop("HostConfig"))
     env = dict(each.partition("=")[::2] for each in rest.pop("Env") or ())
     labels = {name: label or "" for name, label in (rest.pop("Labels") or {}).items()}
     mounts = {each["Target"]: dict(each) for each in host.pop("Mounts", None) or ()}
-    found = {
+    entries = {
         "program": program(body),
         **{f"Env.{name}": value for name, value in env.items()},
         **{f"Labels.{name}": f"{value!r}" for name, value in labels.items()},
@@ -166,8 +166,10 @@ def facts(body: Mapping[str, Any]) -> dict[str, Any]:
         **{f"HostConfig.{key}": value for key, value in host.items()},
         **{key: each for key, each in rest.items() if key not in ("Cmd", "Entrypoint")},
     }
-    said = ("Env.", "Labels.")
-    return {k: v for k, v in found.items() if k.startswith(said) or v not in (None, "", [], {}, 0)}
+    keep = ("Env.", "Labels.")
+    return {
+        k: v for k, v in entries.items() if k.startswith(keep) or v not in (None, "", [], {}, 0)
+    }
 
 
 Check = Callable[[Any, Any, Mapping[str, Any]], bool]
@@ -217,26 +219,26 @@ def capabilities(told: Any) -> list[str]:
 
 
 def expected(theirs: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return their facts with the volumes that we have for a folder of the host and /dev/shm."""
-    found = dict(theirs)
-    folder = found.get(f"Env.{TMP_DIR}") if given.get("mount_tmp_dir", True) else None
+    """Return their facts, with our volumes in place of the host's temporary folder and /dev/shm."""
+    result = dict(theirs)
+    folder = result.get(f"Env.{TMP_DIR}") if given.get("mount_tmp_dir", True) else None
     tmp = given.get("tmp_dir", "/tmp/airflow") if folder is not None else None
     if tmp is not None:
-        assert found.pop(f"Mounts.{tmp}.Type") == "bind"
-        assert "airflowtmp" in found.pop(f"Mounts.{tmp}.Source")
-        found |= {f"Mounts.{tmp}.Type": "volume", f"Mounts.{tmp}.VolumeOptions": {"NoCopy": True}}
-    size = found.get("HostConfig.ShmSize")
+        assert result.pop(f"Mounts.{tmp}.Type") == "bind"
+        assert "airflowtmp" in result.pop(f"Mounts.{tmp}.Source")
+        result |= {f"Mounts.{tmp}.Type": "volume", f"Mounts.{tmp}.VolumeOptions": {"NoCopy": True}}
+    size = result.get("HostConfig.ShmSize")
     if size and given.get("ipc_mode") != "host":
-        found["Mounts./dev/shm.Type"] = "tmpfs"
-        found["Mounts./dev/shm.TmpfsOptions"] = {"SizeBytes": size}
-    hosts = found.get("HostConfig.ExtraHosts")
-    return found | ({"HostConfig.ExtraHosts": sorted(hosts)} if hosts else {})
+        result["Mounts./dev/shm.Type"] = "tmpfs"
+        result["Mounts./dev/shm.TmpfsOptions"] = {"SizeBytes": size}
+    hosts = result.get("HostConfig.ExtraHosts")
+    return result | ({"HostConfig.ExtraHosts": sorted(hosts)} if hosts else {})
 
 
 def differences(
     theirs: Mapping[str, Any], ours: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yield each difference that is none of those known."""
+    """Yield each difference that `DIFFERENCES` does not allow."""
     for key in sorted(theirs.keys() | ours.keys()):
         before, now = theirs.get(key), ours.get(key)
         known = DIFFERENCES.get(key)
@@ -246,19 +248,19 @@ def differences(
 
 
 def without_our_own(told: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what every container of ours has: variables and labels of taskruns."""
+    """Return our facts without the variables and labels that taskruns adds to every container."""
     labels = {*OWN.labels, "app.kubernetes.io/managed-by"}
     own = {f"Labels.{name}" for name in labels}
     hosts = told.get("HostConfig.ExtraHosts")
-    found = told | ({"HostConfig.ExtraHosts": sorted(hosts)} if hosts else {})
+    adjusted = told | ({"HostConfig.ExtraHosts": sorted(hosts)} if hosts else {})
     return {
         key: value
-        for key, value in found.items()
+        for key, value in adjusted.items()
         if key not in own and not key.startswith(("Env.TASKRUN_",)) and "taskruns.dev/" not in key
     }
 
 
-# ---- what is refused ----------------------------------------------------------------------------
+# ---- refusals -----------------------------------------------------------------------------------
 
 
 def is_numeric(user: Any) -> bool:
@@ -270,7 +272,7 @@ def has_none(variables: Any) -> bool:
 
 
 def has_odd_mount(mounts: Any) -> bool:
-    """Whether a mount asks for what a Pod's volume does not have."""
+    """Whether a mount has options that a Pod's volume lacks."""
     plain = {"target", "source", "type", "read_only", "tmpfs_size", "no_copy"}
     api = {"Target", "Source", "Type", "ReadOnly", "TmpfsOptions", "VolumeOptions"}
     for mount in mounts or ():
@@ -307,7 +309,7 @@ REFUSED: Mapping[str, Callable[[Any], bool]] = {
     "tls_hostname": lambda name: isinstance(name, str),
     "tls_verify": lambda verify: not verify,
 }
-"""What cannot be had, by parameter: in which of its values."""
+"""Predicates for the refused values, by parameter."""
 
 
 def refused_for_a_reason(message: str, given: Mapping[str, Any]) -> bool:
@@ -323,7 +325,7 @@ def test_arguments_are_made_for_every_parameter() -> None:
 
 
 def compare(given: dict[str, Any]) -> str:
-    """Return how it went; any surprise raises."""
+    """Return the result of comparing one set of arguments; raise on an unexpected difference."""
     theirs, _ = attempt(lambda: by_the_original(given), NotAccepted)
     task, refusal = attempt(lambda: DockerOperator(task_id="load", **given), ValueError)
     if task is None:
@@ -333,7 +335,7 @@ def compare(given: dict[str, Any]) -> str:
     if theirs is None:
         return "not accepted"
     made, refusal = attempt(lambda: by_ours(task), TaskRunMisconfigured)
-    if made is None:  # a text that was a template until now
+    if made is None:  # env_file was a template until it was rendered
         assert is_templated(given.get("env_file")), refusal
         assert refused_for_a_reason(f"{REFUSAL}{refusal}", given), refusal
         return "refused when the task runs"
@@ -348,7 +350,7 @@ def compare(given: dict[str, Any]) -> str:
 
 
 def attempt(make: Callable[[], T], refusal: type[Exception]) -> tuple[T | None, str]:
-    """Return what is made, or the sentence with which it is refused."""
+    """Return the result of `make` and no message, or None and the refusal's message."""
     try:
         return make(), ""
     except refusal as error:

@@ -1,4 +1,4 @@
-"""DAGs that were written for DockerOperator, in the forms that they have: each means the same."""
+"""Tests that DAGs written for DockerOperator keep their meaning in all forms of its arguments."""
 
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ def spec_of(**arguments: Any) -> dict[str, Any]:
 
 
 def test_the_tutorials_own_examples_run_as_they_are_written() -> None:
-    start_date = datetime(2024, 1, 1)  # noqa: DTZ001  # the tutorial's own
+    start_date = datetime(2024, 1, 1)  # noqa: DTZ001  # as in the tutorial
     with DAG(dag_id="tutorial", start_date=start_date, schedule="@daily", catchup=False):
         run_in_docker = DockerOperator(
             task_id="run_in_docker",
@@ -210,7 +210,7 @@ def test_what_another_task_returns_is_known_later() -> None:
 
 
 class Log:
-    """A log as a daemon keeps it: lines, those of more than 16 KiB in pieces."""
+    """A log as the daemon stores it: lines, cut into pieces of 16 KiB."""
 
     def __init__(self, content: bytes) -> None:
         lines = content.splitlines(keepends=True)

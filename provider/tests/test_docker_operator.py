@@ -1,4 +1,4 @@
-"""DockerOperator's name and parameters: each is taken, or refused with what to use."""
+"""Tests of DockerOperator's parameters: each is accepted, or refused with a replacement."""
 
 import inspect
 from pathlib import Path
@@ -203,8 +203,8 @@ def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
 def test_it_runs_on_docker_at_the_daemon_that_it_names() -> None:
     assert operator().access().default_engine == DOCKER
     assert operator().access().docker.told == {}
-    told = operator(docker_url="unix://var/run/docker.sock", tls_hostname=False).access().docker
-    assert told.told == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
+    access = operator(docker_url="unix://var/run/docker.sock", tls_hostname=False).access().docker
+    assert access.told == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
 
 
 def test_what_cannot_be_had_of_a_mapped_task_is_refused_when_the_dag_is_parsed() -> None:

@@ -1,4 +1,4 @@
-"""A deferral takes a while, and longer where many are made at once."""
+"""Tests of the minimum length of a deferral, which grows with the number of recent deferrals."""
 
 import asyncio
 

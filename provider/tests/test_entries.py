@@ -1,4 +1,4 @@
-"""Lines as entries of a task's log: what two triggerers tell of it is shown once."""
+"""Tests of log entries: grouping, timestamps, and duplicates of two triggerers."""
 
 import asyncio
 import io
@@ -19,13 +19,13 @@ BEGIN = datetime(2026, 11, 25, 4, 0, 1, 1, tzinfo=UTC)
 
 
 def written(*microseconds: int, container: str = "main") -> list[Line]:
-    """Lines that say when they were written, in order."""
+    """Return numbered lines with the given times in microseconds after `BEGIN`, in order."""
     times = [BEGIN + timedelta(microseconds=each) for each in sorted(microseconds)]
     return [Line(container, time, f"{container} {n}") for n, time in enumerate(times)]
 
 
 class Logger:
-    """Keeps what it is told, and when that was written, if it is told that."""
+    """Logger that records each text with its timestamp, if it has one."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str | None]] = []
@@ -38,10 +38,10 @@ class Logger:
 
 def told(*lines: Line) -> list[tuple[str, str | None]]:
     logger = Logger()
-    told = LogEntries(logger, dated=True)
+    entries = LogEntries(logger, dated=True)
     for line in lines:
-        told.add(line)
-    told.close()
+        entries.add(line)
+    entries.close()
     return logger.told
 
 
@@ -54,22 +54,22 @@ async def test_what_a_container_writes_within_a_millisecond_is_one_entry_of_its_
 
 
 async def test_the_time_is_the_same_wherever_the_node_is() -> None:
-    there = datetime.fromisoformat("2026-11-25T05:00:01.5+01:00")
-    assert told(Line("main", there, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
+    local = datetime.fromisoformat("2026-11-25T05:00:01.5+01:00")
+    assert told(Line("main", local, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
 
 
 async def test_in_a_worker_an_entry_has_the_time_at_which_it_is_told() -> None:
     logger = Logger()
-    told = LogEntries(logger, dated=False)
+    entries = LogEntries(logger, dated=False)
     for line in written(5, 900, 1500):
-        told.add(line)
-    told.close()
+        entries.add(line)
+    entries.close()
     assert logger.told == [("main 0\nmain 1", None), ("main 2", None)]
 
 
 async def test_containers_that_write_at_one_time_have_entries_of_their_own() -> None:
-    one, other = written(1, 2), written(1, 2, container="proxy")
-    both = [line for pair in zip(one, other, strict=True) for line in pair]
+    main, proxy = written(1, 2), written(1, 2, container="proxy")
+    both = [line for pair in zip(main, proxy, strict=True) for line in pair]
     assert [text for text, _ in told(*both)] == ["main 0\nmain 1", "proxy 0\nproxy 1"]
 
 
@@ -90,9 +90,9 @@ async def test_an_airflow_that_knows_no_times_is_told_line_by_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "trigger")
-    told = LogEntries(logging.getLogger("trigger"), dated=True)
+    entries = LogEntries(logging.getLogger("trigger"), dated=True)
     for line in written(1, 2):
-        told.add(line)
+        entries.add(line)
     assert caplog.messages == ["main 0", "main 1"]
 
 
@@ -121,7 +121,7 @@ async def test_parts_of_a_long_line_that_are_equal_are_all_shown() -> None:
 
 
 class File(io.BytesIO):
-    """What one triggerer writes of a task, in Airflow's own form."""
+    """Log file that one triggerer writes for a task, in Airflow's format."""
 
     def tell_all(self, notes: Sequence[str], lines: Sequence[Line]) -> LogEntries:
         structlog, sdk = import_module("structlog"), import_module("airflow.sdk.log")
@@ -129,16 +129,16 @@ class File(io.BytesIO):
         log = structlog.wrap_logger(structlog.BytesLogger(self), processors=processors).bind()
         for note in notes:
             log.info(note)
-        told = LogEntries(log, dated=True)
+        entries = LogEntries(log, dated=True)
         for line in lines:
-            told.add(line)
-        return told
+            entries.add(line)
+        return entries
 
     def lines(self) -> Iterator[str]:
         yield from self.getvalue().decode().splitlines()
 
 
 def shown_of(*files: File) -> list[str]:
-    """What Airflow makes of the files of one try."""
+    """Return the entries that Airflow shows for the files of one try."""
     handler = import_module("airflow.utils.log.file_task_handler")
     return [entry.event for entry in handler._interleave_logs(*(file.lines() for file in files))]

@@ -1,4 +1,4 @@
-"""What a task does about its run where the wait for it was lost."""
+"""Tests of a task that is interrupted or whose deferral fails: cancel the run, or leave it."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00
 
 
 class Instance(SimpleNamespace):
-    """The task instance of one try, as Airflow 3 has it; each XCom that is left does something."""
+    """Task instance of Airflow 3; each pushed XCom calls `does` with its key."""
 
     def __init__(
         self, does: Callable[[str], None], state: str = "running", retries: int = 0
@@ -47,7 +47,7 @@ class Instance(SimpleNamespace):
 
 
 class Cluster:
-    """Has the run of one try at work, and is hook, edge and client in one."""
+    """Fake cluster with one try's active run; serves as hook, client and connection."""
 
     access = Access()
     unseen_advice = ""
@@ -71,11 +71,11 @@ class Cluster:
     async def find(self, *_: str, phase: str = "Running") -> list[TaskRun]:
         annotations = dict(OWN.annotations)
         metadata = {"name": "a", "namespace": "jobs", "uid": "u", "annotations": annotations}
-        told = {"metadata": metadata, "spec": {}, "status": {"phase": phase}}
-        return [TaskRun.model_validate(told)]
+        manifest = {"metadata": metadata, "spec": {}, "status": {"phase": phase}}
+        return [TaskRun.model_validate(manifest)]
 
     async def collect(self, *_: Any) -> None:
-        """Have it let go of the Pod."""
+        """Accept the mark."""
 
     async def cancel(self, ref: Ref, *, leaving: bool) -> None:
         assert leaving
@@ -106,17 +106,20 @@ def test_a_run_whose_trigger_failed_is_left_to_the_next_try_alone(
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """What every hook leads to; a machine under load has time to ask and to cancel."""
+    """Return the cluster of every hook, with long time limits for machines under load."""
     monkeypatch.setattr(task_instance, "_SECONDS_TO_ASK", 60.0)
     monkeypatch.setattr(execution, "_SECONDS_TO_CANCEL", 60.0)
-    found = Cluster()
-    monkeypatch.setattr(TaskRunHook, "of", lambda _: found)
-    return found
+    fake = Cluster()
+    monkeypatch.setattr(TaskRunHook, "of", lambda _: fake)
+    return fake
 
 
 @pytest.fixture
 def told() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
-    """Has SIGTERM reach a task as on Airflow 3, or with an exception after it as on Airflow 2."""
+    """Return a function that makes a task handle SIGTERM as Airflow 3 or as Airflow 2 does.
+
+    Airflow 2 also raises an exception.
+    """
     before = signal.getsignal(signal.SIGTERM)
 
     def listen(task: TaskRunOperator, raising: bool) -> None:  # noqa: FBT001
@@ -191,7 +194,7 @@ def test_a_last_try_that_airflow_does_not_remember_leaves_no_run(
 
     task = TaskRunOperator(task_id="load", image="a", get_logs=False)
     told(task, False)  # noqa: FBT003  # as Airflow 3
-    store = SimpleNamespace(get=lambda _: None)  # it cannot be written to
+    store = SimpleNamespace(get=lambda _: None)  # without `set`, so that storing fails
     with pytest.raises(AirflowException, match="no try after this"):
         task.execute(Instance(does).context() | {"task_state_store": store})
     assert cluster.cancelled == ["u"]

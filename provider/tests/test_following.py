@@ -1,4 +1,4 @@
-"""Following a run, and cancelling what a stopped try has created."""
+"""Tests of following a run, and of cancelling the runs of a stopped try."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ BEFORE = Try("sales", "load", "manual", -1, 1, 2, "2026-11-25T04:00:00.000001+00
 
 
 class Found:
-    """Finds what it was made with, and keeps what it is asked to cancel."""
+    """Client that returns the given runs and records the runs that are cancelled."""
 
     def __init__(self, *runs: TaskRun) -> None:
         self.runs = runs
@@ -56,13 +56,13 @@ def run(of: Try, phase: str) -> TaskRun:
 async def test_what_a_try_has_at_work_is_cancelled_and_nothing_that_has_ended(
     runs: list[TaskRun], cancelled: list[str]
 ) -> None:
-    found = Found(*runs)
-    await cancel_all(found.connect, OWN)
-    assert found.cancelled == cancelled
+    client = Found(*runs)
+    await cancel_all(client.connect, OWN)
+    assert client.cancelled == cancelled
 
 
 class Unseen:
-    """An edge whose run gets its first status once the given number of notes is logged."""
+    """Client whose run gets its first status once the given number of notes is logged."""
 
     unseen_advice = "Check the controller"
 

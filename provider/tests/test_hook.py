@@ -1,4 +1,4 @@
-"""From connections and arguments to settings: who is asked, and who has the last word."""
+"""Tests of the settings from connections and arguments, and of their precedence."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ NAMED = {"kubernetes_conn_id": "k"}
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, **extras: dict[str, Any]) -> None:
-    """Define these connections in Airflow, and no other."""
+    """Define the given connections in Airflow, and no others."""
 
     async def connection(conn_id: str) -> Any:
         if conn_id not in extras:
@@ -31,26 +31,26 @@ def connect(monkeypatch: pytest.MonkeyPatch, **extras: dict[str, Any]) -> None:
 
 
 def settings(**arguments: Any) -> dict[str, Any]:
-    """What is set, of what a cluster is found by."""
-    found = asyncio.run(TaskRunHook(**arguments).settings())
-    assert found.pop("engine") == "kubernetes"
-    return {name: value for name, value in found.items() if value is not None}
+    """Return the settings of a hook that are not None."""
+    values = asyncio.run(TaskRunHook(**arguments).settings())
+    assert values.pop("engine") == "kubernetes"
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @pytest.mark.parametrize(
     ("taskruns", "kubernetes", "named", "arguments", "expected"),
     [
-        # Nothing names a cluster: it is looked for.
+        # Nothing names a cluster: Airflow's own is detected.
         (None, None, None, {}, {"in_cluster": "looked"}),
         ({}, {}, None, {}, {"in_cluster": "looked"}),
         ({"in_cluster": ""}, None, None, {}, {"in_cluster": "looked"}),
-        # A connection does.
+        # One connection names a cluster.
         (None, FILE, None, {}, FILE),
         (FILE, None, None, {}, FILE),
         (NAMED, INSIDE, FILE, {}, FILE),
-        # Both do: taskruns_default has the last word.
+        # Two connections do: taskruns_default takes precedence.
         ({"namespace": "a"}, FILE | {"namespace": "b"}, None, {}, FILE | {"namespace": "a"}),
-        # Arguments go over both, and what names a cluster rules out what does it in another way.
+        # Arguments override connections, and one way to name a cluster clears the other ways.
         (NAMED, INSIDE, {}, {"kubernetes_conn_id": "kubernetes_default"}, INSIDE),
         (None, INSIDE, FILE, NAMED, FILE),
         (INSIDE, None, None, {"config_file": "/file"}, FILE),
@@ -60,7 +60,7 @@ def settings(**arguments: Any) -> dict[str, Any]:
         (None, None, None, {"in_cluster": False}, {"in_cluster": False}),
         (INSIDE, None, None, {"in_cluster": False}, {"in_cluster": False}),
         (FILE, None, None, {"in_cluster": False}, FILE | {"in_cluster": False}),
-        # Which context of a kubeconfig is said apart from where that is.
+        # The context of a kubeconfig is independent of its path.
         (FILE | {"cluster_context": "a"}, None, None, {}, FILE | {"cluster_context": "a"}),
         (
             FILE | {"cluster_context": "a"},
@@ -79,8 +79,8 @@ def test_what_is_said_is_what_is_set(
     arguments: dict[str, Any],
     expected: dict[str, Any],
 ) -> None:
-    told = {"taskruns_default": taskruns, "kubernetes_default": kubernetes, "k": named}
-    connect(monkeypatch, **{name: extra for name, extra in told.items() if extra is not None})
+    extras = {"taskruns_default": taskruns, "kubernetes_default": kubernetes, "k": named}
+    connect(monkeypatch, **{name: extra for name, extra in extras.items() if extra is not None})
     assert settings(**arguments) == expected
 
 
@@ -98,10 +98,10 @@ def test_a_connection_that_somebody_names_must_be_there(
 def test_a_kubernetes_connection_may_have_the_names_of_long_ago(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = {"extra__kubernetes__namespace": "jobs", "extra__kubernetes__in_cluster": True}
-    connect(monkeypatch, kubernetes_default=told)
-    found = settings()
-    assert (found["namespace"], found["in_cluster"]) == ("jobs", True)
+    extra = {"extra__kubernetes__namespace": "jobs", "extra__kubernetes__in_cluster": True}
+    connect(monkeypatch, kubernetes_default=extra)
+    values = settings()
+    assert (values["namespace"], values["in_cluster"]) == ("jobs", True)
 
 
 def test_an_engine_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,10 +140,10 @@ def test_the_link_is_the_dashboards_with_the_task_run_in_it(
 def test_airflow_finds_the_link_that_the_task_has_left(
     monkeypatch: pytest.MonkeyPatch, link: str | None
 ) -> None:
-    asked: list[Any] = []
+    requests: list[Any] = []
 
     def get_value(**told: Any) -> str | None:
-        asked.append(told)
+        requests.append(told)
         return link
 
     monkeypatch.setattr(XCom, "get_value", get_value)
@@ -152,7 +152,7 @@ def test_airflow_finds_the_link_that_the_task_has_left(
     assert isinstance(button, TaskRunLink)
     key: Any = object()
     assert button.get_link(task, ti_key=key) == (link or "")
-    assert asked == [{"key": XCOM_LINK, "ti_key": key}]
+    assert requests == [{"key": XCOM_LINK, "ti_key": key}]
 
 
 @pytest.mark.parametrize("default", ["True", "False", None])
@@ -170,9 +170,9 @@ def test_a_task_waits_as_airflow_is_configured_unless_it_says_otherwise(
 
 
 def test_a_connection_of_airflows_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"conn_type": "taskruns", "extra": {"in_cluster": True, "namespace": "jobs"}}
-    monkeypatch.setenv("AIRFLOW_CONN_OURS", json.dumps(told))
+    connection = {"conn_type": "taskruns", "extra": {"in_cluster": True, "namespace": "jobs"}}
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", '{"conn_type": "kubernetes"}')
-    found = TaskRunHook("ours")
-    assert asyncio.run(found.namespace()) == "jobs"
-    assert asyncio.run(found.settings())["in_cluster"] is True
+    configured = TaskRunHook("ours")
+    assert asyncio.run(configured.namespace()) == "jobs"
+    assert asyncio.run(configured.settings())["in_cluster"] is True

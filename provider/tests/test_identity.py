@@ -1,4 +1,4 @@
-"""Names, labels and annotations of a try: what Kubernetes accepts, and what nobody else shares."""
+"""Tests of a try's names, labels and annotations: valid in Kubernetes, and unique."""
 
 import dataclasses
 import json
@@ -88,8 +88,8 @@ def test_an_annotation_that_cannot_be_understood_tells_of_no_try(told: str) -> N
 
 
 def test_an_annotation_of_a_newer_version_is_understood() -> None:
-    told = json.loads(FIRST.annotations[ANNOTATION_TRY]) | {"colour": "red"}
-    assert Try.of({ANNOTATION_TRY: json.dumps(told)}) == FIRST
+    parts = json.loads(FIRST.annotations[ANNOTATION_TRY]) | {"colour": "red"}
+    assert Try.of({ANNOTATION_TRY: json.dumps(parts)}) == FIRST
 
 
 def test_on_airflow_3_the_task_instance_alone_makes_the_name() -> None:
@@ -116,14 +116,14 @@ def test_on_airflow_2_every_part_makes_the_name(difference: dict[str, Any]) -> N
 def test_all_tries_of_a_task_share_its_label_and_no_other_task_does() -> None:
     again = dataclasses.replace(FIRST, try_number=2, instance="another", run_start="")
     assert again.labels[LABEL_TASK] == FIRST.labels[LABEL_TASK]
-    others: list[dict[str, Any]] = [
+    changes: list[dict[str, Any]] = [
         {"dag_id": "x"},
         {"task_id": "x"},
         {"run_id": "x"},
         {"map_index": 0},
     ]
-    for other in others:
-        assert dataclasses.replace(FIRST, **other).task_label != FIRST.task_label
+    for change in changes:
+        assert dataclasses.replace(FIRST, **change).task_label != FIRST.task_label
 
 
 def test_a_label_keeps_what_is_allowed_and_hashes_what_is_not() -> None:

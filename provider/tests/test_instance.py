@@ -1,4 +1,4 @@
-"""Why a task is told to stop, as far as its state in Airflow tells: whether its run goes on."""
+"""Tests of a stopped task's state in Airflow, which decides whether its run continues."""
 
 import threading
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from taskruns_airflow.task_instance import (
 
 
 def context(retries: int = 0, try_number: int = 1, **found: Any) -> dict[str, Any]:
-    """A task's context, as it is in a worker of Airflow 3; `found` is what Airflow answers."""
+    """Return a task's context in a worker of Airflow 3; `found` is Airflow's response."""
 
     def get_task_states(**_: Any) -> dict[str, Any]:
         if not found:
@@ -66,12 +66,12 @@ def test_where_airflow_does_not_answer_the_task_is_wanted() -> None:
 def test_a_run_goes_on_where_another_try_follows_even_without_retries(
     retries: int, try_number: int, state: str | None, expected: object
 ) -> None:
-    told = context(retries, try_number, state=state)
-    assert goes_on(told, standing_of(told).states) is expected
+    running = context(retries, try_number, state=state)
+    assert goes_on(running, standing_of(running).states) is expected
 
 
 class Store:
-    """The task state store of one try: nothing is found by one that is not the latest."""
+    """Task state store of one try; returns values only to the latest try."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -86,16 +86,16 @@ class Store:
 
 @pytest.mark.parametrize("latest", [True, False])
 def test_a_try_knows_whether_another_is_under_way(latest: object) -> None:
-    told = context(state="running") | {"task_state_store": Store()}
-    remember(told, "uid-1")
-    told["task_state_store"].latest = latest
-    assert standing_of(told, "uid-1").superseded is not latest
+    running = context(state="running") | {"task_state_store": Store()}
+    remember(running, "uid-1")
+    running["task_state_store"].latest = latest
+    assert standing_of(running, "uid-1").superseded is not latest
 
 
 def test_where_airflow_keeps_nothing_for_a_task_no_try_is_superseded() -> None:
-    told = context(state="running")
-    remember(told, "uid-1")
-    assert not standing_of(told, "uid-1").superseded
+    running = context(state="running")
+    remember(running, "uid-1")
+    assert not standing_of(running, "uid-1").superseded
 
 
 def test_a_try_that_airflow_keeps_nothing_for_is_not_superseded() -> None:
@@ -105,38 +105,38 @@ def test_a_try_that_airflow_keeps_nothing_for_is_not_superseded() -> None:
 def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> None:
     monkeypatch.setattr(task_instance, "_SECONDS_TO_ASK", 0.01)
     answered = threading.Event()
-    told = context(retries=1, state="failed")
-    answer = told["ti"].get_task_states
-    told["ti"].get_task_states = lambda **asked: answered.wait() and answer(**asked)
-    assert standing_of(told) == TaskState()
+    failed = context(retries=1, state="failed")
+    answer = failed["ti"].get_task_states
+    failed["ti"].get_task_states = lambda **asked: answered.wait() and answer(**asked)
+    assert standing_of(failed) == TaskState()
     answered.set()
 
 
 def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any) -> None:
-    asked, answered = threading.Event(), threading.Event()
+    requested, answered = threading.Event(), threading.Event()
 
     class Asking(threading.Thread):
         @override
         def join(self, timeout: float | None = None) -> None:
-            asked.wait()
+            requested.wait()
 
     def get(_: str) -> None:
-        asked.set()
+        requested.set()
         answered.wait()
 
     monkeypatch.setattr(task_instance, "Thread", Asking)
-    told = context(state="failed") | {"task_state_store": SimpleNamespace(get=get)}
-    assert standing_of(told, "uid-1") == TaskState(states=["failed"])
+    failed = context(state="failed") | {"task_state_store": SimpleNamespace(get=get)}
+    assert standing_of(failed, "uid-1") == TaskState(states=["failed"])
     answered.set()
 
 
 def test_a_run_that_this_try_did_not_remember_is_another_trys() -> None:
-    told = context(state="running") | {"task_state_store": Store()}
-    assert not is_of_another_try(told, "uid-1")
-    remember(told, "uid-2")
-    assert is_of_another_try(told, "uid-1")
-    assert not is_of_another_try(told, "uid-2")
-    assert not is_of_another_try(told, "")
+    running = context(state="running") | {"task_state_store": Store()}
+    assert not is_of_another_try(running, "uid-1")
+    remember(running, "uid-2")
+    assert is_of_another_try(running, "uid-1")
+    assert not is_of_another_try(running, "uid-2")
+    assert not is_of_another_try(running, "")
 
 
 @pytest.mark.parametrize("store", [None, SimpleNamespace()])

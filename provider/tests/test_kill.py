@@ -1,8 +1,8 @@
-"""A process of Airflow 2 that is told to stop: its run is cancelled or left, and it never succeeds.
+"""Tests of Airflow 2 processes that receive a stop signal: runs are cancelled or left to a retry.
 
-Real processes run real tasks, and a real triggerer their triggers, against an apiserver that holds
-TaskRuns, tells of their changes, and has no controller: what it is asked to cancel ends as
-cancelled.
+Real processes run tasks, and a real triggerer runs their triggers, against a fake apiserver. It
+stores TaskRuns and serves watches. There is no controller: a run that is cancelled ends at once
+with phase Cancelled.
 """
 
 import json
@@ -65,7 +65,7 @@ for name in ("last", "marked", "retried", "retried", "deferred", "left"):
 
 
 class Apiserver(ThreadingHTTPServer):
-    """Holds TaskRuns; whoever waits for something is told when it has come about."""
+    """Fake apiserver that stores TaskRuns; tests can wait for its events."""
 
     daemon_threads = True
 
@@ -74,12 +74,12 @@ class Apiserver(ThreadingHTTPServer):
         self.runs: dict[str, dict[str, Any]] = {}
         self.watches: list[queue.Queue[dict[str, Any]]] = []
         self.watched: dict[str, int] = {}
-        """How often each run was watched, by its task; by `ALL_TASKS`, how often all at once."""
+        """Number of watches of each run, by its task; under `ALL_TASKS`, of all runs together."""
         self.cancelled: list[str] = []
         self.news = threading.Condition()
 
     def put(self, run: dict[str, Any]) -> None:
-        """Keep a run as it is now, and tell those who watch."""
+        """Store a run's new version and send it to the watches."""
         with self.news:
             version = str(sum(int(each["metadata"]["resourceVersion"]) for each in self.all()) + 1)
             run["metadata"]["resourceVersion"] = version
@@ -95,21 +95,21 @@ class Apiserver(ThreadingHTTPServer):
         self.put({**run, "status": {"phase": phase, "reason": phase}})
 
     def of(self, task: str) -> dict[str, Any]:
-        """The only run of a task."""
-        (found,) = [each for each in self.all() if task_of(each) == task]
-        return found
+        """Return the only run of a task."""
+        (run,) = [each for each in self.all() if task_of(each) == task]
+        return run
 
     def cancels(self, task: str) -> None:
         """Wait until a task's run is cancelled."""
         with self.news:
-            found = self.news.wait_for(lambda: task in self.cancelled, WITHIN)
-        assert found, f"the run of {task} was not cancelled"
+            in_time = self.news.wait_for(lambda: task in self.cancelled, WITHIN)
+        assert in_time, f"the run of {task} was not cancelled"
 
     def waits_for(self, task: str, times: int) -> None:
-        """Wait until a task's run is watched for the first time, or the second."""
+        """Wait until the number of watches of a task's run is `times`."""
         with self.news:
-            found = self.news.wait_for(lambda: self.watched.get(task) == times, WITHIN)
-        assert found, f"{task} did not come to watch its run"
+            in_time = self.news.wait_for(lambda: self.watched.get(task) == times, WITHIN)
+        assert in_time, f"{task} did not come to watch its run"
 
 
 def task_of(run: dict[str, Any]) -> str:
@@ -117,9 +117,9 @@ def task_of(run: dict[str, Any]) -> str:
 
 
 class Request(BaseHTTPRequestHandler):
-    """One request about TaskRuns."""
+    """Handler of requests about TaskRuns."""
 
-    server: Apiserver  # type: ignore[mutable-override]  # this one alone has such requests
+    server: Apiserver  # type: ignore[mutable-override]  # only this server uses the handler
 
     @override
     def log_message(self, *_: Any) -> None:
@@ -139,19 +139,19 @@ class Request(BaseHTTPRequestHandler):
         self._answer(run)
 
     def do_GET(self) -> None:
-        asked = {key: told[0] for key, told in parse_qs(urlsplit(self.path).query).items()}
-        wanted = asked.get("labelSelector", "").partition("=")[2]
-        name = asked.get("fieldSelector", "").partition("=")[2]
-        if "watch" in asked:
+        query = {key: told[0] for key, told in parse_qs(urlsplit(self.path).query).items()}
+        label = query.get("labelSelector", "").partition("=")[2]
+        name = query.get("fieldSelector", "").partition("=")[2]
+        if "watch" in query:
             self._watch(name)
             return
-        found = [
+        items = [
             run
             for run in self.server.all()
             if name in ("", run["metadata"]["name"])
-            and wanted in ("", run["metadata"]["labels"]["airflow.taskruns.dev/task"])
+            and label in ("", run["metadata"]["labels"]["airflow.taskruns.dev/task"])
         ]
-        self._answer({"items": found, "metadata": {"resourceVersion": "0"}})
+        self._answer({"items": items, "metadata": {"resourceVersion": "0"}})
 
     def _watch(self, name: str) -> None:
         events: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -192,7 +192,7 @@ def apiserver() -> Iterator[Apiserver]:
 
 @pytest.fixture(scope="module")
 def home(apiserver: Apiserver, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow whose tasks have been told to stop and have ended, or are deferred."""
+    """Return the home of an Airflow whose tasks were stopped and have ended, or are deferred."""
     home = tmp_path_factory.mktemp("airflow")
     _configure(home, f"http://127.0.0.1:{apiserver.server_address[1]}")
     (home / "kill.py").write_text(PROGRAM)
@@ -204,7 +204,7 @@ def home(apiserver: Apiserver, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def stopped_triggerer(home: Path, apiserver: Apiserver) -> int:
-    """One that saw a deferred task marked, and was then told to stop. Returns its exit code."""
+    """Return the exit code of a triggerer that is stopped after a deferred task was marked."""
     with _python(home, "-m", "airflow", "triggerer", "--skip-serve-logs") as process:
         apiserver.waits_for(ALL_TASKS, times=1)
         _mark(home, "deferred")
@@ -215,7 +215,7 @@ def stopped_triggerer(home: Path, apiserver: Apiserver) -> int:
 
 @contextmanager
 def _python(home: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run Python with an Airflow's settings; an assertion that fails is told its output."""
+    """Run Python with an Airflow's settings; add its output to a failed assertion."""
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", *arguments],

@@ -1,4 +1,4 @@
-"""KubernetesPodOperator's name and parameters: each is taken, or refused with what to use."""
+"""Tests of KubernetesPodOperator's parameters: each is accepted, or refused with a replacement."""
 
 import inspect
 import runpy
@@ -53,9 +53,9 @@ def test_airflow_knows_every_parameter_by_its_name() -> None:
 
 
 def test_the_page_shows_every_row() -> None:
-    told = MIGRATION.read_text()
-    assert page(PARAMETERS) in told, page(PARAMETERS)
-    assert page(EARLIER) in told, page(EARLIER)
+    text = MIGRATION.read_text()
+    assert page(PARAMETERS) in text, page(PARAMETERS)
+    assert page(EARLIER) in text, page(EARLIER)
 
 
 def test_nothing_but_an_image_needs_to_be_said() -> None:
@@ -212,8 +212,8 @@ def test_what_has_nothing_to_do_is_told(name: str) -> None:
 
 def test_values_that_ask_for_nothing_are_taken_in_silence() -> None:
     defaults = inspect.signature(Original.__init__).parameters
-    told = {each.name: defaults[each.name].default for each in PARAMETERS}
-    task = KubernetesPodOperator(task_id="load", **(told | {"image": "a"}))
+    values = {each.name: defaults[each.name].default for each in PARAMETERS}
+    task = KubernetesPodOperator(task_id="load", **(values | {"image": "a"}))
     assert task._notes == []
 
 
@@ -259,16 +259,16 @@ def test_labels_and_annotations_are_on_both() -> None:
 
 
 def test_a_hook_is_shown_the_task_run_that_is_created() -> None:
-    seen: list[Any] = []
+    manifests: list[Any] = []
     task = KubernetesPodOperator(
         task_id="load",
         image="a",
         name="pi",
         full_pod_spec={"metadata": {"namespace": "jobs"}},
-        mutate=lambda made: seen.append(deepcopy(made)),
+        mutate=lambda made: manifests.append(deepcopy(made)),
     )
     made = task.build_task_run(OWN)
-    assert seen == [made]
+    assert manifests == [made]
     assert (made["metadata"]["name"], made["metadata"]["namespace"]) == (OWN.named("pi"), "jobs")
 
 
@@ -362,9 +362,9 @@ def test_the_pod_is_told_by_the_names_that_tasks_after_it_look_for() -> None:
     run = TaskRun.model_validate(
         {"metadata": metadata, "spec": {}, "status": {"podName": "load-1"}}
     )
-    told: Any = Told()
-    assert KubernetesPodOperator(task_id="load", image="a")._conclude(told, run) == "result"
-    assert told.pushed == {"pod_name": "load-1", "pod_namespace": "jobs"}
+    execution: Any = Told()
+    assert KubernetesPodOperator(task_id="load", image="a")._conclude(execution, run) == "result"
+    assert execution.pushed == {"pod_name": "load-1", "pod_namespace": "jobs"}
 
 
 def test_the_tutorials_task_is_taken_literally() -> None:

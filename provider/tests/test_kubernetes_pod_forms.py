@@ -1,4 +1,4 @@
-"""The forms that KubernetesPodOperator's arguments have, and what is refused while parsing."""
+"""Tests of the forms of KubernetesPodOperator's arguments, and of refusals at parse time."""
 
 import inspect
 import json
@@ -31,7 +31,7 @@ GO = '{{- with secret "kv/db" -}}PASS={{ .Data.data.pass }}{{- end -}}'
 
 
 class Source(BaseOperator):
-    """A task whose result is another's argument."""
+    """A task whose result is an argument of another task."""
 
     @override
     def execute(self, context: Any) -> None: ...
@@ -55,7 +55,7 @@ def spec_of(context: Mapping[str, Any] | None = None, **arguments: Any) -> dict[
 
 
 def rendered(arguments: Mapping[str, Any], context: Mapping[str, Any], **dag: Any) -> Any:
-    """Return the spec of a task of a DAG."""
+    """Return the TaskRun spec of a task in a DAG, with rendered templates."""
     with DAG("sales", schedule=None, start_date=START, **dag):
         task = KubernetesPodOperator(task_id="load", **{"image": "a", **arguments})
     render(task, context)
@@ -117,7 +117,7 @@ WHOLE_VALUES: dict[str, Any] = {
 
 
 class Upstream:
-    """A task instance that hands out one value for every XCom."""
+    """Task instance that returns the same value for every XCom."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -126,7 +126,7 @@ class Upstream:
         return self.value
 
     def get_relevant_upstream_map_indexes(self, *_: Any, **__: Any) -> None:
-        """As Airflow 2 asks."""
+        """Accept the call that Airflow 2 makes."""
 
 
 @pytest.mark.parametrize("name", TEMPLATED)

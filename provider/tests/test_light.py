@@ -1,4 +1,4 @@
-"""What a DAG processor pays: importing an operator brings in no client and no other operator."""
+"""Tests that importing an operator, as DAG processors do, loads no client."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 AIRFLOW = "from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom"
-"""What every DAG processor has loaded before it loads a DAG."""
+"""Imports of every DAG processor before it loads a DAG."""
 
 PROGRAM = """
 import sys

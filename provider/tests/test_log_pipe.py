@@ -1,4 +1,4 @@
-"""A trigger ends when the pipe to its supervisor is empty, and never fills it."""
+"""Tests that a trigger ends only with an empty pipe to its supervisor, and never fills the pipe."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no such pipe
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket, socket]]:
-    """The two ends of what Airflow's own configuration of structlog writes to."""
+    """Return both ends of the socket to which Airflow's configuration of structlog writes."""
     structlog = import_module("structlog")
     logging = import_module("airflow.sdk._shared.logging.structlog")
     ours, supervisors = socketpair()

@@ -1,4 +1,4 @@
-"""Property: whatever breaks, crosses, repeats or is rotated, each line comes once and in order."""
+"""Property tests: each log line is delivered once and in order, despite breaks and rotations."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ BROKEN_OFF = ConnectionResetError("broken")
 
 @dataclass
 class Record:
-    """What a container runtime stores: a line, or a part of one."""
+    """Log record of a container runtime: a line or a part of one."""
 
     second: float
     content: bytes
@@ -30,7 +30,7 @@ class Record:
 
     @property
     def time(self) -> bytes:
-        """The time, in a form that depends on it: offset and fractional digits differ."""
+        """RFC 3339 timestamp; zone offset and number of fractional digits vary with the time."""
         zone = timezone(timedelta(hours=int(self.second) % 3))
         time = (BEGIN + timedelta(seconds=self.second)).astimezone(zone)
         return time.isoformat().encode().replace(b"+00:00", b"Z")
@@ -38,14 +38,14 @@ class Record:
 
 @dataclass
 class Kubelet:
-    """Sends a file of records as the kubelet does, from which the oldest may be gone."""
+    """Fake kubelet that sends a log file, the oldest records of which may be rotated away."""
 
     records: list[Record]
     breaks: list[int]
-    """After how many bytes each of the connections breaks; the last ones hold."""
+    """Number of bytes after which each connection breaks; later connections do not break."""
     chunk: int
     rotated: list[int] = field(default_factory=list)
-    """How many records are gone, at each connection that follows."""
+    """Number of records that are gone, for each following connection."""
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Any]:
@@ -79,7 +79,7 @@ class Kubelet:
         yield pieces_of(chunks())
 
     def sent(self, earliest: int | None) -> bytes:
-        """Return what ReadLogs of the kubelet writes: a time where a line begins."""
+        """Return the output of the kubelet's ReadLogs, with a timestamp at the start of lines."""
         output, begins = b"", True
         for record in self.records[self.gone :]:
             time = nanoseconds_of(record.time)
@@ -92,7 +92,7 @@ class Kubelet:
 
 
 async def delivered_by(kubelet: Any) -> tuple[list[str], list[str]]:
-    """Read a log until a connection holds; return its lines, their parts joined, and warnings."""
+    """Read a log until a connection does not break; return delivered texts and warnings."""
     parts: list[str] = []
     warned: list[str] = []
 
@@ -139,7 +139,7 @@ def test_each_line_comes_once_and_in_order_of_its_position(
 def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
     crossings: list[int], breaks: list[int], words: list[bytes]
 ) -> None:
-    """A log that is too long to be read again, and streams whose times cross by half a minute."""
+    """Read a log that is not read from its start, with times out of order by half a minute."""
     records = [
         Record(100 + 20 * number + crossing, word)
         for number, (crossing, word) in enumerate(zip(crossings, words, strict=False))
@@ -161,13 +161,13 @@ def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
 def test_a_rotation_loses_only_what_it_says(
     words: list[bytes], breaks: list[int], rotations: list[int]
 ) -> None:
-    """Of a log that was read before; nobody can know what one had that was never read."""
+    """Check a log that was read before a rotation; lines rotated before any read are unknown."""
     gone = sorted(min(each, len(words) - 1) for each in rotations)
     records = [Record(number / 7, word) for number, word in enumerate(words)]
     lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, 50, list(gone))))
     whole = [line_of(record) for record in records]
     rest = iter(whole)
-    assert all(line in rest for line in lines)  # none twice, and in order
+    assert all(line in rest for line in lines)  # in order and without duplicates
     assert warned or lines == whole[gone[0] if gone else 0 :]
 
 
@@ -181,7 +181,7 @@ def test_a_rotation_loses_only_what_it_says(
 def test_pieces_of_long_lines_are_whole_text_together(
     stored: list[tuple[int, bytes, bool]], breaks: list[int], chunk: int, longest: int
 ) -> None:
-    """Records that the runtime has cut anywhere, within characters too."""
+    """Read records that the runtime has cut anywhere, even within characters."""
     clean = [(second, content.replace(b"\n", b"")) for second, content, _ in stored]
     ends = [ends for *_, ends in stored[:-1]] + [True]
     records = [

@@ -1,4 +1,4 @@
-"""The log as it is told: in order, attempt after attempt, no line twice, and never in the way."""
+"""Tests of the log reader: order, attempts, duplicates, errors that must not fail the task."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,9 +29,9 @@ def line(second: int, text: str, nanosecond: int = 0) -> bytes:
 
 
 class Kubelet:
-    """Plays the rounds of each container's log: lines, and what breaks them off.
+    """Fake kubelet that serves scripted rounds of each container's log: lines and errors.
 
-    Rounds are those of a Pod's main container, or, by `pod_container`, of another.
+    A keyword names a Pod, for its main container, or `pod_container`, for another one.
     """
 
     def __init__(self, **rounds: list[list[Any]]) -> None:
@@ -77,7 +77,7 @@ class Kubelet:
 
 
 class Lines(list[str]):
-    """Lines as they are told, and an event for when there are so many."""
+    """Delivered lines, with an event that is set at a given number of lines."""
 
     def __init__(self, enough: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One list and one watch, however many wait; and what breaks a watch loses nobody's news."""
+"""Tests of the shared watch: one list and one watch for all waiters, and recovery from errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +16,7 @@ SELECTOR = {"labelSelector": "x"}
 
 
 class LittleApiserver:
-    """Holds runs, and tells of their changes to whoever watches."""
+    """Fake apiserver that stores runs and sends their changes to the watches."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -31,17 +31,17 @@ class LittleApiserver:
     def put(self, name: str, phase: str, **metadata: str) -> Ref:
         self._version += 1
         ref = Ref("jobs", name, f"uid-{name}")
-        told = {"name": name, "namespace": "jobs", "uid": ref.uid} | metadata
-        told["resourceVersion"] = str(self._version)
-        self._runs[name] = {"metadata": told, "spec": {"image": "a"}, "status": {"phase": phase}}
+        merged = {"name": name, "namespace": "jobs", "uid": ref.uid} | metadata
+        merged["resourceVersion"] = str(self._version)
+        self._runs[name] = {"metadata": merged, "spec": {"image": "a"}, "status": {"phase": phase}}
         self._tell("MODIFIED", self._runs[name])
         return ref
 
     def remove(self, name: str) -> None:
         self._version += 1
-        found = self._runs.pop(name)
-        found["metadata"]["resourceVersion"] = str(self._version)
-        self._tell("DELETED", found)
+        removed = self._runs.pop(name)
+        removed["metadata"]["resourceVersion"] = str(self._version)
+        self._tell("DELETED", removed)
 
     def bookmark(self) -> None:
         self._tell("BOOKMARK", {"metadata": {"resourceVersion": str(self._version)}})
@@ -73,12 +73,12 @@ class LittleApiserver:
             await self.between_pages()
 
     async def between_pages(self) -> None:
-        """Happen between two pages."""
+        """Run between two pages of a list; replaced by a test."""
 
     async def get(self, ref: Ref) -> TaskRun | None:
         self._ask(f"get {ref.name}")
-        found = self._runs.get(ref.name)
-        return TaskRun.model_validate(found) if found else None
+        run = self._runs.get(ref.name)
+        return TaskRun.model_validate(run) if run else None
 
     @asynccontextmanager
     async def watch(self, selector: Mapping[str, str], version: str, _: int) -> AsyncIterator[Any]:

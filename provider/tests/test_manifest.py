@@ -1,4 +1,4 @@
-"""From what a task asks for to its TaskRun: each argument, what goes together, what is refused."""
+"""Tests of the TaskRun built from a task's arguments: fields, combinations, refusals."""
 
 import dataclasses
 import json
@@ -26,19 +26,19 @@ SILENT = Order(image="busybox:1", get_logs=False, do_xcom_push=False)
 
 
 def spec_of(order: Order) -> dict[str, Any]:
-    """What is asked for, without the marks that every Pod gets."""
+    """Return the spec without the labels and annotations that every Pod gets."""
     spec: dict[str, Any] = build(order, OWN)["spec"]
     template = spec.pop("template")
     rest = {
         "metadata": {
             part: value
-            for part, told in template["metadata"].items()
-            if (value := {k: v for k, v in told.items() if k not in _marks(part)})
+            for part, items in template["metadata"].items()
+            if (value := {k: v for k, v in items.items() if k not in _marks(part)})
         },
         "spec": template.get("spec"),
     }
-    if found := {part: value for part, value in rest.items() if value}:
-        spec["template"] = found
+    if remaining := {part: value for part, value in rest.items() if value}:
+        spec["template"] = remaining
     return spec
 
 
@@ -128,8 +128,8 @@ def test_an_argument_becomes_its_field(argument: str, value: Any, expected: dict
 
 def test_every_argument_is_in_that_table() -> None:
     (table,) = (mark.args[1] for mark in test_an_argument_becomes_its_field.pytestmark)
-    asked = {row[0] for row in table} | {"image"}
-    assert asked == {field.name for field in dataclasses.fields(Order)}
+    arguments = {row[0] for row in table} | {"image"}
+    assert arguments == {field.name for field in dataclasses.fields(Order)}
 
 
 def test_kueue_finds_its_queue() -> None:
@@ -193,7 +193,7 @@ def test_a_refusal_never_tells_a_value_of_the_environment(order: Order) -> None:
 
 
 def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> None:
-    told = plain(
+    arguments = plain(
         {
             "env": [
                 k8s.V1EnvVar(name="A", value="x"),
@@ -213,7 +213,7 @@ def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> No
             ),
         }
     )
-    spec = spec_of(dataclasses.replace(SILENT, **told))
+    spec = spec_of(dataclasses.replace(SILENT, **arguments))
     assert spec["env"][1]["valueFrom"] == {"secretKeyRef": {"name": "db", "key": "p"}}
     assert spec["resources"] == {"limits": {"cpu": "1"}}
     assert spec["template"]["spec"] == {
@@ -224,7 +224,7 @@ def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> No
 
 
 def test_building_changes_nothing_that_it_was_given() -> None:
-    told: dict[str, Any] = {"template": {"metadata": {"labels": {}}}, "spec": {"podGC": {}}}
-    before = json.dumps(told)
-    build(dataclasses.replace(SILENT, get_logs=True, **told), OWN)
-    assert json.dumps(told) == before
+    arguments: dict[str, Any] = {"template": {"metadata": {"labels": {}}}, "spec": {"podGC": {}}}
+    before = json.dumps(arguments)
+    build(dataclasses.replace(SILENT, get_logs=True, **arguments), OWN)
+    assert json.dumps(arguments) == before

@@ -1,4 +1,4 @@
-"""The operator as DAG authors meet it: light, templated, mappable, and honest about mistakes."""
+"""Tests of the operator as DAG authors use it: templates, mapping, mutate, error messages."""
 
 import asyncio
 from dataclasses import asdict
@@ -156,7 +156,7 @@ def test_a_dry_run_prints_the_task_run_as_yaml(capsys: pytest.CaptureFixture[str
 
 
 def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
-    told: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "access": {
             "taskruns_conn_id": "taskruns_default",
             "kubernetes_conn_id": "k",
@@ -171,9 +171,9 @@ def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
         "uid": "uid-1",
         "logs": {"main": "main", "before": ["fetch"], "beside": ["main"], "named": True},
     }
-    path, again = TaskRunTrigger(**told).serialize()
+    path, again = TaskRunTrigger(**arguments).serialize()
     assert path == "taskruns_airflow.trigger.TaskRunTrigger"
-    assert again == told
+    assert again == arguments
 
 
 def test_a_task_that_is_told_to_stop_before_it_has_begun_begins_nothing() -> None:

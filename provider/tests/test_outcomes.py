@@ -1,4 +1,4 @@
-"""What Airflow is told of how a run ended: a class by cause, a skip, or the result."""
+"""Tests of the exception, skip or result that a task gets from a run's outcome."""
 
 import json
 import logging
@@ -32,8 +32,8 @@ def run(**status: Any) -> TaskRun:
 
 
 def failed(reason: Reason, **status: Any) -> TaskRun:
-    told = {"phase": "Failed", "reason": reason.value, "failureKind": reason.kind}
-    return run(**told, **status)
+    cause = {"phase": "Failed", "reason": reason.value, "failureKind": reason.kind}
+    return run(**cause, **status)
 
 
 @pytest.mark.parametrize(
@@ -140,15 +140,15 @@ def test_a_deferred_task_says_that_lines_of_its_log_may_be_missing(
 
 
 def again_from_an_event(failure: TaskRunFailed) -> Any:
-    """What a deferred task makes of the run that its trigger tells of."""
+    """Return the failure that a deferred task derives from its trigger's event."""
     execution = Execution(cast("Any", None), {}, logging.getLogger("task"))
-    seen = json.loads(json.dumps({"run": TALKATIVE.to_json()}))
-    assert str(failure) == str(failure_of(execution.learn(seen), NO_CODES))
-    return failure_of(execution.learn(seen), NO_CODES)
+    event = json.loads(json.dumps({"run": TALKATIVE.to_json()}))
+    assert str(failure) == str(failure_of(execution.learn(event), NO_CODES))
+    return failure_of(execution.learn(event), NO_CODES)
 
 
 def again_from_airflow(failure: TaskRunFailed) -> Any:
-    """What Airflow makes of an exception that it has written down."""
+    """Return the exception that Airflow rebuilds from its serialized form."""
     path, args, known = failure.serialize()
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)(*args, **json.loads(json.dumps(known)))
@@ -162,11 +162,11 @@ def again_from_a_pickle(failure: TaskRunFailed) -> Any:
 def test_what_a_failure_knows_goes_with_it(again: Callable[[TaskRunFailed], Any]) -> None:
     failure = failure_of(TALKATIVE, NO_CODES)
     assert isinstance(failure, TaskRunFailed)
-    found = again(failure)
-    assert type(found) is failures.TaskRunApplicationFailed
-    assert str(found) == str(failure)
-    assert (found.exit_code, found.reason) == (3, "NonZeroExitCode")
-    assert found.log_tail == ["reading a.csv", "no such file"]
+    rebuilt = again(failure)
+    assert type(rebuilt) is failures.TaskRunApplicationFailed
+    assert str(rebuilt) == str(failure)
+    assert (rebuilt.exit_code, rebuilt.reason) == (3, "NonZeroExitCode")
+    assert rebuilt.log_tail == ["reading a.csv", "no such file"]
 
 
 @pytest.mark.skipif(not airflow.__version__.startswith("3."), reason="Airflow 2 has no such policy")

@@ -1,4 +1,4 @@
-"""What the provider tells Airflow about itself is what Airflow can read."""
+"""Tests that Airflow can read the provider's metadata."""
 
 import importlib.metadata
 import json
@@ -14,12 +14,12 @@ from taskruns_airflow.provider_info import get_provider_info
 
 
 def test_airflow_finds_the_provider_by_its_entry_point() -> None:
-    (found,) = (
+    (point_of_provider,) = (
         point
         for point in importlib.metadata.entry_points(group="apache_airflow_provider")
         if point.dist is not None and point.dist.name == "airflow-provider-taskruns"
     )
-    assert found.load() is get_provider_info
+    assert point_of_provider.load() is get_provider_info
 
 
 def test_what_is_told_is_what_airflow_understands() -> None:
@@ -27,7 +27,7 @@ def test_what_is_told_is_what_airflow_understands() -> None:
     validate(get_provider_info(), schema)
 
 
-@pytest.mark.filterwarnings("ignore")  # Airflow asks itself what it advises others against
+@pytest.mark.filterwarnings("ignore")  # Airflow's own code uses deprecated functions
 def test_airflow_lists_all_that_the_provider_has() -> None:
     airflow = ProvidersManager()  # type: ignore[no-untyped-call]  # Airflow's own
     assert "airflow-provider-taskruns" in airflow.providers
@@ -65,7 +65,7 @@ def test_airflow_lists_all_that_the_provider_has() -> None:
 def test_airflows_commands_show_all_that_the_provider_has(
     command: str, told: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = get_parser().parse_args(["providers", *command.split(), "--output", "json"])
-    asked.func(asked)
+    arguments = get_parser().parse_args(["providers", *command.split(), "--output", "json"])
+    arguments.func(arguments)
     shown = capsys.readouterr().out
     assert {each for each in told if each not in shown} == set()

@@ -1,4 +1,4 @@
-"""KubernetesPodOperator's own Pod and the one of our TaskRun, difference by difference."""
+"""Property tests that our Pod equals KubernetesPodOperator's, except for known differences."""
 
 import copy
 import inspect
@@ -38,7 +38,7 @@ PROPERTY = settings(
 
 @pytest.fixture(scope="module", autouse=True)
 def one_configuration() -> Iterator[None]:
-    """The client makes and copies a configuration for each of its objects: most of the time."""
+    """Share one client configuration; creating one per object would take most of the time."""
     shared = Configuration()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Configuration, "get_default_copy", lambda: shared)
@@ -47,7 +47,7 @@ def one_configuration() -> Iterator[None]:
 
 
 class Hook:
-    """Stands for the connection, of which the original reads some settings."""
+    """Hook without a connection, for the settings that the original reads."""
 
     is_in_cluster = False
 
@@ -56,7 +56,7 @@ class Hook:
 
 
 class Quiet(Original):
-    """KubernetesPodOperator without its log."""
+    """KubernetesPodOperator without log output."""
 
     log = SimpleNamespace(**dict.fromkeys(("info", "debug", "warning"), lambda *_: None))
 
@@ -74,7 +74,7 @@ def context() -> dict[str, Any]:
 
 
 def original_pod(given_: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the Pod that KubernetesPodOperator creates; None where it takes no such arguments."""
+    """Return the Pod that KubernetesPodOperator creates; None if it refuses the arguments."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -147,9 +147,9 @@ def test_the_pod_of_a_mapped_task_is_the_originals(
 
 
 NO_PART_OF_THE_POD = {
-    # of the connection
+    # connection
     "kubernetes_conn_id", "in_cluster", "cluster_context", "config_file",
-    # of the wait, the log, and the end
+    # wait, log, and end of the Pod
     "reattach_on_restart", "durable", "startup_timeout_seconds", "startup_check_interval_seconds",
     "schedule_timeout_seconds", "get_logs", "base_container_status_polling_interval",
     "init_container_logs", "container_logs", "log_events_on_failure", "log_events_on_startup",
@@ -157,7 +157,7 @@ NO_PART_OF_THE_POD = {
     "on_finish_action", "on_kill_action", "is_delete_operator_pod", "callbacks",
     "progress_callback", "logging_interval", "trigger_kwargs",
     "container_name_log_prefix_enabled", "log_formatter",
-    # of a container that we do not have
+    # the XCom sidecar, which our Pods do not have
     "xcom_sidecar_container_security_context",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What deferred tasks cost, and what becomes of their runs when somebody marks them."""
+"""Tests of the trigger: number of requests, log, cancel after a user marks the task."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def run(name: str, phase: str, version: int) -> dict[str, Any]:
 
 
 class Answer:
-    """An answer of the apiserver: a body, or a stream that goes on as a test puts lines into it."""
+    """Response of the apiserver: a body, or a stream of the events that a test adds."""
 
     status = 200
 
@@ -58,7 +58,7 @@ class Answer:
 
 
 class Apiserver:
-    """Has runs that go on, and keeps what it is asked."""
+    """Apiserver with active runs; records its requests."""
 
     def __init__(self, names: list[str]) -> None:
         runs = [run(name, "Running", 1) for name in names]
@@ -69,9 +69,9 @@ class Apiserver:
 
     async def call_api(self, path: str, method: str, **told: Any) -> Answer:
         query = dict(told["query_params"])
-        what = "watch" if "watch" in query else path.rpartition("/")[2]
-        self.asked.append(f"{method} {what}")
-        if what != "watch":
+        resource = "watch" if "watch" in query else path.rpartition("/")[2]
+        self.asked.append(f"{method} {resource}")
+        if resource != "watch":
             return self._page
         self.watched.set()
         return self.watch
@@ -126,7 +126,7 @@ async def _settings(_: TaskRunHook) -> dict[str, Any]:
 
 
 class SlowRuns:
-    """Takes its time to have a run stopped."""
+    """Client whose cancel blocks until the test allows it to finish."""
 
     def __init__(self) -> None:
         self.asked, self.may_end = asyncio.Event(), asyncio.Event()
@@ -158,13 +158,13 @@ async def test_a_cancelling_goes_on_when_the_trigger_is_told_to_end_once_more(
     assert killed.cancelled()
     runs.may_end.set()
     async with asyncio.timeout(60):
-        while not runs.cancelled:  # noqa: ASYNC110 - nobody is left who would be told
+        while not runs.cancelled:  # noqa: ASYNC110 - no event is left to wait for
             await asyncio.sleep(0)
     assert runs.cancelled == [Ref("jobs", "a", "uid-a")]
 
 
 class Instance:
-    """A task instance of Airflow 2, which is in a state."""
+    """Task instance of Airflow 2 with a given state."""
 
     task_id = "load"
 
@@ -177,7 +177,7 @@ class Instance:
 
 
 class Trigger(TaskRunTrigger):
-    """Keeps what it cancels."""
+    """Trigger that records the runs that it cancels."""
 
     def __init__(self) -> None:
         super().__init__(
