@@ -32,7 +32,7 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
 
     custom_operator_name = "@task.taskrun"
 
-    template_fields: Sequence[str] = (  # type: ignore[mutable-override]  # Airflow has both
+    template_fields: Sequence[str] = (  # type: ignore[mutable-override]  # both are valid in Airflow
         "op_args",
         "op_kwargs",
         "python_command",
@@ -75,7 +75,7 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
 
 def taskrun_task(
     python_callable: Callable[..., Any] | None = None,
-    multiple_outputs: bool | None = None,  # noqa: FBT001  # as Airflow calls it
+    multiple_outputs: bool | None = None,  # noqa: FBT001  # as Airflow passes it
     **kwargs: Any,
 ) -> TaskDecorator:
     """Return a task that runs a function in a container.

@@ -173,7 +173,7 @@ class DockerRuns:
         with _told():
             async with self._host.daemon() as daemon:
                 if (only := await _container_in(daemon, pod)) not in (container, None):
-                    no = f"container {container} is not valid for pod {pod}"  # as an apiserver says
+                    no = f"container {container} is not valid for pod {pod}"  # as the apiserver
                     raise Refused(_BAD_REQUEST, f"{no}: on Docker it has {only} alone")
                 if previous:
                     raise Refused(_BAD_REQUEST, f"container {container} has not restarted")

@@ -82,7 +82,7 @@ class AsyncRunner:
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # asyncio.run has made one
+        assert task is not None  # noqa: S101  # asyncio.run has created it
         self._running = asyncio.get_running_loop(), task
         try:
             return await work

@@ -45,7 +45,7 @@ def env_vars(env: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
     if isinstance(env, Mapping):
         return [_env_var(str(name), value) for name, value in env.items()]
     if isinstance(env, str):
-        raise ValueError(  # noqa: TRY004  # build promises ValueError for every bad argument
+        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
             "env: is a text; write a dict, such as {'NAME': 'value'}, or a list of V1EnvVar. "
             "A template that makes a dict needs render_template_as_native_obj=True on the DAG, "
             "or pass the other task's output itself"

@@ -233,7 +233,7 @@ class TaskRunOperator(RunArguments):
         """
         return {"name": own.named(self.name) if self.name else own.name}
 
-    def order(self, context: Mapping[str, Any]) -> Order:  # noqa: ARG002  # a function's arguments
+    def order(self, context: Mapping[str, Any]) -> Order:  # noqa: ARG002  # for subclasses
         """Return the task's arguments as an Order; a subclass may derive them from its own.
 
         Args:
@@ -266,7 +266,7 @@ class TaskRunOperator(RunArguments):
     def resolve_template_files(self) -> None:
         if self._names_a_file:
             environment = self.get_template_env()
-            assert environment.loader is not None  # noqa: S101  # Airflow gives it the DAG's folder
+            assert environment.loader is not None  # noqa: S101  # Airflow sets it to the DAG's folder
             self.template, _, _ = environment.loader.get_source(environment, self.template)
         super().resolve_template_files()
 

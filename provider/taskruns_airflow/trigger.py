@@ -41,7 +41,7 @@ class TaskRunTrigger(BaseTrigger):
         uid: str,
         logs: dict[str, Any] | None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.access = Access.of_json(access)
         self.namespace = namespace
         self.name = name
@@ -68,7 +68,7 @@ class TaskRunTrigger(BaseTrigger):
         if not await log_entries.drain():
             event["undelivered"] = True
         self._fired = True
-        yield TriggerEvent({"uid": self.uid, **event})  # type: ignore[no-untyped-call]  # Airflow's own
+        yield TriggerEvent({"uid": self.uid, **event})  # type: ignore[no-untyped-call]  # untyped in Airflow
 
     @override
     async def on_kill(self) -> None:

@@ -123,7 +123,7 @@ class Request(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: Any) -> None:
-        """Print nothing."""
+        """Suppress the request log."""
 
     def do_POST(self) -> None:
         run = self._body()
@@ -139,7 +139,7 @@ class Request(BaseHTTPRequestHandler):
         self._answer(run)
 
     def do_GET(self) -> None:
-        query = {key: told[0] for key, told in parse_qs(urlsplit(self.path).query).items()}
+        query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
         label = query.get("labelSelector", "").partition("=")[2]
         name = query.get("fieldSelector", "").partition("=")[2]
         if "watch" in query:

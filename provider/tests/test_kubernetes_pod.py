@@ -25,7 +25,7 @@ from taskruns_airflow.identity import Try
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
 MIGRATION = Path(__file__).parents[2] / "docs/airflow-migration.md"
 SECRETS = [
-    Secret(*parts)  # type: ignore[no-untyped-call]  # Airflow's own
+    Secret(*parts)  # type: ignore[no-untyped-call]  # untyped in Airflow
     for parts in (("env", "password", "db", "p"), ("env", None, "all"), ("volume", "/keys", "keys"))
 ]
 

@@ -168,8 +168,8 @@ def test_a_template_field_may_be_one_template(name: str) -> None:
 )  # fmt: skip
 def test_the_smaller_limit_rules(limits: dict[str, Any], expected: tuple[Any, Any]) -> None:
     spec = spec_of(**limits)
-    found = (spec.get("attemptDeadlineSeconds"), spec.get("activeDeadlineSeconds"))
-    assert found == expected
+    limits = (spec.get("attemptDeadlineSeconds"), spec.get("activeDeadlineSeconds"))
+    assert limits == expected
     assert "activeDeadlineSeconds" not in spec["template"]["spec"]
 
 
@@ -195,7 +195,7 @@ def test_of_a_variable_that_comes_twice_the_last_rules(arguments: dict[str, Any]
 
 
 def test_a_secret_comes_after_every_other_variable() -> None:
-    secret = Secret("env", "level", "s", "key")  # type: ignore[no-untyped-call]  # Airflow's own
+    secret = Secret("env", "level", "s", "key")  # type: ignore[no-untyped-call]  # untyped in Airflow
     spec = spec_of(env_vars=[k8s.V1EnvVar(**INFO)], secrets=[secret])
     source = {"secretKeyRef": {"name": "s", "key": "key"}}
     assert spec["env"] == [{"name": "LEVEL", "valueFrom": source}]
@@ -242,8 +242,8 @@ def test_every_variable_keeps_the_value_that_kubernetes_gives_it(env: list[Any])
     ],
 )  # fmt: skip
 def test_pull_secrets_are_named_once(value: Any, expected: Any) -> None:
-    found = spec_of(image_pull_secrets=value).get("imagePullSecrets")
-    assert found == (expected and [{"name": name} for name in expected])
+    secrets = spec_of(image_pull_secrets=value).get("imagePullSecrets")
+    assert secrets == (expected and [{"name": name} for name in expected])
 
 
 SNAKE = SimpleNamespace(to_k8s_client_obj=lambda: k8s.V1Volume(name="v"))

@@ -193,14 +193,14 @@ async def test_a_run_that_never_started_has_no_log(read: Any, told: list[str]) -
 async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_was_too_long() -> (
     None
 ):
-    told: list[Line] = []
+    delivered: list[Line] = []
     size = LONGEST_PIECE - len(line(1, ""))
     lines = [line(1, "x" * size + "2999-11-25T04:00:00Z y", 123_456_789), line(2, "z")]
-    reader = LogReader(Kubelet(p1=[lines]).connect, REF, MAIN, told.append, print)
+    reader = LogReader(Kubelet(p1=[lines]).connect, REF, MAIN, delivered.append, print)
     reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
     first = datetime(2026, 11, 25, 4, 0, 1, 123_456, tzinfo=UTC)
-    assert told == [
+    assert delivered == [
         Line("main", first, "x" * size),
         Line("main", first, "2999-11-25T04:00:00Z y"),
         Line("main", datetime(2026, 11, 25, 4, 0, 2, tzinfo=UTC), "z"),
@@ -283,20 +283,20 @@ async def test_each_container_is_told_with_its_name_and_init_containers_first(
 
 
 async def test_init_containers_are_followed_before_main_starts() -> None:
-    told = Lines(3)
+    delivered = Lines(3)
     kubelet = Kubelet(
         p1=[[line(9, "hello")]],
         p1_fetch=[[NOT_YET], [line(1, "a"), BROKEN_OFF], [line(1, "a"), line(2, "b")]],
         p1_unpack=[[line(3, "c")]],
         p1_proxy=[],
     )
-    reader = reader_of(kubelet, ALL, told)
+    reader = reader_of(kubelet, ALL, delivered)
     reader.see(run("Pending", attempt(1, started=False)))
-    await told.come()
-    assert told == ["[fetch] a", "[fetch] b", "[unpack] c"]
+    await delivered.come()
+    assert delivered == ["[fetch] a", "[fetch] b", "[unpack] c"]
     reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
-    assert told[3:] == ["[main] hello"]
+    assert delivered[3:] == ["[main] hello"]
 
 
 async def test_a_connection_that_breaks_after_the_end_loses_nothing_of_an_init_container(
@@ -365,7 +365,7 @@ async def test_a_name_that_no_container_has_is_asked_for_once() -> None:
 
 
 async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> None:
-    told = Lines(2)
+    delivered = Lines(2)
 
     class Endless(Kubelet):
         @override
@@ -378,10 +378,10 @@ async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> N
             yield pieces_of(chunks())
 
     shown = Shown("main", beside=("main", "proxy"), named=True)
-    reader = reader_of(Endless(), shown, told)
+    reader = reader_of(Endless(), shown, delivered)
     reader.see(run("Running", attempt(1)))
-    await told.come()
-    assert told == ["[main] here", "[proxy] here"]
+    await delivered.come()
+    assert delivered == ["[main] here", "[proxy] here"]
     await reader.stop()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 

@@ -65,7 +65,7 @@ class LittleApiserver:
     async def pages(self, selector: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         assert selector is SELECTOR
         self._ask("list")
-        items = [dict(found) for found in self._runs.values()]
+        items = [dict(run) for run in self._runs.values()]
         version = str(self._version)
         for start in range(0, len(items) or 1, self.most_of_a_page):
             page = items[start : start + self.most_of_a_page]
@@ -142,7 +142,7 @@ async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiser
 async def test_who_comes_between_two_pages_is_told_all_the_same(server: LittleApiserver) -> None:
     server.most_of_a_page = 1
     listed, ended, late = (
-        server.put(*told) for told in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
+        server.put(*arguments) for arguments in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
     )
     lookout = SharedWatch(server.connect, SELECTOR)
     waits: list[asyncio.Task[list[str]]] = []
@@ -186,14 +186,14 @@ async def test_who_comes_later_is_told_what_is_known_without_another_request(
 ) -> None:
     first, second = server.put("a", "Running"), server.put("b", "Running")
     lookout = SharedWatch(server.connect, SELECTOR)
-    one = asyncio.create_task(end_of(lookout, first))
+    first_end = asyncio.create_task(end_of(lookout, first))
     await until_watched(server)
-    two = asyncio.create_task(end_of(lookout, second))
+    second_end = asyncio.create_task(end_of(lookout, second))
     await settle()
     server.put("a", "Failed")
     server.put("b", "Succeeded")
-    assert await one == ["Running", "Failed"]
-    assert await two == ["Running", "Succeeded"]
+    assert await first_end == ["Running", "Failed"]
+    assert await second_end == ["Running", "Succeeded"]
     assert len(server.asked) == 2
 
 
@@ -202,13 +202,13 @@ async def test_a_run_that_ended_while_nobody_waited_for_it_is_read_once(
 ) -> None:
     first = server.put("a", "Running")
     lookout = SharedWatch(server.connect, SELECTOR)
-    one = asyncio.create_task(end_of(lookout, first))
+    first_end = asyncio.create_task(end_of(lookout, first))
     await until_watched(server)
     late = server.put("b", "Succeeded")
     await settle()
     assert await end_of(lookout, late) == ["Succeeded"]
     server.put("a", "Succeeded")
-    await one
+    await first_end
     assert server.asked[2:] == ["get b"]
 
 

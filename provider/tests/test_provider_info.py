@@ -29,7 +29,7 @@ def test_what_is_told_is_what_airflow_understands() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # Airflow's own code uses deprecated functions
 def test_airflow_lists_all_that_the_provider_has() -> None:
-    airflow = ProvidersManager()  # type: ignore[no-untyped-call]  # Airflow's own
+    airflow = ProvidersManager()  # type: ignore[no-untyped-call]  # untyped in Airflow
     assert "airflow-provider-taskruns" in airflow.providers
     hook = airflow.hooks["taskruns"]
     assert hook is not None

@@ -21,7 +21,7 @@ from taskruns_airflow.compat.docker_values import (
 )
 from taskruns_airflow.manifest import Object, Order, env_vars
 
-TMP_DIR, TMP_VARIABLE = "/tmp/airflow", "AIRFLOW_TMP_DIR"  # noqa: S108  # of the container
+TMP_DIR, TMP_VARIABLE = "/tmp/airflow", "AIRFLOW_TMP_DIR"  # noqa: S108  # a path in the container
 
 _PARTS = ("env_file", "environment", "private_environment")
 """Parameters with variables, in ascending order of precedence."""
@@ -90,7 +90,7 @@ def _read_file(text: Any) -> Mapping[str, str | None]:
 Volume = tuple[Object, Object]
 """A core/v1 Volume and its VolumeMount."""
 
-_SHM = "/dev/shm"  # noqa: S108  # of the container
+_SHM = "/dev/shm"  # noqa: S108  # a path in the container
 _API_NAMES = {
     "target": "Target",
     "source": "Source",
