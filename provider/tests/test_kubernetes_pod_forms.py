@@ -168,8 +168,8 @@ def test_a_template_field_may_be_one_template(name: str) -> None:
 )  # fmt: skip
 def test_the_smaller_limit_rules(limits: dict[str, Any], expected: tuple[Any, Any]) -> None:
     spec = spec_of(**limits)
-    limits = (spec.get("attemptDeadlineSeconds"), spec.get("activeDeadlineSeconds"))
-    assert limits == expected
+    deadlines = (spec.get("attemptDeadlineSeconds"), spec.get("activeDeadlineSeconds"))
+    assert deadlines == expected
     assert "activeDeadlineSeconds" not in spec["template"]["spec"]
 
 

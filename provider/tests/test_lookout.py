@@ -142,7 +142,7 @@ async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiser
 async def test_who_comes_between_two_pages_is_told_all_the_same(server: LittleApiserver) -> None:
     server.most_of_a_page = 1
     listed, ended, late = (
-        server.put(*arguments) for arguments in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
+        server.put(*args) for args in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
     )
     lookout = SharedWatch(server.connect, SELECTOR)
     waits: list[asyncio.Task[list[str]]] = []
