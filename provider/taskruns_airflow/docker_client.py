@@ -152,7 +152,7 @@ class DockerRuns:
                     pass
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:
-        """Mark a container as collected, and follow the run until the container is removed."""
+        """Mark a container as collected, and run the follower, which may remove the container."""
         mark = {"metadata": {"annotations": {ANNOTATION_COLLECTED: pod_uid}}}
         with _told():
             if await patch_run(self._file(ref), mark, ref.uid) is not None:

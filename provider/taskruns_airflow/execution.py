@@ -251,7 +251,7 @@ class Execution:
         """Turn every exception inside into an exception for Airflow to handle.
 
         The context spans from before the create until the run has ended or a trigger follows it.
-        A run that no later try will adopt is cancelled.
+        The run is cancelled after a timeout, and after a stop signal unless a later try adopts it.
         """
         try:
             yield
@@ -281,7 +281,7 @@ class Execution:
                 return None
 
     def _interrupted(self) -> AirflowException:
-        """Return the exception for a stopped task; cancel the run if no later try adopts it."""
+        """Return the exception for a stopped task; cancel the run unless a later try adopts it."""
         state = standing_of(self._context, self._remembered)
         if not is_wanted(state.states):
             self._cancel()

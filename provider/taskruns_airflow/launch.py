@@ -59,7 +59,10 @@ async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: 
 
 
 async def cancel_all(connect: Connect, own: Try) -> None:
-    """Cancel all runs that a try has created or would adopt or cancel; the process is ending."""
+    """Cancel the active runs that a try has created, adopted or superseded.
+
+    The calling process is about to end, so their end is not awaited.
+    """
     async with connect() as api:
         inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
         for run in (inherited.adopted, *inherited.superseded):

@@ -67,7 +67,7 @@ class Piece:
 
     content: bytes
     time: int | None
-    """Nanoseconds since 1970; None for a record without a time, and for its later pieces."""
+    """Nanoseconds since 1970; None if the record has no time or the piece is not its first."""
     first: bool = True
     """Whether the piece begins a record."""
     last: bool = True

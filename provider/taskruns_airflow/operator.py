@@ -184,7 +184,7 @@ class TaskRunOperator(RunArguments):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> Any:
-        """Resume after a deferral; after a failed one, cancel a run that no later try adopts."""
+        """Resume after a deferral; after a failed one, cancel the run unless a retry adopts it."""
         if next_method == _UNANSWERED:
             own, manifest = self._ordered(context)
             too_long = "timeout" in str((next_kwargs or {}).get("error"))
