@@ -35,7 +35,7 @@ def form_fields() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class DockerAccess:
-    """Settings of a Docker host that the task itself makes; files are given by path."""
+    """Settings of a Docker host that the task itself gives; files are named by path."""
 
     url: str | None = None
     state_directory: str | None = None
