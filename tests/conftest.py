@@ -1,8 +1,9 @@
-"""What tiers share: helm, the one test cluster, what watches it, and the installations of taskruns.
+"""Fixtures that several test tiers share: helm, the test cluster, its observers, installations.
 
-In CI (`CI=true`) a missing cluster is a failure. On a laptop it is a skip that says what to do.
-`--with-cluster`, as in `make test`, builds and starts what a test needs when it first needs it.
-Engineers who share a machine choose their own cluster by name in `TASKRUNS_TEST_CLUSTER`.
+In CI (`CI=true`) a missing cluster fails the test. Elsewhere it skips the test with a message that
+names the command to run. `--with-cluster`, as in `make test`, builds and starts what a test needs
+at its first use. Engineers who share a machine choose their own cluster by name in
+`TASKRUNS_TEST_CLUSTER`.
 """
 
 import os
@@ -52,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """The real Kubernetes that tests run on; outside CI it stays up for the next run."""
+    """Provide the real Kubernetes cluster; outside CI it stays up for the next session."""
     cluster = Cluster(CLUSTER_NAME)
     started = not cluster.is_up()
     if started:
@@ -65,21 +66,22 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def docker_address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where a real Docker daemon with busybox:1 answers; it is there for this session alone."""
+    """Provide the address of a Docker daemon that has busybox:1 and serves this session only."""
     engine = DockerEngine.for_containers(CLUSTER_NAME)
     progress = Progress(print)
     with ExitStack() as stack:
         with _expensive(request, "Docker daemon for tests"):
             stack.enter_context(engine.running(progress))
             engine.load(image.BUSYBOX_IMAGE, image.busybox(progress), progress)
-            if left := engine.docker("ps", "--all", "--quiet").stdout.split():  # of sessions before
-                engine.docker("rm", "--force", *left)
+            # Containers of an earlier session may be left.
+            if leftovers := engine.docker("ps", "--all", "--quiet").stdout.split():
+                engine.docker("rm", "--force", *leftovers)
         yield engine.address
 
 
 @pytest.fixture(scope="session")
 def helm(request: pytest.FixtureRequest) -> Path:
-    """The helm that the test cluster is built with."""
+    """Provide the helm binary that the test cluster is built with."""
     if not helm_tool.PROGRAM.exists():
         with _expensive(request, "helm"):
             helm_tool.build()
@@ -114,7 +116,10 @@ def ledger(cluster: Cluster, kube: Kube, journal: Journal) -> Iterator[Ledger]:
 def installation(
     request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
 ) -> Iterator[Installation]:
-    """The chart's, or the one that a test names: each is made once, for pytest groups by it."""
+    """Provide an installation of taskruns: the chart, or the kind that a test names.
+
+    pytest groups tests by this parameter, so each kind is installed once.
+    """
     ground = Ground(cluster, kube, journal)
     installation = INSTALLATIONS[request.param](ground)
     try:
@@ -131,7 +136,10 @@ def installation(
 
 @contextmanager
 def _expensive(request: pytest.FixtureRequest, what: str) -> Iterator[None]:
-    """Let something be made that takes minutes, if that was asked for and still makes sense."""
+    """Allow a step that takes minutes if `--with-cluster` is given and no test has failed yet.
+
+    Otherwise skip or fail the test, or end the session. Output is shown while the step runs.
+    """
     if not request.config.getoption("--with-cluster"):
         go_without(f"no {what}: `make cluster-up` makes it")
     if request.session.testsfailed:

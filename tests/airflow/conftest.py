@@ -1,22 +1,22 @@
-"""How a scenario gets its task in a real Airflow, and its story when it fails.
+"""Fixtures that give a scenario its task in a real Airflow, and reports of failures.
 
-A test declares its task beside itself, `@pytest.mark.task(script, **arguments)`, and takes it as
-the fixture `task`. `script` is a line of shell for busybox; it is counted as started by itself.
-`arguments` are TaskRunOperator's (times in seconds), and these of our own:
+A test declares its task with `@pytest.mark.task(script, **arguments)` and receives it as the
+fixture `task`. `script` is a line of shell for busybox; a command that counts the start runs before
+it. `arguments` are those of TaskRunOperator (times in seconds), and these of our own:
 
-- `modes`: `BOTH` unless told, which makes two tests, one with `deferrable`; or `SYNC`, `DEFERRED`.
+- `modes`: `BOTH` (default) makes two tests, one with `deferrable`; or `SYNC`, or `DEFERRED`.
 - `mapped`: arguments to expand over.
 - `at_once`: how many of them may be in workers at the same time.
-- `patience`: for how long, in seconds, the task is deferred at most.
-- `later`: the test starts the DAG run by itself, with `task.start()`.
+- `patience`: the longest time that the task is deferred, in seconds.
+- `later`: the test starts the DAG run itself, with `task.start()`.
 
-Each becomes a DAG of one task. Airflow starts once for all modules; the DAG runs of a module are
-started together when its first test starts, and each test awaits its own. `Task` says what can be
-asked and done (tests/support/airflow/task.py), `airflow` starts and kills Airflow's parts
-(tests/support/airflow/processes.py).
+Each task becomes a DAG of its own. Airflow starts once for all modules. The DAG runs of a module
+start together when its first test starts, and each test awaits its own. `Task` has the methods to
+observe and control a task (tests/support/airflow/task.py); `airflow` starts and kills Airflow's
+components (tests/support/airflow/processes.py).
 
-A test that brings a DAG of its own puts it into tests/airflow/dags (provider/example_dags is there
-too), takes the fixtures `airflow` and `witnesses`, and goes on with
+A test with its own DAG puts it into tests/airflow/dags (provider/example_dags is loaded too), uses
+the fixtures `airflow` and `witnesses`, and continues with
 
     airflow.rest.trigger("my_dag", "a-run")
     task = Task(airflow, witnesses, "my_dag", "a-run", "my_task")
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One way of installing is enough here; a task may run in both modes."""
+    """Use one kind of installation, and run a task in each of its modes."""
     if "installation" in metafunc.fixturenames:
         chosen = pytest.mark.parametrize(
             "installation", ["process"], indirect=True, scope="session"
@@ -74,10 +74,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def namespace(
-    installation: Installation,  # noqa: ARG001  # it must be there before, and leave after
+    installation: Installation,  # noqa: ARG001  # it must exist before and outlive the namespace
     kube: Kube,
 ) -> Iterator[str]:
-    """Where Airflow's tasks run."""
+    """Provide the namespace of Airflow's tasks."""
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "airflow-"}})
     name: str = made["metadata"]["name"]
     yield name
@@ -90,7 +90,7 @@ def full(
     cluster: Cluster,
     kube: Kube,
 ) -> Iterator[str]:
-    """Another namespace for tasks, with room for one Pod, which is taken."""
+    """Provide another namespace for tasks, whose quota of one Pod is used up."""
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "airflow-full-"}})
     name: str = made["metadata"]["name"]
     fill(cluster, kube, name)
@@ -102,7 +102,7 @@ def full(
 def client_kubeconfig(
     cluster: Cluster, namespace: str, full: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The way in of a service account that has the chart's role for clients, and no more."""
+    """Provide the kubeconfig of a service account that has only the chart's role for clients."""
     chart = ROOT / "charts/taskruns"
     roles = helm(
         cluster, "template", "taskruns", str(chart), "--show-only", "templates/clusterroles.yaml"
@@ -116,20 +116,20 @@ def client_kubeconfig(
 
 @pytest.fixture(scope="session")
 def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the connection `docker` says, for tests that ask for it: a daemon, a folder of runs."""
+    """Provide the content of the connection `docker`: a daemon and a state directory."""
     state = tmp_path_factory.mktemp("runs")
     return {"engine": "docker", "url": docker_address, "state_directory": str(state)}
 
 
 @pytest.fixture(scope="session")
 def creates() -> HarmedCreates:
-    """What becomes of creates on the detour."""
+    """Provide the faults of creates through the proxy."""
     return HarmedCreates()
 
 
 @pytest.fixture(scope="session")
 def detour(client_kubeconfig: Path, creates: HarmedCreates) -> Iterator[Detour]:
-    """The way of tasks whose connection is `detour`, with no more rights than the others."""
+    """Provide the proxy for tasks whose connection is `detour`, with the same rights."""
     with Detour(client_kubeconfig) as detour:
         detour.fate = creates
         yield detour
@@ -144,16 +144,16 @@ def connections(
     detour: Detour,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Mapping[str, str]]:
-    """Airflow's connections, by id."""
+    """Provide Airflow's connections, by id."""
     usual, odd = client_kubeconfig, detour.kubeconfig(tmp_path_factory.mktemp("detour"))
-    found: dict[str, Mapping[str, str]] = {
+    connections_by_id: dict[str, Mapping[str, str]] = {
         "taskruns_default": {"kube_config_path": str(usual), "namespace": namespace},
         FULL: {"kube_config_path": str(usual), "namespace": full},
         DETOUR: {"kube_config_path": str(odd), "namespace": namespace},
     }
     if any("docker_host" in _fixtures(item) for item in request.session.items):
-        found["docker"] = request.getfixturevalue("docker_host")
-    return found
+        connections_by_id["docker"] = request.getfixturevalue("docker_host")
+    return connections_by_id
 
 
 @pytest.fixture(scope="session")
@@ -163,7 +163,7 @@ def airflow(
     ledger: Ledger,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Airflow]:
-    """A whole Airflow, which knows the DAG of every test that was collected."""
+    """Provide a whole Airflow that knows the DAG of every collected test."""
     if not PROGRAM.exists():
         go_without("no Airflow: `make airflow` makes it")
     scenarios = [_scenario(item, ledger) for item in request.session.items if _marker(item)]
@@ -184,7 +184,7 @@ def witnesses(kube: Kube, journal: Journal, ledger: Ledger, namespace: str, full
 def started(
     request: pytest.FixtureRequest, airflow: Airflow, witnesses: Witnesses
 ) -> dict[str, Task]:
-    """The tasks of this module's tests, by test."""
+    """Provide the tasks of this module's tests, by node id of the test."""
     items = [
         item
         for item in request.session.items
@@ -198,15 +198,15 @@ def started(
 
 @pytest.fixture
 def mode(request: pytest.FixtureRequest) -> str:
-    """How the task waits: in a worker (`sync`), or `deferred`."""
+    """Return the mode in which the task waits: in a worker (`sync`), or `deferred`."""
     mode: str = request.param
     return mode
 
 
 @pytest.fixture
 def task(request: pytest.FixtureRequest, mode: str, started: dict[str, Task]) -> Task:
-    """The task that the test declares."""
-    del mode  # it is part of what the test declares
+    """Return the task that the test declares."""
+    del mode  # requested only for its parametrization
     return started[request.node.nodeid]
 
 
@@ -214,7 +214,7 @@ def task(request: pytest.FixtureRequest, mode: str, started: dict[str, Task]) ->
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a failure come with what a person needs to understand it."""
+    """Add the task's runs and Airflow's logs to the report of a failure."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         task, kube = item.funcargs.get("task"), item.funcargs.get("kube")
@@ -236,7 +236,7 @@ def _fixtures(item: pytest.Item) -> list[str]:
 
 
 def _dag_id(item: pytest.Item) -> str:
-    """Name a DAG after its test, so that whoever looks at the pages knows which it is."""
+    """Return a DAG id made from the test's name, so that Airflow's pages show which test it is."""
     module = item.path.stem.removeprefix("test_")
     words = f"{module}_{item.name.removeprefix('test_').replace('process-', '')}"
     return re.sub(r"[^a-z0-9]+", "_", words.lower())[-60:].strip("_")
@@ -246,14 +246,14 @@ def _scenario(item: pytest.Item, ledger: Ledger) -> dict[str, Any]:
     marker = _marker(item)
     assert marker is not None
     assert isinstance(item, pytest.Function)
-    told = {k: v for k, v in marker.kwargs.items() if k not in OUR_OWN}
+    own = {k: v for k, v in marker.kwargs.items() if k not in OUR_OWN}
     mapped = marker.kwargs.get("mapped") or {}
     arguments = {
         "image": IMAGE,
         **shell(marker.args),
         **_mount(ledger),
         "deferrable": item.callspec.params["mode"] == "deferred",
-        **told,
+        **own,
     }
     partial = {k: v for k, v in arguments.items() if k not in mapped}
     return {
@@ -266,7 +266,7 @@ def _scenario(item: pytest.Item, ledger: Ledger) -> dict[str, Any]:
 
 
 def shell(scripts: Sequence[str]) -> dict[str, Any]:
-    """A script as arguments of the operator; the container counts itself as started first."""
+    """Return a script as arguments of the operator, after a command that counts the start."""
     return {"command": ["sh", "-c"], "arguments": [f"{START}; {script}" for script in scripts]}
 
 

@@ -1,7 +1,7 @@
-"""A real apiserver with the CRD in it, and with a copy of the CRD that these tests have alone.
+"""A real apiserver with the CRD, and with a copy of the CRD for these tests alone.
 
 The copy differs in its names only. No controller watches it, so a status stays as a test wrote it,
-and whoever shares the cluster is not disturbed. It goes when the tests have ended.
+and other users of the cluster are not affected. It is deleted after the tests.
 """
 
 import time
@@ -34,13 +34,13 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def definition(cluster: Cluster, kube: Kube) -> Object:
-    """The CRD itself, as it is served."""
+    """Provide the CRD itself as the apiserver returns it."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
-    found = served(kube, crd()["metadata"]["name"])
+    served_crd = served(kube, crd()["metadata"]["name"])
     eventually(lambda: cluster.kubectl("get", names.SHORT_NAME), ClusterError)
-    # The apiserver tells what a field means later than it serves the resource.
+    # The apiserver explains fields later than it serves the resource.
     eventually(lambda: cluster.kubectl("explain", names.SHORT_NAME), ClusterError)
-    return found
+    return served_crd
 
 
 @pytest.fixture(scope="session")
@@ -69,16 +69,19 @@ def served(kube: Kube, name: str) -> Object:
     """Wait until a CRD is established; return it."""
 
     def look() -> Object:
-        found = kube.get(DEFINITIONS, None, name) or {}
-        conditions = found.get("status", {}).get("conditions") or ()
+        crd_object = kube.get(DEFINITIONS, None, name) or {}
+        conditions = crd_object.get("status", {}).get("conditions") or ()
         assert any(each["type"] == "Established" for each in conditions), conditions
-        return found
+        return crd_object
 
     return eventually(look, AssertionError)
 
 
 def eventually(attempt: Callable[[], T], failure: type[Exception]) -> T:
-    """Return what comes of it: an established CRD is served, and found by name, a moment later."""
+    """Retry until an attempt succeeds; return its result.
+
+    The apiserver serves an established CRD, and finds it by name, only after a short delay.
+    """
     deadline = time.monotonic() + _SECONDS_TO_SERVE
     while True:
         try:

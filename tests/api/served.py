@@ -1,4 +1,4 @@
-"""TaskRuns as the apiserver serves them, under whatever names their CRD has."""
+"""TaskRuns as the apiserver serves them, under the names of any CRD."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One namespace of the copy's objects."""
+    """The objects of the copied CRD in one namespace."""
 
     kube: Kube
     resource: Resource
@@ -29,12 +29,12 @@ class Api:
         return self.kube.create(self.resource, self.namespace, self.manifest(spec, name))
 
     def read(self, run: Object) -> Object:
-        found = self.kube.get(self.resource, self.namespace, run["metadata"]["name"])
-        assert found is not None
-        return found
+        run_object = self.kube.get(self.resource, self.namespace, run["metadata"]["name"])
+        assert run_object is not None
+        return run_object
 
     def replace(self, run: Object, spec: Object) -> Object:
-        """Put another spec in the place of the one that is there, as `kubectl replace` does."""
+        """Replace the spec of an existing run, as `kubectl replace` does."""
         name = run["metadata"]["name"]
         path = self.resource.path(self.namespace, name)
         query = {"fieldValidation": "Strict"}
@@ -54,7 +54,7 @@ def _version(run: Object) -> Object:
 
 
 def answer(request: Callable[[], Object]) -> Object | Refused:
-    """Return what the apiserver says, whichever it is."""
+    """Return the apiserver's response or its refusal."""
     try:
         return request()
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""What the contracts need beside the sources: golden files to compare with."""
+"""Fixtures of the contract tests: golden files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.builders.golden import Golden
 
 @pytest.fixture(scope="session")
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """The committed renderings; `--update-golden` writes them anew."""
+    """Provide the committed renderings; `--update-golden` overwrites them."""
     return Golden(
         Path(__file__).with_name("golden"), update=request.config.getoption("--update-golden")
     )

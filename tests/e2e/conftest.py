@@ -1,11 +1,11 @@
-"""How a scenario gets its TaskRun, its controller, and its story when it fails.
+"""Fixtures that give a scenario its TaskRun and its controller, and reports of failures.
 
-A test declares its run beside itself, `@pytest.mark.taskrun(spec)`, and takes it as the fixture
-`run`. The runs of a module are created together when its first test starts, and each test awaits
-its own: Pods start while earlier tests are still looking, which is most of a tier's time.
+A test declares its run with `@pytest.mark.taskrun(spec)` and receives it as the fixture `run`. The
+runs of a module are created together when its first test starts, and each test awaits its own: Pods
+start while earlier tests still run, which saves most of a tier's time.
 
 With `ledger=True` the task may write to the ledger. With `prepare=function` the controller is
-stopped while the run is created, and `function(run, stage)` puts something in its way. Every run
+stopped while the run is created, and `function(run, stage)` can place an obstacle first. Every run
 is checked against `tests.support.cluster.invariants`, except where a test has forged its status
 (`lawful=False`).
 """
@@ -47,7 +47,7 @@ def namespace(
 
 @pytest.fixture(scope="module")
 def crowded(kube: Kube, namespace: str) -> Iterator[str]:
-    """A namespace that has room for three Pods at a time."""
+    """Provide a namespace whose quota allows three Pods at a time."""
     name = f"{namespace}-crowded"
     make_crowded(kube, name)
     yield name
@@ -63,7 +63,7 @@ def stage(kube: Kube, journal: Journal, ledger: Ledger, namespace: str) -> Stage
 def submitted(
     request: pytest.FixtureRequest, installation: Installation, stage: Stage
 ) -> dict[str, Run]:
-    """The runs of this module's tests under this installation, by test."""
+    """Provide the runs of this module's tests under this installation, by node id of the test."""
     items = [item for item in request.session.items if _wants_run(item, request.node, installation)]
     early = [item for item in items if _marker(item).kwargs.get("prepare")]
     runs: dict[str, Run] = {}
@@ -77,7 +77,7 @@ def submitted(
 
 @pytest.fixture
 def run(request: pytest.FixtureRequest, submitted: dict[str, Run]) -> Iterator[Run]:
-    """The TaskRun that the test declares; after a test that passed, the laws must hold of it."""
+    """Provide the TaskRun that the test declares; check the invariants after a passed test."""
     run = submitted[request.node.nodeid]
     yield run
     lawful = _marker(request.node).kwargs.get("lawful", True)
@@ -89,13 +89,13 @@ def run(request: pytest.FixtureRequest, submitted: dict[str, Run]) -> Iterator[R
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a failure come with what a person needs to understand it."""
+    """Add the run, its Pods and its Events to the report of a failure."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         item.stash[_FAILED] = True
-        found = item.funcargs
-        if "journal" in found or "run" in found:
-            failure_report.tell(report, found)
+        fixtures = item.funcargs
+        if "journal" in fixtures or "run" in fixtures:
+            failure_report.tell(report, fixtures)
     return report
 
 
@@ -121,6 +121,6 @@ def _submit(item: pytest.Item, stage: Stage) -> Run:
 
 
 def _name(item: pytest.Item) -> str:
-    """Name a run after its test, so that whoever looks at the cluster knows which it is."""
+    """Return a run's name made from the test's name, so that the cluster shows which it is."""
     words = re.sub(r"[^a-z0-9]+", "-", item.name.removeprefix("test_").lower())
     return words[:50].strip("-") + "-"

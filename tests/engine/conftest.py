@@ -1,6 +1,6 @@
-"""Fixtures that run each scenario in memory with simulated time, on a cluster, and on Docker.
+"""Fixtures that run each scenario in memory with simulated time, on a cluster and on Docker.
 
-Scenarios that need a cluster (several containers, several nodes, Pods created by hand) are marked
+Scenarios that need a cluster (more than one container, several nodes, handmade Pods) are marked
 `of_a_cluster`.
 """
 
@@ -23,7 +23,7 @@ DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 
 @dataclass(frozen=True)
 class Watched:
-    """Real cluster, and the journal of all its objects."""
+    """The real cluster, and the journal of all TaskRuns and Pods in it."""
 
     kube: Kube
     journal: Journal
@@ -65,7 +65,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
-    """A Docker host whose runs are followed, for tests that only concern Docker."""
+    """Provide a Docker host whose runs are followed, for tests of Docker alone."""
     lab = DockerLab(docker_address, tmp_path)
     lab.resume()
     yield lab

@@ -1,4 +1,4 @@
-"""One controller outside the cluster for all tests that need no other, and a namespace for each."""
+"""One controller outside the cluster, shared by a module's tests, and a namespace for each."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ Submit = Callable[..., Object]
 
 @pytest.fixture(scope="session")
 def served(cluster: Cluster) -> Cluster:
-    """The cluster, with the TaskRun resource installed."""
+    """Provide the cluster, with the TaskRun resource installed."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
     return cluster
 
@@ -64,7 +64,7 @@ def namespace(kube: Kube) -> Iterator[str]:
 
 @pytest.fixture
 def submit(kube: Kube, namespace: str) -> Submit:
-    """Create a TaskRun of busybox; keyword arguments are fields of its spec."""
+    """Return a function that creates a busybox TaskRun; keywords are fields of its spec."""
 
     def submit(script: str, name: str = "hello", **spec: Any) -> Object:
         manifest = {
@@ -80,7 +80,7 @@ def submit(kube: Kube, namespace: str) -> Submit:
 
 @pytest.fixture
 def ended(journal: Journal) -> Callable[[Object, str], Object]:
-    """Wait until a run has come to a phase and its Pods are gone; return it."""
+    """Return a function that waits until a run is in a phase and its Pods are gone."""
 
     def wait(run: Object, phase: str = "Succeeded") -> Object:
         uid = run["metadata"]["uid"]

@@ -1,8 +1,8 @@
-"""A runtime without a cluster: what apiserver, scheduler and kubelet do, within one process.
+"""A simulated Kubernetes in one process: apiserver, scheduler, kubelet, garbage collector.
 
-It is small and honest rather than complete: what it does is what a real Kubernetes was seen to do,
-and the behaviour suite (`tests/engine`) holds both to the same words. Time moves only when told
-to, nothing runs in threads, and containers follow scripts instead of running programs.
+It is incomplete, but accurate in its parts: it does only what a real Kubernetes was observed to do,
+and the behaviour suite (`tests/engine`) runs the same tests on both. Time advances only on request,
+nothing runs in threads, and containers follow scripts instead of running programs.
 """
 
 from tests.simulation.cluster import Cluster, Latency

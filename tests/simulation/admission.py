@@ -1,7 +1,7 @@
-"""What the apiserver does with a Pod before it is stored: strict fields, validity, defaults.
+"""Admission of a Pod by the apiserver: strict field validation, validity, defaults.
 
-Only the part that taskruns leans on: an unknown field in a PodSpec or a container is refused, as
-with `fieldValidation=Strict`, and so is a Pod that could never be valid.
+Only the part that taskruns relies on: an unknown field in a PodSpec or a container is refused, as
+with `fieldValidation=Strict`, and so is a Pod that is not valid.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def admitted(manifest: Object, now: datetime) -> Draft:
     """Return the Pod that is stored for a manifest.
 
     Raises:
-        Refused: the manifest is no valid Pod.
+        Refused: the manifest is not a valid Pod.
     """
     pod: Draft = drafted(manifest)
     _check_fields(pod)
@@ -56,8 +56,8 @@ def _check_fields(pod: Draft) -> None:
             raise _undecodable(f"json: cannot unmarshal into Go struct field {path}")
         unknown += [f"{path}.{name}" for name in container if name not in CONTAINER_FIELDS]
     if unknown:
-        found = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise _undecodable(f"strict decoding error: {found}")
+        details = ", ".join(f'unknown field "{path}"' for path in unknown)
+        raise _undecodable(f"strict decoding error: {details}")
 
 
 def _check_values(pod: Draft) -> None:
@@ -76,8 +76,8 @@ def _check_values(pod: Draft) -> None:
             faults.append(f'{path}.name: Duplicate value: "{container["name"]}"')
         names.append(container.get("name"))
     if faults:
-        found = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
-        raise _invalid(f'Pod "{name}" is invalid: {found}')
+        details = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+        raise _invalid(f'Pod "{name}" is invalid: {details}')
 
 
 def _containers(spec: Draft) -> Iterator[tuple[str, Any]]:

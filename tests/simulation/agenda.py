@@ -1,4 +1,4 @@
-"""Simulated time: a clock that moves when told to, and what is to happen at which moment."""
+"""Simulated time: a clock that moves only on request, and the events at future times."""
 
 import heapq
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""When simulated time begins."""
+"""Start of simulated time."""
 
 
 class Agenda:
-    """The moments to come, in order; those of one moment happen in the order they were noted."""
+    """Future events in order; events of the same time happen in the order of scheduling."""
 
     def __init__(self, start: datetime = EPOCH) -> None:
         self.now = start
@@ -18,7 +18,7 @@ class Agenda:
         self._order = count()
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
-        """Note what happens some seconds from now; what lies past all dates never happens."""
+        """Schedule an action in so many seconds; a time beyond the last date never comes."""
         try:
             moment = self.now + timedelta(seconds=seconds)
         except OverflowError:
@@ -27,11 +27,11 @@ class Agenda:
 
     @property
     def next_moment(self) -> datetime | None:
-        """When something happens next; None when nothing will."""
+        """Time of the next event, or None."""
         return self._entries[0][0] if self._entries else None
 
     def advance_to(self, moment: datetime) -> None:
-        """Let everything happen up to and including a moment, and stay there."""
+        """Run all events up to and including a time, and set the clock to it."""
         while self._entries and self._entries[0][0] <= moment:
             due, _, act = heapq.heappop(self._entries)
             self.now = max(self.now, due)
@@ -39,5 +39,5 @@ class Agenda:
         self.now = max(self.now, moment)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock by this many seconds."""
         self.advance_to(self.now + timedelta(seconds=seconds))

@@ -1,7 +1,7 @@
-"""A cluster as its users and its machines see it, and what happens in it by itself.
+"""A simulated cluster: actions of users and of nodes, and the controllers of Kubernetes.
 
-The scheduler gives nodes to Pods without gates, the garbage collector follows ownerReferences,
-nodes are lost and come back. What the controller may ask for is in `engine`.
+The scheduler binds Pods without gates to nodes, the garbage collector follows ownerReferences, and
+nodes are lost and come back. Requests of the controller are in `engine`.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,12 @@ from tests.simulation.script import Script
 from tests.simulation.store import Change, Kind, Store
 
 Admission = Callable[[Object], Refusal | None]
-"""Says no to a Pod, or nothing."""
+"""Function that returns the refusal of a Pod manifest, or None."""
 
 _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
-"""The finalizers that `--cascade=orphan` and `--cascade=foreground` leave to the garbage collector.
+"""The finalizers that `--cascade=orphan` and `--cascade=foreground` set.
+
+The garbage collector removes them.
 """
 _WORDS = {
     "EvictionByEvictionAPI": "Eviction API: evicting",
@@ -31,18 +33,18 @@ _WORDS = {
     "DeletionByTaintManager": "Taint manager: deleting due to NoExecute taint",
     "DeletionByPodGC": "PodGC: node no longer exists",
 }
-"""What Kubernetes says where it ends a Pod."""
+"""Messages of Kubernetes for each reason of a disruption."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long the parts of a cluster take, in seconds."""
+    """Delays of the parts of a cluster, in seconds."""
 
     schedule: float = 0.005
     notice: float = 0.005
-    """Until a kubelet sees what has changed about one of its Pods."""
+    """Until a kubelet notices a change of one of its Pods."""
     start: float = 0.4
-    """From there until the first container runs."""
+    """From the kubelet's notice until the first container runs."""
     collect: float = 0.05
     """Until the garbage collector acts."""
     evict: float = 350.0
@@ -54,7 +56,7 @@ def _default_script(_pod: Object, _container: Object) -> Script:
 
 
 class Cluster:
-    """Nodes, users and the controllers that every cluster brings."""
+    """Nodes, users, and the controllers of every cluster."""
 
     def __init__(self, scripts: Scripts = _default_script, latency: Latency | None = None) -> None:
         self.agenda = Agenda()
@@ -68,30 +70,39 @@ class Cluster:
             start=self.latency.start,
         )
         self.nodes = ["node-1"]
-        """Nodes that Pods are scheduled to, the first one first. They have no labels."""
+        """Nodes without labels; every Pod is scheduled to the first one."""
         self.admission: list[Admission] = []
-        """What may refuse a Pod, besides its own faults."""
+        """Admission checks of Pods, besides their validity."""
         self.chronicle = EventCorrelator()
-        """The Events that controllers have told."""
+        """The Events that controllers have recorded."""
         self._going: set[str] = set()
         self.store.observe(self._on_change)
 
-    # What users do.
+    # Actions of users.
 
     def create_run(self, manifest: Object) -> Object:
-        """Create a TaskRun, as `kubectl create` does. Raises AlreadyExists."""
+        """Create a TaskRun, as `kubectl create` does.
+
+        Raises:
+            AlreadyExists: there is a TaskRun of that name.
+        """
         run: Draft = drafted(manifest)
         run["metadata"].setdefault("namespace", "default")
         run["status"] = {"observedGeneration": -1}
         return self.store.create(Kind.RUN, run)
 
     def patch(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
-        """Change an object by a merge patch."""
-        found = self.store.get(kind, namespace, name)
-        return self.store.update(kind, drafted(merged(found, patch)))
+        """Apply a merge patch to an object and return the result."""
+        live = self.store.get(kind, namespace, name)
+        return self.store.update(kind, drafted(merged(live, patch)))
 
     def create_pod(self, manifest: Object) -> Object:
-        """Create a Pod. Raises Refused or AlreadyExists."""
+        """Create a Pod and return it.
+
+        Raises:
+            Refused: the namespace is terminating, or admission or validation refuses the Pod.
+            AlreadyExists: there is a Pod of that name.
+        """
         namespace = manifest["metadata"]["namespace"]
         if namespace in self._going:
             message = f"namespace {namespace} is being terminated"
@@ -102,14 +113,14 @@ class Cluster:
         return self.store.create(Kind.POD, admitted(manifest, self.agenda.now))
 
     def create_event(self, run: RunRef, event: Event) -> None:
-        """Keep an Event; a namespace that goes lets none in."""
+        """Record an Event, unless the namespace is terminating."""
         if run.namespace not in self._going:
             self.chronicle.note(run, event)
 
     def delete_run(
         self, namespace: str, name: str, *, orphan: bool = False, foreground: bool = False
     ) -> None:
-        """Delete a TaskRun; its Pods are deleted with it, or first, unless they are orphaned."""
+        """Delete a TaskRun with background propagation, or with orphan or foreground."""
         run = self.store.get(Kind.RUN, namespace, name)
         if run is not None and (orphan or foreground):
             draft = drafted(run)
@@ -122,7 +133,7 @@ class Cluster:
             self.store.mark_deleted(Kind.RUN, run, 0)
 
     def delete_pod(self, pod: Object, *, grace: int | None = None) -> Object | None:
-        """Delete a Pod; None when it is gone with the answer, the Pod while it terminates."""
+        """Delete a Pod; return it while it terminates, or None if it is gone at once."""
         ended = pod["status"]["phase"] in ENDED_PHASES or not pod["spec"].get("nodeName")
         own = pod["spec"]["terminationGracePeriodSeconds"]
         return self.store.mark_deleted(
@@ -130,27 +141,27 @@ class Cluster:
         )
 
     def force_off_finalizers(self, pod: Object) -> None:
-        """Remove every finalizer of a Pod, whoever relies on them."""
+        """Remove every finalizer of a Pod by force."""
         draft = drafted(pod)
         draft["metadata"].pop("finalizers", None)
         self.store.update(Kind.POD, draft)
 
     def terminate_namespace(self, namespace: str) -> None:
-        """Delete a namespace: nothing new is let in, the Pods go first, then the TaskRuns."""
+        """Delete a namespace: it accepts no new Pods; its Pods go first, then its TaskRuns."""
         self._going.add(namespace)
         for pod in self.store.all(Kind.POD):
             if pod["metadata"]["namespace"] == namespace:
                 self.delete_pod(pod)
         self.agenda.after(1.0, partial(self._empty, namespace))
 
-    # What happens to nodes and Pods.
+    # Events of nodes and Pods.
 
     def evict(self, pod: Object, reason: str = "EvictionByEvictionAPI") -> None:
-        """Delete a Pod and leave word that it is the cluster's doing (eviction, preemption)."""
+        """Mark a Pod as disrupted by the cluster (eviction, preemption), and delete it."""
         self.delete_pod(self._mark_disrupted(pod, reason))
 
     def lose_node(self, node: str) -> None:
-        """Lose a node from sight: its Pods go on there, and their status no longer changes."""
+        """Lose a node: its Pods continue there, and their status no longer changes."""
         self.nodes.remove(node)
         self.kubelet.cut_off(node)
         self.agenda.after(self.latency.evict, partial(self._evict_from, node))
@@ -162,7 +173,7 @@ class Cluster:
         self._schedule_all()
 
     def remove_node(self, node: str) -> None:
-        """Switch a node off and delete it: its Pods are ended in its name."""
+        """Switch a node off and delete it; its Pods are ended in its place."""
         if node in self.nodes:
             self.nodes.remove(node)
         self.kubelet.power_off(node)
@@ -171,7 +182,7 @@ class Cluster:
                 self._collect_from_lost_node(pod)
 
     def reboot_node(self, node: str) -> None:
-        """Restart a node: what ran there has ended, and nobody saw how."""
+        """Reboot a node: its containers have ended, and how is unknown."""
         self.kubelet.reboot(node)
 
     def add_node(self, node: str) -> None:
@@ -200,7 +211,7 @@ class Cluster:
         draft["status"] = with_condition(draft["status"], self.agenda.now, condition)
         return self.store.update(Kind.POD, draft)
 
-    # What the cluster does by itself.
+    # Actions of the cluster itself.
 
     def _on_change(self, change: Change) -> None:
         latency, metadata = self.latency, change.object["metadata"]
@@ -233,7 +244,7 @@ class Cluster:
         self.store.update(Kind.POD, draft)
 
     def _collect(self, pod_uid: str) -> None:
-        """Delete a Pod whose owner is not there, also one that came after its owner went."""
+        """Delete a Pod whose owner does not exist, even if the Pod was created later."""
         pod = self.store.find(Kind.POD, pod_uid)
         if pod is None or "deletionTimestamp" in pod["metadata"]:
             return
@@ -247,7 +258,7 @@ class Cluster:
                 self._collect(pod["metadata"]["uid"])
 
     def _orphan(self, run_uid: str) -> None:
-        """Take the owner from a run's Pods, then let the run go."""
+        """Remove the owner from a run's Pods, then release the run."""
         for pod in self.store.all(Kind.POD):
             if _owned_by(pod, run_uid):
                 draft = drafted(pod)
@@ -256,7 +267,7 @@ class Cluster:
         self._release_run(run_uid, _ORPHAN)
 
     def _collect_first(self, run_uid: str) -> None:
-        """Delete a run's Pods, and let the run go when none is left that blocks its deletion."""
+        """Delete a run's Pods, and release the run when none is left that blocks its deletion."""
         if self.store.find(Kind.RUN, run_uid) is None:
             return
         blocking = False
@@ -274,8 +285,8 @@ class Cluster:
         if run is not None:
             draft = drafted(run)
             held = draft["metadata"].pop("finalizers", ())
-            if left := [found for found in held if found != finalizer]:
-                draft["metadata"]["finalizers"] = left
+            if remaining := [name for name in held if name != finalizer]:
+                draft["metadata"]["finalizers"] = remaining
             self.store.update(Kind.RUN, draft)
 
     def _empty(self, namespace: str) -> None:
@@ -285,12 +296,12 @@ class Cluster:
 
 
 def quota(cluster: Cluster, pods: int) -> Admission:
-    """Let only so many Pods that have not ended into each namespace."""
+    """Return an admission check that limits the Pods in each namespace that have not ended."""
 
     def admission(manifest: Object) -> Refusal | None:
         namespace = manifest["metadata"]["namespace"]
-        there = [p for p in cluster.store.all(Kind.POD) if p["metadata"]["namespace"] == namespace]
-        used = sum(pod["status"]["phase"] not in ENDED_PHASES for pod in there)
+        live = [p for p in cluster.store.all(Kind.POD) if p["metadata"]["namespace"] == namespace]
+        used = sum(pod["status"]["phase"] not in ENDED_PHASES for pod in live)
         if used < pods:
             return None
         message = (

@@ -1,4 +1,4 @@
-"""The `Engine` port on a simulated cluster; every request is recorded, for tests of cost."""
+"""The `Engine` port on a simulated cluster; it records every request for tests of cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from tests.simulation.store import Kind
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it reached the apiserver."""
+    """One request that reached the apiserver."""
 
     verb: str
-    """The port's method."""
+    """Name of the port's method."""
     name: str
     at: datetime
 
     @property
     def writes(self) -> bool:
-        """Whether it was sent to change something."""
+        """Whether the request was sent to change something."""
         return not self.verb.startswith("read")
 
 
@@ -35,25 +35,25 @@ class MemoryEngine:
         self._store = cluster.store
         self.requests: list[Request] = []
         self.warnings: dict[str, Sequence[str]] = {}
-        """Sentences of Events, by the uid of their Pod."""
+        """Messages of warning Events, by the uid of their Pod."""
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
-        """Read a TaskRun; None when there is none of that name."""
+        """Return a TaskRun, or None if there is none of that name."""
         self._record("read_run", name)
         return self._store.get(Kind.RUN, namespace, name)
 
     async def read_pod(self, namespace: str, name: str) -> Object | None:
-        """Read a Pod; None when there is none of that name."""
+        """Return a Pod, or None if there is none of that name."""
         self._record("read_pod", name)
         return self._store.get(Kind.POD, namespace, name)
 
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
-        """List the Pod's warnings: a test says what they are."""
+        """Return the Pod's warnings that a test has set."""
         self._record("read_pod_events", pod.name)
         return self.warnings.get(pod.uid, ())
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
-        """Merge a patch into the status subresource; nothing else of the run can change."""
+        """Merge a patch into the status subresource; the rest of the run stays the same."""
         self._record("write_status", run.name)
         live = self._run(run)
         if live is None:
@@ -63,7 +63,12 @@ class MemoryEngine:
         return self._store.update(Kind.RUN, drafted({**live, "status": status}))
 
     async def create_pod(self, manifest: Object) -> Object:
-        """Create a Pod. Raises AlreadyExists or Refused."""
+        """Create a Pod.
+
+        Raises:
+            AlreadyExists: there is a Pod of that name.
+            Refused: the apiserver refuses the Pod.
+        """
         self._record("create_pod", manifest["metadata"]["name"])
         return self._cluster.create_pod(manifest)
 
@@ -79,7 +84,7 @@ class MemoryEngine:
         return self._store.update(Kind.POD, draft)
 
     async def stop_pod(self, pod: PodRef) -> Object | None:
-        """Let the Pod's time on its node be up."""
+        """Set the Pod's activeDeadlineSeconds to `STOP_SECONDS`, so that the kubelet stops it."""
         draft = self._pod("stop_pod", pod)
         if draft is None:
             return None
@@ -87,7 +92,7 @@ class MemoryEngine:
         return self._store.update(Kind.POD, draft)
 
     async def release_pod(self, pod: PodRef) -> Object | None:
-        """Remove our finalizer; with the last one a Pod that is being deleted goes."""
+        """Remove our finalizer; a Pod that is being deleted goes with its last finalizer."""
         draft = self._pod("release_pod", pod)
         if draft is None:
             return None
@@ -99,7 +104,7 @@ class MemoryEngine:
         return after if self._find_pod(pod) is not None else None
 
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
-        """Delete the Pod, with its grace period where a node has it."""
+        """Delete the Pod, with its grace period if it runs on a node."""
         draft = self._pod("delete_pod", pod)
         if draft is None:
             return None
@@ -118,7 +123,7 @@ class MemoryEngine:
         return self._run(run)
 
     def record_event(self, run: RunRef, event: Event) -> None:
-        """Keep an Event at once; it is no request, for no run waits for it."""
+        """Record an Event at once; it counts as no request, because no run waits for it."""
         self._cluster.create_event(run, event)
 
     def _record(self, verb: str, name: str) -> None:

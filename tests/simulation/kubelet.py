@@ -1,4 +1,4 @@
-"""The kubelet's part: it starts, watches and ends the containers of Pods that have a node."""
+"""The simulated kubelet: it starts, watches and ends the containers of Pods on its node."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from tests.simulation.script import SIGKILL_CODE, Script
 from tests.simulation.store import Change, Kind, Store
 
 Scripts = Callable[[Object, Object], Script]
-"""Tells what a container of a Pod does, from the Pod and the container's specification."""
+"""Function from a Pod and a container's specification to the script of that container."""
 
 _START_FAILED_CODE = 128
 _UNSEEN_CODE = 255
-"""What the runtime makes up for a container whose end nobody saw."""
+"""Exit code that the runtime invents for a container whose end it did not observe."""
 _DEADLINE = Disruption(
     "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
 )
@@ -34,7 +34,7 @@ _DEADLINE = Disruption(
 
 @dataclass(slots=True)
 class Execution:
-    """One program that ran, for tests that count what was done, and when."""
+    """One program that ran, for tests that count executions and compare their times."""
 
     pod_uid: str
     container: str
@@ -61,15 +61,15 @@ class Kubelet:
         store.observe(self._on_change)
 
     def evict(self, uid: str, message: str) -> None:
-        """End a Pod because its node has run short of something."""
+        """Evict a Pod because its node is short of a resource."""
         self._kill(self._boxes[uid], 0, Disruption("Evicted", message, "TerminationByKubelet"))
 
     def cut_off(self, node: str) -> None:
-        """Lose a node from sight: its containers go on, and nobody hears of them."""
+        """Cut a node off: its containers continue, but nothing is reported."""
         self._cut_off.add(node)
 
     def reconnect(self, node: str) -> None:
-        """Bring a node back into sight."""
+        """Reconnect a node that was cut off."""
         self._cut_off.discard(node)
         for box in [box for box in self._boxes.values() if box.node == node]:
             self._report(box)
@@ -79,7 +79,7 @@ class Kubelet:
                 self._sync(pod["metadata"]["uid"])
 
     def power_off(self, node: str) -> None:
-        """Take a node away with everything on it; nobody reports how it ended."""
+        """Switch a node off with all its containers; no end is reported."""
         for box in [box for box in self._boxes.values() if box.node == node]:
             del self._boxes[box.uid]
             for container in box.running:
@@ -87,7 +87,7 @@ class Kubelet:
             box.ending = box.over = True
 
     def reboot(self, node: str) -> None:
-        """Restart a node: it comes back and has not seen how its containers ended."""
+        """Reboot a node, which comes back without knowing how its containers ended."""
         for box in [box for box in self._boxes.values() if box.node == node and not box.over]:
             for container in box.running:
                 self._end(box, container, _UNSEEN_CODE, "Unknown")
@@ -142,11 +142,11 @@ class Kubelet:
         if deadline is None or deadline == box.deadline:
             return
         box.deadline = deadline
-        left = deadline - (self._agenda.now - box.started_at).total_seconds()
-        self._agenda.after(max(0.0, left), partial(self._kill, box, box.grace, _DEADLINE))
+        remaining = deadline - (self._agenda.now - box.started_at).total_seconds()
+        self._agenda.after(max(0.0, remaining), partial(self._kill, box, box.grace, _DEADLINE))
 
     def _progress(self, box: Sandbox) -> None:
-        """Start what may start, end what is to end, and report it."""
+        """Start the containers that are due, end the Pod if it is over, and report its status."""
         if not box.ending:
             self._start_due(box)
             ordinary = box.of(Role.ORDINARY)

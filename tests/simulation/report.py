@@ -1,4 +1,4 @@
-"""The status of a Pod as its kubelet reports it, from what is truly on the node."""
+"""The status of a Pod as its kubelet reports it, derived from the containers on the node."""
 
 from datetime import datetime
 from typing import Any
@@ -11,20 +11,20 @@ from tests.simulation.script import SIGKILL_CODE
 
 
 def reported(pod: Object, box: Sandbox, now: datetime) -> dict[str, Any]:
-    """Return the Pod's new status; what other parts of the cluster have said of it stays."""
+    """Return the Pod's new status; parts that other components wrote are kept."""
     status = {key: value for key, value in (pod.get("status") or {}).items() if key != "phase"}
     status["phase"] = _phase(box)
     status["startTime"] = stamp(box.started_at)
     status["containerStatuses"] = [_container(c, box) for c in box.of(Role.ORDINARY)]
     if inits := box.of(Role.INIT, Role.SIDECAR):
         status["initContainerStatuses"] = [_container(c, box) for c in inits]
-    said = {
+    conditions = {
         "PodReadyToStartContainers": not box.over,
         "Initialized": box.initialized,
         "Ready": bool(box.running) and not box.ending,
         "ContainersReady": bool(box.running) and not box.ending,
     }
-    for name, holds in said.items():
+    for name, holds in conditions.items():
         status = with_condition(status, now, {"type": name, "status": str(holds)})
     return _with_disruption(status, box.disruption, now) if box.over else status
 

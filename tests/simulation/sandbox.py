@@ -1,4 +1,4 @@
-"""What is truly on a node: the containers of one Pod, whether or not anybody was told of them."""
+"""The real state of one Pod's containers on a node, whether or not it was reported."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,11 +8,11 @@ from taskruns.engines.engine import Object
 from tests.simulation.script import Script
 
 NEVER_STARTED = datetime.fromtimestamp(0, UTC)
-"""What the kubelet reports as the start of a container that the runtime could not start."""
+"""Start time that the kubelet reports for a container that the runtime could not start."""
 
 
 class Role(Enum):
-    """What a container's end means for its Pod."""
+    """The role of a container, which decides what its end means for the Pod."""
 
     INIT = auto()
     SIDECAR = auto()
@@ -22,7 +22,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a container ended."""
+    """The end of a container."""
 
     exit_code: int
     reason: str
@@ -33,7 +33,7 @@ class End:
 
 @dataclass(slots=True)
 class Container:
-    """One container; `started_at` and `end` are None until it came so far."""
+    """One container; `started_at` and `end` are None until they happen."""
 
     spec: Object
     role: Role
@@ -46,28 +46,28 @@ class Container:
 
     @property
     def name(self) -> str:
-        """Its name within the Pod."""
+        """The container's name within the Pod."""
         return str(self.spec["name"])
 
     @property
     def running(self) -> bool:
-        """Whether its program runs now."""
+        """Whether the program runs now."""
         return self.started_at is not None and self.end is None
 
     @property
     def failed(self) -> bool:
-        """Whether it ended otherwise than well."""
+        """Whether the container ended with an exit code other than 0."""
         return self.end is not None and self.end.exit_code != 0
 
 
 @dataclass(frozen=True, slots=True)
 class Disruption:
-    """Why a Pod is ended although its containers go on, as the kubelet will report it."""
+    """Reason why a Pod is ended while its containers run, as the kubelet will report it."""
 
     reason: str
     message: str
     target: str | None = None
-    """The reason of a DisruptionTarget condition."""
+    """Reason of the DisruptionTarget condition, or None for no such condition."""
 
 
 @dataclass(slots=True)
@@ -81,19 +81,19 @@ class Sandbox:
     """Seconds between SIGTERM and SIGKILL."""
     containers: list[Container]
     ending: bool = False
-    """Nothing starts any more; what runs is on its way out."""
+    """Whether the Pod is stopping: nothing starts any more, and the running containers end."""
     over: bool = False
     disruption: Disruption | None = None
     deadline: float | None = None
-    """The activeDeadlineSeconds that has been noted."""
+    """The last activeDeadlineSeconds that was scheduled."""
 
     def of(self, *roles: Role) -> list[Container]:
-        """The containers of some roles, in the order of the Pod's specification."""
+        """Return the containers of some roles, in the order of the Pod's specification."""
         return [container for container in self.containers if container.role in roles]
 
     @property
     def initialized(self) -> bool:
-        """Whether every init container has done its part."""
+        """Whether every init container has succeeded and every sidecar has started."""
         done = (c.end is not None and not c.failed for c in self.of(Role.INIT))
         return all(done) and all(c.started_at for c in self.of(Role.SIDECAR))
 

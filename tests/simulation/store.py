@@ -1,6 +1,6 @@
-"""The apiserver's part: objects by name, versions that only grow, changes that can be watched.
+"""The apiserver's storage: objects by name, growing versions, changes that can be watched.
 
-Objects are never changed in place: whoever was handed one keeps what it saw.
+Objects are never changed in place: a caller that holds one keeps that version.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.simulation.agenda import Agenda
 
 
 class Kind(StrEnum):
-    """The kinds of object that are kept."""
+    """The kinds of object that are stored."""
 
     RUN = "TaskRun"
     POD = "Pod"
@@ -32,7 +32,7 @@ class Change:
 
 
 class Store:
-    """Every object there is, and the log of how they came, changed and went."""
+    """All stored objects, and the log of their changes."""
 
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
@@ -43,23 +43,23 @@ class Store:
         self.log: list[Change] = []
 
     def observe(self, observer: Callable[[Change], None]) -> None:
-        """Have every later change told to `observer`."""
+        """Call `observer` with every later change."""
         self._observers.append(observer)
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """Return the object of a name."""
+        """Return the object of a name, or None."""
         return self._objects[kind].get((namespace, name))
 
     def find(self, kind: Kind, uid: str) -> Object | None:
-        """Return the object of a uid."""
-        return next((found for found in self.all(kind) if found["metadata"]["uid"] == uid), None)
+        """Return the object of a uid, or None."""
+        return next((obj for obj in self.all(kind) if obj["metadata"]["uid"] == uid), None)
 
     def all(self, kind: Kind) -> Iterator[Object]:
-        """Every object of a kind, as of now."""
+        """Yield every object of a kind, as of now."""
         yield from tuple(self._objects[kind].values())
 
     def create(self, kind: Kind, found: Object) -> Object:
-        """Add an object; it gets a uid, a version and its time."""
+        """Add an object with a new uid, a version and a creation time."""
         draft: Draft = drafted(found)
         metadata = draft["metadata"]
         if self.get(kind, metadata["namespace"], metadata["name"]) is not None:
@@ -71,7 +71,7 @@ class Store:
         return self._put("ADDED", kind, draft)
 
     def update(self, kind: Kind, draft: Draft) -> Object:
-        """Put back a changed copy of an object; what is marked for deletion goes when it may."""
+        """Store a changed copy of an object, or remove it if its deletion can complete."""
         metadata = draft["metadata"]
         before = self._objects[kind][metadata["namespace"], metadata["name"]]
         if draft == before:
@@ -83,7 +83,7 @@ class Store:
         return self._put("MODIFIED", kind, draft)
 
     def mark_deleted(self, kind: Kind, found: Object, grace: int) -> Object | None:
-        """Delete with a grace period; None when the object is gone with it."""
+        """Delete with a grace period in seconds; return None when the object is gone."""
         draft = drafted(found)
         metadata = draft["metadata"]
         if not _deleting(draft) or grace < _grace(draft):
@@ -93,7 +93,7 @@ class Store:
         return self.get(kind, metadata["namespace"], metadata["name"]) and after
 
     def remove(self, kind: Kind, found: Object) -> Object:
-        """Take an object away at once."""
+        """Remove an object at once."""
         metadata = found["metadata"]
         del self._objects[kind][metadata["namespace"], metadata["name"]]
         return self._tell("DELETED", kind, drafted(found))

@@ -1,4 +1,4 @@
-"""What becomes of a test that misses something dear: a failure in CI, a skip on a laptop."""
+"""Handling of a missing expensive resource: the test fails in CI and is skipped elsewhere."""
 
 import os
 from typing import NoReturn
@@ -9,7 +9,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def go_without(why: str) -> NoReturn:
-    """End the test; `why` says what to type so that it need not."""
+    """End the test; `why` names the missing resource and the command that provides it."""
     if IN_CI:
         pytest.fail(why, pytrace=False)
     pytest.skip(why)

@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, which ends with nothing left to do."""
+"""An event loop on its own thread, which is closed only after all of its tasks have ended."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ _SECONDS_PER_STEP = 30
 
 
 class Background:
-    """Runs coroutines, one call at a time, beside whatever loop the test itself is in."""
+    """Run coroutines, one call at a time, on a loop separate from the test's own."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -21,11 +21,14 @@ class Background:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what a coroutine returns, from another thread."""
+        """Run a coroutine on the loop from another thread and return its result."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(_SECONDS_PER_STEP)
 
     def close(self) -> None:
-        """Cancel what still runs and see it end: a server only tells its handlers to."""
+        """Cancel the remaining tasks, wait for them to end, and stop the loop.
+
+        Closing a server only requests its handlers to stop; it does not wait for them.
+        """
         self.run(end_tasks())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -34,8 +37,8 @@ class Background:
 
 async def end_tasks() -> None:
     """Cancel every other task of this loop, and wait until each has ended."""
-    while left := asyncio.all_tasks() - {asyncio.current_task()}:
-        for task in left:
+    while remaining := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in remaining:
             task.cancel()
-        await asyncio.wait(left)
+        await asyncio.wait(remaining)
     await asyncio.get_running_loop().shutdown_asyncgens()

@@ -1,4 +1,4 @@
-"""The command line as somebody starts it: by pipes, at a terminal, or within this process."""
+"""Run the command line in three ways: through pipes, at a terminal, or within this process."""
 
 import io
 import os
@@ -25,7 +25,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 class Ended(NamedTuple):
-    """How it ended within this process, and what it printed."""
+    """Exit code and output of a command that ran within this process."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ class Ended(NamedTuple):
 
 
 def here(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] = EMPTY) -> Ended:
-    """Run it within this process: no daemon and no cluster can be reached."""
+    """Run the command within this process, where it can reach no daemon and no cluster."""
     nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "KUBECONFIG": "/nowhere/kubeconfig"}
     state = {"TASKRUNS_STATE_DIR": "/nowhere/state"}
     out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
@@ -45,18 +45,18 @@ def here(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] = E
         redirect_stderr(err),
     ):
         code = main()
-    said = [file.buffer.getvalue().decode() for file in (out, err)]
-    return Ended(code, *said)
+    outputs = [file.buffer.getvalue().decode() for file in (out, err)]
+    return Ended(code, *outputs)
 
 
 class CommandLine:
-    """`taskrun` in one environment."""
+    """The `taskrun` program with a fixed environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
 
     def __call__(self, *arguments: str, stdin: str = "", **more: str) -> Done:
-        """Run it to its end through pipes, with more variables than it has anyway."""
+        """Run the program to its end through pipes; `more` adds environment variables."""
         return subprocess.run(
             [*_PROGRAM, *arguments],
             input=stdin,
@@ -69,7 +69,7 @@ class CommandLine:
         )
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start it with its standard output and error at pipes."""
+        """Start the program with pipes as its standard output and error."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [*_PROGRAM, *arguments], env=self.environment, stdout=pipe, stderr=pipe, text=True
@@ -77,24 +77,24 @@ class CommandLine:
 
     @contextmanager
     def at_terminal(self, *arguments: str, **more: str) -> Iterator["Terminal"]:
-        """Start it at a terminal that is its own, as a person's shell does."""
-        ours, its = pty.openpty()
-        # NO_COLOR and the like are somebody else's wishes.
+        """Start the program at its own terminal, as an interactive shell does."""
+        master, slave = pty.openpty()
+        # The caller's settings, such as NO_COLOR, must not change what is tested.
         environment = self.environment | {"TERM": "xterm-256color", "COLUMNS": "100"} | more
         with subprocess.Popen(
             ["setsid", "--ctty", *_PROGRAM, *arguments],
-            stdin=its, stdout=its, stderr=its, env=environment, cwd=ROOT,
+            stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=ROOT,
         ) as process:  # fmt: skip
-            os.close(its)
+            os.close(slave)
             try:
-                yield Terminal(ours, process)
+                yield Terminal(master, process)
             finally:
                 process.kill()
-                os.close(ours)
+                os.close(master)
 
 
 class Terminal:
-    """What somebody at a terminal sees and types."""
+    """A pseudo-terminal: the text that it shows and the keys that are typed."""
 
     def __init__(self, descriptor: int, process: "subprocess.Popen[bytes]") -> None:
         self._descriptor = descriptor
@@ -102,7 +102,7 @@ class Terminal:
         self.shown = ""
 
     def wait_for(self, words: str) -> None:
-        """Read until words are shown."""
+        """Read until the terminal shows the given text."""
         deadline = time.monotonic() + SECONDS
         while words not in self.shown:
             assert time.monotonic() < deadline, f"{words!r} is never shown: {self.shown!r}"
@@ -112,18 +112,18 @@ class Terminal:
         os.write(self._descriptor, keys)
 
     def wait(self) -> int:
-        """Read to the end and return the exit code."""
+        """Read until the end of output and return the exit code."""
         while self._read():
             pass
         return self._process.wait(SECONDS)
 
     def _read(self) -> bool:
-        """Read what there is; False at the end."""
+        """Read the available output; return False at its end."""
         ready, _, _ = select([self._descriptor], [], [], SECONDS)
         assert ready, f"nothing more is shown after {self.shown!r}"
         try:
             piece = os.read(self._descriptor, 65536)
-        except OSError:  # EIO: the last one at the other side has gone
+        except OSError:  # EIO: no process has the other side open
             return False
         self.shown += piece.decode(errors="replace").replace("\r\n", "\n")
         return bool(piece)

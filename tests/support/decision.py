@@ -1,4 +1,4 @@
-"""Asking the one decision a question, in a test's words."""
+"""Shorthands with which tests call `decide`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,14 +22,14 @@ def plan_for(
     findings: Findings = NOTHING_FOUND,
     site: SiteDefaults = SITE,
 ) -> Plan:
-    """What is decided some seconds after T0."""
+    """Return the plan that `decide` makes at the given seconds after T0."""
     return decide(run, pods, at(seconds), findings, site)
 
 
 def status_for(
     run: Raw | None, *pods: Raw, seconds: float = 0, findings: Findings = NOTHING_FOUND
 ) -> TaskRunStatus:
-    """The status that is decided to be written; there must be one."""
+    """Return the status that `decide` plans to write; fail if it plans no write."""
     plan = plan_for(run, *pods, seconds=seconds, findings=findings)
     assert plan.status is not None, plan
     return plan.status

@@ -1,4 +1,4 @@
-"""Where processes of this machine listen, as the kernel tells it."""
+"""TCP addresses at which processes of this machine listen, read from /proc."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ _LISTENING = "0A"
 
 
 def addresses(pids: Iterable[int]) -> set[str]:
-    """Return the addresses at which these processes take TCP connections."""
+    """Return the addresses at which these processes accept TCP connections."""
     theirs = {inode for pid in pids for inode in _sockets(pid)}
     return {address for address, inode in _listening() if inode in theirs}
 
@@ -18,7 +18,7 @@ def _sockets(pid: int) -> Iterator[str]:
         try:
             target = str(handle.readlink())
         except OSError:
-            continue  # it has just been closed
+            continue  # closed since the directory was listed
         if target.startswith("socket:["):
             yield target.removeprefix("socket:[").removesuffix("]")
 
@@ -32,6 +32,6 @@ def _listening() -> Iterator[tuple[str, str]]:
 
 
 def _readable(address: str) -> str:
-    """Read an address as the kernel writes it: words of four bytes, each the wrong way round."""
+    """Return the readable form of a kernel address: four-byte words in reversed byte order."""
     words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
     return str(ipaddress.ip_address(b"".join(words)))

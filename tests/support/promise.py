@@ -1,7 +1,8 @@
-"""The promise of design.md, Promise, held against everything that happens in a simulated cluster.
+"""Check of design.md, Promise, against every change in a simulated cluster.
 
-It knows what truly ran, whatever was reported. `forced` says that somebody took our finalizer off
-by force, which design.md excepts from the promise: then only what is written is checked.
+The check knows which containers really ran, independent of what was reported. `forced` means that
+the finalizer is removed by force, which design.md excepts from the promise. Then only the written
+statuses are checked.
 """
 
 from dataclasses import dataclass, field
@@ -16,16 +17,16 @@ from tests.simulation import Change, Cluster, Execution, Kind
 
 @dataclass
 class Promise:
-    """Watches one cluster from its beginning to its end."""
+    """Observe one cluster from its beginning to its end and assert the promise at each change."""
 
     cluster: Cluster
     forced: bool = False
     ends: dict[str, Object] = field(default_factory=dict)
-    """By uid of the run: its status at its end."""
+    """Terminal status by uid of the run."""
     statuses: dict[str, Object] = field(default_factory=dict)
-    """By uid of the run: its last status."""
+    """Last status by uid of the run."""
     reported: dict[str, int] = field(default_factory=dict)
-    """By uid of the Pod: the exit code that the kubelet reported while our finalizer held it."""
+    """Exit code of main by uid of the Pod, reported by the kubelet while our finalizer was set."""
 
     def __post_init__(self) -> None:
         self.cluster.store.observe(self._on_change)
@@ -57,20 +58,20 @@ class Promise:
         if names.FINALIZER_OUTCOME not in (metadata.get("finalizers") or ()):
             return
         for container in pod["status"].get("containerStatuses") or ():
-            ended = container["state"].get("terminated")
-            if container["name"] == "main" and ended and ended["startedAt"]:
-                self.reported[metadata["uid"]] = ended["exitCode"]
+            termination = container["state"].get("terminated")
+            if container["name"] == "main" and termination and termination["startedAt"]:
+                self.reported[metadata["uid"]] = termination["exitCode"]
 
     def _at_work(self, pod_uid: str) -> bool:
         running = (e for e in self._work() if e.finished is None)
         return not self.forced and any(e.pod_uid == pod_uid for e in running)
 
     def _work(self) -> list[Execution]:
-        """What ran of main containers."""
+        """Return the executions of main containers."""
         return [e for e in self.cluster.kubelet.executions if "TASKRUN_UID" in e.env]
 
     def check_work(self, run_uid: str, budget: int) -> None:
-        """Check how often, and when, the work of a run was done."""
+        """Assert that a run's work was started at most 1 + budget times and never in parallel."""
         if self.forced:
             return
         work = [e for e in self._work() if e.env["TASKRUN_UID"] == run_uid]
@@ -80,13 +81,13 @@ class Promise:
             assert before.finished <= after.started, "work was done twice at a time"
 
     def check_claims(self) -> None:
-        """Check that nothing ran that had not been claimed."""
+        """Assert that only claimed Pods ran."""
         claimed = {pod_uid for status in self.statuses.values() for pod_uid in _claimed(status)}
         for execution in self._work():
             assert execution.pod_uid in claimed, "a Pod that nobody claimed ran"
 
     def check_outcomes(self, run: Object) -> None:
-        """Check that a run which has ended tells every outcome that was reported."""
+        """Assert that an ended run's status contains every outcome that the kubelet reported."""
         status: Any = run["status"]
         for record in status.get("attempts") or ():
             code = self.reported.get(record["podUID"])
@@ -98,7 +99,7 @@ class Promise:
 
 
 def _settled(status: Object) -> Object:
-    """A terminal status without observedGeneration, which follows later changes of spec."""
+    """Return a terminal status without observedGeneration, which follows later changes of spec."""
     return {key: value for key, value in status.items() if key != "observedGeneration"}
 
 

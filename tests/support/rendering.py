@@ -1,4 +1,4 @@
-"""Rendered manifests, read as every YAML parser may read them, and checked as the apiserver would.
+"""Rendered manifests, parsed as YAML 1.1 and 1.2 and checked as the apiserver would.
 
 YAML 1.1 and 1.2 differ in which plain scalars are numbers, booleans or null: `1e3`, `0755`, `yes`.
 A manifest is safe when both readings are the same.
@@ -27,11 +27,11 @@ SELECTORS = {
     "Service": ("selector",),
     "NetworkPolicy": ("podSelector", "matchLabels"),
 }
-"""Where each kind says which Pods it is for."""
+"""Path below `spec` of the Pod selector, by kind."""
 
 
 class Yaml11(yaml.SafeLoader):
-    """PyYAML's own reading, which refuses a key that is there twice."""
+    """PyYAML's default reading (YAML 1.1), which also rejects duplicate keys."""
 
     @override
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -65,10 +65,10 @@ for _tag, _pattern, _first in (
 
 
 def read(rendered: str) -> list[Object]:
-    """Read manifests of which all parsers make the same objects.
+    """Return the objects of rendered manifests that YAML 1.1 and 1.2 read alike.
 
     Raises:
-        AssertionError: they do not.
+        AssertionError: the two readings differ.
     """
     readings = [
         [each for each in yaml.load_all(rendered, loader) if each] for loader in (Yaml11, Yaml12)
@@ -78,10 +78,10 @@ def read(rendered: str) -> list[Object]:
 
 
 def check(objects: list[Object]) -> None:
-    """Check names, labels, texts and references as the apiserver does, and beyond it.
+    """Check names, labels, texts and references as the apiserver does, and more strictly.
 
     Raises:
-        AssertionError: something would be refused, or leads to nothing.
+        AssertionError: the apiserver would refuse an object, or a reference has no target.
     """
     keys = [
         (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
@@ -109,7 +109,7 @@ def _check_names(each: Object) -> None:
 
 
 def _texts(each: Object) -> Iterator[list[Any]]:
-    """Yield what has to be strings: labels, annotations, arguments, variables, names."""
+    """Yield values that must be strings: labels, annotations, arguments, variables, names."""
     for texts in _mappings(each, "labels", "matchLabels", "nodeSelector", "annotations", "data"):
         yield [*texts, *texts.values()]
     for place in _walk(each):

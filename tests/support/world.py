@@ -1,4 +1,4 @@
-"""A simulated cluster with controllers in it, led from a test: events, work and time."""
+"""A simulated cluster with controllers, driven step by step by a test."""
 
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -18,10 +18,10 @@ LONG = timedelta(days=30)
 
 
 class Controller:
-    """One controller process: its own cache, its own watches, one piece of work at a time.
+    """One controller process: its own cache, its own watches, one reconcile at a time.
 
-    It does what the operator does, without kopf: watch events go into the cache and put their
-    run on the queue; each run of the queue is reconciled, and looked at again at its time.
+    It does what the operator does, without kopf: watch events update the cache and enqueue their
+    run; each queued run is reconciled, and reconciled again at its wake-up time.
     """
 
     def __init__(self, cluster: Cluster, site: SiteDefaults) -> None:
@@ -34,7 +34,7 @@ class Controller:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew with nothing but a list of what is there."""
+        """Start with an empty state and a fresh list, as a restarted process does."""
         self.cache = Cache()
         self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
         self.queue: dict[RunKey, None] = {}
@@ -56,7 +56,7 @@ class Controller:
         self.queue[key] = None
 
     def resync(self) -> None:
-        """List what there is and forget what is not there any more, as the operator does."""
+        """List all objects and drop vanished ones from the cache, as the operator does."""
         before = self.cache.versions()
         runs = {run["metadata"]["uid"] for run in self._cluster.store.all(Kind.RUN)}
         pods = {pod["metadata"]["uid"] for pod in self._listed_pods()}
@@ -67,7 +67,7 @@ class Controller:
         self.queue |= dict.fromkeys(self.cache.unfinished())
 
     def _listed_pods(self) -> list[Object]:
-        """What a list by our label returns."""
+        """Return the Pods that a list by our label returns."""
         return [pod for pod in self._cluster.store.all(Kind.POD) if key_of_pod(pod) is not None]
 
     def _on_change(self, change: Change) -> None:
@@ -77,7 +77,7 @@ class Controller:
             self.unseen[Kind.RUN].append(change)
 
     def _on_pod(self, change: Change) -> None:
-        """Tell of a Pod as a watch by our label does: one that loses it is told as deleted."""
+        """Queue the event of a watch by our label, which is DELETED for a Pod that loses it."""
         uid = change.object["metadata"]["uid"]
         before = self._watched.pop(uid, None)
         if key_of_pod(change.object) is not None:
@@ -88,26 +88,26 @@ class Controller:
             self.unseen[Kind.POD].append(Change("DELETED", Kind.POD, before))
 
     def see(self, kind: Kind, count: int | None = None) -> None:
-        """Take in the next events of a watch; all of them unless a count is given."""
+        """Process the next events of a watch: `count` of them, or all when it is None."""
         events = self.unseen[kind]
         for _ in range(len(events) if count is None else min(count, len(events))):
             self._take_in(events.popleft())
 
     def _take_in(self, change: Change) -> None:
-        found, uid = change.object, change.object["metadata"]["uid"]
+        obj, uid = change.object, change.object["metadata"]["uid"]
         if change.kind is Kind.RUN:
-            key: RunKey | None = key_of_run(found)
-            self.cache.put_run(found)
+            key: RunKey | None = key_of_run(obj)
+            self.cache.put_run(obj)
         else:
-            key = key_of_pod(found)
-            self.cache.put_pod(found)
+            key = key_of_pod(obj)
+            self.cache.put_pod(obj)
         if change.type == "DELETED":
             (self.cache.drop_run if change.kind is Kind.RUN else self.cache.lose_pod)(uid)
         if key is not None:
             self.queue[key] = None
 
     def ring(self) -> None:
-        """Put the runs on the queue whose time has come."""
+        """Enqueue the runs whose wake-up time has come."""
         for key, moment in list(self.alarms.items()):
             if moment <= self._cluster.agenda.now:
                 del self.alarms[key]
@@ -119,19 +119,19 @@ class Controller:
         return self._work is not None
 
     def begin(self) -> bool:
-        """Begin with the next run of the queue; False when there is none to begin with."""
+        """Begin the next queued run; return whether a reconcile is in progress."""
         if self._work is not None or not self.queue:
             return self._work is not None
         self._key = next(iter(self.queue))
         del self.queue[self._key]
         self.alarms.pop(self._key, None)
-        now = self._cluster.agenda
-        self._work = reconcile(self._key, self.cache, self.turnstile, lambda: now.now, self._site)
+        clock = self._cluster.agenda
+        self._work = reconcile(self._key, self.cache, self.turnstile, lambda: clock.now, self._site)
         self._go(None)
         return True
 
     def step(self, fate: Fate = Fate.ARRIVES) -> None:
-        """Let the request that is about to be sent meet its fate, and go on to the next one."""
+        """Apply a fate to the pending request, and advance to the next request."""
         self._go(fate)
 
     def _go(self, fate: Fate | None) -> None:
@@ -156,7 +156,7 @@ class Controller:
             self.alarms[key] = alarm
 
     def work(self) -> bool:
-        """See everything and do everything that can be done now; tell whether there was any."""
+        """Process all events and all queued runs; return whether there were any."""
         worked = False
         while self.busy or any(self.unseen.values()) or self.queue:
             for kind in Kind:
@@ -169,7 +169,7 @@ class Controller:
 
 
 class World:
-    """A cluster and its controllers, one unless more are wanted."""
+    """A cluster and its controllers; one controller by default."""
 
     def __init__(
         self, cluster: Cluster | None = None, site: SiteDefaults | None = None, controllers: int = 1
@@ -194,25 +194,25 @@ class World:
         return list(self.cluster.store.all(Kind.POD))
 
     def settle(self) -> None:
-        """Let the controllers do all that they can do now."""
+        """Run the controllers until none has anything to do at the present time."""
         for controller in self.controllers:
             controller.ring()
-        # Every controller works before the next round begins, so this is no generator.
+        # A list, not a generator: every controller must work before the next round begins.
         while any([controller.work() for controller in self.controllers]):  # noqa: C419
             for controller in self.controllers:
                 controller.ring()
 
     def next_moment(self) -> datetime | None:
-        """When something happens next, in the cluster or by a controller's alarm."""
+        """Return the time of the next event of the cluster or wake-up of a controller, or None."""
         alarms = [moment for c in self.controllers for moment in c.alarms.values()]
         moments = [self.cluster.agenda.next_moment, *alarms]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def until(self, met: Callable[[], bool] = lambda: False, within: timedelta = LONG) -> None:
-        """Let time pass, event by event, until a condition is met or nothing is left to happen.
+        """Advance time, event by event, until a condition is met or no event is left.
 
         Raises:
-            AssertionError: the time was up first.
+            AssertionError: the next event is later than `within`, or a run is requeued endlessly.
         """
         end = self.now + within
         self.settle()
@@ -226,7 +226,7 @@ class World:
             assert not any(c.unsettled for c in self.controllers), "a run does not come to rest"
 
     def advance(self, seconds: float) -> None:
-        """Let exactly so much time pass, with everything that happens meanwhile."""
+        """Advance time by exactly this many seconds, and process every event on the way."""
         end = self.now + timedelta(seconds=seconds)
         self.settle()
         while (moment := self.next_moment()) is not None and moment <= end:

@@ -1,4 +1,4 @@
-"""How hard properties are tried: a little and always the same, or much and ever anew."""
+"""Hypothesis profiles: few and fixed examples by default, many random ones on request."""
 
 import gc
 import os
@@ -22,9 +22,9 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("TASKRUNS_PROPERTIES", "quick"))
 
-gc.set_threshold(50_000)  # to look through memory as often as usual takes a tenth of all the time
+gc.set_threshold(50_000)  # collections at the default threshold take a tenth of the time
 
 
 def pytest_collection_finish() -> None:
-    """Leave out of it what lives to the end anyway."""
+    """Exclude objects that live until the end from garbage collection."""
     gc.freeze()

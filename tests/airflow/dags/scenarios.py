@@ -1,6 +1,6 @@
-"""One DAG for each task that a test declares beside itself with `@pytest.mark.task`.
+"""One DAG for each task that a test declares with `@pytest.mark.task`.
 
-The fixture `airflow` has written them down; times are seconds there.
+The fixture `airflow` writes the tasks to a file, with times in seconds.
 """
 
 import json
@@ -19,7 +19,7 @@ TIMES = ("execution_timeout", "retry_delay")
 
 
 class Impatient(TaskRunOperator):
-    """Is deferred for some seconds and no longer."""
+    """An operator whose deferral times out after `patience` seconds."""
 
     def __init__(self, *, patience: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,7 +37,7 @@ def make(
     at_once: int,
     patience: float | None,
 ) -> DAG:
-    """Make a DAG of one task called `task`."""
+    """Return a DAG of one task called `task`."""
     times = {name: timedelta(seconds=arguments[name]) for name in TIMES if name in arguments}
     with DAG(
         dag_id,
@@ -46,13 +46,13 @@ def make(
         is_paused_upon_creation=False,
         max_active_tasks=at_once,
     ) as dag:
-        told = {"task_id": "task", "retry_delay": timedelta(seconds=1), **arguments, **times}
+        options = {"task_id": "task", "retry_delay": timedelta(seconds=1), **arguments, **times}
         if patience:
-            Impatient(patience=patience, **told)
+            Impatient(patience=patience, **options)
         elif mapped:
-            TaskRunOperator.partial(**told).expand(**mapped)
+            TaskRunOperator.partial(**options).expand(**mapped)
         else:
-            TaskRunOperator(**told)
+            TaskRunOperator(**options)
     return dag
 
 

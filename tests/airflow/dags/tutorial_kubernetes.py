@@ -1,4 +1,4 @@
-"""The tutorial's KubernetesPodOperator; its import and its image are all that has changed."""
+"""The tutorial's KubernetesPodOperator; only its import and its image are changed."""
 
 from datetime import datetime
 

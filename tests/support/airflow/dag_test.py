@@ -1,4 +1,4 @@
-"""DAGs run to their end by Airflow itself in one process, by `dag.test()`."""
+"""DAGs that Airflow itself runs to their end in one process, by `dag.test()`."""
 
 import json
 import os
@@ -18,13 +18,13 @@ SECONDS = 280
 
 @dataclass(frozen=True)
 class Home:
-    """An Airflow of its own, which was never started: a folder with a database and DAGs."""
+    """An Airflow home that no component was started for: a folder with a database and DAGs."""
 
     folder: Path
 
     @classmethod
     def make(cls, folder: Path, template: Path) -> "Home":
-        """Make one whose database is a copy of one that is made already."""
+        """Make a home whose database is a copy of the template's."""
         shutil.copytree(template, folder)
         (folder / "dags").mkdir(exist_ok=True)
         return cls(folder)
@@ -40,12 +40,12 @@ class Home:
         }
 
     def connect(self, **extra: Any) -> dict[str, str]:
-        """Return the variable that makes `taskruns_default`."""
-        told = json.dumps({"conn_type": "taskruns", "extra": extra})
-        return {"AIRFLOW_CONN_TASKRUNS_DEFAULT": told}
+        """Return the environment variable that defines the connection `taskruns_default`."""
+        connection = json.dumps({"conn_type": "taskruns", "extra": extra})
+        return {"AIRFLOW_CONN_TASKRUNS_DEFAULT": connection}
 
     def run(self, dag: Path | str, **environ: str) -> str:
-        """Run a DAG's file, or its text, to its end, and return what was printed."""
+        """Run a DAG's file, or its source text, to its end; return its output without colours."""
         path = self.folder / "dags" / (dag.name if isinstance(dag, Path) else "dag.py")
         path.write_text(dag.read_text() if isinstance(dag, Path) else dag)
         ran = subprocess.run(
@@ -60,13 +60,13 @@ class Home:
         return re.sub(r"\x1b\[[0-9;]*m", "", ran.stdout + ran.stderr)
 
     def states(self) -> dict[str, str]:
-        """How each task ended."""
+        """Return the final state of each task, by task id."""
         return dict(self._ask("SELECT task_id, state FROM task_instance"))
 
     def xcom(self, task: str, key: str = "return_value") -> Any:
-        """What a task has left; None where it left nothing."""
-        found = self._ask("SELECT value FROM xcom WHERE task_id = ? AND key = ?", task, key)
-        value = found[0][0] if found else None
+        """Return an XCom of a task, or None if there is none."""
+        rows = self._ask("SELECT value FROM xcom WHERE task_id = ? AND key = ?", task, key)
+        value = rows[0][0] if rows else None
         return json.loads(value) if isinstance(value, str) else value
 
     def _ask(self, query: str, *values: str) -> list[Any]:

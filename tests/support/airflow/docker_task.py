@@ -1,4 +1,4 @@
-"""One task of a DAG run whose TaskRuns are on a Docker host: what its records and daemon say."""
+"""One task of a DAG run whose TaskRuns are on a Docker host: its records, and its daemon."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ SESSION = datetime.now(UTC)
 
 
 class DockerTask(Task):
-    """Follows one task, with all its tries; its work writes into the ledger as on a cluster."""
+    """Follow one task with all its tries; its work writes to the ledger as on a cluster."""
 
     def __init__(
         self,
@@ -30,34 +30,34 @@ class DockerTask(Task):
         """Follow a task.
 
         Args:
-            airflow: whose task it is.
-            witnesses: of whom the ledger alone is asked.
-            place: the ids of the DAG and of its run.
-            host: what Airflow's connection says of the Docker host.
+            airflow: the Airflow that the task belongs to.
+            witnesses: sources of the session; only the ledger is used.
+            place: ids of the DAG and of its run.
+            host: the Docker host in the form of Airflow's connection.
         """
         super().__init__(airflow, witnesses, *place)
         self._ledger = witnesses.ledger
         self._host = host
 
     def records(self) -> list[Object]:
-        """All TaskRuns that there are of it, the oldest first."""
+        """Return all existing TaskRuns of the task, oldest first."""
         paths = Path(self._host["state_directory"]).glob("*/*.json")
         runs = [json.loads(path.read_text())["run"] for path in paths]
         mine = [run for run in runs if run["metadata"]["labels"]["dag_id"] == self.dag_id]
         return sorted(mine, key=lambda run: str(run["metadata"]["creationTimestamp"]))
 
     def begins(self, number: int = 1) -> str:
-        """Wait until the work of its TaskRun of that number has begun; return the run's uid."""
+        """Wait until the work of the TaskRun of that number has begun; return the run's uid."""
 
         def look() -> str | None:
-            found = [run["metadata"]["uid"] for run in self.records()][number - 1 :]
-            return found[0] if found and self._ledger.starts(found[0]) else None
+            uids = [run["metadata"]["uid"] for run in self.records()][number - 1 :]
+            return uids[0] if uids and self._ledger.starts(uids[0]) else None
 
         uid: str = self.airflow.wait(look, f"TaskRun {number} of {self} has begun", END)
         return uid
 
     def comes_to_its_end(self, uid: str) -> Any:
-        """Wait until a TaskRun of it has ended, as its record says, and return its status."""
+        """Wait until the record of a TaskRun is terminal; return its status."""
 
         def look() -> Any:
             (status,) = [r["status"] for r in self.records() if r["metadata"]["uid"] == uid]
@@ -66,32 +66,32 @@ class DockerTask(Task):
         return self.airflow.wait(look, f"a TaskRun of {self} has ended", END)
 
     def let_end(self, uid: str) -> None:
-        """Let the work of a TaskRun end that waits for it."""
+        """Release the work of a TaskRun that waits with `UNTIL_CUE`."""
         self._ledger.cue(uid)
 
     def got_sigterm(self, uid: str) -> bool:
-        """Whether the work of a TaskRun got SIGTERM, and the time to write that down, once."""
+        """Return whether a TaskRun's work got SIGTERM once and had the time to write its end."""
         return self._ledger.ends(uid) == 1
 
     def ran(self) -> list[Counter[str]]:
-        """How often a container of each TaskRun was created and started, as the daemon tells."""
+        """Return the daemon's count of container creates and starts of each TaskRun."""
         return [self._told_of(run["metadata"]["uid"]) for run in self.records()]
 
     def containers_go(self) -> None:
-        """Wait until no container of it is left."""
+        """Wait until the task has no containers left."""
 
         def look() -> bool | None:
             uids = [run["metadata"]["uid"] for run in self.records()]
-            left = [self._docker("ps", "--all", "--quiet", *_of(uid)) for uid in uids]
-            return None if any(left) else True
+            containers = [self._docker("ps", "--all", "--quiet", *_of(uid)) for uid in uids]
+            return None if any(containers) else True
 
         self.airflow.wait(look, f"no container of {self} is left", END)
 
     def _told_of(self, uid: str) -> Counter[str]:
         since, until = SESSION.timestamp(), datetime.now(UTC).timestamp()
         span = ("--since", f"{since:.0f}", "--until", f"{until:.0f}", "--format", "{{.Action}}")
-        told = self._docker("events", *span, "--filter", "type=container", *_of(uid)).split()
-        return Counter(action for action in told if action in {"create", "start"})
+        actions = self._docker("events", *span, "--filter", "type=container", *_of(uid)).split()
+        return Counter(action for action in actions if action in {"create", "start"})
 
     def _docker(self, *arguments: str) -> str:
         command = ["docker", "--host", self._host["url"], *arguments]

@@ -1,8 +1,8 @@
-"""A real Airflow 3 on this machine, part by part, so that each part can die by itself.
+"""A real Airflow 3 on this machine, in separate processes that can be killed one by one.
 
 API servers, scheduler (with its LocalExecutor), triggerer and DAG processor are processes of their
-own, on loopback ports that were free, with an SQLite database in a folder that is thrown away.
-They find the cluster by their connections, and know it as nobody but whom these name.
+own, on free loopback ports, with an SQLite database in a temporary folder. They reach the cluster
+only through their connections, with the identity that these configure.
 """
 
 import json
@@ -44,11 +44,14 @@ _LOADED_EARLY = {
         "taskruns_airflow.execution",
     )
 }
-"""What every task would load, three seconds of a processor each: workers are forked from the
-scheduler, and have it already. What is told to a task by Airflow is not changed by that."""
+"""Modules that every task would import, at a cost of three seconds of CPU each.
+
+Workers are forked from the scheduler and inherit the loaded modules. Airflow passes the same data
+to a task as without them.
+"""
 
 _WITHOUT_LOG_SERVER = "--skip-serve-logs"
-"""It would listen on every address. Here logs are read from the files themselves."""
+"""Flag without which the log server would listen on every address; logs are read from files."""
 
 _COMMANDS = {
     API_SERVER: (API_SERVER, "--apps", "core"),
@@ -57,9 +60,11 @@ _COMMANDS = {
     TRIGGERER: (TRIGGERER, _WITHOUT_LOG_SERVER),
     DAG_PROCESSOR: (DAG_PROCESSOR,),
 }
-"""What tasks ask has a server of its own. Airflow's writes down what a user asks in its event loop,
-and waits there for its turn, which a task's request may have that only this loop can end: with
-SQLite, both stand still until one gives up.
+"""Arguments of each component; the tasks' API has a server of its own.
+
+Airflow's API server writes a user's request to the database in its event loop, and blocks there
+until SQLite grants the lock. A task's request may hold that lock, and only the same event loop can
+finish it. Both would block until one gives up.
 """
 
 _READY_WITHIN = 300
@@ -74,19 +79,19 @@ SETTINGS = {
     "CORE__FERNET_KEY": "",
     "API__HOST": "127.0.0.1",
     "API__WORKERS": "1",
-    # Airflow's API server stands still for half a minute where its connections are used up: a new
-    # one is waited for in the event loop, which alone could give one back.
+    # Airflow's API server blocks for half a minute when its connections are used up: it waits for
+    # one in its event loop, and only that loop could return one.
     "DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "-1",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
-    # On a machine that is busy, an answer may take longer than Airflow's five seconds.
+    # On a busy machine a response may take longer than Airflow's five seconds.
     "WORKERS__EXECUTION_API_TIMEOUT": "60",
-    # How soon Airflow notices deaths: minutes, unless told otherwise.
+    # Airflow needs minutes to notice a death with its defaults.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    # A scheduler that a busy machine keeps from its heartbeat takes its own tasks for orphans.
+    # A scheduler that misses its heartbeat on a busy machine takes its own tasks for orphans.
     "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "5",
@@ -94,21 +99,24 @@ SETTINGS = {
     "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
 }
 SCENARIOS = "TASKRUNS_TEST_SCENARIOS"
-"""The variable that tells dags/scenarios.py of a file with the tasks that tests declare."""
+"""Environment variable with the path of a file that holds the tests' tasks.
+
+dags/scenarios.py reads it.
+"""
 
 
 class Airflow:
-    """All its parts, each of which can be started, stopped and killed; `rest` asks its API."""
+    """All components, each of which can be started and killed; `rest` is its API."""
 
     def __init__(
         self,
         home: Path,
         connections: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """Make one that is not started yet; `connections` are of type `taskruns`, by id."""
+        """Prepare an Airflow without starting it; `connections` are of type `taskruns`, by id."""
         self.home = home
         self.empty = home / "empty"
-        """A folder with a database in which there is nothing yet, for another Airflow."""
+        """A folder with a migrated but empty database, for another Airflow."""
         port, tasks_port, *log_ports = map(str, _free_ports(4))
         self._ports = {API_SERVER: ("--port", port), TASK_API_SERVER: ("--port", tasks_port)}
         self.rest = Rest(f"http://127.0.0.1:{port}")
@@ -117,10 +125,10 @@ class Airflow:
         self._sessions: set[str] = set()
 
     def run(self, *arguments: str) -> str:
-        """Run a command of Airflow's to its end; return what it printed.
+        """Run an Airflow command to its end; return its output.
 
         Raises:
-            AssertionError: it failed.
+            AssertionError: the command failed.
         """
         done = subprocess.run(
             [str(PROGRAM), *arguments],
@@ -134,29 +142,29 @@ class Airflow:
         return done.stdout
 
     def up(self, scenarios: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Start it, and wait until it knows every DAG of the tests and of the examples."""
-        told = self.home / "scenarios.json"
-        told.write_text(json.dumps(list(scenarios)))
-        self._environment[SCENARIOS] = str(told)
+        """Start all components, and wait until every DAG of the scenarios is known."""
+        path = self.home / "scenarios.json"
+        path.write_text(json.dumps(list(scenarios)))
+        self._environment[SCENARIOS] = str(path)
         self.run("db", "migrate")
         self.empty.mkdir()
         shutil.copy(self.home / "airflow.db", self.empty)
         for part in PARTS:
             self.start(part)
-        wanted = {each["dag_id"] for each in scenarios}
-        self.wait(lambda: wanted <= self.rest.dags() or None, "every DAG of the tests is known")
+        expected = {each["dag_id"] for each in scenarios}
+        self.wait(lambda: expected <= self.rest.dags() or None, "every DAG of the tests is known")
 
     def down(self) -> None:
-        """End all of it."""
+        """Kill all components and every process that they have started."""
         for part in PARTS:
             self.kill(part)
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
 
     def start(self, part: str) -> None:
-        """Start one part; it is not waited for."""
+        """Start one component without waiting for it."""
         loaded = ", ".join(("airflow", *_LOADED_EARLY.get(part, ())))
-        # What outlived its tests would go on acting on their cluster.
+        # A component that outlives its tests would continue to act on their cluster.
         argv = ["setpriv", "--pdeathsig", "KILL", str(PYTHON), "-W", "ignore", "-c"]
         with self._log(part).open("ab") as log:
             self._processes[part] = subprocess.Popen(
@@ -175,7 +183,7 @@ class Airflow:
         self._sessions.add(str(self._processes[part].pid))
 
     def kill(self, part: str, *, with_children: bool = False) -> None:
-        """End one part by SIGKILL; what it has started itself goes on, unless told otherwise."""
+        """End one component by SIGKILL; its child processes continue unless `with_children`."""
         if part in self._processes:
             _, *children = self.pids(part)
             process = self._processes.pop(part)
@@ -185,10 +193,10 @@ class Airflow:
                 os.kill(pid, signal.SIGKILL)
 
     def wait(self, look: Any, what: str, seconds: float = _READY_WITHIN) -> Any:
-        """Return the first answer of `look` that is not None; asked twice a second.
+        """Return the first result of `look` that is not None; call it twice a second.
 
         Raises:
-            AssertionError: there was none in time, or a part has ended by itself.
+            AssertionError: there was none within `seconds`, or a component has ended.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -203,25 +211,25 @@ class Airflow:
             time.sleep(0.5)
 
     def pids(self, part: str) -> list[int]:
-        """The ids of a part's own process and of those that it has started itself."""
+        """Return the ids of a component's own process and of its direct children."""
         own = self._processes[part].pid
         return [own, *(pid for pid in self.processes() if parent_of(pid) == own)]
 
     def processes(self) -> Iterator[int]:
-        """The ids of all processes that its parts have started, workers and tasks among them."""
+        """Yield the ids of all processes of the components, including workers and tasks."""
         for folder in Path("/proc").iterdir():
             try:
                 if folder.name.isdecimal() and _stat(int(folder.name))[3] in self._sessions:
                     yield int(folder.name)
             except OSError:
-                continue  # it has just ended
+                continue  # the process has just ended
 
     def log_tail(self, part: str) -> str:
-        """The last lines that a part has logged."""
+        """Return the last lines of a component's log."""
         return "\n".join(self._log(part).read_text(errors="replace").splitlines()[-40:])
 
     def said(self, part: str, *texts: str) -> bool:
-        """Whether a part has logged a line with all of these in it."""
+        """Return whether a component has logged a line that contains all of these texts."""
         with self._log(part).open(errors="replace") as log:
             return any(all(text in line for text in texts) for line in log)
 
@@ -231,7 +239,7 @@ class Airflow:
 
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
-    """A process stands still while the block runs."""
+    """Pause a process with SIGSTOP while the block runs."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -240,19 +248,19 @@ def paused(pid: int) -> Iterator[None]:
 
 
 def is_told_to_stop(pid: int) -> bool:
-    """Whether SIGTERM waits for a process that stands still."""
+    """Return whether SIGTERM is pending for a paused process."""
     status = Path(f"/proc/{pid}/status").read_text()
     (pending,) = (line for line in status.splitlines() if line.startswith("ShdPnd"))
     return bool(int(pending.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def parent_of(pid: int) -> int:
-    """The process that has started another: of a task's, its supervisor."""
+    """Return the parent process id; the parent of a task is its supervisor."""
     return int(_stat(pid)[1])
 
 
 def _stat(pid: int) -> list[str]:
-    """What the kernel tells of a process after its name: state, parent, group, session."""
+    """Return the fields of a process after its name: state, parent, group, session and others."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -269,7 +277,7 @@ def _environment(
     ]
     worker_logs, trigger_logs = log_ports
     settings = SETTINGS | {
-        # SQLite has one writer: the others wait for it, however long a busy machine takes.
+        # SQLite allows one writer; the others wait for it, however long a busy machine takes.
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=120",
         "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{tasks_port}/execution/",
         "API_AUTH__JWT_SECRET": secrets.token_hex(64),

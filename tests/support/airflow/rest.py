@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as tests ask it: DAG runs, task instances, logs, XComs, clears."""
+"""The part of Airflow's REST API that tests use: DAG runs, task instances, logs, XComs."""
 
 import json
 import urllib.error
@@ -14,36 +14,36 @@ _CONFLICT = 409
 
 
 class Unanswered(Exception):
-    """The API server does not answer, or not yet."""
+    """The API server does not respond, or not yet."""
 
 
 class Rest:
-    """Requests as an administrator, whom this Airflow takes everybody for."""
+    """Requests as an administrator; this Airflow treats every caller as one."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._token = ""
 
     def dags(self) -> set[str]:
-        """The ids of all DAGs that can be run."""
+        """Return the ids of all DAGs that can be run."""
         return {each["dag_id"] for each in self._get("/dags?limit=1000")["dags"]}
 
     def resume(self, dag_id: str) -> None:
-        """Let a DAG run that is paused, as new ones are."""
+        """Unpause a DAG; new DAGs are paused."""
         self._ask("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 
     def trigger(self, dag_id: str, run_id: str) -> None:
-        """Start a DAG run, now; asked again where a server busy with tasks does not answer."""
-        asked = {"dag_run_id": run_id, "logical_date": None}
+        """Start a DAG run now; try up to three times while a busy server does not respond."""
+        body = {"dag_run_id": run_id, "logical_date": None}
         for last in (False, False, True):
             try:
-                self._ask("POST", f"/dags/{dag_id}/dagRuns", asked)
+                self._ask("POST", f"/dags/{dag_id}/dagRuns", body)
             except Unanswered:
                 if last:
                     raise
             except urllib.error.HTTPError as error:
                 if error.code == _CONFLICT:
-                    return  # it had got through
+                    return  # an earlier request had arrived
                 raise
             else:
                 return
@@ -56,25 +56,25 @@ class Rest:
         return self._get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
 
     def instances(self, dag_id: str, run_id: str) -> list[Object]:
-        """All task instances of a DAG run, mapped ones each for itself."""
-        found = self._get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances?limit=1000")
-        instances: list[Object] = found["task_instances"]
+        """Return all task instances of a DAG run, mapped ones individually."""
+        page = self._get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances?limit=1000")
+        instances: list[Object] = page["task_instances"]
         return instances
 
     def log(
         self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
     ) -> list[Object]:
-        """What the page of a task shows as the log of one try, entry by entry."""
+        """Return the log entries of one try, as the page of the task shows them."""
         place = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
-        asked = f"full_content=true&map_index={map_index}"
-        found = self._look(f"{place}/logs/{try_number}?{asked}")
-        return found["content"] if found else []
+        query = f"full_content=true&map_index={map_index}"
+        page = self._look(f"{place}/logs/{try_number}?{query}")
+        return page["content"] if page else []
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
-        """An XCom's value; None where there is none."""
+        """Return an XCom's value, or None if there is none."""
         place = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
-        found = self._look(f"{place}/xcomEntries/{key}?deserialize=true")
-        return found["value"] if found else None
+        entry = self._look(f"{place}/xcomEntries/{key}?deserialize=true")
+        return entry["value"] if entry else None
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Set a task's state, as the buttons of its page do."""
@@ -82,18 +82,18 @@ class Rest:
         self._ask("PATCH", place, {"new_state": state})
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Have a task done anew, whatever its state."""
-        asked = {
+        """Clear a task in any state, so that it runs again."""
+        body = {
             "dry_run": False,
             "dag_run_id": run_id,
             "task_ids": [task_id],
             "only_failed": False,
             "reset_dag_runs": True,
         }
-        self._ask("POST", f"/dags/{dag_id}/clearTaskInstances", asked)
+        self._ask("POST", f"/dags/{dag_id}/clearTaskInstances", body)
 
     def _look(self, path: str) -> Object | None:
-        """Ask for what may not be there yet."""
+        """Return the object at a path, or None if it does not exist yet."""
         try:
             return self._get(path)
         except urllib.error.HTTPError as error:
@@ -117,8 +117,8 @@ class Rest:
         request = urllib.request.Request(self._address + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=_SECONDS_PER_REQUEST) as answer:
-                found: Object = json.loads(answer.read() or b"{}")
-                return found
+                content: Object = json.loads(answer.read() or b"{}")
+                return content
         except urllib.error.HTTPError as error:
             error.add_note(error.read().decode(errors="replace"))
             raise

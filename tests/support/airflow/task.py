@@ -1,4 +1,4 @@
-"""One task of a DAG run, as a test follows it: what Airflow says, and what really ran."""
+"""One task of a DAG run as a test follows it: Airflow's view, and the containers that ran."""
 
 import os
 import signal
@@ -20,26 +20,26 @@ from tests.support.cluster.watch_recorder import Journal
 
 SYNC, DEFERRED = (("sync",), ("deferred",))
 BOTH = SYNC + DEFERRED
-"""How tasks wait: in a worker, or in the triggerer."""
+"""The modes in which a task waits: in a worker, or in the triggerer."""
 
 OWN_UID = 'echo "\\"$TASKRUN_UID\\"" > /airflow/xcom/return.json'
-"""What a task runs to have its TaskRun's uid as its result."""
+"""Shell command that makes the TaskRun's uid the task's result."""
 
 TERMINAL = frozenset({"success", "failed", "skipped"})
 END = 180
-"""Seconds in which a task with short work must have ended, on a machine that is busy with many."""
+"""Limit for a task with short work to have ended on a busy machine, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What the apiserver and the task's own words say that a task has cost."""
+    """Number of TaskRuns, Pods and container starts that a task has used."""
 
     created: int
-    """TaskRuns."""
+    """TaskRuns that were created."""
     released: int
-    """Pods that were let go to run."""
+    """Pods that were released to run."""
     started: int
-    """How often the work has really begun: lines that containers wrote."""
+    """Real starts of the work, counted by lines that the containers wrote."""
 
 
 ONCE = Count(created=1, released=1, started=1)
@@ -48,17 +48,17 @@ TWICE = Count(created=2, released=2, started=2)
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """Who tells a test what really happened."""
+    """Sources that show what really happened, independent of Airflow."""
 
     kube: Kube
     journal: Journal
     ledger: Ledger
     namespaces: AbstractSet[str]
-    """Where the TaskRuns of this Airflow are; others may have had the same DAGs before."""
+    """Namespaces of this Airflow's TaskRuns; others may hold runs of the same DAGs."""
 
 
 class Task:
-    """Follows one task, with all its tries."""
+    """Follow one task, with all its tries."""
 
     def __init__(
         self,
@@ -74,30 +74,30 @@ class Task:
         self.task_id = task_id
         self._witnesses = witnesses
 
-    # ------------------------------------------------------------------ as Airflow tells it
+    # ------------------------------------------------------------------ Airflow's view
 
     def instances(self) -> list[Object]:
-        """Its task instances: one, or one for each map index."""
-        found = self.airflow.rest.instances(self.dag_id, self.run_id)
-        return [each for each in found if each["task_id"] == self.task_id]
+        """Return the task's instances: one, or one for each map index."""
+        instances = self.airflow.rest.instances(self.dag_id, self.run_id)
+        return [each for each in instances if each["task_id"] == self.task_id]
 
     def instance(self) -> Object:
         (instance,) = self.instances()
         return instance
 
     def reaches(self, *states: str, try_number: int = 1, seconds: float = END) -> Object:
-        """Wait until it is in one of these states, in this try or a later one."""
+        """Wait until the task is in one of these states, in this try or a later one."""
 
         def look() -> Object | None:
-            found = self.instance()
-            there = found["state"] in states and found["try_number"] >= try_number
-            if found["state"] in TERMINAL - set(states) and found["try_number"] >= try_number:
-                raise AssertionError(f"{self} ended {found['state']}, not {states}:\n{self.log()}")
-            return found if there else None
+            ti = self.instance()
+            reached = ti["state"] in states and ti["try_number"] >= try_number
+            if ti["state"] in TERMINAL - set(states) and ti["try_number"] >= try_number:
+                raise AssertionError(f"{self} ended {ti['state']}, not {states}:\n{self.log()}")
+            return ti if reached else None
 
         what = f"{self} is {' or '.join(states)} in try {try_number}"
-        found: Object = self.airflow.wait(look, what, seconds)
-        return found
+        ti: Object = self.airflow.wait(look, what, seconds)
+        return ti
 
     def succeeds(self, **how: Any) -> Object:
         return self.reaches("success", **how)
@@ -106,7 +106,7 @@ class Task:
         return self.reaches("failed", **how)
 
     def all_end(self, count: int, seconds: float) -> None:
-        """Wait until that many mapped instances have ended."""
+        """Wait until exactly that many mapped instances have ended."""
 
         def look() -> bool | None:
             states = [each["state"] for each in self.instances()]
@@ -115,20 +115,20 @@ class Task:
         self.airflow.wait(look, f"{count} tasks of {self} have ended", seconds)
 
     def settles(self, state: str) -> None:
-        """Wait until no process is at work on it; it must then be in a state, as it was before."""
+        """Wait until the task's process has ended, then assert the task's state."""
         pid = self.instance()["pid"]
         gone = lambda: None if Path(f"/proc/{pid}").exists() else True  # noqa: E731
         self.airflow.wait(gone, f"the process of {self} has ended")
         assert self.instance()["state"] == state
 
     def log(self, try_number: int = 0, map_index: int = -1) -> str:
-        """What the log of a try says (the newest's, unless told), a line for each entry."""
+        """Return the log of a try, one line per entry; 0 means the latest try."""
         number = try_number or self.instance()["try_number"]
         entries = self.airflow.rest.log(self.dag_id, self.run_id, self.task_id, number, map_index)
         return "\n".join(_text(entry) for entry in entries)
 
     def says(self, text: str, try_number: int = 0, seconds: float = END) -> str:
-        """Wait until its log has a text; return the log."""
+        """Wait until the log of a try contains a text; return the log."""
 
         def look() -> str | None:
             log = self.log(try_number)
@@ -141,19 +141,19 @@ class Task:
         return self.airflow.rest.xcom(self.dag_id, self.run_id, self.task_id, key)
 
     def start(self) -> None:
-        """Start the DAG run of a task that was to be started later."""
+        """Start the DAG run of a task that was declared with `later`."""
         self.airflow.rest.trigger(self.dag_id, self.run_id)
 
     def forget(self) -> None:
-        """Delete its DAG run, once it has succeeded and the scheduler has taken note.
+        """Delete the task's DAG run, once it has succeeded and the scheduler has logged that.
 
-        Otherwise Airflow takes what the old task's worker has to tell for the new task's word.
+        Otherwise Airflow attributes the late report of the old task's worker to the new task.
         """
         noted = (f"TaskInstance Finished: dag_id={self.dag_id},", "state=success")
 
         def has_ended() -> bool | None:
-            found = self.airflow.rest.dag_run(self.dag_id, self.run_id)
-            return (found["state"] == "success" and self.airflow.said(SCHEDULER, *noted)) or None
+            dag_run = self.airflow.rest.dag_run(self.dag_id, self.run_id)
+            return (dag_run["state"] == "success" and self.airflow.said(SCHEDULER, *noted)) or None
 
         self.airflow.wait(has_ended, f"the DAG run of {self} has ended")
         self.airflow.rest.delete(self.dag_id, self.run_id)
@@ -164,40 +164,40 @@ class Task:
     def clear(self) -> None:
         self.airflow.rest.clear(self.dag_id, self.run_id, self.task_id)
 
-    # ------------------------------------------------------------------ its process
+    # ------------------------------------------------------------------ processes
 
     def pid(self) -> int:
-        """The process that the task runs in; its parent is the worker."""
-        found: int = self.reaches("running")["pid"]
-        return found
+        """Return the PID of the running task; its parent process is the worker."""
+        pid: int = self.reaches("running")["pid"]
+        return pid
 
     def stop_worker(self) -> None:
-        """End its worker as a shutdown does: SIGTERM, which it hands to the task."""
+        """End the task's worker as a shutdown does: it passes SIGTERM on to the task."""
         os.kill(parent_of(self.pid()), signal.SIGTERM)
 
     def kill_worker(self) -> None:
-        """End its worker and itself with no warning, as when a machine is lost."""
+        """End the worker and the task by SIGKILL, as when a machine is lost."""
         pid = self.pid()
         os.kill(parent_of(pid), signal.SIGKILL)
         os.kill(pid, signal.SIGKILL)
 
     def is_told_to_stop(self, pid: int) -> None:
-        """Wait until SIGTERM has come to its process, which stands still."""
+        """Wait until SIGTERM is pending for the task's process, which is paused."""
         self.airflow.wait(lambda: is_told_to_stop(pid) or None, f"{self} is told to stop")
 
-    # ------------------------------------------------------------------ as it really was
+    # ------------------------------------------------------------------ TaskRuns
 
     def runs(self) -> list[Run]:
-        """All TaskRuns that there ever were of it, oldest first."""
+        """Return all TaskRuns that the task ever had, oldest first."""
         kube, journal = self._witnesses.kube, self._witnesses.journal
         mine = {"dag_id": self.dag_id, "task_id": self.task_id}
-        there = [r for r in journal.ever(RUNS) if self._is_there(r)]
-        found = [run for run in there if mine.items() <= (_labels(run) or {}).items()]
-        found.sort(key=lambda run: str(run["metadata"]["creationTimestamp"]))
-        return [Run(each, kube, journal) for each in found]
+        runs = [r for r in journal.ever(RUNS) if self._is_there(r)]
+        matching = [run for run in runs if mine.items() <= (_labels(run) or {}).items()]
+        matching.sort(key=lambda run: str(run["metadata"]["creationTimestamp"]))
+        return [Run(each, kube, journal) for each in matching]
 
     def run(self, number: int = 1, seconds: float = END) -> Run:
-        """Wait until it has that many TaskRuns; return that one."""
+        """Wait until the task has that many TaskRuns; return the one of that number."""
         runs: list[Run] = self._witnesses.journal.wait(
             lambda: found if len(found := self.runs()) >= number else None,
             seconds,
@@ -212,7 +212,7 @@ class Task:
         return run
 
     def counted(self) -> Count:
-        """What it has cost so far; every TaskRun of it is held against the laws."""
+        """Return the count so far; every TaskRun of the task must keep the invariants."""
         runs = self.runs()
         for run in runs:
             invariants.check(run)
@@ -223,15 +223,15 @@ class Task:
         return Count(len(runs), len(released), started)
 
     def evict(self, run: Run) -> None:
-        """End the Pod of a TaskRun as `kubectl drain` does."""
+        """Evict the Pod of a TaskRun as `kubectl drain` does."""
         self._witnesses.kube.evict(run.namespace, run.pod_name())
 
     def cue(self, run: Run) -> None:
-        """Let the work of a TaskRun end that waits for it."""
+        """Release the work of a TaskRun that waits with `UNTIL_CUE`."""
         self._witnesses.ledger.cue(run.uid)
 
     def was_asked_to_stop(self, run: Run) -> bool:
-        """Whether the work of a TaskRun got SIGTERM, and the time to write that down."""
+        """Return whether a TaskRun's work got SIGTERM and had the time to write its end."""
         return self._witnesses.ledger.ends(run.uid) == 1
 
     def _is_there(self, run: Object) -> bool:
@@ -248,7 +248,7 @@ def _labels(found: Object) -> Mapping[str, str] | None:
 
 
 def _text(entry: Object) -> str:
-    told = str(entry.get("event", ""))
+    text = str(entry.get("event", ""))
     for error in entry.get("error_detail") or []:
-        told += f"\n{error.get('exc_type')}: {error.get('exc_value')}"
-    return told
+        text += f"\n{error.get('exc_type')}: {error.get('exc_value')}"
+    return text

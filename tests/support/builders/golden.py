@@ -1,4 +1,4 @@
-"""Files that hold what a rendering gave when somebody last looked at it and agreed."""
+"""Golden files: reviewed copies of rendered output."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Golden:
-    """Compares texts with the committed ones of a folder, or writes them when asked to update."""
+    """Compare texts with the committed files of a folder, or overwrite the files on update."""
 
     folder: Path
     update: bool

@@ -1,4 +1,4 @@
-"""Objects as an attacker, or a broken program, would write them and the apiserver takes them."""
+"""Malicious or malformed objects that the apiserver accepts."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -79,14 +79,14 @@ SPECS: Mapping[str, Object] = {
     ),
     "n" * names.MAX_LABEL_LENGTH: shell("true"),
 }
-"""By the name of a TaskRun: specs that hold one thing that is wrong, or too much of it."""
+"""Specs with one faulty or oversized part, by the name of their TaskRun."""
 
 NO_ROOM = "no-room-for-a-status"
-"""The name of a TaskRun that fills what etcd takes, so that no status can be written."""
+"""Name of a TaskRun so large that etcd has no room left for its status."""
 
 
 def filling() -> Iterator[Object]:
-    """Specs that leave ever more room; the first that is taken leaves none."""
+    """Yield specs of decreasing size; the first that the apiserver accepts leaves no room."""
     for size in range(1_573_000, 1_570_000, -200):
         yield shell("true", env=[{"name": "MUCH", "value": "x" * size}])
 
@@ -131,11 +131,11 @@ FORGED: Mapping[str, Object] = {
         ]
     },
 }
-"""By the name of a TaskRun: statuses that contradict themselves, or what is there."""
+"""Statuses that contradict themselves or the cluster, by the name of their TaskRun."""
 
 
 def _bystander(name: str, **labels: str) -> Callable[[str], Object]:
-    """A Pod of somebody else's that no scheduler places, with labels of ours."""
+    """Return a maker of a foreign Pod with our labels, which no scheduler places."""
     spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": IMAGE}]}
 
     def make(run_uid: str) -> Object:
@@ -154,33 +154,33 @@ BYSTANDERS = (
     _bystander("with-an-odd-attempt", **{names.LABEL_UID: "{uid}", names.LABEL_ATTEMPT: "9" * 63}),
     _bystander("unlabelled"),
 )  # fmt: skip
-"""Makers of Pods that are no run's, given the uid of a run that is there."""
+"""Makers of Pods that belong to no run; each takes the uid of an existing run."""
 
 
 def drawn_specs() -> list[Object]:
-    """Specs that fit the CRD's schema, and specs of which one field does."""
+    """Return specs that fit the CRD's schema, and specs in which one field fits it."""
     anything = schemas.conforming(_SCHEMA["spec"])
     fields = _SCHEMA["spec"]["properties"]
-    one = st.sampled_from(sorted(fields)).flatmap(
+    single = st.sampled_from(sorted(fields)).flatmap(
         lambda name: schemas.conforming(fields[name]).map(
             lambda value: {**shell("sleep 1"), name: value}
         )
     )
-    return _drawn(anything | one | one)
+    return _drawn(anything | single | single)
 
 
 def drawn_statuses() -> list[Object]:
-    """Statuses that fit the CRD's schema."""
+    """Return statuses that fit the CRD's schema."""
     return _drawn(schemas.conforming(_SCHEMA["status"]))
 
 
 def _drawn(strategy: st.SearchStrategy[Object]) -> list[Object]:
-    found: list[Object] = []
+    examples: list[Object] = []
 
     @settings(_TRIED)
     @given(strategy)
     def collect(example: Object) -> None:
-        found.append(example)
+        examples.append(example)
 
     collect()
-    return found
+    return examples

@@ -1,7 +1,7 @@
-"""Bad TaskRuns, for whoever has to refuse them: the apiserver, and `taskrun validate`.
+"""Invalid TaskRuns, for the tests of the apiserver's validation and of `taskrun validate`.
 
-What types and bounds refuse is derived from the schema itself, so that no bound goes untried; what
-the rules refuse is a table.
+Violations of types and bounds are derived from the schema itself, so that every bound is tested.
+Violations of the rules are a table.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ WRONG_TYPE: dict[str, Any] = {
 
 
 def _many(path: Path, count: int) -> list[Any]:
-    """So many items that are legal one by one and together."""
+    """Return `count` items, each of which is valid."""
     item: Any = full_with(path)
     for part in (*path, 0):
         item = item[part]
@@ -38,7 +38,7 @@ def _many(path: Path, count: int) -> list[Any]:
 
 
 def _beyond_bounds(schema: Schema) -> Iterator[tuple[str, Any, str]]:
-    """Yield per bound of a schema: its keyword, a value just beyond it, and what is answered."""
+    """Yield each bound of a schema: its keyword, a value just beyond it, the expected message."""
     yield "type", WRONG_TYPE[schema["type"]], f"must be of type {schema['type']}"
     if "enum" in schema:
         supported = ", ".join(f'"{word}"' for word in schema["enum"])
@@ -82,9 +82,9 @@ def without_what_is_needed() -> Iterator[Any]:
 
 
 def _rule(place: str, *words: str) -> Any:
-    """The one rule of a place whose message holds all the words."""
-    (found,) = [rule for rule in RULES[place] if all(word in rule.message for word in words)]
-    return found
+    """Return the only rule of a place whose message contains all the words."""
+    (match,) = [rule for rule in RULES[place] if all(word in rule.message for word in words)]
+    return match
 
 
 def _bad_duration(path: Path, value: str) -> Any:

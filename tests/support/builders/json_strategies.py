@@ -1,6 +1,6 @@
-"""Objects as nobody would write them: hypothesis strategies for everything that JSON can hold.
+"""Hypothesis strategies for arbitrary JSON in the place of TaskRuns and Pods.
 
-Lone surrogates are left out: the apiserver's JSON never holds any.
+Lone surrogates are left out, because the apiserver's JSON never contains them.
 """
 
 from collections.abc import Iterator
@@ -107,7 +107,7 @@ ODDITIES: list[Any] = [None, True, -1, 10**40, 1e308, "", "odd", "\x00", [], [[]
 
 
 def with_one_oddity(found: Any) -> Iterator[Any]:
-    """Every copy of an object in which one value, wherever it is, has been replaced."""
+    """Yield every copy of an object in which one value, at any depth, is replaced."""
     yield from ODDITIES
     if isinstance(found, dict):
         for key, value in found.items():
@@ -122,11 +122,11 @@ def with_one_oddity(found: Any) -> Iterator[Any]:
 
 @st.composite
 def distorted(draw: st.DrawFn, objects: list[dict[str, Any]]) -> Any:
-    """A sensible object in which a few things have been replaced, added or taken away."""
-    found = _copy(draw(st.sampled_from(objects)))
+    """Draw a realistic object in which a few values have been replaced, added or removed."""
+    distortion = _copy(draw(st.sampled_from(objects)))
     for _ in range(draw(st.integers(0, 4))):
-        _distort(draw, found)
-    return found
+        _distort(draw, distortion)
+    return distortion
 
 
 def _distort(draw: st.DrawFn, found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Stages of a run's life at which an outage may find it, and what must become of it there."""
+"""Stages of a run's life at which an outage begins, and the expected end of each run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ GATE = "example.test/not-yet"
 NODE_LABEL = "example.test/chosen"
 
 BY_THE_CLOCK = ("backing-off", "finished", "expiring")
-"""Stages that go on by themselves, and must not before the outage."""
+"""Stages that continue by the clock, and must not do so before the outage."""
 
 _PATIENT = 180
-"""The grace period of tasks that end when a test says so."""
+"""Grace period of tasks that end when a test says so, in seconds."""
 
 _BUSY = 240
-"""Seconds in which so many runs must have reached their stages, on a busy machine."""
+"""Limit for all runs to reach their stages on a busy machine, in seconds."""
 
 _SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 _RETRIED = Ending(
@@ -35,23 +35,23 @@ _CANCELLED = Ending(Phase.CANCELLED, Reason.CANCELLED, 9, attempts=(Outcome.STOP
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A number of runs that are to be at one stage when the outage comes."""
+    """A group of runs that are at one stage when the outage begins."""
 
     runs: int
     spec: Object
     stand: Callable[[Run], object]
-    """Brings a run to its stage, and waits until it is there."""
+    """Function that brings a run to its stage and waits until it is there."""
     ending: Ending | None = _SUCCEEDED
-    """None: the TaskRun is deleted before it can end."""
+    """Expected end of the run; None if the TaskRun is deleted before its end."""
     starts: int = 1
     ends: int = 1
     expires: bool = False
 
     def check(self, run: Run, ledger: Ledger, seconds: float) -> None:
-        """Wait for what must become of a run, and count what really ran.
+        """Wait for the expected end of a run, and count its real starts and ends.
 
         Raises:
-            AssertionError: something was lost, or done twice.
+            AssertionError: something was lost or done twice.
         """
         if self.ending is not None:
             run.ended(seconds)
@@ -64,10 +64,13 @@ class Standing:
 
 
 def standings(during: str, after: str, later: int, share: float) -> dict[str, Standing]:
-    """A hundred runs by the name of their stage, or a share of them.
+    """Return a hundred runs, or a share of them, by the name of their stage.
 
-    `during` and `after` are the words that tasks wait for; what is BY_THE_CLOCK goes on in
-    `later` seconds.
+    Args:
+        during: word that releases the tasks which end during the outage.
+        after: word that releases the tasks which end after it.
+        later: seconds after which the stages in BY_THE_CLOCK continue.
+        share: fraction of each group that is made, rounded up.
     """
     on_term = "trap '{}' TERM; while :; do sleep 0.5; done"
     patient = pod_spec(terminationGracePeriodSeconds=_PATIENT)
@@ -78,7 +81,7 @@ def standings(during: str, after: str, later: int, share: float) -> dict[str, St
     nowhere = {"nodeSelector": {NODE_LABEL: "true"}}
     kept = {"podGC": {"deleteDelayDuration": f"{later}s"}}
     backoff = {"duration": f"{later}s", "factor": 1}
-    found = {
+    stages = {
         "queued": Standing(12, shell(f"{START}; {until(during)}; {END}"), _seen),
         "gated": Standing(8, shell(f"{START}; {END}", **gated), _queued),
         "pending": Standing(8, shell(f"{START}; {END}", **nowhere), _pending),
@@ -101,11 +104,11 @@ def standings(during: str, after: str, later: int, share: float) -> dict[str, St
             8, shell(f"{START}; {END}", ttlSecondsAfterFinished=later), _ended, expires=True
         ),
     }
-    return {name: replace(each, runs=ceil(each.runs * share)) for name, each in found.items()}
+    return {name: replace(each, runs=ceil(each.runs * share)) for name, each in stages.items()}
 
 
 def _seen(run: Run) -> None:
-    """It waits for room, or it was among those that there was room for."""
+    """Wait until the run was reconciled: it either waits for quota or was given room."""
     run.looked_at(_BUSY)
 
 

@@ -1,4 +1,4 @@
-"""TaskRuns for tests: what is run is a line of shell, in the one image that every cluster has."""
+"""TaskRun manifests for tests: a shell script in the one image that every test cluster has."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,26 +9,29 @@ from tests.support.cluster.client import Object
 IMAGE = "busybox:1"
 
 KEEP_POD: Object = {"podGC": {"strategy": "Never"}}
-"""For what reads a log: the Pod stays until its TaskRun goes."""
+"""Fields for tests that read a log: the Pod stays as long as its TaskRun."""
 
 SOON: Object = {"backoff": {"duration": "500ms", "factor": 1}}
-"""For what retries: no test waits for a real backoff unless that is what it tests."""
+"""Fields for tests of retries that need no realistic backoff."""
 
 
 HEARD = "sleep 1"
-"""After a task's last word, where it is asked for: the kubelet reads the log when the container has
-ended, and takes what containerd has written of it by then."""
+"""Command that a task ends with when a test needs its last log line.
+
+The kubelet reads the log when the container has ended, and gets only what containerd has written
+until then.
+"""
 
 
 def shell(script: str, **spec: Any) -> Object:
-    """A TaskRun's spec that runs a script; other fields by their name on the wire."""
+    """Return a TaskRun's spec that runs a script; keywords are further fields by JSON name."""
     # Kubernetes reads $$ in arguments as an escaped $.
     arguments = [script.replace("$$", "$$$$")]
     return {"image": IMAGE, "command": ["sh", "-c"], "args": arguments, **spec}
 
 
 def pod_spec(**fields: Any) -> Object:
-    """A template that says something of the Pod."""
+    """Return a template with these fields of the Pod's spec."""
     return {"template": {"spec": fields}}
 
 
@@ -44,11 +47,11 @@ def _never_at_first() -> Object:
 
 
 NEVER_AT_FIRST: Object = _never_at_first()
-"""Fields of a Pod's spec: main of the first attempt waits for ever for an init container."""
+"""Pod spec fields with which an init container blocks main of the first attempt for 600 s."""
 
 
 def task_run(name: str, namespace: str, spec: Mapping[str, Any]) -> Object:
-    """A whole TaskRun; a name that ends in a dash is completed by the apiserver."""
+    """Return a whole TaskRun; the apiserver completes a name that ends in a dash."""
     named = "generateName" if name.endswith("-") else "name"
     return {
         "apiVersion": names.API_VERSION,

@@ -1,6 +1,6 @@
-"""Raw objects as the apiserver hands them out, with sane defaults and anything overridable.
+"""Raw objects as the apiserver returns them, with defaults that a test can override.
 
-Times are told in seconds since T0, which is when every run here was created.
+Times are in seconds since T0, the creation time of every run here.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def a_run(
     metadata: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Object:
-    """A TaskRun; keyword arguments are fields of its spec, by their names on the wire."""
+    """Return a TaskRun; keyword arguments are fields of its spec, by their JSON names."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -54,7 +54,7 @@ def a_run(
 
 
 def a_record(number: int = 1, **overrides: Any) -> Object:
-    """The record of an attempt in status."""
+    """Return an attempt's record of the run's status."""
     return {
         "number": number,
         "podName": names.pod_name("hello", RUN_UID, number),
@@ -65,7 +65,7 @@ def a_record(number: int = 1, **overrides: Any) -> Object:
 
 
 def a_claimed_status(phase: str = "Pending", number: int = 1, **overrides: Any) -> Object:
-    """The status of a run whose attempt is claimed and open."""
+    """Return the status of a run whose attempt is claimed and has not ended."""
     return {
         "observedGeneration": 1,
         "phase": phase,
@@ -80,7 +80,7 @@ def a_claimed_status(phase: str = "Pending", number: int = 1, **overrides: Any) 
 
 
 def an_ended_status(phase: str = "Succeeded", number: int = 1, **overrides: Any) -> Object:
-    """The status of a run that has ended, ten seconds after T0."""
+    """Return the status of a run that ended ten seconds after T0."""
     outcome = "Succeeded" if phase == "Succeeded" else "Failed"
     record = a_record(number, finishedTime=stamp(10), outcome=outcome)
     end = {"completionTime": stamp(10), "attempts": [record], "reason": "Completed"}
@@ -101,10 +101,10 @@ def a_pod(
     metadata: Mapping[str, Any] | None = None,
     **status: Any,
 ) -> Object:
-    """The Pod of an attempt as the kubelet reports it.
+    """Return the Pod of an attempt as the kubelet reports it.
 
     `main` is the state of the main container (`running`, `ended`, `waiting`); further keyword
-    arguments are fields of its status.
+    arguments are fields of the Pod's status.
     """
     pod = build_pod(TaskRun.model_validate(run or a_run()), number)
     pod["metadata"] |= {
@@ -123,7 +123,7 @@ def a_pod(
 
 
 def told(name: str, state: Object) -> Object:
-    """What the kubelet tells of one container."""
+    """Return the container status that the kubelet reports for one container."""
     return {"name": name, "image": "busybox:1", "restartCount": 0, "lastState": {}, "state": state}
 
 
@@ -156,7 +156,7 @@ def ended(
     started: float | None = 2,
     finished: float = 4,
 ) -> Object:
-    """The state of a container that ended; `started` None: it never ran."""
+    """Return the state of an ended container; `started` is None if it never ran."""
     return {
         "terminated": {
             "exitCode": exit_code,
@@ -169,5 +169,5 @@ def ended(
 
 
 def disrupted(reason: str) -> Object:
-    """The condition by which the cluster says that it ended a Pod."""
+    """Return the condition with which the cluster marks a Pod that it ended."""
     return {"type": "DisruptionTarget", "status": "True", "reason": reason}

@@ -1,4 +1,4 @@
-"""Runs that together pass every step of a run's life, for whatever may interrupt it there."""
+"""Runs that together pass every step of a run's life, for tests that interrupt each step."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from tests.support.cluster.start_counter import END, START, Ledger
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A run that passes a step, and what must come of it whatever interrupts it."""
+    """A run that passes a step, and its expected end regardless of interruptions."""
 
     spec: Object
     ending: Ending
@@ -22,10 +22,10 @@ class Life:
     ends: int
 
     def check(self, run: Run, ledger: Ledger) -> None:
-        """Wait for the run's end, and that nothing is left of it; count what really ran.
+        """Wait for the run's end and the removal of its Pods; count its real starts and ends.
 
         Raises:
-            AssertionError: something was lost, or done twice.
+            AssertionError: something was lost or done twice.
         """
         self.ending.check(run)
         run.pods_gone()
@@ -75,4 +75,4 @@ LIVES = {
     "delete": RETRIED,
     "ttl": EXPIRING,
 }
-"""By the step (see tests.support.faults.crashing), a run that passes it."""
+"""A run that passes the step, by the step's name (see tests.support.faults.crashing)."""

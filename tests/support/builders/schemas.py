@@ -1,6 +1,6 @@
-"""CRD schemas as data for tests: what is in one, and objects that fit it.
+"""CRD schemas as data for tests: their fields, and strategies for objects that fit them.
 
-The strategy knows types and bounds, not the rules in CEL; those are the apiserver's to check.
+The strategies know types and bounds, not the CEL rules, which only the apiserver checks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ ANYTHING: Values = st.recursive(
 
 
 def fields(schema: Schema, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
-    """Yield every place of a schema with its path; an item of a list is at its index 0."""
+    """Yield every node of a schema with its path; items of a list are at index 0."""
     yield path, schema
     for name, below in schema.get("properties", {}).items():
         yield from fields(below, (*path, name))
@@ -46,17 +46,17 @@ def fields(schema: Schema, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
 
 
 def written(path: Path) -> str:
-    """Write a path as the apiserver does: `spec.env[0].name`."""
+    """Return a path in the apiserver's notation: `spec.env[0].name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
 
 
 def replaced(content: Any, path: Path, value: Any) -> Any:
-    """Return a copy with another value at a path, which is made where there is none."""
+    """Return a copy with another value at a path; missing parents are created."""
     return _edited(content, path, lambda parent, last: parent.__setitem__(last, value))
 
 
 def removed(content: Any, path: Path) -> Any:
-    """Return a copy without what is at a path."""
+    """Return a copy without the value at a path."""
     return _edited(content, path, lambda parent, last: parent.pop(last, None))
 
 
@@ -70,7 +70,7 @@ def _edited(content: Any, path: Path, edit: Callable[[Any, Any], object]) -> Any
 
 
 def conforming(schema: Schema) -> Values:
-    """Make values that a schema accepts, sparse ones first."""
+    """Return a strategy for values that a schema accepts, small ones first."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema == {PRESERVED: True}:
@@ -122,4 +122,7 @@ _MAKERS: dict[str, Callable[[Schema], Values]] = {
 
 _TASKRUN = resource_schema()["properties"]
 SPECS, STATUSES = conforming(_TASKRUN["spec"]), conforming(_TASKRUN["status"])
-"""What the CRD lets in; made once for all tests, for hypothesis looks each of them over."""
+"""Strategies for values that the CRD accepts.
+
+They are made once for all tests, because hypothesis validates each strategy.
+"""

@@ -1,4 +1,4 @@
-"""Specs for tests of the contract: the smallest, and one that says something in every field."""
+"""Specs for tests of the contract: the smallest one, and one with a value in every field."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BY_CONDITION: Spec = {
     "action": "Ignore",
     "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
 }
-"""The two rules of the podFailurePolicy in Kubernetes' own documentation of Jobs."""
+"""The two rules of the podFailurePolicy in the Kubernetes documentation of Jobs."""
 
 FULL: Spec = {
     "image": "registry.example/etl@sha256:" + "0" * 64,
@@ -64,7 +64,7 @@ FULL: Spec = {
 
 
 def full_with(path: tuple[str | int, ...]) -> Spec:
-    """A legal spec with something in every field, and at this path in particular."""
+    """Return a valid spec with a value in every field, and at this path in particular."""
     if "onPodConditions" not in path:
         return FULL
     return {**FULL, "podFailurePolicy": {"rules": [BY_CONDITION]}}
@@ -101,4 +101,4 @@ OTHER: Spec = {
     "startupTimeoutSeconds": 301,
     "podGC": {"strategy": "OnPodSuccess", "deleteDelayDuration": "90s"},
 }
-"""Another legal value for every field that is fixed, often one that differs only deep inside."""
+"""Another valid value for every immutable field, often one that differs only deep inside."""

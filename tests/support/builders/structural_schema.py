@@ -1,7 +1,7 @@
-"""What Kubernetes demands of a structural schema, checked without Kubernetes.
+"""The Kubernetes rules for structural schemas, checked without Kubernetes.
 
-It is a second reading of the rules, written from the documentation and not from the generator, so
-that a slip in one is seen by the other.
+This is a second implementation of the rules, written from the documentation and not from the
+generator, so that each reveals a mistake in the other.
 
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 """
@@ -29,7 +29,7 @@ RULE_KEYS = {"rule", "message", "fieldPath", "reason"}
 
 
 def problems(schema: Schema, place: str = "") -> Iterator[str]:
-    """Yield, for every place that breaks a demand, what is wrong there."""
+    """Yield a description of every place that breaks a rule."""
     if schema.keys() <= {PRESERVED, "description"} and schema.get(PRESERVED) is True:
         return
     kind = schema.get("type")

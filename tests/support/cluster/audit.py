@@ -1,4 +1,4 @@
-"""What a controller, or a user, has asked of the apiserver, by the apiserver's own audit log."""
+"""Requests of controllers and users, read from the apiserver's audit log."""
 
 import json
 import time
@@ -15,7 +15,7 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that was answered; `resource` is a plural, with its subresource if any."""
+    """One answered request; `resource` is a plural, with its subresource if there is one."""
 
     verb: str
     resource: str
@@ -35,23 +35,23 @@ class Request:
 
 
 class Audit:
-    """The requests of controllers from now on."""
+    """The requests that controllers send after this object was made."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._log = cluster.audit_log
         self._start = self._log.stat().st_size
 
     def requests(self, namespace: str | None = None) -> list[Request]:
-        """Everything asked so far, of one namespace or of all."""
-        found = [request for request in self._read() if request.agent.startswith(AGENT)]
-        return [r for r in found if namespace is None or r.namespace == namespace]
+        """Return all requests so far, in one namespace or in all."""
+        sent = [request for request in self._read() if request.agent.startswith(AGENT)]
+        return [r for r in sent if namespace is None or r.namespace == namespace]
 
     def of_user(self, user: str) -> list[Request]:
-        """Everything that one user has asked so far; a watch once it has ended."""
+        """Return all requests of one user so far; a watch is logged when it ends."""
         return [request for request in self._read() if request.user == user]
 
     def settled(self, namespace: str, within: float = 5.0) -> list[Request]:
-        """Everything asked about a namespace, once nothing has been added for a second."""
+        """Return all requests of a namespace, once none has been added for a second."""
         deadline = time.monotonic() + within
         before: list[Request] = []
         while (now := self.requests(namespace)) != before and time.monotonic() < deadline:

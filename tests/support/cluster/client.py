@@ -1,6 +1,6 @@
-"""A thin client for tests: wire-form mappings in and out, the server's own words when it refuses.
+"""A thin Kubernetes client for tests: plain JSON objects, and the server's own error messages.
 
-It knows no model of the product, so what a test reads is what is really in the cluster.
+It uses no model of the product, so a test reads the real content of the cluster.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _NOT_FOUND = 404
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of object, as it is found below the apiserver's root."""
+    """A kind of object, by its path below the apiserver's root."""
 
     group_path: str
     plural: str
@@ -46,7 +46,7 @@ DEFINITIONS = Resource(
 
 
 class Refused(Exception):
-    """The apiserver answered with an error; its sentence is the message."""
+    """The apiserver responded with an error; the message is its own."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(f"{status}: {sentence}")
@@ -78,7 +78,7 @@ class Kube:
         return items
 
     def page(self, resource: Resource, namespace: str | None = None, labels: str = "") -> Object:
-        """List objects together with the resourceVersion that a watch goes on from."""
+        """List objects, with the resourceVersion from which a watch continues."""
         return self._request("GET", resource.path(namespace), {"labelSelector": labels})
 
     def create(
@@ -104,7 +104,7 @@ class Kube:
         name: str,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Ask for an object's deletion; one that is not there is as good as deleted."""
+        """Request an object's deletion; succeed if it does not exist."""
         try:
             self._request("DELETE", resource.path(namespace, name), {}, dict(options or {}))
         except Refused as refused:
@@ -112,12 +112,12 @@ class Kube:
                 raise
 
     def evict(self, namespace: str, pod: str) -> None:
-        """End a Pod as `kubectl drain` does."""
+        """Evict a Pod as `kubectl drain` does."""
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
         self._request("POST", PODS.path(namespace, pod, "eviction"), {}, eviction)
 
     def bind(self, namespace: str, pod: str, node: str) -> None:
-        """Give a Pod its node as a scheduler does, but without asking whether it fits there."""
+        """Bind a Pod to a node as a scheduler does, without a check whether it fits."""
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}}
         self._request(
@@ -140,7 +140,7 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
     ) -> int:
-        """The code with which a request of any kind is answered; nobody reads what else it says."""
+        """Return the HTTP status code of any request; the body is discarded."""
         try:
             answer = self._send(method, path, query or {}, body).response
         except Refused as refused:
@@ -183,13 +183,13 @@ class Kube:
 
 
 def events_about(kube: Kube, namespace: str, uid: str) -> list[Object]:
-    """The Events about one object, the one that was first told of first, also within a second."""
-    found = [each for each in kube.list(EVENTS, namespace) if each["involvedObject"]["uid"] == uid]
-    return sorted(found, key=lambda each: (each["firstTimestamp"], each["metadata"]["name"]))
+    """Return the Events about one object, oldest first, with the name as a tie-breaker."""
+    events = [each for each in kube.list(EVENTS, namespace) if each["involvedObject"]["uid"] == uid]
+    return sorted(events, key=lambda each: (each["firstTimestamp"], each["metadata"]["name"]))
 
 
 class Watch:
-    """The changes after a version, as they come; `stop` ends it from another thread."""
+    """The changes after a resourceVersion, as they arrive; `stop` ends it from another thread."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
@@ -200,7 +200,7 @@ class Watch:
             yield event["type"], event["object"]
 
     def stop(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it ended by itself: there is nothing to cut
+        with contextlib.suppress(RuntimeError):  # it has already ended
             self._response.shutdown()
 
 

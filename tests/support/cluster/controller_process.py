@@ -1,4 +1,4 @@
-"""A controller as a program of this machine: started, asked to stop, or killed."""
+"""A controller as a process of this machine: started, stopped or killed."""
 
 import re
 import signal
@@ -21,7 +21,7 @@ _OK = 200
 
 
 class ControllerProcess:
-    """One life of a controller; its log goes to a file that outlives it."""
+    """A controller process; its log goes to a file that outlives it."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ControllerProcess:
         kubeconfig: Path | None = None,
     ) -> None:
         self._command = [
-            # A controller that outlives its tests would go on acting on their cluster.
+            # A controller that outlives its tests would continue to act on their cluster.
             *("setpriv", "--pdeathsig", "KILL"),
             *(sys.executable, "-m", module, *arguments),
             *("--kubeconfig", str(kubeconfig or cluster.kubeconfig), "--probes-port", "0"),
@@ -42,7 +42,7 @@ class ControllerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, until_ready: bool = True) -> None:
-        """Start it and wait until it says that it is ready, unless it may never be."""
+        """Start the controller; wait until it is ready unless `until_ready` is false."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=_ROOT)
         if not until_ready:
@@ -54,21 +54,21 @@ class ControllerProcess:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ask it to stop and wait until it has, in good order."""
+        """Stop the controller gracefully and wait until it has ended."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             code = self._wait(_STOPPED_WITHIN)
             assert code == 0, f"the controller ended with {code}:\n{self.log_tail()}"
 
     def kill(self) -> None:
-        """End it without warning, if it has not ended."""
+        """End the controller by SIGKILL, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._wait(_STOPPED_WITHIN)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """It runs while the block does, and is stopped in good order after one that passed."""
+        """Run the controller during the block; stop it gracefully if the block succeeds."""
         self.start()
         try:
             yield
@@ -77,17 +77,17 @@ class ControllerProcess:
             self.kill()
 
     def died(self, seconds: float) -> None:
-        """Wait until it has been killed, by itself or by somebody.
+        """Wait until the controller has been ended by SIGKILL.
 
         Raises:
-            AssertionError: it ended in another way, or not in time.
+            AssertionError: it ended in another way, or not within `seconds`.
         """
         code = self._wait(seconds)
         assert code == -signal.SIGKILL, f"the controller ended with {code}:\n{self.log_tail()}"
 
     @property
     def pid(self) -> int:
-        """Its process id, while it runs."""
+        """The controller's process id; it must be running."""
         assert self._process is not None, "the controller was not started"
         assert self._process.poll() is None, f"the controller has ended:\n{self.log_tail()}"
         return self._process.pid
@@ -96,7 +96,7 @@ class ControllerProcess:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
 
     def _wait(self, seconds: float) -> int:
-        """Return its exit code; one that does not end in time is killed, and that is a failure."""
+        """Return the exit code; kill a controller that does not end in time, and fail."""
         assert self._process is not None, "the controller was not started"
         process, self._process = self._process, None
         try:
@@ -107,11 +107,11 @@ class ControllerProcess:
             raise AssertionError(f"the controller did not end:\n{self.log_tail()}") from None
 
     def address(self, what: str) -> str:
-        """Where it answers, by its log: `probes` or `metrics`; empty before it does."""
-        told = re.findall(
+        """Return the last logged address of `probes` or `metrics`; empty if there is none yet."""
+        addresses = re.findall(
             rf"{what} are answered on http://([^/]+)/", self.log.read_text(errors="replace")
         )
-        return told[-1] if told else ""
+        return addresses[-1] if addresses else ""
 
     def _is_ready(self) -> bool:
         address = self.address("probes")

@@ -1,4 +1,4 @@
-"""How a run must have ended: one comparison of everything that a client may rely on."""
+"""Expected end of a run: one comparison of everything that a client may rely on."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tests.support.cluster.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a run as it is told in status; the message must match every pattern."""
+    """The expected end of a run in its status; the message must match every pattern."""
 
     phase: Phase
     reason: Reason
@@ -25,11 +25,11 @@ class Ending:
         """Wait for the end, compare all of it, and return the status.
 
         Raises:
-            AssertionError: something is not as it must be.
+            AssertionError: the end differs from the expected one.
         """
         status = run.ended()
-        told = (status["phase"], status["reason"], status.get("exitCode"))
-        assert told == (self.phase, self.reason, self.exit_code), status
+        actual = (status["phase"], status["reason"], status.get("exitCode"))
+        assert actual == (self.phase, self.reason, self.exit_code), status
         assert status.get("failureKind") == self._failure_kind(), status
         assert status.get("result") == self.result, status
         self._check_message(status)
@@ -63,7 +63,7 @@ class Ending:
             assert last.get("exitCode") == self.exit_code
 
     def _check_conditions(self, status: Object) -> None:
-        found = {condition["type"]: condition["status"] for condition in status["conditions"]}
+        actual = {condition["type"]: condition["status"] for condition in status["conditions"]}
         won = self.phase is Phase.SUCCEEDED
         expected = {
             ConditionType.FINISHED: "True",
@@ -74,16 +74,16 @@ class Ending:
             **self.conditions,
         }
         for kind, value in expected.items():
-            # A condition that is absent is not True, which is all that anybody waits for.
-            assert found.get(kind, "False") == value, (kind, status["conditions"])
+            # Clients wait for True only, so an absent condition equals False.
+            assert actual.get(kind, "False") == value, (kind, status["conditions"])
 
 
 def disrupted(reason: Reason, exit_code: int | None, *message: str) -> Ending:
-    """The cluster ended the only attempt after main may have started."""
+    """Return the end of a run whose only attempt the cluster ended after main may have started."""
     return Ending(Phase.FAILED, reason, exit_code, message, (Outcome.DISRUPTED,))
 
 
 def succeeded_after(*before: Outcome) -> Ending:
-    """The last attempt succeeded; the outcomes of those before it are given."""
+    """Return the end of a run whose last attempt succeeded after attempts with these outcomes."""
     outcomes = (*before, Outcome.SUCCEEDED)
     return Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes)

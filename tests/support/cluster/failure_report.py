@@ -1,4 +1,4 @@
-"""What a person needs to understand a failed scenario, gathered while it is all still there."""
+"""Report sections that explain a failed scenario, collected while its objects still exist."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _SHORT = 6000
 
 
 def tell(report: pytest.TestReport, fixtures: Mapping[str, Any]) -> None:
-    """Add sections to a failure's report; whatever cannot be told is left out."""
+    """Add sections to a failure's report; a part that cannot be read is left out."""
     run, kube = fixtures.get("run"), fixtures.get("kube")
     if isinstance(run, Run):
         _add(report, f"TaskRun {run.name}: {' -> '.join(run.phases())}", _yaml(run.seen()))
@@ -30,10 +30,10 @@ def tell(report: pytest.TestReport, fixtures: Mapping[str, Any]) -> None:
 
 
 def await_namespaces_gone(kube: Kube, journal: Journal) -> None:
-    """Wait until the namespaces of scenarios have left: the controller must not hold them up.
+    """Wait until the scenarios' namespaces are gone; the controller must not block that.
 
     Raises:
-        TooLate: one did not go.
+        TooLate: a namespace is still terminating.
     """
 
     def leaving() -> bool | None:
@@ -64,5 +64,5 @@ def _events(kube: Kube, run: Run) -> str:
 def _log(installation: Installation) -> str:
     try:
         return installation.log_tail()
-    except Exception as error:  # noqa: BLE001 - a story must never hide the failure it tells of
+    except Exception as error:  # noqa: BLE001 - a report must not hide the failure
         return f"not to be had: {error}"

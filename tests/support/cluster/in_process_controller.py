@@ -1,4 +1,4 @@
-"""The whole controller in this process, for as long as a block runs."""
+"""The whole controller in the test's own process, while a block runs."""
 
 import asyncio
 import re
@@ -19,18 +19,18 @@ from taskruns.operator.structured_logging import Format
 
 _PAUSE = 0.01
 _TRIES = 3000
-"""Thirty seconds and more: what is waited for comes at once, but on a machine that is busy."""
+"""Number of polls, which take at least thirty seconds together; a busy machine needs many."""
 
 
 class Apiserver(Protocol):
-    """One that a controller can be led to."""
+    """An apiserver that a controller can be connected to."""
 
     def kubeconfig(self, folder: Path) -> str | Path:
-        """Write a kubeconfig that leads there; return where it is."""
+        """Write a kubeconfig for the server; return its path."""
 
 
 class Life:
-    """A controller that is at work."""
+    """A running controller."""
 
     def __init__(self, controller: Controller, serving: "asyncio.Task[int]") -> None:
         self.controller = controller
@@ -63,8 +63,8 @@ class Life:
         return await asyncio.wait_for(asyncio.shield(self.serving), 8)
 
     def task(self, name: str) -> "asyncio.Task[Any]":
-        (found,) = (t for t in asyncio.all_tasks() if re.match(name, t.get_name()))
-        return found
+        (match,) = (t for t in asyncio.all_tasks() if re.match(name, t.get_name()))
+        return match
 
 
 @asynccontextmanager
@@ -92,8 +92,8 @@ async def at_work(
     def unwrapped(engine: Engine) -> Engine:
         return engine
 
-    way = await connect(settings.kubeconfig, None, 6)
-    controller = Controller(settings, way, unwrapped)
+    client = await connect(settings.kubeconfig, None, 6)
+    controller = Controller(settings, client, unwrapped)
     serving = asyncio.create_task(controller.serve(), name="taskruns: test")
     try:
         await asyncio.sleep(0)
@@ -102,4 +102,4 @@ async def at_work(
         controller.stopping.set()
         await asyncio.wait({serving}, timeout=5)
         await controller.close()
-        await way.close()
+        await client.close()

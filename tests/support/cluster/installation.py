@@ -1,7 +1,7 @@
-"""The ways in which taskruns is installed for the scenarios, all driven alike.
+"""The ways to install taskruns for scenarios, behind one interface.
 
-A scenario neither knows nor cares which one it runs under; that is what "identical behaviour"
-means. A controller can be stopped and started in good order, and killed without warning.
+A scenario does not depend on the way that is used, so all ways must behave alike. A controller can
+be stopped gracefully, started, and killed without warning.
 """
 
 import json
@@ -25,11 +25,14 @@ from tests.support.cluster.watch_recorder import Journal
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "taskruns-system"
 DELETE_DELAY = "1s"
-"""The site's default: scenarios see their Pods go without waiting half a minute for each."""
+"""Site default of the delete delay; scenarios need not wait half a minute for each Pod."""
 EACH_INSTALLATION = pytest.mark.parametrize(
     "installation", ["helm", "process"], indirect=True, scope="session"
 )
-"""For what may differ where a controller runs beside the cluster; all else runs in the chart's."""
+"""Mark for tests of behaviour that may differ when a controller runs outside the cluster.
+
+All other tests run with the chart's installation only.
+"""
 
 SITE_KEY = "example.test/site"
 SITE_POD: Object = {
@@ -46,7 +49,7 @@ SITE_POD: Object = {
         ],
     },
 }
-"""What the chart's release lays under every Pod; no scenario but one looks at it."""
+"""Pod defaults of the chart's release; a single scenario checks them."""
 
 LABEL = "app.kubernetes.io/name"
 SELECTOR = f"{LABEL}=taskruns"
@@ -57,7 +60,7 @@ RESTRICTED = {
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What an installation is put on."""
+    """The cluster of an installation, with its client and journal."""
 
     cluster: Cluster
     kube: Kube
@@ -65,35 +68,35 @@ class Ground:
 
 
 class Installation(Protocol):
-    """One controller at work on the whole cluster."""
+    """One controller that serves the whole cluster."""
 
     name: str
 
     def up(self) -> None:
-        """Install it and wait until it is ready."""
+        """Install the controller and wait until it is ready."""
 
     def down(self) -> None:
-        """Remove it; TaskRuns and their definition stay."""
+        """Remove the controller; TaskRuns and their definition stay."""
 
     def stop(self) -> None:
-        """End the controller in good order and wait until it has ended."""
+        """Stop the controller gracefully and wait until it has ended."""
 
     def start(self) -> None:
-        """Start it again and wait until it is ready."""
+        """Start the controller again and wait until it is ready."""
 
     def kill(self) -> None:
         """End the controller by SIGKILL and wait until it is ready again."""
 
     def life(self) -> str:
-        """Name the controller's present life: another name after it has ended and come back."""
+        """Return an identity of the controller's process, which changes with every restart."""
 
     def log_tail(self) -> str:
-        """The controller's last lines."""
+        """Return the last lines of the controller's log."""
 
 
 @contextmanager
 def stopped(installation: Installation) -> Iterator[None]:
-    """No controller is there while the block runs."""
+    """Keep the controller stopped while the block runs."""
     installation.stop()
     try:
         yield
@@ -129,22 +132,22 @@ class InCluster:
         self._journal.wait(look, 90, "the controller is ready again")
 
     def life(self) -> str:
-        """The Pod, and how often its container has been restarted."""
+        """Return the name of the Pod and the restart count of its container."""
         (pod,) = self._pods()
         return f"{pod['metadata']['name']}, restarted {_restarts(pod)} times"
 
     def log_tail(self) -> str:
-        """The last lines of this life and, where it was a crash, of the one before."""
-        which = ("-n", NAMESPACE, "-l", SELECTOR)
-        said = [
-            self._cluster.kubectl(*command, *which, check=False).stdout
+        """Return the last lines of this process and, after a crash, of the previous one."""
+        selection = ("-n", NAMESPACE, "-l", SELECTOR)
+        outputs = [
+            self._cluster.kubectl(*command, *selection, check=False).stdout
             for command in (
                 ("get", "pods"),
                 ("logs", "--tail=30", "--previous"),
                 ("logs", "--tail=60"),
             )
         ]
-        return "\n".join(said)
+        return "\n".join(outputs)
 
     def _scale(self, replicas: int) -> None:
         self._cluster.kubectl(
@@ -170,7 +173,7 @@ class InCluster:
 
 
 class Helm(InCluster):
-    """By the chart, as a user installs it."""
+    """Installation by the chart, as a user installs it."""
 
     name = "helm"
 
@@ -188,14 +191,14 @@ class Helm(InCluster):
             "--wait",
             "--timeout",
             "3m",
-            # The definition may be there from other tests: this release takes it over.
+            # Other tests may have left the definition; this release takes it over.
             "--take-ownership",
             "--force-conflicts",
             "--set",
             f"defaults.deleteDelayDuration={DELETE_DELAY}",
             "--set-json",
             f"taskPodDefaults={json.dumps(SITE_POD)}",
-            # A new image under the same tag brings a new Pod.
+            # A new image under the same tag must lead to a new Pod.
             "--set-string",
             f"podAnnotations.image={image}",
         )
@@ -205,7 +208,7 @@ class Helm(InCluster):
 
 
 class Manifest(InCluster):
-    """By `kubectl apply -f manifests/install.yaml`."""
+    """Installation by `kubectl apply -f manifests/install.yaml`."""
 
     name = "manifest"
 
@@ -215,10 +218,10 @@ class Manifest(InCluster):
         self._rolled_out()
 
     def down(self) -> None:
-        """Leave the definition, as Helm does: TaskRuns would go with it."""
+        """Remove everything but the definition, as Helm does, because TaskRuns would go with it."""
         objects = yaml.safe_load_all(Path(self._path).read_text())
         kept = ("CustomResourceDefinition", "Namespace")
-        ours = [found for found in objects if found and found["kind"] not in kept]
+        ours = [obj for obj in objects if obj and obj["kind"] not in kept]
         self._cluster.kubectl(
             "delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(ours), within=120
         )
@@ -229,7 +232,7 @@ class Manifest(InCluster):
 
 
 class Process:
-    """As a program outside the cluster, by the administrator's kubeconfig."""
+    """A program outside the cluster, with the administrator's kubeconfig."""
 
     name = "process"
 
@@ -261,33 +264,33 @@ class Process:
 
 
 def clear(ground: Ground) -> None:
-    """Remove what an earlier session, cut off in the middle, has left installed."""
+    """Remove the installation that an interrupted earlier session has left."""
     uninstall(ground.cluster, "--no-hooks")
-    which = ("-n", NAMESPACE, "-l", SELECTOR)
-    ground.cluster.kubectl("delete", "deployment", *which, "--ignore-not-found")
-    ground.cluster.kubectl("wait", "--for=delete", "pod", *which, "--timeout=60s", within=70)
+    selection = ("-n", NAMESPACE, "-l", SELECTOR)
+    ground.cluster.kubectl("delete", "deployment", *selection, "--ignore-not-found")
+    ground.cluster.kubectl("wait", "--for=delete", "pod", *selection, "--timeout=60s", within=70)
 
 
 def uninstall(cluster: Cluster, *flags: str) -> None:
-    """Take the release away, if there is one."""
+    """Uninstall the release, if there is one."""
     helm(cluster, "uninstall", "taskruns", "-n", NAMESPACE, "--ignore-not-found", "--wait", *flags)
 
 
 def build_image(cluster: Cluster) -> str:
-    """Build the project's Dockerfile under the tag that the chart asks for; return its id."""
+    """Build the project's Dockerfile under the chart's default tag; return the image's ID."""
     version = yaml.safe_load((ROOT / "charts/taskruns/Chart.yaml").read_text())["appVersion"]
     return cluster.build_image(f"taskruns/controller:{version}", ROOT, progress=print)
 
 
 def helm(cluster: Cluster, *arguments: str, kubeconfig: Path | None = None) -> str:
-    """Run helm, as the cluster's administrator or as somebody else.
+    """Run helm with the administrator's or another kubeconfig, and return its output.
 
     Raises:
-        AssertionError: it failed; its words are the message.
+        AssertionError: helm failed; the message has its error output.
     """
-    somebody = str(kubeconfig or cluster.kubeconfig)
+    config = str(kubeconfig or cluster.kubeconfig)
     done = subprocess.run(
-        [str(cluster.bin_dir / "helm"), "--kubeconfig", somebody, *arguments],
+        [str(cluster.bin_dir / "helm"), "--kubeconfig", config, *arguments],
         capture_output=True,
         text=True,
         timeout=300,
@@ -298,7 +301,7 @@ def helm(cluster: Cluster, *arguments: str, kubeconfig: Path | None = None) -> s
 
 
 def restricted_namespace(kube: Kube) -> None:
-    """Make the controller's namespace, or set its labels."""
+    """Create the controller's namespace, or set its labels."""
     metadata = {"name": NAMESPACE, "labels": RESTRICTED}
     if kube.get(NAMESPACES, None, NAMESPACE) is None:
         kube.create(NAMESPACES, None, {"metadata": metadata})
@@ -317,7 +320,7 @@ def _ready(pod: Object) -> bool:
 
 
 def _process_of(pod_uid: str) -> int:
-    """Find the controller's process on this machine, which is the node, by its Pod's cgroup."""
+    """Return the PID of the controller on this machine, which is the node, by its Pod's cgroup."""
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
             continue

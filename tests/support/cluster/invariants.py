@@ -1,7 +1,8 @@
-"""What must hold of every run in every scenario, checked on its whole history.
+"""Invariants that every run of every scenario must keep, checked on its whole history.
 
-The promise of design.md, Promise, as far as it can be seen from outside: never two Pods of one
-run that may work at the same time, no Pod released that was not claimed, no way back from an end.
+They are the promise of design.md, Promise, as far as it is visible from outside: never two Pods of
+one run that may work at the same time, no released Pod that was not claimed, and no change after
+the end.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from tests.support.cluster.watch_recorder import Seen
 _LEGAL_AFTER: dict[str | None, set[str]] = {
     None: {"Suspended", "Queued", "Pending", "Stopping", "Succeeded", "Failed", "Cancelled"},
     "Suspended": {"Queued", "BackingOff", "Cancelled"},
-    # A claimed Pod that somebody else's gate holds is Queued, too, and goes on from there.
+    # A claimed Pod that a foreign gate holds is Queued too, and continues from there.
     "Queued": {"Suspended", "Pending", "Running", "Stopping", "BackingOff"} | TERMINAL_PHASES,
     "Pending": {"Running", "Stopping", "BackingOff", "Queued", "Succeeded", "Failed", "Cancelled"},
     "Running": {"Stopping", "BackingOff", "Succeeded", "Failed", "Cancelled"},
@@ -26,7 +27,7 @@ _LEGAL_AFTER: dict[str | None, set[str]] = {
 
 
 def _reachable() -> dict[str | None, set[str]]:
-    """Which phases may follow when some in between went unseen."""
+    """Return the phases that may follow each phase when versions in between are missing."""
     reached = {phase: set(after) for phase, after in _LEGAL_AFTER.items()}
     for _ in reached:
         for after in reached.values():
@@ -38,10 +39,10 @@ _LEGAL_LATER = _reachable()
 
 
 def check(run: Run) -> None:
-    """Hold one run's history against every law.
+    """Check one run's history against every invariant.
 
     Raises:
-        AssertionError: a law was broken; it names the run and what happened.
+        AssertionError: an invariant does not hold; the message names the run and the violation.
     """
     _an_end_is_final(run)
     _phases_follow_each_other(run)
@@ -51,7 +52,7 @@ def check(run: Run) -> None:
 
 
 def was_released(pod: Sequence[Seen]) -> bool:
-    """Whether a Pod, by its history, was ever without our gate, and so might be scheduled."""
+    """Return whether a Pod was ever without our gate, so that it could be scheduled."""
     return any(not _gated(seen.found) for seen in pod)
 
 
@@ -60,7 +61,7 @@ def _statuses(run: Run) -> list[Object]:
 
 
 def _an_end_is_final(run: Run) -> None:
-    """Only observedGeneration moves, which follows later changes of spec."""
+    """Check that only observedGeneration, which follows later changes of spec, changes."""
     ended = [
         {key: value for key, value in status.items() if key != "observedGeneration"}
         for status in _statuses(run)

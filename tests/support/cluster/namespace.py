@@ -1,4 +1,4 @@
-"""What a scenario works with: one namespace of a cluster that a controller looks after."""
+"""The namespace of a scenario, with the tools to create and observe runs in it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from tests.support.cluster.watch_recorder import Journal
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The client, the journal and the ledger of a session, and a namespace of its own."""
+    """A namespace, with the session's client, journal and ledger."""
 
     kube: Kube
     journal: Journal
@@ -21,9 +21,9 @@ class Stage:
     def create(
         self, name: str, spec: Object, namespace: str = "", labels: Object | None = None
     ) -> Run:
-        """Create a TaskRun, here or in another namespace."""
-        where = namespace or self.namespace
-        manifest = task_run(name, where, spec)
+        """Create a TaskRun in this namespace or in another one."""
+        target = namespace or self.namespace
+        manifest = task_run(name, target, spec)
         manifest["metadata"]["labels"] = labels or {}
-        created = self.kube.create(RUNS, where, manifest)
+        created = self.kube.create(RUNS, target, manifest)
         return Run(created, self.kube, self.journal)

@@ -1,4 +1,4 @@
-"""The table of docs/security.md: which request whose role allows."""
+"""The table of docs/security.md: which role allows which request."""
 
 import re
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from typing_extensions import override
 
 PAGE = Path(__file__).parents[3] / "docs/security.md"
 GROUPS = {"taskruns": "taskruns.dev", "jobs": "batch"}
-"""The group of each resource in the table that is not of the core group."""
+"""API group of each resource in the table that is not in the core group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One row: a verb on a resource, and to whom it is allowed."""
+    """One row: a verb on a resource, and the roles that allow it."""
 
     verb: str
     resource: str
-    """A plural, or a plural and its subresource."""
+    """The plural, followed by the subresource if there is one."""
     allowed: dict[str, bool]
-    """By the name of the role, in the order of the columns."""
+    """Whether each role allows the request, by the role's name in the order of the columns."""
 
     @property
     def permission(self) -> tuple[str, str, str]:
-        """Verb, group and resource as an RBAC rule has them."""
+        """Verb, group and resource, as in an RBAC rule."""
         return self.verb, GROUPS.get(self.resource.partition("/")[0], ""), self.resource
 
     @override
@@ -32,10 +32,10 @@ class Request:
 
 
 def requests() -> list[Request]:
-    """Read the table.
+    """Return the rows of the table.
 
     Raises:
-        ValueError: a cell says neither yes nor no.
+        ValueError: a cell is neither yes nor no.
     """
     rows = re.findall(
         r"^\| (?:request|`([a-z]+) ([a-z/]+)`) \| (.+) \|$", PAGE.read_text(), re.MULTILINE

@@ -26,16 +26,16 @@ Series = dict[str, Any]
 
 
 def install() -> None:
-    """Install the package where it is missing; no service is started.
+    """Install the package if it is missing; no service is started.
 
     Raises:
-        ClusterError: this machine cannot; the message says what to install.
+        ClusterError: this machine cannot; the message names what to install.
     """
     package.install(PACKAGE, Progress())
 
 
 def promtool(*arguments: str, stdin: str = "") -> str:
-    """Run promtool; return what it said, which is nothing when all is well."""
+    """Run promtool; return its output if it failed, otherwise an empty string."""
     done = subprocess.run(
         ["promtool", *arguments], input=stdin, capture_output=True, text=True, check=False
     )
@@ -43,7 +43,7 @@ def promtool(*arguments: str, stdin: str = "") -> str:
 
 
 class Prometheus:
-    """Scrapes one target, every so many seconds, while it is entered."""
+    """Scrape one target every `every` seconds while the context is entered."""
 
     def __init__(self, target: str, every: int = 1) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="taskruns-prometheus-"))
@@ -61,7 +61,7 @@ class Prometheus:
         settings = self._folder / "prometheus.yaml"
         settings.write_text(yaml.safe_dump({"global": every, "scrape_configs": [scrape]}))
         command = [
-            # It is nobody's once its tests have died.
+            # Prometheus must end with its tests.
             *("setpriv", "--pdeathsig", "KILL", "prometheus"),
             f"--config.file={settings}",
             f"--storage.tsdb.path={self._folder / 'data'}",
@@ -80,35 +80,35 @@ class Prometheus:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def query(self, expression: str) -> list[Series]:
-        """Ask for the values of now.
+        """Return the present values of an expression.
 
         Raises:
-            ValueError: Prometheus cannot make sense of it; the message is its own.
+            ValueError: Prometheus refuses the expression; the message is its own.
         """
         return self._ask("query", {"query": expression})
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
-        """Ask for the values of every `step` seconds between two moments.
+        """Return the values of an expression every `step` seconds between two times.
 
         Raises:
-            ValueError: Prometheus cannot make sense of it; the message is its own.
+            ValueError: Prometheus refuses the expression; the message is its own.
         """
         times = {"start": str(start), "end": str(end), "step": str(step)}
         return self._ask("query_range", {"query": expression, **times})
 
     def until(self, expression: str) -> None:
-        """Wait until an expression has an answer, as a comparison has when it holds."""
+        """Wait until an expression has a result, as a comparison has when it is true."""
         self._await(lambda: self.query(expression), f"at {expression}")
 
     def _ask(self, what: str, parameters: Mapping[str, str]) -> list[Series]:
         answer = self._get(f"/api/v1/{what}?{urlencode(parameters)}")
         if answer is None:
             raise ValueError(f"{self._address} does not answer")
-        told = json.loads(answer)
-        if told["status"] != "success":
-            raise ValueError(f"{parameters['query']}: {told['error']}")
-        found: list[Series] = told["data"]["result"]
-        return found
+        response = json.loads(answer)
+        if response["status"] != "success":
+            raise ValueError(f"{parameters['query']}: {response['error']}")
+        series: list[Series] = response["data"]["result"]
+        return series
 
     def _get(self, path: str) -> bytes | None:
         try:

@@ -1,4 +1,4 @@
-"""One TaskRun as a test follows it: what it is now, what it ever was, and how to move it."""
+"""One TaskRun as a test follows it: its present and past versions, waits, and changes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from tests.support.cluster.client import PODS, RUNS, Kube, Object
 from tests.support.cluster.watch_recorder import Journal, Seen
 
 FIRST_LOOK = 30
-"""Seconds in which a controller that is there must have looked at a run."""
+"""Limit for a running controller to have reconciled a run once, in seconds."""
 
 END = 90
-"""Seconds in which a short run must have ended, on a machine that is busy with many."""
+"""Limit for a short run to have ended on a busy machine, in seconds."""
 
 
 class Run:
-    """Follows exactly one TaskRun, by its uid."""
+    """Follow exactly one TaskRun, by its uid."""
 
     def __init__(self, created: Object, kube: Kube, journal: Journal) -> None:
         self._kube = kube
@@ -26,13 +26,13 @@ class Run:
         self.uid: str = created["metadata"]["uid"]
         self.spec: Object = created["spec"]
 
-    # ------------------------------------------------------------------ what it is and was
+    # ------------------------------------------------------------------ present and past
 
     def history(self) -> tuple[Seen, ...]:
         return self._journal.history(self.uid)
 
     def seen(self) -> Object:
-        """The TaskRun as last seen, also after it has gone."""
+        """Return the last known version of the TaskRun, also after its deletion."""
         last = self._journal.last(self.uid)
         assert last is not None, f"{self.name} was never seen"
         return last.found
@@ -40,11 +40,11 @@ class Run:
     @property
     def status(self) -> Object:
         last = self._journal.last(self.uid)
-        found: Object = (last.found.get("status") or {}) if last else {}
-        return found
+        status: Object = (last.found.get("status") or {}) if last else {}
+        return status
 
     def phases(self) -> list[str]:
-        """Every phase that it went through, in order, without repetition."""
+        """Return every phase of the run in order, without repetition."""
         phases: list[str] = []
         for seen in self.history():
             phase = (seen.found.get("status") or {}).get("phase")
@@ -56,14 +56,14 @@ class Run:
         return names.pod_name(self.name, self.uid, attempt)
 
     def pods(self) -> tuple[tuple[Seen, ...], ...]:
-        """The histories of all its Pods."""
+        """Return the histories of all Pods of the run."""
         return self._journal.pods_of(self.uid)
 
     def pod(self, attempt: int = 1) -> Object:
-        """The Pod of one attempt as last seen, also after it has gone."""
+        """Return the last known version of an attempt's Pod, also after its deletion."""
         name = self.pod_name(attempt)
-        found = [history[-1].found for history in self.pods()]
-        return next(pod for pod in found if pod["metadata"]["name"] == name)
+        pods = [history[-1].found for history in self.pods()]
+        return next(pod for pod in pods if pod["metadata"]["name"] == name)
 
     def log(self, attempt: int = 1, container: str = "main") -> str:
         return self._kube.log(self.namespace, self.pod_name(attempt), container)
@@ -71,11 +71,11 @@ class Run:
     # ------------------------------------------------------------------ waiting
 
     def looked_at(self, seconds: float = END) -> None:
-        """Wait until the controller has given it a phase."""
+        """Wait until the controller has written a phase."""
         self._journal.wait(lambda: self.phases() or None, seconds, f"{self.name} has a phase")
 
     def reaches(self, phase: Phase, seconds: float = END) -> Object:
-        """Return the first status in a phase; fail at once when it has ended in another."""
+        """Return the first status in a phase; fail at once if the run has ended in another."""
 
         def look() -> Object | None:
             for seen in self.history():
@@ -99,7 +99,7 @@ class Run:
         return self._journal.wait(look, seconds, f"{self.name} says {reason}")
 
     def ended(self, seconds: float = END) -> Object:
-        """Return the status in which it ended."""
+        """Return the terminal status of the run."""
 
         def look() -> Object | None:
             status = self.status
@@ -108,7 +108,7 @@ class Run:
         return self._journal.wait(look, seconds, f"{self.name} has ended")
 
     def gone(self, seconds: float = END) -> None:
-        """Wait until the TaskRun is no longer there."""
+        """Wait until the TaskRun is deleted."""
 
         def look() -> bool | None:
             last = self._journal.last(self.uid)
@@ -117,7 +117,7 @@ class Run:
         self._journal.wait(look, seconds, f"TaskRun {self.name} is gone")
 
     def pods_gone(self, seconds: float = END) -> None:
-        """Wait until none of its Pods is there."""
+        """Wait until all of the run's Pods are gone."""
 
         def look() -> bool | None:
             return True if all(history[-1].gone for history in self.pods()) else None
@@ -136,20 +136,20 @@ class Run:
         return self._journal.wait(look, seconds, f"{self.name} has the Pod of attempt {attempt}")
 
     def main_started(self, attempt: int = 1, seconds: float = END) -> None:
-        """Wait until the kubelet says that main of an attempt runs or has run."""
+        """Wait until the kubelet reports that main of an attempt runs or has run."""
 
         self._wait_for_pod(_main_started, attempt, seconds, "main has started")
 
     def preparing(self, attempt: int = 1, seconds: float = END) -> None:
-        """Wait until an init container of an attempt is at work."""
+        """Wait until an init container of an attempt runs."""
         self._wait_for_pod(_preparing, attempt, seconds, "an init container runs")
 
     def released(self, attempt: int = 1, seconds: float = END) -> None:
-        """Wait until our scheduling gate is gone from an attempt's Pod: it has been claimed."""
+        """Wait until an attempt's Pod has lost our scheduling gate, which means it is claimed."""
         self._wait_for_pod(_released, attempt, seconds, "the Pod has been released")
 
     def deleting(self, attempt: int = 1, seconds: float = END) -> None:
-        """Wait until somebody has asked for the deletion of an attempt's Pod."""
+        """Wait until an attempt's Pod has a deletionTimestamp."""
         self._wait_for_pod(_deleting, attempt, seconds, "the Pod is being deleted")
 
     def pod_ended(self, attempt: int = 1, seconds: float = END) -> None:
@@ -157,7 +157,7 @@ class Run:
         self._wait_for_pod(_ended, attempt, seconds, "the Pod has ended")
 
     def pod_free(self, attempt: int = 1, seconds: float = END) -> None:
-        """Wait until no finalizer holds an attempt's Pod."""
+        """Wait until an attempt's Pod has no finalizer."""
         self._wait_for_pod(_free, attempt, seconds, "nothing holds the Pod")
 
     def _wait_for_pod(
@@ -174,7 +174,7 @@ class Run:
 
         self._journal.wait(look, seconds, f"{self.name}, attempt {attempt}: {what}")
 
-    # ------------------------------------------------------------------ moving it
+    # ------------------------------------------------------------------ changes
 
     def change(self, **spec: Any) -> None:
         self._kube.merge(RUNS, self.namespace, self.name, {"spec": spec})
@@ -183,7 +183,7 @@ class Run:
         self.change(cancel=True)
 
     def annotate(self, annotations: Mapping[str, str | None]) -> None:
-        """Write annotations; None takes one away."""
+        """Write annotations; None removes one."""
         patch = {"metadata": {"annotations": dict(annotations)}}
         self._kube.merge(RUNS, self.namespace, self.name, patch)
 

@@ -1,4 +1,4 @@
-"""Nodes for a test to break: bringing them, choosing them, and waiting for what is on them."""
+"""Spare nodes that a test may break: adding them, and placing Pods on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +12,17 @@ from tests.support.cluster.run import Run
 from tests.support.cluster.watch_recorder import Journal
 
 AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
-"""The taints of a node that is not heard of, or says that it is not well."""
+"""Taints of a node that is unreachable or not ready."""
 
 PATIENT = 180
-"""Seconds in which every run of a module has got where it is meant to be hit."""
+"""Limit for every run of a module to reach the point of its disruption, in seconds."""
 
 _NODES = Resource("/api/v1", "nodes", namespaced=False)
 
 
 @contextmanager
 def spare(cluster: Cluster, journal: Journal, *numbers: int) -> Iterator[None]:
-    """Bring nodes, and take them away once nothing is on them any more."""
+    """Add nodes for the block; afterwards wait until they are empty, and remove them."""
     try:
         for number in numbers:
             cluster.add_node(number, progress=print)
@@ -35,12 +35,12 @@ def spare(cluster: Cluster, journal: Journal, *numbers: int) -> Iterator[None]:
 
 
 def on(number: int, *tolerated: str, away_seconds: int | None = None, **pod: Any) -> Object:
-    """A template whose Pod goes to a spare node, and elsewhere when it cannot have it.
+    """Return a template whose Pod prefers a spare node and otherwise goes elsewhere.
 
     Args:
-        number: the node's.
-        tolerated: keys of further taints that it puts up with.
-        away_seconds: how long it stays on a node that is lost; Kubernetes' own is 300.
+        number: number of the node.
+        tolerated: keys of further taints that the Pod tolerates.
+        away_seconds: how long the Pod stays on a lost node; the default of Kubernetes is 300.
         pod: further fields of the Pod's spec.
     """
     chosen = {"key": SPARE_LABEL, "operator": "In", "values": [str(number)]}
@@ -63,7 +63,7 @@ def on(number: int, *tolerated: str, away_seconds: int | None = None, **pod: Any
 
 
 def in_place(run: Run) -> None:
-    """Wait until a run is where it is meant to be hit: preparing, or else at work."""
+    """Wait until a run is at its point of disruption: an init container or main has started."""
     if "initContainers" in run.spec["template"]["spec"]:
         run.preparing(seconds=PATIENT)
     else:
@@ -71,16 +71,16 @@ def in_place(run: Run) -> None:
 
 
 def leaves_a_lost_node(run: Run) -> bool:
-    """Whether a run's Pod is evicted as soon as its node counts as lost."""
+    """Return whether a run's Pod is evicted as soon as its node counts as lost."""
     tolerated = run.spec["template"]["spec"]["tolerations"]
     return any(each.get("tolerationSeconds") == 0 for each in tolerated)
 
 
 def readiness(kube: Kube, node: str) -> Object:
-    """What is told of a node's being ready: the condition, with the time of its last word on it."""
-    found = kube.get(_NODES, None, node)
-    assert found is not None, f"there is no node {node}"
-    conditions: list[Object] = found["status"]["conditions"]
+    """Return a node's Ready condition."""
+    node_object = kube.get(_NODES, None, node)
+    assert node_object is not None, f"there is no node {node}"
+    conditions: list[Object] = node_object["status"]["conditions"]
     return next(each for each in conditions if each["type"] == "Ready")
 
 

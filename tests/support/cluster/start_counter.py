@@ -1,7 +1,7 @@
-"""Counts real starts: every container appends a line to a file of its node, not to any status.
+"""The ledger: a count of real starts, because every container appends a line to a file.
 
-What a controller believes may be wrong in the very way that a test looks for; a line that the
-container itself wrote is not. The file is read through a Pod, so that any cluster will do.
+The controller's view may be wrong in the very way that a test checks; a line that the container
+itself wrote is not. The file is on a node and is read through a Pod, so any cluster will do.
 """
 
 from collections import Counter
@@ -16,23 +16,23 @@ NAMESPACE = "e2e-ledger"
 _MOUNT = "/ledger"
 
 START = f'echo "$TASKRUN_UID start" >> {_MOUNT}/lines'
-"""What a task runs first to be counted as started."""
+"""Shell command that a task runs first, to be counted as started."""
 
 END = f'echo "$TASKRUN_UID end" >> {_MOUNT}/lines'
-"""What a task runs last to be counted as ended."""
+"""Shell command that a task runs last, to be counted as ended."""
 
 STAYS = f"{START}; sleep 600"
-"""A task that is at work until somebody ends it."""
+"""Script of a task that runs for 600 s unless it is stopped."""
 
 ONCE = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600'
-"""A task whose first attempt is at work until somebody ends it, and whose next one succeeds."""
+"""Script of a task whose first attempt runs until it is stopped, and whose next succeeds."""
 
 UNTIL_CUE = f"until [ -e {_MOUNT}/cue-$TASKRUN_UID ]; do sleep 0.2; done"
-"""What a task runs to be at work until the test says `cue`."""
+"""Shell command that waits until the test calls `cue`."""
 
 
 def until(word: str) -> str:
-    """What a task runs to wait until a test says a word."""
+    """Return a shell command that waits until a test calls `say` with this word."""
     return f"until [ -e {_MOUNT}/{word} ]; do sleep 0.5; done"
 
 
@@ -64,23 +64,23 @@ class Ledger:
         return self._count(run_uid, "end")
 
     def all_starts(self) -> Counter[str]:
-        """How often each run's task has started, by the run's uid."""
+        """Return how often each run's task has started, by the run's uid."""
         lines = self._lines()
         return Counter(uid for uid, word in lines if word == "start")
 
     def cue(self, run_uid: str) -> None:
-        """Let a task end that waits for it."""
+        """Release a task that waits with `UNTIL_CUE`."""
         self._read("touch", f"{_MOUNT}/cue-{run_uid}")
 
     def say(self, word: str) -> None:
-        """Tell every task that waits for this word; also while there is no apiserver.
+        """Release every task that waits for this word, even while the apiserver is down.
 
         The node is this machine wherever a component can be stopped.
         """
         Path(self._host_path()["path"], word).touch()
 
     def mount(self) -> dict[str, Any]:
-        """The fields of a TaskRun's spec that let its task write here."""
+        """Return the fields of a TaskRun's spec that let its task write here."""
         return {
             "volumes": [{"name": "ledger", "hostPath": self._host_path()}],
             "volumeMounts": [{"name": "ledger", "mountPath": _MOUNT}],

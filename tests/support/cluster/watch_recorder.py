@@ -1,8 +1,8 @@
-"""Every version of every TaskRun and Pod that the apiserver told, in order: what tests wait on.
+"""A journal of every version of every TaskRun and Pod in order, on which tests wait.
 
-A test that looks at an object now and then misses what lay between. The journal watches from
-before the first object to the end of the session, so "was never Running", "two Pods at once" and
-"stayed as it was" can be said, and waiting wakes on the very event that was waited for.
+A test that polls an object misses the versions in between. The journal watches from before the
+first object until the end of the session. Tests can therefore assert "was never Running", "two Pods
+at once" and "stayed as it was", and a wait ends with the very event that it waits for.
 """
 
 import threading
@@ -23,22 +23,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One version of an object; `gone` marks its last, with which it left the apiserver."""
+    """One version of an object; `gone` marks the last one, with its deletion."""
 
     at: datetime
-    """When it was seen, which is never before it was so."""
+    """Time at which the version was observed, which is never before it was written."""
     found: Object
     gone: bool = False
     listed: bool = False
-    """Seen by a list, because the watch had ended: what lay between it and the last is unknown."""
+    """Whether a list and not a watch returned it; versions since the last one may be missing."""
 
 
 class TooLate(AssertionError):
-    """What was waited for did not happen in time."""
+    """The awaited condition did not become true in time."""
 
 
 class Journal:
-    """The histories of all TaskRuns and Pods by uid, kept by one thread a kind."""
+    """The histories of all TaskRuns and Pods by uid, kept by one thread per kind."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
@@ -65,7 +65,7 @@ class Journal:
             thread.join(timeout=10)
 
     def history(self, uid: str) -> tuple[Seen, ...]:
-        """All versions of one object, oldest first."""
+        """Return all versions of one object, oldest first."""
         with self._changed:
             return tuple(self._histories.get(uid, ()))
 
@@ -75,24 +75,24 @@ class Journal:
             return history[-1] if history else None
 
     def named(self, resource: Resource, namespace: str, name: str) -> tuple[str, ...]:
-        """The uids of all objects that ever had a name, oldest first."""
+        """Return the uids of all objects that ever had a name, oldest first."""
         with self._changed:
             return tuple(self._uids[resource.plural, namespace, name])
 
     def present(self, resource: Resource, namespace: str | None = None) -> list[Object]:
-        """All objects of a kind that are in a namespace, or in any, now."""
+        """Return all present objects of a kind in one namespace, or in all."""
         with self._changed:
             uids = [
                 uid
-                for (plural, where, _), found in self._uids.items()
-                if plural == resource.plural and namespace in (None, where)
+                for (plural, object_namespace, _), found in self._uids.items()
+                if plural == resource.plural and namespace in (None, object_namespace)
                 for uid in found
             ]
             last = [self._histories[uid][-1] for uid in uids]
             return [seen.found for seen in last if not seen.gone]
 
     def ever(self, resource: Resource) -> list[Object]:
-        """All objects that there ever were of a kind, each as it was last seen."""
+        """Return the last version of every object of a kind that ever existed."""
         with self._changed:
             return [
                 self._histories[uid][-1].found
@@ -102,12 +102,12 @@ class Journal:
             ]
 
     def pods_of(self, run_uid: str) -> tuple[tuple[Seen, ...], ...]:
-        """The histories of all Pods that carry a run's uid as their label, oldest first."""
+        """Return the histories of all Pods that have a run's uid as their label, oldest first."""
         with self._changed:
             return tuple(tuple(self._histories[uid]) for uid in self._pods_of[run_uid])
 
     def wait(self, look: Callable[[], T | None], seconds: float, what: str) -> T:
-        """Return the first answer of `look` that is not None, asked anew at every change.
+        """Return the first result of `look` that is not None; call it again at every change.
 
         Raises:
             TooLate: there was none within `seconds`.
@@ -115,10 +115,10 @@ class Journal:
         deadline = time.monotonic() + seconds
         with self._changed:
             while (answer := look()) is None:
-                left = deadline - time.monotonic()
-                if left <= 0:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
                     raise TooLate(f"not within {seconds:g} s: {what}")
-                self._changed.wait(min(left, 1))  # also for what the journal does not watch
+                self._changed.wait(min(remaining, 1))  # also for objects outside the journal
             return answer
 
     def _follow(self, resource: Resource) -> None:
@@ -126,7 +126,7 @@ class Journal:
             try:
                 self._watch_once(resource)
             except (Refused, HTTPError, OSError, ValueError):
-                self._ending.wait(0.5)  # the apiserver restarts, or its watch has expired
+                self._ending.wait(0.5)  # the apiserver restarts, or the watch has expired
 
     def _watch_once(self, resource: Resource) -> None:
         page = self._kube.page(resource)
@@ -139,10 +139,10 @@ class Journal:
             self._take(resource, found, gone=change == "DELETED")
 
     def _take_list(self, resource: Resource, items: list[Object]) -> None:
-        there = {item["metadata"]["uid"] for item in items}
+        present = {item["metadata"]["uid"] for item in items}
         for uid in self._known(resource):
             last = self._histories[uid][-1]
-            if uid not in there and not last.gone:
+            if uid not in present and not last.gone:
                 self._take(resource, last.found, gone=True, listed=True)
         for item in items:
             self._take(resource, item, listed=True)

@@ -1,6 +1,6 @@
-"""A registry of images that knows one user: the pull side of the distribution API, on loopback.
+"""An image registry with one user account: the pull side of the distribution API, on loopback.
 
-It has one image, of a docker-archive, under whatever name it is asked for.
+It has one image, from a docker-archive, and serves it under every name.
 """
 
 import base64
@@ -24,14 +24,14 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class Account(NamedTuple):
-    """Who may pull."""
+    """The account that may pull."""
 
     user: str
     password: str
 
     @property
     def auth(self) -> str:
-        """As the docker command keeps it."""
+        """The credentials as the docker command stores them."""
         return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
@@ -61,17 +61,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
-        what, _, last = self.path.removeprefix("/v2/").rpartition("/")
+        path, _, last = self.path.removeprefix("/v2/").rpartition("/")
         if self.headers.get("Authorization") != self.authorization:
             challenge = {"WWW-Authenticate": 'Basic realm="registry"'}
             errors = [{"code": "UNAUTHORIZED", "message": "authentication required"}]
             self._answer(HTTPStatus.UNAUTHORIZED, json.dumps({"errors": errors}), **challenge)
         elif not last:
             self._answer(HTTPStatus.OK, "{}")
-        elif what.endswith("/manifests"):
+        elif path.endswith("/manifests"):
             digest = {"Docker-Content-Digest": _digest(self.manifest)}
             self._answer(HTTPStatus.OK, self.manifest, _MANIFEST, **digest)
         elif last in self.blobs:

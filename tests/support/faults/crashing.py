@@ -1,23 +1,23 @@
-"""The controller, dying by SIGKILL at a chosen write: `python -m tests.support.faults.crashing`.
+"""A controller that ends itself by SIGKILL at a chosen write.
 
     python -m tests.support.faults.crashing --crash before:create -- --kubeconfig ...
     python -m tests.support.faults.crashing --crash after:3 -- --kubeconfig ...
 
-The point is `before:` or `after:` and either the number of the write, from 1, or the name of a
-step of a run's life; before: the request was never sent; after: it was answered, and nothing was
-done with the answer. What follows `--` goes to the controller.
+The point is `before:` or `after:`, followed by the number of the write, from 1, or by the name of a
+step of a run's life. With `before` the request is never sent. With `after` the response has arrived
+and is not used. Arguments after `--` go to the controller.
 
-A step counts once it happens for the first time in this process:
+The crash happens the first time that the process reaches the step:
 
     create     the Pod is created
-    claim      its uid goes into the status
-    gate       its scheduling gate goes
+    claim      its uid is written into status
+    gate       its scheduling gate is removed
     running    phase Running is written
     stopping   phase Stopping is written
     outcome    the end of an attempt is written
-    finalizer  the Pod's finalizer goes
+    finalizer  the Pod's finalizer is removed
     delete     the Pod is deleted
-    stop       the Pod is given a deadline that is over
+    stop       the Pod gets a deadline that has passed
     ttl        the TaskRun is deleted
 """
 
@@ -53,7 +53,7 @@ _STATUS_STEPS = {Phase.PENDING: "claim", Phase.RUNNING: "running", Phase.STOPPIN
 
 
 class Crash:
-    """When to die."""
+    """The point at which the process ends."""
 
     def __init__(
         self,
@@ -68,19 +68,19 @@ class Crash:
         self._writes = 0
 
     async def around(self, step: str, write: Callable[[], Awaitable[T]]) -> T:
-        """Make a write, unless this is where to die."""
+        """Make a write, and end the process before or after it if this is the crash point."""
         self._writes += 1
-        here = self._at in (step, str(self._writes))
-        if here and self._moment == "before":
+        due = self._at in (step, str(self._writes))
+        if due and self._moment == "before":
             self._die()
         answer = await write()
-        if here and self._moment == "after":
+        if due and self._moment == "after":
             self._die()
         return answer
 
 
 class CrashingEngine:
-    """An engine that takes the process down at one of its writes; reads are left alone."""
+    """An engine that ends the process at one of its writes; reads never do."""
 
     def __init__(self, engine: Engine, crash: Crash) -> None:
         self._engine = engine
@@ -127,7 +127,7 @@ class CrashingEngine:
 
 
 def status_step(patch: Object) -> str:
-    """Name the step that a write of the status is; empty for one that is none."""
+    """Return the step that a status write makes, or an empty string."""
     phase = patch["status"].get("phase")
     if phase in TERMINAL_PHASES or phase == Phase.BACKING_OFF:
         return "outcome"
@@ -142,9 +142,9 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.faults.crashing")
     parser.add_argument("--crash", required=True, metavar="POINT", help="such as before:claim")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- ARGUMENT")
-    given = parser.parse_args(argv)
-    rest = given.rest[1:] if given.rest[:1] == ["--"] else given.rest
-    crash = Crash(given.crash)
+    options = parser.parse_args(argv)
+    rest = options.rest[1:] if options.rest[:1] == ["--"] else options.rest
+    crash = Crash(options.crash)
     return main(rest, lambda engine: CrashingEngine(engine, crash))
 
 

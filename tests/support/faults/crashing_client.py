@@ -1,9 +1,9 @@
-"""A client on a Docker host that dies by SIGKILL at a chosen step.
+"""A Docker client that ends itself by SIGKILL at a chosen step.
 
     python -m tests.support.faults.crashing_client --crash after:claim ADDRESS STATE NAME
 
-Beside the steps that are written into the record there are those of the container itself, which the
-daemon is asked for: `container` (to be created), `volumes` (to be opened), `start`, `remove`.
+Besides the steps of tests.support.faults.crashing there are those of requests to the daemon:
+`container` (create it), `volumes` (open them), `start`, `remove`.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def now() -> datetime:
 
 
 def crash_around(daemon: Daemon, crash: Crash) -> None:
-    """Let the daemon's client die at its requests, too."""
+    """Make the daemon's client crash at its requests too."""
     for step, request in REQUESTS.items():
         setattr(daemon, request, _crashing(getattr(daemon, request), step, crash))
 
@@ -62,9 +62,9 @@ def run(argv: list[str]) -> None:
     parser.add_argument("address")
     parser.add_argument("state", type=Path)
     parser.add_argument("name")
-    given = parser.parse_args(argv)
-    file = StateFile(given.state, "default", given.name)
-    asyncio.run(follow(given.address, file, Crash(given.crash, steps=(*STEPS, *REQUESTS))))
+    options = parser.parse_args(argv)
+    file = StateFile(options.state, "default", options.name)
+    asyncio.run(follow(options.address, file, Crash(options.crash, steps=(*STEPS, *REQUESTS))))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A way to the apiserver that a test can break: each request may meet its own misfortune.
+"""A proxy to the apiserver that a test can break, request by request.
 
-Whoever is tried is given the detour's kubeconfig instead of another. With that one's credentials
-requests are passed on, byte by byte, until a test says otherwise. It has a thread and a loop of its
-own.
+The program under test gets the proxy's kubeconfig. The proxy forwards requests byte by byte, with
+the credentials of the original kubeconfig, until a test injects a fault. It has its own thread and
+event loop.
 """
 
 import asyncio
@@ -27,25 +27,25 @@ _NO_SERVICE = 503
 
 
 class Harm(Enum):
-    """What becomes of one request."""
+    """The fault that is injected into one request."""
 
     LOST = auto()
-    """It never arrives; the connection is reset."""
+    """The request never arrives; the connection is reset."""
     UNANSWERED = auto()
-    """It arrives; the connection is reset instead of an answer."""
+    """The request arrives; the connection is reset instead of a response."""
     CUT = auto()
-    """It arrives; the connection is reset in the middle of the answer."""
+    """The request arrives; the connection is reset in the middle of the response."""
     LATE = auto()
-    """Nothing comes until the client gives up; then it arrives."""
+    """No response comes until the client gives up; then the request arrives."""
     HELD = auto()
-    """It arrives; nothing comes back until the client gives up, or dies."""
+    """The request arrives; no response comes until the client gives up or dies."""
     BUSY = auto()
-    """It does not arrive, and is answered that there is no time for it now (429)."""
+    """The request does not arrive; the response is 429, Too Many Requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """A request on its way."""
+    """A request that passes through the proxy."""
 
     method: str
     path: str
@@ -54,14 +54,14 @@ class Passing:
 
 
 class Detour:
-    """Serves the apiserver on a port of loopback while it is entered."""
+    """Serve the apiserver on a loopback port while the context is entered."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.fate: Callable[[Passing], Harm | None] = lambda _: None
-        """Asked for every request but watches, on the detour's own thread."""
+        """Function that decides the fault of each request but watches, on the proxy's thread."""
         self.suffered: list[tuple[Passing, Harm]] = []
         self.expired = 0
-        """Watches that were told that their version is too old."""
+        """Number of watches that ended with 410 because their resourceVersion was too old."""
         self._open = asyncio.Event()
         self._watches: set[asyncio.Transport] = set()
         self._silent: set[asyncio.Transport] = set()
@@ -79,7 +79,7 @@ class Detour:
         self._background.close()
 
     def kubeconfig(self, folder: Path) -> Path:
-        """Write a kubeconfig that leads here; nobody has to identify themselves."""
+        """Write a kubeconfig for the proxy; it needs no credentials."""
         written = {
             "current-context": "detour",
             "clusters": [{"name": "detour", "cluster": {"server": self._url}}],
@@ -103,7 +103,7 @@ class Detour:
         self._background.loop.call_soon_threadsafe(self._open.set)
 
     def silence_watches(self) -> int:
-        """Let nothing more come on any watch that is open, and stay it so; return how many."""
+        """Stop forwarding on every open watch without closing it; return how many there are."""
 
         async def silence() -> int:
             self._silent |= self._watches
@@ -112,7 +112,7 @@ class Detour:
         return self._background.run(silence())
 
     def silent_watches(self) -> int:
-        """Count those whose clients have not closed them since."""
+        """Count the silenced watches that their clients have not closed yet."""
         return sum(not way.is_closing() for way in self._silent)
 
     async def _start(self) -> None:
@@ -187,26 +187,26 @@ class Detour:
         return response
 
     def _reset_watches(self) -> None:
-        for way in tuple(self._watches):
-            way.abort()
+        for transport in tuple(self._watches):
+            transport.abort()
 
     async def _watch(
         self, request: web.Request, answer: aiohttp.ClientResponse
     ) -> web.StreamResponse:
-        way = request.transport
-        assert way is not None, "whoever asked for a watch is still there"
-        self._watches.add(way)
+        transport = request.transport
+        assert transport is not None, "whoever asked for a watch is still there"
+        self._watches.add(transport)
         response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
         try:
             await response.prepare(request)
             async for line in answer.content:
                 self.expired += b'"type":"ERROR"' in line and b'"code":410' in line
-                if way not in self._silent:
+                if transport not in self._silent:
                     await response.write(line)
         except (aiohttp.ClientError, OSError):
             return _reset(request, response)
         finally:
-            self._watches.discard(way)
+            self._watches.discard(transport)
         return response
 
 
@@ -227,12 +227,12 @@ def _reset(request: web.Request, response: web.StreamResponse | None = None) -> 
 
 
 def _access(kubeconfig: Path) -> tuple[str, ssl.SSLContext, dict[str, str]]:
-    """Where the apiserver is, and a way to it: a certificate, or headers with a token."""
+    """Return the apiserver's address, its TLS context, and the headers that carry a token."""
     client = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
-    found = client.configuration
-    tls = ssl.create_default_context(cafile=found.ssl_ca_cert)
-    if found.cert_file:
-        tls.load_cert_chain(found.cert_file, found.key_file)
+    configuration = client.configuration
+    tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        tls.load_cert_chain(configuration.cert_file, configuration.key_file)
     client.rest_client.close()
-    told = found.auth_settings().values()
-    return found.host, tls, {each["key"].title(): each["value"] for each in told}
+    headers = configuration.auth_settings().values()
+    return configuration.host, tls, {each["key"].title(): each["value"] for each in headers}

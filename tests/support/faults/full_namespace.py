@@ -1,11 +1,11 @@
-"""A namespace with room for one Pod, which is taken until somebody makes room."""
+"""A namespace whose quota allows one Pod, and a Pod that uses it up until it is deleted."""
 
 from tests.cluster import Cluster
 from tests.support.builders.manifests import IMAGE
 from tests.support.cluster.client import PODS, Kube, Resource
 
 FULL = "full"
-"""The Airflow connection that leads there."""
+"""ID of the Airflow connection whose namespace this is."""
 
 _QUOTAS = Resource("/api/v1", "resourcequotas")
 _QUOTA = "one-pod"
@@ -14,10 +14,10 @@ _NEVER = [{"name": "example.test/never"}]
 
 
 def fill(cluster: Cluster, kube: Kube, namespace: str) -> None:
-    """Set a quota, and use it up by a Pod that no node gets."""
+    """Set a quota, and use it up with a Pod that is never scheduled."""
     quota = {"metadata": {"name": _QUOTA}, "spec": {"hard": {"pods": "1"}}}
     kube.create(_QUOTAS, namespace, quota)
-    # Before it is counted, every create is refused.
+    # Until the quota has been counted, the apiserver refuses every create.
     counted = "--for=jsonpath={.status.hard}"
     cluster.kubectl("wait", "-n", namespace, f"resourcequota/{_QUOTA}", counted)
     spec = {"containers": [{"name": "main", "image": IMAGE}], "schedulingGates": _NEVER}
@@ -25,5 +25,5 @@ def fill(cluster: Cluster, kube: Kube, namespace: str) -> None:
 
 
 def make_room(kube: Kube, namespace: str) -> None:
-    """Take that Pod away: the next has its place, and when that has ended another."""
+    """Delete that Pod, so that one Pod at a time has room."""
     kube.delete(PODS, namespace, _TAKER)

@@ -1,4 +1,4 @@
-"""Pods as a controller's create makes them, made by somebody else, or arriving late."""
+"""Pods that look like a controller's, made by a foreign client or by a late create request."""
 
 from typing import Any
 
@@ -8,13 +8,16 @@ from tests.support.cluster.client import Object
 from tests.support.cluster.run import Run
 
 BUSY: Object = {"command": ["sleep", "600"]}
-"""Work that does not end by itself."""
+"""Container fields of work that does not end by itself within a test."""
 
 
 def passing_for(
     run: Run, name: str, work: Object, *, attempt: int, gated: bool, **metadata: Any
 ) -> Object:
-    """A Pod with the labels and the owner of an attempt; `work` is fields of its container."""
+    """Return a Pod with the labels and the owner of an attempt.
+
+    `work` holds fields of its container, and `metadata` further metadata of the Pod.
+    """
     owner = {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,

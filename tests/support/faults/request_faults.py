@@ -1,7 +1,7 @@
-"""What becomes of a request on its way: between any two of them a test may let anything happen.
+"""Fate of every single request: a test decides it, and may do anything between two requests.
 
-The engine that it wraps stands for the apiserver. A controller's work is a coroutine that stops
-at every request, so two controllers can be led through any order of requests without threads.
+The wrapped engine stands for the apiserver. A controller's work is a coroutine that stops at every
+request, so a test can lead two controllers through any order of requests without threads.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
@@ -16,28 +16,28 @@ from taskruns.engines.engine import Engine, EngineError, Object, RunRef, Unavail
 
 
 class Fate(Enum):
-    """What becomes of one request."""
+    """The fate of one request."""
 
     ARRIVES = auto()
     LOST = auto()
-    """It never arrives, and the controller hears of that."""
+    """The request never arrives, and the controller gets an error."""
     UNANSWERED = auto()
-    """It arrives; its answer does not."""
+    """The request arrives, but its response does not."""
     LATE = auto()
-    """The controller gives up on it, and it arrives some other time."""
+    """The controller gives up on the request, which arrives later."""
     CRASH_BEFORE = auto()
-    """The controller dies before it is sent."""
+    """The controller dies before it sends the request."""
     CRASH_AFTER = auto()
-    """The controller dies after it arrived."""
+    """The controller dies after the request has arrived."""
 
 
 class Crashed(BaseException):
-    """The controller's process ended: nothing of it may catch this."""
+    """The controller's process ended; no code of the product may catch this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request about to be sent."""
+    """A request that is about to be sent."""
 
     verb: str
     arguments: tuple[Any, ...]
@@ -49,7 +49,7 @@ def _meet(request: Request) -> Generator[Request, Fate, Fate]:
 
 
 class FatedEngine:
-    """An engine whose every request stops to be told its fate."""
+    """An engine that stops at every request until a test decides its fate."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -93,8 +93,8 @@ class FatedEngine:
         fate = await _meet(Request(verb, arguments))
         method = partial(getattr(self._engine, verb), *arguments)
         if fate is Fate.ARRIVES:
-            found: Object | None = await method()
-            return found
+            response: Object | None = await method()
+            return response
         if fate is Fate.LATE:
             self.late.append(method)
         if fate in (Fate.UNANSWERED, Fate.CRASH_AFTER):
@@ -117,7 +117,7 @@ async def _regardless(method: Callable[[], Awaitable[Any]]) -> None:
 
 
 def arrive(method: Callable[[], Awaitable[Any]]) -> None:
-    """Let a late request arrive: nobody waits for its answer any more."""
+    """Let a late request arrive; no controller waits for its response."""
     work: Coroutine[Any, Any, None] = _regardless(method)
     try:
         work.send(None)

@@ -1,10 +1,10 @@
-"""Just enough of an apiserver to misbehave on demand: discovery, lists, watches, and no writes.
+"""A minimal apiserver that fails on demand: discovery, lists and watches, but no writes.
 
-It has a thread and a loop of its own: kopf, when it ends, cancels every task of the loop it is in.
+It has its own thread and event loop, because kopf cancels every task of its loop when it ends.
 
-Every request can be answered out of turn: a test puts answers into `turns` by (verb, plural), and
-each is given once before the ordinary ones go on. What is asked of one namespace goes by
-`namespace/plural` in place of the plural.
+A test can replace the responses: it puts them into `turns` by (verb, plural), and each is used once
+before the ordinary responses continue. Requests for one namespace use `namespace/plural` in place
+of the plural.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ GROUPS = {"pods": "/api/v1", names.PLURAL: f"/apis/{names.GROUP}/{names.VERSION}
 
 
 def failure(code: int, message: str = "", **headers: str) -> Answer:
-    """Answer with a Status, as the apiserver fails."""
+    """Return a maker of a Status response, as the apiserver sends on failure."""
     body = {"kind": "Status", "status": "Failure", "code": code, "message": message}
     return lambda _: web.json_response(body, status=code, headers=headers)
 
 
 class LittleApiserver:
-    """Serves on a port of loopback while it is entered."""
+    """Serve on a loopback port while the context is entered."""
 
     def __init__(self) -> None:
         self.turns: defaultdict[tuple[str, str], deque[Answer]] = defaultdict(deque)
         self.requests: list[tuple[str, str, Mapping[str, str]]] = []
-        """Verb, plural and headers of everything that was asked."""
+        """Verb, plural and headers of every request."""
         self._held: dict[tuple[str, str], asyncio.Event] = {}
         self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in GROUPS}
         self._watches: defaultdict[str, list[asyncio.Queue[Object | None]]] = defaultdict(list)
@@ -64,7 +64,7 @@ class LittleApiserver:
         self.url = f"http://{host}:{port}"
 
     def kubeconfig(self, folder: Path) -> str:
-        """Write a kubeconfig that leads here, with a token."""
+        """Write a kubeconfig for this server, with a token."""
         config = {
             "current-context": "c",
             "clusters": [{"name": "c", "cluster": {"server": self.url}}],
@@ -76,7 +76,7 @@ class LittleApiserver:
         return str(path)
 
     def put(self, plural: str, name: str, *, tell: bool = True, **parts: Any) -> Object:
-        """Create or change an object; without `tell` no watch hears of it."""
+        """Create or change an object; without `tell` no watch gets an event."""
         self._version += 1
         known = self._objects[plural]
         metadata = {"namespace": "default", "name": name, "uid": f"uid-{name}"}
@@ -88,25 +88,25 @@ class LittleApiserver:
         return known[name]
 
     def remove(self, plural: str, name: str, *, tell: bool = True) -> None:
-        """Delete an object; without `tell` no watch hears of it."""
+        """Delete an object; without `tell` no watch gets an event."""
         gone = self._objects[plural].pop(name)
         if tell:
             self.tell(plural, "DELETED", gone)
 
     def tell(self, plural: str, event: str, found: Object) -> None:
-        """Send an event to every watch of a kind that the object is in."""
+        """Send an event to every watch that covers the object."""
         place = found.get("metadata", {}).get("namespace", "")
         for watch in (*self._watches[plural], *self._watches[f"{place}/{plural}"]):
             self._loop.call_soon_threadsafe(watch.put_nowait, {"type": event, "object": found})
 
     def end_watches(self) -> None:
-        """Close every watch, as the apiserver does now and then."""
+        """Close every watch, as the apiserver does from time to time."""
         for watches in self._watches.values():
             for watch in tuple(watches):
                 self._loop.call_soon_threadsafe(watch.put_nowait, None)
 
     def hold(self, verb: str, plural: str) -> Callable[[], None]:
-        """Let such requests of the watching part wait until what is returned is called."""
+        """Hold such requests of the watching part until the returned function is called."""
         gate = self._held[verb, plural] = asyncio.Event()
         return lambda: (self._loop.call_soon_threadsafe(gate.set), None)[1]
 
@@ -129,8 +129,8 @@ class LittleApiserver:
         application.router.add_get(GROUPS[names.PLURAL], runs)
         for plural, path in GROUPS.items():
             application.router.add_get(f"{path}/{plural}", self._collection(plural))
-            one = f"{path}/namespaces/{{namespace}}/{plural}"
-            application.router.add_get(one, self._collection(plural))
+            namespaced = f"{path}/namespaces/{{namespace}}/{plural}"
+            application.router.add_get(namespaced, self._collection(plural))
         application.router.add_route("*", "/{rest:.*}", self._anything_else)
         return application
 
@@ -138,17 +138,17 @@ class LittleApiserver:
         async def answer(request: web.Request) -> web.StreamResponse:
             verb = "watch" if request.query.get("watch") else "list"
             place = request.match_info.get("namespace", "")
-            asked = f"{place}/{plural}" if place else plural
-            self.requests.append((verb, asked, request.headers))
+            scope = f"{place}/{plural}" if place else plural
+            self.requests.append((verb, scope, request.headers))
             watching = "(watch)" in request.headers["User-Agent"]
-            if watching and (gate := self._held.get((verb, asked))):
+            if watching and (gate := self._held.get((verb, scope))):
                 await gate.wait()
-            if watching and self.turns[verb, asked]:
-                return self.turns[verb, asked].popleft()(request)
-            if not watching and self.turns["resync", asked]:
-                return self.turns["resync", asked].popleft()(request)
+            if watching and self.turns[verb, scope]:
+                return self.turns[verb, scope].popleft()(request)
+            if not watching and self.turns["resync", scope]:
+                return self.turns["resync", scope].popleft()(request)
             if verb == "watch":
-                return await self._watch(request, asked)
+                return await self._watch(request, scope)
             return self._list(plural, place)
 
         return answer

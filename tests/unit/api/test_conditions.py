@@ -1,4 +1,4 @@
-"""The words of a status: every reason says what it means and what to do, and all agree."""
+"""Conditions and reasons: every reason explains its meaning and the next step."""
 
 import re
 
@@ -8,7 +8,7 @@ from taskruns.api.conditions import TERMINAL_PHASES, ConditionType, FailureKind,
 from taskruns.api.reasons import Reason
 
 KUBERNETES_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
-"""metav1.Condition's own pattern for a reason."""
+"""Pattern of metav1.Condition for a reason."""
 
 SENTENCE = re.compile(r"[A-Za-z].*[.]", re.DOTALL)
 

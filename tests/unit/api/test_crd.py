@@ -1,4 +1,4 @@
-"""The CRD: structural, small, described to the last field, and what a user types by hand."""
+"""The CRD: structural, small, with a description of every field, and its columns and names."""
 
 import json
 import re
@@ -12,7 +12,10 @@ from taskruns.api.v1alpha1 import TaskRunSpec
 from tests.support.builders import schemas, structural_schema
 
 LARGEST_FOR_CLIENT_SIDE_APPLY = 262_144
-"""kubectl apply keeps the whole object in an annotation, and annotations are bounded."""
+"""Size limit of an object for client-side apply, in bytes.
+
+kubectl apply stores the whole object in an annotation, and annotations are limited.
+"""
 
 SCHEMA = resource_schema()
 FIELDS = {schemas.written(path): each for path, each in schemas.fields(SCHEMA) if path}
@@ -56,10 +59,10 @@ def test_a_field_of_spec_says_what_holds_without_it(place: str) -> None:
 
 @pytest.mark.parametrize("place", sorted(NAMED))
 def test_a_description_tells_the_bounds_that_the_schema_sets(place: str) -> None:
-    schema, said = NAMED[place], NAMED[place].get("description", "")
+    schema, description = NAMED[place], NAMED[place].get("description", "")
     for keyword in ("maxLength", "maxItems", "minimum", "maximum"):
         bound = schema.get(keyword)
-        assert bound is None or abs(bound) >= 2**31 - 1 or f"{bound:g}" in said
+        assert bound is None or abs(bound) >= 2**31 - 1 or f"{bound:g}" in description
 
 
 def test_nothing_is_written_into_a_run_but_the_status_of_one_unseen() -> None:
@@ -167,14 +170,17 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "podGC.deleteDelayDuration": {"maxLength": 20},
     "ttlSecondsAfterFinished": {"minimum": -1, "maximum": 2**31 - 1},
 }
-"""Every bound of spec, said once more: the tests on the apiserver are derived from the schema, so
-that a bound which is lost there would be lost to them, too."""
+"""Every bound of spec, written a second time.
+
+The tests against the apiserver are derived from the schema, so they would not notice that a bound
+of the schema is lost.
+"""
 
 
 def test_no_bound_is_lost() -> None:
     unbounded = {"type", "description", "properties", "items", "additionalProperties"}
     unbounded |= {"x-kubernetes-validations", "x-kubernetes-list-type", structural_schema.PRESERVED}
-    found = {
+    actual = {
         place.removeprefix("spec."): {
             "keys" if key == structural_schema.LIST_KEYS else key: value
             for key, value in schema.items()
@@ -183,4 +189,4 @@ def test_no_bound_is_lost() -> None:
         for place, schema in FIELDS.items()
         if place.startswith("spec.")
     }
-    assert {place: bounds for place, bounds in found.items() if bounds} == BOUNDS
+    assert {place: bounds for place, bounds in actual.items() if bounds} == BOUNDS

@@ -1,4 +1,4 @@
-"""Durations: what people write, read to the millisecond, and never more than can be counted."""
+"""Durations: parsed to the millisecond, written back, and limited to what CEL can represent."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ from taskruns.api.v1alpha1.model import (
 )
 
 MOST_OF_GO = timedelta(microseconds=2**63 / 1000)
-"""Go counts nanoseconds in 64 bits; CEL reads durations with Go."""
+"""Longest duration of Go, which counts nanoseconds in 64 bits; CEL uses Go's durations."""
 
 durations = st.integers(0, 3_600_000 * 999_999).map(lambda ms: timedelta(milliseconds=ms))
 accepted = st.from_regex(DURATION_PATTERN.strip("^$"), fullmatch=True).filter(

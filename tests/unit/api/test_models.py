@@ -1,4 +1,4 @@
-"""The models read whatever the CRD lets in, and write it back as it was."""
+"""The models read everything that the CRD accepts, and write it back unchanged."""
 
 import json
 import re

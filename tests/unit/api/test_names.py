@@ -1,4 +1,4 @@
-"""A Pod's name: one per run and attempt, valid, and always the same."""
+"""Names of Pods: one per run and attempt, valid, and a pure function of both."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from taskruns.api import names
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-"""RFC 1123, as the apiserver checks the names of TaskRuns and Pods."""
+"""RFC 1123 subdomain, as the apiserver checks the names of TaskRuns and Pods."""
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 

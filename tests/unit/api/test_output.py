@@ -1,4 +1,4 @@
-"""What a message joins into one line comes apart again."""
+"""`split_output` reverses `join_output`."""
 
 import pytest
 
@@ -16,5 +16,5 @@ def test_empty_lines_are_left_out() -> None:
 
 
 def test_a_task_that_speaks_as_we_do_changes_no_cause() -> None:
-    told = join_output("It failed", ["password. Last output: 12345"])
-    assert split_output(told)[0] == "It failed"
+    message = join_output("It failed", ["password. Last output: 12345"])
+    assert split_output(message)[0] == "It failed"

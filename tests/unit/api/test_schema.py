@@ -1,4 +1,4 @@
-"""From a model to a structural schema: what is rewritten, and what is refused by name."""
+"""Conversion of a model to a structural schema: rewritten keywords and refused ones."""
 
 from datetime import datetime
 from enum import StrEnum

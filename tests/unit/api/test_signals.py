@@ -1,4 +1,4 @@
-"""Exit codes that stand for signals, and those that only look like it."""
+"""Exit codes that stand for signals, and exit codes that only seem to."""
 
 import signal
 
@@ -7,7 +7,10 @@ import pytest
 from taskruns.api.signals import TERMINATING, describe_exit, signal_of
 
 NOT_ENDING = {17, 18, 19, 20, 21, 22, 23, 28}
-"""CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG and WINCH: ignored by default, or they only stop."""
+"""CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG and WINCH, which by default end no process.
+
+They are ignored, or they only stop or continue it.
+"""
 
 
 def test_the_signals_that_end_a_process_are_named_as_python_names_them() -> None:

@@ -1,4 +1,4 @@
-"""A shell completes commands, and the names of the runs that are there."""
+"""Shell completion of commands and of the names of existing runs."""
 
 import json
 import subprocess
@@ -14,9 +14,9 @@ KUBECTL_ASKS = "kubectl_complete-taskrun"
 
 
 def complete(words: str, position: int, **environment: str) -> list[str]:
-    """What bash is offered for the word at a position."""
-    asked = {"_TASKRUN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
-    done = here(environment=environment | asked)
+    """Return the completions that bash gets for the word at a position."""
+    query = {"_TASKRUN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    done = here(environment=environment | query)
     assert done.err == ""
     return [line.partition(",")[2] for line in done.out.splitlines() if line]
 
@@ -62,9 +62,9 @@ def test_kubectl_is_told_how_its_words_go_on(
     monkeypatch.setenv("TASKRUNS_STATE_DIR", str(tmp_path))
     monkeypatch.setattr(sys, "argv", [KUBECTL_ASKS, *words])
     assert complete_for_kubectl() == 0
-    told = capsys.readouterr()
-    assert [line.partition("\t")[0] for line in told.out.splitlines()] == offered
-    assert told.err == ""
+    output = capsys.readouterr()
+    assert [line.partition("\t")[0] for line in output.out.splitlines()] == offered
+    assert output.err == ""
 
 
 def test_the_program_that_kubectl_asks_is_installed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Following a run: its log whole or a word about it, and Ctrl-C always gets out."""
+"""Following a run: its log is complete or reported as lost, and Ctrl-C always leaves."""
 
 import asyncio
 import errno
@@ -35,7 +35,7 @@ def run_in(phase: str, message: str = "", **status: Any) -> dict[str, Any]:
 
 
 class Stage:
-    """A place with one run, whose parts a test may hold back or break."""
+    """A place with one run, whose parts a test may delay or break."""
 
     kind, namespace = "docker", "default"
 
@@ -92,13 +92,13 @@ def stage() -> Stage:
 
 @pytest.fixture
 def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Standard output as a pipe that nobody reads yet; its other end."""
+    """Replace standard output by a pipe that is not read yet; return the read end."""
     ours, its = os.pipe()
     monkeypatch.setattr(following, "raw_output", lambda: partial(os.write, its))
     with suppress(OSError):
         yield ours
         os.close(its)
-        os.close(ours)  # unless the test has
+        os.close(ours)  # the test may have closed it
 
 
 async def test_a_reader_that_takes_its_time_gets_every_line(
@@ -107,7 +107,7 @@ async def test_a_reader_that_takes_its_time_gets_every_line(
     monkeypatch.setattr(following_module, "_SILENT_SECONDS", 0.01)
     stage.ends.set()
     work = asyncio.create_task(stage.followed())
-    await asyncio.sleep(0.2)  # many times the patience with a log that says nothing
+    await asyncio.sleep(0.2)  # many times the timeout for a silent log
     assert not work.done()
     received = b""
     while len(received) < len(LINES):
@@ -136,9 +136,9 @@ async def test_a_log_that_cannot_be_read_is_lost_with_its_reason(
     stage.pieces = broken
     stage.ends.set()
     assert (await stage.followed()).is_log_lost
-    told = capsys.readouterr()
-    assert told.out == "one\n"
-    assert "not complete: the container was removed. `taskrun logs hello`" in told.err
+    output = capsys.readouterr()
+    assert output.out == "one\n"
+    assert "not complete: the container was removed. `taskrun logs hello`" in output.err
 
 
 async def test_a_reader_that_has_gone_does_not_end_the_run(stage: Stage, output: int) -> None:
@@ -176,7 +176,7 @@ async def test_the_event_loop_goes_on_while_standard_output_is_blocked(output: i
 
 
 async def interrupted(stage: Stage, times: int) -> str:
-    """Press Ctrl-C so many times while a run is followed; return how it is left."""
+    """Press Ctrl-C several times while a run is followed; return the final message."""
     work = asyncio.create_task(stage.followed())
     await asyncio.sleep(0.02)
     for _ in range(times):
@@ -186,10 +186,10 @@ async def interrupted(stage: Stage, times: int) -> str:
         stage.ends.set()
         await work
         return ""
-    with pytest.raises(CommandError) as left:
+    with pytest.raises(CommandError) as raised:
         await work
-    assert left.value.code == ExitCode.CANCELLED
-    return left.value.message
+    assert raised.value.code == ExitCode.CANCELLED
+    return raised.value.message
 
 
 @pytest.mark.parametrize(
@@ -207,9 +207,9 @@ async def test_ctrl_c_gets_out_and_says_how_to_come_back(
     stage: Stage, cancel: str, kill: str, times: int, words: str
 ) -> None:
     stage.cancel, stage.kill = getattr(stage, cancel), getattr(stage, kill)
-    left = await interrupted(stage, times)
-    assert words in left
-    assert bool(left) is bool(words)
+    message = await interrupted(stage, times)
+    assert words in message
+    assert bool(message) is bool(words)
     assert stage.followers == (["hello"] if "wait" in words else [])
 
 
@@ -235,10 +235,10 @@ def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixtu
 
 
 def test_a_notice_is_said_once_and_again_after_a_long_time() -> None:
-    said: list[str] = []
-    notices = Notices(said.append)
+    messages: list[str] = []
+    notices = Notices(messages.append)
     for at, sentence in ((0, "away 1"), (1, "away 2"), (2, "back"), (700, "away 3")):
         record = logging.LogRecord("taskruns", logging.WARNING, "", 0, sentence, None, None)
         record.created = at
         notices.handle(record)
-    assert said == ["away 1", "back", "away 3"]
+    assert messages == ["away 1", "back", "away 3"]

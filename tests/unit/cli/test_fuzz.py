@@ -1,4 +1,4 @@
-"""Whatever is typed or handed in: one readable line, a documented exit code, and no traceback."""
+"""Any arguments and any input give one readable line, a documented exit code, no traceback."""
 
 import tempfile
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def test_any_arguments(command: str, more: Sequence[str]) -> None:
 
 @st.composite
 def mutilated(draw: st.DrawFn) -> bytes:
-    """A sample with a piece of it replaced."""
+    """Return a sample in which a part is replaced."""
     content = draw(st.sampled_from(SAMPLES)).read_bytes()
     begin = draw(st.integers(0, len(content)))
     end = draw(st.integers(begin, min(begin + 20, len(content))))

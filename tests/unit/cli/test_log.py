@@ -1,4 +1,4 @@
-"""Whoever follows a log waits for its begin, and is told of every part that is not there."""
+"""Following a log waits until it begins, and every missing part is reported."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from taskruns.engines.docker.state_file import StateFile
 
 
 class Removed:
-    """A follower of a run whose container somebody has removed, and its daemon."""
+    """A follower of a run whose container was removed by another client, with its daemon."""
 
     def __init__(self, *, started: bool = False, code: int = 404) -> None:
         self.attempt = {"podName": "hello-1"} | ({"startedTime": "now"} if started else {})

@@ -1,4 +1,4 @@
-"""The program starts at once: a command imports what it needs and nothing else."""
+"""The program starts fast: a command imports only what it needs."""
 
 import json
 import subprocess
@@ -22,11 +22,14 @@ for command in commands:
 """
 CLIENTS = {"aiodocker", "aiohttp", "kubernetes", "watchfiles"}
 HEAVY = CLIENTS | {"filelock", "jsonschema", "pydantic", "typing_extensions", "yaml", "rich"}
-"""Each takes a tenth of a second, or half of one."""
+"""Modules whose import takes a tenth of a second to half a second each."""
 
 
 def imported(folder: Path, *commands: Sequence[str]) -> list[set[str]]:
-    """What a process has imported after each of these commands, given one after the other."""
+    """Return the modules that a process has imported after each of these commands.
+
+    One process runs the commands one after the other.
+    """
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)],
         env={"TASKRUNS_STATE_DIR": str(folder), "HOME": str(folder)},
@@ -44,8 +47,8 @@ def test_a_command_imports_what_it_needs_and_nothing_heavy(tmp_path: Path) -> No
     run = {"metadata": {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z"}}
     record = {"run": run, "pods": {}, "asked": {}, "version": 1}
     (tmp_path / "default" / "a.json").write_text(json.dumps(record))
-    *found, as_json, as_table = imported(tmp_path, *light, ["list", "-o", "json"], ["list"])
-    for command, modules in zip(light, found, strict=True):
+    *sets, as_json, as_table = imported(tmp_path, *light, ["list", "-o", "json"], ["list"])
+    for command, modules in zip(light, sets, strict=True):
         assert modules & (HEAVY | {"asyncio"}) == set(), command
     assert as_json & HEAVY == set()
     assert as_table & HEAVY == {"rich"}

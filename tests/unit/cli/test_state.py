@@ -1,4 +1,4 @@
-"""A state directory that cannot be read, in whole or in part, is never an empty list."""
+"""A state directory that cannot be read, in whole or in part, never looks like an empty list."""
 
 import os
 from collections.abc import Callable
@@ -53,17 +53,17 @@ def test_a_link_to_nothing_is_no_empty_state_directory(tmp_path: Path) -> None:
 def test_a_directory_that_one_may_not_read_is_told_of_by_every_command(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    for words in ALL:  # so that all is imported: another user need not find Python's files
+    for words in ALL:  # imports all modules while their files can be read
         in_state(state, *words)
     state.chmod(0)
     user = os.geteuid()
     try:
         if user == 0:
             os.seteuid(NOBODY)
-        found = [in_state(state, *words) for words in ALL]
+        results = [in_state(state, *words) for words in ALL]
     finally:
         os.seteuid(user)
-    for words, done in zip(ALL, found, strict=True):
+    for words, done in zip(ALL, results, strict=True):
         assert (done.code, done.out) == (ExitCode.NOT_RUN, ""), (words, done.err)
         assert "Permission denied" in done.err
 

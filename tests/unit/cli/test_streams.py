@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or left: one sentence, and no success of what is lost."""
+"""Standard streams that are closed, full or unread: one sentence, and no success for lost data."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ PRINTING = [
 
 
 def shell(script: str, words: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the program by a line of shell, as `taskrun` with these words."""
+    """Run a line of shell in which `taskrun` is the program with these words."""
     state = folder / "default"
     state.mkdir(exist_ok=True)
     (state / "a.json").write_text(RECORD)
@@ -55,7 +55,7 @@ def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
     script = 'taskrun "$@" | true; echo "${PIPESTATUS[@]}"'
     done = shell(script, ["new"], tmp_path)
     assert done.stderr == ""
-    assert done.stdout in {"141 0\n", "0 0\n"}  # it may have written before the other has gone
+    assert done.stdout in {"141 0\n", "0 0\n"}  # all may be written before the reader ends
 
 
 def test_a_closed_standard_input_is_told_of(tmp_path: Path) -> None:

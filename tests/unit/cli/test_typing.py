@@ -1,4 +1,4 @@
-"""Variables as docker takes them, and hints for what people type who know docker or kubectl."""
+"""Variables with docker's syntax, and hints for the words of users who know docker or kubectl."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a person types, and what is said of what makes no sense."""
+"""Command lines that are valid, and messages for those that are not."""
 
 import asyncio
 from pathlib import Path

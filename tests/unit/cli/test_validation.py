@@ -1,4 +1,4 @@
-"""`taskrun validate` refuses what the apiserver refuses, in the same words, and names the line."""
+"""`taskrun validate` refuses what the apiserver refuses, with its words, and names the line."""
 
 import re
 from pathlib import Path
@@ -21,19 +21,19 @@ HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata:\n  name: a\n"
 
 
 def found(spec: Any, name: str = "a") -> dict[str, str]:
-    """What is said of a spec, by the place that it is said of."""
+    """Return the messages about a spec, by the place that each is about."""
     manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
-    said = problems(Document("file", manifest, {(): 1}))
-    return {written(problem.place): problem.message for problem in said}
+    issues = problems(Document("file", manifest, {(): 1}))
+    return {written(problem.place): problem.message for problem in issues}
 
 
 @pytest.mark.parametrize(("path", "value", "answer"), list(bad_values()))
 def test_a_value_of_another_type_or_beyond_a_bound(
     path: schemas.Path, value: Any, answer: str
 ) -> None:
-    said = found(schemas.replaced(full_with(path), path, value))
+    messages = found(schemas.replaced(full_with(path), path, value))
     place = schemas.written(("spec", *path))
-    assert any(where.startswith(place) for where in said), (said, answer)
+    assert any(location.startswith(place) for location in messages), (messages, answer)
 
 
 @pytest.mark.parametrize(("path", "place"), list(without_what_is_needed()))
@@ -78,8 +78,8 @@ def test_what_is_good_passes() -> None:
 
 def test_several_containers_of_which_none_is_main() -> None:
     containers = [{"name": "a", "image": "a"}, {"name": "b", "image": "b"}]
-    said = found({"template": {"spec": {"containers": containers}}})
-    assert "none of them is the main one" in said["spec.template"]
+    messages = found({"template": {"spec": {"containers": containers}}})
+    assert "none of them is the main one" in messages["spec.template"]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_the_line_is_named(words: str, line: int, said: str) -> None:
 def test_metadata_that_no_object_has(metadata: dict[str, Any], place: str) -> None:
     head = {"apiVersion": API_VERSION, "kind": KIND, "spec": SMALLEST}
     named = {} if "generateName" in metadata else {"name": "a"}
-    said = problems(Document("file", head | {"metadata": named | metadata}, {(): 1}))
-    assert [written(problem.place) for problem in said] == [f"metadata.{place}"]
+    issues = problems(Document("file", head | {"metadata": named | metadata}, {(): 1}))
+    assert [written(problem.place) for problem in issues] == [f"metadata.{place}"]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_the_state_is_the_pods_and_the_logs_last_line(controller: Controller, wo
 
 
 class Lines(Screen):
-    """Keeps what it would show."""
+    """A screen that records what it would show."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []

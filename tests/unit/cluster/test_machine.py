@@ -1,4 +1,4 @@
-"""What is read off the machine: mounts, control groups, packages, pip's settings."""
+"""Readers of the machine's state: mounts, control groups, packages, pip's settings."""
 
 from pathlib import Path
 

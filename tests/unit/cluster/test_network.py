@@ -1,4 +1,4 @@
-"""Addresses and rules of others on the machine, and the words about them."""
+"""Foreign addresses and firewall rules on the machine, and the messages about them."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ ROUTES = [
 
 
 class Machine:
-    """Answers the programs that the network is looked at and changed with."""
+    """A fake of the programs that inspect and change the network."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.routes = list(ROUTES)

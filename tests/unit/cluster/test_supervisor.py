@@ -1,4 +1,4 @@
-"""The launch itself, with plain files in place of a control group."""
+"""Starting components, with plain files in place of a control group."""
 
 import json
 from collections.abc import Iterator
@@ -97,6 +97,6 @@ def test_a_component_sees_nothing_of_the_environment(supervisor: Supervisor) -> 
     supervisor.start(Component("it", ("python3", "-c", program), environ={"GIVEN": "1"}))
     log = supervisor.log("it")
     wait_until(lambda: bool(log.read_text()), within=5, what="the program to print")
-    seen = set(json.loads(log.read_text()))
-    assert {"GIVEN", "HOME", "PATH"} <= seen
-    assert not {"PYTEST_CURRENT_TEST", "KUBECONFIG"} & seen
+    variables = set(json.loads(log.read_text()))
+    assert {"GIVEN", "HOME", "PATH"} <= variables
+    assert not {"PYTEST_CURRENT_TEST", "KUBECONFIG"} & variables

@@ -82,17 +82,17 @@ CONTAINER = [
 def test_a_container_that_cannot_be_made_is_advised_on_by_its_cause(
     reason: Reason, cause: str, advice: str
 ) -> None:
-    told = advise(reason, f"Container main cannot start: {cause}", Place.CLUSTER)
+    advised = advise(reason, f"Container main cannot start: {cause}", Place.CLUSTER)
     if "nobody knows" in cause:
-        assert told == reason.advice
+        assert advised == reason.advice
     else:
-        assert advice in told
+        assert advice in advised
 
 
 @pytest.mark.parametrize(("cause", "advice"), CONTAINER)
 def test_only_a_missing_object_is_to_be_created(cause: str, advice: str) -> None:
-    told = advise(Reason.CONTAINER_CONFIG_ERROR, cause, Place.CLUSTER)
-    assert ("Create the ConfigMap or Secret" in told) == advice.startswith("Create")
+    advised = advise(Reason.CONTAINER_CONFIG_ERROR, cause, Place.CLUSTER)
+    assert ("Create the ConfigMap or Secret" in advised) == advice.startswith("Create")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The TaskRun is being deleted and a finalizer holds it: its outcome is recorded all the same."""
+"""Deletion of a TaskRun that a finalizer keeps: its outcome is still recorded."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def ref_of(pod: Any) -> Any:
 
 
 def test_our_finalizer_outlives_the_pods_grace_period_by_a_moment_only() -> None:
-    """Its node may be gone, and a deletion never hangs on us."""
+    """The node may be gone, and a deletion must not hang on our finalizer."""
     pod = a_pod(main=running(), metadata=TERMINATING)
     assert kinds(plan_for(deleted(), pod, seconds=45).actions) == [ReleasePod]
 
@@ -189,7 +189,7 @@ def test_a_gated_pod_has_run_nothing() -> None:
 
 
 def test_pods_are_left_to_themselves_when_that_was_asked_for() -> None:
-    """They run on, and their end is recorded while the TaskRun is there."""
+    """The Pods continue, and their end is recorded while the TaskRun exists."""
     run = deleted(finalizers=["orphan", *FOREIGN])
     assert kinds(plan_for(run, a_pod(main=running()), seconds=6).actions) == [ReleasePod]
     orphan = a_pod(main=running(), metadata={"finalizers": [], "ownerReferences": []})

@@ -61,7 +61,7 @@ def test_a_forged_record_without_an_end_holds_up_no_attempt(told: dict[str, str]
 def test_a_forged_record_of_the_very_pod_that_is_claimed_gives_way() -> None:
     run = a_run(status={"attempts": [a_record(7, podUID=pod_uid(1), outcome="Failed")]})
     written = status_for(run, a_pod(run, 1, gated=True))
-    assert [(found.number, found.pod_uid) for found in written.attempts or ()] == [(1, pod_uid(1))]
+    assert [(kept.number, kept.pod_uid) for kept in written.attempts or ()] == [(1, pod_uid(1))]
 
 
 @pytest.mark.parametrize("status", [{}, {"phase": "Queued", "startTime": stamp(0)}, None])
@@ -155,18 +155,18 @@ def test_a_queued_run_wakes_for_its_deadline() -> None:
 def test_what_may_be_mended_soon_is_waited_for_a_minute(
     kind: RefusalKind, reason: str, interval: int
 ) -> None:
-    """A minute from the first such refusal, however long it was waited for a quota before."""
+    """The minute counts from the first such refusal, after any wait for quota."""
     run = a_run(status={"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)})
     waiting = plan_for(run, seconds=900, findings=refused(kind))
     assert waiting.status is not None
     assert (waiting.status.phase, waiting.status.reason) == ("Queued", reason)
     assert waiting.wake_at is not None
     assert at(900 + interval) <= waiting.wake_at <= at(900 + 2 * interval)
-    told = a_run(status=waiting.status.to_json())
-    still = plan_for(told, seconds=959.5, findings=refused(kind))
+    queued = a_run(status=waiting.status.to_json())
+    still = plan_for(queued, seconds=959.5, findings=refused(kind))
     assert still.idle
     assert still.wake_at is not None
-    written = status_for(told, seconds=960, findings=refused(kind))
+    written = status_for(queued, seconds=960, findings=refused(kind))
     assert (written.phase, written.reason) == ("Failed", reason)
     assert written.failure_kind == "Configuration"
 
@@ -214,7 +214,7 @@ def test_a_late_pod_of_an_attempt_that_is_not_due_is_thrown_away() -> None:
 
 
 def test_a_pod_made_by_hand_is_not_claimed() -> None:
-    """Whoever sets our labels and an owner does not choose what is run."""
+    """A Pod that a user made with our labels and owner must not choose what is run."""
     pod = a_pod(gated=True, metadata={"name": "made-by-hand"})
     plan = plan_for(a_run(), pod)
     assert [type(action) for action in plan.actions] == [DiscardPod, CreatePod]
@@ -294,7 +294,7 @@ def test_a_backoff_does_not_count_for_the_schedule_timeout() -> None:
 
 
 def overlooked() -> dict[str, Any]:
-    """A status that somebody forged: it says that an attempt is over whose Pod runs."""
+    """Return a forged status that calls an attempt ended while its Pod runs."""
     return a_run(backoffLimit=3, status=backing_off())
 
 

@@ -1,4 +1,4 @@
-"""The attempt is over: its record, and whether there is another (rules/ended.py)."""
+"""Rules for an ended attempt: its record, and the next attempt (rules/ended.py)."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_counts_end_at_what_a_status_can_hold() -> None:
 
 
 ENDED_IN_PART = a_pod(main=running(), phase="Failed", reason="DeadlineExceeded")
-"""As kubelets of 1.36 report a Pod that was stopped while the apiserver was away."""
+"""A Pod as kubelets of 1.36 report it when it was stopped during an apiserver outage."""
 
 
 def test_a_pod_that_has_ended_while_main_is_said_to_run_is_not_judged_yet() -> None:

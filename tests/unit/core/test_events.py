@@ -1,4 +1,4 @@
-"""Which Event tells of which change of status, and in which words."""
+"""The Event of each change of status, with its text."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ QUOTA = 'pods "hello" is forbidden: exceeded quota: few'
 
 
 def told(run: Any, *pods: Any, seconds: float = 5, findings: Any = NOTHING_FOUND) -> Event:
-    """The one Event of what is decided."""
+    """Return the single Event of the plan."""
     (event,) = plan_for(run, *pods, seconds=seconds, findings=findings).events
     assert event.at == at(seconds)
     return event
 
 
 def silent(run: Any, *pods: Any, seconds: float = 5, findings: Any = NOTHING_FOUND) -> bool:
-    """Whether a status is written of which nothing is told."""
+    """Return whether the plan writes a status without an Event."""
     plan = plan_for(run, *pods, seconds=seconds, findings=findings)
     assert plan.status is not None, plan
     return plan.events == ()
@@ -86,7 +86,7 @@ def test_a_failure_is_told_with_its_reason_and_advice_and_without_the_tasks_word
 
 
 def test_the_end_of_a_run_whose_main_was_judged_before_repeats_no_output() -> None:
-    """The attempt's record holds main's last words as a part of its message."""
+    """The attempt's record holds main's last output as a part of its message."""
     record = a_record(
         stopTime=stamp(3), reason="NonZeroExitCode", outcome="Failed", exitCode=1,
         message="Container main exited with code 1. Last output: secret",
@@ -243,8 +243,8 @@ def test_what_ends_without_a_pod_says_so_by_its_reason() -> None:
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.terminal])
 def test_a_status_that_says_nothing_new_is_not_told_again(phase: Phase) -> None:
-    said = {"phase": phase, "reason": "QuotaExceeded", "message": "so it is", "attempt": 1}
-    run = TaskRun.model_validate(a_run(status=said))
+    status = {"phase": phase, "reason": "QuotaExceeded", "message": "so it is", "attempt": 1}
+    run = TaskRun.model_validate(a_run(status=status))
     after = run.status.model_copy(update={"observed_generation": 2})
     assert events_of(run, after, at(5)) == ()
 
@@ -255,9 +255,9 @@ def test_without_a_status_there_is_no_event() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "é", "€", "😀"])
 def test_a_message_is_cut_between_letters(letter: str) -> None:
-    found = cut(letter * 2000)
-    assert MAX_EVENT_BYTES - 4 < len(found.encode()) <= MAX_EVENT_BYTES
-    assert set(found) == {letter}
+    shortened = cut(letter * 2000)
+    assert MAX_EVENT_BYTES - 4 < len(shortened.encode()) <= MAX_EVENT_BYTES
+    assert set(shortened) == {letter}
 
 
 def test_a_long_refusal_is_cut_and_stays_one_line() -> None:

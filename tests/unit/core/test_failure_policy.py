@@ -1,4 +1,4 @@
-"""What a run's podFailurePolicy makes of an attempt's end (core/verdict.py, 6.5)."""
+"""Effect of a run's podFailurePolicy on an attempt's end (core/verdict.py)."""
 
 from typing import Any
 

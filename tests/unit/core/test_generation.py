@@ -1,4 +1,4 @@
-"""observedGeneration follows every change of spec, and nothing else of the status moves."""
+"""observedGeneration follows every change of spec, and no other part of the status changes."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ STANDING: dict[str, tuple[Any, Any, list[Any]]] = {
     "Stopping": (a_claimed_status("Stopping", attempts=STOPPING), {}, [STOPPED]),
     "Unreadable": ({**an_ended_status(), "attempt": "odd"}, {}, []),
 }
-"""Runs that need nothing now: their status, fields of their spec, their Pods."""
+"""Runs that need no action: their status, fields of their spec, their Pods."""
 
 
 @pytest.mark.parametrize("phase", STANDING)
@@ -104,7 +104,7 @@ def test_a_look_never_asks_for_it_twice(
 
 
 def test_of_an_ended_run_the_part_that_is_kept_tells_it() -> None:
-    """The cache holds an ended run as a part of itself; a patch made of that would cut it."""
+    """The cache keeps only part of an ended run, so a patch made from that would truncate it."""
     whole = a_run(status=an_ended_status(observedGeneration=1, message="kept"), metadata=CHANGED)
     assert plan_for(slim(whole), seconds=11) == plan_for(whole, seconds=11)
 
@@ -130,7 +130,7 @@ def settled(status: Object) -> Object:
 
 @given(code=st.sampled_from([0, 3]), changes=CHANGES)
 def test_an_ended_run_follows_every_change_at_one_write_each(code: int, changes: list[Any]) -> None:
-    """Two controllers: the second finds it done, or is refused and then finds it done."""
+    """With two controllers, the second finds it done, at once or after a conflict."""
     script = Script(exit_code=code)
     world = World(Cluster(lambda _pod, _container: script), controllers=2)
     world.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))

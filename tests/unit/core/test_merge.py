@@ -1,4 +1,4 @@
-"""Laying one part of a Pod over another, line by line of design.md, Merge."""
+"""Merging one part of a Pod over another, line by line of design.md, Merge."""
 
 from typing import Any
 

@@ -9,15 +9,15 @@ from tests.support.decision import status_for
 
 
 def ended_with(text: str, exit_code: int = 0, extra_containers: int = 0) -> Any:
-    others = [{"name": f"side-{n}", "image": "busybox:1"} for n in range(extra_containers)]
-    template = {"spec": {"containers": [{"name": "main"}, *others]}}
+    sidecars = [{"name": f"side-{n}", "image": "busybox:1"} for n in range(extra_containers)]
+    template = {"spec": {"containers": [{"name": "main"}, *sidecars]}}
     run = a_run(template=template, status=a_claimed_status("Running"))
     return status_for(run, a_pod(run, main=ended(exit_code, message=text)), seconds=9)
 
 
 def stored(status: Any) -> str | None:
-    found = [c for c in status.conditions if c.type == "ResultStored"]
-    return found[0].reason if found else None
+    conditions = [c for c in status.conditions if c.type == "ResultStored"]
+    return conditions[0].reason if conditions else None
 
 
 @pytest.mark.parametrize("text", ['{"rows": 42}', "x" * 4095, "ü" * 2047, "\n", "line\nline\n"])

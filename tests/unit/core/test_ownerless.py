@@ -1,4 +1,4 @@
-"""The TaskRun is gone: its Pods are let go, never judged (rules/no_attempt.py)."""
+"""A TaskRun that is gone: its Pods are released, never judged (rules/no_attempt.py)."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""The Pod of an attempt, whole: `golden/pods` holds each TaskRun and, below it, its Pod.
+"""The whole Pod of an attempt: a file of `golden/pods` holds a TaskRun and, below it, its Pod.
 
-A new case is a file with a TaskRun alone, or with the site's template above it;
-`pytest --update-golden` writes the Pod to it.
+A new case is a file with a TaskRun alone, or with the site's template above it; `pytest
+--update-golden` writes the Pod to it.
 """
 
 from pathlib import Path
@@ -34,20 +34,20 @@ def pod_of(attempt: int = 1, metadata: dict[str, Any] | None = None, **spec: Any
 def test_a_task_run_makes_its_pod(golden: Golden, case: str) -> None:
     path = FOLDER / "pods" / case
     source, *_ = path.read_text().partition("---\n")
-    given = yaml.safe_load(source)
-    run = a_run(metadata=given["metadata"])
-    site = SiteDefaults(pod_template=given.get("site", {}))
-    pod = build_pod(TaskRun.model_validate({**run, "spec": given["spec"]}), 1, site)
-    told = yaml.safe_dump(pod, sort_keys=True, width=100)
-    golden.compare(f"pods/{case}", f"{source}---\n{told}")
+    case_input = yaml.safe_load(source)
+    run = a_run(metadata=case_input["metadata"])
+    site = SiteDefaults(pod_template=case_input.get("site", {}))
+    pod = build_pod(TaskRun.model_validate({**run, "spec": case_input["spec"]}), 1, site)
+    rendered = yaml.safe_dump(pod, sort_keys=True, width=100)
+    golden.compare(f"pods/{case}", f"{source}---\n{rendered}")
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_must_hold_of_every_pod(case: str) -> None:
-    given = yaml.safe_load((FOLDER / "pods" / case).read_text().partition("---\n")[0])
-    run = a_run(metadata=given["metadata"])
-    site = SiteDefaults(pod_template=given.get("site", {}))
-    pod = build_pod(TaskRun.model_validate({**run, "spec": given["spec"]}), 3, site)
+    case_input = yaml.safe_load((FOLDER / "pods" / case).read_text().partition("---\n")[0])
+    run = a_run(metadata=case_input["metadata"])
+    site = SiteDefaults(pod_template=case_input.get("site", {}))
+    pod = build_pod(TaskRun.model_validate({**run, "spec": case_input["spec"]}), 3, site)
     metadata, spec = pod["metadata"], pod["spec"]
     assert {"name": names.GATE_CLAIM} in spec["schedulingGates"]
     assert names.FINALIZER_OUTCOME in metadata["finalizers"]

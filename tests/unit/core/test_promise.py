@@ -1,4 +1,4 @@
-"""The promise holds in any order of events, requests, faults and crashes that can be thought of."""
+"""The promise holds in every order of events, requests, faults and crashes that is generated."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ SPECS = st.fixed_dictionaries(
 FATES = st.sampled_from([Fate.ARRIVES] * 12 + [fate for fate in Fate if fate is not Fate.ARRIVES])
 CONTROLLERS = st.sampled_from([0, 1])
 SIGHTS = st.sampled_from([tuple(Kind), tuple(Kind), (), (Kind.RUN,), (Kind.POD,)])
-"""Of which kinds the watch comes through."""
+"""Kinds whose watch events a controller gets in one step."""
 
 TROUBLES = (
     "cancel",
@@ -68,11 +68,11 @@ TROUBLES = (
 )
 
 HOLD = "example.test/hold"
-"""Somebody's finalizer on the run."""
+"""A foreign finalizer on the run."""
 
 
 class Machine(RuleBasedStateMachine):
-    """Two controllers and one run, in a cluster in which everything goes wrong."""
+    """Two controllers and one run, in a cluster with every kind of fault."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Machine(RuleBasedStateMachine):
     def controller(self, number: int) -> Controller:
         return self.world.controllers[number]
 
-    # ------------------------------------------------------------------ what controllers do
+    # ------------------------------------------------------------------ actions of controllers
 
     @rule(number=CONTROLLERS, kinds=SIGHTS, fates=st.lists(FATES, min_size=1, max_size=6))
     def work(self, number: int, kinds: tuple[Kind, ...], fates: list[Fate]) -> None:
@@ -138,7 +138,7 @@ class Machine(RuleBasedStateMachine):
         controller, index = data.draw(st.sampled_from(late))
         arrive(controller.engine.late.pop(index))
 
-    # ------------------------------------------------------------------ what happens to it
+    # ------------------------------------------------------------------ faults and user actions
 
     @rule(seconds=st.sampled_from([0.01, 0.2, 0.5, 1.0, 3.0, 40.0]))
     def time_passes(self, seconds: float) -> None:
@@ -149,26 +149,26 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.troubles)
     @rule(data=st.data())
     def trouble(self, data: st.DataObject) -> None:
-        what, pods = self.troubles[-1], self.world.pods()
-        if what == "cancel" and self.world.run() is not None:
+        trouble, pods = self.troubles[-1], self.world.pods()
+        if trouble == "cancel" and self.world.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"cancel": True}})
-        elif what in ("suspend", "resume"):
-            self.suspend(wanted=what == "suspend")
-        elif "the run" in what or "orphan" in what or "foreground" in what:
-            self.take_the_run(what)
-        elif what == "change the TTL" and self.world.run() is not None:
+        elif trouble in ("suspend", "resume"):
+            self.suspend(wanted=trouble == "suspend")
+        elif "the run" in trouble or "orphan" in trouble or "foreground" in trouble:
+            self.take_the_run(trouble)
+        elif trouble == "change the TTL" and self.world.run() is not None:
             patch = {"spec": {"ttlSecondsAfterFinished": 7200}}
             self.cluster.patch(Kind.RUN, "default", "hello", patch)
         elif not pods:
             return
-        elif "node" in what:
-            self.harm_the_node(what)
+        elif "node" in trouble:
+            self.harm_the_node(trouble)
         else:
-            self.harm_a_pod(what, data.draw(st.sampled_from(pods)))
+            self.harm_a_pod(trouble, data.draw(st.sampled_from(pods)))
         self.troubles.pop()
 
     def take_the_run(self, how: str) -> None:
-        """Have somebody's finalizer hold the run, delete it, or both."""
+        """Put a foreign finalizer on the run, delete it, or both."""
         if "hold" in how and self.world.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"finalizers": [HOLD]}})
         if how != "hold the run":
@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
             self.cluster.delete_run("default", "hello", orphan=orphan, foreground=foreground)
 
     def suspend(self, *, wanted: bool) -> None:
-        """Work that is stopped for it starts once more, uncounted."""
+        """Suspend or resume the run; work that a suspension stops starts once more, uncounted."""
         if self.world.run() is not None:
             self.budget += wanted
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"suspend": wanted}})
@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         elif how == "remove the node":
             self.cluster.remove_node("node-1")
 
-    # ------------------------------------------------------------------ what must hold
+    # ------------------------------------------------------------------ invariants
 
     @invariant()
     def the_work_is_done_once(self) -> None:
@@ -228,7 +228,7 @@ class Machine(RuleBasedStateMachine):
         assert not any(controller.unsettled for controller in self.world.controllers)
 
     def calm_down(self) -> None:
-        """Let every request arrive, and bring the node back or take it away for good."""
+        """Let every request arrive, and restore the node or remove it for good."""
         for controller in self.world.controllers:
             for late in controller.engine.late:
                 arrive(late)
@@ -243,7 +243,7 @@ class Machine(RuleBasedStateMachine):
             self.cluster.remove_node("node-1")
 
     def come_to_rest(self) -> None:
-        """Let time pass until the run has ended, with a list whenever nothing happens by itself."""
+        """Advance time until the run has ended, with a resync whenever no event is left."""
         for _ in range(10):
             self.world.until(self.has_ended)
             if self.has_ended():
@@ -252,11 +252,11 @@ class Machine(RuleBasedStateMachine):
                 controller.resync()
 
     def let_the_run_go(self) -> None:
-        """Take somebody's finalizer off."""
+        """Remove the foreign finalizer."""
         run = self.world.run()
         if run is not None and HOLD in (run["metadata"].get("finalizers") or ()):
-            others = [found for found in run["metadata"]["finalizers"] if found != HOLD]
-            patch = {"metadata": {"finalizers": others}}
+            remaining = [name for name in run["metadata"]["finalizers"] if name != HOLD]
+            patch = {"metadata": {"finalizers": remaining}}
             self.cluster.patch(Kind.RUN, "default", "hello", patch)
 
     def has_ended(self) -> bool:
@@ -265,7 +265,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def _is_held(pod: Object) -> bool:
-    """Whether it was forgotten; nobody can find one without labels whose run is gone."""
+    """Return whether the Pod still has a finalizer that a controller could find and remove."""
     metadata = pod["metadata"]
     held = metadata.get("finalizers") or metadata.get("ownerReferences")
     return bool(held and metadata.get("labels"))

@@ -1,4 +1,4 @@
-"""What holds of the decision whatever it is asked: it always answers, and always the same."""
+"""Properties of the decision for any input: it always returns a plan, and always the same."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -54,7 +54,7 @@ SITES = st.builds(
 MAPPINGS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
 ANY_RUN = st.none() | distorted(RUNS) | MAPPINGS
 MOST_CLOCKS = 10
-"""More than run at once of any run."""
+"""Upper bound of the clocks that run at once for a run."""
 ANY_PODS = st.lists(distorted(PODS) | MAPPINGS, max_size=3)
 
 
@@ -73,7 +73,7 @@ def test_odd_input_never_raises_and_makes_wire_form(
 
 
 def assert_storable(status: TaskRunStatus) -> None:
-    """Hold a status to what the CRD demands: one that is refused is never written."""
+    """Assert what the CRD demands of a status, because a refused status is never written."""
     written = TaskRunStatus.model_validate(status.to_json())
     for keys in (
         [attempt.pod_uid for attempt in written.attempts or ()],
@@ -121,7 +121,7 @@ def test_a_terminal_status_is_never_written_again(
     site=SITES,
 )
 def test_what_a_run_waits_for_comes(run: Any, pods: Any, site: SiteDefaults) -> None:
-    """A moment that is counted from each look anew would never be there."""
+    """A time that is counted from each reconcile would never come."""
     now = at(0)
     for _ in range(MOST_CLOCKS):
         plan = decide(run, pods, now, Findings(), site)

@@ -26,7 +26,7 @@ MESSAGE = "Preempted to accommodate a workload (UID: 1) due to prioritization in
 
 
 def stopped(reason: str, message: str = MESSAGE) -> dict[str, str]:
-    """The condition by which Kueue says that it ends a Pod."""
+    """Return the condition with which Kueue marks a Pod that it ends."""
     return {"type": "TerminationTarget", "status": "True", "reason": reason, "message": message}
 
 
@@ -38,7 +38,7 @@ def queued_run(number: int = 1, *before: dict[str, Any], **spec: Any) -> Any:
 
 
 def pod_of(run: Any, number: int = 1, *, main: Any = None, reason: str = "", **rest: Any) -> Any:
-    """The Pod of an attempt that Kueue has stopped and the kubelet has ended."""
+    """Return the Pod of an attempt that Kueue has stopped and the kubelet has ended."""
     conditions = [stopped(reason or "WorkloadEvictedDueToPreempted"), *rest.pop("conditions", [])]
     pod = a_pod(run, number, main=main, conditions=conditions, **{"phase": "Failed", **rest})
     pod["metadata"]["deletionTimestamp"] = stamp(3)
@@ -146,7 +146,7 @@ def test_of_a_policy_only_rules_on_conditions_apply(rule: Any, phase: str) -> No
 
 
 def test_it_is_queued_again_however_often() -> None:
-    """Neither the limit of replacements nor that of all attempts counts, nor grows the backoff."""
+    """A requeue counts against no limit and does not lengthen the backoff."""
     run: Any = a_run(metadata=QUEUE, backoff={"duration": "10s", "factor": 10})
     status: dict[str, Any] = {}
     for number in range(1, 131):

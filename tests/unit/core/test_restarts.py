@@ -1,4 +1,4 @@
-"""A main container that is restarted in place: refused, and counted from its first start."""
+"""In-place restarts of main: they are refused, and its clocks count from its first start."""
 
 from typing import Any
 
@@ -150,13 +150,13 @@ def test_the_kubelet_restarts_a_container(
     assert is_restarted(spec, pod_policy, code) is restarted
 
 
-# What follows has been mutated on its way in, as by an admission webhook.
+# Webhooks may have mutated the Pods of the tests below.
 
 
 def restarted(
     state: Any, *, policy: str = "OnFailure", first: float | None = 2, count: int = 1, **status: Any
 ) -> Any:
-    """The Pod of a main container that has exited before; `first` is the start last known of."""
+    """Return the Pod of a main that has exited before; `first` is its last known start."""
     pod = a_pod(main=state, **status)
     pod["spec"]["containers"][0]["restartPolicy"] = policy
     (shown,) = pod["status"]["containerStatuses"]
@@ -192,7 +192,7 @@ def test_mains_clocks_count_from_its_first_start_whatever_the_kubelet_shows(
     state: Any, record: Any, phase: str, policy: str, count: int
 ) -> None:
     pod = restarted(state, policy=policy, count=count, phase="Running")
-    if record:  # the first start is known from the record alone
+    if record:  # only the record has the first start
         pod["status"]["containerStatuses"][0]["lastState"] = {}
     run = run_of(record, phase, attemptDeadlineSeconds=60, startupTimeoutSeconds=10)
     plan = plan_for(run, pod, seconds=61.9)
@@ -237,7 +237,7 @@ def test_an_exit_that_a_restart_follows_is_no_end() -> None:
 def test_a_container_beside_main_that_is_restarted_is_left_over(
     policy: str, phase: str | None
 ) -> None:
-    """In back-off the kubelet shows it as terminated, for up to five minutes."""
+    """In back-off the kubelet reports it as terminated, for up to five minutes."""
     pod = a_pod(main=ended(0), phase="Running")
     pod["spec"]["containers"].append(container("other", restartPolicy=policy))
     pod["status"]["containerStatuses"].append(told("other", ended(1)))

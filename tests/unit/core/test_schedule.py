@@ -121,9 +121,9 @@ def test_a_deadline_counts_from_the_first_look() -> None:
 
 
 def test_the_spread_is_a_fraction() -> None:
-    found = [deadlines.jitter("uid", number) for number in range(200)]
-    assert all(0 <= fraction < 1 for fraction in found)
-    assert max(found) - min(found) > 0.9
+    fractions = [deadlines.jitter("uid", number) for number in range(200)]
+    assert all(0 <= fraction < 1 for fraction in fractions)
+    assert max(fractions) - min(fractions) > 0.9
 
 
 @pytest.mark.parametrize(

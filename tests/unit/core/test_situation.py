@@ -1,4 +1,4 @@
-"""Whose a Pod is, and what is made of one that has lost the signs of it (situation.py)."""
+"""Ownership of a Pod, and Pods that have lost the marks of it (situation.py)."""
 
 import pytest
 
@@ -53,8 +53,8 @@ def test_another_version_of_our_api_is_still_our_owner() -> None:
 
 def test_the_claim_is_the_uid_and_not_the_name() -> None:
     run = a_run(status=a_claimed_status("Running"))
-    other = a_pod(main=running(), metadata={"uid": "another"})
-    assert [type(action) for action in plan_for(run, other).actions] == [ConfirmPodGone]
+    foreign = a_pod(main=running(), metadata={"uid": "another"})
+    assert [type(action) for action in plan_for(run, foreign).actions] == [ConfirmPodGone]
     gated = a_pod(gated=True, metadata={"uid": "another"})
     assert DiscardPod in [type(action) for action in plan_for(run, gated).actions]
 

@@ -1,4 +1,4 @@
-"""Start-up errors: the ones that pass, and the ones that last."""
+"""Start-up errors: transient ones and final ones."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Starts that cannot come, and how long each is put up with (design.md, Clocks)."""
+"""Starts that cannot succeed, and the limit of each (design.md, Clocks)."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def claimed(*, status: Any = None, **spec: Any) -> Any:
 
 
 def noted(run_reason: str, since: float, **spec: Any) -> Any:
-    """A run whose trouble with starting is in its record."""
+    """Return a run whose start-up trouble is in its record."""
     record = a_record(reason=run_reason, troubleTime=stamp(since))
     return claimed(status={"attempts": [record], "reason": run_reason}, **spec)
 
@@ -72,13 +72,13 @@ def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
 
 
 def test_what_is_given_up_is_told_in_full_beside_its_node_and_what_to_do() -> None:
-    """The record of an attempt keeps only the beginning of a long sentence."""
-    said = "Container main cannot start: no " + "very " * 60 + "such thing."
-    record = a_record(stopTime=stamp(65), reason="ImagePullFailed", message=said[:256])
-    run = claimed(status={"phase": "Stopping", "attempts": [record], "message": said})
+    """The record of an attempt keeps only the beginning of a long message."""
+    problem = "Container main cannot start: no " + "very " * 60 + "such thing."
+    record = a_record(stopTime=stamp(65), reason="ImagePullFailed", message=problem[:256])
+    run = claimed(status={"phase": "Stopping", "attempts": [record], "message": problem})
     pod = a_pod(phase="Failed", reason="DeadlineExceeded")
     message = status_for(run, pod, seconds=70).message or ""
-    assert f"{said.rstrip('.')} (node node-1). Check the image's name" in message
+    assert f"{problem.rstrip('.')} (node node-1). Check the image's name" in message
 
 
 QPS = "pull QPS exceeded"
@@ -115,7 +115,7 @@ def test_what_passes_is_waited_for_until_the_start_up_timeout(word: str, message
 
 
 def follow(*steps: tuple[float, str, str]) -> Any:
-    """Show a run what the kubelet reports at these seconds; return its last status."""
+    """Apply the kubelet's reports at these seconds; return the last status."""
     run = claimed()
     for seconds, word, message in steps:
         plan = plan_for(run, troubled(word, message), seconds=seconds)
@@ -219,8 +219,8 @@ def test_main_has_so_long_to_start_from_its_node_on(own: Any, seconds: int) -> N
 def test_a_start_that_took_too_long_is_told_by_the_last_event(
     events: tuple[str, ...], said: str
 ) -> None:
-    found = Findings(events={pod_uid(1): events})
-    written = status_for(claimed(), a_pod(), seconds=601, findings=found)
+    findings = Findings(events={pod_uid(1): events})
+    written = status_for(claimed(), a_pod(), seconds=601, findings=findings)
     assert (written.phase, written.reason) == ("Stopping", "StartupTimeout")
     assert (written.message or "").endswith(said)
 

@@ -1,4 +1,4 @@
-"""The patch that makes a status from another, and the parts that stay while it moves."""
+"""The patch from one status to another, and the parts that it leaves unchanged."""
 
 from typing import Any
 
@@ -29,22 +29,22 @@ def test_a_patch_carries_the_version_that_was_seen() -> None:
 
 def test_a_patch_leads_to_the_wanted_status() -> None:
     run = a_run(status=a_claimed_status("Running"))
-    wanted = status_for(run, a_pod(main=ended(0)), seconds=9)
-    assert after(run, wanted)["status"] == wanted.to_json()
+    target = status_for(run, a_pod(main=ended(0)), seconds=9)
+    assert after(run, target)["status"] == target.to_json()
 
 
 def test_a_patch_holds_only_what_changes() -> None:
     run = a_run(status=a_claimed_status("Pending"))
-    wanted = status_for(run, a_pod(main=running()), seconds=9)
-    patch = status_patch(run, wanted)["status"]
+    target = status_for(run, a_pod(main=running()), seconds=9)
+    patch = status_patch(run, target)["status"]
     assert {"phase", "reason", "message", "attempts"} <= set(patch)
     assert not {"podUID", "attempt", "startTime"} & set(patch)
 
 
 def test_what_the_status_no_longer_says_is_removed() -> None:
     run = a_run(status=a_claimed_status("BackingOff", failureKind="Application", unknown=1))
-    wanted = TaskRunStatus(phase=Phase.PENDING)
-    patch = status_patch(run, wanted)["status"]
+    target = TaskRunStatus(phase=Phase.PENDING)
+    patch = status_patch(run, target)["status"]
     assert patch["failureKind"] is None
     assert patch["unknown"] is None
 

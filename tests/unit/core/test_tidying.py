@@ -1,4 +1,4 @@
-"""Pods that are past: stopped, let go and deleted at their time, whatever the run does ."""
+"""Pods of ended attempts: stopped, released and deleted at their time, in every phase."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_a_pod_is_kept_for_the_sites_delay(seconds: float, expected: list[Any]) 
 
 
 def test_the_wait_begins_when_the_end_is_recorded() -> None:
-    """A client cannot know of an end before: a controller that was away gives it its time."""
+    """A client cannot know of an end earlier, so the delay also holds after an outage."""
     run = a_run(status=an_ended_status(completionTime=stamp(100)))
     assert plan_for(run, released(a_pod(main=ended(0))), seconds=50).wake_at == at(130)
 
@@ -154,11 +154,11 @@ def test_an_unclaimed_pod_on_its_way_out_loses_our_finalizer() -> None:
 
 
 def test_a_pod_in_no_record_without_our_gate_is_left_alone() -> None:
-    """What is seen of the run may be old: somebody else may have claimed and released it."""
+    """The cached run may be old: another controller may have claimed and released the Pod."""
     run = a_run(status=a_claimed_status("Running", 1))
     claimed = a_pod(run, 1, main=running())
-    for other in (a_pod(run, 2, main=running()), a_pod(run, 2, main=ended(0))):
-        assert plan_for(run, claimed, other, seconds=3).idle
+    for pod in (a_pod(run, 2, main=running()), a_pod(run, 2, main=ended(0))):
+        assert plan_for(run, claimed, pod, seconds=3).idle
 
 
 def test_an_end_lets_nothing_run_and_nothing_stay_whatever_its_records_say() -> None:

@@ -1,4 +1,4 @@
-"""The claimed Pod is there and has not ended (rules/underway.py)."""
+"""Rules for a claimed Pod that exists and has not ended (rules/underway.py)."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_a_run_that_is_shown_as_running_is_left_alone() -> None:
 
 
 def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
-    """Its node may be lost, and then it is waited for, maybe for ever."""
+    """The node may be lost; then the controller waits for it without limit."""
     pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(30)})
     assert plan_for(claimed("Running"), pod, seconds=39).wake_at == at(40)
     status = status_for(claimed("Running"), pod, seconds=40)
@@ -77,7 +77,7 @@ def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
 
 
 def test_a_pod_whose_main_has_ended_and_that_does_not_end_in_time_is_shown_too() -> None:
-    """Its kubelet was ending a native sidecar when the node fell silent."""
+    """The kubelet was ending a native sidecar when its node was lost."""
     metadata = {"deletionTimestamp": stamp(30)}
     pod = a_pod(main=ended(0), phase="Running", metadata=metadata)
     run = claimed("Running", cancel=True)
@@ -176,6 +176,6 @@ def test_other_containers_are_stopped_once_and_their_pod_is_kept_held() -> None:
 
 
 def test_nothing_is_stopped_once_main_has_ended_alone() -> None:
-    """The kubelet is about to report the Pod's end, which tells more."""
+    """The kubelet is about to report the Pod's end, which has more information."""
     plan = plan_for(claimed(cancel=True), a_pod(main=ended(0), phase="Running"), seconds=5)
     assert plan.idle

@@ -1,4 +1,4 @@
-"""A TaskRun that cannot be understood stops, ends, and says why (rules/no_attempt.py)."""
+"""A TaskRun that cannot be parsed stops, ends, and explains why (rules/no_attempt.py)."""
 
 from typing import Any
 

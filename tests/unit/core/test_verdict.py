@@ -1,4 +1,4 @@
-"""The first line that holds, of design.md, Verdict: what each end of a Pod makes of its attempt."""
+"""The table of design.md, Verdict: the verdict on each end of a Pod."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ Status = Any
 
 
 def judged(pod: Any, record: dict[str, Any] | None = None, seconds: float = 20) -> Status:
-    """The status written for a Pod that has ended, and its only attempt's record."""
+    """Return the status written for an ended Pod, and its only attempt's record."""
     phase = "Stopping" if record else "Running"
     status = a_claimed_status(phase, attempts=[a_record(**(record or {}))])
     return status_for(a_run(status=status), pod, seconds=seconds)
@@ -39,7 +39,7 @@ def told_of(pod: Status) -> tuple[Any, ...]:
 
 
 def unknown() -> dict[str, Any]:
-    """What the kubelet makes up for a container that it has not got."""
+    """Return the state that the kubelet invents for a container that it has lost."""
     state = ended(137, reason="ContainerStatusUnknown", started=None)
     return {"terminated": {**state["terminated"], "finishedAt": None}}
 
@@ -79,7 +79,7 @@ def test_within_one_second_the_stop_counts_as_the_earlier() -> None:
     assert told_of(judged(pod, stopped("Cancelled")))[0] == "Cancelled"
 
 
-# ---------------------------------------------------------------- we stopped it
+# ---------------------------------------------------------------- stopped by the controller
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_node_that_was_recorded_is_not_forgotten() -> None:
     ids=["an earlier end", "a restart that never was", "a start"],
 )
 def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: Any) -> None:
-    """It comes without a time of start, like one that never ran."""
+    """Like a container that never ran, it is reported without a start time."""
     pod = a_pod(main=unknown(), phase="Failed")
     pod["status"]["containerStatuses"][0] |= evidence
     status = judged(pod)
@@ -222,7 +222,7 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
 
 
 def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
-    """The kubelet may remove it before it has looked at how it ended."""
+    """The kubelet may remove it before it has read how it ended."""
     record = a_record(startedTime=stamp(2))
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
     status = status_for(run, a_pod(main=unknown(), phase="Failed", reason="Evicted"), seconds=9)
@@ -342,7 +342,7 @@ def test_an_init_container_that_failed_is_named_with_its_code() -> None:
 
 
 def test_a_disruption_goes_before_a_failed_init_container() -> None:
-    """An evicted init container reports exit code 137, which is not its own doing."""
+    """An evicted init container reports exit code 137, which it did not cause."""
     init = told("fetch", ended(137, reason="ContainerStatusUnknown"))
     pod = a_pod(phase="Failed", reason="Evicted", initContainerStatuses=[init])
     assert told_of(judged(pod))[1:3] == ("Evicted", "Replaced")

@@ -1,4 +1,4 @@
-"""Readers of JSON that may be anything: a value of the type, or nothing."""
+"""Readers of untyped JSON: they return a value of the expected type, or None."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from tests.support.builders.objects import T0
     ],
 )
 def test_a_moment_is_read_with_its_offset(text: str, seconds: float) -> None:
-    found = unstructured.moment(text)
-    assert found is not None
-    assert (found - T0).total_seconds() == seconds
+    time = unstructured.moment(text)
+    assert time is not None
+    assert (time - T0).total_seconds() == seconds
 
 
 @pytest.mark.parametrize(

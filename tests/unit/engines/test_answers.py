@@ -1,4 +1,4 @@
-"""Every response of the apiserver in design.md, Errors of create, in its own words."""
+"""Every response of the apiserver in design.md, Errors of create, with its own text."""
 
 import pytest
 
@@ -144,9 +144,9 @@ NOT_THE_RUNS = {
 
 @pytest.mark.parametrize("answer", [TOO_LARGE_FOR_ETCD, status(413, "limit is 3145728")])
 def test_what_cannot_be_stored_is_no_outage(answer: Response) -> None:
-    found = responses.error(answer)
-    assert type(found) is EngineError
-    assert "too large to be stored" in str(found)
+    error = responses.error(answer)
+    assert type(error) is EngineError
+    assert "too large to be stored" in str(error)
 
 
 @pytest.mark.parametrize("case", NOT_THE_RUNS)

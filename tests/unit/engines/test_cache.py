@@ -1,4 +1,4 @@
-"""Nothing older replaces anything newer, and what is gone stays gone."""
+"""The cache keeps the newest version of each object, and deleted objects stay deleted."""
 
 from dataclasses import astuple
 from typing import Any

@@ -1,4 +1,4 @@
-"""A log of a cluster is read whole and once, whatever breaks off, also within a line."""
+"""A cluster's log is read completely and once, even if connections end within a line."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +26,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Pod:
-    """A Pod whose log is handed out in answers of so many bytes, of which some break off."""
+    """A Pod whose log comes in responses of so many bytes, some of which are cut off."""
 
     def __init__(self, lines: list[tuple[datetime, bytes]], answers: Iterator[int]) -> None:
         self.lines, self.answers = lines, answers
@@ -95,7 +95,7 @@ async def test_what_was_allowed_is_asked_for_again(code: int) -> None:
 
 
 def vanishing(over: asyncio.Event, *, complete: bool, absent: int) -> LogReader:
-    """A reader of a Pod that, after its first answer, is said not to be there so many times."""
+    """Return a reader of a Pod that, after its first response, is reported absent several times."""
     line, requests = START.isoformat().encode() + b" one\n", iter(range(1000))
 
     async def read(*, follow: bool, since: datetime | None) -> AsyncIterator[bytes]:

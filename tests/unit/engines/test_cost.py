@@ -1,4 +1,4 @@
-"""What a run costs in requests: each of these is a write in etcd, for every task of a day."""
+"""Number of requests per run: each write costs one in etcd, for every task of a day."""
 
 from typing import Any
 
@@ -36,8 +36,8 @@ def test_a_time_to_live_costs_one_write_more() -> None:
 
 
 def test_each_retry_costs_what_a_run_costs() -> None:
-    found = requests_of(Script(exit_code=1), backoffLimit=2, ttlSecondsAfterFinished=-1)
-    assert sorted(found) == sorted(SHORT * 3)
+    requests = requests_of(Script(exit_code=1), backoffLimit=2, ttlSecondsAfterFinished=-1)
+    assert sorted(requests) == sorted(SHORT * 3)
 
 
 def test_a_cancelled_run_costs_two_writes_more_than_a_short_one() -> None:

@@ -1,4 +1,4 @@
-"""Tokens are rotated under a process that lives for months."""
+"""Credentials of a long-lived process: tokens are rotated while it runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,7 +29,7 @@ users:
 
 @pytest.fixture
 def rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Set the token of a Pod's service account, which is looked at anew for every request."""
+    """Return a function that sets the service account's token; every request reads it again."""
     token, authority = tmp_path / "token", tmp_path / "ca.crt"
     authority.write_text("not read before the first connection")
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
@@ -66,22 +66,22 @@ async def authorization(found: Connection) -> str | None:
 
 async def test_in_a_pod_the_token_of_the_moment_is_used(rotate: Callable[[str], None]) -> None:
     rotate("first")
-    found = await connect(None, None, 4)
-    assert found.configuration.host == "https://10.96.0.1:443"
-    assert await authorization(found) == "bearer first"
+    connection = await connect(None, None, 4)
+    assert connection.configuration.host == "https://10.96.0.1:443"
+    assert await authorization(connection) == "bearer first"
     rotate("second")
-    assert await authorization(found) == "bearer second"
-    await found.close()
+    assert await authorization(connection) == "bearer second"
+    await connection.close()
 
 
 async def test_a_plugins_token_is_asked_for_and_kept_fresh(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(EXEC)
-    found = await connect(str(path), None, 4)
-    assert await authorization(found) == "Bearer fresh"
+    connection = await connect(str(path), None, 4)
+    assert await authorization(connection) == "Bearer fresh"
     names = {task.get_name() for task in asyncio.all_tasks()}
     assert "taskruns: credentials" in names
-    await found.close()
+    await connection.close()
     assert "taskruns: credentials" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
@@ -108,9 +108,9 @@ async def test_the_proxy_of_the_environment_counts(
         monkeypatch.setenv(name, value)
     path = tmp_path / "config"
     path.write_text(EXEC)
-    found = await connect(str(path), None, 4)
-    assert found.configuration.proxy == proxy
-    await found.close()
+    connection = await connect(str(path), None, 4)
+    assert connection.configuration.proxy == proxy
+    await connection.close()
 
 
 @pytest.mark.parametrize(

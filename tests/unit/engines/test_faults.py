@@ -1,4 +1,4 @@
-"""Every single request of a run goes wrong in every way: the run ends as if nothing had been."""
+"""Every request of a run fails in every way, and the run ends as if none had failed."""
 
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ SOON = {"duration": "1s", "factor": 1}
 
 
 class Scenario:
-    """A run that is led request by request, so that one of them can go wrong."""
+    """A run that is stepped request by request, so that one of them can fail."""
 
     def __init__(self, scripts: list[Script], *, cancelled: bool = False, **spec: Any) -> None:
         self._scripts = scripts
@@ -28,7 +28,7 @@ class Scenario:
         self._spec = {**SPEC, **spec}
 
     def play(self, fault_at: int, fate: Fate) -> tuple[World, int]:
-        """Return the world at rest, and how many requests were made."""
+        """Return the world at rest, and the number of requests made."""
         world = World(Cluster(self._script))
         self.promise = Promise(world.cluster)
         world.cluster.create_run(a_run(**self._spec))
@@ -98,14 +98,14 @@ def test_a_request_that_goes_wrong_changes_nothing_of_the_end(name: str, fate: F
 
 @cache
 def undisturbed(name: str) -> tuple[Any, int]:
-    """How a run ends of which every request arrives, and how many they are."""
+    """Return the end of a run without faults, and its number of requests."""
     world, requests = SCENARIOS[name].play(0, Fate.ARRIVES)
     assert 5 <= requests < MOST_REQUESTS
     return end_of(world), requests
 
 
 def end_of(world: World) -> Any:
-    """How a run ended, and how often its work was started."""
+    """Return the end of a run, and the number of times that its work was started."""
     status = world.status()
     outcomes = [(a["outcome"], a.get("exitCode")) for a in status["attempts"]]
     started = len(world.cluster.kubelet.executions)

@@ -1,4 +1,4 @@
-"""What a controller with an old view may not do: the live reads behind create and discard."""
+"""Safety of a controller with an old cache: the live reads behind create and discard."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.support.builders.objects import a_run
 
 
 class Bench:
-    """A TaskRun that was seen, and a Pod of it that was made since."""
+    """A cached TaskRun, and a Pod of it that was created later."""
 
     def __init__(self) -> None:
         self.cluster = Cluster()
@@ -45,9 +45,9 @@ def bench() -> Bench:
 async def test_an_unclaimed_pod_is_discarded_while_its_run_is_as_it_was_seen(bench: Bench) -> None:
     pod = bench.cluster.create_pod(bench.manifest)
     await apply(bench.discard(pod), bench.view, bench.cache, bench.engine)
-    left = bench.pod()
-    assert left is not None
-    assert "deletionTimestamp" in left["metadata"]
+    stored = bench.pod()
+    assert stored is not None
+    assert "deletionTimestamp" in stored["metadata"]
 
 
 async def test_a_pod_that_somebody_may_have_claimed_since_is_not_discarded(bench: Bench) -> None:
@@ -83,7 +83,7 @@ async def test_a_create_that_got_through_before_is_gone_on_with(bench: Bench) ->
     create = Plan(actions=(CreatePod(bench.manifest),))
     findings = await apply(create, bench.view, bench.cache, bench.engine)
     assert findings.refusal is None
-    assert [seen["metadata"]["uid"] for seen in bench.view.pods] == [pod["metadata"]["uid"]]
+    assert [cached["metadata"]["uid"] for cached in bench.view.pods] == [pod["metadata"]["uid"]]
 
 
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "nightly", "uid": "u-1"}

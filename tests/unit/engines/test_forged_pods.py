@@ -1,4 +1,4 @@
-"""Pods that anybody may create, with labels and owners that say they are a run's."""
+"""Pods that any user may create, with labels and owners that claim to be a run's."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def a_kept_run() -> Object:
 
 
 def forged(run: Object, *, gated: bool, **metadata: Any) -> Object:
-    """A Pod elsewhere that says it is the first of this run."""
+    """Return a Pod in another namespace that claims to be the run's first."""
     place = {"namespace": "elsewhere", "name": "forged", "uid": "forged"}
     pod = a_pod(run, gated=gated, node="", metadata={**place, **metadata})
     return {**pod, "status": {}}

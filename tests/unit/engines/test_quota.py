@@ -9,9 +9,9 @@ PREFIX = 'pods "hello-1" is forbidden: '
 
 def shortage(requested: str, limited: str) -> QuotaError:
     numbers = f"requested: {requested}, used: pods=0, limited: {limited}"
-    found = read_shortage(f"{PREFIX}exceeded quota: small, {numbers}")
-    assert found is not None
-    return found
+    error = read_shortage(f"{PREFIX}exceeded quota: small, {numbers}")
+    assert error is not None
+    return error
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_a_request_above_the_limit_can_never_fit(requested: str, limited: str, f
 
 
 def test_the_quota_is_named_and_the_pod_is_not() -> None:
-    found = shortage("pods=1", "pods=1")
-    assert found.quota == "small"
-    assert found.sentence.startswith("exceeded quota: small, requested: pods=1")
+    error = shortage("pods=1", "pods=1")
+    assert error.quota == "small"
+    assert error.sentence.startswith("exceeded quota: small, requested: pods=1")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_what_is_used_up_says_what_makes_room(
     counts_pods: bool,  # noqa: FBT001
     until_gone: bool,  # noqa: FBT001
 ) -> None:
-    found = shortage(requested, "pods=9")
-    assert (found.counts_pods, found.until_gone) == (counts_pods, until_gone)
+    error = shortage(requested, "pods=9")
+    assert (error.counts_pods, error.until_gone) == (counts_pods, until_gone)
 
 
 def test_other_sentences_are_no_shortage() -> None:
@@ -62,6 +62,6 @@ def test_other_sentences_are_no_shortage() -> None:
 
 @given(st.text())
 def test_no_sentence_is_too_odd(text: str) -> None:
-    found = read_shortage(f"exceeded quota: {text}")
-    assert found is not None
-    assert found.quota in text
+    error = read_shortage(f"exceeded quota: {text}")
+    assert error is not None
+    assert error.quota in text

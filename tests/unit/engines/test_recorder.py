@@ -1,4 +1,4 @@
-"""How Events reach the apiserver: beside the runs, counted, bounded, and never tried twice."""
+"""Delivery of Events: outside the reconciles, counted, bounded, and never retried."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ def event(
 
 
 class Wire:
-    """Stands in for a connection: keeps what is sent, answers from a list and then always well."""
+    """A fake connection: it records requests, and responds from a list, then with success."""
 
     def __init__(self, *answers: Response | Unavailable) -> None:
         self._answers = list(answers)
@@ -187,9 +187,9 @@ async def test_a_failure_is_told_once_and_nothing_is_tried_again(
             recorder.record(run(number), event())
         await recorder.drain(1)
     assert len(wire.sent) == 4
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2, "again only after one has got through"
-    assert told[0].startswith("the Event Retrying of team/hello-0 is lost: ")
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2, "again only after one has got through"
+    assert lines[0].startswith("the Event Retrying of team/hello-0 is lost: ")
 
 
 @pytest.mark.parametrize(
@@ -224,19 +224,19 @@ async def test_a_stop_drops_what_cannot_be_written_soon() -> None:
 
 async def test_lines_about_writing_are_not_about_the_run_that_happened_to_wake_the_writer() -> None:
     subject: ContextVar[str] = ContextVar("subject", default="none")
-    found = []
+    subjects = []
 
     class Listening(Wire):
         @override
         async def send(self, call: Endpoint, path: str, body: Any = None, **how: Any) -> Response:
-            found.append(subject.get())
+            subjects.append(subject.get())
             return await super().send(call, path, body, **how)
 
     recorder = Listening().recorder
     subject.set("hello")
     recorder.record(RUN, event())
     await recorder.drain(1)
-    assert found == ["none"]
+    assert subjects == ["none"]
 
 
 async def test_a_drain_of_nothing_is_over_at_once() -> None:
@@ -246,7 +246,7 @@ async def test_a_drain_of_nothing_is_over_at_once() -> None:
 def granted(
     budget: TokenBucket, reason: EventReason, seconds: float = 0, namespace: str = "a"
 ) -> int:
-    """How many Events of a kind a namespace may write at one moment."""
+    """Return how many Events of a kind a namespace may write at one moment."""
     count = 0
     while budget.grants(namespace, event(reason, seconds)):
         count += 1

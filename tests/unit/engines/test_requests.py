@@ -1,4 +1,4 @@
-"""What the engine sends, byte for byte where it matters, and what it makes of the answers."""
+"""Requests of the engine, byte for byte where it matters, and its reading of the responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ ANOTHER = {"kind": "Pod", "metadata": {"uid": "uid-2"}}
 
 
 class Wire:
-    """Stands in for a connection: keeps what is sent, and answers from a list."""
+    """A fake connection: it records requests, and responds from a list."""
 
     def __init__(self, *answers: Response) -> None:
         self._answers = list(answers)
@@ -176,5 +176,5 @@ def terminating(**metadata: Any) -> dict[str, Any]:
     ],
 )
 async def test_the_last_sight_of_a_pod_means_gone(answer: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
-    left = await Wire(Response(200, answer)).engine.delete_pod(POD)
-    assert left == (None if gone else answer)
+    result = await Wire(Response(200, answer)).engine.delete_pod(POD)
+    assert result == (None if gone else answer)

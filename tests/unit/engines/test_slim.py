@@ -1,4 +1,4 @@
-"""Of a run that has ended only a part is kept, and as much is decided of that as of the whole."""
+"""The cache keeps a part of an ended run, from which the decision is the same as from the whole."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ METADATA = st.fixed_dictionaries(
 
 @st.composite
 def ended_runs(draw: st.DrawFn) -> Any:
-    """A run that says that it has ended, however it came to say so."""
+    """Draw a run whose status is terminal, in any consistent or inconsistent way."""
     status = draw(STATUSES | st.just(an_ended_status()) | st.just(a_claimed_status()))
     phase = draw(st.sampled_from(sorted(TERMINAL_PHASES)))
     run = a_run(status={**status, "phase": phase}, metadata=draw(METADATA))
@@ -54,7 +54,7 @@ def test_a_run_that_has_ended_is_decided_of_as_the_whole_would_be(
 
 
 def test_the_pod_of_an_ended_run_that_is_orphaned_is_left_alone() -> None:
-    """As `kubectl delete --cascade=orphan` does it: the finalizer first, the Pods' owner later."""
+    """`kubectl delete --cascade=orphan` sets the finalizer first and removes the owner later."""
     metadata = {"deletionTimestamp": stamp(5), "finalizers": ["orphan"]}
     cache = Cache()
     key = cache.put_run(a_run(status=an_ended_status(), metadata=metadata))

@@ -1,4 +1,4 @@
-"""Events go out after the status that they tell of, and only with it."""
+"""Events are sent after the status that they are about, and only with it."""
 
 import pytest
 from typing_extensions import override
@@ -17,7 +17,7 @@ from tests.support.world import World
 
 
 class Silent(MemoryEngine):
-    """An engine that hears no answer to its writes of status."""
+    """An engine that gets no response to its status writes."""
 
     @override
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
@@ -26,7 +26,7 @@ class Silent(MemoryEngine):
 
 
 class Bench:
-    """A run that is about to be told as cancelled."""
+    """A run that is about to be cancelled, which has an Event."""
 
     def __init__(self, kind: type[MemoryEngine] = MemoryEngine) -> None:
         self.cluster = Cluster()
@@ -78,8 +78,8 @@ async def test_a_run_that_is_gone_is_not() -> None:
 
 
 def told_in(world: World) -> list[tuple[str, int]]:
-    told = world.cluster.chronicle.told()
-    return [(series.event.reason, series.count) for series in told]
+    series_list = world.cluster.chronicle.told()
+    return [(series.event.reason, series.count) for series in series_list]
 
 
 def test_a_run_that_is_deleted_or_goes_with_its_namespace_tells_nothing_of_that() -> None:
@@ -105,11 +105,11 @@ def test_a_run_that_waits_long_in_a_full_quota_is_told_as_blocked_once() -> None
     world.settle()
     world.cluster.create_run(a_run(metadata={"name": "second"}, ttlSecondsAfterFinished=-1))
     world.until()
-    told = [
+    blocked = [
         (series.run.name, series.event.reason, series.count)
         for series in world.cluster.chronicle.told()
     ]
-    assert [each for each in told if each[1] == "Blocked"] == [("second", "Blocked", 1)]
-    assert [reason for name, reason, _ in told if name == "second"] == [
+    assert [each for each in blocked if each[1] == "Blocked"] == [("second", "Blocked", 1)]
+    assert [reason for name, reason, _ in blocked if name == "second"] == [
         "Blocked", "PodCreated", "Started", "Succeeded",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a cluster does to runs and no test can ask of a real one: quotas, nodes, namespaces."""
+"""Faults of a cluster that a test cannot cause in a real one: quotas, nodes, namespaces."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Runs that wait for room in a quota: who asks, how often, in which order."""
+"""Runs that wait for quota: which of them create, how often, and in which order."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class Crowd:
-    """Many runs, a cluster that has no room for all of them, and what was asked of it."""
+    """Many runs, a cluster without room for all of them, and a record of its creates."""
 
     def __init__(self, seconds: float = 5) -> None:
         self.world = World(Cluster(lambda _pod, _container: Script(seconds=seconds)))
@@ -196,7 +196,7 @@ def test_a_quota_that_does_not_concern_a_run_does_not_hold_it_up() -> None:
 
 
 def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
-    """Once a quota is known to concern both, a small one does not slip past a large one."""
+    """Once a quota is known to cover both, a small run does not overtake a large one."""
     crowd = Crowd(seconds=5)
     cpu = {"small": 1, "large": 3}
 
@@ -205,10 +205,10 @@ def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
             return int(pod["spec"]["containers"][0]["resources"]["requests"]["cpu"])
 
         active = [p for p in crowd.world.pods() if p["status"]["phase"] in ("Pending", "Running")]
-        used, wanted = sum(map(asks, active)), asks(manifest)
-        if used + wanted <= 3:
+        used, requested = sum(map(asks, active)), asks(manifest)
+        if used + requested <= 3:
             return None
-        numbers = f"requested: cpu={wanted}, used: cpu={used}, limited: cpu=3"
+        numbers = f"requested: cpu={requested}, used: cpu={used}, limited: cpu=3"
         return Refusal(RefusalKind.NO_ROOM, f"exceeded quota: cpu, {numbers}")
 
     crowd.admit(capacity)
@@ -221,7 +221,7 @@ def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
 
 
 class BusyEngine(MemoryEngine):
-    """One whose creates take a while, so that several are under way at a time."""
+    """An engine whose creates take a while, so that several are in flight at a time."""
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
@@ -239,7 +239,7 @@ class BusyEngine(MemoryEngine):
 
 
 class Rush:
-    """Runs of one namespace that all want their Pod at the same moment, in any order."""
+    """Runs of one namespace that create their Pods at the same time, in any order."""
 
     def __init__(self, *names_: str) -> None:
         self.cluster = Cluster()

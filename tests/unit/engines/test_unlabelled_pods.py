@@ -1,4 +1,4 @@
-"""A Pod whose labels somebody took away is out of every watch and list, and still ours."""
+"""A Pod whose labels were removed is in no watch or list, and still belongs to its run."""
 
 import pytest
 

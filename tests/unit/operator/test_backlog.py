@@ -1,4 +1,4 @@
-"""Turns, timers and hold-backs; no clock runs here."""
+"""Turns, timers and backoff of the delaying queue, without a running clock."""
 
 import pytest
 from hypothesis import strategies as st
@@ -20,129 +20,129 @@ def taken(found: DelayingQueue[str]) -> list[str]:
 
 
 def test_keys_take_turns_in_the_order_of_their_asking() -> None:
-    found = backlog()
+    queue = backlog()
     for key in "abacb":
-        found.add(key)
-    assert found.depth == 3
-    assert taken(found) == ["a", "b", "c"]
-    assert (found.depth, found.busy) == (0, 3)
+        queue.add(key)
+    assert queue.depth == 3
+    assert taken(queue) == ["a", "b", "c"]
+    assert (queue.depth, queue.busy) == (0, 3)
 
 
 def test_a_key_is_never_worked_on_twice_at_once_and_no_asking_is_lost() -> None:
-    found = backlog()
-    found.add("a")
-    assert found.take() == "a"
-    found.add("a")
-    found.add("a")
-    assert found.take() is None
-    found.done("a", None)
-    assert taken(found) == ["a"]
+    queue = backlog()
+    queue.add("a")
+    assert queue.take() == "a"
+    queue.add("a")
+    queue.add("a")
+    assert queue.take() is None
+    queue.done("a", None)
+    assert taken(queue) == ["a"]
 
 
 def test_a_key_that_was_asked_for_again_lets_others_go_first() -> None:
-    found = backlog()
-    found.add("a")
-    found.take()
-    found.add("b")
-    found.add("a")
-    found.done("a", None)
-    assert taken(found) == ["b", "a"]
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.add("b")
+    queue.add("a")
+    queue.done("a", None)
+    assert taken(queue) == ["b", "a"]
 
 
 def test_a_key_comes_back_at_its_time() -> None:
-    found = backlog()
-    found.add("a")
-    found.take()
-    found.done("a", 50.0)
-    assert found.advance(49.9) == 50.0
-    assert found.take() is None
-    assert found.advance(50.0) is None
-    assert taken(found) == ["a"]
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.done("a", 50.0)
+    assert queue.advance(49.9) == 50.0
+    assert queue.take() is None
+    assert queue.advance(50.0) is None
+    assert taken(queue) == ["a"]
 
 
 def test_a_new_time_replaces_the_old_one() -> None:
-    found = backlog()
+    queue = backlog()
     for at in (50.0, 20.0, 90.0):
-        found.add("a")
-        found.take()
-        found.done("a", at)
-    assert found.advance(89.0) == 90.0
-    assert (found.depth, found.sleeping) == (0, 1)
+        queue.add("a")
+        queue.take()
+        queue.done("a", at)
+    assert queue.advance(89.0) == 90.0
+    assert (queue.depth, queue.sleeping) == (0, 1)
 
 
 def test_no_time_removes_the_old_one() -> None:
-    found = backlog()
+    queue = backlog()
     for at in (50.0, None):
-        found.add("a")
-        found.take()
-        found.done("a", at)
-    assert found.advance(1000.0) is None
-    assert (found.depth, found.sleeping) == (0, 0)
+        queue.add("a")
+        queue.take()
+        queue.done("a", at)
+    assert queue.advance(1000.0) is None
+    assert (queue.depth, queue.sleeping) == (0, 0)
 
 
 def test_an_event_does_not_wait_for_the_timer() -> None:
-    found = backlog()
-    found.add("a")
-    found.take()
-    found.done("a", 50.0)
-    found.add("a")
-    assert taken(found) == ["a"]
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.done("a", 50.0)
+    queue.add("a")
+    assert taken(queue) == ["a"]
 
 
 def test_failures_are_held_back_ever_longer_up_to_a_cap() -> None:
-    found = backlog(cap=8.0)
-    found.add("a")
+    queue = backlog(cap=8.0)
+    queue.add("a")
     now, delays = 0.0, []
     for _ in range(6):
-        assert found.take() == "a"
-        delays.append(found.fail("a", now))
+        assert queue.take() == "a"
+        delays.append(queue.fail("a", now))
         now += delays[-1]
-        found.advance(now)
+        queue.advance(now)
     assert delays == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
 def test_a_failure_is_not_brought_back_by_events() -> None:
-    found = backlog()
-    found.add("a")
-    found.take()
-    found.fail("a", 0.0)
-    found.add("a")
-    assert found.take() is None
-    found.advance(1.0)
-    assert taken(found) == ["a"]
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.fail("a", 0.0)
+    queue.add("a")
+    assert queue.take() is None
+    queue.advance(1.0)
+    assert taken(queue) == ["a"]
 
 
 def test_a_success_ends_the_row_of_failures() -> None:
-    found = backlog()
-    found.add("a")
-    found.take()
-    found.fail("a", 0.0)
-    found.advance(1.0)
-    found.take()
-    found.done("a", None)
-    assert found.failures("a") == 0
-    found.add("a")
-    found.take()
-    assert found.fail("a", 10.0) == 1.0
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.fail("a", 0.0)
+    queue.advance(1.0)
+    queue.take()
+    queue.done("a", None)
+    assert queue.failures("a") == 0
+    queue.add("a")
+    queue.take()
+    assert queue.fail("a", 10.0) == 1.0
 
 
 def test_a_wait_that_was_asked_for_is_kept_to() -> None:
-    found = backlog()
-    found.add("a")
-    found.take()
-    assert found.fail("a", 0.0, at_least=30.0) == 30.0
-    assert found.advance(29.0) == 30.0
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    assert queue.fail("a", 0.0, at_least=30.0) == 30.0
+    assert queue.advance(29.0) == 30.0
 
 
 def test_a_wait_can_be_bounded_but_not_below_what_was_asked_for() -> None:
-    found = backlog()
+    queue = backlog()
     for failure, expected in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)):
-        found.add("a")
-        found.take()
-        assert found.fail("a", 0.0, at_most=3.0) == expected, failure
-        found.advance(1e6)
-    found.take()
-    assert found.fail("a", 0.0, at_least=9.0, at_most=3.0) == 9.0
+        queue.add("a")
+        queue.take()
+        assert queue.fail("a", 0.0, at_most=3.0) == expected, failure
+        queue.advance(1e6)
+    queue.take()
+    assert queue.fail("a", 0.0, at_least=9.0, at_most=3.0) == 9.0
 
 
 def test_delays_are_spread_and_never_overflow() -> None:
@@ -153,34 +153,34 @@ def test_delays_are_spread_and_never_overflow() -> None:
 
 @pytest.mark.parametrize("rounds", [10_000])
 def test_replaced_timers_do_not_pile_up(rounds: int) -> None:
-    found = backlog()
+    queue = backlog()
     for number in range(rounds):
-        found.add("a")
-        found.take()
-        found.done("a", 1e6 + number)
-    assert len(found._heap) < 200
+        queue.add("a")
+        queue.take()
+        queue.done("a", 1e6 + number)
+    assert len(queue._heap) < 200
 
 
 def test_a_backlog_takes_turns_between_its_lanes() -> None:
-    found: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0])
+    queue: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0])
     for key in ("a1", "a2", "a3", "b1", "c1", "b2"):
-        found.add(key)
-    assert taken(found) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+        queue.add(key)
+    assert taken(queue) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
 def test_a_lane_has_so_many_at_once_until_one_ends_well_or_not() -> None:
-    found: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0], at_once=2)
+    queue: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0], at_once=2)
     for key in ("a1", "a2", "a3", "a4", "b1"):
-        found.add(key)
-    assert taken(found) == ["a1", "b1", "a2"]
-    found.done("a1", None)
-    assert taken(found) == ["a3"]
-    found.fail("a2", 0.0)
-    assert taken(found) == ["a4"]
+        queue.add(key)
+    assert taken(queue) == ["a1", "b1", "a2"]
+    queue.done("a1", None)
+    assert taken(queue) == ["a3"]
+    queue.fail("a2", 0.0)
+    assert taken(queue) == ["a4"]
 
 
 class AnyUse(RuleBasedStateMachine):
-    """Whatever is asked of it in whatever order, a key has one place and no asking is lost."""
+    """In any order of calls, a key has one place and no request for it is lost."""
 
     keys = st.sampled_from("abcd")
 

@@ -1,4 +1,4 @@
-"""The queue ends when it is cancelled, also when what it waited for comes at that very moment."""
+"""The queue ends when it is cancelled, even if the awaited work arrives at that moment."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The command line of the cleanup, and when it gives up."""
+"""The command line of the cleanup, and its time limit."""
 
 import asyncio
 import itertools
@@ -28,10 +28,10 @@ def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
 
 def test_flags_and_variables_are_read() -> None:
     flags = "--deployment taskruns-system/taskruns --timeout=5 --dry-run --namespaces a,b"
-    told = uninstall.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
-    assert told.deployment == ("taskruns-system", "taskruns")
-    assert (told.timeout, told.dry_run, told.namespaces) == (5, True, ("a", "b"))
-    assert told.log_format is Format.JSON
+    options = uninstall.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
+    assert options.deployment == ("taskruns-system", "taskruns")
+    assert (options.timeout, options.dry_run, options.namespaces) == (5, True, ("a", "b"))
+    assert options.log_format is Format.JSON
     assert uninstall.read([], {"TASKRUNS_DRY_RUN": "true"}).dry_run
 
 
@@ -52,15 +52,15 @@ def test_help_has_examples_that_can_be_typed(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as exit_:
         __main__.main(["cleanup", "--help"])
     assert exit_.value.code == 0
-    told = capsys.readouterr().out
-    examples = re.findall(r"^  taskruns-controller cleanup (.*)$", told, re.MULTILINE)
+    output = capsys.readouterr().out
+    examples = re.findall(r"^  taskruns-controller cleanup (.*)$", output, re.MULTILINE)
     assert len(examples) >= 3
     for example in examples:
         assert isinstance(uninstall.read(example.split(), {}), uninstall.Settings)
 
 
 class Looks(Uninstall):
-    """What each look finds; the last one for ever."""
+    """An uninstall whose passes find these numbers of Pods; the last one repeats."""
 
     def __init__(self, *found: int | EngineError) -> None:
         self._found = list(found)
@@ -69,10 +69,10 @@ class Looks(Uninstall):
     @override
     async def let_go(self, *, patient: bool) -> int:
         self.patient.append(patient)
-        found = self._found.pop(0) if len(self._found) > 1 else self._found[0]
-        if isinstance(found, EngineError):
-            raise found
-        return found
+        result = self._found.pop(0) if len(self._found) > 1 else self._found[0]
+        if isinstance(result, EngineError):
+            raise result
+        return result
 
 
 @pytest.fixture(autouse=True)

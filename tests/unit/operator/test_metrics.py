@@ -1,4 +1,4 @@
-"""What the metrics are called, what they can say, and that a scrape of many runs is cheap."""
+"""Names and values of the metrics, and the cost of a scrape with many runs."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ def metrics() -> Metrics:
 
 
 def families(registry: CollectorRegistry) -> Iterator[Metric]:
-    """What whoever scrapes reads, by the library's own parser."""
+    """Yield the metrics that a scraper reads, by the library's own parser."""
     yield from text_string_to_metric_families(generate_latest(registry).decode())
 
 
@@ -80,8 +80,8 @@ def test_runs_are_told_by_every_phase_there_is(metrics: Metrics) -> None:
 
 
 def test_two_controllers_in_one_process_share_nothing(metrics: Metrics) -> None:
-    other = Metrics("1.2.3", lambda: NOTHING)
-    other.runs.retries.labels("application").inc()
+    second = Metrics("1.2.3", lambda: NOTHING)
+    second.runs.retries.labels("application").inc()
     assert told(metrics.registry, "taskruns_retries_total")["application",] == 0
 
 

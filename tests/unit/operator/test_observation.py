@@ -1,4 +1,4 @@
-"""What is counted and timed, and what is not: each end once, each wait from its beginning."""
+"""Counts and timings: each end counts once, and each wait is timed from its beginning."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 
 
 class Time:
-    """The loop's clock and the world's, moved by hand."""
+    """The event loop's clock and the wall clock, advanced by the test."""
 
     def __init__(self) -> None:
         self.begun = self.ticks = 100.0
@@ -87,7 +87,7 @@ def ends(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def timed(metrics: Metrics, name: str) -> tuple[float, float]:
-    """How often something was timed, and the seconds in all."""
+    """Return how often something was timed, and the total in seconds."""
     return tuple(told(metrics.registry, f"{name}_{part}")[()] for part in ("count", "sum"))  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""The queue's workers, without sleeping: work ends when a test says so, and the clock is a list."""
+"""The queue's workers without sleeps: a test ends the work and advances the clock."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class Clock:
 
 
 class Desk:
-    """Work that begins at once and ends when it is told to."""
+    """Work that begins at once and ends when a test ends it."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -56,7 +56,7 @@ async def settle() -> None:
 async def running(
     work: Work, clock: Clock, workers: int = 8, at_once: float = inf
 ) -> AsyncIterator[WorkQueue[str]]:
-    """Keys of one first letter are of one lane."""
+    """Run a queue; keys with the same first letter share a lane."""
     backlog = DelayingQueue[str](
         RateLimiter(first=1.0, factor=2.0, cap=300.0), lambda key: key[0], at_once
     )
@@ -70,7 +70,7 @@ async def running(
 
 
 async def nudge(queue: WorkQueue[str]) -> None:
-    """Have the queue look at the clock, as it would when its sleep is over."""
+    """Make the queue read its clock, as after the end of its sleep."""
     queue._changed.set()
     await settle()
 

@@ -1,4 +1,4 @@
-"""The comparison of what the watch has told with what exists."""
+"""The resync, which compares the cache with lists of the existing objects."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ def a_pod(uid: str, run: str, version: int = 1) -> dict[str, Any]:
 
 
 class Lists:
-    """Answers in order; the last one for ever."""
+    """Responses in order; the last one repeats."""
 
     def __init__(self, *answers: Versions | Exception) -> None:
         self._answers = list(answers)
@@ -38,11 +38,11 @@ class Lists:
 
 @pytest.fixture
 def cache() -> Cache:
-    found = Cache()
-    found.put_run(a_run("run-1"))
-    found.put_run(a_run("run-2", phase="Succeeded"))
-    found.put_pod(a_pod("pod-1", "run-1"))
-    return found
+    filled = Cache()
+    filled.put_run(a_run("run-1"))
+    filled.put_run(a_run("run-2", phase="Succeeded"))
+    filled.put_pod(a_pod("pod-1", "run-1"))
+    return filled
 
 
 def a_resync(cache: Cache, *lists: Versions | Exception) -> Resync:
@@ -65,12 +65,12 @@ async def test_what_came_in_during_the_list_is_kept(cache: Cache) -> None:
 
 async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
     listed = Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1})
-    found = a_resync(cache, listed)
-    await found.compare()
-    assert found.trouble() == ""
+    checker = a_resync(cache, listed)
+    await checker.compare()
+    assert checker.trouble() == ""
     cache.put_run(a_run("run-1", 5))
-    await found.compare()
-    assert found.trouble() == ""
+    await checker.compare()
+    assert checker.trouble() == ""
 
 
 @pytest.mark.parametrize(
@@ -83,28 +83,28 @@ async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
     ids=["a run changed", "a Pod changed", "a run was created"],
 )
 async def test_a_watch_that_stays_behind_is_found_out(cache: Cache, listed: Versions) -> None:
-    found = a_resync(cache, listed)
-    await found.compare()
-    await found.compare()
-    assert "1 objects changed" in found.trouble()
+    checker = a_resync(cache, listed)
+    await checker.compare()
+    await checker.compare()
+    assert "1 objects changed" in checker.trouble()
 
 
 async def test_a_watch_that_catches_up_is_well_again(cache: Cache) -> None:
-    found = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
-    await found.compare()
-    await found.compare()
+    checker = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
+    await checker.compare()
+    await checker.compare()
     cache.put_run(a_run("run-1", 5))
-    await found.compare()
-    assert found.trouble() == ""
+    await checker.compare()
+    assert checker.trouble() == ""
 
 
 async def test_a_watch_that_takes_its_time_at_the_start_is_not_dead(cache: Cache) -> None:
-    found = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
-    await found.take_stock()
-    await found.take_stock()
-    assert found.trouble() == ""
-    await found.compare()
-    assert found.trouble() == ""
+    checker = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
+    await checker.take_stock()
+    await checker.take_stock()
+    assert checker.trouble() == ""
+    await checker.compare()
+    assert checker.trouble() == ""
 
 
 def test_what_is_deleted_between_two_lists_is_not_missed() -> None:
@@ -117,9 +117,9 @@ async def test_lists_are_tried_until_one_comes_through(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
-    there = Versions({"run-1": 1}, {})
-    found = a_resync(cache, Unavailable("down"), NotInstalled("no resource taskruns"), there)
-    assert await found.take_stock() == there
+    listed = Versions({"run-1": 1}, {})
+    checker = a_resync(cache, Unavailable("down"), NotInstalled("no resource taskruns"), listed)
+    assert await checker.take_stock() == listed
     assert [record.getMessage() for record in caplog.records] == [
         "cannot list what exists: down",
         "no resource taskruns; install it from crds/taskruns.yaml",
@@ -149,13 +149,13 @@ async def test_a_namespace_that_may_not_be_listed_keeps_what_is_known_of_it(
     away["metadata"]["namespace"] = "m"
     cache.put_run(away)
     caplog.set_level("INFO")
-    found = in_two_namespaces(cache, n=Versions({"run-1": 1}, {}), m=NotAllowed("no role"))
-    assert await found.take_stock() == Versions({"run-1": 1}, {})
-    await found.take_stock()
+    checker = in_two_namespaces(cache, n=Versions({"run-1": 1}, {}), m=NotAllowed("no role"))
+    assert await checker.take_stock() == Versions({"run-1": 1}, {})
+    await checker.take_stock()
     assert cache.versions() == Versions({"run-1": 1, "away": 1}, {})
-    assert found.closed() == "m is not served: no role"
-    (told,) = caplog.messages
-    assert told.startswith("namespace m is not served: no role")
+    assert checker.closed() == "m is not served: no role"
+    (message,) = caplog.messages
+    assert message.startswith("namespace m is not served: no role")
 
 
 async def test_a_namespace_that_comes_back_is_told_of(
@@ -163,10 +163,10 @@ async def test_a_namespace_that_comes_back_is_told_of(
 ) -> None:
     caplog.set_level("INFO")
     turns = {"n": Lists(Versions({}, {})), "m": Lists(NotAllowed("no role"), Versions({}, {}))}
-    found = Resync(lambda name: turns[name](name), cache, lambda _: None, 60.0, ("n", "m"))
-    await found.take_stock()
-    await found.take_stock()
-    assert found.closed() == ""
+    checker = Resync(lambda name: turns[name](name), cache, lambda _: None, 60.0, ("n", "m"))
+    await checker.take_stock()
+    await checker.take_stock()
+    assert checker.closed() == ""
     assert caplog.messages[1:] == ["namespace m is served from now on"]
 
 
@@ -174,18 +174,18 @@ async def test_nothing_is_taken_stock_of_while_no_namespace_may_be_listed(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
-    there = Versions({"run-1": 1}, {})
-    found = a_resync(cache, NotAllowed("no role"), there)
-    assert await found.take_stock() == there
+    listed = Versions({"run-1": 1}, {})
+    checker = a_resync(cache, NotAllowed("no role"), listed)
+    assert await checker.take_stock() == listed
     assert caplog.messages == ["cannot list what exists: no role"]
 
 
 async def test_only_what_may_need_something_is_looked_at(cache: Cache) -> None:
-    asked: list[RunKey] = []
-    there = Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
-    turn = asyncio.create_task(Resync(Lists(there), cache, asked.append, 0.0).run())
+    enqueued: list[RunKey] = []
+    listed = Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
+    turn = asyncio.create_task(Resync(Lists(listed), cache, enqueued.append, 0.0).run())
     for _ in range(20):
         await asyncio.sleep(0)
     turn.cancel()
     await asyncio.gather(turn, return_exceptions=True)
-    assert {key.uid for key in asked} == {"run-1"}
+    assert {key.uid for key in enqueued} == {"run-1"}

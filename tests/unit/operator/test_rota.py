@@ -1,4 +1,4 @@
-"""Whose turn it is, whatever is asked in whatever order."""
+"""Fair turns between lanes, for any calls in any order."""
 
 import pytest
 from hypothesis import given
@@ -12,14 +12,14 @@ AT_ONCE = 2
 
 
 class Watched:
-    """A rota, and what is to be expected of it, kept in the plainest way."""
+    """A rota, and a simple model of its expected state."""
 
     def __init__(self) -> None:
         self.rota: FairScheduler[str] = FairScheduler(lambda key: key[0], AT_ONCE)
         self.waiting: list[str] = []
         self.busy: list[str] = []
         self.passed: dict[str, set[str]] = {lane: set() for lane in LANES}
-        """By lane, which others had a turn since it could have had one."""
+        """Lanes that had a turn since the lane could have had one, by lane."""
 
     def add(self, key: str) -> None:
         assert self.rota.add(key) is (key not in self.waiting)
@@ -31,10 +31,10 @@ class Watched:
         if key is None:
             assert not [key for key in self.waiting if self.may_start(key)]
             return
-        first = next(found for found in self.waiting if found[0] == key[0])
+        first = next(queued for queued in self.waiting if queued[0] == key[0])
         assert key == first, "in a lane, who asked first goes first"
         assert self.may_start(key)
-        for lane in {found[0] for found in self.waiting if self.may_start(found)} - {key[0]}:
+        for lane in {queued[0] for queued in self.waiting if self.may_start(queued)} - {key[0]}:
             assert key[0] not in self.passed[lane], "nobody has two turns while another waits"
             self.passed[lane].add(key[0])
         self.passed[key[0]].clear()
@@ -46,7 +46,7 @@ class Watched:
             self.rota.end(self.busy.pop(0))
 
     def may_start(self, key: str) -> bool:
-        return sum(found[0] == key[0] for found in self.busy) < AT_ONCE
+        return sum(running[0] == key[0] for running in self.busy) < AT_ONCE
 
 
 @given(st.lists(st.sampled_from([*KEYS, "take", "end"]), max_size=200))

@@ -32,18 +32,18 @@ def test_flags_are_read() -> None:
     more = "--default-delete-delay 1m30s --default-startup-timeout=45 --resync-seconds=5"
     sites = "--probes-host 0.0.0.0 --probes-port 0 --metrics-host ::1 --metrics-port off"
     rest = "--context dev --namespaces team-a,b"
-    found = settings.read(f"{flags} {more} {sites} {rest}".split(), {})
-    assert (found.log_format, found.log_level, found.workers) == (Format.JSON, logging.DEBUG, 3)
-    assert found.site == SiteDefaults(-1, timedelta(seconds=90), 45)
-    assert (found.probes_host, found.probes_port, found.context) == ("0.0.0.0", 0, "dev")
-    assert (found.metrics_host, found.metrics_port) == ("::1", None)
-    assert (found.resync_seconds, found.namespaces) == (5, ("team-a", "b"))
+    read = settings.read(f"{flags} {more} {sites} {rest}".split(), {})
+    assert (read.log_format, read.log_level, read.workers) == (Format.JSON, logging.DEBUG, 3)
+    assert read.site == SiteDefaults(-1, timedelta(seconds=90), 45)
+    assert (read.probes_host, read.probes_port, read.context) == ("0.0.0.0", 0, "dev")
+    assert (read.metrics_host, read.metrics_port) == ("::1", None)
+    assert (read.resync_seconds, read.namespaces) == (5, ("team-a", "b"))
 
 
 def test_a_flag_counts_before_the_environment() -> None:
     environment = {"TASKRUNS_WORKERS": "3", "TASKRUNS_LOG_FORMAT": "json"}
-    found = settings.read(["--workers=5"], environment)
-    assert (found.workers, found.log_format) == (5, Format.JSON)
+    options = settings.read(["--workers=5"], environment)
+    assert (options.workers, options.log_format) == (5, Format.JSON)
 
 
 def test_an_empty_variable_counts_as_none() -> None:
@@ -107,10 +107,10 @@ def test_help_names_every_variable_and_default(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as exit_:
         settings.read(["--help"], {})
     assert exit_.value.code == 0
-    told = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     for option in settings._OPTIONS:
-        assert f"[{option.variable}" in told
-        assert option.default is None or f"default {option.default}]" in told
+        assert f"[{option.variable}" in output
+        assert option.default is None or f"default {option.default}]" in output
 
 
 def test_a_kubeconfig_that_is_there_is_taken(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_kubeconfig_that_is_there_is_taken(tmp_path: Path) -> None:
 def test_a_pod_template_is_read(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text("metadata: {labels: {team: data}}\nspec: {restartPolicy: Never}\n")
-    found = settings.read([f"--pod-template={path}"], {}).site.pod_template
-    assert found == {"metadata": {"labels": {"team": "data"}}, "spec": {"restartPolicy": "Never"}}
+    parsed = settings.read([f"--pod-template={path}"], {}).site.pod_template
+    assert parsed == {"metadata": {"labels": {"team": "data"}}, "spec": {"restartPolicy": "Never"}}
 
 
 def test_an_empty_pod_template_sets_nothing(tmp_path: Path) -> None:

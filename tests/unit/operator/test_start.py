@@ -1,4 +1,4 @@
-"""What holds the queue back at the start, what events become, and what the probes say."""
+"""The barrier at the start, the handling of events, and the responses of the probes."""
 
 import asyncio
 import socket
@@ -164,9 +164,9 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         site = probes(Health(), "127.0.0.1", port)
-        said = f"^probes cannot be served on 127.0.0.1:{port}: .*address already in use"
+        pattern = f"^probes cannot be served on 127.0.0.1:{port}: .*address already in use"
         try:
-            with pytest.raises(CannotServe, match=said):
+            with pytest.raises(CannotServe, match=pattern):
                 await site.start()
         finally:
             await site.stop()
