@@ -1,4 +1,4 @@
-"""Many tasks at once, of short work: each is done once, and Airflow's own race fails none."""
+"""Many short tasks at once: each runs once, and a race in Airflow fails none."""
 
 import pytest
 
@@ -11,7 +11,7 @@ WRITERS = 8
 LINES = 5000
 WRITE = f'awk "BEGIN {{ for (n = 0; n < {LINES}; n++) printf \\"%099d\\\\n\\", n }}"'
 LATER = "sleep 20"
-"""Longer than a task stays deferred at least, so that its trigger ends with its log."""
+"""Work that takes longer than the shortest deferral, so that its trigger ends with its log."""
 HALF_A_MEGABYTE = [["-c", f"{START}; {LATER}; {WRITE}"]] * WRITERS
 SHORT = [["-c", f"{START}; sleep {0.2 + 1.8 * n / MANY:.2f}"] for n in range(MANY)]
 
@@ -34,7 +34,7 @@ def test_fifty_mapped_tasks_of_a_moment_each_succeed_at_their_first_try(task: Ta
     "", modes=SYNC, command=["sh"], mapped={"arguments": SHORT}, at_once=8, later=True
 )
 def test_fifty_mapped_tasks_in_workers_each_succeed_at_their_first_try(task: Task) -> None:
-    """Begun when the others have ended: a hundred at once would try the machine alone."""
+    """They start after the others have ended: a hundred at once would only test the machine."""
     task.start()
     each_succeeds_at_its_first_try(task)
 

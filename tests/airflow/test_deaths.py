@@ -1,7 +1,7 @@
-"""What becomes of tasks when parts of Airflow or of the cluster die: nothing is lost or done twice.
+"""Deaths of Airflow's components and of the cluster's: no task is lost or run twice.
 
-The work waits for a word of the test, so that each death comes when it should. One death may be
-that of several tests, which wait for what follows side by side.
+The work waits for a cue of the test, so that each death comes at a known point. Several tests may
+share one death and await its consequences in parallel.
 """
 
 import os
@@ -33,7 +33,7 @@ def ends_well(task: Task, try_number: int = 1) -> None:
 
 
 def goes_on(task: Task, try_number: int) -> None:
-    """Wait until another try has found the run, and let that end."""
+    """Wait until another try has found the run, and release that run."""
     run = task.run()
     task.says(f"Going on with TaskRun {run.namespace}/{run.name}", try_number)
     task.cue(run)
@@ -41,13 +41,13 @@ def goes_on(task: Task, try_number: int) -> None:
 
 
 def tasks_of(started: dict[str, Task], test: Callable[..., Any], mode: str = "") -> list[Task]:
-    """The tasks that a test declares, in all its modes or in one, of those that are to be run."""
+    """Return the tasks that a test declares, in all modes or in one, if they are selected."""
     return [task for node, task in started.items() if f"::{test.__name__}[{mode}" in node]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def killed(started: dict[str, Task]) -> None:
-    """Workers are killed before all else: it takes Airflow half a minute to miss them."""
+    """Kill the workers before all else, because Airflow needs half a minute to notice."""
     for task in tasks_of(
         started, test_a_worker_that_is_killed_before_it_knows_its_run_leaves_it_to_the_next_try
     ):
@@ -146,7 +146,7 @@ def test_a_triggerer_that_is_killed_loses_no_run_and_no_line_of_its_log(
 
 @pytest.fixture(scope="module")
 def without_controller(started: dict[str, Task], installation: Installation) -> None:
-    """Tasks have started while there was no controller."""
+    """Provide tasks that were started while the controller was stopped."""
     tasks = tasks_of(started, test_a_task_waits_for_a_controller_that_is_down)
     with stopped(installation):
         for task in tasks:
@@ -165,7 +165,7 @@ def test_a_task_waits_for_a_controller_that_is_down(task: Task) -> None:
 
 @pytest.fixture(scope="module")
 def succeeded(started: dict[str, Task], airflow: Airflow) -> None:
-    """Another scheduler took over from one that was killed; what waits in the triggerer ended."""
+    """Kill the scheduler, start another, and release the tasks that wait in the triggerer."""
     test = test_a_scheduler_that_is_killed_loses_no_run
     waiting = tasks_of(started, test, "deferred")
     for task in tasks_of(started, test):
@@ -182,7 +182,7 @@ def succeeded(started: dict[str, Task], airflow: Airflow) -> None:
 @pytest.mark.usefixtures("succeeded")
 @pytest.mark.task(WORK)
 def test_a_scheduler_that_is_killed_loses_no_run(task: Task, mode: str) -> None:
-    if mode == "sync":  # the new scheduler knows nothing of the worker, and begins another try
+    if mode == "sync":  # the new scheduler does not know the worker, and starts another try
         goes_on(task, try_number=2)
     else:
         ends_well(task)
@@ -190,7 +190,7 @@ def test_a_scheduler_that_is_killed_loses_no_run(task: Task, mode: str) -> None:
 
 @pytest.fixture(scope="module")
 def restarted(started: dict[str, Task], cluster: Cluster) -> None:
-    """The apiserver was killed and started again under tasks that are at work."""
+    """Kill the apiserver under running tasks, and start it again."""
     tasks = tasks_of(started, test_an_apiserver_that_dies_under_a_run_is_waited_for)
     for task in tasks:
         task.start()

@@ -1,6 +1,6 @@
-"""A whole Airflow whose tasks run on a Docker host, by their connection alone.
+"""A whole Airflow whose tasks run on a Docker host, selected by their connection alone.
 
-The daemon counts what it has created and started; the work itself writes down what it got.
+The daemon's events count created and started containers; the work itself records its signals.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
 WORK = f"echo begun; {UNTIL_CUE}; {RESULT}"
 STOPPABLE = f"stopped() {{ {END}; exit 143; }}; trap stopped TERM; sleep 600 & wait $!"
 SLOW_TO_STOP = f"stopped() {{ {END}; sleep 6; exit 143; }}; trap stopped TERM; sleep 600 & wait $!"
-"""For longer than Airflow lets whoever has told it to."""
+"""Work that needs longer to stop than Airflow waits for a stopped task."""
 ANEW = f'[ "$TRY" = 2 ] && exit 0; {STOPPABLE}'
 TRY = {"TRY": "{{ ti.try_number }}"}
 ONCE = {"create": 1, "start": 1}
@@ -33,14 +33,14 @@ def task(
     witnesses: Witnesses,
     docker_host: Mapping[str, str],
 ) -> DockerTask:
-    """The task that the test declares."""
-    del mode  # it is part of what the test declares
-    found = started[request.node.nodeid]
-    return DockerTask(airflow, witnesses, (found.dag_id, found.run_id), docker_host)
+    """Return the task that the test declares."""
+    del mode  # requested only for its parametrization
+    declared = started[request.node.nodeid]
+    return DockerTask(airflow, witnesses, (declared.dag_id, declared.run_id), docker_host)
 
 
 def waits(task: DockerTask, mode: str) -> str:
-    """Wait until the work has begun and the task waits for it in its mode's way."""
+    """Wait until the work has begun and the task waits in its worker or is deferred."""
     uid = task.begins()
     task.reaches("deferred" if mode == "deferred" else "running")
     return uid

@@ -1,4 +1,4 @@
-"""Every example DAG succeeds in a whole Airflow, with no more rights than the role gives."""
+"""Every example DAG succeeds in a whole Airflow, with only the rights of the client role."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ WITHIN = 600.0
 
 @pytest.fixture(scope="module")
 def triggered(cluster: Cluster, airflow: Airflow) -> None:
-    """Each example has been started; they run side by side."""
+    """Start all examples, which run in parallel."""
     cluster.load_python("trixie")
     for suite in ("bookworm", "trixie"):
         cluster.load_debian("pandas", suite, ["python3-pandas"])
-    wanted = {_dag_id(name) for name in NAMES}
-    airflow.wait(lambda: wanted <= airflow.rest.dags() or None, "every example is known")
+    expected = {_dag_id(name) for name in NAMES}
+    airflow.wait(lambda: expected <= airflow.rest.dags() or None, "every example is known")
     for name in NAMES:
         airflow.rest.resume(_dag_id(name))
         airflow.rest.trigger(_dag_id(name), RUN)
@@ -33,8 +33,8 @@ def test_an_example_succeeds(
     airflow: Airflow,
 ) -> None:
     def look() -> dict[str, Any] | None:
-        found = airflow.rest.dag_run(_dag_id(name), RUN)
-        return found if found["state"] in {"success", "failed"} else None
+        dag_run = airflow.rest.dag_run(_dag_id(name), RUN)
+        return dag_run if dag_run["state"] in {"success", "failed"} else None
 
     ended = airflow.wait(look, f"{name} has ended", WITHIN)
     assert ended["state"] == "success", airflow.rest.instances(_dag_id(name), RUN)

@@ -1,4 +1,4 @@
-"""What tests start can be reached from this machine alone."""
+"""Programs that tests start are reachable from this machine only."""
 
 from tests.support.airflow.processes import Airflow
 from tests.support.listening import addresses

@@ -1,4 +1,4 @@
-"""What a task shares with others in its namespace: names, and room."""
+"""Names and quota that a task shares with others in its namespace."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from tests.support.faults.full_namespace import FULL, make_room
 RESULT = "echo '\"done\"' > /airflow/xcom/return.json"
 DATE = "2026-01-01T00:00:00+00:00"
 RUN = f"manual__{DATE}"
-"""How Airflow calls a run by hand that is due at a date."""
+"""ID that Airflow gives a manual DAG run with this logical date."""
 
 NEIGHBOUR = """
 import sys
@@ -34,14 +34,14 @@ if __name__ == "__main__":
 
 def run_as_neighbour(home: Home, task: Task, script: str, connection: Mapping[str, str]) -> str:
     """Run a task of the same names in another Airflow, with another script."""
-    told = home.folder / "scenarios.json"
+    path = home.folder / "scenarios.json"
     known = json.loads((task.airflow.home / "scenarios.json").read_text())
     (same,) = (each for each in known if each["dag_id"] == task.dag_id)
     same["arguments"]["arguments"] = [script]
-    told.write_text(json.dumps([same]))
+    path.write_text(json.dumps([same]))
     dag = NEIGHBOUR.format(folder=str(DAGS), dag_id=task.dag_id, date=DATE)
-    here = {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), SCENARIOS: str(told)}
-    return home.run(dag, **home.connect(**connection), **here)
+    settings = {"AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), SCENARIOS: str(path)}
+    return home.run(dag, **home.connect(**connection), **settings)
 
 
 @pytest.mark.task(OWN_UID, modes=SYNC, later=True)
@@ -52,7 +52,7 @@ def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
     connections: Mapping[str, Mapping[str, str]],
     tmp_path: Path,
 ) -> None:
-    """The neighbour's run seems to be of an earlier DAG run, and is left alone."""
+    """The neighbour's run looks like one of an earlier DAG run, and is left alone."""
     neighbour = Home.make(tmp_path / "neighbour", airflow.empty)
     ours = Task(airflow, witnesses, task.dag_id, RUN)
     script = f"{START}; {UNTIL_CUE}; {OWN_UID}"
@@ -73,7 +73,7 @@ def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
 
 @pytest.fixture(scope="module")
 def room(started: dict[str, Task], kube: Kube, full: str) -> None:
-    """Room has been made, when all that need it had to wait for it."""
+    """Make room once all tasks that need it have had to wait for it."""
     waiting = [task for node, task in started.items() if "for_room" in node]
     for task in waiting:
         run = task.run()

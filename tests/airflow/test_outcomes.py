@@ -1,4 +1,4 @@
-"""How tasks end in a real Airflow: results, logs, and failures that say what they are."""
+"""Ends of tasks in a real Airflow: results, logs, and failures with their causes."""
 
 import pytest
 
@@ -10,12 +10,12 @@ RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
 WAITS = "trap 'exit 143' TERM; sleep 600 & wait $!"
 UNSTARTED = Count(created=1, released=1, started=0)
 TEXT = "(echo -n '\"'; head -c {} /dev/zero | tr '\\0' x; echo -n '\"')"
-"""A text of so many letters as JSON: two bytes more."""
+"""Shell command that prints a JSON text of so many letters, which is two bytes more."""
 SECOND_TRY = {"env": {"TRY": "{{ ti.try_number }}"}, "retries": 1}
 
 
 def fails_as(task: Task, failure: str, *told: str) -> None:
-    """Wait for a task's failure, and find the exception and what it tells in its log."""
+    """Wait for a task's failure, and assert that its log has the exception and these texts."""
     task.fails()
     log = task.log()
     for each in (f"{failure}: TaskRun ", *told):

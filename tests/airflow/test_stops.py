@@ -1,6 +1,6 @@
-"""What a user does to a task that has begun: mark it, clear it, let its time run out.
+"""User actions on a running task: marking, clearing, and time limits.
 
-The work writes down that it got SIGTERM, so that "stopped within its grace period" is no guess.
+The work records that it got SIGTERM, so that "stopped within its grace period" is observed.
 """
 
 import pytest
@@ -17,7 +17,7 @@ TRY = {"TRY": "{{ ti.try_number }}"}
 
 
 def waits(task: Task, mode: str) -> Run:
-    """Wait until the work has begun and the task waits for it in its mode's way."""
+    """Wait until the work has begun and the task waits in its worker or is deferred."""
     run = task.at_work()
     task.reaches("deferred" if mode == "deferred" else "running")
     return run

@@ -1,4 +1,4 @@
-"""The tutorial that this project follows, literally, in a whole Airflow."""
+"""The tutorial that this project follows, unchanged, in a whole Airflow."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ DAG, RUN = "tutorial_kubernetes", "tutorial"
 
 @pytest.fixture
 def reachable_default(cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Airflow may create TaskRuns in the namespace `default`, which the tutorial names."""
+    """Allow Airflow to create TaskRuns in the namespace `default`, which the tutorial names."""
     cluster.load_python("trixie")
     bound = ("--clusterrole=taskruns-client", f"--serviceaccount={namespace}:airflow")
     cluster.kubectl("create", "rolebinding", "tutorial", "-n", "default", *bound)

@@ -1,4 +1,4 @@
-"""Good TaskRuns are taken as they are, and whatever is taken can be read by the models."""
+"""Valid TaskRuns are accepted unchanged, and the models read everything that is accepted."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ JOBS_POLICY = """
       onPodConditions:
       - type: DisruptionTarget   # indicates Pod disruption
 """
-"""As a Job has it: https://kubernetes.io/docs/concepts/workloads/controllers/job/"""
+"""A Job's policy: https://kubernetes.io/docs/concepts/workloads/controllers/job/"""
 
 GOOD: dict[str, Any] = {
     "smallest": SMALLEST,
@@ -95,14 +95,14 @@ GOOD: dict[str, Any] = {
 
 @pytest.mark.parametrize("spec", GOOD.values(), ids=GOOD)
 def test_a_good_spec_reads_back_unchanged_and_the_run_is_unseen(api: Api, spec: Any) -> None:
-    found = api.read(api.create(spec))
-    assert found["spec"] == spec
-    assert found["status"] == {"observedGeneration": -1}
-    assert TaskRun.model_validate(found).status.observed_generation == -1
+    run = api.read(api.create(spec))
+    assert run["spec"] == spec
+    assert run["status"] == {"observedGeneration": -1}
+    assert TaskRun.model_validate(run).status.observed_generation == -1
 
 
 def test_a_large_one_is_taken(api: Api) -> None:
-    """A megabyte is what etcd takes; the rules' budget must not be the narrower bound."""
+    """etcd accepts a megabyte; the rules' cost budget must not be the narrower bound."""
     spec = FULL | {
         "args": ["x" * 100_000],
         "env": [{"name": f"VARIABLE_{n}", "value": "v" * 300} for n in range(2_000)],
@@ -117,14 +117,14 @@ def test_a_large_one_is_taken(api: Api) -> None:
 
 
 def test_null_is_as_good_as_nothing(api: Api) -> None:
-    found = api.create(SMALLEST | {"resultPath": None, "template": None, "cancel": None})
-    assert found["spec"] == SMALLEST
+    run = api.create(SMALLEST | {"resultPath": None, "template": None, "cancel": None})
+    assert run["spec"] == SMALLEST
 
 
 def test_a_whole_number_may_be_written_as_a_fraction(api: Api) -> None:
-    """YAML and JSON writers differ in that; the model reads both."""
-    found = api.create(SMALLEST | {"backoffLimit": 3.0})
-    assert TaskRun.model_validate(found).spec.backoff_limit == 3
+    """YAML and JSON writers differ in this; the model reads both forms."""
+    run = api.create(SMALLEST | {"backoffLimit": 3.0})
+    assert TaskRun.model_validate(run).spec.backoff_limit == 3
 
 
 def test_a_pod_template_of_a_job_is_taken_as_it_is(api: Api) -> None:
@@ -142,23 +142,23 @@ def test_a_pod_template_of_a_job_is_taken_as_it_is(api: Api) -> None:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(spec=schemas.conforming(SCHEMA["spec"]))
 def test_what_fits_the_schema_is_taken_and_read_or_refused_by_a_rule(api: Api, spec: Any) -> None:
-    said = answer(lambda: api.create(spec))
-    if isinstance(said, Refused):
-        assert said.status == 422
-        assert "evaluating rule" not in said.sentence
+    response = answer(lambda: api.create(spec))
+    if isinstance(response, Refused):
+        assert response.status == 422
+        assert "evaluating rule" not in response.sentence
     else:
-        TaskRun.model_validate(said)
+        TaskRun.model_validate(response)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_whatever_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
-    """Anything at all in any place of a spec: refused, or understood."""
+    """Any value in any place of a spec is refused, or read by the model."""
     places = [path for path, _ in schemas.fields(SCHEMA["spec"]) if path]
     path = data.draw(st.sampled_from(places))
     spec = schemas.replaced(full_with(path), path, data.draw(schemas.ANYTHING))
-    said = answer(lambda: api.create(spec))
-    if isinstance(said, Refused):
-        assert said.status in {400, 422}
+    response = answer(lambda: api.create(spec))
+    if isinstance(response, Refused):
+        assert response.status in {400, 422}
     else:
-        TaskRun.model_validate(said)
+        TaskRun.model_validate(response)

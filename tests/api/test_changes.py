@@ -1,4 +1,4 @@
-"""What may change after creation and what may not, field by field: added, changed, removed."""
+"""Fields that may change after creation and fields that may not: added, changed, removed."""
 
 from typing import Any
 
@@ -101,7 +101,7 @@ def test_a_change_deep_inside_is_seen(api: Api, path: Path, value: Any) -> None:
     ],
 )
 def test_a_swap_of_one_field_for_another_is_seen(api: Api, before: Any, after: Any) -> None:
-    """Kubernetes' equality of objects with unknown fields looks at their number only."""
+    """Kubernetes compares objects with unknown fields by the number of their fields only."""
     (field,) = before
     assert message(field) in refusal(api, SMALLEST | before, SMALLEST | after)
 

@@ -1,4 +1,4 @@
-"""The apiserver takes what the chart renders when much of it is switched on."""
+"""The apiserver accepts the rendered chart with most of its options switched on."""
 
 import json
 import shutil
@@ -51,17 +51,17 @@ def test_the_apiserver_takes_every_object_of_the_chart(cluster: Cluster) -> None
 
 
 def take(cluster: Cluster, *objects: Object) -> None:
-    """Have the apiserver look at objects as if it were to store them; it refuses what is unknown.
+    """Apply objects as a server-side dry run with strict validation.
 
     Raises:
-        ClusterError: it does not take them; its words are in the message.
+        ClusterError: the apiserver refuses them; its message is included.
     """
     strictly = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     cluster.kubectl("apply", *strictly, "-f", "-", stdin=yaml.safe_dump_all(objects))
 
 
 ODD = {"2024": "1234", "1e3": "1e5", "0755": "0755", "a.b": "null", "a" * 53: "true"}
-"""Names of releases, and of the namespaces that they are rendered for."""
+"""Names of releases, and the namespaces that they are rendered for."""
 ODD_VALUES = (
     *("networkPolicy.enabled=true", "priorityClass.create=true", "dashboard.enabled=true"),
     *("podLabels.a=1", "podAnnotations.b=true", "image.tag=2024", "priorityClassName=0755"),
@@ -95,7 +95,7 @@ OWNED = ("meta.helm.sh/release-name=former", "meta.helm.sh/release-namespace=gon
 
 @contextmanager
 def owned(cluster: Cluster, thing: str) -> Iterator[None]:
-    """Give an object to a release that is gone."""
+    """Mark an existing object as owned by a deleted release, for the block."""
     cluster.kubectl("annotate", "--overwrite", thing, *OWNED)
     try:
         yield
@@ -105,7 +105,7 @@ def owned(cluster: Cluster, thing: str) -> Iterator[None]:
 
 
 def install(cluster: Cluster, *flags: str, chart: Path = CHART) -> str:
-    """Have Helm install a release, up to what the apiserver would store; return its words."""
+    """Install a release as a server-side dry run; return Helm's output."""
     where = ["--namespace", "default", "--kubeconfig", str(cluster.kubeconfig)]
     command = [
         str(helm_tool.PROGRAM),
@@ -188,7 +188,7 @@ FOR_PROMETHEUS = [
 
 @pytest.fixture(scope="module")
 def for_prometheus(cluster: Cluster, kube: Kube, helm: Path) -> Iterator[list[Object]]:
-    """What the chart makes for the Prometheus operator, where its kinds are known."""
+    """Provide the chart's objects for the Prometheus operator, with their kinds installed."""
     assert helm.exists()
     files = [f"--filename={path}" for path in definitions()]
     cluster.kubectl("apply", "--server-side", *files)
@@ -203,12 +203,12 @@ def for_prometheus(cluster: Cluster, kube: Kube, helm: Path) -> Iterator[list[Ob
 
 
 def definitions() -> list[Path]:
-    """Fetch the definitions of the two kinds: four megabytes, once for a machine."""
+    """Download the definitions of the two kinds: four megabytes, once per machine."""
     try:
-        told = run(["go", "-C", PINNED, "mod", "download", "-json", OPERATOR], within=120).stdout
+        output = run(["go", "-C", PINNED, "mod", "download", "-json", OPERATOR], within=120).stdout
     except ClusterError as error:
         go_without(f"no kinds of the Prometheus operator: {error}")
-    folder = Path(json.loads(told)["Dir"]) / "example/prometheus-operator-crd"
+    folder = Path(json.loads(output)["Dir"]) / "example/prometheus-operator-crd"
     return [folder / f"monitoring.coreos.com_{plural}.yaml" for plural in KINDS.values()]
 
 

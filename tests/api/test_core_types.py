@@ -1,7 +1,7 @@
-"""The parts of core/v1 that the CRD names are those that this Kubernetes has.
+"""The parts of core/v1 in the CRD match those of this Kubernetes.
 
-They are named in full because Kubernetes' equality is blind to a swap of unnamed fields where
-others are named. When a Kubernetes brings a new one, this test says where to add it.
+They are listed in full, because the equality of Kubernetes does not notice a swap of unnamed fields
+where others are named. When a new Kubernetes adds a field, this test shows where to add it.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ def test_no_other_part_mixes_named_and_unnamed_fields() -> None:
 
 @pytest.mark.parametrize("field", sorted(SPEC.keys() - {"resultPath", "template"}))
 def test_a_field_that_core_has_has_the_type_of_core(core: Any, field: str) -> None:
-    """What is pasted from a Pod means what it meant there."""
+    """A field that is copied from a Pod keeps its meaning."""
     main = core["io.k8s.api.core.v1.Container"]["properties"]
     pod = core["io.k8s.api.core.v1.PodSpec"]["properties"]
     theirs = {**pod, **main}.get(field)

@@ -1,4 +1,4 @@
-"""What a person sees who has kubectl and nothing else."""
+"""The output that a user with kubectl alone sees."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ def stamp(ago: timedelta) -> str:
 
 
 def table(cluster: Cluster, api: Api, *flags: str) -> list[dict[str, str]]:
-    """The rows that `kubectl get` prints, by the columns' headings."""
+    """Return the rows that `kubectl get` prints, by the columns' headings."""
     printed = cluster.kubectl("get", f"{api.plural}.{api.group}", "-n", api.namespace, *flags)
     heading, *rows = printed.stdout.splitlines()
     starts = [heading.index(name) for name in heading.split()]
@@ -34,7 +34,7 @@ def table(cluster: Cluster, api: Api, *flags: str) -> list[dict[str, str]]:
 
 
 def test_the_definition_is_served_as_it_is_written(definition: Object) -> None:
-    """Nothing was pruned, so the apiserver has understood every word."""
+    """Nothing was pruned, so the apiserver knows every field of the definition."""
     written = yaml.safe_load(DEFINITION.read_text())
     assert definition["metadata"]["name"] == written["metadata"]["name"]
     assert definition["spec"]["versions"] == written["spec"]["versions"]
@@ -46,7 +46,7 @@ def test_the_definition_is_served_as_it_is_written(definition: Object) -> None:
 @pytest.mark.usefixtures("definition")
 @pytest.mark.parametrize("flags", [("--server-side", "--force-conflicts"), ()])
 def test_the_definition_can_be_applied_again(cluster: Cluster, flags: tuple[str, ...]) -> None:
-    """Client-side, too, where the whole of it has to fit into an annotation."""
+    """Client-side apply must fit the whole definition into an annotation."""
     for _ in range(2):
         cluster.kubectl("apply", "--dry-run=server", *flags, "-f", str(DEFINITION))
 
@@ -75,9 +75,9 @@ def test_explain_tells_meaning_unit_default_and_bound(
     cluster: Cluster, field: str, words: list[str]
 ) -> None:
     explained = cluster.kubectl("explain", f"{names.SHORT_NAME}.{field}").stdout
-    said = " ".join(explained.split())
+    text = " ".join(explained.split())
     for word in words:
-        assert word in said
+        assert word in text
 
 
 @pytest.mark.usefixtures("definition")
@@ -88,8 +88,8 @@ def test_explain_lists_every_field_of_spec(cluster: Cluster) -> None:
 
 @pytest.mark.usefixtures("definition")
 def test_the_short_name_is_known(cluster: Cluster) -> None:
-    found = cluster.kubectl("get", names.SHORT_NAME, "-n", "default", "-o", "name")
-    assert found.returncode == 0
+    listed = cluster.kubectl("get", names.SHORT_NAME, "-n", "default", "-o", "name")
+    assert listed.returncode == 0
 
 
 @pytest.mark.usefixtures("definition")
@@ -164,10 +164,10 @@ def test_a_manifest_can_be_applied_again_and_cancelled(
     again = apply(FULL)
     assert "unchanged" in again or "serverside-applied" in again
     apply(FULL | {"cancel": True})
-    found = api.kube.get(api.resource, api.namespace, name)
-    assert found is not None
-    assert found["spec"] == FULL | {"cancel": True}
-    assert found["metadata"]["generation"] == 2
+    run = api.kube.get(api.resource, api.namespace, name)
+    assert run is not None
+    assert run["spec"] == FULL | {"cancel": True}
+    assert run["metadata"]["generation"] == 2
 
 
 def test_a_refusal_reads_well(cluster: Cluster, api: Api) -> None:

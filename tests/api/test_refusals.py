@@ -1,4 +1,4 @@
-"""Bad TaskRuns are refused when they are applied, with a sentence that says what to write."""
+"""Invalid TaskRuns are refused when they are applied, with a sentence that names the fix."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_a_name_that_is_no_label(api: Api) -> None:
 
 
 def test_every_rule_about_a_spec_is_broken_here() -> None:
-    """Those about a change are tried in test_changes."""
+    """Rules about changes are tested in test_changes."""
     broken = {rule.message for rule, *_ in BROKEN}
     about_values = {
         rule.message

@@ -1,4 +1,4 @@
-"""The status: written by its own door, forgiving to read, and final once the run has ended."""
+"""The status: a subresource of its own, lenient to read, and final once the run has ended."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -152,7 +152,7 @@ def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
 
 
 def test_the_longest_texts_of_the_controller_are_taken(api: Api) -> None:
-    """Four bytes a character, and what an API server has said of a Pod in full."""
+    """Characters of four bytes, and an API server's complete message about a Pod."""
     wide = "\N{GRINNING FACE}"
     texts = {"message": wide * MAX_MESSAGE, "result": wide * 1024}
     assert api.report(api.create(SMALLEST), texts)["status"].items() >= texts.items()
@@ -228,12 +228,12 @@ def test_a_status_in_a_manifest_is_not_taken(api: Api) -> None:
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_whatever_status_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
-    """Anybody with the right may forge one; it must not become a run that nobody can read."""
+    """A user with the right may forge a status, which must not make the run unreadable."""
     path = data.draw(st.sampled_from([path for path, _ in schemas.fields(STATUS) if path]))
     forged = schemas.replaced(FULL, path, data.draw(schemas.ANYTHING))
     run = api.create(SMALLEST)
-    said = answer(lambda: api.report(run, forged))
-    if isinstance(said, Refused):
-        assert said.status in {400, 422}
+    response = answer(lambda: api.report(run, forged))
+    if isinstance(response, Refused):
+        assert response.status in {400, 422}
     else:
-        TaskRun.model_validate(said)
+        TaskRun.model_validate(response)

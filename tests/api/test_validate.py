@@ -1,4 +1,4 @@
-"""`taskrun validate` and a real apiserver judge the same TaskRuns, alike but for what is known."""
+"""`taskrun validate` and a real apiserver agree on every TaskRun, except for known differences."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -45,8 +45,11 @@ KNOWN: Mapping[str, Known] = {
         )
     ),
 }
-"""Every difference that there is, with its reason: known by the apiserver's sentence, empty where
-it takes the TaskRun, and by what `validate` finds."""
+"""All differences, by their reason.
+
+Each is recognised by the apiserver's message, which is empty if it accepts the TaskRun, and by the
+problems that `validate` finds.
+"""
 GOOD_METADATA: list[Object] = [
     *({"name": name} for name in ("a", "a.b", "0", "a" * 63)),
     *({"generateName": prefix} for prefix in ("a-", "a", "x" * 60)),
@@ -68,30 +71,30 @@ BAD_METADATA: list[Object] = [
 
 
 def judged(api: Api, spec: Any, metadata: Object | None = None) -> tuple[str, list[Problem]]:
-    """What the apiserver says, nothing where it takes a TaskRun, and what `validate` finds."""
+    """Return the apiserver's message, empty if it accepts, and the problems of `validate`."""
     manifest = api.manifest(spec)
     named = {"name", "generateName"} & (metadata or {}).keys()
     manifest["metadata"] = {**({} if named else manifest["metadata"]), **(metadata or {})}
-    said = answer(lambda: api.kube.create(api.resource, api.namespace, manifest))
+    response = answer(lambda: api.kube.create(api.resource, api.namespace, manifest))
     own = {**manifest, "apiVersion": API_VERSION, "kind": KIND}
-    found = problems(Document("file", own, {(): 1}))
-    return said.sentence if isinstance(said, Refused) else "", found
+    issues = problems(Document("file", own, {(): 1}))
+    return response.sentence if isinstance(response, Refused) else "", issues
 
 
 def verdict(api: Api, spec: Any, metadata: Object | None = None) -> tuple[bool, str]:
-    """Whether a TaskRun is taken, and how the two differ in that, where that is not known."""
-    sentence, found = judged(api, spec, metadata)
-    agreed = bool(found) is bool(sentence)
-    if agreed or any(is_so(sentence, found) for is_so in KNOWN.values()):
+    """Return whether a TaskRun is accepted, and the difference if it is not a known one."""
+    sentence, issues = judged(api, spec, metadata)
+    agreed = bool(issues) is bool(sentence)
+    if agreed or any(is_so(sentence, issues) for is_so in KNOWN.values()):
         return not sentence, ""
-    return not sentence, f"{sentence or 'taken'}, but {found}: {str((metadata, spec))[:2000]}"
+    return not sentence, f"{sentence or 'taken'}, but {issues}: {str((metadata, spec))[:2000]}"
 
 
 def verdicts(api: Api, specs: Iterable[Any]) -> set[bool]:
-    """Whether TaskRuns are taken; about each the two must agree."""
-    found = [verdict(api, spec) for spec in specs]
-    assert [difference for _, difference in found if difference] == []
-    return {taken for taken, _ in found}
+    """Return which verdicts the TaskRuns get; assert that both agree on each."""
+    judgements = [verdict(api, spec) for spec in specs]
+    assert [difference for _, difference in judgements if difference] == []
+    return {taken for taken, _ in judgements}
 
 
 def test_the_good_are_taken_by_both(api: Api) -> None:
@@ -109,12 +112,12 @@ def test_the_bad_are_refused_by_both(api: Api) -> None:
 
 def test_metadata_is_judged_alike(api: Api) -> None:
     for metadata, good in ((GOOD_METADATA, True), (BAD_METADATA, False)):
-        found = {str(each)[:100]: verdict(api, SMALLEST, each) for each in metadata}
-        assert found == dict.fromkeys(found, (good, ""))
+        verdicts_by_metadata = {str(each)[:100]: verdict(api, SMALLEST, each) for each in metadata}
+        assert verdicts_by_metadata == dict.fromkeys(verdicts_by_metadata, (good, ""))
 
 
 def test_each_known_difference_is_one(api: Api) -> None:
-    """Where one is no more, its line goes."""
+    """A difference that no longer exists must be removed from the table."""
     examples: list[tuple[Object, Object]] = [
         (NO_MAIN, {}),
         (TINY_FRACTION, {}),
@@ -152,16 +155,16 @@ def test_anything_in_any_place_is_judged_alike(api: Api, data: st.DataObject) ->
 def test_a_main_container_that_is_restarted_is_refused_by_validate_alone(
     api: Api, fields: Object
 ) -> None:
-    """CEL cannot look into the values of `template.spec`; the run ends as InvalidPodTemplate."""
+    """CEL cannot read the values of `template.spec`; the run ends as InvalidPodTemplate."""
     main = {"name": "main", "image": "busybox:1", **fields}
-    said, found = judged(api, {"template": {"spec": {"containers": [main]}}})
-    assert said == ""
-    (problem,) = found
+    message, issues = judged(api, {"template": {"spec": {"containers": [main]}}})
+    assert message == ""
+    (problem,) = issues
     assert problem.message.startswith("template.spec.containers[main].restartPolicy")
     assert problem.message.endswith("use backoffLimit for retries")
 
 
 def test_a_main_container_that_says_never_is_taken_by_both(api: Api) -> None:
     main = {"name": "main", "image": "busybox:1", "restartPolicy": "Never"}
-    other = {"name": "other", "image": "busybox:1", "restartPolicy": "Always"}
-    assert judged(api, {"template": {"spec": {"containers": [main, other]}}}) == ("", [])
+    sidecar = {"name": "other", "image": "busybox:1", "restartPolicy": "Always"}
+    assert judged(api, {"template": {"spec": {"containers": [main, sidecar]}}}) == ("", [])

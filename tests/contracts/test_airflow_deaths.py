@@ -1,4 +1,4 @@
-"""docs/airflow-deaths.md tells of no death without a test, and the tests that it names exist."""
+"""Every death in docs/airflow-deaths.md names a test, and the test exists."""
 
 import ast
 import re
@@ -14,9 +14,9 @@ ROWS = [line for line in TABLE.splitlines() if line.startswith("| ")][1:]
 
 
 def _named(row: str) -> tuple[str, str]:
-    found = re.search(r"\| `(tests/airflow/\w+\.py)::(\w+)` \|$", row)
-    assert found, f"names no test: {row}"
-    return found[1], found[2]
+    match = re.search(r"\| `(tests/airflow/\w+\.py)::(\w+)` \|$", row)
+    assert match, f"names no test: {row}"
+    return match[1], match[2]
 
 
 def test_there_is_something_to_tell() -> None:

@@ -1,4 +1,4 @@
-"""Whoever installs `taskruns` without extras can use its contract: pydantic is all it imports."""
+"""`taskruns` without extras offers its contract, and imports only pydantic for it."""
 
 import subprocess
 import sys

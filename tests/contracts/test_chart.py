@@ -1,8 +1,8 @@
-"""What the chart renders: the whole at its default values, and what each switch changes in it.
+"""The rendered chart: the whole at its default values, and the changes by each switch.
 
-`golden/chart/defaults.yaml` is the rendering at default values; beside it is one diff a switch. The
-CRD's schema and the dashboard have tests of their own and are left out. `pytest --update-golden`
-writes them anew.
+`golden/chart/defaults.yaml` is the rendering at default values, with one diff beside it per switch.
+The CRD's schema and the dashboard have tests of their own and are left out. `pytest
+--update-golden` overwrites the files.
 """
 
 import difflib
@@ -168,7 +168,7 @@ def test_a_switch_changes_what_it_says(golden: Golden, switch: str) -> None:
         tofile=switch,
         n=2,
     )
-    # Without line numbers, a change to one object leaves the diffs of all others as they are.
+    # Without line numbers, a change to one object does not alter the diffs of the others.
     changes = re.sub(r"^@@ .* @@$", "@@", "".join(lines), flags=re.MULTILINE)
     assert changes
     golden.compare(f"chart/{switch}.diff", changes)
@@ -206,7 +206,7 @@ def test_a_binding_outside_the_namespaces_that_are_served_is_refused() -> None:
 
 
 def test_helm_finds_nothing_to_complain_about(helm: Path) -> None:
-    told = subprocess.run(
+    lint = subprocess.run(
         [helm, "lint", "--strict", CHART], capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert lint.returncode == 0, lint.stdout + lint.stderr

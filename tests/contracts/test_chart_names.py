@@ -1,4 +1,4 @@
-"""Names and values that YAML may misread, names that are too long, and values that are null."""
+"""Names and values that YAML may misread, names that are too long, and null values."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ EVERYTHING: dict[str, Any] = {
     "extraEnv": [{"name": "A", "value": "yes"}, {"name": "B", "value": "1_000"}],
     "resources": {"limits": {"cpu": 2, "memory": 1073741824}, "requests": {"cpu": 0.5}},
 }
-"""Every object that the chart can make, with a text that YAML may misread wherever one can be."""
+"""Values that switch on every object of the chart, with texts that YAML may misread."""
 
 pytestmark = pytest.mark.usefixtures("helm")
 
@@ -88,8 +88,8 @@ def _render(
 
 
 def _named(objects: list[rendering.Object], kind: str) -> rendering.Object:
-    (found,) = (each for each in objects if each["kind"] == kind)
-    return found
+    (match,) = (each for each in objects if each["kind"] == kind)
+    return match
 
 
 @pytest.mark.parametrize("release", ODD)
@@ -140,7 +140,7 @@ def test_each_account_of_a_binding_is_bound_once() -> None:
 
 
 def test_numbers_and_booleans_become_texts() -> None:
-    """As `--set` makes them of 2024 and true."""
+    """`--set` turns 2024 and true into a number and a boolean."""
     objects = _render(
         {
             "image.tag": 20240101,
@@ -193,7 +193,7 @@ def _places(values: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _with_null(place: str) -> str:
-    """Render with one value null and all else switched on; return helm's refusal, if any."""
+    """Render with one value null and all else switched on; return helm's refusal, or ""."""
     everything = [
         f
         for name, value in EVERYTHING.items()
@@ -220,7 +220,7 @@ def test_every_value_may_be_null() -> None:
 
 
 def test_values_of_an_older_chart_may_lack_everything(tmp_path: Path) -> None:
-    """`helm upgrade --reuse-values` renders with the values of the chart before."""
+    """`helm upgrade --reuse-values` renders with the values of the previous chart."""
     chart = shutil.copytree(CHART, tmp_path / "taskruns")
     (chart / "values.yaml").write_text("global: null\n")
     older, newer = _render({}, chart=chart), _render({})
@@ -245,7 +245,7 @@ def test_a_group_of_any_content_that_is_null_is_left_out() -> None:
     assert "resources" not in spec["template"]["spec"]["containers"][0]
 
 
-# ---------------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------------- refused values
 
 REFUSED = {
     "an address for a CIDR": ({"networkPolicy.apiserverCIDRs": ["10.0.0.0"]}, "apiserverCIDRs/0"),

@@ -1,4 +1,4 @@
-"""Links in the documentation lead somewhere, and what it tells one to type is there."""
+"""Links and make targets in the documentation exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page of fields leaves nothing out, and its tables are tables."""
+"""The page of fields is complete, and its tables are well-formed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Generated files are what `make generate` would write, and say so in their first line."""
+"""Generated files equal the output of `make generate`, and name their generator in line one."""
 
 from collections.abc import Iterable
 
@@ -24,5 +24,5 @@ def test_what_helm_renders_is_current() -> None:
 
 
 def _expect_none(differences: Iterable[str]) -> None:
-    if found := "\n".join(differences):
-        pytest.fail(f"{found}\nGenerated files are not current. Run: make generate", pytrace=False)
+    if report := "\n".join(differences):
+        pytest.fail(f"{report}\nGenerated files are not current. Run: make generate", pytrace=False)

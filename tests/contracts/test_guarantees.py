@@ -1,4 +1,4 @@
-"""docs/guarantees.md promises nothing without a test, and the tests that it names are there."""
+"""Every promise of docs/guarantees.md names a test, and the test exists."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def test_a_test_that_is_named_is_there(named: str) -> None:
     module, _, test = named.partition("::")
     body = ast.parse((ROOT / module).read_text()).body
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    tests = {found.name for found in body if isinstance(found, functions)}
+    tests = {node.name for node in body if isinstance(node, functions)}
     assert not test or test in tests
 
 

@@ -1,4 +1,4 @@
-"""No committed file names a registry or somebody's machine, or holds half of a merge."""
+"""No committed file names a registry or a user's machine, or contains a merge conflict."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ REGISTRIES = [
         ("maven", "org"),
     )
 ]
-"""In parts, so that this file passes its own test."""
+"""Hosts of package registries, in parts, so that this file passes its own test."""
 
 CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: |$)", re.MULTILINE)
 PLACES = re.compile(rf"{re.escape(str(ROOT))}\b|/(?:home|Users|work)/[a-z]")

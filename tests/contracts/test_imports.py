@@ -1,4 +1,4 @@
-"""The direction of imports, as the contracts in `pyproject.toml` write it down, holds."""
+"""The import contracts of `pyproject.toml` are kept."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("project", [".", "provider"])
 def test_every_import_contract_is_kept(project: str) -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    told = subprocess.run(
+    lint = subprocess.run(
         [linter, "--no-cache"],
         cwd=ROOT / project,
         env={**os.environ, "PYTHONPATH": str(ROOT / project)},
@@ -21,4 +21,4 @@ def test_every_import_contract_is_kept(project: str) -> None:
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert lint.returncode == 0, lint.stdout + lint.stderr

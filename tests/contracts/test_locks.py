@@ -1,4 +1,4 @@
-"""Each lock pins what `pyproject.toml` asks for, every pin by hash."""
+"""Each lock satisfies `pyproject.toml`, and every pin has a hash."""
 
 import re
 import tomllib
@@ -44,8 +44,8 @@ def _pins(lock: str) -> dict[str, Version]:
 @pytest.mark.parametrize("lock", ASKED)
 def test_a_lock_satisfies_the_project(lock: str) -> None:
     pins = _pins(lock)
-    for asked in map(Requirement, ASKED[lock]):
-        assert pins[canonicalize_name(asked.name)] in asked.specifier
+    for requirement in map(Requirement, ASKED[lock]):
+        assert pins[canonicalize_name(requirement.name)] in requirement.specifier
 
 
 @pytest.mark.parametrize("lock", ASKED)

@@ -1,4 +1,4 @@
-"""Dashboard, alerts and documentation speak of metrics and labels that there are, and of all."""
+"""Dashboard, alerts and documentation use only existing metrics and labels, and cover all."""
 
 import json
 import math
@@ -20,14 +20,14 @@ DASHBOARD = json.loads((CHART / "dashboards/taskruns.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 ALERTS = metrics.alerts(ROOT)
 SCRAPE = {"job", "instance"}
-"""Labels that Prometheus itself puts on everything."""
+"""Labels that Prometheus itself adds to every sample."""
 
 SAMPLES = {
     sample.name: set(sample.labels) | set(metrics.labels(family)) | SCRAPE
     for family in metrics.families()
     for sample in family.samples
 }
-"""By the name of a sample, the labels that it can have."""
+"""Labels that a sample can have, by the sample's name."""
 
 EXPRESSIONS = {
     f"{panel['title']} {target['refId']}": target["expr"]
@@ -38,18 +38,18 @@ EXPRESSIONS = {
 
 @pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
 def test_an_expression_asks_for_what_there_is(expression: str) -> None:
-    asked = list(promql.selectors(promql.filled(expression)))
-    assert asked
-    for name, labels in asked:
+    selected = list(promql.selectors(promql.filled(expression)))
+    assert selected
+    for name, labels in selected:
         assert labels <= SAMPLES[name]
-    there = set.union(*(SAMPLES[name] for name, _ in asked))
-    assert promql.groupings(promql.filled(expression)) <= there
+    available = set.union(*(SAMPLES[name] for name, _ in selected))
+    assert promql.groupings(promql.filled(expression)) <= available
 
 
 def test_the_dashboard_or_an_alert_shows_every_metric_of_ours() -> None:
-    asked = {n for e in EXPRESSIONS.values() for n, _ in promql.selectors(promql.filled(e))}
-    shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked}
-    ours = {metrics.full_name(found) for found in metrics.families()}
+    used = {n for e in EXPRESSIONS.values() for n, _ in promql.selectors(promql.filled(e))}
+    shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in used}
+    ours = {metrics.full_name(family) for family in metrics.families()}
     by_its_age = {"taskruns_queue_depth"}
     assert {name for name in ours if name.startswith("taskruns_")} - shown == by_its_age
 
@@ -98,9 +98,9 @@ def test_the_picture_knows_every_unit_of_the_dashboard() -> None:
 def test_panels_have_a_place_and_a_number_each() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
-    for one, other in combinations([panel["gridPos"] for panel in panels], 2):
-        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
-        below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+    for first, second in combinations([panel["gridPos"] for panel in panels], 2):
+        beside = first["x"] + first["w"] <= second["x"] or second["x"] + second["w"] <= first["x"]
+        below = first["y"] + first["h"] <= second["y"] or second["y"] + second["h"] <= first["y"]
         assert beside or below
     assert all(place["x"] + place["w"] <= 24 for place in (panel["gridPos"] for panel in panels))
 
@@ -117,7 +117,7 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> Non
 def test_every_label_is_explained() -> None:
     page = (ROOT / metrics.PAGE).read_text()
     explained = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|", page, re.MULTILINE))))
-    assert {label for found in metrics.families() for label in metrics.labels(found)} <= explained
+    assert {label for family in metrics.families() for label in metrics.labels(family)} <= explained
 
 
 @pytest.mark.usefixtures("helm")

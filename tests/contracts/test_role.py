@@ -1,4 +1,4 @@
-"""The chart's roles: the controller's allows what the code does, and all are as they are told."""
+"""The chart's roles: the controller's matches the code, and all match the documentation."""
 
 from itertools import product
 from pathlib import Path
@@ -14,9 +14,9 @@ from tools import install
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
 WATCHED = {(names.GROUP, names.PLURAL), ("", "pods")}
-"""What the operator has kopf watch, which is a list and then a watch."""
+"""Resources that the operator lists and watches with kopf."""
 BLOCKING = ("update", names.GROUP, f"{names.PLURAL}/finalizers")
-"""What admission asks of whoever creates a Pod that blocks its owner's deletion."""
+"""Right that admission requires to create a Pod that blocks its owner's deletion."""
 
 pytestmark = pytest.mark.usefixtures("helm")
 
@@ -65,7 +65,7 @@ def test_the_roles_of_the_cleanup_allow_what_it_does_and_no_more() -> None:
 
 
 def test_no_right_is_a_hook_that_outlives_the_release() -> None:
-    """Helm does not remove what a hook has made when the hook fails, or when Helm is killed."""
+    """Helm does not remove a hook's objects when the hook fails, or when Helm is killed."""
     hooks = [each for each in helm_tool.template(CHART, "a") if install.is_hook(each)]
     assert [each["kind"] for each in hooks] == ["Job"]
     assert hooks[0]["spec"]["ttlSecondsAfterFinished"] > 0
@@ -80,15 +80,15 @@ def test_the_security_page_tells_all_that_a_role_of_ours_allows(column: str, rol
 
 def test_what_is_added_to_view_and_edit_is_what_the_security_page_tells() -> None:
     view, edit = _allowed(_role("taskruns-view")), _allowed(_role("taskruns-edit"))
-    told = {
-        column: {found for found in _told(column) if found[1] == names.GROUP}
+    documented = {
+        column: {permission for permission in _told(column) if permission[1] == names.GROUP}
         for column in ("view", "edit", "admin")
     }
-    assert view == told["view"]
-    assert told["edit"] == told["admin"] == told["view"] | edit
+    assert view == documented["view"]
+    assert documented["edit"] == documented["admin"] == documented["view"] | edit
 
 
 def test_no_role_for_users_may_write_a_status() -> None:
     roles = [_role(f"taskruns-{name}") for name in ("view", "edit", "client")]
-    verbs = {verb for role in roles for verb, _, what in _allowed(role) if what.endswith("/status")}
+    verbs = {verb for role in roles for verb, _, path in _allowed(role) if path.endswith("/status")}
     assert verbs == {"get"}

@@ -1,4 +1,4 @@
-"""Samples are TaskRuns that the models understand, down to the last field."""
+"""Samples are TaskRuns that the models read completely."""
 
 from pathlib import Path
 from typing import Any
@@ -25,5 +25,5 @@ def test_a_sample_reads_back_as_it_was_written(sample: dict[str, Any], name: str
     assert sample["apiVersion"] == names.API_VERSION
     assert sample["kind"] == names.KIND
     assert sample["metadata"] == {"name": name}
-    # The models ignore what they do not know, so a misspelt field would be missing here.
+    # The models ignore unknown fields, so a misspelt field would be missing here.
     assert TaskRunSpec.model_validate(sample["spec"]).to_json() == sample["spec"]

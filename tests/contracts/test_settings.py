@@ -1,4 +1,4 @@
-"""The chart and the controller agree on what the controller can be told."""
+"""The chart and the controller agree on the controller's settings."""
 
 import json
 from pathlib import Path
@@ -25,10 +25,10 @@ def _told(*values: str) -> settings.Settings:
 
 
 def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
-    default, told = settings.read([], {}), _told()
-    elsewhere = {"probes_host", "metrics_host"}  # they are asked from outside the Pod
+    default, rendered = settings.read([], {}), _told()
+    elsewhere = {"probes_host", "metrics_host"}  # they are reached from outside the Pod
     for name in set(settings.Settings.__slots__) - elsewhere:
-        assert getattr(told, name) == getattr(default, name), name
+        assert getattr(rendered, name) == getattr(default, name), name
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Nothing grows until nobody reads it: modules and functions have a longest allowed length.
+"""Upper bounds for the length of modules and functions, so that they stay readable.
 
-Product and tools are held to the same bounds. A test module may be longer, for its tables, and a
-test function too, for its story.
+Product and tools have the same bounds. A test module may have more lines because of its tables, and
+a test function because of its scenario.
 """
 
 import ast
@@ -19,7 +19,7 @@ BOUNDS = {
     "tests": (500, 60),
     "provider/tests": (500, 60),
 }
-"""Per folder: lines of a module, lines of a function with its docstring."""
+"""By folder: lines of a module, lines of a function with its docstring."""
 
 MODULES = [path for folder in BOUNDS for path in sorted((ROOT / folder).rglob("*.py"))]
 VAGUE = {"base", "common", "helpers", "manager", "managers", "misc", "util", "utils"}

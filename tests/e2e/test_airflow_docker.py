@@ -1,4 +1,4 @@
-"""Airflow's tasks on a real Docker host: the connection says so, and the DAG stays as it is."""
+"""Airflow's tasks on a real Docker host: the connection selects it, and the DAG is unchanged."""
 
 import json
 import os
@@ -119,7 +119,7 @@ XCOMS = {
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow with an empty database."""
+    """Provide an Airflow home with an empty database."""
     if not AIRFLOW.exists():
         subprocess.run(["make", "airflow"], cwd=ROOT, check=True)
     home = tmp_path_factory.mktemp("template")
@@ -136,7 +136,7 @@ def home(template: Path, tmp_path: Path) -> Home:
 
 @pytest.fixture(autouse=True)
 def no_container_is_left(docker_address: str) -> Iterator[None]:
-    """The daemon is other tests' too: what they have left is none of Airflow's."""
+    """Assert that no container is left, apart from those of other tests."""
     before = containers(docker_address)
     yield
     assert not containers(docker_address) - before
@@ -159,24 +159,24 @@ def docker(address: str, *arguments: str) -> str:
 
 
 def test_the_example_dag_runs_as_it_is(home: Home, connection: dict[str, str]) -> None:
-    told = home.run(ROOT / "provider/example_dags/hello.py", **connection)
-    assert home.states() == {"hello": "success", "answer": "success"}, told
+    output = home.run(ROOT / "provider/example_dags/hello.py", **connection)
+    assert home.states() == {"hello": "success", "answer": "success"}, output
     assert home.xcom("hello") == {"answer": 42}
     assert home.xcom("answer", "taskrun_namespace") == "default"
-    assert "hello from a TaskRun" in told
-    assert "the answer is 42" in told
+    assert "hello from a TaskRun" in output
+    assert "the answer is 42" in output
 
 
 def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str, str]) -> None:
-    told = home.run(ENDS, **connection)
+    output = home.run(ENDS, **connection)
     states = {"fails": "failed", "refused": "failed", "knows": "success", "late": "failed"}
-    assert home.states() == states, told
+    assert home.states() == states, output
     assert (home.xcom("fails", "exit_code"), home.xcom("fails", "reason")) == (3, "NonZeroExitCode")
-    assert re.search(r"Last output:\s+the last words", told)
-    assert "serviceAccountName is not supported on Docker" in told
+    assert re.search(r"Last output:\s+the last words", output)
+    assert "serviceAccountName is not supported on Docker" in output
     assert home.xcom("late", "reason") == "DeadlineExceeded"
-    assert "The log of side is not there: " in told
-    assert (told.count("[main] known"), told.count("[side] known")) == (1, 0)
+    assert "The log of side is not there: " in output
+    assert (output.count("[main] known"), output.count("[side] known")) == (1, 0)
 
 
 def test_a_dag_for_docker_operator_runs_with_another_import(
@@ -185,8 +185,8 @@ def test_a_dag_for_docker_operator_runs_with_another_import(
     connection = json.dumps(
         {"conn_type": "taskruns", "extra": {"state_directory": str(tmp_path / "state")}}
     )
-    told = home.run(ECHO.replace("{address}", docker_address), AIRFLOW_CONN_HOST=connection)
-    assert home.states() == {"first": "success", "second": "success"}, told
+    output = home.run(ECHO.replace("{address}", docker_address), AIRFLOW_CONN_HOST=connection)
+    assert home.states() == {"first": "success", "second": "success"}, output
     assert (home.xcom("first"), home.xcom("second")) == ("hello first $HOME", "done")
 
 
@@ -196,8 +196,8 @@ def test_the_tutorials_dag_runs_with_another_import(
     images = docker(docker_address, "load", "--input", str(PythonBase().archive(Progress(print))))
     assert "python:3.13-slim" in images
     dag = TUTORIAL.replace("{address}", docker_address)
-    told = home.run(dag, DOCKER_HOST=docker_address, **home.connect(state_directory=str(tmp_path)))
-    assert home.states() == {"run_in_docker": "success", "alpine_echo": "success"}, told
+    text = home.run(dag, DOCKER_HOST=docker_address, **home.connect(state_directory=str(tmp_path)))
+    assert home.states() == {"run_in_docker": "success", "alpine_echo": "success"}, text
     assert home.xcom("run_in_docker") == "Hello from inside Docker!"
     assert home.xcom("alpine_echo") == "Containers are cool"
 
@@ -210,6 +210,6 @@ def test_every_form_that_docker_operator_takes_means_the_same(
     docker(docker_address, "commit", *entrypoint, base, "with-entrypoint")
     docker(docker_address, "rm", base)
     state = home.connect(state_directory=str(tmp_path / "state"))
-    told = home.run(FORMS, DOCKER_HOST=docker_address, **state)
-    assert home.states() == dict.fromkeys(XCOMS, "success"), told
+    output = home.run(FORMS, DOCKER_HOST=docker_address, **state)
+    assert home.states() == dict.fromkeys(XCOMS, "success"), output
     assert {task: home.xcom(task) for task in XCOMS} == XCOMS

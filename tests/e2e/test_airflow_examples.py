@@ -1,6 +1,6 @@
-"""Every example DAG of the provider runs as it is shown, by `dag.test()` on both Airflows.
+"""Every example DAG of the provider passes `dag.test()` on both Airflows.
 
-The one of two operating systems runs on Docker, too: the same file, with another connection.
+The example of two operating systems runs on Docker too: the same file, with another connection.
 """
 
 import json
@@ -21,12 +21,12 @@ from tests.conftest import CLUSTER_NAME
 from tests.support.cluster.installation import ROOT
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
-"""One way of installing is enough: what is tried is the provider."""
+"""One way of installing is enough, because the provider is under test."""
 
 EXAMPLES = ROOT / "provider/example_dags"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 ON_AIRFLOW_2 = ("decorated", "hello", "migrated")
-"""Sync and deferred, with results: what is essential there."""
+"""Examples that run there: sync and deferred, with results."""
 
 ISOLATED = "isolated"
 SUITES = ("bookworm", "trixie")
@@ -55,7 +55,7 @@ for name in sys.argv[2:]:
 
 @pytest.fixture(scope="module")
 def images(cluster: Cluster) -> None:
-    """What the examples' containers are made of."""
+    """Load the images of the examples' containers into the cluster."""
     cluster.load_python("trixie")
     for suite in SUITES:
         cluster.load_debian("pandas", suite, ["python3-pandas"])
@@ -63,7 +63,7 @@ def images(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a connection says of a Docker host that has the images, too."""
+    """Provide a connection to a Docker host that has the images too."""
     engine, progress = DockerEngine.for_containers(CLUSTER_NAME), Progress(print)
     for suite in SUITES:
         base = PythonBase(suite, "pandas", ("python3-pandas",))
@@ -74,13 +74,13 @@ def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def tried(
-    images: None,  # noqa: ARG001  # Pods find them
+    images: None,  # noqa: ARG001  # Pods use them
     cluster: Cluster,
     docker_host: dict[str, Any],
     namespace: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
-    """How each example has ended by `dag.test()`, all Airflows side by side."""
+    """Provide the results of `dag.test()` for each example; all Airflows run in parallel."""
     connection = {"kube_config_path": str(cluster.kubeconfig), "namespace": namespace}
     homes = {kind: tmp_path_factory.mktemp(f"airflow-{kind}") for kind in ("3", "2", DOCKER)}
     started = [
@@ -92,9 +92,9 @@ def tried(
         for process in started:
             process.wait(WITHIN)
         yield {
-            (version, told["name"]): told
+            (version, result["name"]): result
             for version, home in homes.items()
-            for told in _told((home / "log").read_text())
+            for result in _told((home / "log").read_text())
         }
     finally:
         for process in started:
@@ -106,9 +106,9 @@ def test_an_example_passes_dag_test(
     version: str, name: str, tried: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
     assert (version, name) in tried, "it did not come to its end: see the log in its home"
-    told = tried[version, name]
-    assert set(told["tasks"].values()) == {"success"}, told
-    assert told["state"] == "success"
+    result = tried[version, name]
+    assert set(result["tasks"].values()) == {"success"}, result
+    assert result["state"] == "success"
 
 
 @pytest.mark.parametrize("place", ["3", DOCKER])
@@ -128,15 +128,15 @@ def test_the_logs_of_all_containers_are_told_once_and_init_containers_first(
     tried: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     each_once = {"[proxy] ready", "[main] 42 rows", "[proxy] leaving"}
-    found = re.findall(r"\[(?:fetch|proxy|main)\] [a-z0-9 ]+", tried["3", "accompanied"]["log"])
-    told = [each.strip() for each in found]  # Airflow aligns what it prints
-    in_a_worker, deferred = told[:4], told[4:]
+    parts = re.findall(r"\[(?:fetch|proxy|main)\] [a-z0-9 ]+", tried["3", "accompanied"]["log"])
+    lines = [each.strip() for each in parts]  # Airflow aligns its output
+    in_a_worker, deferred = lines[:4], lines[4:]
     for log in (in_a_worker, deferred):
-        assert (log[0], sorted(log[1:])) == ("[fetch] fetching", sorted(each_once)), told
+        assert (log[0], sorted(log[1:])) == ("[fetch] fetching", sorted(each_once)), lines
 
 
 def _told(log: str) -> Iterator[dict[str, Any]]:
-    """What was found out of each example, with the log that it has left."""
+    """Yield the result of each example, with its log."""
     before: list[str] = []
     for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines():
         if line.startswith('{"name": '):
@@ -149,7 +149,7 @@ def _told(log: str) -> Iterator[dict[str, Any]]:
 def _start(
     version: str, names: Sequence[str], home: Path, connection: dict[str, str]
 ) -> "subprocess.Popen[bytes]":
-    """Try examples one after another, with a database of their own."""
+    """Start a process that runs examples one after another, with its own database."""
     python = ROOT / f".build/airflow-{version}/bin/python"
     assert python.exists(), f"no Airflow {version}: `make airflow` makes it"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "KUBE", "PYTHON"))}

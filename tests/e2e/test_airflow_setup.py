@@ -1,7 +1,7 @@
-"""What docs/airflow.md tells an administrator to type gives Airflow what it needs, and no more.
+"""The commands of docs/airflow.md give Airflow exactly the access that it needs.
 
-Its commands are typed as they stand there. The service accounts are called as Airflow's own chart
-calls them; of the chart itself nothing is here.
+The commands run as the page shows them. The service accounts have the names of Airflow's own chart;
+the chart itself is not used.
 """
 
 import json
@@ -30,7 +30,7 @@ TASKS, AIRFLOW = "jobs", "airflow"
 WORKER, TRIGGERER = "airflow-worker", "airflow-triggerer"
 PYTHON = ROOT / ".build/airflow-3/bin/python"
 OF_THE_NODE = {"/usr", "/lib", "/lib64", str(PYTHON.resolve().parents[1]), str(ROOT)}
-"""What a Pod with no image of Airflow's needs to run the one that the tests have."""
+"""Host paths that a Pod without an Airflow image needs to run the tests' Airflow."""
 
 LOOK = """
 import asyncio
@@ -47,9 +47,9 @@ OK, CREATED, FORBIDDEN = 200, 201, 403
 
 
 def _section(heading: str) -> str:
-    found = re.search(rf"^{heading}$(.*?)^##", PAGE, re.MULTILINE | re.DOTALL)
-    assert found, heading
-    return found[1]
+    match = re.search(rf"^{heading}$(.*?)^##", PAGE, re.MULTILINE | re.DOTALL)
+    assert match, heading
+    return match[1]
 
 
 def _blocks(language: str, section: str) -> list[str]:
@@ -57,7 +57,7 @@ def _blocks(language: str, section: str) -> list[str]:
 
 
 def _typed(commands: str, cluster: Cluster, folder: Path) -> str:
-    """Type commands as the cluster's administrator; return what they have printed."""
+    """Run commands as the cluster's administrator; return their output."""
     path = f"{cluster.bin_dir}:{os.environ['PATH']}"
     typed = subprocess.run(
         ["bash", "-c", f"set -euo pipefail\n{commands}"],
@@ -73,7 +73,7 @@ def _typed(commands: str, cluster: Cluster, folder: Path) -> str:
 
 def _has_the_role_of_a_client_and_no_more(somebody: Kube) -> None:
     dry, run = {"dryRun": "All"}, task_run("asked-", TASKS, shell("exit 0"))
-    asked = {
+    codes = {
         "create a run": somebody.code("POST", RUNS.path(TASKS), dry, run),
         "list runs": somebody.code("GET", RUNS.path(TASKS)),
         "list Pods": somebody.code("GET", PODS.path(TASKS)),
@@ -82,16 +82,16 @@ def _has_the_role_of_a_client_and_no_more(somebody: Kube) -> None:
         "list runs elsewhere": somebody.code("GET", RUNS.path(AIRFLOW)),
     }
     may = {"create a run": CREATED, "list runs": OK}
-    assert asked == {what: may.get(what, FORBIDDEN) for what in asked}
+    assert codes == {request: may.get(request, FORBIDDEN) for request in codes}
 
 
 @pytest.fixture(scope="module")
 def namespaces(
-    installation: None,  # noqa: ARG001  # its release is what the page changes
+    installation: None,  # noqa: ARG001  # the page changes its release
     cluster: Cluster,
     kube: Kube,
 ) -> Iterator[None]:
-    """The page's namespaces, made as it says."""
+    """Create the namespaces of the page with its commands."""
     cluster.kubectl("delete", "namespace", TASKS, AIRFLOW, "--ignore-not-found", within=120)
     (make,) = _blocks("sh", _section("## Quick start"))
     _typed(make, cluster, ROOT)
@@ -109,7 +109,7 @@ def bound(
     namespaces: None,  # noqa: ARG001  # the bindings are in one of them
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
-    """The release with the bindings of the page, and then without."""
+    """Upgrade the release with the bindings of the page, and remove them afterwards."""
     folder = tmp_path_factory.mktemp("admin")
     section = _section("### Airflow in the cluster")
     (values,) = (block for block in _blocks("yaml", section) if "values-taskruns" in block)
@@ -142,13 +142,13 @@ def test_in_the_cluster_a_worker_finds_its_way_by_its_token_alone(
     ended = "--for=jsonpath={.status.phase}=Succeeded"
     waited = ("wait", ended, "pod/worker", "--namespace", AIRFLOW, "--timeout=180s")
     succeeded = cluster.kubectl(*waited, within=200, check=False).returncode == 0
-    said = kube.log(AIRFLOW, "worker")
-    assert succeeded, said
-    assert said.splitlines()[-1] == f"found 0 in {TASKS}"
+    log = kube.log(AIRFLOW, "worker")
+    assert succeeded, log
+    assert log.splitlines()[-1] == f"found 0 in {TASKS}"
 
 
 def _worker() -> Object:
-    """A Pod with what the chart of Airflow gives to a worker by the values of the page."""
+    """Return a Pod with what Airflow's chart gives a worker by the values of the page."""
     blocks = _blocks("yaml", _section("### Airflow in the cluster"))
     (values,) = (block for block in blocks if block.startswith("# values-airflow.yaml\n"))
     home = {"name": "AIRFLOW_HOME", "value": "/tmp"}

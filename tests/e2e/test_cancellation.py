@@ -1,4 +1,4 @@
-"""spec.cancel at every stage of a run: before a Pod, without a node, at work, between attempts."""
+"""spec.cancel at every stage of a run: without a Pod, without a node, running, backing off."""
 
 import pytest
 

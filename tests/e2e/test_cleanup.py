@@ -1,4 +1,4 @@
-"""What is left, and for how long: Pods by podGC, TaskRuns by TTL, nothing after a delete."""
+"""Lifetime of ended objects: Pods by podGC, TaskRuns by TTL, and nothing after a deletion."""
 
 from datetime import datetime, timedelta
 
@@ -52,7 +52,7 @@ def test_a_pod_stays_for_the_delay_and_then_goes(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
     (pod,) = run.pods()
-    deleted = next(seen for seen in pod if seen.found["metadata"].get("deletionTimestamp"))
+    deleted = next(version for version in pod if version.found["metadata"].get("deletionTimestamp"))
     assert deleted.at >= _finished(run) + timedelta(seconds=3)
 
 
@@ -140,7 +140,7 @@ def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(run: Run, ledger: Ledge
 def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
     run: Run, stage: Stage, cluster: Cluster
 ) -> None:
-    """The garbage collector, which is faster as a rule, is away until the controller has looked."""
+    """The garbage collector, which is usually faster, is stopped until the controller has acted."""
     run.reaches(Phase.SUCCEEDED)
     run.pod_free()
     cluster.stop("kube-controller-manager")
@@ -166,8 +166,8 @@ def test_a_namespace_with_runs_at_work_can_be_deleted(stage: Stage) -> None:
 
 
 def _finished(run: Run) -> datetime:
-    """When the run ended, as its status tells."""
-    ended = (seen.found.get("status") or {} for seen in run.history())
+    """Return the completionTime of the run's status."""
+    ended = (version.found.get("status") or {} for version in run.history())
     return next(
         datetime.fromisoformat(status["completionTime"])
         for status in ended

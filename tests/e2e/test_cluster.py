@@ -1,6 +1,6 @@
-"""The test cluster itself: what it promises of Pods, and that it comes back, and goes, as a whole.
+"""The test cluster itself: its Pods, its recovery, and its complete removal.
 
-On a second cluster, beside the one that everything else runs on: its processes are killed here.
+These tests kill its processes, so they run on a second cluster beside the one of all other tests.
 """
 
 import json
@@ -16,14 +16,14 @@ from tests.cluster import slot as slots
 from tests.cluster.cgroup import Cgroup
 from tests.cluster.deadline import wait_until
 
-# CPython does not close the socket of a TLS handshake that the other side's death cuts short.
+# CPython leaves the socket of a TLS handshake open that the peer's death interrupts.
 pytestmark = pytest.mark.filterwarnings(r"ignore:unclosed <ssl\.SSLSocket:ResourceWarning")
 
 SLEEPER = {"command": ["sleep", "3600"]}
 
 
 def _quietly(_: str) -> None:
-    """Progress is for people."""
+    """Discard progress messages."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def _start(cluster: Cluster, name: str, container: dict[str, Any]) -> None:
 
 
 def _ended(cluster: Cluster, name: str) -> dict[str, Any]:
-    """How the Pod's container ended, once it has."""
+    """Wait until the Pod's container has ended; return its terminated state."""
     state: dict[str, Any] = {}
 
     def has_ended() -> bool:
@@ -98,7 +98,7 @@ def test_a_killed_kubelet_comes_back_and_its_pods_have_gone_on(other: Cluster) -
 
 def test_after_the_death_of_everything_it_goes_on(other: Cluster) -> None:
     Cgroup(f"/{_slot(other).handle}").kill()
-    # Threads of a killed program may outlive its first one for a moment.
+    # Threads of a killed program may outlive its first thread for a moment.
     wait_until(lambda: other.status().state == "down", within=30, what="the cluster to be down")
     other.up(progress=_quietly)
     assert other.kubectl("get", "pod", "three", "-o", "name").stdout == "pod/three\n"
@@ -108,12 +108,12 @@ def test_after_the_death_of_everything_it_goes_on(other: Cluster) -> None:
 def test_a_call_is_one_line_of_the_audit_log(other: Cluster) -> None:
     other.kubectl("get", "configmap", "kube-root-ca.crt", "-n", "default")
     calls = [json.loads(line) for line in other.audit_log.read_text().splitlines()]
-    wanted = [call for call in calls if call.get("objectRef", {}).get("resource") == "configmaps"]
-    assert [(call["verb"], call["user"]["username"]) for call in wanted] == [("get", "admin")]
+    reads = [call for call in calls if call.get("objectRef", {}).get("resource") == "configmaps"]
+    assert [(call["verb"], call["user"]["username"]) for call in reads] == [("get", "admin")]
 
 
 def test_down_leaves_nothing(other: Cluster) -> None:
-    """Last: even with Pods running and with the programs killed beforehand."""
+    """This test runs last: it works with running Pods and with killed programs."""
     slot = _slot(other)
     _start(other, "left-running", SLEEPER)
     other.kubectl("wait", "--for=condition=Ready", "pod/left-running", "--timeout=60s", within=70)

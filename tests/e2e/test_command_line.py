@@ -1,4 +1,4 @@
-"""`taskrun` as a person types it, on a real Docker daemon: what it prints, and how it exits."""
+"""`taskrun` as users type it, on a real Docker daemon: its output and its exit codes."""
 
 import json
 import os
@@ -58,8 +58,8 @@ def test_a_detached_run_is_cancelled_and_waited_for(taskrun: CommandLine) -> Non
 
 
 def test_a_detached_run_has_the_words_and_variables_that_it_was_given(taskrun: CommandLine) -> None:
-    given = ("--detach", "--name", "greeting", "-e", "GREETING=hello $(HOME) $$ there")
-    assert shell(taskrun, 'test $$ = 1 && echo "$GREETING"', *given).returncode == 0
+    options = ("--detach", "--name", "greeting", "-e", "GREETING=hello $(HOME) $$ there")
+    assert shell(taskrun, 'test $$ = 1 && echo "$GREETING"', *options).returncode == 0
     assert taskrun("wait", "greeting").returncode == 0
     assert taskrun("logs", "greeting").stdout == "hello $(HOME) $$ there\n"
 

@@ -1,4 +1,4 @@
-"""Lives of runs as a person leads and reads them with `taskrun`, on a real Docker daemon."""
+"""Lives of runs as users control and read them with `taskrun`, on a real Docker daemon."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.support.command_line import SECONDS, CommandLine
 UNTIL_STOPPED = "trap 'echo bye; exit 4' TERM; while :; do sleep 0.1; done"
 SECOND_TIME_GOOD = 'echo attempt $TASKRUN_ATTEMPT; [ "$TASKRUN_ATTEMPT" = 2 ] && exit; '
 TIME = re.compile(r"^ +(\w[\w ]*\w) +\d\d:\d\d:\d\d +\w+", re.MULTILINE)
-"""A step of an attempt: what, since when, for how long."""
+"""A line of an attempt's timeline: step, start time, duration."""
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def taskrun(docker_address: str, tmp_path: Path) -> CommandLine:
 
 
 def manifest(name: str, script: str, **spec: Any) -> str:
-    """A TaskRun whose containers stay until it is deleted."""
+    """Return a TaskRun whose containers stay until it is deleted."""
     kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}}
-    told = {"image": IMAGE, "command": ["sh", "-c", script], "podGC": {"strategy": "Never"}}
-    return yaml.safe_dump({**kind, "spec": {**told, **spec}})
+    defaults = {"image": IMAGE, "command": ["sh", "-c", script], "podGC": {"strategy": "Never"}}
+    return yaml.safe_dump({**kind, "spec": {**defaults, **spec}})
 
 
 def run(taskrun: CommandLine, *arguments: str, stdin: str = "", code: int = 0) -> str:
@@ -119,9 +119,9 @@ def test_runs_of_all_namespaces_are_listed_in_every_form(taskrun: CommandLine) -
     head, *rows = names_of["wide"].splitlines()
     assert head.split()[-3:] == ["POD", "NODE", "IMAGE"]
     assert [row.split()[-2:] for row in rows] == [["docker", IMAGE]] * 2
-    told = json.loads(names_of["json"])
-    assert told == yaml.safe_load(names_of["yaml"])
-    assert [item["metadata"]["namespace"] for item in told["items"]] == ["default", "etl"]
+    listed = json.loads(names_of["json"])
+    assert listed == yaml.safe_load(names_of["yaml"])
+    assert [item["metadata"]["namespace"] for item in listed["items"]] == ["default", "etl"]
     assert names_of["name"].split() == [
         f"{names.SINGULAR}.{names.GROUP}/of-{namespace}" for namespace in ("default", "etl")
     ]
@@ -138,10 +138,10 @@ def test_a_run_at_work_is_deleted_with_its_container_and_its_followers_say_so(
         assert follower.stdout is not None
         assert follower.stdout.readline() == "on\n"
         assert run(taskrun, "delete", "unwanted") == "unwanted deleted\n"
-        said = follower.communicate(timeout=SECONDS)
+        output = follower.communicate(timeout=SECONDS)
     assert follower.returncode == 125
-    assert "unwanted was deleted before it had ended" in said[1]
+    assert "unwanted was deleted before it had ended" in output[1]
     command = ["docker", "--host", docker_address, "ps", "--all", "--quiet", "--filter"]
-    left = subprocess.run([*command, f"name={pod}"], check=True, capture_output=True, text=True)
-    assert left.stdout == ""
+    kept = subprocess.run([*command, f"name={pod}"], check=True, capture_output=True, text=True)
+    assert kept.stdout == ""
     assert run(taskrun, "list") == ""

@@ -1,4 +1,4 @@
-"""`taskrun --on kubernetes`, also as `kubectl taskrun`: the same, done by the controller."""
+"""`taskrun --on kubernetes`, also as `kubectl taskrun`: the same behaviour by the controller."""
 
 import json
 import os
@@ -24,11 +24,11 @@ DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 
 @pytest.fixture
 def taskrun(cluster: Cluster, namespace: str, tmp_path: Path) -> CommandLine:
-    """The program of somebody whose kubeconfig names the namespace."""
+    """Provide the program with a kubeconfig that names the namespace."""
     mine = tmp_path / "kubeconfig"
-    found = yaml.safe_load(cluster.kubeconfig.read_text())
-    found["contexts"][0]["context"]["namespace"] = namespace
-    mine.write_text(yaml.safe_dump(found))
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["contexts"][0]["context"]["namespace"] = namespace
+    mine.write_text(yaml.safe_dump(config))
     return CommandLine(os.environ | {"KUBECONFIG": str(mine), "TASKRUN_ON": "kubernetes"})
 
 
@@ -78,7 +78,7 @@ def test_ctrl_c_cancels_with_the_grace_period(taskrun: CommandLine, tmp_path: Pa
 def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
     taskrun: CommandLine, journal: Journal, tmp_path: Path
 ) -> None:
-    """A kubelet that has begun to stop the Pod keeps to its grace period all the same."""
+    """A kubelet that has begun to stop the Pod still keeps to its first grace period."""
     template = {"spec": {"terminationGracePeriodSeconds": 60}}
     (tmp_path / "deaf.yaml").write_text(manifest("deaf", DEAF, template=template))
     with taskrun.at_terminal("run", str(tmp_path / "deaf.yaml")) as terminal:
@@ -90,8 +90,8 @@ def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
     run = json.loads(taskrun("get", "deaf", "-o", "json").stdout)
     assert run["status"]["exitCode"] == 137
     (pod,) = journal.pods_of(run["metadata"]["uid"])
-    asked = next(seen.found for seen in pod if "deletionTimestamp" in seen.found["metadata"])
-    assert asked["metadata"]["deletionGracePeriodSeconds"] == 1
+    deleted = next(entry.found for entry in pod if "deletionTimestamp" in entry.found["metadata"])
+    assert deleted["metadata"]["deletionGracePeriodSeconds"] == 1
 
 
 def test_a_detached_run_is_held_let_go_and_followed_by_a_second_client(
@@ -137,7 +137,7 @@ def test_kubectl_finds_it(taskrun: CommandLine, cluster: Cluster, tmp_path: Path
 def test_a_client_needs_no_more_than_the_role_for_clients(
     taskrun: CommandLine, cluster: Cluster, kube: Kube, namespace: str, tmp_path: Path
 ) -> None:
-    """By the rules of the chart's ClusterRole, and what somebody without it is told."""
+    """The account has the rules of the chart's ClusterRole; one without it gets a clear error."""
     stranger = as_account(taskrun, cluster, namespace, "stranger", tmp_path)
     refused = stranger("list")
     assert refused.returncode == 125
@@ -168,21 +168,21 @@ def as_account(
 ) -> CommandLine:
     cluster.kubectl("create", "serviceaccount", account, "-n", namespace)
     token = cluster.kubectl("create", "token", account, "-n", namespace).stdout.strip()
-    found = yaml.safe_load(Path(taskrun.environment["KUBECONFIG"]).read_text())
-    found["users"][0]["user"] = {"token": token}
+    config = yaml.safe_load(Path(taskrun.environment["KUBECONFIG"]).read_text())
+    config["users"][0]["user"] = {"token": token}
     mine = folder / f"{account}.kubeconfig"
-    mine.write_text(yaml.safe_dump(found))
+    mine.write_text(yaml.safe_dump(config))
     return CommandLine(taskrun.environment | {"KUBECONFIG": str(mine)})
 
 
 def test_what_cannot_be_is_told_in_a_line(
     taskrun: CommandLine, cluster: Cluster, tmp_path: Path
 ) -> None:
-    found = yaml.safe_load(cluster.kubeconfig.read_text())
-    found["users"][0]["user"] = {"token": "nobody"}
-    (tmp_path / "unknown").write_text(yaml.safe_dump(found))
-    found["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
-    (tmp_path / "nowhere").write_text(yaml.safe_dump(found))
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": "nobody"}
+    (tmp_path / "unknown").write_text(yaml.safe_dump(config))
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (tmp_path / "nowhere").write_text(yaml.safe_dump(config))
     (tmp_path / "broken").write_text("[")
     for arguments, code, words in (
         (["list", "--kubeconfig", str(tmp_path / "unknown")], 125, "does not know you (401)"),

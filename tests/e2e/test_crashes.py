@@ -1,8 +1,8 @@
 """A controller that is killed at each step of a run's life, and another that takes over.
 
-No controller but the test's own is there: the first dies by SIGKILL right before or right after
-the step's request, the second is an ordinary one. What the task itself wrote into the ledger says
-whether anything was lost or done twice.
+Only the test's own controllers run: the first is killed by SIGKILL right before or right after the
+step's request, and the second is an ordinary one. The task's lines in the ledger show whether
+anything was lost or done twice.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Time limits: of one attempt, of the whole run, and that the log outlives both."""
+"""Time limits of an attempt and of the whole run, and logs that outlive both."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""`make demo`, typed by somebody who has patience once and presses ctrl-C once.
+"""`make demo`, interrupted once by Ctrl-C and then run to its end.
 
-On a cluster of its own, as for a person: what it promises to show is looked for in what it prints.
+It runs on its own cluster, as for a user; the promised steps are searched in its output.
 """
 
 import os
@@ -22,7 +22,7 @@ LINE = r"^  \d\d:\d\d:\d\d  {run} +{phase} +1 +{code} +{reason}$"
 
 @pytest.fixture
 def demo(cluster: Cluster) -> Iterator[list[str]]:
-    """How the demonstration is started; its cluster goes with the test."""
+    """Provide the command of the demonstration; delete its cluster after the test."""
     assert cluster.is_up(), "the slow part is built"
     yield [sys.executable, "-m", "tools.demo"]
     Cluster(NAME).down(progress=lambda _: None)
@@ -56,7 +56,7 @@ def _run(command: list[str]) -> str:
 
 
 def _interrupted(demo: list[str]) -> None:
-    """Press ctrl-C while the cluster starts, and expect to be told how to go on."""
+    """Press Ctrl-C while the cluster starts; assert that the output tells how to continue."""
     started = subprocess.Popen(
         [*demo, "up"],
         cwd=ROOT,
@@ -71,9 +71,9 @@ def _interrupted(demo: list[str]) -> None:
         lines = iter(started.stdout.readline, "")
         assert any("starting kube-apiserver" in line for line in lines)
         os.killpg(started.pid, signal.SIGINT)
-        said = started.stdout.read()
-    assert started.returncode == INTERRUPTED, said
-    assert "`make demo` goes on from here" in said
+        output = started.stdout.read()
+    assert started.returncode == INTERRUPTED, output
+    assert "`make demo` goes on from here" in output
 
 
 def _environment() -> dict[str, str]:

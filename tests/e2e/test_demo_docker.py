@@ -1,4 +1,4 @@
-"""`make demo-docker` shows what it promises, and leaves nothing behind."""
+"""`make demo-docker` shows the promised steps, and leaves nothing behind."""
 
 import os
 import re
@@ -28,9 +28,9 @@ def test_the_demo_on_docker_shows_what_it_promises(docker_address: str) -> None:
 
 
 def containers(environment: Mapping[str, str]) -> set[str]:
-    """Every container that the daemon has; other tests' are among them."""
-    found = subprocess.run(
+    """Return every container of the daemon, including those of other tests."""
+    listed = subprocess.run(
         ["docker", "ps", "--all", "--quiet"],
         env=dict(environment), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return set(found.stdout.split())
+    return set(listed.stdout.split())

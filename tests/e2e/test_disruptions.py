@@ -1,4 +1,4 @@
-"""Ends that the cluster, or a person, brings upon a Pod, before and after main may have started."""
+"""Ends of Pods that the cluster or a user causes, before and after main may have started."""
 
 import pytest
 
@@ -18,11 +18,11 @@ NEVER_STARTS = pod_spec(schedulingGates=[{"name": "example.test/never"}])
 PLACED_BY_HAND = pod_spec(schedulerName="nobody")
 TOO_MUCH = {"resources": {"requests": {"cpu": "1000"}}}
 MOST_ATTEMPTS = 4
-"""The first, and its three replacements."""
+"""The first attempt and its three replacements."""
 
 
 def given_up(reason: Reason, *message: str) -> Ending:
-    """No attempt ever started, and there is no replacement left."""
+    """Return the end of a run whose attempts never started and used up all replacements."""
     words = (*message, r"replaced 3 times before")
     return Ending(Phase.FAILED, reason, None, words, (Outcome.REPLACED,) * MOST_ATTEMPTS)
 
@@ -114,7 +114,7 @@ def test_a_pod_whose_finalizer_is_forced_off_has_an_unknown_end(
         **pod_spec(terminationGracePeriodSeconds=60),
     ),
     ledger=True,
-    lawful=False,  # it asks for what the law of one Pod forbids
+    lawful=False,  # the run permits two Pods at a time
 )
 def test_a_terminating_pod_is_replaced_at_once_when_asked_for(
     run: Run, stage: Stage, ledger: Ledger

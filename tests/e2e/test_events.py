@@ -1,6 +1,6 @@
-"""What `kubectl describe` tells of a run: few Events, in order, counted, allowed by our own role.
+"""Events of a run in `kubectl describe`: few, ordered, counted, and permitted by our role.
 
-The behaviour itself is in `tests/engine`; here it is looked at as a person does, and under a quota.
+`tests/engine` covers the behaviour; these tests check the user's view, and a quota.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ FORBIDDEN = 403
 
 
 def told(run: Run, stage: Stage, last: EventReason) -> list[Object]:
-    """Wait for an Event and return all there are, which come in their order."""
+    """Wait for an Event; return all Events of the run, in their order."""
 
     def look() -> list[Object] | None:
         events = events_about(stage.kube, run.namespace, run.uid)
@@ -41,7 +41,10 @@ def told(run: Run, stage: Stage, last: EventReason) -> list[Object]:
 
 
 def turns(events: list[Object]) -> list[Object]:
-    """All but Started, which a task of a moment has where the machine is slow to tell its end."""
+    """Return all Events but Started.
+
+    A short task has that one only if the machine is slow to report its end.
+    """
     return [event for event in events if event["reason"] != EventReason.STARTED]
 
 
@@ -50,10 +53,10 @@ def counted(events: list[Object]) -> list[tuple[str, int]]:
 
 
 def described(run: Run, cluster: Cluster) -> list[str]:
-    """The Events that `kubectl describe taskrun` ends with, a line each."""
+    """Return the Events at the end of `kubectl describe taskrun`, one line each."""
     text = cluster.kubectl("describe", "taskrun", run.name, "-n", run.namespace).stdout
-    _, found, table = text.partition("\nEvents:\n")
-    assert found, text
+    _, heading, table = text.partition("\nEvents:\n")
+    assert heading, text
     return table.splitlines()[2:]
 
 
@@ -118,11 +121,11 @@ def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
     runs = [stage.create(f"crowded-{n}", shell("sleep 1"), crowded) for n in range(MANY)]
     for run in runs:
         run.ended()
-    told_of = [counted(told(run, stage, EventReason.SUCCEEDED)) for run in runs]
-    blocked = [dict(each).get("Blocked", 0) for each in told_of]
+    counts = [counted(told(run, stage, EventReason.SUCCEEDED)) for run in runs]
+    blocked = [dict(each).get("Blocked", 0) for each in counts]
     assert (min(blocked), max(blocked)) == (0, 1), "the first has room, and the last has to wait"
-    asked = [str(request) for request in audit.settled(crowded) if "events" in request.resource]
-    assert asked.count("create events") + asked.count("patch events") <= 3 * MANY + sum(blocked)
+    sent = [str(request) for request in audit.settled(crowded) if "events" in request.resource]
+    assert sent.count("create events") + sent.count("patch events") <= 3 * MANY + sum(blocked)
     refused = {request.resource for request in audit.requests(crowded) if request.code == FORBIDDEN}
     assert refused == {"pods"}, "the chart's role allows Events"
     stage.kube.delete(NAMESPACES, None, crowded)
@@ -131,7 +134,7 @@ def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
 def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
     stage: Stage, installation: Installation, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Its role is the one of a release from before there were Events."""
+    """Its role is that of a release without Events."""
     account(cluster, stage.namespace, "quiet")
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_quiet_role(stage.namespace)))
     kubeconfig = kubeconfig_of(cluster, stage.namespace, "quiet", tmp_path)
@@ -142,16 +145,16 @@ def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
         run = stage.create("untold", retried)
         succeeded_after(Outcome.FAILED).check(run)
         invariants.check(run)
-        asked = audit.settled(stage.namespace)
+        requests = audit.settled(stage.namespace)
         log = quiet.log.read_text()
-    assert {each.resource for each in asked if each.code == FORBIDDEN} == {"events"}
+    assert {each.resource for each in requests if each.code == FORBIDDEN} == {"events"}
     assert events_about(stage.kube, run.namespace, run.uid) == []
     lost = [line for line in log.splitlines() if "is lost: events is forbidden" in line]
     assert len(lost) == 1, log
 
 
 def _quiet_role(namespace: str) -> list[Object]:
-    """The chart's role for the controller without what it says of Events, and its binding."""
+    """Return the chart's controller role without the rule about Events, and its binding."""
     shipped = yaml.safe_load_all((ROOT / "manifests/install.yaml").read_text())
     (role,) = (
         each

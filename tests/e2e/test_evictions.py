@@ -1,8 +1,7 @@
-"""Pods that have to leave a node that goes on: for a NoExecute taint, for a Pod of higher
-priority, or for what they have written to its disk.
+"""Evictions from a node that keeps running, by taint, by priority, or by disk use.
 
-The node is a spare one, so that nobody else has to leave. It offers a resource of its own, of
-which the runs with a SEAT take all: the Pod that needs every seat can only come in their place.
+The node is a spare one, so that no other Pod is evicted. It offers a resource of its own, and the
+runs with a SEAT use all of it: a Pod that needs every seat can only run in their place.
 """
 
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ FILLS = "dd if=/dev/zero of=/much bs=1M count=16 && sleep 600"
 
 @pytest.fixture(scope="module", autouse=True)
 def node(
-    installation: Installation,  # noqa: ARG001 - a controller is there until the node is empty
+    installation: Installation,  # noqa: ARG001 - a controller must run until the node is empty
     cluster: Cluster,
     journal: Journal,
     kube: Kube,
@@ -47,7 +46,7 @@ def node(
     with spare(cluster, journal, NODE):
         seats = {kind: {SEATS: ALL_SEATS} for kind in ("capacity", "allocatable")}
         none = {kind: {SEATS: None} for kind in seats}
-        # Those who have lost their seat find one on the cluster's own node.
+        # Runs that lose their seat find one on the cluster's own node.
         for name in (cluster.node(NODE), cluster.node_name):
             kube.merge(NODES, None, name, {"status": seats}, "status")
         yield
@@ -56,7 +55,7 @@ def node(
 
 @pytest.fixture(scope="module", autouse=True)
 def priority(kube: Kube) -> Iterator[str]:
-    """A priority above everybody's; there in time for the apiserver to have heard of it."""
+    """Create a priority class above all others, early enough for the apiserver to know it."""
     made = kube.create(
         PRIORITIES, None, {"metadata": {"generateName": "first-"}, "value": 1_000_000}
     )
@@ -67,7 +66,7 @@ def priority(kube: Kube) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def struck(submitted: dict[str, Run], cluster: Cluster, stage: Stage, priority: str) -> None:
-    """The taint comes, and somebody of higher priority: each hits its own runs."""
+    """Add the taint, and create a Pod of higher priority; each hits its own runs."""
     for run in submitted.values():
         in_place(run)
     cluster.kubectl("taint", "node", cluster.node(NODE), f"{TAINT}=now:NoExecute")
@@ -138,7 +137,7 @@ def test_a_task_that_tolerates_the_taint_goes_on(run: Run, ledger: Ledger) -> No
     assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
 
 
-# --------------------------------------------------------------------------- a matter of priority
+# ------------------------------------------------------------------------------------ preemption
 
 
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), ledger=True)
@@ -174,10 +173,11 @@ def test_what_was_preempted_before_main_started_is_replaced_unasked(
 
 
 def code_heard(run: Run) -> tuple[int | None, str]:
-    """137; none where nobody saw the end and the kubelet says a number that it made up.
+    """Return main's expected exit code, and the pattern of its message.
 
-    It removes the containers of a Pod that it evicts as soon as they have died, at times before
-    it has looked at how they did. The message has the one or the other.
+    The code is None if the kubelet did not observe the end. It removes the containers of a Pod that
+    it evicts as soon as they have died, sometimes before it has read how they ended. Then it
+    reports an invented 137.
     """
     run.pods_gone()
     (main,) = run.pod()["status"]["containerStatuses"]

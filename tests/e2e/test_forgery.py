@@ -1,6 +1,6 @@
-"""What others can write and the controller does not believe: labels, owners, statuses.
+"""Forged labels, owners and statuses, which the controller does not trust.
 
-docs/security.md says what each of them can and cannot do; here it is tried.
+docs/security.md lists the effect of each; these tests verify it.
 """
 
 import pytest
@@ -64,10 +64,10 @@ def test_a_forged_status_does_not_reach_the_pods_of_others(stage: Stage, phase: 
 
 
 def _is_untouched(stage: Stage, pod: str) -> None:
-    found = stage.kube.get(PODS, stage.namespace, pod)
-    assert found is not None
-    assert "deletionTimestamp" not in found["metadata"]
-    assert "activeDeadlineSeconds" not in found["spec"]
+    live = stage.kube.get(PODS, stage.namespace, pod)
+    assert live is not None
+    assert "deletionTimestamp" not in live["metadata"]
+    assert "activeDeadlineSeconds" not in live["spec"]
 
 
 def in_its_place(run: Run, stage: Stage) -> None:

@@ -1,7 +1,7 @@
-"""Whose Pod is whose: names that are taken, Pods that nobody claimed, a run made anew.
+"""Ownership of Pods: taken names, unclaimed Pods, and recreated runs.
 
-Where something must be in place before the controller first looks, the controller is stopped
-meanwhile: no test here depends on being faster than it.
+Where an object must exist before the controller acts, the controller is stopped meanwhile, so no
+test depends on being faster than the controller.
 """
 
 import pytest
@@ -66,7 +66,7 @@ def test_a_pod_of_ours_that_nobody_claimed_never_runs_and_goes(run: Run, stage: 
     unclaimed = stage.kube.create(PODS, run.namespace, _our_pod(run, stage.ledger, attempt=2))
     uid = unclaimed["metadata"]["uid"]
     stage.journal.wait(lambda: _is_gone(stage.journal, uid), 30, "the unclaimed Pod is deleted")
-    assert all(not seen.found["spec"].get("nodeName") for seen in stage.journal.history(uid))
+    assert all(not version.found["spec"].get("nodeName") for version in stage.journal.history(uid))
     SUCCEEDED.check(run)
     run.pods_gone()
     assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
@@ -98,7 +98,7 @@ def _pod(name: str) -> Object:
 
 
 def _our_pod(run: Run, ledger: Ledger, attempt: int) -> Object:
-    """A Pod as a controller's create makes it, here arriving when nobody expects it."""
+    """Return a Pod as a controller creates it, for a create that arrives late."""
     mount = ledger.mount()
     work = {
         "command": ["sh", "-c", START],

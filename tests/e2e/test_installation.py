@@ -1,7 +1,7 @@
-"""The installation itself: what a person types, what the namespace enforces, what survives.
+"""The installation itself: commands of users, Pod Security, and restarts.
 
-Here too every test runs under the installations that it names; `manifest` is
-`kubectl apply -f manifests/install.yaml`, which needs no more than a task that succeeds.
+Every test runs with the installations that it names. `manifest` is `kubectl apply -f
+manifests/install.yaml`, for which one successful task is enough.
 """
 
 import json
@@ -36,7 +36,7 @@ IN_CLUSTER = only("installation", ["helm", "manifest"], indirect=True, scope="se
 @pytest.mark.parametrize("code", [0, 1])
 def test_kubectl_wait_returns_on_either_end(stage: Stage, cluster: Cluster, code: int) -> None:
     run = stage.create(f"exit-{code}", shell(f"exit {code}"))
-    said = cluster.kubectl(
+    output = cluster.kubectl(
         "wait",
         "--for=condition=Finished",
         f"taskrun/{run.name}",
@@ -45,7 +45,7 @@ def test_kubectl_wait_returns_on_either_end(stage: Stage, cluster: Cluster, code
         "--timeout=60s",
         within=70,
     ).stdout
-    assert said == f"taskrun.taskruns.dev/{run.name} condition met\n"
+    assert output == f"taskrun.taskruns.dev/{run.name} condition met\n"
     assert run.ended()["exitCode"] == code
 
 
@@ -68,8 +68,8 @@ def test_a_controller_in_a_pod_brings_a_run_to_its_end(run: Run) -> None:
 @IN_CLUSTER
 def test_the_service_leads_to_the_metrics(installation: Installation, cluster: Cluster) -> None:
     service = f"/api/v1/namespaces/{NAMESPACE}/services/taskruns-metrics:metrics"
-    told = cluster.kubectl("get", "--raw", f"{service}/proxy/metrics").stdout
-    assert "taskruns_ready 1.0" in told.splitlines(), installation.name
+    page = cluster.kubectl("get", "--raw", f"{service}/proxy/metrics").stdout
+    assert "taskruns_ready 1.0" in page.splitlines(), installation.name
 
 
 SAMPLES = {
@@ -87,7 +87,7 @@ def test_every_sample_ends_as_it_says(stage: Stage, cluster: Cluster) -> None:
     folder = ROOT / "manifests/samples"
     assert {path.stem for path in folder.iterdir()} == set(SAMPLES)
     cluster.kubectl("apply", "-n", stage.namespace, "-f", str(folder))
-    runs = {found["metadata"]["name"]: found for found in stage.kube.list(RUNS, stage.namespace)}
+    runs = {obj["metadata"]["name"]: obj for obj in stage.kube.list(RUNS, stage.namespace)}
     for name, reason in SAMPLES.items():
         run = Run(runs[name], stage.kube, stage.journal)
         assert run.ended()["reason"] == reason, name
@@ -107,7 +107,7 @@ def test_the_controller_is_admitted_where_restricted_pod_security_is_enforced(
 
 
 PRIORITY = 1_000_000
-"""The chart's own class has it."""
+"""Value of the chart's own priority class."""
 PLACE: Object = {
     "affinity": {
         "nodeAffinity": {
@@ -130,7 +130,7 @@ PLACE: Object = {
 def test_a_controller_that_is_placed_by_values_does_its_work(
     stage: Stage, cluster: Cluster, kube: Kube
 ) -> None:
-    """Whether a network lets through what the policy allows is for the network to say."""
+    """The network, not this test, decides whether traffic that the policy allows passes."""
     release = ("taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
     values = [f"--set-json={key}={json.dumps(value)}" for key, value in PLACE.items()]
     chart = str(ROOT / "charts/taskruns")

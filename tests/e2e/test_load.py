@@ -1,4 +1,4 @@
-"""Many at once: nothing is lost, nothing is done twice, and the small ones are not forgotten."""
+"""Many runs at once: none is lost, none is done twice, and small ones get their turn."""
 
 from collections import Counter
 

@@ -1,8 +1,7 @@
-"""Requests that are lost, or whose answer is, at each step of a run's life.
+"""Lost requests and lost responses at each step of a run's life.
 
-The controller of these tests reaches the apiserver by a detour, on which the first request of each
-run's step meets its misfortune. What the task itself wrote into the ledger says whether anything
-was lost or done twice.
+The controller of these tests reaches the apiserver through a proxy, which harms the first request
+of each run's step. The task's lines in the ledger show whether anything was lost or done twice.
 """
 
 import json
@@ -39,25 +38,25 @@ pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True,
 DONE = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 IMPATIENT = pod_spec(terminationGracePeriodSeconds=1)
 GONE_ON_WITHIN = 40
-"""Seconds in which those have gone on, by the clock, that do."""
+"""Limit for the runs that continue by the clock, in seconds."""
 RECOVERED = 240
-"""Seconds in which a hundred runs have gone on to their ends, on a busy machine."""
+"""Limit for a hundred runs to reach their ends on a busy machine, in seconds."""
 HARMS = (Harm.LOST, Harm.UNANSWERED, Harm.CUT, Harm.LATE)
 CASES = [(harm, step) for harm in HARMS for step in LIVES]
 
 
 class Misfortune:
-    """Decides which requests come to harm: a run's first at the step that it is named by."""
+    """Fault function of the proxy: it harms a run's first request at the step in the run's name."""
 
     def __init__(self) -> None:
         self.met: set[str] = set()
-        """The runs to which it has happened, by name."""
+        """Names of the runs that have had their fault."""
         self._wanted = {_name(harm, step): (harm, step) for harm, step in CASES}
 
     def __call__(self, passing: Passing) -> Harm | None:
         name, step = _what(passing)
-        harm, wanted = self._wanted.get(name, (None, ""))
-        if step != wanted or name in self.met:
+        harm, harmed_step = self._wanted.get(name, (None, ""))
+        if step != harmed_step or name in self.met:
             return None
         self.met.add(name)
         return harm
@@ -75,7 +74,7 @@ def detour(
     misfortune: Misfortune,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Detour]:
-    """The way of the only controller that is there."""
+    """Provide the proxy of the only running controller."""
     with stopped(installation), Detour(cluster.kubeconfig) as detour:
         detour.fate = misfortune
         with _controller(cluster, detour.kubeconfig(tmp_path_factory.mktemp("way"))).at_work():
@@ -84,7 +83,7 @@ def detour(
 
 @pytest.fixture(scope="module")
 def unlucky(detour: Detour, stage: Stage) -> dict[str, Run]:
-    """All runs that come to harm, created together."""
+    """Create all runs that get a fault, together."""
     assert not detour.suffered
     names = {_name(harm, step): LIVES[step] for harm, step in CASES}
     return {
@@ -103,7 +102,7 @@ def test_nothing_is_lost_or_done_twice_when_a_request_comes_to_harm(
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A hundred runs at every stage, and what ended, went and came while no watch saw it."""
+    """A hundred runs at every stage, and objects that ended, vanished or appeared unobserved."""
 
     crowd: Crowd
     ends: Run
@@ -113,7 +112,7 @@ class Missed:
 
 @pytest.fixture(scope="module")
 def missed(detour: Detour, stage: Stage, crowded: str, cluster: Cluster) -> Iterator[Missed]:
-    """Watches are cut off under a hundred runs, and their place in history is compacted away."""
+    """Cut the watches of a hundred runs, and compact away the versions that they missed."""
     crowd = Crowd(stage, crowded, GONE_ON_WITHIN)
     word = f"{stage.namespace}-unwatched"
     ends = stage.create("ends-unwatched", _told(stage, f"{START}; {until(word)}; {END}"))
@@ -163,7 +162,7 @@ def _told(stage: Stage, script: str, **spec: Any) -> Object:
 
 
 def _compact(cluster: Cluster, revision: str) -> None:
-    """Make etcd forget everything before a revision."""
+    """Compact etcd up to a revision."""
     slot = slots.recorded(cluster.place)
     assert slot is not None
     body = json.dumps({"revision": revision, "physical": True}).encode()
@@ -173,7 +172,7 @@ def _compact(cluster: Cluster, revision: str) -> None:
 
 
 def _controller(cluster: Cluster, kubeconfig: Path) -> ControllerProcess:
-    # A request that is never answered keeps one worker for its whole timeout.
+    # A request without a response occupies one worker for its whole timeout.
     arguments = ("--default-delete-delay", DELETE_DELAY, "--workers", "64")
     return ControllerProcess(cluster, *arguments, kubeconfig=kubeconfig)
 
@@ -183,7 +182,7 @@ def _name(harm: Harm, step: str) -> str:
 
 
 def _what(passing: Passing) -> tuple[str, str]:
-    """Name the run that a request is about, and the step of its life."""
+    """Return the run that a request is about, and the step of its life."""
     parts = passing.path.partition("?")[0].split("/")
     body = json.loads(passing.body or b"{}")
     if "taskruns" in parts:

@@ -1,9 +1,9 @@
-"""Nodes that are restarted, fall silent and come back, or are gone: what becomes of their Pods.
+"""Restarted, unreachable and deleted nodes, and the Pods on them.
 
-Each is a spare node beside the cluster's own, so that nothing else is hit. All three are struck at
-once, because most of it is waiting: Kubernetes takes 50 s to call a node lost, and 40 to 60 s to
-end the Pods of one that was deleted. Tests that need the silent node to be silent stand before
-those that have it come back, more than two minutes later.
+Each is a spare node beside the cluster's own, so that no other Pod is hit. All three are hit at
+once, because most of the time is waiting: Kubernetes takes 50 s to call a node lost, and 40 to 60 s
+to end the Pods of a deleted node. Tests that need the silent node to be silent come before those
+that need it back, more than two minutes later.
 """
 
 import time
@@ -32,19 +32,19 @@ pytestmark = [
 RESTARTED, SILENT, DELETED = 1, 2, 3
 ENDS_UNHEARD = f"{START}; sleep 20; {END}"
 EVICTED = {"away_seconds": 0}
-"""For Pods that are evicted as soon as their node counts as lost: five minutes is the rule."""
+"""Options of Pods that are evicted as soon as their node counts as lost; the default is five minutes."""
 LEFT_ALONE = {"away_seconds": 3600}
-"""For Pods that nobody evicts, however long a busy machine takes over the tests before."""
+"""Options of Pods that are not evicted, however long the earlier tests take on a busy machine."""
 
 LOST = 240
-"""Seconds until Kubernetes has noticed a lost node and acted on it, on a busy machine."""
+"""Limit for Kubernetes to notice a lost node and act on it on a busy machine, in seconds."""
 SILENCE = timedelta(seconds=125)
-"""For how long the silent node's kubelet is stopped, at least."""
+"""Shortest time for which the silent node's kubelet is stopped."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nodes(
-    installation: Installation,  # noqa: ARG001 - a controller is there until the nodes are empty
+    installation: Installation,  # noqa: ARG001 - a controller must run until the nodes are empty
     cluster: Cluster,
     journal: Journal,
 ) -> Iterator[None]:
@@ -54,10 +54,10 @@ def nodes(
 
 @pytest.fixture(scope="module")
 def struck(submitted: dict[str, Run], cluster: Cluster) -> datetime:
-    """All three are struck; since when the silent one has been silent.
+    """Hit all three nodes; return the time since which the silent one has been silent.
 
-    What is repeated goes elsewhere: a silent node may be chosen until its taints are there, which
-    is after its Pods are evicted.
+    Repeated attempts go to other nodes. A silent node may still be chosen until it has its taints,
+    which is after its Pods are evicted.
     """
     for run in submitted.values():
         in_place(run)
@@ -73,7 +73,7 @@ def struck(submitted: dict[str, Run], cluster: Cluster) -> datetime:
 
 @pytest.fixture(scope="module")
 def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Kube) -> timedelta:
-    """The silent node is heard again, after its Pods were evicted; for how long it was not."""
+    """Reconnect the silent node after its Pods were evicted; return how long it was silent."""
     for run in filter(leaves_a_lost_node, submitted.values()):
         run.deleting(seconds=LOST)
     name = cluster.node(SILENT)
@@ -91,7 +91,7 @@ def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Ku
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), ledger=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
-    """The runtime makes up an exit code; no failure of the task must come of it."""
+    """The runtime invents an exit code, which must not count as a failure of the task."""
     status = disrupted(Reason.FINAL_STATE_UNKNOWN, None, r"\(node .*-node-1\)").check(run)
     assert (status["failureKind"], status["failed"]) == ("Infrastructure", 0)
     assert ledger.starts(run.uid) == 1
@@ -163,7 +163,7 @@ def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
         **on(SILENT, **EVICTED),
     ),
     ledger=True,
-    lawful=False,  # it asks for what the law of one Pod forbids
+    lawful=False,  # the run permits two Pods at a time
 )
 @pytest.mark.usefixtures("struck")
 def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(

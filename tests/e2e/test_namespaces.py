@@ -1,9 +1,8 @@
-"""Controllers that have some namespaces and nothing else, each put there by who administers those.
+"""Controllers that serve some namespaces only, each installed by an administrator of those.
 
-Two releases of the chart stand side by side, installed with the tokens of two service accounts that
-are bound in their own namespaces alone. No other controller is there, and a list of what exists is
-made at their start and then not for an hour: what they learn they learn from their watches. The
-apiserver's audit log has what they asked for.
+Two releases of the chart are installed with the tokens of two service accounts, which are bound in
+their own namespaces only. No other controller runs. A list is made at their start and then not for
+an hour, so later changes reach them by their watches. The apiserver's audit log has their requests.
 """
 
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ ASKED_FOR = {
     *("list taskruns", "watch taskruns", "patch taskruns/status"),
     *("list pods", "watch pods", "create pods", "patch pods", "delete pods", "create events"),
 }
-"""What a controller asks for at least when a run succeeds in a namespace."""
+"""Requests that a controller sends at least when a run succeeds in a namespace."""
 
 FORBIDDEN = 403
 
@@ -73,13 +72,13 @@ class Team:
         )
 
     def is_asking(self, request: Request) -> bool:
-        """Whether one of the release's own accounts made a request."""
+        """Return whether one of the release's own accounts sent a request."""
         return request.user.startswith(f"system:serviceaccount:{self.home}:taskruns")
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Two teams, a run of before their releases in each namespace, and what is asked since."""
+    """Two teams, an earlier run in each namespace, and the requests since."""
 
     teams: tuple[Team, Team]
     early: dict[str, Run]
@@ -119,8 +118,8 @@ def _team(cluster: Cluster, stage: Stage, folder: Path, *names: str) -> Team:
     namespaces = tuple(f"{stage.namespace}-{name}" for name in names)
     for namespace in namespaces:
         stage.kube.create(NAMESPACES, None, {"metadata": {"name": namespace}})
-    home, *others = namespaces
-    account(cluster, home, "administrator", "cluster-admin", tuple(others))
+    home, *further = namespaces
+    account(cluster, home, "administrator", "cluster-admin", tuple(further))
     return Team(cluster, namespaces, kubeconfig_of(cluster, home, "administrator", folder))
 
 
@@ -169,8 +168,8 @@ def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_o
     last = _create(stage, "last", leaving.namespaces[-1], work="sleep 15")
     last.main_started()
     leaving.helm("uninstall")
-    left = [line for each in leaving.namespaces for line in _of_a_release(cluster, each)]
-    assert left == []
+    leftovers = [line for each in leaving.namespaces for line in _of_a_release(cluster, each)]
+    assert leftovers == []
     assert stage.kube.get(RUNS, last.namespace, last.name) is not None
     _check(_create(stage, "neighbour", staying.home), stage)
     staying.helm("uninstall")
@@ -178,28 +177,28 @@ def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_o
 
 
 def test_no_controller_asks_for_anything_outside_its_namespaces(scene: Scene, stage: Stage) -> None:
-    """Last: when the controllers have ended, their watches are in the log, too."""
+    """This test runs last, because the audit log has a watch only when it has ended."""
     for team in scene.teams:
         team.helm("uninstall", "--ignore-not-found")
     requests = scene.audit.requests()
     for team in scene.teams:
-        asked = [request for request in requests if team.is_asking(request)]
-        assert {request.namespace for request in asked} == set(team.namespaces)
-        assert [request for request in asked if request.code == FORBIDDEN] == []
+        sent = [request for request in requests if team.is_asking(request)]
+        assert {request.namespace for request in sent} == set(team.namespaces)
+        assert [request for request in sent if request.code == FORBIDDEN] == []
         for namespace in team.namespaces:
-            assert {str(r) for r in asked if r.namespace == namespace} >= ASKED_FOR
+            assert {str(r) for r in sent if r.namespace == namespace} >= ASKED_FOR
     assert [r for r in requests if not any(team.is_asking(r) for team in scene.teams)] == []
     nobodys = scene.early[stage.namespace]
     assert (nobodys.status, nobodys.pods()) == ({"observedGeneration": -1}, ())
 
 
 def _of_a_release(cluster: Cluster, namespace: str) -> list[str]:
-    """Everything in a namespace that a release has made, its memory included."""
-    told = cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").stdout
-    kinds = ",".join(kind for kind in told.split() if not kind.startswith("events"))
+    """Return every object that a release has made in a namespace, with its own record."""
+    output = cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").stdout
+    kinds = ",".join(kind for kind in output.split() if not kind.startswith("events"))
     labels = ("app.kubernetes.io/instance=taskruns", "owner=helm")
-    found = [
+    outputs = [
         cluster.kubectl("get", kinds, "-n", namespace, "-l", each, "-o", "name").stdout
         for each in labels
     ]
-    return "".join(found).splitlines()
+    return "".join(outputs).splitlines()

@@ -1,9 +1,8 @@
-"""Outages of the control plane, while a hundred runs stand at every stage of their lives.
+"""Outages of the control plane, under a hundred runs at every stage of their lives.
 
-Under each installation the apiserver goes away and comes back, and etcd right after it: in good
-order and for a minute under a hundred runs, killed under a quarter of them. Nobody touches the
-controller. What the tasks themselves wrote
-into the ledger says whether anything was lost or done twice.
+With each installation the apiserver stops and comes back, and etcd right after it: gracefully and
+for a minute under a hundred runs, killed under a quarter of them. The controller is left alone. The
+tasks' lines in the ledger show whether anything was lost or done twice.
 """
 
 import time
@@ -24,13 +23,13 @@ STAGES = [*standings("", "", 0, 1)]
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """How long the apiserver and then etcd are away, and how they go."""
+    """How long the apiserver and then etcd are down, and how they are stopped."""
 
     apiserver: float
     etcd: float
     grace: float
     share: float
-    """Of the hundred runs."""
+    """Fraction of the hundred runs."""
 
 
 OUTAGES = {
@@ -39,14 +38,14 @@ OUTAGES = {
 }
 
 RECOVERED = 240
-"""Seconds in which a hundred runs have gone on to their ends, on a busy machine."""
+"""Limit for a hundred runs to reach their ends on a busy machine, in seconds."""
 
 
 @pytest.fixture(scope="module")
 def crowd(
     cluster: Cluster, installation: Installation, stage: Stage, crowded: str
 ) -> Iterator[Crowd]:
-    """The runs, after all that has happened to them."""
+    """Provide the runs after all outages."""
     outage = OUTAGES[installation.name]
     crowd = Crowd(stage, crowded, outage.apiserver, outage.share)
     crowd.take_their_places()

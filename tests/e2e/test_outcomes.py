@@ -1,7 +1,7 @@
-"""How a task's own end becomes the end of its run, under each installation.
+"""The end of a task and the end of its run, with each installation.
 
-Covered: every kind of exit, signals, memory, results, failure text, init and other containers.
-Not here: ends that somebody else causes (cancellation, deadlines, refusals).
+Covered: every kind of exit, signals, memory, results, failure text, init and other containers. Not
+covered: ends with an external cause (cancellation, deadlines, refusals).
 """
 
 import re
@@ -21,7 +21,7 @@ SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCE
 DIE = "kill -9 $$"
 SAID = f"echo last words; {HEARD}"
 NO_DATA = f"echo no data; {HEARD}; exit 5"
-# In a Pod's shared process namespace the task is not process 1, which no signal of its own ends.
+# As process 1 the task would ignore its own signals; a shared process namespace avoids that.
 MORTAL = pod_spec(shareProcessNamespace=True)
 
 

@@ -1,6 +1,6 @@
-"""What a task finds in its Pod: its identity, no token, a seccomp profile, and the site's defaults.
+"""The view of a task in its Pod: identity, no token, a seccomp profile, site defaults.
 
-Whole Pods are compared in `tests/unit/core/golden/pods`; here the task itself looks.
+`tests/unit/core/golden/pods` compares whole Pods; here the task itself reads its environment.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ LOOK_FOR_TOKEN = f"[ -s {TOKEN} ] && echo a token || echo none"
 LOOK_AT_SECCOMP = "sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status"
 UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
 FILTERED, OFF = "2\n", "0\n"
-"""The kernel's words for what a process may call: what a filter lets through, or everything."""
+"""Seccomp modes in /proc: a filter is active, or none."""
 
 
 def kept(script: str, **spec: Any) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def test_a_task_runs_under_the_runtimes_seccomp_profile_unless_it_declines(
 
 
 LAYERS = ("SITE", "TEMPLATE", "SHORTHAND")
-"""Variables that the site sets, of which the template sets the last two, the shorthand the last."""
+"""Variables that the site sets; the template overrides the last two, the shorthand the last."""
 
 LAYERED = {
     **kept('echo "$SITE $TEMPLATE $SHORTHAND"'),
@@ -137,5 +137,5 @@ def test_of_a_task_runs_own_labels_those_of_kueue_reach_its_pod(stage: Stage) ->
     labels = {**QUEUE, "example.test/mine": "stays"}
     run = stage.create("queued-by-kueue", shell("exit 0"), labels=labels)
     assert run.ended()["phase"] == "Succeeded"
-    found = run.pod()["metadata"]["labels"]
-    assert {key: found.get(key) for key in labels} == {**QUEUE, "example.test/mine": None}
+    pod_labels = run.pod()["metadata"]["labels"]
+    assert {key: pod_labels.get(key) for key in labels} == {**QUEUE, "example.test/mine": None}

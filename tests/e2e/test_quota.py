@@ -1,4 +1,4 @@
-"""A namespace with room for three Pods, and more runs than that."""
+"""More runs than Pods that the namespace's quota allows."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ HANDFUL = 5
 
 @pytest.fixture
 def narrow(stage: Stage, cluster: Cluster) -> Iterator[str]:
-    """A namespace with room for a few Pods."""
+    """Provide a namespace whose quota allows a few Pods."""
     made = stage.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-narrow-"}})
     name: str = made["metadata"]["name"]
     limit(stage, cluster, name, {"pods": str(PLACES)})
@@ -33,7 +33,7 @@ def narrow(stage: Stage, cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def full(stage: Stage, narrow: str) -> list[str]:
-    """Pods of somebody else's that take up all the room there, by name."""
+    """Create foreign Pods that use up the quota; return their names."""
     foreign = [f"foreign-{number}" for number in range(PLACES)]
     container = {"name": "main", "image": IMAGE, "command": ["sleep", "600"]}
     for name in foreign:
@@ -43,7 +43,7 @@ def full(stage: Stage, narrow: str) -> list[str]:
 
 
 def limit(stage: Stage, cluster: Cluster, namespace: str, hard: Object) -> None:
-    """Set a quota, and wait until it is counted: before, every create is refused."""
+    """Set a quota, and wait until it is counted; until then every create is refused."""
     quota = {"metadata": {"name": "narrow"}, "spec": {"hard": hard}}
     stage.kube.create(QUOTAS, namespace, quota)
     counted = "--for=jsonpath={.status.hard}"
@@ -65,12 +65,12 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
     waited = [run for run in runs if Phase.QUEUED in run.phases()]
     assert len(waited) == RUNS - PLACES
     for run in waited:
-        told = [
+        statuses = [
             s.found["status"] for s in run.history() if s.found["status"].get("phase") == "Queued"
         ]
-        assert {status["reason"] for status in told} == {Reason.QUOTA_EXCEEDED}
-        assert len({status["message"] for status in told}) == 1
-        assert "exceeded quota: narrow" in told[0]["message"]
+        assert {status["reason"] for status in statuses} == {Reason.QUOTA_EXCEEDED}
+        assert len({status["message"] for status in statuses}) == 1
+        assert "exceeded quota: narrow" in statuses[0]["message"]
     creates = [r.code for r in audit.settled(narrow) if str(r) == "create pods"]
     assert creates.count(201) == RUNS
     assert len(creates) - RUNS <= HANDFUL, creates
@@ -79,7 +79,7 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
 def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next_go_first(
     stage: Stage, narrow: str, full: list[str]
 ) -> None:
-    """The next finds the room that somebody else makes."""
+    """The next run uses the quota that another client releases."""
     cancelled, suspended, after = (
         stage.create(name, shell("exit 0"), narrow) for name in ("cancelled", "suspended", "after")
     )
@@ -126,14 +126,14 @@ def in_order_of_their_pods(runs: list[Run]) -> list[str]:
 
 
 def most_at_once(runs: list[Run]) -> int:
-    """The greatest number of Pods that counted for the quota at one time."""
-    seen = sorted(
+    """Return the greatest number of Pods that counted for the quota at one time."""
+    changes = sorted(
         (entry for run in runs for pod in run.pods() for entry in pod),
         key=lambda entry: int(entry.found["metadata"]["resourceVersion"]),
     )
     live: set[str] = set()
     most = 0
-    for entry in seen:
+    for entry in changes:
         uid = entry.found["metadata"]["uid"]
         (live.discard if entry.gone or has_ended(entry.found) else live.add)(uid)
         most = max(most, len(live))

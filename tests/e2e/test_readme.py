@@ -1,4 +1,4 @@
-"""What the README tells a person to type about a task works as it is written there."""
+"""The README's commands about a task work as they are written."""
 
 import os
 import re
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def shell(cluster: Cluster, namespace: str, tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody whose kubectl points at a namespace of their own."""
+    """Provide the environment of a user whose kubectl points at a namespace of their own."""
     mine = tmp_path / "kubeconfig"
     mine.write_text(cluster.kubeconfig.read_text())
     environment = os.environ | {

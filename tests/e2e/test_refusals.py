@@ -1,6 +1,6 @@
-"""Runs that cannot be: refused by the apiserver, by admission, or beyond understanding.
+"""Runs that cannot start: refused by the apiserver, by admission, or not parseable.
 
-Each ends as Failed with a reason and the words of whoever refused it, and disturbs no other.
+Each ends as Failed with a reason and the message of the refusing component, and affects no other.
 """
 
 from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ ONLY_OURS = "images come from registry.example, ask the platform team"
 
 @pytest.fixture
 def policed(stage: Stage) -> Iterator[str]:
-    """A namespace in which a policy denies foreign images; it is heeded a moment later."""
+    """Provide a namespace in which a policy denies foreign images, once it is in effect."""
     name = f"{stage.namespace}-policed"
     stage.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
@@ -75,8 +75,8 @@ def policed(stage: Stage) -> Iterator[str]:
         "matchConstraints": {"resourceRules": [{"operations": ["CREATE"], **pods}]},
         "validations": [{"expression": ours, "message": ONLY_OURS}],
     }
-    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
-    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": there}
+    resources = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": resources}
     stage.kube.create(POLICIES, None, {"metadata": {"name": name}, "spec": spec})
     stage.kube.create(BINDINGS, None, {"metadata": {"name": name}, "spec": binding})
     container = {"name": "main", "image": IMAGE}
@@ -114,7 +114,7 @@ def test_a_limit_range_refuses_the_pod_and_the_run_says_so(stage: Stage) -> None
 
 
 def forge(status: Object) -> Callable[[Run, Stage], None]:
-    """Write a status past the controller, before it ever looks."""
+    """Return a function that writes a status before the controller first reads the run."""
 
     def prepare(run: Run, stage: Stage) -> None:
         stage.kube.merge(RUNS, run.namespace, run.name, {"status": status}, subresource="status")
@@ -148,7 +148,7 @@ ENDS = {
     "running-another-attempt": {Reason.INVALID_TASK_RUN},
     "pending-on-a-pod-that-never-was": {Reason.INVALID_TASK_RUN},
 }
-"""How those must end that leave no choice; the others may heal."""
+"""Reasons of the forgeries that must fail; the other runs may recover."""
 
 
 @pytest.mark.parametrize(

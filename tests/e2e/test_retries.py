@@ -1,4 +1,4 @@
-"""Failures that the TaskRun asks to have retried, counted by what containers wrote themselves."""
+"""Retries that the TaskRun permits, counted by lines that the containers wrote."""
 
 from datetime import datetime
 
@@ -18,9 +18,9 @@ FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; {HEARD}; [ "$TASKRUN_AT
 def test_two_failures_and_then_success_succeeds(run: Run, ledger: Ledger) -> None:
     outcomes = (Outcome.FAILED, Outcome.FAILED, Outcome.SUCCEEDED)
     status = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes).check(run)
-    told = [attempt["message"] for attempt in status["attempts"]]
-    assert "attempt 1" in told[0]
-    assert "attempt 2" in told[1]
+    messages = [attempt["message"] for attempt in status["attempts"]]
+    assert "attempt 1" in messages[0]
+    assert "attempt 2" in messages[1]
     assert len({attempt["podUID"] for attempt in status["attempts"]}) == 3
     run.pods_gone()
     assert ledger.starts(run.uid) == 3
@@ -47,7 +47,7 @@ def test_the_wait_before_a_retry_grows_by_the_factor(run: Run) -> None:
     outcomes = (Outcome.FAILED,) * 3
     status = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 1, attempts=outcomes).check(run)
     first, second, third = status["attempts"]
-    # Times are cut to the second, so a wait may look shorter by nearly one.
+    # Times have whole seconds, so a wait may look shorter by nearly one.
     assert _seconds(first["finishedTime"], second["createdTime"]) >= 1
     assert _seconds(second["finishedTime"], third["createdTime"]) >= 3
     assert run.phases().count("BackingOff") == 2

@@ -1,4 +1,4 @@
-"""What each role may do: every row of the table in docs/security.md is asked for, by real tokens.
+"""Rights of each role: every row of the table in docs/security.md, requested with real tokens.
 
 Writes are dry runs: they pass authorization and admission like any other, and change nothing.
 """
@@ -40,23 +40,23 @@ ON_A_COLLECTION = frozenset({"create", "list", "watch", "deletecollection"})
 OK, CREATED, NOT_AN_UPGRADE, FORBIDDEN, NO_ENDPOINT = 200, 201, 400, 403, 404
 
 ALLOWED = {
-    # An allowed exec is refused because it is not a stream.
+    # An allowed exec fails because it is not a stream.
     "pods/exec": {NOT_AN_UPGRADE},
     # Only the plugin OwnerReferencesPermissionEnforcement checks this right.
     "taskruns/finalizers": {NO_ENDPOINT},
 }
-"""Answers to an allowed request, where they are not 200 or 201."""
+"""HTTP status codes of allowed requests, if not 200 or 201."""
 
 
 @dataclass(frozen=True)
 class People:
-    """One client for each column, and what they ask about: a run that has ended, and its Pod."""
+    """One client per column, and the objects of their requests: an ended run and its Pod."""
 
     clients: dict[str, Kube]
     run: Run
 
     def code(self, who: str, request: Request) -> int:
-        """The code with which a request of somebody is answered."""
+        """Return the HTTP status code of a role's request."""
         plural, _, part = request.resource.partition("/")
         on_many = request.verb in ON_A_COLLECTION and not part
         name = "" if on_many else self._name(plural)
@@ -66,12 +66,12 @@ class People:
         return self.clients[who].code(method, path, _query(request), self._body(request))
 
     def _name(self, plural: str) -> str:
-        given = {
+        fixed_names = {
             "taskruns": self.run.name,
             "pods": self.run.pod_name(),
             "serviceaccounts": "client",
         }
-        return given.get(plural, "kept")
+        return fixed_names.get(plural, "kept")
 
     def _body(self, request: Request) -> Object | None:
         container = {"name": "main", "image": IMAGE}
@@ -117,10 +117,10 @@ def people(
 
 @pytest.mark.parametrize("request_", requests(), ids=str)
 def test_a_request_is_allowed_to_whom_the_table_says(people: People, request_: Request) -> None:
-    codes = {who: people.code(who, request_) for who in request_.allowed}
+    codes = {role: people.code(role, request_) for role in request_.allowed}
     done = ALLOWED.get(request_.resource, {OK, CREATED})
     assert set(codes.values()) <= done | {FORBIDDEN}, codes
-    assert {who: code != FORBIDDEN for who, code in codes.items()} == request_.allowed, codes
+    assert {role: code != FORBIDDEN for role, code in codes.items()} == request_.allowed, codes
 
 
 def test_a_client_follows_a_run_to_its_end_with_nothing_but_its_role(

@@ -1,6 +1,6 @@
-"""Starts that cannot come: each ends within its clock, and its message has the cause.
+"""Starts that cannot succeed: each ends within its limit, with the cause in its message.
 
-The one whose clock a test must beat stands first: runs start when the first test does.
+The test that must act before a limit comes first, because all runs start with the first test.
 """
 
 import re
@@ -21,7 +21,7 @@ CONFIG_MAPS = Resource("/api/v1", "configmaps")
 SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts")
 PATIENT = 100.0
 SPOKEN = 30
-"""Seconds in which the scheduler has said something about a Pod, on a busy machine."""
+"""Limit for the scheduler to report on a Pod on a busy machine, in seconds."""
 HOLD = "example.test/hold"
 
 
@@ -101,7 +101,7 @@ def test_a_missing_config_map_or_secret_is_given_up_after_half_a_minute(
 
 
 def patience(run: Run) -> timedelta:
-    """For how long what kept main from starting was put up with, by the run's own record."""
+    """Return how long a start-up problem was tolerated, by the run's own record."""
     attempt = run.reaches(Phase.STOPPING)["attempts"][-1]
     return datetime.fromisoformat(attempt["stopTime"]) - datetime.fromisoformat(
         attempt["troubleTime"]
@@ -142,8 +142,8 @@ def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(
     run: Run, volume: Mapping[str, object]
 ) -> None:
     (kind,) = volume
-    said = rf'{kind.lower()} "not-mounted" not found'
-    stopped(Reason.STARTUP_TIMEOUT, r"startupTimeoutSeconds", said).check(run)
+    expected = rf'{kind.lower()} "not-mounted" not found'
+    stopped(Reason.STARTUP_TIMEOUT, r"startupTimeoutSeconds", expected).check(run)
     run.pods_gone()
 
 
@@ -156,7 +156,7 @@ def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(
 )
 def test_a_pod_that_no_node_takes_is_shown_and_given_up(run: Run) -> None:
     run.ended(seconds=PATIENT)
-    shown = [seen.found["status"] for seen in run.history()]
+    shown = [version.found["status"] for version in run.history()]
     waiting = [status for status in shown if status.get("reason") == Reason.UNSCHEDULABLE]
     assert [(status["phase"], status.get("failureKind")) for status in waiting] == [
         (Phase.PENDING, None)

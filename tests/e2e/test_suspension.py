@@ -1,6 +1,6 @@
-"""spec.suspend at every stage of a run: before a Pod, without a node, at work, between attempts.
+"""spec.suspend at every stage of a run: without a Pod, without a node, running, backing off.
 
-What must be caught while it waits stands first: runs start when the first test does.
+The test that must act during a wait comes first, because all runs start with the first test.
 """
 
 import pytest

@@ -1,7 +1,7 @@
-"""An uninstall in the middle of everything: nothing is left stuck, and nothing is lost.
+"""An uninstall with runs at every stage: no object is stuck, and no outcome is lost.
 
-By Helm, with the controller at work until its hook ends it; and by the command alone, over what
-controllers that died have left. Afterwards a new installation brings every run to its end.
+One uninstall is by Helm, whose hook stops the running controller. The other is by the cleanup
+command, after controllers have died. A new installation then brings every run to its end.
 """
 
 import subprocess
@@ -34,7 +34,7 @@ GRACE = {"terminationGracePeriodSeconds": 20}
 
 @pytest.fixture
 def elsewhere(stage: Stage) -> Callable[[str], str]:
-    """Makes further namespaces, which go with the test's own."""
+    """Return a function that makes further namespaces, which are deleted after the test."""
 
     def make(name: str) -> str:
         made = stage.kube.create(
@@ -95,8 +95,8 @@ def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
     uninstall(cluster)
 
     assert _stuck(stage.kube, stage.namespace, full, doomed) == []
-    left = {run["metadata"]["name"] for run in stage.kube.list(RUNS, stage.namespace)}
-    assert left == {"running", "waiting", "backing-off", "stopping", "finished"}
+    names_left = {run["metadata"]["name"] for run in stage.kube.list(RUNS, stage.namespace)}
+    assert names_left == {"running", "waiting", "backing-off", "stopping", "finished"}
     stage.kube.delete(NAMESPACES, None, doomed)
     runs.pop("lost").gone()
     _namespace_gone(stage, doomed)
@@ -124,8 +124,8 @@ def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_le
     everywhere = [stage.namespace, claimed_in, unclaimed_in]
     with stopped(installation):
         runs = _abandoned(stage, cluster, claimed_in, unclaimed_in)
-        told = _cleanup(cluster, *everywhere, "--dry-run")
-        assert f"{claimed_in}/{runs[claimed_in].pod_name()}: to be deleted: it was never" in told
+        report = _cleanup(cluster, *everywhere, "--dry-run")
+        assert f"{claimed_in}/{runs[claimed_in].pod_name()}: to be deleted: it was never" in report
         assert len(_stuck(stage.kube, *everywhere)) == len(runs)
         assert "nothing is left" in _cleanup(cluster, *everywhere)
 
@@ -154,7 +154,7 @@ def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_le
 def _abandoned(
     stage: Stage, cluster: Cluster, claimed_in: str, unclaimed_in: str
 ) -> dict[str, Run]:
-    """Leave runs at stages that a controller passes in a moment, and nobody to look at them."""
+    """Leave runs at stages that a controller passes in a moment, with no controller running."""
     mount = stage.ledger.mount()
     work = shell(f"{START}; sleep 12; {END}") | mount
     stopped_late = shell(_slow_to_stop(5), **pod_spec(**GRACE)) | mount
@@ -180,7 +180,7 @@ def _abandoned(
 
 
 def _stuck(kube: Kube, *namespaces: str) -> list[str]:
-    """Name the Pods that wait for a controller."""
+    """Return the names of the Pods that wait for a controller."""
     pods = [pod for namespace in namespaces for pod in kube.list(PODS, namespace)]
     return [pod["metadata"]["name"] for pod in pods if _waits(pod)]
 
@@ -212,7 +212,7 @@ def _controller(cluster: Cluster, *namespaces: str, crash: str = "") -> Controll
 
 
 def _slow_to_stop(seconds: int) -> str:
-    """Work that takes its time to end when told to, and ends with 9."""
+    """Return work that takes `seconds` to end after SIGTERM, and exits with 9."""
     return f"{START}; trap 'sleep {seconds}; exit 9' TERM; while :; do sleep 0.2; done"
 
 

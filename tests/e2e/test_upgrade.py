@@ -1,9 +1,9 @@
-"""An upgrade and a rollback in the middle of everything: of the release, and of the definition.
+"""An upgrade and a rollback of release and definition, with runs at every stage.
 
-The older release is this one with a field of the definition, the rule about it, and a setting of
-the chart left out. A hundred runs are at every stage when it is upgraded, by the command that
-docs/operating.md has, and again when it is rolled back: some go on by themselves, and some stay
-where they are until both are over, so that each finds runs in every phase.
+The older release is this one without a field of the definition, the rule about it, and a setting of
+the chart. A hundred runs are at every stage when it is upgraded, by the command of
+docs/operating.md, and again when it is rolled back. Some continue by themselves, and some stay
+where they are until both are over, so that runs in every phase meet each change.
 """
 
 import re
@@ -36,10 +36,13 @@ NEWER = "startupTimeoutSeconds"
 
 KEEPING = ("--reset-then-reuse-values", "--wait", "--timeout", "3m")
 NEWER_SETTING, ITS_TEMPLATE = "serviceMonitor", "servicemonitor.yaml"
-"""What the older chart does not have; its values must not keep the newer one from its defaults."""
+"""The setting and template that the older chart lacks.
+
+The older release's values must not hide the newer chart's default.
+"""
 
 SECONDS = 240
-"""For a hundred runs, through two changes of the controller, on a busy machine."""
+"""Limit for a hundred runs through two changes of the controller, on a busy machine, in seconds."""
 
 RETRIED = shell(
     f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]',
@@ -84,7 +87,7 @@ KINDS = {
         Ending(Phase.CANCELLED, Reason.CANCELLED, 1, attempts=(Outcome.FAILED,)),
     ),
 }
-"""Each kind of run: how many, its spec, its end. The second half stays until it is let go."""
+"""By kind of run: how many, the spec, the end. The second half stays until it is released."""
 
 STAYING = {
     "running": Phase.RUNNING,
@@ -99,7 +102,7 @@ IN_FLIGHT = {
     Phase.STOPPING: 8,
     Phase.BACKING_OFF: 8,
 }
-"""How many runs at least are in each phase at the upgrade, and at the rollback."""
+"""Least number of runs in each phase at the upgrade, and at the rollback."""
 
 
 @pytest.mark.timeout(600)
@@ -108,7 +111,7 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
 ) -> None:
     to_older = ("upgrade", "taskruns", str(_older_chart(tmp_path)), "-n", NAMESPACE, *KEEPING)
     with pytest.raises(AssertionError, match=r'conflict with "kubectl": \.spec\.versions'):
-        helm(cluster, *to_older)  # for the definition is kubectl's, too, from before the tests
+        helm(cluster, *to_older)  # kubectl owns the definition too, from before the tests
     helm(cluster, *to_older, "--force-conflicts")
     assert NEWER not in _fields(stage.kube)
     runs = {kind: _create(stage, kind, crowded) for kind in KINDS}
@@ -146,7 +149,7 @@ def _create(stage: Stage, kind: str, crowded: str) -> list[Run]:
 
 
 def _take_their_places(runs: dict[str, list[Run]]) -> None:
-    """Wait until those that stay are where they stay."""
+    """Wait until the runs that stay have reached their phases."""
     for run in runs["stopping"]:
         run.main_started(seconds=SECONDS)
         run.cancel()
@@ -158,10 +161,10 @@ def _take_their_places(runs: dict[str, list[Run]]) -> None:
 
 
 def _assert_in_flight(runs: dict[str, list[Run]]) -> None:
-    """Nothing is in flight by chance: each phase in which a run can be has its runs."""
+    """Assert that each phase has at least its number of runs, so that none is there by chance."""
     phases = [run.status.get("phase") for run in _all(runs)]
-    found = Counter(phase for phase in phases if phase not in TERMINAL_PHASES)
-    assert {phase: found[phase] for phase, least in IN_FLIGHT.items() if found[phase] < least} == {}
+    held = Counter(phase for phase in phases if phase not in TERMINAL_PHASES)
+    assert {phase: held[phase] for phase, least in IN_FLIGHT.items() if held[phase] < least} == {}
 
 
 def _let_go(stage: Stage, runs: dict[str, list[Run]]) -> None:
@@ -217,7 +220,7 @@ def _older_chart(folder: Path) -> Path:
 
 
 def _fields(kube: Kube) -> set[str]:
-    """The fields of a TaskRun's spec that the apiserver knows; it must serve the definition."""
+    """Return the fields of a TaskRun's spec that the apiserver serves."""
     definition = kube.get(DEFINITIONS, None, DEFINITION)
     assert definition is not None
     conditions = {each["type"]: each["status"] for each in definition["status"]["conditions"]}

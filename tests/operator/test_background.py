@@ -1,4 +1,4 @@
-"""What the servers of these tests run on ends with nothing left to do."""
+"""The event loop of the test servers closes only after its tasks have ended."""
 
 import asyncio
 

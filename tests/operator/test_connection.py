@@ -1,4 +1,4 @@
-"""What stands for "no answer": every way in which a connection can fail is the same to a run."""
+"""Every way in which a connection can fail gives the same error, "no answer"."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,22 +51,22 @@ async def server(serve: Serve) -> AsyncIterator[str]:
         writer.close()
         await writer.wait_closed()
 
-    async with await asyncio.start_server(tracked, "127.0.0.1", 0) as found:
-        host, port = found.sockets[0].getsockname()
+    async with await asyncio.start_server(tracked, "127.0.0.1", 0) as listener:
+        host, port = listener.sockets[0].getsockname()
         yield f"http://{host}:{port}"
         await asyncio.gather(*(task for task in under_way if task))
 
 
 async def ask(url: str, folder: Path) -> str:
-    """Return what is told of a request that gets no answer."""
+    """Return the error message of a request that gets no response."""
     path = folder / "config"
     path.write_text(CONFIG.format(server=url))
-    found = await connect(str(path), None, 4)
+    client = await connect(str(path), None, 4)
     try:
         with pytest.raises(Unavailable) as raised:
-            await found.send(endpoints.GET_POD, endpoints.GET_POD.path("default", "hello"))
+            await client.send(endpoints.GET_POD, endpoints.GET_POD.path("default", "hello"))
     finally:
-        await found.close()
+        await client.close()
     return str(raised.value)
 
 
@@ -101,10 +101,10 @@ async def test_a_gateways_page_is_an_answer_with_its_code(tmp_path: Path) -> Non
     async with server(answer("502 Bad Gateway", "<html>")) as url:
         path = tmp_path / "config"
         path.write_text(CONFIG.format(server=url))
-        found = await connect(str(path), None, 4)
-        told = await found.send(endpoints.GET_POD, endpoints.GET_POD.path("default", "hello"))
-        await found.close()
-    assert (told.code, dict(told.body)) == (502, {})
+        client = await connect(str(path), None, 4)
+        response = await client.send(endpoints.GET_POD, endpoints.GET_POD.path("default", "hello"))
+        await client.close()
+    assert (response.code, dict(response.body)) == (502, {})
 
 
 async def test_a_netrc_does_not_come_in_between(
@@ -114,12 +114,12 @@ async def test_a_netrc_does_not_come_in_between(
     netrc.write_text("machine 127.0.0.1 login somebody password else")
     monkeypatch.setenv("NETRC", str(netrc))
     with LittleApiserver() as little:
-        found = await connect(little.kubeconfig(tmp_path), None, 4)
-        assert (await found.send(endpoints.LIST_PODS, endpoints.LIST_PODS.path())).ok
-        session = found.open_session(lambda _: None)
+        client = await connect(little.kubeconfig(tmp_path), None, 4)
+        assert (await client.send(endpoints.LIST_PODS, endpoints.LIST_PODS.path())).ok
+        session = client.open_session(lambda _: None)
         async with session, session.get(f"{little.url}/api/v1/pods") as response:
             assert response.ok
-        await found.close()
+        await client.close()
         assert {headers["Authorization"] for _, _, headers in little.requests} == {"Bearer secret"}
 
 
@@ -130,9 +130,9 @@ async def test_a_watch_waits_for_credentials_that_are_known(
     codes: list[int] = []
     with LittleApiserver() as little:
         little.turns["list", "pods"].extend([failure(401)] * 3)
-        found = await connect(little.kubeconfig(tmp_path), None, 4)
-        session = found.open_session(lambda response: codes.append(response.status))
+        client = await connect(little.kubeconfig(tmp_path), None, 4)
+        session = client.open_session(lambda response: codes.append(response.status))
         async with session, session.get(f"{little.url}/api/v1/pods") as response:
             assert response.status == 200
-        await found.close()
+        await client.close()
     assert codes == [401, 401, 401, 200]

@@ -1,4 +1,4 @@
-"""What a run costs the apiserver, counted in its audit log."""
+"""Cost of a run in requests to the apiserver, counted in its audit log."""
 
 from collections.abc import Callable
 
@@ -26,9 +26,9 @@ EVENT = "create events"
 
 
 def split(requests: list[Request]) -> tuple[list[str], list[str]]:
-    """What the run itself costs, and its Events, which are written beside that."""
-    asked = [str(request) for request in requests]
-    return [each for each in asked if each != EVENT], [each for each in asked if each == EVENT]
+    """Split the requests into the run's own and those for its Events."""
+    sent = [str(request) for request in requests]
+    return [each for each in sent if each != EVENT], [each for each in sent if each == EVENT]
 
 
 def test_a_run_of_under_a_second_costs_six_writes_two_events_and_no_read(
@@ -56,11 +56,11 @@ def test_a_ttl_costs_one_write_more(
 
 
 def test_nothing_else_is_asked_of_the_apiserver(submit: Submit, ended: Ended, audit: Audit) -> None:
-    """Between two runs there are the lists of the resync and the watches, for the whole cluster."""
+    """Between two runs there are only lists of the resync and watches, for the whole cluster."""
     for number in range(3):
         ended(submit("true", name=f"hello-{number}"))
-    others = [request for request in audit.requests() if not request.namespace]
-    assert {str(request) for request in others} <= {
+    unscoped = [request for request in audit.requests() if not request.namespace]
+    assert {str(request) for request in unscoped} <= {
         "list pods",
         "list taskruns",
         "watch pods",
@@ -71,8 +71,8 @@ def test_nothing_else_is_asked_of_the_apiserver(submit: Submit, ended: Ended, au
 def test_kopf_writes_nothing_to_objects(submit: Submit, ended: Ended, journal: Journal) -> None:
     run = ended(submit("sleep 2"))
     (pod,) = journal.pods_of(run["metadata"]["uid"])
-    for seen in (*journal.history(run["metadata"]["uid"]), *pod):
-        metadata = seen.found["metadata"]
+    for version in (*journal.history(run["metadata"]["uid"]), *pod):
+        metadata = version.found["metadata"]
         assert not [key for key in metadata.get("annotations") or () if "kopf" in key]
         assert set(metadata.get("finalizers") or ()) <= {"taskruns.dev/outcome"}
         assert "kopf" not in str(metadata.get("managedFields")).lower()

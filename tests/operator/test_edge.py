@@ -1,4 +1,4 @@
-"""The whole controller in this process, against an apiserver that misbehaves."""
+"""The whole controller in this process, against a faulty apiserver."""
 
 import asyncio
 import re
@@ -186,11 +186,11 @@ async def test_a_part_that_hangs_is_not_alive(
     async with at_work(server, tmp_path) as life:
         await life.ready()
         part, _, beats = pulse.partition(".")
-        found = getattr(getattr(life.controller, part), beats)
-        found._last -= 3600
-        code, told = await life.probe("livez")
+        heartbeat = getattr(getattr(life.controller, part), beats)
+        heartbeat._last -= 3600
+        code, text = await life.probe("livez")
         assert code == 500
-        assert re.fullmatch(rf"{name}: no sign of life for 36\d\d s\n", told)
+        assert re.fullmatch(rf"{name}: no sign of life for 36\d\d s\n", text)
 
 
 async def test_an_apiserver_that_is_away_is_not_our_death(
@@ -200,9 +200,9 @@ async def test_an_apiserver_that_is_away_is_not_our_death(
         await life.ready()
         life.controller.resync.succeeded._last -= 3600  # type: ignore[operator]
         assert await life.probe("livez") == (200, "ok\n")
-        code, told = await life.probe("readyz")
+        code, text = await life.probe("readyz")
         assert code == 500
-        assert re.fullmatch(r"apiserver: no sign of life for 36\d\d s\n", told)
+        assert re.fullmatch(r"apiserver: no sign of life for 36\d\d s\n", text)
 
 
 async def test_what_went_while_nobody_told_is_dropped(
@@ -247,8 +247,8 @@ async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others
         life.task("watcher for pods.*@b").cancel()
         await life.until(life.controller.watch.trouble)
         assert await life.probe("livez") == (500, "watch: 3 of 4 watches are left\n")
-    asked = {plural for verb, plural, _ in server.requests if verb in ("list", "watch")}
-    assert asked == {f"{place}/{kind}" for place in ("a", "b") for kind in (RUNS, "pods")}
+    scopes = {plural for verb, plural, _ in server.requests if verb in ("list", "watch")}
+    assert scopes == {f"{place}/{kind}" for place in ("a", "b") for kind in (RUNS, "pods")}
 
 
 async def test_a_namespace_without_rights_keeps_no_other_waiting(
@@ -290,15 +290,15 @@ async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
         await life.until(lambda: life.controller._observed.watches.ages().keys() == {RUNS, "pods"})
         code, text = await life.probe("metrics", site=1)
         assert code == 200
-        told = text.splitlines()
-        assert 'taskruns_runs{phase="Succeeded"} 1.0' in told
+        samples = text.splitlines()
+        assert 'taskruns_runs{phase="Succeeded"} 1.0' in samples
         for call in ('resource="taskruns",verb="watch"', 'resource="pods",verb="list"'):
             assert any(
                 line.startswith(f'taskruns_api_requests_total{{code="200",{call}}}')
-                for line in told
+                for line in samples
             )
-        assert "taskruns_ready 1.0" in told
-        ends = [line for line in told if line.startswith("taskruns_finished_total")]
+        assert "taskruns_ready 1.0" in samples
+        ends = [line for line in samples if line.startswith("taskruns_finished_total")]
         assert {line.rpartition(" ")[2] for line in ends} == {"0.0"}
 
 
@@ -315,19 +315,19 @@ async def test_a_watch_that_is_deaf_grows_old(server: LittleApiserver, tmp_path:
 async def test_a_request_without_an_answer_is_counted(
     server: LittleApiserver, tmp_path: Path
 ) -> None:
-    way = await connect(server.kubeconfig(tmp_path), None, 1)
-    seen: list[tuple[str, str, str]] = []
-    way.observe = lambda *told: seen.append(told[:3])
+    client = await connect(server.kubeconfig(tmp_path), None, 1)
+    observed: list[tuple[str, str, str]] = []
+    client.observe = lambda *told: observed.append(told[:3])
     try:
         server.turns["resync", "pods"].append(failure(503, "no"))
         with pytest.raises(Unavailable):
-            await list_all(way, EVERYWHERE)
-        way.configuration.host = "http://127.0.0.1:1"
+            await list_all(client, EVERYWHERE)
+        client.configuration.host = "http://127.0.0.1:1"
         with pytest.raises(Unavailable):
-            await list_all(way, EVERYWHERE)
+            await list_all(client, EVERYWHERE)
     finally:
-        await way.close()
-    assert seen == [
+        await client.close()
+    assert observed == [
         ("list", RUNS, "200"),
         ("list", "pods", "503"),
         ("list", RUNS, "<error>"),

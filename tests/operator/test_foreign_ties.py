@@ -1,6 +1,6 @@
-"""TaskRuns that others have a hand in: a finalizer of somebody else's, an owner that is not there.
+"""TaskRuns with a foreign finalizer or with an owner that may not exist.
 
-Kubernetes' own rules for both hold, and the controller has no part in them.
+The rules of Kubernetes for both apply; the controller adds none.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ Tie = Callable[..., Run]
 
 @pytest.fixture
 def tie(kube: Kube, journal: Journal, namespace: str) -> Tie:
-    """Create a TaskRun with more in its metadata than its name."""
+    """Return a function that creates a TaskRun with further metadata."""
 
     def create(name: str, spec: Object, **metadata: object) -> Run:
         manifest = task_run(name, namespace, spec)
@@ -43,7 +43,7 @@ def owned_by(name: str, uid: str) -> Object:
 
 @pytest.fixture
 def held(tie: Tie, kube: Kube) -> Iterator[Run]:
-    """A run that somebody else's finalizer holds, until the test is over."""
+    """Provide a run that a foreign finalizer holds until the test is over."""
     held = tie("held", AT_WORK, finalizers=[FINALIZER])
     yield held
     held.delete()
@@ -69,9 +69,9 @@ def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
     beside = tie("beside", shell("exit 0"))
     assert beside.ended()["phase"] == Phase.SUCCEEDED
     beside.pods_gone()
-    asked = audit.settled(held.namespace)
+    sent = audit.settled(held.namespace)
     pods = {held.pod_name(number) for number in (1, 2)}
-    assert [str(each) for each in asked if each.is_write and each.name in {held.name, *pods}] == []
+    assert [str(each) for each in sent if each.is_write and each.name in {held.name, *pods}] == []
     assert len(held.pods()) == 1
     assert held.seen()["metadata"]["finalizers"] == [FINALIZER]
 

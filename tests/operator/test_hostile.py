@@ -1,8 +1,8 @@
-"""Objects that nobody should write and that the apiserver takes: they harm nothing but themselves.
+"""Malicious objects that the apiserver accepts: they harm no other object.
 
-They are all made, their statuses forged, before a controller of their own looks at them at once.
-Of those made at random, what the apiserver refuses is left out; how much is tried is said in
-CONTRIBUTING.md.
+All of them are created, with forged statuses, before a controller of their own starts and sees all
+at once. Random objects that the apiserver refuses are left out. CONTRIBUTING.md tells how to set
+the number of random objects.
 """
 
 import json
@@ -32,21 +32,21 @@ from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.watch_recorder import Journal, Seen, TooLate
 
 SETTLED = 180
-"""Seconds in which everything must have come to rest on a busy machine; a clock of 60 s runs."""
+"""Limit for everything to come to rest on a busy machine, in seconds; one clock takes 60 s."""
 
 MOST_REQUESTS = 60
-"""About one object; a service account that does not exist is asked for every two seconds."""
+"""Upper bound of requests per object; a missing service account is retried every two seconds."""
 
 
 @dataclass
 class Aftermath:
-    """What is there when all has come to rest."""
+    """The objects and requests after all has come to rest."""
 
     controller: ControllerProcess
     good: Object
     runs: list[Object] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    """What the apiserver did not take, by name: its sentence."""
+    """Message of the apiserver for each refused object, by name."""
     bystanders: list[Object] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
 
@@ -57,9 +57,9 @@ def ground(kube: Kube) -> Iterator[str]:
     name: str = made["metadata"]["name"]
     yield name
     for resource in (RUNS, PODS):
-        for found in kube.list(resource, name):
-            if found["metadata"].get("finalizers"):
-                kube.merge(resource, name, found["metadata"]["name"],
+        for obj in kube.list(resource, name):
+            if obj["metadata"].get("finalizers"):
+                kube.merge(resource, name, obj["metadata"]["name"],
                            {"metadata": {"finalizers": None}})  # fmt: skip
     kube.delete(NAMESPACES, None, name)
 
@@ -77,12 +77,12 @@ def aftermath(served: Cluster, kube: Kube, journal: Journal, ground: str) -> Ite
         except TooLate as late:
             _tell_what_is_there(late, controller, kube, ground)
             raise
-        asked = Counter(request.name for request in audit.settled(ground, within=60))
-        yield Aftermath(controller, good, runs, refused, bystanders, asked)
+        requests_by_name = Counter(request.name for request in audit.settled(ground, within=60))
+        yield Aftermath(controller, good, runs, refused, bystanders, requests_by_name)
 
 
 def _make_runs(kube: Kube, namespace: str) -> tuple[list[Object], dict[str, str]]:
-    """Create all of them; return those that are there, and what the others were told."""
+    """Create all runs; return the accepted ones, and the messages about the refused ones."""
     made: list[Object] = []
     refused: dict[str, str] = {}
 
@@ -97,7 +97,7 @@ def _make_runs(kube: Kube, namespace: str) -> tuple[list[Object], dict[str, str]
     for name, spec in {**SPECS, **_numbered("drawn", drawn_specs())}.items():
         take(name, spec)
     assert any(take(NO_ROOM, spec) for spec in filling())
-    del refused[NO_ROOM]  # those that left no room even for the run itself
+    del refused[NO_ROOM]  # the larger ones, for which even the run itself has no room
     for name, status in {**FORGED, **_numbered("told", drawn_statuses())}.items():
         take(name, shell("sleep 1"))
         try:
@@ -108,7 +108,7 @@ def _make_runs(kube: Kube, namespace: str) -> tuple[list[Object], dict[str, str]
 
 
 def _numbered(word: str, drawn: list[Object]) -> dict[str, Object]:
-    return {f"{word}-{number}": found for number, found in enumerate(drawn)}
+    return {f"{word}-{number}": spec for number, spec in enumerate(drawn)}
 
 
 def _last(journal: Journal, run: Object) -> Seen:
@@ -118,7 +118,7 @@ def _last(journal: Journal, run: Object) -> Seen:
 
 
 def _await_looks(journal: Journal, runs: list[Object]) -> None:
-    """Wait until each run has a status that somebody has written after a look at it."""
+    """Wait until each run was reconciled, as far as its status can show that."""
 
     for run in runs:
         name = run["metadata"]["name"]
@@ -128,7 +128,7 @@ def _await_looks(journal: Journal, runs: list[Object]) -> None:
 def _tell_what_is_there(
     late: TooLate, controller: ControllerProcess, kube: Kube, namespace: str
 ) -> None:
-    """Set beside what the journal has not seen what the apiserver and the controller say."""
+    """Add the phases in the apiserver and the controller's log to the failure."""
     phases = {
         run["metadata"]["name"]: (status.get("observedGeneration"), status.get("phase"))
         for run in kube.list(RUNS, namespace)
@@ -142,7 +142,11 @@ def _look(journal: Journal, run: Object) -> bool | None:
 
 
 def _looked_at(journal: Journal, run: Object) -> bool:
-    """Whether it shows; of one that waits for a forged time, or can hold no status, it cannot."""
+    """Return whether a run was reconciled, as far as its status can show that.
+
+    A run that waits for a forged time, or has no room for a status, never shows it, and counts as
+    reconciled.
+    """
     last = _last(journal, run)
     status = last.found.get("status") or {}
     ended = status.get("phase") in TERMINAL_PHASES
@@ -174,8 +178,8 @@ def test_a_good_run_beside_them_succeeds(aftermath: Aftermath, journal: Journal)
 
 def test_each_has_ended_or_says_what_it_waits_for(aftermath: Aftermath, journal: Journal) -> None:
     def silent() -> dict[str, Object]:
-        found = {run["metadata"]["name"]: _last(journal, run).found for run in aftermath.runs}
-        statuses = {name: run.get("status") or {} for name, run in found.items()}
+        objects = {run["metadata"]["name"]: _last(journal, run).found for run in aftermath.runs}
+        statuses = {name: run.get("status") or {} for name, run in objects.items()}
         return {name: status for name, status in statuses.items() if not _speaks(name, status)}
 
     try:
@@ -186,17 +190,17 @@ def test_each_has_ended_or_says_what_it_waits_for(aftermath: Aftermath, journal:
 
 
 def _speaks(name: str, status: Object) -> bool:
-    """Whether a status is an end, or a phase with its reason and a sentence for a person."""
+    """Return whether a status is terminal, or has a phase with a reason and a message."""
     if name == NO_ROOM or _waits_for_a_forged_time(status):
         return True
-    told = status.get("reason") and (status.get("message") or "").strip()
-    return status.get("phase") in TERMINAL_PHASES or bool(status.get("phase") and told)
+    explained = status.get("reason") and (status.get("message") or "").strip()
+    return status.get("phase") in TERMINAL_PHASES or bool(status.get("phase") and explained)
 
 
 def test_each_that_has_a_name_was_tried(aftermath: Aftermath) -> None:
-    """What a new rule of the CRD refuses is no attack any more: write it so that it is taken."""
+    """A spec that a new rule of the CRD refuses tests nothing; change it so that it is accepted."""
     named = {**SPECS, **FORGED}.keys()
-    assert {name: told for name, told in aftermath.refused.items() if name in named} == {}
+    assert {name: message for name, message in aftermath.refused.items() if name in named} == {}
     assert 2 * len(aftermath.refused) < len(aftermath.runs), "most of those at random are taken"
 
 
@@ -212,6 +216,6 @@ def test_pods_of_others_stay_as_they_are(aftermath: Aftermath, journal: Journal)
 
 
 def test_a_run_too_large_for_a_status_is_told_of_in_the_log(aftermath: Aftermath) -> None:
-    told = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
-    messages = [line["message"] for line in told if line.get("taskrun") == NO_ROOM]
+    entries = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
+    messages = [line["message"] for line in entries if line.get("taskrun") == NO_ROOM]
     assert any("too large" in message for message in messages), messages

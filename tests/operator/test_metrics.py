@@ -1,4 +1,4 @@
-"""The metrics against what really happened: 50 runs, the audit log, a real Prometheus."""
+"""The metrics compared with 50 runs, the audit log, and a real Prometheus."""
 
 import json
 import re
@@ -32,7 +32,7 @@ QUESTIONS = ALERTS | {
     for target in panel["targets"]
 }
 TROUBLE = {*ALERTS, "Not answered with success, per minute A"}
-"""What has no answer when all is well."""
+"""Queries that have no result when all is well."""
 
 FOUR = {
     "success": shell("true"),
@@ -42,7 +42,7 @@ FOUR = {
 }
 
 REST = 46
-"""Runs beside the four that are looked at: cancelled before they have a Pod."""
+"""Number of runs beside the four that are examined; they are cancelled without a Pod."""
 
 ALL_COUNTED = (
     f'sum(taskruns_runs{{phase="Cancelled"}}) == {1 + REST} '
@@ -53,7 +53,7 @@ Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def page(controller: ControllerProcess) -> str:
-    """What it answers to a scrape."""
+    """Return the response to a scrape."""
     url = f"http://{controller.address('metrics')}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         text: str = answer.read().decode()
@@ -61,7 +61,7 @@ def page(controller: ControllerProcess) -> str:
 
 
 def scrape(controller: ControllerProcess) -> Scrape:
-    """Every sample by its name and labels."""
+    """Return every sample by its name and labels."""
     text = page(controller)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -71,27 +71,27 @@ def scrape(controller: ControllerProcess) -> Scrape:
 
 
 def told(scraped: Scrape, name: str) -> dict[tuple[str, ...], float]:
-    """What a metric says other than 0, by the values of its labels in the order of their names."""
+    """Return a metric's values other than 0, by its label values in the order of label names."""
     return {
         tuple(value for _, value in labels): number
-        for (found, labels), number in scraped.items()
-        if found == name and number
+        for (sample_name, labels), number in scraped.items()
+        if sample_name == name and number
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What was told before, when four runs had ended, and when all had."""
+    """Scrapes before the runs, after four had ended, and after all had."""
 
     before: Scrape
     midway: Scrape
     after: Scrape
     reborn: Scrape
-    """By another process, afterwards."""
+    """Scrape of another process, after all runs."""
     page: str
     requests: list[Request]
     answers: dict[str, list[Object]]
-    """What Prometheus answered to the questions of dashboard and alerts."""
+    """Results of Prometheus for the queries of dashboard and alerts."""
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +121,12 @@ def story(cluster: Cluster, served: Cluster, kube: Kube, journal: Journal, place
             waiting = FOUR["success"] | {"suspend": True, "cancel": True}
             rest = [_submit(kube, place, f"rest-{n}", waiting) for n in range(REST)]
             journal.wait(lambda: _all_ended(phase, rest), 60, "all have ended")
-            # The journal may know of an end before its write is answered to the controller.
+            # The journal may see an end before the controller gets the response to its write.
             scraping.until(ALL_COUNTED)
             requests = audit.settled(place)
             after, text = scrape(controller), page(controller)
             answers = {
-                name: scraping.query(promql.filled(asked)) for name, asked in QUESTIONS.items()
+                name: scraping.query(promql.filled(query)) for name, query in QUESTIONS.items()
             }
     with controller.at_work():
         reborn = scrape(controller)
@@ -176,9 +176,9 @@ def test_a_retry_is_counted_as_what_it_was(story: Story) -> None:
 
 
 def test_what_there_is_is_told_by_phase(story: Story) -> None:
-    there = {("Succeeded",): 2, ("Failed",): 1, ("Cancelled",): 1}
-    assert told(story.midway, "taskruns_runs") == there
-    assert told(story.after, "taskruns_runs") == there | {("Cancelled",): 1 + REST}
+    runs = {("Succeeded",): 2, ("Failed",): 1, ("Cancelled",): 1}
+    assert told(story.midway, "taskruns_runs") == runs
+    assert told(story.after, "taskruns_runs") == runs | {("Cancelled",): 1 + REST}
 
 
 def test_every_first_pod_and_every_end_of_an_attempt_is_timed(story: Story) -> None:
@@ -201,10 +201,10 @@ def test_a_new_process_counts_no_old_end_again(story: Story) -> None:
 
 
 def test_counts_never_fall(story: Story) -> None:
-    for one, other in ((story.before, story.midway), (story.midway, story.after)):
-        for key, number in one.items():
+    for earlier, later in ((story.before, story.midway), (story.midway, story.after)):
+        for key, number in earlier.items():
             if re.search(r"_(total|count|sum|bucket)$", key[0]):
-                assert other[key] >= number, key
+                assert later[key] >= number, key
 
 
 def test_fifty_runs_bring_no_label_that_four_did_not(story: Story) -> None:

@@ -1,4 +1,4 @@
-"""An apiserver without time (429) delays a run, and neither loses nor repeats a part of it."""
+"""An overloaded apiserver (429) delays a run, and loses or repeats no part of it."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tests.support.faults.fault_proxy import Detour, Harm, Passing
 
 
 class Overload:
-    """Answers 429 to the first write of each kind, and to every Event."""
+    """Respond with 429 to the first write of each kind, and to every Event."""
 
     def __init__(self) -> None:
         self.refused: set[str] = set()

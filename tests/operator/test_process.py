@@ -1,4 +1,4 @@
-"""The program as a whole: how it starts, what it logs, how it stops, and two of it at once."""
+"""The program as a whole: start, logs, stop, and two processes at once."""
 
 import json
 import re
@@ -21,7 +21,7 @@ Ended = Callable[..., Object]
 
 @pytest.fixture
 def another(served: Cluster) -> Iterator[ControllerProcess]:
-    """A controller for one test, which may end it."""
+    """Provide a controller for one test, which may end it."""
     another = ControllerProcess(served, *ARGUMENTS)
     another.start()
     yield another
@@ -38,9 +38,9 @@ def test_every_line_about_a_run_names_it_and_its_attempt(
     uid = ended(submit("exit 3", backoffLimit=1, backoff={"duration": "1s"}), "Failed")["metadata"][
         "uid"
     ]
-    told = [line for line in lines(controller) if line.get("uid") == uid]
-    assert {line["taskrun"] for line in told} == {"hello"}
-    phases = [(line["attempt"], line["message"].partition(":")[0]) for line in told]
+    entries = [line for line in lines(controller) if line.get("uid") == uid]
+    assert {line["taskrun"] for line in entries} == {"hello"}
+    phases = [(line["attempt"], line["message"].partition(":")[0]) for line in entries]
     assert phases == [(1, "Pending"), (1, "BackingOff"), (2, "Pending"), (2, "Failed")]
 
 
@@ -48,8 +48,8 @@ def test_a_quiet_hour_is_a_quiet_log(
     submit: Submit, ended: Ended, controller: ControllerProcess
 ) -> None:
     ended(submit("true"))
-    told = [line for line in lines(controller) if line["logger"].startswith("kopf.objects")]
-    assert told == []
+    entries = [line for line in lines(controller) if line["logger"].startswith("kopf.objects")]
+    assert entries == []
     assert not [line for line in lines(controller) if line["level"] not in ("info", "debug")]
 
 
@@ -81,8 +81,8 @@ def test_two_at_once_do_no_harm(
     runs = [submit("sleep 1", name=f"hello-{number}") for number in range(8)]
     failing = submit("exit 3", name="failing", backoffLimit=2, backoff={"duration": "1s"})
     for run in runs:
-        found = ended(run)
-        assert found["status"]["attempt"] == 1
+        final = ended(run)
+        assert final["status"]["attempt"] == 1
         assert len(journal.pods_of(run["metadata"]["uid"])) == 1
     assert ended(failing, "Failed")["status"]["attempt"] == 3
     assert len(journal.pods_of(failing["metadata"]["uid"])) == 3
@@ -94,25 +94,25 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_is_of_help() -> None:
-    told = program("--help")
-    assert told.returncode == 0
-    assert re.search(r"--workers N\s+how many runs", told.stdout)
+    done = program("--help")
+    assert done.returncode == 0
+    assert re.search(r"--workers N\s+how many runs", done.stdout)
 
 
 def test_a_wrong_setting_is_one_sentence() -> None:
-    told = program("--workers", "none")
-    assert told.returncode == 2
-    assert told.stderr == (
+    done = program("--workers", "none")
+    assert done.returncode == 2
+    assert done.stderr == (
         "taskruns-controller: --workers is 'none': write a whole number from 1 to 256\n"
     )
 
 
 def test_a_context_that_is_not_there_is_one_sentence(cluster: Cluster) -> None:
-    told = program("--kubeconfig", str(cluster.kubeconfig), "--context", "nowhere")
-    assert told.returncode == 1
-    assert len(told.stderr.splitlines()) == 1
-    assert "no cluster to serve" in told.stderr
-    assert "nowhere" in told.stderr
+    done = program("--kubeconfig", str(cluster.kubeconfig), "--context", "nowhere")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "no cluster to serve" in done.stderr
+    assert "nowhere" in done.stderr
 
 
 def test_a_port_that_is_taken_is_one_sentence(
@@ -120,10 +120,10 @@ def test_a_port_that_is_taken_is_one_sentence(
 ) -> None:
     port = re.search(r"http://127.0.0.1:(\d+)/livez", controller.log.read_text())
     assert port is not None
-    told = program("--kubeconfig", str(cluster.kubeconfig), "--probes-port", port[1])
-    assert told.returncode == 1
-    assert len(told.stderr.splitlines()) == 1
-    assert "the probes cannot be served" in told.stderr
+    done = program("--kubeconfig", str(cluster.kubeconfig), "--probes-port", port[1])
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "the probes cannot be served" in done.stderr
 
 
 def test_a_signal_before_it_is_ready_ends_it_at_once(cluster: Cluster) -> None:
@@ -134,6 +134,6 @@ def test_a_signal_before_it_is_ready_ends_it_at_once(cluster: Cluster) -> None:
     assert process.stderr is not None
     assert "probes are answered" in process.stderr.readline()
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert "Traceback" not in told
+    assert "Traceback" not in errors

@@ -1,4 +1,4 @@
-"""The sentences that `answers` reads are those of a real apiserver: each refusal, provoked."""
+"""The messages that the engine parses are those of a real apiserver: each refusal is provoked."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ def a_pod(namespace: str, name: str = "hello", **spec: Any) -> Object:
 async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, str]:
     with pytest.raises(Refused) as raised:
         await engine.create_pod(pod)
-    found = raised.value.refusal
-    assert "\n" not in found.message
-    return found.kind, found.message
+    refused = raised.value.refusal
+    assert "\n" not in refused.message
+    return refused.kind, refused.message
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, s
 async def test_a_pod_is_refused_for_what_it_asks(
     engine: KubernetesEngine, namespace: str, spec: Object, kind: RefusalKind, words: str
 ) -> None:
-    found, message = await refusal(engine, a_pod(namespace, **spec))
-    assert found == kind
+    actual, message = await refusal(engine, a_pod(namespace, **spec))
+    assert actual == kind
     assert words in message
 
 
@@ -77,7 +77,7 @@ async def test_a_namespace_that_is_not_there(engine: KubernetesEngine) -> None:
 
 @pytest.fixture
 def going(kube: Kube, namespace: str) -> Iterator[str]:
-    """A namespace that is being deleted and cannot go, for a Pod in it is held."""
+    """Provide a terminating namespace that a held Pod keeps from being deleted."""
     pod = a_pod(namespace, "held")
     pod["metadata"]["finalizers"] = ["example.test/hold"]
     kube.create(PODS, namespace, pod)
@@ -100,7 +100,7 @@ async def test_pod_security(engine: KubernetesEngine, kube: Kube, namespace: str
 
 
 def limit(cluster: Cluster, kube: Kube, namespace: str, **hard: str) -> None:
-    """Set a quota and wait until it is counted: before, every create is refused."""
+    """Set a quota and wait until it is counted; until then every create is refused."""
     quota = {"metadata": {"name": "small"}, "spec": {"hard": hard}}
     kube.create(QUOTAS, namespace, quota)
     ready = "jsonpath={.status.hard}"
@@ -122,8 +122,8 @@ async def test_a_quota_that_can_never_be_met(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
     limit(cluster, kube, namespace, **{"requests.cpu": "500m"})
-    asked = {"resources": {"requests": {"cpu": "1"}}}
-    kind, message = await refusal(engine, a_pod(namespace, main=asked))
+    container = {"resources": {"requests": {"cpu": "1"}}}
+    kind, message = await refusal(engine, a_pod(namespace, main=container))
     assert kind == RefusalKind.FORBIDDEN
     assert "requested: requests.cpu=1" in message
 
@@ -139,7 +139,7 @@ async def test_a_quota_that_wants_a_number(
 
 @dataclass(frozen=True, slots=True)
 class AbsentWebhook:
-    """A webhook at which nobody answers, and what the apiserver said to the first Pod."""
+    """A webhook whose server does not exist, and the apiserver's refusal of the first Pod."""
 
     name: str
     kind: RefusalKind
@@ -147,7 +147,7 @@ class AbsentWebhook:
 
 
 async def first_refusal(engine: KubernetesEngine, namespace: str) -> Refusal:
-    """Create Pods, and take them away again, until one is refused."""
+    """Create Pods and delete them again until one is refused."""
     while True:
         try:
             created = await engine.create_pod(a_pod(namespace))
@@ -160,7 +160,7 @@ async def first_refusal(engine: KubernetesEngine, namespace: str) -> Refusal:
 async def webhook(
     engine: KubernetesEngine, kube: Kube, namespace: str
 ) -> AsyncIterator[AbsentWebhook]:
-    """One for the Pods of the namespace; the apiserver heeds it a moment after it is made."""
+    """Provide a webhook for the namespace's Pods; the apiserver uses it after a short delay."""
     name = f"absent.{namespace}.test"
     rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"]}
     webhook = {

@@ -1,4 +1,4 @@
-"""A watch on which nothing comes any more, while its connection stays open, is opened anew."""
+"""A watch that is silent while its connection stays open is opened again."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.support.cluster.in_process_controller import at_work
 from tests.support.faults.fault_proxy import Detour
 
 SECONDS_OF_A_BOOKMARK = 60
-"""The apiserver sends one as often, on a watch of which there is nothing to tell."""
+"""Interval of the apiserver's bookmarks on a watch without changes, in seconds."""
 NEVER = 3600
 
 
@@ -25,7 +25,7 @@ async def test_runs_go_on_when_their_watches_have_gone_silent(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No list tells of it: what goes on does so by what a new watch tells."""
+    """No list runs in this time, so the runs continue by the new watches alone."""
     monkeypatch.setattr(watch, "_SILENT_SECONDS", 2.0)
     with Detour(served.kubeconfig) as detour:
         async with at_work(detour, tmp_path, every=NEVER) as life:

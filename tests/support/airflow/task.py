@@ -95,8 +95,8 @@ class Task:
                 raise AssertionError(f"{self} ended {ti['state']}, not {states}:\n{self.log()}")
             return ti if reached else None
 
-        what = f"{self} is {' or '.join(states)} in try {try_number}"
-        ti: Object = self.airflow.wait(look, what, seconds)
+        description = f"{self} is {' or '.join(states)} in try {try_number}"
+        ti: Object = self.airflow.wait(look, description, seconds)
         return ti
 
     def succeeds(self, **how: Any) -> Object:
@@ -199,7 +199,7 @@ class Task:
     def run(self, number: int = 1, seconds: float = END) -> Run:
         """Wait until the task has that many TaskRuns; return the one of that number."""
         runs: list[Run] = self._witnesses.journal.wait(
-            lambda: found if len(found := self.runs()) >= number else None,
+            lambda: runs_so_far if len(runs_so_far := self.runs()) >= number else None,
             seconds,
             f"{self} has {number} TaskRuns",
         )

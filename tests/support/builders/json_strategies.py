@@ -111,7 +111,7 @@ def with_one_oddity(found: Any) -> Iterator[Any]:
     yield from ODDITIES
     if isinstance(found, dict):
         for key, value in found.items():
-            yield {other: found[other] for other in found if other != key}
+            yield {other_key: found[other_key] for other_key in found if other_key != key}
             for odd in with_one_oddity(value):
                 yield {**found, key: odd}
     elif isinstance(found, list):

@@ -53,11 +53,11 @@ def check(run: Run) -> None:
 
 def was_released(pod: Sequence[Seen]) -> bool:
     """Return whether a Pod was ever without our gate, so that it could be scheduled."""
-    return any(not _gated(seen.found) for seen in pod)
+    return any(not _gated(version.found) for version in pod)
 
 
 def _statuses(run: Run) -> list[Object]:
-    return [seen.found.get("status") or {} for seen in run.history()]
+    return [version.found.get("status") or {} for version in run.history()]
 
 
 def _an_end_is_final(run: Run) -> None:
@@ -73,11 +73,11 @@ def _an_end_is_final(run: Run) -> None:
 
 def _phases_follow_each_other(run: Run) -> None:
     before: str | None = None
-    for seen in run.history():
-        phase = (seen.found.get("status") or {}).get("phase")
+    for version in run.history():
+        phase = (version.found.get("status") or {}).get("phase")
         if phase in (None, before):
             continue
-        legal = _LEGAL_LATER if seen.listed else _LEGAL_AFTER
+        legal = _LEGAL_LATER if version.listed else _LEGAL_AFTER
         assert phase in legal.get(before, set()), f"{run.name} went from {before} to {phase}"
         before = phase
 
@@ -89,15 +89,15 @@ def _attempts_only_grow(run: Run) -> None:
 
 def _one_pod_at_a_time(run: Run) -> None:
     events = sorted(
-        ((seen.at, seen) for history in run.pods() for seen in history), key=lambda pair: pair[0]
+        ((entry.at, entry) for history in run.pods() for entry in history), key=lambda pair: pair[0]
     )
     live: dict[str, str] = {}
-    for _, seen in events:
-        uid = seen.found["metadata"]["uid"]
-        if seen.gone or not _may_work(seen.found):
+    for _, entry in events:
+        uid = entry.found["metadata"]["uid"]
+        if entry.gone or not _may_work(entry.found):
             live.pop(uid, None)
         else:
-            live[uid] = seen.found["metadata"]["name"]
+            live[uid] = entry.found["metadata"]["name"]
         assert len(live) <= 1, f"{run.name} had more than one Pod at work: {sorted(live.values())}"
 
 

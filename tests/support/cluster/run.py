@@ -46,8 +46,8 @@ class Run:
     def phases(self) -> list[str]:
         """Return every phase of the run in order, without repetition."""
         phases: list[str] = []
-        for seen in self.history():
-            phase = (seen.found.get("status") or {}).get("phase")
+        for version in self.history():
+            phase = (version.found.get("status") or {}).get("phase")
             if phase and phases[-1:] != [phase]:
                 phases.append(phase)
         return phases
@@ -78,8 +78,8 @@ class Run:
         """Return the first status in a phase; fail at once if the run has ended in another."""
 
         def look() -> Object | None:
-            for seen in self.history():
-                status: Object = seen.found.get("status") or {}
+            for version in self.history():
+                status: Object = version.found.get("status") or {}
                 if status.get("phase") == phase:
                     return status
                 assert status.get("phase") not in TERMINAL_PHASES, (
@@ -93,7 +93,7 @@ class Run:
         """Return the first status with a reason."""
 
         def look() -> Object | None:
-            statuses: list[Object] = [seen.found.get("status") or {} for seen in self.history()]
+            statuses: list[Object] = [entry.found.get("status") or {} for entry in self.history()]
             return next((status for status in statuses if status.get("reason") == reason), None)
 
         return self._journal.wait(look, seconds, f"{self.name} says {reason}")

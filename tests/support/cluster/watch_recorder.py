@@ -84,12 +84,12 @@ class Journal:
         with self._changed:
             uids = [
                 uid
-                for (plural, object_namespace, _), found in self._uids.items()
+                for (plural, object_namespace, _), object_uids in self._uids.items()
                 if plural == resource.plural and namespace in (None, object_namespace)
-                for uid in found
+                for uid in object_uids
             ]
             last = [self._histories[uid][-1] for uid in uids]
-            return [seen.found for seen in last if not seen.gone]
+            return [version.found for version in last if not version.gone]
 
     def ever(self, resource: Resource) -> list[Object]:
         """Return the last version of every object of a kind that ever existed."""
@@ -133,10 +133,10 @@ class Journal:
         self._take_list(resource, page["items"])
         watch = self._kube.watch(resource, page["metadata"]["resourceVersion"])
         self._watches[resource.plural] = watch
-        for change, found in watch:
+        for change, obj in watch:
             if change == "ERROR":
                 return
-            self._take(resource, found, gone=change == "DELETED")
+            self._take(resource, obj, gone=change == "DELETED")
 
     def _take_list(self, resource: Resource, items: list[Object]) -> None:
         present = {item["metadata"]["uid"] for item in items}

@@ -8,16 +8,16 @@ from tests.cluster.binary import Module
 
 
 def test_the_key_follows_content_and_names(tmp_path: Path) -> None:
-    one, same, other = tmp_path / "a", tmp_path / "x" / "a", tmp_path / "b"
+    first, same, second = tmp_path / "a", tmp_path / "x" / "a", tmp_path / "b"
     same.parent.mkdir()
-    for path in (one, same, other):
+    for path in (first, same, second):
         path.write_text("module m\n")
-    key = binary.content_key(["-s"], [one])
+    key = binary.content_key(["-s"], [first])
     assert binary.content_key(["-s"], [same]) == key
-    assert binary.content_key(["-s"], [other]) != key
-    assert binary.content_key(["-w"], [one]) != key
-    one.write_text("module n\n")
-    assert binary.content_key(["-s"], [one]) != key
+    assert binary.content_key(["-s"], [second]) != key
+    assert binary.content_key(["-w"], [first]) != key
+    first.write_text("module n\n")
+    assert binary.content_key(["-s"], [first]) != key
 
 
 def test_words_do_not_run_into_each_other() -> None:

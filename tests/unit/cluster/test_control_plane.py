@@ -38,11 +38,11 @@ def test_a_component_is_the_same_every_time(place: Place, name: str) -> None:
 def test_two_slots_share_no_argument_that_says_where(
     tmp_path: Path, place: Place, name: str
 ) -> None:
-    other = Place("other", tmp_path / "other")
-    other.pki.mkdir(parents=True)
+    second = Place("other", tmp_path / "other")
+    second.pki.mkdir(parents=True)
     for file in place.pki.iterdir():
-        (other.pki / file.name).write_text(file.read_text())
-    text = _everything(control_plane.component(name, other, Slot(2)))
+        (second.pki / file.name).write_text(file.read_text())
+    text = _everything(control_plane.component(name, second, Slot(2)))
     for mine in (str(place.folder), Slot(1).handle, str(Slot(1).gateway)):
         assert mine not in text
     assert not [word for word in text.split(":") if word.startswith("2642")]

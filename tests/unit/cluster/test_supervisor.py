@@ -62,11 +62,11 @@ def test_a_stopped_component_is_stale_even_while_it_still_ends(supervisor: Super
 
 
 def test_configuration_is_written_and_part_of_what_it_is(tmp_path: Path) -> None:
-    one = Component("it", ("sleep",), {tmp_path / "config" / "it": "a"})
-    other = Component("it", ("sleep",), {tmp_path / "config" / "it": "b"})
-    assert one.digest != other.digest
+    first = Component("it", ("sleep",), {tmp_path / "config" / "it": "a"})
+    second = Component("it", ("sleep",), {tmp_path / "config" / "it": "b"})
+    assert first.digest != second.digest
     supervisor = Supervisor(tmp_path / "run", tmp_path / "log", _NoGroup("/none"))
-    supervisor.start(one)
+    supervisor.start(first)
     assert (tmp_path / "config" / "it").read_text() == "a"
 
 

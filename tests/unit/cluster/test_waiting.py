@@ -76,11 +76,11 @@ def test_a_long_command_past_its_limit_is_killed(tmp_path: Path) -> None:
 def test_one_at_a_time_holds_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "INTERVAL", 0.01)
     path, order = tmp_path / "lock", list[str]()
-    told = threading.Event()
+    reported = threading.Event()
 
     def tell(line: str) -> None:
         order.append(line.partition("another ")[2])
-        told.set()
+        reported.set()
 
     def second() -> None:
         with lock.held(path, "the thing", Progress(tell)):
@@ -89,7 +89,7 @@ def test_one_at_a_time_holds_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     thread = threading.Thread(target=second)
     with lock.held(path, "the thing"):
         thread.start()
-        assert told.wait(5)
+        assert reported.wait(5)
         order.append("first")
     thread.join(5)
     assert order == ["command has the thing: waiting for it", "first", "second"]

@@ -265,7 +265,10 @@ class Machine(RuleBasedStateMachine):
 
 
 def _is_held(pod: Object) -> bool:
-    """Return whether the Pod still has a finalizer that a controller could find and remove."""
+    """Return whether a labelled Pod still has a finalizer or an owner.
+
+    No controller can find a Pod without labels whose run is gone.
+    """
     metadata = pod["metadata"]
     held = metadata.get("finalizers") or metadata.get("ownerReferences")
     return bool(held and metadata.get("labels"))
