@@ -145,11 +145,11 @@ def connections(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Mapping[str, str]]:
     """Provide Airflow's connections, by id."""
-    usual, odd = client_kubeconfig, detour.kubeconfig(tmp_path_factory.mktemp("detour"))
+    direct, proxied = client_kubeconfig, detour.kubeconfig(tmp_path_factory.mktemp("detour"))
     connections_by_id: dict[str, Mapping[str, str]] = {
-        "taskruns_default": {"kube_config_path": str(usual), "namespace": namespace},
-        FULL: {"kube_config_path": str(usual), "namespace": full},
-        DETOUR: {"kube_config_path": str(odd), "namespace": namespace},
+        "taskruns_default": {"kube_config_path": str(direct), "namespace": namespace},
+        FULL: {"kube_config_path": str(direct), "namespace": full},
+        DETOUR: {"kube_config_path": str(proxied), "namespace": namespace},
     }
     if any("docker_host" in _fixtures(item) for item in request.session.items):
         connections_by_id["docker"] = request.getfixturevalue("docker_host")

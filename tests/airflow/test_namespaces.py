@@ -57,16 +57,16 @@ def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
     ours = Task(airflow, witnesses, task.dag_id, RUN)
     script = f"{START}; {UNTIL_CUE}; {OWN_UID}"
     with ThreadPoolExecutor(1) as beside:
-        way = connections["taskruns_default"]
-        ending = beside.submit(run_as_neighbour, neighbour, task, script, way)
-        theirs = ours.at_work()
+        connection = connections["taskruns_default"]
+        ending = beside.submit(run_as_neighbour, neighbour, task, script, connection)
+        neighbours_run = ours.at_work()
         ours.start()
         ours.succeeds()
-        assert theirs.status["phase"] == Phase.RUNNING
-        ours.cue(theirs)
+        assert neighbours_run.status["phase"] == Phase.RUNNING
+        ours.cue(neighbours_run)
         printed = ending.result()
     assert neighbour.states() == {"task": "success"}, printed
-    assert neighbour.xcom("task") == theirs.uid
+    assert neighbour.xcom("task") == neighbours_run.uid
     assert ours.xcom() == ours.run(2).uid
     assert ours.counted() == TWICE
 

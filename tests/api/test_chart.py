@@ -106,13 +106,13 @@ def owned(cluster: Cluster, thing: str) -> Iterator[None]:
 
 def install(cluster: Cluster, *flags: str, chart: Path = CHART) -> str:
     """Install a release as a server-side dry run; return Helm's output."""
-    where = ["--namespace", "default", "--kubeconfig", str(cluster.kubeconfig)]
+    target = ["--namespace", "default", "--kubeconfig", str(cluster.kubeconfig)]
     command = [
         str(helm_tool.PROGRAM),
         "install",
         "taskruns",
         str(chart),
-        *where,
+        *target,
         "--dry-run=server",
     ]
     done = subprocess.run(
@@ -124,10 +124,10 @@ def install(cluster: Cluster, *flags: str, chart: Path = CHART) -> str:
 @pytest.mark.usefixtures("helm", "definition")
 def test_a_definition_that_another_release_left_is_used_as_it_is(cluster: Cluster) -> None:
     with owned(cluster, DEFINITION):
-        words = install(cluster)
-    assert "kind: CustomResourceDefinition" not in words
-    assert 'taskruns.dev/definition-of: "gone/former"' in words
-    assert "belongs to the release gone/former, which upgrades it" in words
+        output = install(cluster)
+    assert "kind: CustomResourceDefinition" not in output
+    assert 'taskruns.dev/definition-of: "gone/former"' in output
+    assert "belongs to the release gone/former, which upgrades it" in output
 
 
 @pytest.mark.usefixtures("helm", "definition")
@@ -138,9 +138,9 @@ def test_a_definition_of_another_version_is_to_be_handed_over(
     template = chart / "templates/crd.yaml"
     template.write_text(template.read_text().replace("description: Why.", "description: Other."))
     with owned(cluster, DEFINITION):
-        words = install(cluster, chart=chart)
-    assert "is there in another version, and belongs to the release gone/former" in words
-    assert "kubectl annotate --overwrite customresourcedefinition taskruns" in words
+        output = install(cluster, chart=chart)
+    assert "is there in another version, and belongs to the release gone/former" in output
+    assert "kubectl annotate --overwrite customresourcedefinition taskruns" in output
 
 
 @pytest.mark.usefixtures("helm", "definition")
@@ -154,21 +154,21 @@ def test_a_cluster_role_of_another_release_is_refused_in_a_sentence(cluster: Clu
     cluster.kubectl("create", "clusterrole", "taskruns", "--verb=get", "--resource=pods")
     try:
         with owned(cluster, "clusterrole/taskruns"):
-            words = install(cluster, "--take-ownership")
+            output = install(cluster, "--take-ownership")
     finally:
         cluster.kubectl("delete", "clusterrole", "taskruns")
-    assert "the ClusterRole taskruns belongs to the release gone/former, whose controller" in words
+    assert "the ClusterRole taskruns belongs to the release gone/former, whose controller" in output
 
 
 @pytest.mark.usefixtures("helm", "definition")
 def test_a_deployment_that_kubectl_applied_is_refused_in_a_sentence(cluster: Cluster) -> None:
     cluster.kubectl("create", "deployment", "taskruns", "--image=busybox:1", "--replicas=0")
     try:
-        words = install(cluster, "--take-ownership")
+        output = install(cluster, "--take-ownership")
     finally:
         cluster.kubectl("delete", "deployment", "taskruns")
-    assert "the Deployment taskruns in the namespace default was made without Helm" in words
-    assert "kubectl label --overwrite -f manifests/install.yaml" in words
+    assert "the Deployment taskruns in the namespace default was made without Helm" in output
+    assert "kubectl label --overwrite -f manifests/install.yaml" in output
 
 
 # ---------------------------------------------------------------------------- for Prometheus

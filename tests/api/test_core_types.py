@@ -31,15 +31,15 @@ def core(kube: Kube) -> Any:
 
 @pytest.mark.parametrize("field", CORE)
 def test_every_field_of_an_item_is_named(core: Any, field: str) -> None:
-    theirs = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
-    assert SPEC[field]["items"]["properties"].keys() == theirs.keys()
+    core_fields = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
+    assert SPEC[field]["items"]["properties"].keys() == core_fields.keys()
 
 
 @pytest.mark.parametrize("field", CORE)
 def test_the_types_are_those_of_core(core: Any, field: str) -> None:
-    theirs = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
+    core_fields = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
     for name, ours in SPEC[field]["items"]["properties"].items():
-        assert ours["type"] == theirs[name].get("type", "object")
+        assert ours["type"] == core_fields[name].get("type", "object")
 
 
 def test_no_other_part_mixes_named_and_unnamed_fields() -> None:
@@ -52,6 +52,6 @@ def test_a_field_that_core_has_has_the_type_of_core(core: Any, field: str) -> No
     """A field that is copied from a Pod keeps its meaning."""
     main = core["io.k8s.api.core.v1.Container"]["properties"]
     pod = core["io.k8s.api.core.v1.PodSpec"]["properties"]
-    theirs = {**pod, **main}.get(field)
-    if theirs is not None:
-        assert SPEC[field]["type"] == theirs.get("type", "object")
+    core_fields = {**pod, **main}.get(field)
+    if core_fields is not None:
+        assert SPEC[field]["type"] == core_fields.get("type", "object")

@@ -25,11 +25,11 @@ DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 @pytest.fixture
 def taskrun(cluster: Cluster, namespace: str, tmp_path: Path) -> CommandLine:
     """Provide the program with a kubeconfig that names the namespace."""
-    mine = tmp_path / "kubeconfig"
+    kubeconfig = tmp_path / "kubeconfig"
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     config["contexts"][0]["context"]["namespace"] = namespace
-    mine.write_text(yaml.safe_dump(config))
-    return CommandLine(os.environ | {"KUBECONFIG": str(mine), "TASKRUN_ON": "kubernetes"})
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return CommandLine(os.environ | {"KUBECONFIG": str(kubeconfig), "TASKRUN_ON": "kubernetes"})
 
 
 def manifest(name: str, script: str, **more: Any) -> str:
@@ -170,9 +170,9 @@ def as_account(
     token = cluster.kubectl("create", "token", account, "-n", namespace).stdout.strip()
     config = yaml.safe_load(Path(taskrun.environment["KUBECONFIG"]).read_text())
     config["users"][0]["user"] = {"token": token}
-    mine = folder / f"{account}.kubeconfig"
-    mine.write_text(yaml.safe_dump(config))
-    return CommandLine(taskrun.environment | {"KUBECONFIG": str(mine)})
+    kubeconfig = folder / f"{account}.kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return CommandLine(taskrun.environment | {"KUBECONFIG": str(kubeconfig)})
 
 
 def test_what_cannot_be_is_told_in_a_line(

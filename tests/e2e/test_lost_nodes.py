@@ -32,7 +32,7 @@ pytestmark = [
 RESTARTED, SILENT, DELETED = 1, 2, 3
 ENDS_UNHEARD = f"{START}; sleep 20; {END}"
 EVICTED = {"away_seconds": 0}
-"""Options of Pods that are evicted as soon as their node counts as lost; the default is five minutes."""
+"""Options of Pods that are evicted once their node counts as lost; the default is 5 minutes."""
 LEFT_ALONE = {"away_seconds": 3600}
 """Options of Pods that are not evicted, however long the earlier tests take on a busy machine."""
 

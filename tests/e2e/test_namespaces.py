@@ -58,8 +58,8 @@ class Team:
 
     def helm(self, verb: str, *arguments: str) -> None:
         """Run helm on the team's release, as the team's administrator."""
-        here = ("taskruns", *arguments, "--namespace", self.home, "--wait", "--timeout", "3m")
-        helm(self.cluster, verb, *here, kubeconfig=self.kubeconfig)
+        flags = ("taskruns", *arguments, "--namespace", self.home, "--wait", "--timeout", "3m")
+        helm(self.cluster, verb, *flags, kubeconfig=self.kubeconfig)
 
     def install(self) -> None:
         self.helm(

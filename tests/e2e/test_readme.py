@@ -17,10 +17,10 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 @pytest.fixture
 def shell(cluster: Cluster, namespace: str, tmp_path: Path) -> dict[str, str]:
     """Provide the environment of a user whose kubectl points at a namespace of their own."""
-    mine = tmp_path / "kubeconfig"
-    mine.write_text(cluster.kubeconfig.read_text())
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(cluster.kubeconfig.read_text())
     environment = os.environ | {
-        "KUBECONFIG": str(mine),
+        "KUBECONFIG": str(kubeconfig),
         "PATH": f"{cluster.bin_dir}:{os.environ['PATH']}",
     }
     change = ["kubectl", "config", "set-context", "--current", f"--namespace={namespace}"]

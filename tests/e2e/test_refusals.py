@@ -70,10 +70,10 @@ def policed(stage: Stage) -> Iterator[str]:
     name = f"{stage.namespace}-policed"
     stage.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
-    ours = "object.spec.containers.all(c, c.image.startsWith('registry.example/'))"
+    expression = "object.spec.containers.all(c, c.image.startsWith('registry.example/'))"
     spec = {
         "matchConstraints": {"resourceRules": [{"operations": ["CREATE"], **pods}]},
-        "validations": [{"expression": ours, "message": ONLY_OURS}],
+        "validations": [{"expression": expression, "message": ONLY_OURS}],
     }
     resources = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
     binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": resources}

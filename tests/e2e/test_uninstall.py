@@ -195,9 +195,9 @@ def _cleanup(cluster: Cluster, *arguments: str, code: int = 0) -> str:
     namespaces = [each for each in arguments if not each.startswith("--")]
     flags = [each for each in arguments if each.startswith("--")]
     command = [sys.executable, "-m", "taskruns.operator", "cleanup"]
-    where = ["--kubeconfig", str(cluster.kubeconfig), "--namespaces", ",".join(namespaces)]
+    options = ["--kubeconfig", str(cluster.kubeconfig), "--namespaces", ",".join(namespaces)]
     done = subprocess.run(
-        [*command, *where, *flags], capture_output=True, text=True, timeout=150, check=False
+        [*command, *options, *flags], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.returncode == code, done.stderr
     return done.stderr

@@ -143,9 +143,9 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
 
 def _create(stage: Stage, kind: str, crowded: str) -> list[Run]:
     count, spec, _ = KINDS[kind]
-    where = crowded if kind == "queued" else ""
+    namespace = crowded if kind == "queued" else ""
     spec = spec | stage.ledger.mount()
-    return [stage.create(f"{kind}-{number}", spec, where) for number in range(count)]
+    return [stage.create(f"{kind}-{number}", spec, namespace) for number in range(count)]
 
 
 def _take_their_places(runs: dict[str, list[Run]]) -> None:

@@ -34,8 +34,8 @@ def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
     overload = Overload()
     with Detour(served.kubeconfig) as detour:
         detour.fate = overload
-        way = detour.kubeconfig(tmp_path)
-        with ControllerProcess(served, *ARGUMENTS, kubeconfig=way).at_work():
+        kubeconfig = detour.kubeconfig(tmp_path)
+        with ControllerProcess(served, *ARGUMENTS, kubeconfig=kubeconfig).at_work():
             status = ended(submit("exit 0"), "Succeeded")["status"]
     assert status["exitCode"] == 0
     assert [attempt["outcome"] for attempt in status["attempts"]] == ["Succeeded"]

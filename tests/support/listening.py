@@ -9,8 +9,8 @@ _LISTENING = "0A"
 
 def addresses(pids: Iterable[int]) -> set[str]:
     """Return the addresses at which these processes accept TCP connections."""
-    theirs = {inode for pid in pids for inode in _sockets(pid)}
-    return {address for address, inode in _listening() if inode in theirs}
+    inodes = {inode for pid in pids for inode in _sockets(pid)}
+    return {address for address, inode in _listening() if inode in inodes}
 
 
 def _sockets(pid: int) -> Iterator[str]:

@@ -43,8 +43,8 @@ class DockerTask(Task):
         """Return all existing TaskRuns of the task, oldest first."""
         paths = Path(self._host["state_directory"]).glob("*/*.json")
         runs = [json.loads(path.read_text())["run"] for path in paths]
-        mine = [run for run in runs if run["metadata"]["labels"]["dag_id"] == self.dag_id]
-        return sorted(mine, key=lambda run: str(run["metadata"]["creationTimestamp"]))
+        matching = [run for run in runs if run["metadata"]["labels"]["dag_id"] == self.dag_id]
+        return sorted(matching, key=lambda run: str(run["metadata"]["creationTimestamp"]))
 
     def begins(self, number: int = 1) -> str:
         """Wait until the work of the TaskRun of that number has begun; return the run's uid."""

@@ -190,9 +190,9 @@ class Task:
     def runs(self) -> list[Run]:
         """Return all TaskRuns that the task ever had, oldest first."""
         kube, journal = self._witnesses.kube, self._witnesses.journal
-        mine = {"dag_id": self.dag_id, "task_id": self.task_id}
+        labels = {"dag_id": self.dag_id, "task_id": self.task_id}
         runs = [r for r in journal.ever(RUNS) if self._is_there(r)]
-        matching = [run for run in runs if mine.items() <= (_labels(run) or {}).items()]
+        matching = [run for run in runs if labels.items() <= (_labels(run) or {}).items()]
         matching.sort(key=lambda run: str(run["metadata"]["creationTimestamp"]))
         return [Run(each, kube, journal) for each in matching]
 

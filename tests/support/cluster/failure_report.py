@@ -54,10 +54,10 @@ def _yaml(found: Object) -> str:
 
 def _events(kube: Kube, run: Run) -> str:
     events = kube.list(EVENTS, run.namespace)
-    mine = [event for event in events if event["involvedObject"]["name"].startswith(run.name)]
+    related = [event for event in events if event["involvedObject"]["name"].startswith(run.name)]
     return "\n".join(
         f"{event['involvedObject']['name']} {event['reason']}: {event.get('message', '')}"
-        for event in mine
+        for event in related
     )
 
 

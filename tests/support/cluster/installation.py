@@ -221,9 +221,9 @@ class Manifest(InCluster):
         """Remove everything but the definition, as Helm does, because TaskRuns would go with it."""
         objects = yaml.safe_load_all(Path(self._path).read_text())
         kept = ("CustomResourceDefinition", "Namespace")
-        ours = [obj for obj in objects if obj and obj["kind"] not in kept]
+        removed = [obj for obj in objects if obj and obj["kind"] not in kept]
         self._cluster.kubectl(
-            "delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(ours), within=120
+            "delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(removed), within=120
         )
 
     @property

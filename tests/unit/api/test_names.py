@@ -65,7 +65,7 @@ def test_a_cut_leaves_no_dot_or_hyphen_before_the_hash() -> None:
 
 
 def test_labels_and_annotations_are_under_the_group() -> None:
-    ours = (names.LABEL_UID, names.LABEL_NAME, names.LABEL_ATTEMPT, names.ANNOTATION_COLLECTED)
-    assert all(each.startswith("taskruns.dev/") for each in ours)
+    keys = (names.LABEL_UID, names.LABEL_NAME, names.LABEL_ATTEMPT, names.ANNOTATION_COLLECTED)
+    assert all(each.startswith("taskruns.dev/") for each in keys)
     assert names.GATE_CLAIM == "taskruns.dev/claim"
     assert names.FINALIZER_OUTCOME == "taskruns.dev/outcome"

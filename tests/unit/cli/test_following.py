@@ -93,12 +93,12 @@ def stage() -> Stage:
 @pytest.fixture
 def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Replace standard output by a pipe that is not read yet; return the read end."""
-    ours, its = os.pipe()
-    monkeypatch.setattr(following, "raw_output", lambda: partial(os.write, its))
+    read_end, write_end = os.pipe()
+    monkeypatch.setattr(following, "raw_output", lambda: partial(os.write, write_end))
     with suppress(OSError):
-        yield ours
-        os.close(its)
-        os.close(ours)  # the test may have closed it
+        yield read_end
+        os.close(write_end)
+        os.close(read_end)  # the test may have closed it
 
 
 async def test_a_reader_that_takes_its_time_gets_every_line(

@@ -1,3 +1,5 @@
+"""Cached binaries of the test cluster: content keys and pinned modules."""
+
 import re
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The command line of the test cluster: states, errors and exit codes."""
+
 import json
 from pathlib import Path
 

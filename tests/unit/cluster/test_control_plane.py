@@ -1,3 +1,5 @@
+"""Arguments and configuration of the test cluster's components."""
+
 import json
 import re
 from pathlib import Path

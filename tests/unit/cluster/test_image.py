@@ -1,3 +1,5 @@
+"""Images of the test cluster: archives, caching, and Dockerfile builds."""
+
 import json
 import tarfile
 from pathlib import Path

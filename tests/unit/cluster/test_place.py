@@ -1,3 +1,5 @@
+"""Folders of test clusters."""
+
 from pathlib import Path
 
 import pytest

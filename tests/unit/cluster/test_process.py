@@ -1,3 +1,5 @@
+"""Identification and stopping of recorded processes."""
+
 import os
 import signal
 import subprocess

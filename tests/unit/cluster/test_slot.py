@@ -1,3 +1,5 @@
+"""Slots, which give each test cluster its own ports and addresses."""
+
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Waiting for conditions, running commands, and locks."""
+
 import sys
 import threading
 import time

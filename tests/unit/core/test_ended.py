@@ -72,8 +72,8 @@ def test_a_pod_that_has_ended_while_main_is_said_to_run_is_not_judged_yet() -> N
     run = a_run(status=written.to_json())
     waits = plan_for(run, ENDED_IN_PART, seconds=34)
     assert (waits.idle, waits.wake_at) == (True, at(35))
-    heard = a_pod(main=ended(9, finished=3), phase="Failed", reason="DeadlineExceeded")
-    written = status_for(run, heard, seconds=6)
+    pod = a_pod(main=ended(9, finished=3), phase="Failed", reason="DeadlineExceeded")
+    written = status_for(run, pod, seconds=6)
     assert (written.exit_code, written.phase) == (9, "Failed")
     assert written.attempts is not None
     assert written.attempts[-1].finished_time == at(3)

@@ -66,9 +66,9 @@ def test_the_first_rule_that_matches_decides_and_is_named() -> None:
 
 
 def test_exit_code_0_of_a_container_matches_nothing() -> None:
-    both = [told("main", ended(42)), told("log", ended(0))]
+    statuses = [told("main", ended(42)), told("log", ended(0))]
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    pod = a_pod(a_run(template=template), containerStatuses=both, phase="Failed")
+    pod = a_pod(a_run(template=template), containerStatuses=statuses, phase="Failed")
     assert outcome_of(pod, codes("Ignore", "NotIn", 42), template=template) == ("Failed", "Failed")
 
 
@@ -122,11 +122,11 @@ def test_attempts_are_ignored_up_to_a_hundred_in_all(number: int, phase: str) ->
 
 def test_mains_verdict_by_policy_stands_while_other_containers_are_stopped() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    both = [told("main", ended(42)), told("log", running())]
+    statuses = [told("main", ended(42)), told("log", running())]
     rules = {"rules": [codes("FailJob", "In", 42)]}
     run = a_run(template=template, podFailurePolicy=rules, backoffLimit=3)
     claimed = {**run, "status": a_claimed_status("Running")}
-    pod = a_pod(run, phase="Running", containerStatuses=both)
+    pod = a_pod(run, phase="Running", containerStatuses=statuses)
     stopping = status_for(claimed, pod, seconds=5)
     over = [told("main", ended(42)), told("log", ended(137))]
     end = a_pod(run, phase="Failed", containerStatuses=over)

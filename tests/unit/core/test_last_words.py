@@ -1,3 +1,5 @@
+"""The terminationMessagePolicy of the containers of an attempt."""
+
 from typing import Any
 
 from taskruns.api.v1alpha1 import TaskRun

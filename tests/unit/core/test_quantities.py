@@ -1,3 +1,5 @@
+"""Parsing of Kubernetes quantities."""
+
 from decimal import Decimal
 
 import pytest

@@ -155,8 +155,8 @@ def test_an_error_that_passes_ends_the_clock_of_a_lasting_one() -> None:
 
 def test_a_lasting_error_is_not_hidden_by_one_that_passes() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    both = [told("main", waiting("ErrImagePull", QPS)), told("log", waiting("ErrImagePull", "no"))]
-    pod = a_pod(a_run(template=template), containerStatuses=both, phase="Pending")
+    states = [told("main", waiting("ErrImagePull", QPS)), told("log", waiting("ErrImagePull", "no"))]
+    pod = a_pod(a_run(template=template), containerStatuses=states, phase="Pending")
     assert status_for(claimed(template=template), pod, seconds=5).reason == "ImagePullFailed"
 
 
@@ -189,8 +189,8 @@ def test_trouble_that_ended_with_a_start_is_taken_back_when_running_is_shown() -
 
 def test_a_container_beside_a_running_main_that_cannot_start_is_no_trouble() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    both = [told("main", running()), told("log", waiting("ErrImagePull"))]
-    pod = a_pod(a_run(template=template), containerStatuses=both, phase="Pending")
+    statuses = [told("main", running()), told("log", waiting("ErrImagePull"))]
+    pod = a_pod(a_run(template=template), containerStatuses=statuses, phase="Pending")
     assert plan_for(claimed(template=template), pod, seconds=3).idle
 
 
@@ -303,10 +303,10 @@ def test_the_schedulers_sentence_is_written_again_for_another_cause_alone(
 
 
 def test_a_gate_of_two_that_goes_is_shown() -> None:
-    both = gated_pod()
-    both["spec"]["schedulingGates"].append({"name": "example.test/other"})
-    before = a_run(status=status_for(claimed(), both).to_json())
-    assert plan_for(before, both, seconds=9).idle
+    pod = gated_pod()
+    pod["spec"]["schedulingGates"].append({"name": "example.test/other"})
+    before = a_run(status=status_for(claimed(), pod).to_json())
+    assert plan_for(before, pod, seconds=9).idle
     assert "example.test" not in (status_for(before, gated_pod(), seconds=9).message or "")
 
 

@@ -148,10 +148,10 @@ def test_a_stop_does_not_release_the_gate() -> None:
 def test_mains_verdict_is_final_while_other_containers_go_on(
     code: int, outcome: str, reason: str
 ) -> None:
-    both = [told("main", ended(code)), told("log", running())]
+    statuses = [told("main", ended(code)), told("log", running())]
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     run = claimed(template=template)
-    pod = a_pod(run, phase="Running", containerStatuses=both)
+    pod = a_pod(run, phase="Running", containerStatuses=statuses)
     written = status_for(run, pod, seconds=5)
     assert (written.phase, written.reason) == ("Stopping", "MainEnded")
     assert "log" in (written.message or "")
@@ -162,15 +162,15 @@ def test_mains_verdict_is_final_while_other_containers_go_on(
 def test_containers_that_have_ended_with_main_need_no_stop() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     run = claimed(template=template)
-    both = [told("main", ended(3)), told("log", ended(0))]
-    assert plan_for(run, a_pod(run, phase="Running", containerStatuses=both), seconds=5).idle
+    statuses = [told("main", ended(3)), told("log", ended(0))]
+    assert plan_for(run, a_pod(run, phase="Running", containerStatuses=statuses), seconds=5).idle
 
 
 def test_other_containers_are_stopped_once_and_their_pod_is_kept_held() -> None:
     record = a_record(stopTime=stamp(5), outcome="Succeeded", reason="Completed", exitCode=0)
     run = claimed("Stopping", status={"attempts": [record]})
-    both = [told("main", ended(0)), told("log", running())]
-    pod = a_pod(run, phase="Running", containerStatuses=both)
+    statuses = [told("main", ended(0)), told("log", running())]
+    pod = a_pod(run, phase="Running", containerStatuses=statuses)
     (action,) = plan_for(run, pod, seconds=5).actions
     assert isinstance(action, StopPod)
 

@@ -1,3 +1,5 @@
+"""Parsing of the apiserver's quota errors."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -159,8 +159,8 @@ async def test_what_waits_longest_is_dropped_when_too_many_do() -> None:
     wire.open.clear()
     recorder = wire.recorder
     for number in range(MAX_WAITING + 10):
-        where = RunRef(f"team-{number}", "hello", f"uid-{number}")
-        recorder.record(where, event())
+        ref = RunRef(f"team-{number}", "hello", f"uid-{number}")
+        recorder.record(ref, event())
     wire.open.set()
     await recorder.drain(5)
     names = [path for _, path, _ in wire.sent]

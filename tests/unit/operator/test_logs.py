@@ -1,3 +1,5 @@
+"""Log formats: plain and JSON lines, with the run and attempt that they are about."""
+
 import asyncio
 import json
 import logging

@@ -1,3 +1,5 @@
+"""Settings of the controller from flags and environment variables."""
+
 import logging
 from datetime import timedelta
 from pathlib import Path
