@@ -52,6 +52,6 @@ def test_a_field_that_core_has_has_the_type_of_core(core: Any, field: str) -> No
     """A field that is copied from a Pod keeps its meaning."""
     main = core["io.k8s.api.core.v1.Container"]["properties"]
     pod = core["io.k8s.api.core.v1.PodSpec"]["properties"]
-    core_fields = {**pod, **main}.get(field)
-    if core_fields is not None:
-        assert SPEC[field]["type"] == core_fields.get("type", "object")
+    core_field = {**pod, **main}.get(field)
+    if core_field is not None:
+        assert SPEC[field]["type"] == core_field.get("type", "object")

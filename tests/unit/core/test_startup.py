@@ -155,8 +155,8 @@ def test_an_error_that_passes_ends_the_clock_of_a_lasting_one() -> None:
 
 def test_a_lasting_error_is_not_hidden_by_one_that_passes() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    states = [told("main", waiting("ErrImagePull", QPS)), told("log", waiting("ErrImagePull", "no"))]
-    pod = a_pod(a_run(template=template), containerStatuses=states, phase="Pending")
+    shown = [told("main", waiting("ErrImagePull", QPS)), told("log", waiting("ErrImagePull", "no"))]
+    pod = a_pod(a_run(template=template), containerStatuses=shown, phase="Pending")
     assert status_for(claimed(template=template), pod, seconds=5).reason == "ImagePullFailed"
 
 
