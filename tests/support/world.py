@@ -212,7 +212,7 @@ class World:
         """Advance time, event by event, until a condition is met or no event is left.
 
         Raises:
-            AssertionError: the next event is later than `within`, or a run is requeued endlessly.
+            AssertionError: the next event is later than `within`, or a reconcile did not settle.
         """
         end = self.now + within
         self.settle()

@@ -44,7 +44,7 @@ _LOADED_EARLY = {
         "taskruns_airflow.execution",
     )
 }
-"""Modules that every task would import, at a cost of three seconds of CPU each.
+"""Modules that every task would otherwise import, which costs it three seconds of CPU.
 
 Workers are forked from the scheduler and inherit the loaded modules. Airflow passes the same data
 to a task as without them.
