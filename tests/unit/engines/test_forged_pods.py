@@ -20,7 +20,7 @@ def a_kept_run() -> Object:
 
 
 def forged(run: Object, *, gated: bool, **metadata: Any) -> Object:
-    """Return a Pod in another namespace that claims to be the run's first."""
+    """Return a Pod that claims to be the run's first, by default in another namespace."""
     place = {"namespace": "elsewhere", "name": "forged", "uid": "forged"}
     pod = a_pod(run, gated=gated, node="", metadata={**place, **metadata})
     return {**pod, "status": {}}
