@@ -7,12 +7,6 @@ from tests.support.cluster.start_counter import START
 
 MANY = 50
 WITHIN = 480
-WRITERS = 8
-LINES = 5000
-WRITE = f'awk "BEGIN {{ for (n = 0; n < {LINES}; n++) printf \\"%099d\\\\n\\", n }}"'
-LATER = "sleep 20"
-"""Work that takes longer than the shortest deferral, so that its trigger ends with its log."""
-HALF_A_MEGABYTE = [["-c", f"{START}; {LATER}; {WRITE}"]] * WRITERS
 SHORT = [["-c", f"{START}; sleep {0.2 + 1.8 * n / MANY:.2f}"] for n in range(MANY)]
 
 
@@ -37,14 +31,3 @@ def test_fifty_mapped_tasks_in_workers_each_succeed_at_their_first_try(task: Tas
     """They start after the others have ended: a hundred at once would only test the machine."""
     task.start()
     each_succeeds_at_its_first_try(task)
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.task("", modes=DEFERRED, command=["sh"], mapped={"arguments": HALF_A_MEGABYTE})
-def test_eight_deferred_tasks_of_half_a_megabyte_each_have_every_line(task: Task) -> None:
-    """Airflow's triggerer closes the log of a trigger whose end overtakes its last entries."""
-    task.all_end(WRITERS, seconds=WITHIN)
-    logs = [task.log(1, map_index=number).splitlines() for number in range(WRITERS)]
-    numbers = [[int(line) for line in log if len(line) == 99 and line.isdecimal()] for log in logs]
-    assert [len(each) for each in numbers] == [LINES] * WRITERS
-    assert numbers == [list(range(LINES))] * WRITERS
