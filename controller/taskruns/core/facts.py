@@ -41,7 +41,7 @@ class Ending:
         return describe_exit(self.exit_code)
 
     @property
-    def unseen(self) -> bool:
+    def unobserved(self) -> bool:
         """Whether the end was not observed, so that exit code and time are not reliable."""
         return self.exit_code != 0 and self.reason in _UNSEEN
 
@@ -64,13 +64,13 @@ class Container:
     @property
     def exited(self) -> Ending | None:
         """How its program ended; None if it did not run or its end was not observed."""
-        unseen = self.ending is not None and self.ending.unseen
-        return self.ending if self.started_at is not None and not unseen else None
+        unobserved = self.ending is not None and self.ending.unobserved
+        return self.ending if self.started_at is not None and not unobserved else None
 
 
-def read_container(found: Mapping[str, Any]) -> Container:
+def read_container(status: Mapping[str, Any]) -> Container:
     """Parse one entry of a Pod's containerStatuses."""
-    state = mapping(found.get("state"))
+    state = mapping(status.get("state"))
     running, terminated = mapping(state.get("running")), mapping(state.get("terminated"))
     waiting = mapping(state.get("waiting"))
     exit_code = number(terminated.get("exitCode"))
@@ -83,12 +83,12 @@ def read_container(found: Mapping[str, Any]) -> Container:
             message=text(terminated.get("message")),
             finished_at=moment(terminated.get("finishedAt")),
         )
-    started_at = _first_start(found)
+    started_at = _first_start(status)
     return Container(
-        name=text(found.get("name")),
+        name=text(status.get("name")),
         started_at=started_at,
         running=bool(running),
-        has_run=started_at is not None or _ran_before(found),
+        has_run=started_at is not None or _ran_before(status),
         ending=ending,
         waiting_reason=text(waiting.get("reason")),
         waiting_message=text(waiting.get("message")),
@@ -131,9 +131,9 @@ def is_restarted(spec: Mapping[str, Any], pod_policy: str, exit_code: int) -> bo
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
 
-def _first_start(found: Mapping[str, Any]) -> datetime | None:
+def _first_start(status: Mapping[str, Any]) -> datetime | None:
     """Return the earliest start in the reported states, or None."""
-    state, earlier = mapping(found.get("state")), mapping(found.get("lastState"))
+    state, earlier = mapping(status.get("state")), mapping(status.get("lastState"))
     starts = (
         moment(mapping(part.get(kind)).get("startedAt"))
         for part in (state, earlier)
@@ -142,13 +142,13 @@ def _first_start(found: Mapping[str, Any]) -> datetime | None:
     return min((start for start in starts if start is not None), default=None)
 
 
-def _ran_before(found: Mapping[str, Any]) -> bool:
+def _ran_before(status: Mapping[str, Any]) -> bool:
     """Return whether the container was running before the kubelet lost track of it.
 
     The kubelet then reports an earlier termination, or counts a restart that did not happen.
     """
-    earlier = mapping(mapping(found.get("lastState")).get("terminated"))
-    return bool(earlier or number(found.get("restartCount")) or found.get("started") is True)
+    earlier = mapping(mapping(status.get("lastState")).get("terminated"))
+    return bool(earlier or number(status.get("restartCount")) or status.get("started") is True)
 
 
 def message_limit(spec: Mapping[str, Any]) -> int:
@@ -193,7 +193,7 @@ class PodFacts:
     deleting: bool
     deletion_due: datetime | None
     """Time at which the grace period of its deletion ends (deletionTimestamp)."""
-    told_to_stop: bool
+    stop_requested: bool
     """Whether a StopPod action has been applied to it."""
     node: str
     phase: str
@@ -279,7 +279,7 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         held=names.FINALIZER_OUTCOME in strings(metadata.get("finalizers")),
         deleting=bool(metadata.get("deletionTimestamp")),
         deletion_due=moment(metadata.get("deletionTimestamp")),
-        told_to_stop=spec.get("activeDeadlineSeconds") == STOP_SECONDS,
+        stop_requested=spec.get("activeDeadlineSeconds") == STOP_SECONDS,
         node=text(spec.get("nodeName")),
         phase=text(status.get("phase")),
         reason=text(status.get("reason")),

@@ -87,7 +87,7 @@ def _clear(
     record = _record(pod, run)
     if not pod.ended:
         known = record is not None or _has_ended(run)
-        stoppable = known and not pod.told_to_stop and not pod.deleting
+        stoppable = known and not pod.stop_requested and not pod.deleting
         return [StopPod(pod.ref)] if stoppable else [], None
     actions: list[Action] = [ReleasePod(pod.ref)] if pod.held else []
     at = deadlines.pod_deletion_at(run, record, context.site, context.now)

@@ -161,12 +161,12 @@ def classify(
 
 
 def _recognise_run(
-    run: Mapping[str, Any], seen: Pods, findings: Findings
+    run: Mapping[str, Any], pods: Pods, findings: Findings
 ) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
     uid = text(mapping(run.get("metadata")).get("uid"))
     parsed = _parse(run)
     if isinstance(parsed, str):
-        owned = tuple(pod for pod in seen if pod.owner_uid == uid)
+        owned = tuple(pod for pod in pods if pod.owner_uid == uid)
         phase = text(mapping(run.get("status")).get("phase"))
         return Unreadable(_identity_only(run), owned, parsed, phase in TERMINAL_PHASES)
     claimed = {
@@ -175,7 +175,7 @@ def _recognise_run(
         if _names_its_pod(attempt, parsed)
     }
     ours = tuple(
-        pod for pod in seen if pod.owner_uid == uid or (pod.ref.name, pod.ref.uid) in claimed
+        pod for pod in pods if pod.owner_uid == uid or (pod.ref.name, pod.ref.uid) in claimed
     )
     return _classify_attempt(parsed, ours, findings)
 

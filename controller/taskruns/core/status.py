@@ -28,17 +28,17 @@ from taskruns.core.unstructured import mapping, stamp
 from taskruns.core.verdict import Verdict, finished_at
 
 
-def status_patch(run: Mapping[str, Any], wanted: TaskRunStatus) -> dict[str, Any]:
-    """Return the merge patch (RFC 7386) that changes a run's status into the wanted one.
+def status_patch(run: Mapping[str, Any], desired: TaskRunStatus) -> dict[str, Any]:
+    """Return the merge patch (RFC 7386) that changes a run's status into the desired one.
 
     It contains the resourceVersion on which the decision was made, so that the apiserver rejects a
     decision on a stale object.
 
     Args:
         run: the TaskRun in wire form.
-        wanted: the complete new status.
+        desired: the complete new status.
     """
-    before, after = mapping(run.get("status")), wanted.to_json()
+    before, after = mapping(run.get("status")), desired.to_json()
     changed: dict[str, Any] = {key: None for key in before if key not in after}
     changed |= {key: value for key, value in after.items() if before.get(key) != value}
     version = mapping(run.get("metadata")).get("resourceVersion")
@@ -84,7 +84,7 @@ def running(run: TaskRun, pod: PodFacts, now: datetime) -> TaskRunStatus:
     status = _moved(
         run, Phase.RUNNING, Reason.MAIN_RUNNING, f"Container {pod.main.name} is running{node}", now
     )
-    attempt = _seen(_last(run), pod).model_copy(update={"reason": None, "trouble_time": None})
+    attempt = _observed(_last(run), pod).model_copy(update={"reason": None, "trouble_time": None})
     return with_last_attempt(status, attempt)
 
 
@@ -95,7 +95,7 @@ def pending(
     phase = Phase.QUEUED if reason is Reason.SCHEDULING_GATED else Phase.PENDING
     status = _moved(run, phase, reason, message, now)
     troubled = reason.kind is not None or reason is Reason.START_DELAYED
-    attempt = _seen(_last(run), pod).model_copy(
+    attempt = _observed(_last(run), pod).model_copy(
         update={"reason": reason if troubled else None, "trouble_time": now if troubled else None}
     )
     return with_last_attempt(status, attempt)
@@ -106,7 +106,7 @@ def overdue(
 ) -> TaskRunStatus:
     """Return a status that shows that the attempt's end is overdue, and why."""
     status = _moved(run, run.status.phase or Phase.PENDING, reason, message, now)
-    return with_last_attempt(status, _seen(_last(run), pod))
+    return with_last_attempt(status, _observed(_last(run), pod))
 
 
 def stopping(
@@ -115,7 +115,7 @@ def stopping(
     """Record the reason for a stop, before the attempt is stopped."""
     status = _moved(run, Phase.STOPPING, reason, cause, now)
     update = {"reason": reason, "message": one_line(cause, MAX_ATTEMPT_MESSAGE), "stop_time": now}
-    return with_last_attempt(status, _seen(_last(run), pod).model_copy(update=update))
+    return with_last_attempt(status, _observed(_last(run), pod).model_copy(update=update))
 
 
 def stopping_leftovers(
@@ -276,7 +276,7 @@ def _counted(before: int | None, more: int) -> int:
 def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datetime) -> Attempt:
     if attempt.outcome is not None:
         return attempt
-    updated = attempt if pod is None else _seen(attempt, pod)
+    updated = attempt if pod is None else _observed(attempt, pod)
     ending = pod.main.exited if pod is not None else None
     return updated.model_copy(
         update={
@@ -292,7 +292,7 @@ def _judged(attempt: Attempt, pod: PodFacts | None, verdict: Verdict, now: datet
     )
 
 
-def _seen(attempt: Attempt, pod: PodFacts) -> Attempt:
+def _observed(attempt: Attempt, pod: PodFacts) -> Attempt:
     return attempt.model_copy(
         update={
             "node_name": pod.node or attempt.node_name,

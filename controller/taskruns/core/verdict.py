@@ -64,18 +64,18 @@ def match(
     return None
 
 
-def _matches_codes(wanted: OnExitCodes, pod: PodFacts) -> bool:
+def _matches_codes(on_exit_codes: OnExitCodes, pod: PodFacts) -> bool:
     codes = (
         container.ending.exit_code
         for container in pod.containers
-        if container.ending is not None and wanted.container_name in (None, container.name)
+        if container.ending is not None and on_exit_codes.container_name in (None, container.name)
     )
-    inside = wanted.operator is ExitCodeOperator.IN
-    return any(code != 0 and (code in wanted.values) is inside for code in codes)
+    inside = on_exit_codes.operator is ExitCodeOperator.IN
+    return any(code != 0 and (code in on_exit_codes.values) is inside for code in codes)
 
 
-def _matches_condition(wanted: OnPodCondition, pod: PodFacts) -> bool:
-    return pod.conditions.get(wanted.type) == (wanted.status or "True")
+def _matches_condition(condition: OnPodCondition, pod: PodFacts) -> bool:
+    return pod.conditions.get(condition.type) == (condition.status or "True")
 
 
 _DISRUPTIONS = {
@@ -94,7 +94,7 @@ _DISRUPTIONS = {
     "Terminated": Reason.NODE_LOST,
 }
 
-_ENDED_UNHEARD = frozenset({"DeletionByPodGC", "NodeLost"})
+_WITHOUT_KUBELET = frozenset({"DeletionByPodGC", "NodeLost"})
 """Reasons of Pods that were ended without their kubelet."""
 
 _OUTCOME_OF_STOP = {
@@ -213,7 +213,7 @@ def _may_have_started(pod: PodFacts, attempt: Attempt) -> bool:
     a report.
     """
     started = pod.main.has_run or attempt.started_time is not None
-    return started or (bool(pod.node) and _is_unheard(pod))
+    return started or (bool(pod.node) and _ended_without_kubelet(pod))
 
 
 def is_partly_reported(pod: PodFacts) -> bool:
@@ -221,11 +221,11 @@ def is_partly_reported(pod: PodFacts) -> bool:
 
     It sends the two in separate reports after a time without connection, such as an outage.
     """
-    return bool(pod.node) and pod.main.running and not _is_unheard(pod)
+    return bool(pod.node) and pod.main.running and not _ended_without_kubelet(pod)
 
 
-def _is_unheard(pod: PodFacts) -> bool:
-    return pod.main.ending is None and bool({pod.reason, pod.disruption} & _ENDED_UNHEARD)
+def _ended_without_kubelet(pod: PodFacts) -> bool:
+    return pod.main.ending is None and bool({pod.reason, pod.disruption} & _WITHOUT_KUBELET)
 
 
 def judge_gone(
@@ -269,7 +269,7 @@ def _judge_stopped(attempt: Attempt, pod: PodFacts | None) -> Verdict:
 
 def _end_of(main: Container) -> str:
     """Return a clause on how main ended, for an attempt with another cause of its end."""
-    if main.ending is None or main.ending.unseen:
+    if main.ending is None or main.ending.unobserved:
         return f"; nobody heard how container {main.name} ended"
     return f"; container {main.name} {main.ending.exit_text}"
 
@@ -303,7 +303,7 @@ def disruption_of(pod: PodFacts) -> Reason | None:
     if pod.deleting:
         return Reason.POD_DELETED
     endings = (each.ending for each in (pod.main, pod.failed_init) if each is not None)
-    if any(ending is not None and ending.unseen for ending in endings):
+    if any(ending is not None and ending.unobserved for ending in endings):
         return Reason.FINAL_STATE_UNKNOWN
     return None
 

@@ -101,7 +101,7 @@ def wait_for_admission(situation: Due, context: DecisionContext) -> Plan | None:
         return _fail(situation, reason, refusal.message, context)
     delay = interval * (1 + deadlines.jitter(run.metadata.uid, situation.number))
     wake_at = deadlines.earliest(deadlines.later(context.now, delay), _limit(situation, context))
-    if since is not None and _is_told(run.status, reason, refusal):
+    if since is not None and _is_recorded(run.status, reason, refusal):
         return Plan(wake_at=wake_at)
     queued = status.queued(run, reason, refusal.message, context.now)
     return Plan(status=with_refusal(queued, run, reason, context.now), wake_at=wake_at)
@@ -114,7 +114,7 @@ def wait_for_room(situation: Due, context: DecisionContext) -> Plan | None:
         return None
     reason = Reason.QUOTA_EXCEEDED
     wake_at = deadlines.earliest(refusal.retry_at, _limit(situation, context))
-    if _is_told(situation.run.status, reason, refusal):
+    if _is_recorded(situation.run.status, reason, refusal):
         return Plan(wake_at=wake_at)
     queued = status.queued(situation.run, reason, refusal.message, context.now)
     return Plan(status=queued, wake_at=wake_at)
@@ -190,7 +190,7 @@ def _schedule_timeout(situation: Due, context: DecisionContext) -> datetime | No
     return deadlines.schedule_timeout_at(situation.run, due)
 
 
-def _is_told(before: TaskRunStatus, reason: Reason, refusal: Refusal) -> bool:
+def _is_recorded(before: TaskRunStatus, reason: Reason, refusal: Refusal) -> bool:
     """Return whether the status already shows this cause.
 
     Only the text before the first comma is compared. It contains a quota's name; the numbers after

@@ -26,7 +26,7 @@ def stop_what_runs(situation: Unreadable, context: DecisionContext) -> Plan | No
     """Pods are left: stop them, and wait for their end."""
     live = [pod for pod in situation.pods if not pod.ended]
     discards = tuple(DiscardPod(pod.ref, pod.resource_version) for pod in live if pod.gated)
-    stops = tuple(StopPod(pod.ref) for pod in live if not pod.gated and not pod.told_to_stop)
+    stops = tuple(StopPod(pod.ref) for pod in live if not pod.gated and not pod.stop_requested)
     return Plan(actions=(*discards, *stops)) if live else None
 
 

@@ -23,7 +23,7 @@ def carry_out_stop(situation: Underway, context: DecisionContext) -> Plan | None
     pod = situation.pod
     if not pod.node and not pod.deleting:
         return Plan(actions=(DeletePod(pod.ref),))
-    if pod.node and not pod.told_to_stop:
+    if pod.node and not pod.stop_requested:
         return Plan(actions=(StopPod(pod.ref),))
     return Plan()
 
