@@ -116,7 +116,7 @@ class Cache:
     def put_run(self, run: Object) -> RunKey:
         """Store a TaskRun unless the cached version is as new; return its key."""
         key = key_of_run(run)
-        if self._newer(run, self._runs.get(key.uid), key.uid):
+        if self._is_newer(run, self._runs.get(key.uid), key.uid):
             self._runs[key.uid] = slim(run)
             for observer in self._observers:
                 observer.run_changed(key, run)
@@ -129,7 +129,7 @@ class Cache:
         """
         key = key_of_pod(pod)
         uid = pod["metadata"]["uid"]
-        if key is not None and self._newer(pod, self._pods.get(uid), uid):
+        if key is not None and self._is_newer(pod, self._pods.get(uid), uid):
             self._set_pod(uid, key, pod)
         return key
 
@@ -146,7 +146,7 @@ class Cache:
     def drop_run(self, uid: str) -> None:
         """Remove a TaskRun that is known to be gone; it is not cached again."""
         run = self._runs.pop(uid, None)
-        self._bury(uid, None, inf)
+        self._add_tombstone(uid, None, inf)
         if run is not None:
             for observer in self._observers:
                 observer.run_changed(key_of_run(run), None)
@@ -156,17 +156,17 @@ class Cache:
 
         The Pod is not cached again.
         """
-        pod = self._take_out(uid)
-        self._bury(uid, pod, inf)
-        self._tell_pod(pod, None)
+        pod = self._remove_pod(uid)
+        self._add_tombstone(uid, pod, inf)
+        self._notify_pod_changed(pod, None)
         return self._gone[uid].last_seen
 
     def lose_pod(self, uid: str) -> None:
         """Remove a Pod that the watch or a list no longer shows, until a newer version arrives."""
-        pod = self._take_out(uid)
+        pod = self._remove_pod(uid)
         if pod is not None:
-            self._bury(uid, pod, version(pod))
-            self._tell_pod(pod, None)
+            self._add_tombstone(uid, pod, version(pod))
+            self._notify_pod_changed(pod, None)
 
     def keys(self) -> Iterator[RunKey]:
         """Yield the key of every run whose TaskRun or Pod is cached."""
@@ -182,10 +182,10 @@ class Cache:
     def versions(self, namespace: str = "") -> Versions:
         """Return the versions of all cached objects, of one namespace or (empty) of all."""
 
-        def of(found: Mapping[str, Object]) -> dict[str, int]:
+        def of(objects: Mapping[str, Object]) -> dict[str, int]:
             return {
                 uid: version(each)
-                for uid, each in found.items()
+                for uid, each in objects.items()
                 if namespace in ("", each["metadata"]["namespace"])
             }
 
@@ -199,25 +199,25 @@ class Cache:
         """Return every cached Pod."""
         return self._pods.values()
 
-    def _newer(self, found: Object, kept: Object | None, uid: str) -> bool:
-        grave = self._gone.get(uid)
-        if grave is not None and version(found) <= grave.version:
+    def _is_newer(self, candidate: Object, cached: Object | None, uid: str) -> bool:
+        tombstone = self._gone.get(uid)
+        if tombstone is not None and version(candidate) <= tombstone.version:
             return False
-        return kept is None or version(found) > version(kept)
+        return cached is None or version(candidate) > version(cached)
 
     def _set_pod(self, uid: str, key: RunKey, pod: Object) -> None:
-        before = self._take_out(uid)
+        before = self._remove_pod(uid)
         self._pods[uid] = without_managed_fields(pod)
         self._key_of[uid] = key
         self._pods_of[key].add(uid)
-        self._tell_pod(before, pod)
+        self._notify_pod_changed(before, pod)
 
-    def _tell_pod(self, before: Object | None, after: Object | None) -> None:
+    def _notify_pod_changed(self, before: Object | None, after: Object | None) -> None:
         if before is not None:
             for observer in self._observers:
                 observer.pod_changed(before, after)
 
-    def _take_out(self, uid: str) -> Object | None:
+    def _remove_pod(self, uid: str) -> Object | None:
         key = self._key_of.pop(uid, None)
         if key is not None:
             self._pods_of[key].discard(uid)
@@ -225,7 +225,7 @@ class Cache:
                 del self._pods_of[key]
         return self._pods.pop(uid, None)
 
-    def _bury(self, uid: str, last_seen: Object | None, up_to: float) -> None:
+    def _add_tombstone(self, uid: str, last_seen: Object | None, up_to: float) -> None:
         before = self._gone.pop(uid, None)
         self._gone[uid] = _Tombstone(last_seen or (before.last_seen if before else None), up_to)
         while len(self._gone) > _TOMBSTONES:
@@ -243,15 +243,15 @@ def key_of_pod(pod: Object) -> RunKey | None:
     return RunKey(pod["metadata"]["namespace"], uid) if uid else None
 
 
-def version(found: Object) -> int:
+def version(obj: Object) -> int:
     """Return an object's resourceVersion as a number (comparable since Kubernetes 1.35)."""
-    return int(found["metadata"].get("resourceVersion") or 0)
+    return int(obj["metadata"].get("resourceVersion") or 0)
 
 
-def without_managed_fields(found: Object) -> Object:
+def without_managed_fields(obj: Object) -> Object:
     """Return an object without managedFields, which are unused and a fifth of its size."""
-    metadata = {k: v for k, v in found["metadata"].items() if k != "managedFields"}
-    return {**found, "metadata": metadata}
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
 
 
 def slim(run: Object) -> Object:

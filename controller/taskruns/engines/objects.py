@@ -11,15 +11,15 @@ Draft = dict[str, Any]
 """A copy of an object that may be modified before it is stored."""
 
 
-def drafted(found: Any) -> Any:
+def drafted(original: Any) -> Any:
     """Return a deep copy of an object, which may be modified."""
-    if isinstance(found, str):  # first, because most values are strings and the check is fast
-        return found
-    if isinstance(found, Mapping):
-        return {key: drafted(value) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [drafted(value) for value in found]
-    return found
+    if isinstance(original, str):  # first, because most values are strings and the check is fast
+        return original
+    if isinstance(original, Mapping):
+        return {key: drafted(value) for key, value in original.items()}
+    if isinstance(original, list | tuple):
+        return [drafted(value) for value in original]
+    return original
 
 
 def merged(target: Any, patch: Any) -> Any:

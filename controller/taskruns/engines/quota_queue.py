@@ -75,7 +75,7 @@ class Line:
         """Remove a run that no longer waits, for any reason."""
         self._ages.pop(key, None)
 
-    def may_ask(self, key: RunKey, now: datetime) -> bool:
+    def may_try(self, key: RunKey, now: datetime) -> bool:
         """Return whether this run is the head and may try now."""
         return key == self.head and (self.next_try is None or now >= self.next_try)
 
@@ -90,7 +90,7 @@ class Line:
             self._room = 0
             self._try_later(now)
 
-    def let_in(self, key: RunKey, now: datetime) -> None:
+    def admit(self, key: RunKey, now: datetime) -> None:
         """Remove the head, whose Pod was created, and schedule the try of the next run.
 
         The next run may try at once if there may be more room. If the quota counts Pods, each Pod
@@ -121,10 +121,10 @@ class Line:
 
 
 class Lines:
-    """All lines. `ask` is called with a run that becomes the head or that may try soon."""
+    """All lines. `enqueue` is called with a run that becomes the head or that may try soon."""
 
-    def __init__(self, ask: Callable[[RunKey], None]) -> None:
-        self._ask = ask
+    def __init__(self, enqueue: Callable[[RunKey], None]) -> None:
+        self._enqueue = enqueue
         self._lines: defaultdict[str, dict[str, Line]] = defaultdict(dict)
         """Lines by the name of their quota, by namespace."""
         self._line_of: dict[RunKey, Line] = {}
@@ -150,7 +150,7 @@ class Lines:
         if line is not None and line.shortage.quota != shortage.quota:
             self.leave(key)
         line = self._lines[key.namespace].setdefault(shortage.quota, Line(shortage))
-        with self._stepping_forward(key.namespace, line):
+        with self._notifying_head(key.namespace, line):
             line.join(key, age)
             self._line_of[key] = line
         return line
@@ -159,25 +159,25 @@ class Lines:
         """Remove a run from its line, if it is in one."""
         line = self._line_of.pop(key, None)
         if line is not None:
-            with self._stepping_forward(key.namespace, line):
+            with self._notifying_head(key.namespace, line):
                 line.leave(key)
 
-    def let_in(self, key: RunKey, now: datetime) -> None:
+    def admit(self, key: RunKey, now: datetime) -> None:
         """Remove a run whose Pod was created from its line, if it is in one."""
         line = self._line_of.pop(key, None)
         if line is not None:
-            with self._stepping_forward(key.namespace, line):
-                line.let_in(key, now)
+            with self._notifying_head(key.namespace, line):
+                line.admit(key, now)
 
     def make_room(self, line: Line, now: datetime) -> None:
         """Schedule an early try of a line's head, because a Pod no longer uses quota."""
         line.make_room(now)
         if line.head is not None:
-            self._ask(line.head)
+            self._enqueue(line.head)
 
     @contextmanager
-    def _stepping_forward(self, namespace: str, line: Line) -> Iterator[None]:
-        """Afterwards call `ask` for a new head, or delete a line that has become empty."""
+    def _notifying_head(self, namespace: str, line: Line) -> Iterator[None]:
+        """Afterwards call `enqueue` for a new head, or delete a line that has become empty."""
         before = line.head
         yield
         if not line:
@@ -185,7 +185,7 @@ class Lines:
             if not self._lines[namespace]:
                 del self._lines[namespace]
         elif before not in (None, line.head) and line.head is not None:
-            self._ask(line.head)
+            self._enqueue(line.head)
 
 
 _PASSES_FOR_ONE_MORE = 4
@@ -195,7 +195,7 @@ _PASSES_FOR_ONE_MORE = 4
 class QuotaQueue:
     """Engine that wraps another one and delays `create_pod` while a quota is used up.
 
-    `ask` is called with a run whose turn has come, to enqueue it for a reconcile.
+    `enqueue` is called with a run whose turn has come, for a reconcile.
     """
 
     def __init__(
@@ -203,13 +203,13 @@ class QuotaQueue:
         engine: Engine,
         cache: Cache,
         now: Callable[[], datetime],
-        ask: Callable[[RunKey], None],
+        enqueue: Callable[[RunKey], None],
     ) -> None:
         self._engine = engine
         self._cache = cache
         self._now = now
-        self._doors: dict[str, _CreateLimiter] = {}
-        self.lines = Lines(ask)
+        self._limiters: dict[str, _CreateLimiter] = {}
+        self.lines = Lines(enqueue)
         """The runs that wait for a quota."""
         cache.observe(self)
 
@@ -224,13 +224,13 @@ class QuotaQueue:
         key = RunKey(metadata["namespace"], metadata["labels"][names.LABEL_UID])
         waiter = _Waiter(key, _age(self._cache.view(key).run or {}), _shape(manifest))
         self._check(waiter)
-        async with self._door(key.namespace, waiter.age):
+        async with self._create_slot(key.namespace, waiter.age):
             self._check(waiter)  # while it waited, the quota may have rejected the Pods of others
             try:
                 pod = await self._engine.create_pod(manifest)
             except Refused as refused:
                 raise self._learn(waiter, refused.refusal) from refused
-            self.lines.let_in(key, self._now())
+            self.lines.admit(key, self._now())
         return pod
 
     def run_changed(self, key: RunKey, run: Object | None) -> None:
@@ -249,39 +249,39 @@ class QuotaQueue:
             if gone if line.shortage.until_gone else ends:
                 self.lines.make_room(line, self._now())
 
-    def _check(self, who: "_Waiter") -> None:
+    def _check(self, waiter: "_Waiter") -> None:
         """Raise Refused unless a run may send its create now."""
-        line = self.lines.line_of(who.key) or self._line_for(who)
+        line = self.lines.line_of(waiter.key) or self._line_for(waiter)
         if line is None:
             return
-        self.lines.join(who.key, who.age, line.shortage)
-        if not line.may_ask(who.key, self._now()):
-            raise _refused(line, who.key)
+        self.lines.join(waiter.key, waiter.age, line.shortage)
+        if not line.may_try(waiter.key, self._now()):
+            raise _refused(line, waiter.key)
 
-    def _line_for(self, who: "_Waiter") -> Line | None:
-        lines = self.lines.within(who.key.namespace)
-        return next((line for line in lines if who.shape in line.shapes), None)
+    def _line_for(self, waiter: "_Waiter") -> Line | None:
+        lines = self.lines.within(waiter.key.namespace)
+        return next((line for line in lines if waiter.shape in line.shapes), None)
 
-    def _learn(self, who: "_Waiter", refusal: Refusal) -> Refused:
+    def _learn(self, waiter: "_Waiter", refusal: Refusal) -> Refused:
         """Add a run whose Pod was rejected to the line of the quota; return the error to raise."""
         shortage = read_shortage(refusal.message)
         if refusal.kind is not RefusalKind.NO_ROOM or shortage is None:
             return Refused(refusal)
-        line = self.lines.join(who.key, who.age, shortage)
-        line.shapes.add(who.shape)
-        if who.key == line.head:
+        line = self.lines.join(waiter.key, waiter.age, shortage)
+        line.shapes.add(waiter.shape)
+        if waiter.key == line.head:
             line.refuse(shortage, self._now())
-        return _refused(line, who.key)
+        return _refused(line, waiter.key)
 
     @asynccontextmanager
-    async def _door(self, namespace: str, age: Age) -> AsyncIterator[None]:
-        door = self._doors.setdefault(namespace, _CreateLimiter())
+    async def _create_slot(self, namespace: str, age: Age) -> AsyncIterator[None]:
+        limiter = self._limiters.setdefault(namespace, _CreateLimiter())
         try:
-            async with door.passage(age):
+            async with limiter.slot(age):
                 yield
         finally:
-            if door.idle:
-                self._doors.pop(namespace, None)
+            if limiter.idle:
+                self._limiters.pop(namespace, None)
 
     # All other methods delegate to the wrapped engine.
 
@@ -345,36 +345,38 @@ class _CreateLimiter:
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
-        self._outside: list[Age] = []
-        self._inside = 0
+        self._waiting: list[Age] = []
+        self._in_flight = 0
         self._passed = 0
 
     @property
     def idle(self) -> bool:
         """Whether no create waits or is in flight."""
-        return not self._outside and not self._inside
+        return not self._waiting and not self._in_flight
 
     @asynccontextmanager
-    async def passage(self, age: Age) -> AsyncIterator[None]:
+    async def slot(self, age: Age) -> AsyncIterator[None]:
         """Wait for the turn of a create of this age, and count it as in flight inside the block."""
         async with self._changed:
-            self._outside.append(age)
+            self._waiting.append(age)
             try:
-                await self._changed.wait_for(lambda: self._is_open and age == min(self._outside))
+                await self._changed.wait_for(
+                    lambda: self._has_capacity and age == min(self._waiting)
+                )
             finally:
-                self._outside.remove(age)
-            self._inside += 1
+                self._waiting.remove(age)
+            self._in_flight += 1
         try:
             yield
             self._passed += 1
         finally:
-            self._inside -= 1
+            self._in_flight -= 1
             async with self._changed:
                 self._changed.notify_all()
 
     @property
-    def _is_open(self) -> bool:
-        return self._inside < 1 + self._passed // _PASSES_FOR_ONE_MORE
+    def _has_capacity(self) -> bool:
+        return self._in_flight < 1 + self._passed // _PASSES_FOR_ONE_MORE
 
 
 def _refused(line: Line, key: RunKey) -> Refused:

@@ -152,14 +152,14 @@ def _object_or_gone(answer: Response) -> Object | None:
     return None if is_removed(answer.body) else answer.body
 
 
-def is_removed(found: Object) -> bool:
+def is_removed(body: Object) -> bool:
     """Whether a response to a write shows that its object was removed from etcd.
 
     The response is then either a Status of success, or the object itself, being deleted without a
     finalizer and with a grace period of 0.
     """
-    if found.get("kind") == "Status":
+    if body.get("kind") == "Status":
         return True
-    metadata = found.get("metadata") or {}
+    metadata = body.get("metadata") or {}
     held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") != 0
     return bool(metadata.get("deletionTimestamp")) and not held
