@@ -88,7 +88,7 @@ async def test_namespaces_take_turns(server: LittleApiserver, tmp_path: Path) ->
 async def test_what_is_gone_by_then_is_not_waited_for(
     server: LittleApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskruns.operator.controller._BARRIER_SECONDS", 0.05)
+    monkeypatch.setattr("taskruns.operator.controller._CACHE_SYNC_SECONDS", 0.05)
     server.put("pods", "hello-1", metadata={"labels": {names.LABEL_UID: "uid-hello"}})
     release = server.hold("list", "pods")
     async with at_work(server, tmp_path) as life:
@@ -230,8 +230,8 @@ async def test_lists_come_in_pages_of_metadata(server: LittleApiserver, tmp_path
         [page("x", "a"), expired, page("x", "a"), page("y", "b"), page("", "c")]
     )
     async with at_work(server, tmp_path) as life:
-        await life.until(lambda: life.controller.barrier._awaited)
-        assert life.controller.barrier._awaited == {"a", "b", "c"}
+        await life.until(lambda: life.controller.cache_sync._awaited)
+        assert life.controller.cache_sync._awaited == {"a", "b", "c"}
 
 
 async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others_none(

@@ -40,9 +40,9 @@ def main(argv: list[str] | None = None, wrap: WrapEngine = lambda engine: engine
     return code
 
 
-def _run(runner: asyncio.Runner, told: Settings, wrap: WrapEngine) -> int:
+def _run(runner: asyncio.Runner, options: Settings, wrap: WrapEngine) -> int:
     try:
-        return runner.run(run(told, wrap))
+        return runner.run(run(options, wrap))
     except NoConfiguration as error:
         log.critical("no cluster to serve: %s", error)
     except CannotServe as error:

@@ -47,7 +47,7 @@ Events that are still to be written, for kopf. The total is below 10 s."""
 _SPARE_CONNECTIONS = 3
 """Connections for lists and Events, in addition to one per worker."""
 
-_BARRIER_SECONDS = 5.0
+_CACHE_SYNC_SECONDS = 5.0
 """Time without a watch event during the cache sync, in seconds, after which the objects are listed
 again, because an awaited object may have been deleted."""
 
@@ -82,12 +82,12 @@ class Controller:
         self._settings = settings
         self.stopping = asyncio.Event()
         self.cache = Cache()
-        self.barrier = CacheSync()
-        self.metrics = Metrics(release(), self._look_around)
+        self.cache_sync = CacheSync()
+        self.metrics = Metrics(release(), self._snapshot)
         connection.observe = self.metrics.requests.ended
         self._observed = observed = Instrumentation(self.metrics)
         self.queue = WorkQueue(
-            self._look,
+            self._reconcile,
             settings.workers,
             clock.now,
             self._about,
@@ -95,7 +95,7 @@ class Controller:
             observed.turns,
         )
         self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
-        self.turnstile = QuotaQueue(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
+        self.quota_queue = QuotaQueue(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
             lambda namespace: list_all(connection, namespace),
@@ -105,8 +105,10 @@ class Controller:
             namespaces,
             observed.watches.compared,
         )
-        intake = ObservedEventHandler(self.cache, self.queue.add, self.barrier.arrive, observed)
-        self.watch = Watch(connection, intake, namespaces)
+        event_handler = ObservedEventHandler(
+            self.cache, self.queue.add, self.cache_sync.arrive, observed
+        )
+        self.watch = Watch(connection, event_handler, namespaces)
         self._health = self._checks()
         self._sites = [probes(self._health, settings.probes_host, settings.probes_port)]
         if settings.metrics_port is not None:
@@ -127,7 +129,7 @@ class Controller:
         await asyncio.wait({stop, stock}, return_when=asyncio.FIRST_COMPLETED)
         if stop.done():
             return 0
-        self.barrier.expect(stock.result().all())
+        self.cache_sync.expect(stock.result().all())
         kopf = await self.watch.start()
         _stop_on_signals(self.stopping)  # kopf has just installed its own handlers
         parts = {
@@ -146,7 +148,7 @@ class Controller:
     async def close(self) -> None:
         """Stop all parts: first those that write to the cluster, last the watches."""
         self.stopping.set()
-        asyncio.get_running_loop().set_exception_handler(_tell_quietly)
+        asyncio.get_running_loop().set_exception_handler(_log_quietly)
         for part in self._parts:
             part.cancel()
         await asyncio.gather(*self._parts, return_exceptions=True)
@@ -157,20 +159,20 @@ class Controller:
         await self.watch.stop(KOPF_SECONDS)
 
     async def _work_on_runs(self) -> None:
-        while not await self.barrier.wait(_BARRIER_SECONDS):
-            log.info("waiting for the watch: %s", self.barrier.trouble())
-            self.barrier.expect((await self.resync.take_stock()).all())
+        while not await self.cache_sync.wait(_CACHE_SYNC_SECONDS):
+            log.info("waiting for the watch: %s", self.cache_sync.trouble())
+            self.cache_sync.expect((await self.resync.take_stock()).all())
         versions = self.cache.versions()
         scope = ", ".join(self._settings.namespaces or ("every namespace",))
         log.info("serving %s: %d TaskRuns, %d Pods", scope, len(versions.runs), len(versions.pods))
         await self.queue.run()
 
     async def _compare(self) -> None:
-        await self.barrier.opened()
+        await self.cache_sync.opened()
         await self.resync.run()
 
-    async def _look(self, key: RunKey) -> datetime | None:
-        return await reconcile(key, self.cache, self.turnstile, clock.now, self._settings.site)
+    async def _reconcile(self, key: RunKey) -> datetime | None:
+        return await reconcile(key, self.cache, self.quota_queue, clock.now, self._settings.site)
 
     def _about(self, key: RunKey) -> AbstractContextManager[None]:
         return structured_logging.about(lambda: self._subject(key))
@@ -180,7 +182,7 @@ class Controller:
         attempt = number(mapping(mapping(view.run).get("status")).get("attempt")) or 0
         return structured_logging.Subject(key.namespace, view.ref.name, key.uid, attempt)
 
-    def _look_around(self) -> Snapshot:
+    def _snapshot(self) -> Snapshot:
         phases, queued = census(self.cache.runs())
         return Snapshot(
             ready=not self._health.not_ready(),
@@ -200,7 +202,7 @@ class Controller:
         health.alive["watch"] = lambda: self.watch.trouble() or self.resync.trouble()
         health.alive["queue"] = lambda: self.queue.pulse.missing(_BEATS_MISSED * LONGEST_SLEEP)
         health.alive["resync"] = lambda: self.resync.tried.missing(listing)
-        health.ready["start"] = lambda: self.barrier.trouble() or self.watch.starting()
+        health.ready["start"] = lambda: self.cache_sync.trouble() or self.watch.starting()
         health.ready["apiserver"] = lambda: self.resync.succeeded.missing(listing)
         health.ready["stop"] = lambda: "stopping" if self.stopping.is_set() else ""
         health.notes["namespaces"] = self.resync.closed
@@ -224,9 +226,9 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
         loop.add_signal_handler(signal_, stopping.set)
 
 
-def _tell_quietly(_: asyncio.AbstractEventLoop, what: dict[str, Any]) -> None:
+def _log_quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log errors of the event loop at debug level: tasks of kopf fail when they are cut off."""
-    log.debug("while stopping: %s", what.get("message"), exc_info=what.get("exception"))
+    log.debug("while stopping: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 def _exception(task: "asyncio.Task[Any]") -> BaseException | None:

@@ -18,12 +18,12 @@ class CannotServe(Exception):
 class Site:
     """HTTP server for GET on some paths of one address, in the event loop of the controller."""
 
-    def __init__(self, what: str, host: str, port: int, answers: Mapping[str, Handler]) -> None:
+    def __init__(self, purpose: str, host: str, port: int, answers: Mapping[str, Handler]) -> None:
         application = web.Application()
         for path, answer in answers.items():
             application.router.add_get(path, answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        self._what = what
+        self._purpose = purpose
         self._paths = " and ".join(answers)
         self._host = host
         self._port = port
@@ -39,9 +39,9 @@ class Site:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             address = f"{self._host}:{self._port}"
-            raise CannotServe(f"{self._what} cannot be served on {address}: {error}") from error
+            raise CannotServe(f"{self._purpose} cannot be served on {address}: {error}") from error
         host, port = self._runner.addresses[0][:2]
-        log.info("%s are answered on http://%s:%s%s", self._what, host, port, self._paths)
+        log.info("%s are answered on http://%s:%s%s", self._purpose, host, port, self._paths)
 
     async def stop(self) -> None:
         """Stop the server and close its remaining connections."""
@@ -123,5 +123,5 @@ def _answer(
     return answer
 
 
-def _lines(said: Mapping[str, str]) -> str:
-    return "".join(f"{name}: {problem}\n" for name, problem in said.items())
+def _lines(problems: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {problem}\n" for name, problem in problems.items())

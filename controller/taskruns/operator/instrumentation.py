@@ -61,7 +61,7 @@ class Lives:
 
         This applies while the Pod has our finalizer: its outcome is then still to be recorded.
         """
-        if _goes_on(pod):
+        if _is_active(pod):
             return
         facts = read_pod(pod)
         if facts.ended and facts.held and not gone:
@@ -184,11 +184,11 @@ class ObservedEventHandler(EventHandler):
     def __init__(
         self,
         cache: Cache,
-        ask: Callable[[RunKey], None],
+        enqueue: Callable[[RunKey], None],
         arrived: Callable[[str], None],
         observation: Instrumentation,
     ) -> None:
-        super().__init__(cache, ask, arrived)
+        super().__init__(cache, enqueue, arrived)
         self._watches = observation.watches
         self._lives = observation.lives
 
@@ -216,7 +216,7 @@ def census(runs: Collection[Object]) -> tuple[Counter[str], Counter[str]]:
     return Counter(phases), Counter(reasons)
 
 
-def _goes_on(pod: Object) -> bool:
+def _is_active(pod: Object) -> bool:
     """Whether a Pod has certainly not ended.
 
     This cheap check covers most watch events, so that few Pods have to be read in full.
@@ -225,8 +225,8 @@ def _goes_on(pod: Object) -> bool:
     return _phase(pod) in ("Pending", "Running") and not deleting
 
 
-def _phase(found: Object) -> str | None:
-    phase: str | None = (found.get("status") or {}).get("phase")
+def _phase(obj: Object) -> str | None:
+    phase: str | None = (obj.get("status") or {}).get("phase")
     return phase
 
 

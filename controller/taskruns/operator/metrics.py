@@ -184,13 +184,13 @@ class Metrics:
     Known label values are exported as 0 from the start, so that the first failure is an increase.
     """
 
-    def __init__(self, version: str, look_around: Callable[[], Snapshot]) -> None:
+    def __init__(self, version: str, snapshot: Callable[[], Snapshot]) -> None:
         # Prometheus does not use the `_created` series, and they add as many lines again.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         build = Info("taskruns_build", "The controller's version.", registry=self.registry)
         build.info({"version": version, "python_version": platform.python_version()})
-        self.registry.register(_AtScrape(look_around))
+        self.registry.register(_AtScrape(snapshot))
         self.runs = RunMetrics(self.registry)
         self.queue = QueueMetrics(self.registry)
         self.requests = RequestMetrics(self.registry)
@@ -211,12 +211,12 @@ def _end_of(reason: Reason) -> Phase:
 class _AtScrape(Collector):
     """Gauges computed at each scrape. They cannot drift as incremented gauges can."""
 
-    def __init__(self, look_around: Callable[[], Snapshot]) -> None:
-        self._look_around = look_around
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
 
     @override
     def collect(self) -> Iterator[Metric]:
-        now = self._look_around()
+        now = self._snapshot()
         yield _gauge("taskruns_ready", "1 while /readyz says ok, otherwise 0.", int(now.ready))
         runs = dict.fromkeys(_PHASES, 0) | dict(now.runs)
         yield _gauges("taskruns_runs", "TaskRuns that there are, by phase.", "phase", runs)

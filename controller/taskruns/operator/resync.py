@@ -31,14 +31,14 @@ class Resync:
         self,
         list_all: Callable[[str], Awaitable[Versions]],
         cache: Cache,
-        ask: Callable[[RunKey], None],
+        enqueue: Callable[[RunKey], None],
         interval: float,
         namespaces: Sequence[str] = (EVERYWHERE,),
         compared: Callable[[Versions, Mapping[str, int]], None] = lambda *_: None,
     ) -> None:
         self._list_all = list_all
         self._cache = cache
-        self._ask = ask
+        self._enqueue = enqueue
         self._interval = interval
         self._namespaces = namespaces
         self._closed: Mapping[str, str] = {}
@@ -57,7 +57,7 @@ class Resync:
             await asyncio.sleep(self._interval)
             await self.compare()
             for key in self._cache.unfinished():
-                self._ask(key)
+                self._enqueue(key)
 
     async def take_stock(self) -> Versions:
         """List what exists, retrying until it succeeds, and drop from the cache what is gone."""
@@ -99,7 +99,7 @@ class Resync:
                 closed[namespace] = error
         if len(closed) == len(self._namespaces):
             raise closed[self._namespaces[0]]
-        self._tell_closed({namespace: str(error) for namespace, error in closed.items()})
+        self._log_closed({namespace: str(error) for namespace, error in closed.items()})
         self.succeeded.beat()
         return listed
 
@@ -112,7 +112,7 @@ class Resync:
             self._cache.lose_pod(uid)
         return listed
 
-    def _tell_closed(self, closed: Mapping[str, str]) -> None:
+    def _log_closed(self, closed: Mapping[str, str]) -> None:
         for namespace in closed.keys() - self._closed.keys():
             log.warning("namespace %s is not served: %s; it will be as soon as it is there and the "
                         "controller has its role in it", namespace, closed[namespace])  # fmt: skip

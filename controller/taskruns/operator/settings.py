@@ -184,8 +184,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
 
-    def _value(self, option: Option, given: str | None, environment: Mapping[str, str]) -> Any:
-        source, text = option.flag, given
+    def _value(self, option: Option, argument: str | None, environment: Mapping[str, str]) -> Any:
+        source, text = option.flag, argument
         if text is None:
             source, text = option.variable, environment.get(option.variable) or option.default
         if text is None:

@@ -74,7 +74,7 @@ class Uninstall:
         self._now = now
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    async def look(self) -> list[str]:
+    async def preview(self) -> list[str]:
         """Return one line per Pod that has to be released or deleted, and change nothing.
 
         Raises:
@@ -88,7 +88,7 @@ class Uninstall:
             lines += [f"{_name(stray)}: let go" for stray in strays]
         return sorted(lines)
 
-    async def let_go(self, *, patient: bool) -> int:
+    async def release_pods(self, *, patient: bool) -> int:
         """Process every Pod once; return the number of Pods that had to be released or deleted.
 
         Args:
@@ -103,18 +103,18 @@ class Uninstall:
         number, denied = 0, None
         for namespace in self._namespaces:
             try:
-                number += await self._let_go_in(namespace, patient=patient)
+                number += await self._release_in(namespace, patient=patient)
             except listing.NotAllowed as error:
                 denied = error
         if denied is not None:
             raise denied
         return number
 
-    async def _let_go_in(self, namespace: str, *, patient: bool) -> int:
+    async def _release_in(self, namespace: str, *, patient: bool) -> int:
         cache, strays = await self._read(namespace)
-        needy = {key for key in set(cache.keys()) if any(map(_needs, _facts(cache, key)))}
-        number = sum(_needs(pod) for key in needy for pod in _facts(cache, key))
-        runs = (self._see_to(key, cache, patient=patient) for key in needy)
+        pending = {key for key in set(cache.keys()) if any(map(_needs, _facts(cache, key)))}
+        number = sum(_needs(pod) for key in pending for pod in _facts(cache, key))
+        runs = (self._process_run(key, cache, patient=patient) for key in pending)
         await asyncio.gather(*runs, *(self._release(stray) for stray in strays))
         return number + len(strays)
 
@@ -128,7 +128,7 @@ class Uninstall:
         held = await listing.list_held(self._connection, namespace)
         return cache, [read_pod(pod).ref for pod in held if pod["metadata"]["uid"] not in known]
 
-    async def _see_to(self, key: RunKey, cache: Cache, *, patient: bool) -> None:
+    async def _process_run(self, key: RunKey, cache: Cache, *, patient: bool) -> None:
         alive = True
         async with self._free:
             try:
@@ -212,7 +212,7 @@ PATIENCE_SECONDS = 30.0
 """Maximum wait, in seconds, for Pods that are being deleted and for runs that cannot be processed.
 Afterwards their Pods are released all the same."""
 
-STAND_DOWN_LOOKS = 40
+STOP_CHECKS = 40
 """Maximum number of checks whether the controller's Pod is gone; on a lost node it never goes."""
 
 
@@ -292,22 +292,22 @@ def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     return 1
 
 
-async def _run(told: Settings) -> int:
-    connection = await connect(told.kubeconfig, told.context, AT_ONCE)
+async def _run(options: Settings) -> int:
+    connection = await connect(options.kubeconfig, options.context, AT_ONCE)
     try:
-        namespaces = told.namespaces or (EVERYWHERE,)
+        namespaces = options.namespaces or (EVERYWHERE,)
         uninstall = Uninstall(connection, namespaces, clock.now)
-        if told.dry_run:
+        if options.dry_run:
             return await _show(uninstall)
-        if told.deployment is not None:
-            await _end_controller(connection, *told.deployment)
-        return await _let_go(uninstall, told.timeout)
+        if options.deployment is not None:
+            await _end_controller(connection, *options.deployment)
+        return await _release_all(uninstall, options.timeout)
     finally:
         await connection.close()
 
 
-async def _show(farewell: Uninstall) -> int:
-    lines = await farewell.look()
+async def _show(uninstall: Uninstall) -> int:
+    lines = await uninstall.preview()
     for line in lines:
         log.info("%s", line)
     log.info("%d Pods; nothing was done about them (--dry-run)", len(lines))
@@ -330,7 +330,7 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
         raise EngineError(f"Deployment {namespace}/{name} is not scaled to 0: {answer.message}")
     log.info("scaled Deployment %s/%s to 0; it stays so if this does not end well", namespace, name)
     selector = answer.body["status"]["selector"]
-    for _ in range(STAND_DOWN_LOOKS):
+    for _ in range(STOP_CHECKS):
         if not await count_selected(connection, namespace, selector):
             log.info("the controller has ended")
             return
@@ -338,11 +338,11 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
     log.warning("the controller's Pod is still there: going on, as if it had ended")
 
 
-async def _let_go(farewell: Uninstall, seconds: float) -> int:
+async def _release_all(uninstall: Uninstall, seconds: float) -> int:
     """Process Pods in rounds until a round finds nothing to do; return the exit code.
 
     Args:
-        farewell: the Pods to process.
+        uninstall: the Pods to process.
         seconds: time limit, in seconds; no round begins after it.
     """
     loop = asyncio.get_running_loop()
@@ -350,7 +350,7 @@ async def _let_go(farewell: Uninstall, seconds: float) -> int:
     patience = min(PATIENCE_SECONDS, seconds / 2)
     while (spent := loop.time() - begun) <= seconds:
         try:
-            number = await farewell.let_go(patient=spent < patience)
+            number = await uninstall.release_pods(patient=spent < patience)
         except EngineError as error:
             log.warning("%s; trying again", error)
         else:

@@ -27,11 +27,11 @@ class EventHandler:
     def __init__(
         self,
         cache: Cache,
-        ask: Callable[[RunKey], None],
+        enqueue: Callable[[RunKey], None],
         arrived: Callable[[str], None],
     ) -> None:
         self._cache = cache
-        self._ask = ask
+        self._enqueue = enqueue
         self._arrived = arrived
 
     def take_run(self, event: kopf.RawEvent) -> None:
@@ -41,7 +41,7 @@ class EventHandler:
             self._cache.drop_run(run["metadata"]["uid"])
         else:
             self._cache.put_run(run)
-        self._ask(key_of_run(run))
+        self._enqueue(key_of_run(run))
         self._arrived(run["metadata"]["uid"])
 
     def take_pod(self, event: kopf.RawEvent) -> None:
@@ -54,20 +54,20 @@ class EventHandler:
         if event["type"] == DELETED:
             self._cache.lose_pod(pod["metadata"]["uid"])
         if (key := key_of_pod(pod)) is not None:
-            self._ask(key)
+            self._enqueue(key)
         self._arrived(pod["metadata"]["uid"])
 
 
-def register(registry: kopf.OperatorRegistry, intake: EventHandler) -> None:
+def register(registry: kopf.OperatorRegistry, event_handler: EventHandler) -> None:
     """Register event handlers for TaskRuns and Pods; kopf writes nothing to objects for these."""
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def run_seen(event: kopf.RawEvent, **_: Any) -> None:
-        intake.take_run(event)
+        event_handler.take_run(event)
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def pod_seen(event: kopf.RawEvent, **_: Any) -> None:
-        intake.take_pod(event)
+        event_handler.take_pod(event)
 
 
 TASK_PREFIX = "taskruns: "
@@ -95,7 +95,7 @@ class Watch:
     def __init__(
         self,
         connection: Connection,
-        intake: EventHandler,
+        event_handler: EventHandler,
         namespaces: Sequence[str] = (EVERYWHERE,),
     ) -> None:
         self._namespaces = namespaces
@@ -108,7 +108,7 @@ class Watch:
         paths = [call.path(place) for call in (LIST_RUNS, LIST_PODS) for place in namespaces]
         self._answers: dict[str, int | None] = dict.fromkeys(paths)
         """HTTP status of the last watch request, or of a failed list, by path; None before it."""
-        register(self._registry, intake)
+        register(self._registry, event_handler)
         kopf.on.login(registry=self._registry)(self._login)
 
     async def start(self) -> "asyncio.Task[None]":

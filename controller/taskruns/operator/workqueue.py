@@ -325,7 +325,7 @@ class WorkQueue(Generic[K]):
             await asyncio.gather(*late, return_exceptions=True)
 
     def _start(self, key: K) -> None:
-        job = asyncio.create_task(self._look(key), name="taskruns: look at a run")
+        job = asyncio.create_task(self._process(key), name="taskruns: look at a run")
         self._jobs.add(job)
         job.add_done_callback(self._end)
 
@@ -333,7 +333,7 @@ class WorkQueue(Generic[K]):
         self._jobs.discard(job)
         self._changed.set()
 
-    async def _look(self, key: K) -> None:
+    async def _process(self, key: K) -> None:
         self._observer.begins(key)
         result = FAILED
         try:
@@ -351,11 +351,11 @@ class WorkQueue(Generic[K]):
             self._backlog.fail(key, self._seconds())
             raise
         except Exception as error:  # noqa: BLE001 - one run's error must not stop the others
-            return self._put_off(key, error)
+            return self._requeue(key, error)
         self._backlog.done(key, self._timer(wake_at))
         return DONE
 
-    def _put_off(self, key: K, error: Exception) -> str:
+    def _requeue(self, key: K, error: Exception) -> str:
         away = isinstance(error, Unavailable)
         at_least = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
         delay = self._backlog.fail(key, self._seconds(), at_least, OUTAGE_CAP if away else inf)

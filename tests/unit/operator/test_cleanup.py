@@ -67,7 +67,7 @@ class Looks(Uninstall):
         self.patient: list[bool] = []
 
     @override
-    async def let_go(self, *, patient: bool) -> int:
+    async def release_pods(self, *, patient: bool) -> int:
         self.patient.append(patient)
         result = self._found.pop(0) if len(self._found) > 1 else self._found[0]
         if isinstance(result, EngineError):
@@ -83,7 +83,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_it_is_done_when_a_look_finds_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     looks = Looks(3, Unavailable("down"), 1, 0)
-    assert await uninstall._let_go(looks, 60) == 0
+    assert await uninstall._release_all(looks, 60) == 0
     assert looks.patient == [True] * 4
     assert caplog.messages == [
         "down; trying again",
@@ -104,7 +104,7 @@ async def test_it_gives_up_in_time_and_says_why(
 ) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "time", itertools.count().__next__)
     looks = Looks(found)
-    assert await uninstall._let_go(looks, 60) == 1
+    assert await uninstall._release_all(looks, 60) == 1
     assert looks.patient[0]
     assert not looks.patient[-1]
     assert said in caplog.text
