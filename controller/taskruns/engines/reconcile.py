@@ -255,15 +255,15 @@ async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Finding
     return NOTHING_FOUND
 
 
-def _take_pod(answer: Object | None, pod: PodRef, view: View, cache: Cache) -> None:
-    if answer is None:
+def _take_pod(response: Object | None, pod: PodRef, view: View, cache: Cache) -> None:
+    if response is None:
         cache.drop_pod(pod.uid)
-    elif cache.put_pod(answer) is None:
-        cache.keep_pod(answer, view.key)
+    elif cache.put_pod(response) is None:
+        cache.keep_pod(response, view.key)
 
 
-def _take_run(answer: Object | None, view: View, cache: Cache) -> None:
-    if answer is None:
+def _take_run(response: Object | None, view: View, cache: Cache) -> None:
+    if response is None:
         cache.drop_run(view.key.uid)
     else:
-        cache.put_run(answer)
+        cache.put_run(response)

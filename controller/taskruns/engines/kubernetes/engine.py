@@ -48,12 +48,12 @@ class KubernetesEngine:
         path = endpoints.LIST_EVENTS.path(pod.namespace)
         selector = f"involvedObject.uid={pod.uid},type=Warning"
         query = {"fieldSelector": selector, "limit": str(_MAX_EVENTS)}
-        answer = await self._connection.send(endpoints.LIST_EVENTS, path, query=query)
-        if answer.code == HTTPStatus.FORBIDDEN:
+        response = await self._connection.send(endpoints.LIST_EVENTS, path, query=query)
+        if response.code == HTTPStatus.FORBIDDEN:
             return []
-        if not answer.ok:
-            raise responses.error(answer)
-        events = sorted(mappings(answer.body.get("items")), key=_last_time)
+        if not response.ok:
+            raise responses.error(response)
+        events = sorted(mappings(response.body.get("items")), key=_last_time)
         return [" ".join(text(event.get("message")).split()) for event in events]
 
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
@@ -64,22 +64,22 @@ class KubernetesEngine:
         """
         path = endpoints.PATCH_RUN_STATUS.path(run.namespace, run.name)
         body = endpoints.run_status(run, patch)
-        answer = await self._connection.send(
+        response = await self._connection.send(
             endpoints.PATCH_RUN_STATUS, path, body, content_type=MERGE_PATCH
         )
-        return _object_or_gone(answer)
+        return _object_or_gone(response)
 
     async def create_pod(self, manifest: Object) -> Object:
         """Create a Pod; an unknown field is an error instead of being dropped."""
-        answer = await self._connection.send(
+        response = await self._connection.send(
             endpoints.CREATE_POD,
             endpoints.CREATE_POD.path(manifest["metadata"]["namespace"]),
             manifest,
             query={"fieldValidation": "Strict"},
         )
-        if not answer.ok:
-            raise responses.create_error(answer)
-        return answer.body
+        if not response.ok:
+            raise responses.create_error(response)
+        return response.body
 
     async def release_gate(self, pod: PodRef) -> Object | None:
         """Remove our scheduling gate."""
@@ -115,12 +115,12 @@ class KubernetesEngine:
         await self._recorder.drain(grace)
 
     async def _read(self, call: Endpoint, namespace: str, name: str) -> Object | None:
-        answer = await self._connection.send(call, call.path(namespace, name))
-        if answer.code == HTTPStatus.NOT_FOUND:
+        response = await self._connection.send(call, call.path(namespace, name))
+        if response.code == HTTPStatus.NOT_FOUND:
             return None
-        if not answer.ok:
-            raise responses.error(answer)
-        return answer.body
+        if not response.ok:
+            raise responses.error(response)
+        return response.body
 
     async def _patch_pod(self, pod: PodRef, body: dict[str, Any]) -> Object | None:
         return await self._write_pod(
@@ -131,25 +131,25 @@ class KubernetesEngine:
         self, pod: PodRef, call: Endpoint, body: dict[str, Any], *, content_type: str
     ) -> Object | None:
         path = call.path(pod.namespace, pod.name)
-        answer = await self._connection.send(call, path, body, content_type=content_type)
-        if answer.code in _ANOTHER_OBJECT:
+        response = await self._connection.send(call, path, body, content_type=content_type)
+        if response.code in _ANOTHER_OBJECT:
             live = await self.read_pod(pod.namespace, pod.name)
             if live is None or live["metadata"]["uid"] != pod.uid:
                 return None
-        return _object_or_gone(answer)
+        return _object_or_gone(response)
 
 
 def _last_time(event: Object) -> str:
     return text(event.get("lastTimestamp")) or text(event.get("eventTime"))
 
 
-def _object_or_gone(answer: Response) -> Object | None:
+def _object_or_gone(response: Response) -> Object | None:
     """Return the object from the response to a write, or None if the object is gone."""
-    if answer.code == HTTPStatus.NOT_FOUND:
+    if response.code == HTTPStatus.NOT_FOUND:
         return None
-    if not answer.ok:
-        raise responses.error(answer)
-    return None if is_removed(answer.body) else answer.body
+    if not response.ok:
+        raise responses.error(response)
+    return None if is_removed(response.body) else response.body
 
 
 def is_removed(body: Object) -> bool:

@@ -70,84 +70,84 @@ class Response:
         return any(item.get("reason") == cause for item in mappings(self.details.get("causes")))
 
 
-def error(answer: Response) -> EngineError:
+def error(response: Response) -> EngineError:
     """Return the error of a failed request other than a create of a Pod."""
-    if answer.code == HTTPStatus.CONFLICT:
-        return Conflict(answer.message)
-    if is_too_large(answer.code, answer.message):
-        return EngineError(f"it is too large to be stored: create it smaller ({answer.message})")
-    if answer.code in _NOT_THE_REQUESTS_FAULT or _is_servers_fault(answer.code):
-        return unavailable(answer)
-    return EngineError(answer.message)
+    if response.code == HTTPStatus.CONFLICT:
+        return Conflict(response.message)
+    if is_too_large(response.code, response.message):
+        return EngineError(f"it is too large to be stored: create it smaller ({response.message})")
+    if response.code in _NOT_THE_REQUESTS_FAULT or _is_servers_fault(response.code):
+        return unavailable(response)
+    return EngineError(response.message)
 
 
-def create_error(answer: Response) -> EngineError:
+def create_error(response: Response) -> EngineError:
     """Return the error of a failed create of a Pod."""
-    match answer.code:
-        case HTTPStatus.CONFLICT if answer.reason == "AlreadyExists":
-            return AlreadyExists(answer.message)
+    match response.code:
+        case HTTPStatus.CONFLICT if response.reason == "AlreadyExists":
+            return AlreadyExists(response.message)
         case HTTPStatus.CONFLICT:
-            return Unavailable(answer.message, _QUOTA_RACE_SECONDS)
+            return Unavailable(response.message, _QUOTA_RACE_SECONDS)
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
-            return _refused(_invalid_kind(answer), answer)
+            return _refused(_invalid_kind(response), response)
         case HTTPStatus.FORBIDDEN:
-            return _forbidden(answer)
-        case HTTPStatus.NOT_FOUND if is_namespace_going(answer):
-            return _refused(RefusalKind.NAMESPACE_GOING, answer)
-        case code if is_too_large(code, answer.message):
-            return _refused(RefusalKind.INVALID, answer)
-        case code if _is_servers_fault(code) and _WEBHOOK_FAILURE.search(answer.message):
-            return _refused(RefusalKind.WEBHOOK_FAILED, answer)
+            return _forbidden(response)
+        case HTTPStatus.NOT_FOUND if is_namespace_going(response):
+            return _refused(RefusalKind.NAMESPACE_GOING, response)
+        case code if is_too_large(code, response.message):
+            return _refused(RefusalKind.INVALID, response)
+        case code if _is_servers_fault(code) and _WEBHOOK_FAILURE.search(response.message):
+            return _refused(RefusalKind.WEBHOOK_FAILED, response)
         case _:
-            return unavailable(answer)
+            return unavailable(response)
 
 
 def _is_servers_fault(code: int) -> bool:
     return code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def is_namespace_going(answer: Response) -> bool:
+def is_namespace_going(response: Response) -> bool:
     """Whether a create failed because its namespace is being deleted, or is gone."""
-    if answer.code == HTTPStatus.NOT_FOUND:
-        return answer.details.get("kind") == "namespaces"
-    return answer.has_cause("NamespaceTerminating")
+    if response.code == HTTPStatus.NOT_FOUND:
+        return response.details.get("kind") == "namespaces"
+    return response.has_cause("NamespaceTerminating")
 
 
-def unavailable(answer: Response) -> Unavailable:
+def unavailable(response: Response) -> Unavailable:
     """Return an Unavailable with the retry delay of the response, if it has one."""
-    return Unavailable(answer.message, _seconds_to_wait(answer))
+    return Unavailable(response.message, _seconds_to_wait(response))
 
 
-def _forbidden(answer: Response) -> EngineError:
-    message = answer.message
-    if is_namespace_going(answer):
-        return _refused(RefusalKind.NAMESPACE_GOING, answer)
+def _forbidden(response: Response) -> EngineError:
+    message = response.message
+    if is_namespace_going(response):
+        return _refused(RefusalKind.NAMESPACE_GOING, response)
     if _OWN_RIGHTS.search(message) or any(words in message for words in _NOT_YET):
-        return unavailable(answer)
+        return unavailable(response)
     if (shortage := read_shortage(message)) is not None:
         kind = RefusalKind.NO_ROOM if shortage.could_fit else RefusalKind.FORBIDDEN
-        return _refused(kind, answer)
+        return _refused(kind, response)
     if _NO_SERVICE_ACCOUNT.search(message):
-        return _refused(RefusalKind.NO_SERVICE_ACCOUNT, answer)
-    return _refused(RefusalKind.FORBIDDEN, answer)
+        return _refused(RefusalKind.NO_SERVICE_ACCOUNT, response)
+    return _refused(RefusalKind.FORBIDDEN, response)
 
 
-def _invalid_kind(answer: Response) -> RefusalKind:
-    denied = _POLICY_DENIAL.search(answer.message)
+def _invalid_kind(response: Response) -> RefusalKind:
+    denied = _POLICY_DENIAL.search(response.message)
     return RefusalKind.FORBIDDEN if denied else RefusalKind.INVALID
 
 
-def _refused(kind: RefusalKind, answer: Response) -> Refused:
-    return Refused(Refusal(kind, answer.message))
+def _refused(kind: RefusalKind, response: Response) -> Refused:
+    return Refused(Refusal(kind, response.message))
 
 
-def _seconds_to_wait(answer: Response) -> float | None:
+def _seconds_to_wait(response: Response) -> float | None:
     """Return the retry delay of a response in seconds, or None.
 
     A Retry-After header with a date is ignored, because the apiserver does not use that form.
     """
-    header = answer.retry_after or ""
+    header = response.retry_after or ""
     if header.isdecimal():
         return float(header)
-    seconds = number(answer.details.get("retryAfterSeconds"))
+    seconds = number(response.details.get("retryAfterSeconds"))
     return float(seconds) if seconds is not None else None
