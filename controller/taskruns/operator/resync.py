@@ -86,7 +86,7 @@ class Resync:
 
     def closed(self) -> str:
         """Describe which namespaces are not served and why; return "" if there are none."""
-        return "; ".join(f"{name} is not served: {why}" for name, why in self._closed.items())
+        return "; ".join(f"{name} is not served: {reason}" for name, reason in self._closed.items())
 
     async def _list(self) -> Versions:
         self.tried.beat()

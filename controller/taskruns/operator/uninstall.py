@@ -151,11 +151,11 @@ class Uninstall:
         for pod in _facts(cache, key):
             if _unstarted(pod) and not pod.deleting:
                 log.info("%s: deleted: it was never let run", _name(pod.ref))
-                answer = await self._engine.delete_pod(pod.ref, pod.resource_version)
-                if answer is None:
+                response = await self._engine.delete_pod(pod.ref, pod.resource_version)
+                if response is None:
                     cache.drop_pod(pod.ref.uid)
                 else:
-                    cache.put_pod(answer)
+                    cache.put_pod(response)
         view = cache.view(key)
         run = await self._engine.read_run(key.namespace, view.ref.name)
         if run is None or run["metadata"]["uid"] != key.uid:
@@ -322,14 +322,14 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
     """
     path = SCALE_DEPLOYMENT.path(namespace, name)
     body = {"spec": {"replicas": 0}}
-    answer = await connection.send(SCALE_DEPLOYMENT, path, body, content_type=MERGE_PATCH)
-    if answer.code == HTTPStatus.NOT_FOUND:
+    response = await connection.send(SCALE_DEPLOYMENT, path, body, content_type=MERGE_PATCH)
+    if response.code == HTTPStatus.NOT_FOUND:
         log.warning("there is no Deployment %s/%s: going on without it", namespace, name)
         return
-    if not answer.ok:
-        raise EngineError(f"Deployment {namespace}/{name} is not scaled to 0: {answer.message}")
+    if not response.ok:
+        raise EngineError(f"Deployment {namespace}/{name} is not scaled to 0: {response.message}")
     log.info("scaled Deployment %s/%s to 0; it stays so if this does not end well", namespace, name)
-    selector = answer.body["status"]["selector"]
+    selector = response.body["status"]["selector"]
     for _ in range(STOP_CHECKS):
         if not await count_selected(connection, namespace, selector):
             log.info("the controller has ended")
@@ -346,11 +346,11 @@ async def _release_all(uninstall: Uninstall, seconds: float) -> int:
         seconds: time limit, in seconds; no round begins after it.
     """
     loop = asyncio.get_running_loop()
-    begun, left = loop.time(), "nothing could be listed"
+    started, left = loop.time(), "nothing could be listed"
     patience = min(PATIENCE_SECONDS, seconds / 2)
-    while (spent := loop.time() - begun) <= seconds:
+    while (elapsed := loop.time() - started) <= seconds:
         try:
-            number = await uninstall.release_pods(patient=spent < patience)
+            number = await uninstall.release_pods(patient=elapsed < patience)
         except EngineError as error:
             log.warning("%s; trying again", error)
         else:
