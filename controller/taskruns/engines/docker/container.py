@@ -22,9 +22,9 @@ _REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()$]*)\))")
 def expanded(word: str, env: Mapping[str, str]) -> str:
     """Expand known variables `$(NAME)`; leave unknown ones unchanged and turn `$$` into `$`."""
 
-    def fill_in(found: re.Match[str]) -> str:
-        name = found["name"]
-        return "$" if name is None else env.get(name, found[0])
+    def fill_in(match: re.Match[str]) -> str:
+        name = match["name"]
+        return "$" if name is None else env.get(name, match[0])
 
     return _REFERENCE.sub(fill_in, word)
 
@@ -87,7 +87,7 @@ class Secrets:
 NO_SECRETS = Secrets()
 
 
-def container_of(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[str, Any]:
+def container_of(pod: Mapping[str, Any], secrets: Secrets = NO_SECRETS) -> dict[str, Any]:
     """Return the body of the request that creates an attempt's container.
 
     Raises:
@@ -96,7 +96,7 @@ def container_of(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[st
     spec, metadata = mapping(pod.get("spec")), mapping(pod.get("metadata"))
     main = _only_container(spec)
     check_fields(pod)
-    env = dict(_environment(main, given))
+    env = dict(_environment(main, secrets))
     command, args = (strings(main.get(part)) for part in ("command", "args"))
     return {
         "Image": text(main.get("image")),
@@ -161,20 +161,20 @@ def _stop_signal(main: Mapping[str, Any]) -> dict[str, str]:
     return {"StopSignal": signal} if signal else {}
 
 
-def _environment(main: Mapping[str, Any], given: Secrets) -> Iterator[tuple[str, str]]:
+def _environment(main: Mapping[str, Any], secrets: Secrets) -> Iterator[tuple[str, str]]:
     """Yield the variables in order; each may refer to earlier ones, as in Kubernetes."""
-    known = dict(given.env)
+    known = dict(secrets.env)
     yield from known.items()
     for item in mappings(main.get("env")):
         name = text(item.get("name"))
-        value = _value(name, item, known, given)
+        value = _value(name, item, known, secrets)
         if value is not None:
             known[name] = value
             yield name, value
 
 
 def _value(
-    name: str, item: Mapping[str, Any], known: Mapping[str, str], given: Secrets
+    name: str, item: Mapping[str, Any], known: Mapping[str, str], secrets: Secrets
 ) -> str | None:
     """Return the value of a variable, or None if it is optional and has no value."""
     reference = mapping(mapping(item.get("valueFrom")).get("secretKeyRef"))
@@ -183,8 +183,8 @@ def _value(
     if item.get("value"):
         raise Unsupported(f"env {name}: both value and valueFrom", "write one of them")
     key = text(reference.get("name")), text(reference.get("key"))
-    if key in given.secrets:
-        return given.secrets[key]
+    if key in secrets.secrets:
+        return secrets.secrets[key]
     if reference.get("optional") is True:
         return None
     raise Unsupported(

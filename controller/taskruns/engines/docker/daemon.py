@@ -168,7 +168,7 @@ class Daemon:
     async def check(self) -> str:
         """Ensure that the daemon answers; return its version. Raises NoDaemon."""
         try:
-            with self._said():
+            with self._converted_errors():
                 async with asyncio.timeout(_GREETING_SECONDS):
                     return text((await self._docker.version()).get("Version"))
         except DaemonError as error:
@@ -186,7 +186,7 @@ class Daemon:
         that folder.
         """
         if not self._identity:
-            with self._said():
+            with self._converted_errors():
                 info = await self._docker.system.info()
             # Podman returns a new ID in every response.
             name = "Name" if "BuildahVersion" in info else "ID"
@@ -196,7 +196,7 @@ class Daemon:
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
         """Return a container as Docker inspects it, or None."""
         try:
-            with self._said():
+            with self._converted_errors():
                 return dict(await self._docker.containers.container(name).show())
         except DaemonError as error:
             if error.code == HTTPStatus.NOT_FOUND:
@@ -205,17 +205,17 @@ class Daemon:
 
     async def create(self, name: str, body: Mapping[str, Any]) -> None:
         """Create a container. Raises DaemonError, with code 409 if the name is taken."""
-        with self._said():
+        with self._converted_errors():
             await self._docker.containers.create(dict(body), name=name)
 
     async def start(self, name: str) -> None:
         """Start a container; a running one is not changed."""
-        with self._said():
+        with self._converted_errors():
             await self._docker.containers.container(name).start()
 
     async def stop(self, name: str, grace: int) -> None:
         """Send SIGTERM and, after `grace` seconds, SIGKILL; return when the container has ended."""
-        with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_MODIFIED):
+        with self._converted_errors(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_MODIFIED):
             container = self._docker.containers.container(name)
             await container.stop(t=grace, timeout=patient(ANSWER_SECONDS + grace))
 
@@ -225,14 +225,14 @@ class Daemon:
             name + _VOLUMES,
             name,
         ):  # the helper is left by a client that died while it existed
-            with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            with self._converted_errors(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 container = self._docker.containers.container(container_name)
                 await container.delete(force=True, v=True, timeout=patient())
 
     async def has_image(self, image: str) -> bool:
         """Return whether the daemon has an image."""
         try:
-            with self._said():
+            with self._converted_errors():
                 await self._docker.images.inspect(image)
         except DaemonError as error:
             if error.code == HTTPStatus.NOT_FOUND:
@@ -249,7 +249,7 @@ class Daemon:
         """
         request = await credentials_for(image)
         try:
-            with self._said():
+            with self._converted_errors():
                 pull = self._docker.images.pull(request.image, auth=request.auth, stream=True)
                 async for progress in pull:
                     tell(progress)
@@ -307,20 +307,20 @@ class Daemon:
         read = records_of_terminal if await self._has_terminal(name) else records_of
         params = {"stdout": True, "stderr": True, "timestamps": True, "follow": follow}
         limit = patient(None if follow else ANSWER_SECONDS)
-        with self._said():
+        with self._converted_errors():
             async with self._docker._query(  # noqa: SLF001
                 f"containers/{name}/logs", params=params | {"since": unix(since)}, timeout=limit
             ) as response:
                 async for record in read(response.content):
                     yield record
 
-    async def _log(self, name: str, **asked: Any) -> AsyncIterator[bytes]:
+    async def _log(self, name: str, **query: Any) -> AsyncIterator[bytes]:
         """Yield the pieces of a log as they arrive."""
-        async for batch in self._batches(name, **asked):
+        async for batch in self._batches(name, **query):
             for piece in batch:
                 yield piece
 
-    async def _batches(self, name: str, **asked: Any) -> AsyncIterator[list[bytes]]:
+    async def _batches(self, name: str, **query: Any) -> AsyncIterator[list[bytes]]:
         """Yield the pieces of a log in batches as they arrive.
 
         The request is built here, because the library's methods drop bytes, keep the whole log in
@@ -328,12 +328,12 @@ class Daemon:
 
         Args:
             name: Name of the container.
-            asked: Query parameters of the daemon's API.
+            query: Query parameters of the daemon's API.
         """
-        params = {"stdout": True, "stderr": True, **asked}
+        params = {"stdout": True, "stderr": True, **query}
         raw = await self._has_terminal(name)
-        limit = patient(None if asked.get("follow") else ANSWER_SECONDS)
-        with self._said():
+        limit = patient(None if query.get("follow") else ANSWER_SECONDS)
+        with self._converted_errors():
             path = f"containers/{name}/logs"
             async with self._docker._query(  # noqa: SLF001
                 path, params=params, timeout=limit
@@ -352,7 +352,7 @@ class Daemon:
         return None if container is None else has_ended(container)
 
     async def _has_terminal(self, name: str) -> bool:
-        with self._said():
+        with self._converted_errors():
             container = await self._docker.containers.container(name).show()
         return container["Config"]["Tty"] is True
 
@@ -365,7 +365,7 @@ class Daemon:
         """Return the last `limit` bytes of a file in a container; empty if there is none."""
         params = {"path": path}
         try:
-            with self._said():
+            with self._converted_errors():
                 # The library's method keeps the whole file in memory.
                 async with self._docker._query(  # noqa: SLF001
                     f"containers/{name}/archive", params=params, timeout=patient()
@@ -423,7 +423,7 @@ class Daemon:
         result is None if the path does not exist or the daemon cannot inspect it.
         """
         try:
-            with self._said():
+            with self._converted_errors():
                 async with self._docker._query(  # noqa: SLF001
                     f"containers/{name}/archive", "HEAD", params={"path": path}, timeout=patient()
                 ) as response:
@@ -447,23 +447,23 @@ class Daemon:
         try:
             for _ in range(2):
                 try:
-                    with self._said():
+                    with self._converted_errors():
                         await self._docker.containers.create(body, name=helper)
                     break
                 except DaemonError as error:
                     if error.code != HTTPStatus.CONFLICT:
                         raise
-                    await self._remove_other(helper)  # left by a client that died
+                    await self._remove_helper(helper)  # left by a client that died
             yield helper
         finally:
-            await self._remove_other(helper)
+            await self._remove_helper(helper)
 
-    async def _remove_other(self, other: str) -> None:
-        with self._said(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            await self._docker.containers.container(other).delete(timeout=patient())
+    async def _remove_helper(self, helper: str) -> None:
+        with self._converted_errors(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            await self._docker.containers.container(helper).delete(timeout=patient())
 
     async def _put(self, name: str, archive: bytes) -> None:
-        with self._said():
+        with self._converted_errors():
             container = self._docker.containers.container(name)
             await container.put_archive("/", archive)  # type: ignore[no-untyped-call]
 
@@ -486,7 +486,7 @@ class Daemon:
             await self._docker.events.stop()  # type: ignore[no-untyped-call]
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _converted_errors(self) -> Iterator[None]:
         """Convert the client library's errors into NoDaemon and DaemonError."""
         try:
             yield
@@ -501,8 +501,8 @@ class Daemon:
             raise NoDaemon(silence(self.address, error)) from error
 
 
-def _has_run(found: Mapping[str, Any]) -> bool:
-    return bool(mapping(found.get("State")).get("Status") != "created")
+def _has_run(container: Mapping[str, Any]) -> bool:
+    return bool(mapping(container.get("State")).get("Status") != "created")
 
 
 @contextmanager

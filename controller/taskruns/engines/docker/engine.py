@@ -23,11 +23,11 @@ class DockerEngine:
     """Applies the actions of plans to the record of one run."""
 
     def __init__(
-        self, file: StateFile, now: Callable[[], datetime], given: Secrets = NO_SECRETS
+        self, file: StateFile, now: Callable[[], datetime], secrets: Secrets = NO_SECRETS
     ) -> None:
         self._file = file
         self._now = now
-        self._given = given
+        self._secrets = secrets
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Return the TaskRun, or None."""
@@ -56,7 +56,7 @@ class DockerEngine:
     async def create_pod(self, manifest: Object) -> Object:
         """Record a Pod. Raises Refused, naming the field, if Docker cannot run the Pod."""
         try:
-            container_of(manifest, self._given)
+            container_of(manifest, self._secrets)
         except Unsupported as error:
             raise Refused(Refusal(RefusalKind.INVALID, str(error))) from error
         pod: Draft = drafted(manifest)
@@ -177,7 +177,7 @@ def _the_pod(record: Record, pod: PodRef) -> Draft | None:
     return live if live is not None and uid_of(live) == pod.uid else None
 
 
-def _check_version(live: Object, seen: str) -> None:
+def _check_version(live: Object, expected: str) -> None:
     version = live["metadata"]["resourceVersion"]
-    if version != seen:
-        raise Conflict(f"the record has been changed: it is at {version}, not at {seen}")
+    if version != expected:
+        raise Conflict(f"the record has been changed: it is at {version}, not at {expected}")

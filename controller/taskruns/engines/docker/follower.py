@@ -80,7 +80,7 @@ class Follower:
         daemon: Daemon,
         now: Callable[[], datetime],
         site: SiteDefaults,
-        given: Secrets = NO_SECRETS,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self.daemon = daemon
         """Connection to the daemon; clients read logs through it."""
@@ -88,12 +88,12 @@ class Follower:
         self._now = now
         self._site = replace(site, place=Place.DOCKER)
         self._cache = Cache()
-        self._engine = DockerEngine(file, now, given)
+        self._engine = DockerEngine(file, now, secrets)
         self._changed = asyncio.Event()
         self._heard = asyncio.Event()
         """Event that is set, and replaced by a new one, when the daemon reports an event."""
-        self._place = Runtime(file, daemon, now, given)
-        self._node = Kubelet(file, daemon, self._place, tell=self._changed.set)
+        self._runtime = Runtime(file, daemon, now, secrets)
+        self._node = Kubelet(file, daemon, self._runtime, on_task_done=self._changed.set)
 
     @classmethod
     @asynccontextmanager
@@ -103,7 +103,7 @@ class Follower:
         daemon: Daemon,
         now: Callable[[], datetime],
         site: SiteDefaults,
-        given: Secrets = NO_SECRETS,
+        secrets: Secrets = NO_SECRETS,
     ) -> AsyncIterator[Self]:
         """Open a follower of a run; closing it leaves the container running.
 
@@ -111,7 +111,7 @@ class Follower:
             OfAnotherDaemon: The run belongs to another daemon.
         """
         await claim(file, daemon)
-        follower = cls(file, daemon, now, site, given)
+        follower = cls(file, daemon, now, site, secrets)
         uid = uid_of((await file.read()).run or {"metadata": {"uid": ""}})
         events = asyncio.create_task(follower._watch_daemon(f"{names.LABEL_UID}={uid}"))
         try:
@@ -133,7 +133,7 @@ class Follower:
         """
         last: Object | None = None
         while True:
-            wake_at = await self._look()
+            wake_at = await self._sync()
             run: Object | None = (await self._file.read()).run
             if run is None:
                 return
@@ -158,11 +158,11 @@ class Follower:
     @property
     def pulling(self) -> str:
         """Progress of the current image pull, as text; empty if there is none."""
-        return str(self._place.pull or "")
+        return str(self._runtime.pull or "")
 
     async def settle(self) -> None:
         """Reconcile once; leave long steps to the daemon or to another follower of the run."""
-        await self._look()
+        await self._sync()
         await self._node.finish(_HAND_OVER_SECONDS)
 
     async def tidy(self) -> None:
@@ -171,13 +171,13 @@ class Follower:
         Steps that are due later are not waited for. The follower cannot be used afterwards.
         """
         try:
-            await self._look()
+            await self._sync()
             if await self._node.finish():
-                await self._look()
+                await self._sync()
         finally:
             await self._node.close()
 
-    async def _look(self) -> datetime | None:
+    async def _sync(self) -> datetime | None:
         """Sync containers and record, and reconcile the run, once; return the next wake-up time."""
         self._changed.clear()
         try:

@@ -44,7 +44,7 @@ async def find_auth(key: str) -> tuple[Auth | None, str]:
     stored = _look_up(config, key)
     helper = _helper_for(config, key)
     if helper:
-        from_helper, trouble = await _ask(helper, key)
+        from_helper, trouble = await _run_helper(helper, key)
         stored = stored if trouble else from_helper
     return stored, "; ".join(filter(None, (variable_trouble, trouble)))
 
@@ -117,7 +117,7 @@ def _read(name: str, content: str) -> tuple[Mapping[str, Any], str]:
     return parsed, ""
 
 
-async def _ask(helper: str, key: str) -> tuple[Auth | None, str]:
+async def _run_helper(helper: str, key: str) -> tuple[Auth | None, str]:
     """Run a credential helper; return its credentials or None, and an error message or ""."""
     program = f"docker-credential-{helper}"
     try:
@@ -183,13 +183,15 @@ async def credentials_for(image: str) -> PullRequest:
     return PullRequest(image, auth, trouble)
 
 
-def explained(image: str, said: str) -> str:
+def explained(image: str, message: str) -> str:
     """Return a pull error, with advice to log in if credentials are missing or insufficient."""
-    if not _OF_STRANGERS.search(said):
-        return said
+    if not _OF_STRANGERS.search(message):
+        return message
     registry, _ = _with_registry(image)
     login = "docker login" if registry == _HUB else f"docker login {registry}"
-    return f"{image} may not be pulled ({said}): log in with `{login}`, as the user who runs this"
+    return (
+        f"{image} may not be pulled ({message}): log in with `{login}`, as the user who runs this"
+    )
 
 
 def _with_registry(image: str) -> tuple[str, str]:
@@ -227,10 +229,10 @@ class Pull:
         self._layers: dict[str, tuple[int, int]] = {}
         self._percent = 0
 
-    def note(self, told: Mapping[str, Any]) -> None:
+    def note(self, message: Mapping[str, Any]) -> None:
         """Update the progress from a message of the daemon about a layer."""
-        layer, status = text(told.get("id")), text(told.get("status"))
-        detail = mapping(told.get("progressDetail"))
+        layer, status = text(message.get("id")), text(message.get("status"))
+        detail = mapping(message.get("progressDetail"))
         total = number(detail.get("total"))
         if status == "Downloading" and total:
             self._layers[layer] = (number(detail.get("current")) or 0, total)

@@ -53,22 +53,22 @@ class Kubelet:
         self,
         file: StateFile,
         daemon: Daemon,
-        place: Runtime,
-        tell: Callable[[], None] = lambda: None,
+        runtime: Runtime,
+        on_task_done: Callable[[], None] = lambda: None,
     ) -> None:
         """Initialize the kubelet of one run.
 
         Args:
             file: State file of the run.
             daemon: Docker daemon that has the containers.
-            place: Creates the containers and reads their last output.
-            tell: Called when a background task has finished, so that `sync` is due.
+            runtime: Creates the containers and reads their last output.
+            on_task_done: Called when a background task has finished, so that `sync` is due.
         """
         self._file = file
         self._daemon = daemon
-        self._place = place
-        self._tell = tell
-        self._now: Callable[[], datetime] = place.now
+        self._runtime = runtime
+        self._on_task_done = on_task_done
+        self._now: Callable[[], datetime] = runtime.now
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._troubles: dict[str, StartError] = {}
 
@@ -111,15 +111,15 @@ class Kubelet:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _sync_pod(self, pod: Object, seen: Record, *, begin: bool) -> datetime | None:
+    async def _sync_pod(self, pod: Object, snapshot: Record, *, begin: bool) -> datetime | None:
         container = await self._find(pod)
         if container is None:
-            return await self._sync_without_container(pod, seen, begin=begin)
+            return await self._sync_without_container(pod, snapshot, begin=begin)
         if has_ended(container) or start_error(container):
             return await self._report_end(pod, container)
         if is_running(container):
             await self._report(pod, pod_status(pod, container))
-            return await self._stop(pod, seen) if _is_to_end(pod) else None
+            return await self._stop(pod, snapshot) if _is_to_end(pod) else None
         return await self._start(pod) if begin else None
 
     async def _find(self, pod: Object) -> Object | None:
@@ -131,19 +131,19 @@ class Kubelet:
         return container if labels.get(LABEL_POD_UID) == uid_of(pod) else None
 
     async def _sync_without_container(
-        self, pod: Object, seen: Record, *, begin: bool
+        self, pod: Object, snapshot: Record, *, begin: bool
     ) -> datetime | None:
         ended = pod["status"]["phase"] in ENDED_PHASES
-        if seen.asked_at(pod, _START) is not None and not ended:
+        if snapshot.requested_at(pod, _START) is not None and not ended:
             # The container existed and was removed from outside. The Pod is gone, as when its
             # finalizer is removed by force.
             async with self._file.change() as record:
                 live = record.live(pod)
                 if live is not None and live["status"]["phase"] not in ENDED_PHASES:
-                    await asyncio.to_thread(self._place.clear, pod)
+                    await asyncio.to_thread(self._runtime.clear, pod)
                     remove_pod(record, pod["metadata"]["name"])
         elif ended or _is_to_end(pod):
-            if not ended and (until := self._awaited(seen, pod, _CREATE)) is not None:
+            if not ended and (until := self._awaited(snapshot, pod, _CREATE)) is not None:
                 return until
             await self._report(pod, None if ended else never_ran(pod))
             await self._forget_deleted(pod)
@@ -167,7 +167,7 @@ class Kubelet:
         live = (await self._file.read()).live(pod)
         if live is None or _is_to_end(live):
             return None
-        return await self._place.fetch_image(pod) or await self._try_to_create(pod)
+        return await self._runtime.fetch_image(pod) or await self._try_to_create(pod)
 
     async def _try_to_create(self, pod: Object) -> StartError | None:
         """Create the container of a Pod that is not to end; return the error, or None.
@@ -182,8 +182,8 @@ class Kubelet:
             record.note(pod, _CREATE, self._now())
             await self._file.write(record)
             try:
-                await self._place.create(pod)
-                if mismatch := await self._place.find_mismatch(pod):
+                await self._runtime.create(pod)
+                if mismatch := await self._runtime.find_mismatch(pod):
                     await self._daemon.remove(pod["metadata"]["name"])
                     record.forget(pod, _CREATE)
                     return StartError("CreateContainerError", mismatch)
@@ -216,20 +216,20 @@ class Kubelet:
                 await self._daemon.remove(name)
                 record.asked.pop(uid_of(pod), None)
                 return self._now()
-            if await self._place.find_mismatch(
+            if await self._runtime.find_mismatch(
                 pod
             ):  # created by a client that died before this check
                 await self._daemon.remove(name)
                 record.forget(pod, _CREATE)
                 return self._now()
-            await self._place.open_volumes(pod, container)
+            await self._runtime.open_volumes(pod, container)
             record.note(pod, _START, self._now())
             await self._file.write(record)
             with contextlib.suppress(DaemonError):  # the container's state has the error
-                await self._ask_to_start(pod, record)
+                await self._request_start(pod, record)
         return self._now()
 
-    async def _ask_to_start(self, pod: Object, record: Record) -> None:
+    async def _request_start(self, pod: Object, record: Record) -> None:
         """Request the start; if the daemon does not answer, record the request as sent just now.
 
         A request without an answer may still take effect after this point.
@@ -241,13 +241,13 @@ class Kubelet:
             await self._file.write(record)
             raise
 
-    async def _stop(self, pod: Object, seen: Record) -> datetime | None:
+    async def _stop(self, pod: Object, snapshot: Record) -> datetime | None:
         """Stop a container; return when to sync again.
 
         The stop is requested once, because a second SIGTERM would disturb the program's clean-up.
         """
         grace = grace_of(pod)
-        if (until := self._awaited(seen, pod, _STOP, grace)) is not None:
+        if (until := self._awaited(snapshot, pod, _STOP, grace)) is not None:
             return until
         async with self._file.change() as record:
             if (until := self._awaited(record, pod, _STOP, grace)) is not None:
@@ -255,43 +255,45 @@ class Kubelet:
             if record.live(pod) is None:
                 return None
             record.note(pod, _STOP, self._now())
-        self._run("stop", pod, self._ask_to_stop(pod))
+        self._run("stop", pod, self._request_stop(pod))
         return self._now() + PATIENCE + timedelta(seconds=grace)
 
-    async def _ask_to_stop(self, pod: Object) -> None:
+    async def _request_stop(self, pod: Object) -> None:
         try:
             await self._daemon.stop(pod["metadata"]["name"], grace_of(pod))
         except (DaemonError, Unavailable):
             async with self._file.change() as record:
                 record.forget(pod, _STOP)
 
-    def _awaited(self, record: Record, pod: Object, what: str, grace: int = 0) -> datetime | None:
+    def _awaited(
+        self, record: Record, pod: Object, request: str, grace: int = 0
+    ) -> datetime | None:
         """Return the deadline until which a recorded request may still take effect, or None.
 
         Args:
             record: Record of the run.
             pod: Pod whose container the request is about.
-            what: Kind of the request: create, start or stop.
+            request: Kind of the request: create, start or stop.
             grace: Additional time, in seconds, that the request itself takes.
         """
-        requested_at = record.asked_at(pod, what)
+        requested_at = record.requested_at(pod, request)
         until = None if requested_at is None else requested_at + PATIENCE + timedelta(seconds=grace)
         return until if until is not None and self._now() < until else None
 
-    async def _report_end(self, pod: Object, found: Object) -> datetime | None:
+    async def _report_end(self, pod: Object, container: Object) -> datetime | None:
         """Report once how a container ended; return when to sync again, or None.
 
         The termination message is read here, because the container still exists.
         """
-        ended_at = killed_at(found)
+        ended_at = killed_at(container)
         if (
             ended_at is not None
             and self._now() < ended_at + OOM_PATIENCE <= self._now() + OOM_PATIENCE
         ):
             return ended_at + OOM_PATIENCE
         if pod["status"]["phase"] not in ENDED_PHASES:
-            message = await self._place.last_words(pod, found)
-            await self._report(pod, pod_status(pod, found, message=message))
+            message = await self._runtime.last_words(pod, container)
+            await self._report(pod, pod_status(pod, container, message=message))
         await self._forget_deleted(pod)
         return None
 
@@ -301,7 +303,7 @@ class Kubelet:
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             if await self._find(pod) is not None:
                 await self._daemon.remove(metadata["name"])
-            await asyncio.to_thread(self._place.clear, pod)
+            await asyncio.to_thread(self._runtime.clear, pod)
             async with self._file.change() as record:
                 remove_pod(record, metadata["name"])
 
@@ -313,15 +315,15 @@ class Kubelet:
             if live is not None and live["status"]["phase"] not in ENDED_PHASES:
                 live["status"] = dict(status)
 
-    def _run(self, what: str, pod: Object, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, step: str, pod: Object, work: Coroutine[Any, Any, None]) -> None:
         """Run a long step as a background task, unless the same step is already running."""
-        key = (what, uid_of(pod))
+        key = (step, uid_of(pod))
         running = self._tasks.get(key)
         if running is not None and not running.done():
             work.close()
             return
-        task = asyncio.create_task(work, name=f"taskruns: {what} a container")
-        task.add_done_callback(lambda _: self._tell())
+        task = asyncio.create_task(work, name=f"taskruns: {step} a container")
+        task.add_done_callback(lambda _: self._on_task_done())
         self._tasks[key] = task
 
     def _forget_done(self) -> None:

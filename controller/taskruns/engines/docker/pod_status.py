@@ -25,32 +25,32 @@ class StartError:
     message: str
 
 
-def is_running(found: Mapping[str, Any]) -> bool:
+def is_running(container: Mapping[str, Any]) -> bool:
     """Return whether the container is running; a paused one counts as running."""
-    return _state(found) in ("running", "paused", "restarting")
+    return _state(container) in ("running", "paused", "restarting")
 
 
-def has_ended(found: Mapping[str, Any]) -> bool:
+def has_ended(container: Mapping[str, Any]) -> bool:
     """Return whether the container has started and ended."""
-    return _state(found) in _ENDED
+    return _state(container) in _ENDED
 
 
-def start_error(found: Mapping[str, Any]) -> str:
+def start_error(container: Mapping[str, Any]) -> str:
     """Return the daemon's error if the container could not be started, or ""."""
-    state = mapping(found.get("State"))
-    return text(state.get("Error")) if _state(found) == "created" else ""
+    state = mapping(container.get("State"))
+    return text(state.get("Error")) if _state(container) == "created" else ""
 
 
-def killed_at(found: Mapping[str, Any]) -> datetime | None:
+def killed_at(container: Mapping[str, Any]) -> datetime | None:
     """Return when the container ended with exit code 137 and no OOM report, or None."""
-    state = mapping(found.get("State"))
+    state = mapping(container.get("State"))
     killed = state.get("ExitCode") == _KILLED and state.get("OOMKilled") is not True
     return moment(state.get("FinishedAt")) if killed else None
 
 
 def pod_status(
     pod: Mapping[str, Any],
-    found: Mapping[str, Any] | None,
+    container: Mapping[str, Any] | None,
     trouble: StartError | None = None,
     message: str = "",
 ) -> dict[str, Any]:
@@ -58,11 +58,11 @@ def pod_status(
 
     Args:
         pod: The Pod as recorded; its conditions are kept.
-        found: Its container as Docker inspects it, or None if there is none yet.
+        container: Its container as Docker inspects it, or None if there is none yet.
         trouble: Error that prevents its creation.
         message: Termination message, once the container has ended.
     """
-    state = _container_state(found, trouble, message)
+    state = _container_state(container, trouble, message)
     name = text(main_of(pod).get("name"))
     report = {"name": name, "image": text(main_of(pod).get("image")), "state": state}
     kept = {key: value for key, value in mapping(pod.get("status")).items() if key == "conditions"}
@@ -75,15 +75,15 @@ def never_ran(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _container_state(
-    found: Mapping[str, Any] | None, trouble: StartError | None, message: str
+    container: Mapping[str, Any] | None, trouble: StartError | None, message: str
 ) -> dict[str, Any]:
-    if found is not None and (error := start_error(found)):
+    if container is not None and (error := start_error(container)):
         ended = {"startedAt": _EPOCH, "exitCode": _NO_PROGRAM, "reason": "StartError"}
         return {"terminated": {**ended, "message": error}}
-    if found is not None and has_ended(found):
-        return {"terminated": _ending(mapping(found.get("State")), message)}
-    if found is not None and is_running(found):
-        return {"running": {"startedAt": _time(mapping(found.get("State")).get("StartedAt"))}}
+    if container is not None and has_ended(container):
+        return {"terminated": _ending(mapping(container.get("State")), message)}
+    if container is not None and is_running(container):
+        return {"running": {"startedAt": _time(mapping(container.get("State")).get("StartedAt"))}}
     if trouble is not None:
         return {"waiting": {"reason": trouble.reason, "message": trouble.message}}
     return {"waiting": {"reason": "ContainerCreating"}}
@@ -115,8 +115,8 @@ def _time(value: object) -> str | None:
     return None if time is None else stamp(time)
 
 
-def _state(found: Mapping[str, Any]) -> str:
-    return text(mapping(found.get("State")).get("Status"))
+def _state(container: Mapping[str, Any]) -> str:
+    return text(mapping(container.get("State")).get("Status"))
 
 
 MESSAGE_LIMIT = 4096

@@ -111,11 +111,11 @@ class Runtime:
         file: StateFile,
         daemon: Daemon,
         now: Callable[[], datetime],
-        given: Secrets = NO_SECRETS,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self._file = file
         self._daemon = daemon
-        self._given = given
+        self._secrets = secrets
         self.now = now
         self.pull: Pull | None = None
         """Image pull in progress, or None."""
@@ -168,7 +168,7 @@ class Runtime:
                 the client has not supplied.
         """
         name, path = pod["metadata"]["name"], _words_path(pod)
-        body = container_of(pod, self._given)
+        body = container_of(pod, self._secrets)
         await create_files(self._daemon, pod)
         words = await asyncio.to_thread(self._make_file, pod)
         mount = {"Type": "bind", "Source": str(words), "Target": path}
@@ -190,24 +190,26 @@ class Runtime:
         """Return an error message for the first hostPath that does not match its type, or ""."""
         return await find_mismatch(self._daemon, pod)
 
-    async def open_volumes(self, pod: Object, found: Object) -> None:
+    async def open_volumes(self, pod: Object, container: Object) -> None:
         """Make the emptyDir volumes of a container writable for every user, as on a cluster.
 
         Args:
             pod: Pod of the container.
-            found: The container as Docker inspects it.
+            container: The container as Docker inspects it.
 
         Raises:
             DaemonError: The daemon rejects the request.
         """
         folders = folders_for_anybody(pod["spec"], main_of(pod))
-        mounted = {text(mount.get("Destination")): mount for mount in mappings(found.get("Mounts"))}
+        mounted = {
+            text(mount.get("Destination")): mount for mount in mappings(container.get("Mounts"))
+        }
         volumes = {path: text(mounted[path].get("Name")) for path in folders if path in mounted}
         if volumes:
-            name, image = pod["metadata"]["name"], text(found.get("Image"))
+            name, image = pod["metadata"]["name"], text(container.get("Image"))
             await self._daemon.open_volumes(name, image, volumes)
 
-    async def last_words(self, pod: Object, found: Object) -> str:
+    async def last_words(self, pod: Object, container: Object) -> str:
         """Return the termination message of an ended container.
 
         The message is the content of its file or, after a failure, the end of its log. An
@@ -216,13 +218,13 @@ class Runtime:
 
         Args:
             pod: Pod of the container.
-            found: The container as Docker inspects it.
+            container: The container as Docker inspects it.
 
         Raises:
             NoDaemon: The daemon does not answer.
         """
         name, path = pod["metadata"]["name"], _words_path(pod)
-        code = number(mapping(found.get("State")).get("ExitCode")) or 0
+        code = number(mapping(container.get("State")).get("ExitCode")) or 0
         written = await asyncio.to_thread(_tail, self._file.results(uid_of(pod)))
         if not written and not path.startswith(_RUNTIMES_OWN):
             file = await self._read(lambda: self._daemon.end_of_file(name, path, MESSAGE_LIMIT))

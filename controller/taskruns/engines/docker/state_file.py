@@ -60,17 +60,17 @@ class Record:
         live = self.pods.get(pod["metadata"]["name"])
         return live if live is not None and uid_of(live) == uid_of(pod) else None
 
-    def asked_at(self, pod: Mapping[str, Any], what: str) -> datetime | None:
+    def requested_at(self, pod: Mapping[str, Any], request: str) -> datetime | None:
         """Return when a kind of request was last sent for a Pod, or None."""
-        return moment(self.asked.get(uid_of(pod), {}).get(what))
+        return moment(self.asked.get(uid_of(pod), {}).get(request))
 
-    def note(self, pod: Mapping[str, Any], what: str, now: datetime) -> None:
+    def note(self, pod: Mapping[str, Any], request: str, now: datetime) -> None:
         """Record that a request is sent."""
-        self.asked.setdefault(uid_of(pod), {})[what] = stamp(now)
+        self.asked.setdefault(uid_of(pod), {})[request] = stamp(now)
 
-    def forget(self, pod: Mapping[str, Any], what: str) -> None:
+    def forget(self, pod: Mapping[str, Any], request: str) -> None:
         """Remove a request that has not taken effect and never will."""
-        self.asked.get(uid_of(pod), {}).pop(what, None)
+        self.asked.get(uid_of(pod), {}).pop(request, None)
 
     def note_pull(self, pod: Mapping[str, Any], step: str, now: datetime) -> None:
         """Record the first start or the latest end of an image pull."""
@@ -251,7 +251,7 @@ def _entries(folder: Path) -> list[str]:
         raise _trouble(folder, error) from error
 
 
-def uid_of(found: Mapping[str, Any]) -> str:
+def uid_of(manifest: Mapping[str, Any]) -> str:
     """Return the uid of an object."""
-    uid: str = found["metadata"]["uid"]
+    uid: str = manifest["metadata"]["uid"]
     return uid

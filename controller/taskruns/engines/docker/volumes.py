@@ -49,15 +49,15 @@ def binds(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _bind(found: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
+def _bind(mount: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
     source = text(mapping(volume.get("hostPath")).get("path"))
-    target = text(found.get("mountPath"))
+    target = text(mount.get("mountPath"))
     for path in (source, target):
         if ":" in path:
             raise Unsupported(
                 f"the path {path!r} with a colon", "create the folder, without a type"
             )
-    options = ("ro" if found.get("readOnly") is True else "rw", _propagation(found))
+    options = ("ro" if mount.get("readOnly") is True else "rw", _propagation(mount))
     return f"{source}:{target}:{','.join(filter(None, options))}"
 
 
@@ -107,21 +107,21 @@ def _check(volume: Mapping[str, Any]) -> None:
         raise Unsupported(f"volume {_name(volume)}: {' and '.join(kinds)}", "write one of them")
 
 
-def _mount(found: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[str, Any]:
-    name, path = _name(found), text(found.get("mountPath"))
+def _mount(mount: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[str, Any]:
+    name, path = _name(mount), text(mount.get("mountPath"))
     if volume is None:
         raise Unsupported(f"volumeMount {name}", f"there is no volume {name}: add it to volumes")
     claim = mapping(volume.get("persistentVolumeClaim"))
-    read_only = found.get("readOnly") is True or claim.get("readOnly") is True
+    read_only = mount.get("readOnly") is True or claim.get("readOnly") is True
     common = {"Target": path, "ReadOnly": read_only}
     if "hostPath" in volume:
         source = text(mapping(volume.get("hostPath")).get("path"))
-        propagation = _propagation(found)
+        propagation = _propagation(mount)
         options = {"BindOptions": {"Propagation": propagation}} if propagation else {}
         return {"Type": "bind", "Source": source, **common, **options}
-    if found.get("mountPropagation") not in (None, "", "None"):
+    if mount.get("mountPropagation") not in (None, "", "None"):
         raise Unsupported(
-            f"volumeMounts[{name}].mountPropagation {found['mountPropagation']!r}",
+            f"volumeMounts[{name}].mountPropagation {mount['mountPropagation']!r}",
             "only a hostPath has mounts to share: leave it out",
         )
     if claim:
@@ -142,8 +142,8 @@ exist, because a misspelt path is more likely than a new folder.
 """
 
 
-def _propagation(found: Mapping[str, Any]) -> str | None:
-    return _PROPAGATION.get(text(found.get("mountPropagation")))
+def _propagation(mount: Mapping[str, Any]) -> str | None:
+    return _PROPAGATION.get(text(mount.get("mountPropagation")))
 
 
 def _is_created(volume: Mapping[str, Any] | None) -> bool:
@@ -154,5 +154,5 @@ def _in_memory(volume: Mapping[str, Any]) -> bool:
     return mapping(volume.get("emptyDir")).get("medium") == "Memory"
 
 
-def _name(found: Mapping[str, Any]) -> str:
-    return text(found.get("name"))
+def _name(item: Mapping[str, Any]) -> str:
+    return text(item.get("name"))

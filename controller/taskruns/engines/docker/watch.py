@@ -23,15 +23,15 @@ _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, _Watch]]" = W
 
 
 @contextmanager
-def watching(path: Path, tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` at every change of a file while the block runs; its folder must exist."""
+def watching(path: Path, callback: Callable[[], None]) -> Iterator[None]:
+    """Call `callback` at every change of a file while the block runs; its folder must exist."""
     ours = _watches.setdefault(asyncio.get_running_loop(), {})
     watch = ours.setdefault(path.parent, _Watch(path.parent))
-    watch.join(path, tell)
+    watch.join(path, callback)
     try:
         yield
     finally:
-        watch.leave(path, tell)
+        watch.leave(path, callback)
         if watch.idle:
             watch.stop()
             del ours[path.parent]
@@ -42,25 +42,25 @@ class _Watch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._told: dict[str, list[Callable[[], None]]] = {}
+        self._callbacks: dict[str, list[Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
         """Whether no callback is registered."""
-        return not self._told
+        return not self._callbacks
 
-    def join(self, path: Path, tell: Callable[[], None]) -> None:
+    def join(self, path: Path, callback: Callable[[], None]) -> None:
         """Register a callback for a file; start the watch if it is the first."""
-        self._told.setdefault(str(path), []).append(tell)
+        self._callbacks.setdefault(str(path), []).append(callback)
         if self._task is None:
             self._task = asyncio.create_task(self._watch(), name="taskruns: watch a folder")
 
-    def leave(self, path: Path, tell: Callable[[], None]) -> None:
+    def leave(self, path: Path, callback: Callable[[], None]) -> None:
         """Unregister a callback of a file."""
-        self._told[str(path)].remove(tell)
-        if not self._told[str(path)]:
-            del self._told[str(path)]
+        self._callbacks[str(path)].remove(callback)
+        if not self._callbacks[str(path)]:
+            del self._callbacks[str(path)]
 
     def stop(self) -> None:
         """Stop the watch."""
@@ -70,9 +70,9 @@ class _Watch:
     async def _watch(self) -> None:
         try:
             async for changes in awatch(self._folder, step=_WATCH_MILLISECONDS, recursive=False):
-                for path in {path for _, path in changes} & self._told.keys():
-                    for tell in self._told[path]:
-                        tell()
+                for path in {path for _, path in changes} & self._callbacks.keys():
+                    for callback in self._callbacks[path]:
+                        callback()
         except OSError as error:
             # For example, the user's limit of watches is reached. Followers also sync at intervals.
             log.warning("%s cannot be watched, changes are noticed late: %s", self._folder, error)

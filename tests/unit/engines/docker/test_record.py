@@ -30,7 +30,7 @@ async def test_what_was_changed_is_there_for_whoever_comes_next(file: StateFile)
     read = await file.read()
     assert read.run is not None
     assert read.run["metadata"]["name"] == "hello"
-    assert read.asked_at(POD, "start") == NOW
+    assert read.requested_at(POD, "start") == NOW
 
 
 async def test_only_what_has_changed_gets_a_new_version(file: StateFile) -> None:
@@ -75,7 +75,7 @@ async def test_a_start_is_written_before_the_change_ends(file: StateFile) -> Non
         record.run = run_named("hello")
         record.note(POD, "start", NOW)
         await file.write(record)
-        assert (await file.read()).asked_at(POD, "start") == NOW
+        assert (await file.read()).requested_at(POD, "start") == NOW
 
 
 async def test_an_empty_record_leaves_no_file(file: StateFile, tmp_path: Path) -> None:
