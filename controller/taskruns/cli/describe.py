@@ -20,7 +20,7 @@ _STYLES = {Outcome.SUCCEEDED: "green", Outcome.FAILED: "bold red"}
 _INDENT = (0, 0, 0, 2)
 
 
-async def tell_story(run: Told, now: datetime, steps: Steps) -> None:
+async def show_description(run: Told, now: datetime, steps: Steps) -> None:
     """Print the description of a run.
 
     Args:
@@ -117,6 +117,6 @@ def _timeline(
         yield "running", started, finished
 
 
-def _when(found: object, now: datetime) -> str:
-    time = moment(found)
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC, {age(found, now)} ago" if time else "-"
+def _when(value: object, now: datetime) -> str:
+    time = moment(value)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC, {age(value, now)} ago" if time else "-"

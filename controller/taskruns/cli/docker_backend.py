@@ -31,18 +31,20 @@ _GLANCE_SECONDS = 0.2
 
 
 @asynccontextmanager
-async def open_host(namespace: str | None, given: Secrets | None) -> AsyncIterator["DockerBackend"]:
+async def open_host(
+    namespace: str | None, secrets: Secrets | None
+) -> AsyncIterator["DockerBackend"]:
     """Open the Docker host that the docker command would use.
 
     Args:
         namespace: the namespace of the runs; `default` if None.
-        given: values for secretKeyRefs, if there are any.
+        secrets: values for secretKeyRefs, if there are any.
 
     Raises:
         CommandError: an error that the user can fix.
     """
     with _plain_errors():
-        host = Host(state_directory(), now, given=given or NO_SECRETS)
+        host = Host(state_directory(), now, given=secrets or NO_SECRETS)
         yield DockerBackend(host, namespace or "default")
 
 

@@ -35,7 +35,7 @@ class Interrupt:
     def __init__(
         self, place: Backend, name: str, following: Following, teller: ProgressPrinter
     ) -> None:
-        self.farewell = ""
+        self.exit_message = ""
         """Message for an exit before run and log are complete; empty while the run is followed."""
         self.pod = ""
         """The Pod of the current attempt."""
@@ -59,7 +59,7 @@ class Interrupt:
                 task.cancel()
 
     def catch(self) -> None:
-        """Undo the cancellation of the task, because `farewell` is reported instead."""
+        """Undo the cancellation of the task, because `exit_message` is reported instead."""
         if self._task is not None:
             self._task.uncancel()
 
@@ -99,22 +99,22 @@ class Interrupt:
             self._leave()
 
     def _leave(self) -> None:
-        """Cancel the following task; `farewell` reports the run's state and how to return to it."""
-        if self.farewell or self._task is None:
+        """Cancel the following task; `exit_message` has the run's state and how to return to it."""
+        if self.exit_message or self._task is None:
             return
         if self.is_over:
             command = command_for(self._place, "logs", self._name)
-            self.farewell = f"{self._name} has ended, its log is not complete here: `{command}`"
+            self.exit_message = f"{self._name} has ended, its log is not complete here: `{command}`"
         elif self._is_cancelled:
             self._place.leave_follower(self._name)
             command = command_for(self._place, "wait", self._name)
-            self.farewell = (
+            self.exit_message = (
                 f"leaving {self._name} before its end, its cancellation is requested: `{command}` "
                 "waits for it"
             )
         else:
             command = command_for(self._place, "follow", self._name)
-            self.farewell = (
+            self.exit_message = (
                 f"leaving {self._name}, which is not cancelled: `{command}` comes back to it"
             )
         self._task.cancel()
@@ -247,9 +247,9 @@ async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed
                 interrupt.is_over = True
                 await logs.finish()
         except asyncio.CancelledError:
-            if interrupt.farewell:
+            if interrupt.exit_message:
                 interrupt.catch()
-                raise CommandError(interrupt.farewell, ExitCode.CANCELLED) from None
+                raise CommandError(interrupt.exit_message, ExitCode.CANCELLED) from None
             raise
         finally:
             interrupt.forget()

@@ -56,14 +56,14 @@ def refusal(call: Endpoint, answer: Response, namespace: str) -> CommandError:
     return CommandError(f"the cluster says no: {answer.message}")
 
 
-def _without_right(what: str, answer: Response, namespace: str) -> str:
+def _without_right(request: str, answer: Response, namespace: str) -> str:
     if "at the cluster scope" in answer.message:
         return (
-            f"you may not {what} of all namespaces: name one with --namespace in place of "
+            f"you may not {request} of all namespaces: name one with --namespace in place of "
             f"--all-namespaces ({answer.message})"
         )
     return (
-        f"you may not {what} in namespace {namespace}: have the ClusterRole {names.CLIENT_ROLE} "
+        f"you may not {request} in namespace {namespace}: have the ClusterRole {names.CLIENT_ROLE} "
         f"bound to you there ({answer.message})"
     )
 

@@ -16,13 +16,13 @@ from taskruns.cli.yaml_source import STANDARD_INPUT, Document, read_documents
 from taskruns.core.unstructured import mapping, text
 
 
-def read_variables(given: Sequence[str], file: str | None) -> dict[str, str]:
+def read_variables(arguments: Sequence[str], file: str | None) -> dict[str, str]:
     """Read NAME=VALUE pairs, those of the file first, by the rules of the docker command.
 
     NAME alone takes the value from this process's environment, and is left out if it is not set
     there.
     """
-    lines = [*(_lines_of(file) if file else ()), *given]
+    lines = [*(_lines_of(file) if file else ()), *arguments]
     variables: dict[str, str] = {}
     for line in lines:
         name, equals, value = line.partition("=")
@@ -53,14 +53,14 @@ def _lines_of(file: str) -> Iterator[str]:
         yield entry
 
 
-def read_secrets(given: Sequence[str]) -> dict[tuple[str, str], str]:
+def read_secrets(arguments: Sequence[str]) -> dict[tuple[str, str], str]:
     """Read NAME/KEY=VALUE pairs, which replace the Secrets of a cluster.
 
     Returns:
         The values, by the Secret's name and key.
     """
     pairs: dict[tuple[str, str], str] = {}
-    for item in given:
+    for item in arguments:
         key, equals, value = item.partition("=")
         name, slash, part = key.partition("/")
         if not (equals and slash):

@@ -101,14 +101,14 @@ def show_run(run: Run, form: str, now: datetime) -> None:
         show_runs([run], form, now)
 
 
-def show_object(found: Mapping[str, Any], form: str) -> None:
+def show_object(manifest: Mapping[str, Any], form: str) -> None:
     """Print an object as JSON or YAML."""
     if form == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
         return
     import yaml  # noqa: PLC0415 - tables do not need it
 
-    click.echo(yaml.safe_dump(dict(found), sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True), nl=False)
 
 
 def _row(run: Run, now: datetime, *, wide: bool, place: bool) -> dict[str, str]:

@@ -31,7 +31,7 @@ class ProgressPrinter:
         """Whether a live status can be shown."""
         self._quiet = quiet
         self._phase = ""
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
         self._status: Status | None = None
 
     def tell(self, run: Object) -> None:
@@ -43,9 +43,9 @@ class ProgressPrinter:
         about = (message or reason) if final else about
         # Messages that differ only in numbers, such as times or delays, are printed once.
         key = _NUMBER.sub("#", f"{phase}: {about}")
-        if phase and (phase != self._phase or key not in self._told):
+        if phase and (phase != self._phase or key not in self._printed):
             self._phase = phase
-            self._told.add(key)
+            self._printed.add(key)
             name = text(mapping(run.get("metadata")).get("name"))
             self.say(f"{name} {phase}: {about}" if about else f"{name} {phase}")
         if phase in _WAITING:

@@ -27,10 +27,10 @@ def pod_of(manifest: Mapping[str, Any], namespace: str = "default") -> dict[str,
     return build_pod(run, 1)
 
 
-def container_body(pod: Mapping[str, Any], given: Secrets = NO_SECRETS) -> dict[str, Any]:
+def container_body(pod: Mapping[str, Any], secrets: Secrets = NO_SECRETS) -> dict[str, Any]:
     """Return the body of the Docker daemon's create request.
 
     Raises:
         Unsupported: Docker cannot honour a field of the Pod.
     """
-    return container_of(pod, given)
+    return container_of(pod, secrets)

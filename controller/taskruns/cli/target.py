@@ -59,12 +59,12 @@ class Target:
     namespace: str | None = None
     context: str | None = None
     kubeconfig: str | None = None
-    given: Any = None
+    secrets: Any = None
     """Values for secretKeyRefs, for Docker only."""
 
-    def with_given(self, given: Any) -> "Target":
+    def with_secrets(self, secrets: Any) -> "Target":
         """Return the same target with values for secretKeyRefs."""
-        return replace(self, given=given)
+        return replace(self, secrets=secrets)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Backend]:
@@ -77,7 +77,7 @@ class Target:
         else:
             from taskruns.cli.docker_backend import open_host  # noqa: PLC0415 - as above
 
-            async with open_host(self.namespace, self.given) as host:
+            async with open_host(self.namespace, self.secrets) as host:
                 yield host
 
     def act(self, work: Callable[[Backend], Awaitable[T]]) -> T:

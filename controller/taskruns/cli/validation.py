@@ -218,11 +218,11 @@ def _language() -> Any:
     return cel.NewEnv(variables={"self": cel.Type.DYN}, extensions=[ext_optional.ExtOptional()])
 
 
-def _without_nulls(found: Any) -> Any:
+def _without_nulls(content: Any) -> Any:
     """Drop null fields, because CEL rules on the apiserver do not see them."""
-    if isinstance(found, Mapping):
-        return {key: _without_nulls(value) for key, value in found.items() if value is not None}
-    return [_without_nulls(item) for item in found] if isinstance(found, list) else found
+    if isinstance(content, Mapping):
+        return {key: _without_nulls(value) for key, value in content.items() if value is not None}
+    return [_without_nulls(item) for item in content] if isinstance(content, list) else content
 
 
 def _values(content: Any, at: str) -> list[tuple[Place, Any]]:
@@ -325,18 +325,18 @@ def _of_names(name: str | None, prefix: str | None) -> Iterator[Said]:
         yield ("generateName",), "write lower-case letters, digits, - and .; it may end with -"
 
 
-def _of_words(found: Any, *, labels: bool) -> Iterator[Said]:
+def _of_words(entries: Any, *, labels: bool) -> Iterator[Said]:
     """Yield the problems of labels or annotations. Both have the same rules for keys only."""
-    if not isinstance(found, Mapping):
+    if not isinstance(entries, Mapping):
         yield (), "it must be of type object"
         return
-    for key, value in found.items():
+    for key, value in entries.items():
         if not _KEY.fullmatch(key if labels else key.lower()):  # as in the apiserver
             yield (key,), "write a key such as team or example.com/team"
         elif not isinstance(value, str):
             yield (key,), "it must be of type string: put it in quotes"
         elif labels and not _LABEL.fullmatch(value):
             yield (key,), "write at most 63 letters, digits, -, _ and .; none of these at an end"
-    texts = [text for pair in found.items() for text in pair if isinstance(text, str)]
+    texts = [text for pair in entries.items() for text in pair if isinstance(text, str)]
     if not labels and sum(len(text.encode()) for text in texts) > _MOST_BYTES_OF_ANNOTATIONS:
         yield (), "they are too long: write 256 KiB at most"

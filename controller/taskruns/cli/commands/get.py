@@ -46,14 +46,14 @@ def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
 @placed
 def describe_command(choice: Target, name: str) -> None:
     """Tell the whole story of a TaskRun: why it failed, and its attempts as a timeline."""
-    from taskruns.cli.describe import tell_story
+    from taskruns.cli.describe import show_description
     from taskruns.clock import now
 
-    async def tell(place: Backend) -> None:
+    async def describe(place: Backend) -> None:
         run = await place.run(name)
-        await tell_story(run, now(), lambda pod: place.steps(run, pod))
+        await show_description(run, now(), lambda pod: place.steps(run, pod))
 
-    choice.act(tell)
+    choice.act(describe)
 
 
 @click.command("get")

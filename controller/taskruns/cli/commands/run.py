@@ -89,7 +89,7 @@ def _with_secrets(
         raise click.UsageError("--secret is known to this program alone: leave --detach out.")
     from taskruns.engines.docker.container import Secrets
 
-    return choice.with_given(Secrets(secrets))
+    return choice.with_secrets(Secrets(secrets))
 
 
 def _manifest_in(file: str, on: str) -> Object:
