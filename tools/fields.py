@@ -76,11 +76,11 @@ def _kind(schema: Schema) -> str:
 def _refusals() -> Iterator[str]:
     for place, rules in RULES.items():
         for rule in rules:
-            if not _says_fixed(rule):
+            if not _is_immutability_rule(rule):
                 at = ".".join(filter(None, (place, rule.field)))
                 yield f"| `{at}` | {rule.message.replace('|', '&#124;')} |\n"
 
 
-def _says_fixed(rule: Rule) -> bool:
+def _is_immutability_rule(rule: Rule) -> bool:
     """Return whether a rule only states that a field of spec is immutable; there are many."""
     return rule.message.startswith(f"{rule.field} is fixed")

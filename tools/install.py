@@ -33,9 +33,9 @@ def cleanup(root: Path) -> str:
     return _file([each for each in helm.template(root / CHART, NAMESPACE) if is_hook(each)])
 
 
-def is_hook(found: dict[str, Any]) -> bool:
+def is_hook(resource: dict[str, Any]) -> bool:
     """Return whether an object is a Helm hook, which is not part of the installation."""
-    return HOOK in found["metadata"].get("annotations", {})
+    return HOOK in resource["metadata"].get("annotations", {})
 
 
 def _file(objects: list[dict[str, Any]]) -> str:

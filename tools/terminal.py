@@ -50,7 +50,7 @@ def draw() -> None:
             for name, (script,) in TASKS:
                 taskrun("run", "--name", name, "--image", "busybox:1", "--", "sh", "-c", script)
             for name, line in SHOWN.items():
-                _picture(name, line, _seen(taskrun, line))
+                _picture(name, line, _output(taskrun, line))
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _tidied(taskrun: CommandLine) -> Iterator[None]:
             taskrun("delete", name.rpartition("/")[2])
 
 
-def _seen(taskrun: CommandLine, line: str) -> str:
+def _output(taskrun: CommandLine, line: str) -> str:
     """Return the terminal output of a command."""
     before, _, script = line.partition(" sh -c ")
     words = [*before.split(), *(["sh", "-c", script.strip("'")] if script else [])]

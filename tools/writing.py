@@ -29,7 +29,7 @@ def framed(page: str, frame: str, content: str) -> str:
         ValueError: the page has no section of that name, or several.
     """
     place = re.compile(rf"(<!-- {frame}: [^\n]*-->\n).*?(<!-- /{frame} -->)", re.DOTALL)
-    filled, frames = place.subn(lambda found: found[1] + content + found[2], page)
+    filled, frames = place.subn(lambda match: match[1] + content + match[2], page)
     if frames != 1:
         raise ValueError(f"the page is to hold one frame called {frame}")
     return filled

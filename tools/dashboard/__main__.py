@@ -48,13 +48,13 @@ def record(minutes: float) -> None:
             print(f"runs for {minutes:g} minutes")
             began = time.time()
             load.pour(minutes * 60)
-            ANSWERS.write_text(json.dumps(_ask(scraping, began, time.time())))
+            ANSWERS.write_text(json.dumps(_query(scraping, began, time.time())))
         kube.close()
     finally:
         cluster.down(progress=print)
 
 
-def _ask(scraping: Prometheus, start: float, end: float) -> dict[str, object]:
+def _query(scraping: Prometheus, start: float, end: float) -> dict[str, object]:
     dashboard = json.loads((ROOT / grafana.PATH).read_text())
     answers: dict[str, list[dict[str, object]]] = {}
     for panel in dashboard["panels"]:
@@ -82,7 +82,7 @@ def _filled(expression: str, seconds: float) -> str:
 
 def _named(series: Series, legend: str, start: float) -> dict[str, object]:
     labels = series["metric"]
-    name = re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), legend)
+    name = re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""), legend)
     values = series.get("values") or [series["value"]]
     return {"legend": name, "values": [(_minutes(at, start), float(v)) for at, v in values]}
 

@@ -52,7 +52,7 @@ class Demo:
             ended = self._run_samples()
         with self.screen.step("5/5  What they left behind"):
             self._show_pods_gone(ended)
-        self._say_what_next(time.monotonic() - began)
+        self._show_next_steps(time.monotonic() - began)
 
     def down(self) -> None:
         """Remove the cluster and everything on it."""
@@ -135,7 +135,7 @@ class Demo:
         self.screen.command("kubectl get taskruns")
         self.screen.output(self.commands.run("kubectl get taskruns"))
 
-    def _say_what_next(self, seconds: float) -> None:
+    def _show_next_steps(self, seconds: float) -> None:
         minutes, rest = divmod(round(seconds), 60)
         self.screen.title(f"That was all of it, in {minutes}m{rest:02}s. What to type next:")
         self.screen.output(
