@@ -79,8 +79,8 @@ class Memory:
                 status = Path(f"/proc/{pid}/status").read_text()
             except OSError:
                 continue
-            if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
-                self.peaks[pid] = int(found[1]) / 1024
+            if match := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+                self.peaks[pid] = int(match[1]) / 1024
 
 
 def dag_id(mode: str, megabytes: float) -> str:
@@ -132,14 +132,14 @@ def measure(airflow: Airflow, mode: str, megabytes: float) -> Outcome:
         waits_in=mode,
         megabytes=megabytes,
         written=int(megabytes * MEGABYTE / LINE),
-        told=_told(airflow.home / "logs" / f"dag_id={dag}"),
+        told=_count_lines(airflow.home / "logs" / f"dag_id={dag}"),
         seconds=round(time.monotonic() - began, 1),
         reader=round(memory.peaks[reader], 1),
         supervisor=round(memory.peaks[supervisor], 1),
     )
 
 
-def _told(folder: Path) -> int:
+def _count_lines(folder: Path) -> int:
     """Return the number of the task's lines in Airflow's log."""
     count = 0
     for path in folder.rglob("*.log*"):

@@ -214,8 +214,8 @@ def _each(make: Callable[[str], object], names: list[str]) -> None:
             pass
 
 
-def _await(look: Callable[[], bool], what: str) -> None:
-    wait_until(look, within=PATIENCE, what=what)
+def _await(look: Callable[[], bool], condition: str) -> None:
+    wait_until(look, within=PATIENCE, what=condition)
 
 
 def table(outcome: Outcome) -> str:

@@ -60,7 +60,7 @@ class Ready:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._at: datetime | None = None
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
 
     def at(self) -> datetime:
@@ -70,7 +70,7 @@ class Ready:
             raise TimeoutError(f"the API server was not ready within {PATIENCE} s")
         return self._at
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             with suppress(HTTPError, OSError):
@@ -93,7 +93,7 @@ def _done(name: str, run: Run) -> datetime | None:
 
 
 def _first(history: tuple[Seen, ...], phases: Collection[str]) -> datetime | None:
-    phases_seen = ((seen.at, (seen.found.get("status") or {}).get("phase")) for seen in history)
+    phases_seen = ((entry.at, (entry.found.get("status") or {}).get("phase")) for entry in history)
     return next((at for at, phase in phases_seen if phase in phases), None)
 
 
@@ -148,8 +148,8 @@ class ProvingGround:
         first, last, end = (round((at - began).total_seconds(), 1) for at in (looked, ended, done))
         return Recovery(first, last, end, len(due))
 
-    def _await(self, look: Callable[[], datetime | None], what: str) -> datetime:
-        return self._journal.wait(look, PATIENCE, what)
+    def _await(self, look: Callable[[], datetime | None], condition: str) -> datetime:
+        return self._journal.wait(look, PATIENCE, condition)
 
     def _gone(self, *names: str) -> datetime | None:
         left = [self._kube.get(NAMESPACES, None, name) for name in names]
@@ -177,20 +177,20 @@ def proving_ground(name: str) -> Iterator[ProvingGround]:
             ledger.close()
 
 
-def table(found: list[Recovery]) -> str:
+def table(recoveries: list[Recovery]) -> str:
     """Return the outcomes as a table for readers."""
     heads = f"{'seconds after the API server was ready':42}" + "".join(
-        f"{f'round {number}':>10}" for number in range(1, len(found) + 1)
+        f"{f'round {number}':>10}" for number in range(1, len(recoveries) + 1)
     )
     rows = {
-        "first look at a new run": [each.first_look for each in found],
-        "last end reported by the kubelet": [each.last_report for each in found],
-        "all that had come due was done": [each.all_done for each in found],
+        "first look at a new run": [each.first_look for each in recoveries],
+        "last end reported by the kubelet": [each.last_report for each in recoveries],
+        "all that had come due was done": [each.all_done for each in recoveries],
     }
     lines = [
         f"{name:42}" + "".join(f"{each:10.1f}" for each in values) for name, values in rows.items()
     ]
-    return "\n".join([heads, *lines, f"{found[0].runs} of 100 runs had something due"])
+    return "\n".join([heads, *lines, f"{recoveries[0].runs} of 100 runs had something due"])
 
 
 def main(argv: list[str]) -> int:

@@ -26,22 +26,22 @@ from taskruns_airflow.trigger import TaskRunTrigger
 Make = Callable[[Mapping[str, Any], Path], BaseTrigger]
 
 
-def task_run_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
+def task_run_trigger(run: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
     """Return TaskRunOperator's trigger, for a run whose log is not followed."""
     return TaskRunTrigger(
         access=Access(config_file=str(kubeconfig)).to_json(),
-        namespace=found["namespace"],
-        name=found["name"],
-        uid=found["uid"],
+        namespace=run["namespace"],
+        name=run["name"],
+        uid=run["uid"],
         logs=None,
     )
 
 
-def pod_trigger(found: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
+def pod_trigger(pod: Mapping[str, Any], kubeconfig: Path) -> BaseTrigger:
     """Return KubernetesPodOperator's trigger, with the operator's defaults."""
     return KubernetesPodTrigger(
-        pod_name=found["name"],
-        pod_namespace=found["namespace"],
+        pod_name=pod["name"],
+        pod_namespace=pod["namespace"],
         trigger_start_time=datetime.now(UTC),
         base_container_name="base",
         config_dict=yaml.safe_load(kubeconfig.read_text()),
@@ -102,17 +102,17 @@ async def _measured(triggers: list[BaseTrigger], seconds: float) -> float:
     """Run the triggers, and return the peak memory in MiB, sampled every second."""
     peak = memory()
 
-    async def look() -> None:
+    async def sample() -> None:
         nonlocal peak
         while True:
             await asyncio.sleep(1)
             peak = max(peak, memory())
 
-    looking = asyncio.create_task(look())
+    sampling = asyncio.create_task(sample())
     try:
         await wait(triggers, seconds)
     finally:
-        looking.cancel()
+        sampling.cancel()
     return peak
 
 
