@@ -64,17 +64,19 @@ class Api:
             Refused: The apiserver refused the TaskRun.
         """
         try:
-            response = await self._ask("POST", self._runs, {"fieldValidation": "Strict"}, manifest)
+            response = await self._request(
+                "POST", self._runs, {"fieldValidation": "Strict"}, manifest
+            )
         except Refused as refused:
             if refused.status != HTTPStatus.CONFLICT:
                 raise
-            response = await self._ask("GET", f"{self._runs}/{manifest['metadata']['name']}")
+            response = await self._request("GET", f"{self._runs}/{manifest['metadata']['name']}")
         return TaskRun.model_validate(response)
 
     async def get(self, ref: Ref) -> TaskRun | None:
         """Return a run; None if it is gone or another run has its name."""
         try:
-            response = await self._ask("GET", f"{self._runs}/{ref.name}")
+            response = await self._request("GET", f"{self._runs}/{ref.name}")
         except Refused as refused:
             if refused.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -84,7 +86,7 @@ class Api:
 
     async def find(self, label: str, value: str) -> list[TaskRun]:
         """Return the runs that have a label."""
-        response = await self._ask("GET", self._runs, {"labelSelector": f"{label}={value}"})
+        response = await self._request("GET", self._runs, {"labelSelector": f"{label}={value}"})
         return [TaskRun.model_validate(each) for each in response["items"]]
 
     async def cancel(self, ref: Ref, *, leaving: bool = False) -> None:  # noqa: ARG002
@@ -104,7 +106,7 @@ class Api:
         """
         query = {**selector, "limit": str(_MOST_OF_A_PAGE)}
         while True:
-            page = await self._ask("GET", self._runs, query)
+            page = await self._request("GET", self._runs, query)
             token = page["metadata"].get("continue")
             yield page
             if not token:
@@ -156,7 +158,7 @@ class Api:
     async def _patch(self, ref: Ref, change: Object) -> None:
         metadata = {"uid": ref.uid, **change.get("metadata", {})}
         try:
-            await self._ask(
+            await self._request(
                 "PATCH", f"{self._runs}/{ref.name}", {}, {**change, "metadata": metadata}
             )
         except Refused as refused:
@@ -164,7 +166,7 @@ class Api:
             if refused.status not in (404, 409, 422) or await self.get(ref) is not None:
                 raise
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -175,7 +177,7 @@ class Api:
         deadline = loop.time() + self._patience
         for wait in pauses():
             try:
-                return await self._once(method, path, query or {}, body)
+                return await self._request_once(method, path, query or {}, body)
             except Refused as refused:
                 if not _is_transient(refused) or loop.time() + wait > deadline:
                     raise
@@ -185,7 +187,7 @@ class Api:
             await asyncio.sleep(wait)
         raise AssertionError("pauses never end")
 
-    async def _once(
+    async def _request_once(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> Object:
         async with await self._send(method, path, query, body, _SECONDS_PER_REQUEST) as response:
@@ -225,15 +227,15 @@ class Api:
                 raise Refused(response.status, message, self._advice(response.status, message))
         return response
 
-    def _advice(self, status: int, said: str) -> str:
+    def _advice(self, status: int, message: str) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED:
                 return "renew the token or the certificate that the connection has"
-            case HTTPStatus.FORBIDDEN if _BY_ITS_ROLES in said:
+            case HTTPStatus.FORBIDDEN if _BY_ITS_ROLES in message:
                 return f"bind the role {names.CLIENT_ROLE} to it in namespace {self._namespace}"
-            case HTTPStatus.NOT_FOUND if said == _NO_SUCH_KIND:
+            case HTTPStatus.NOT_FOUND if message == _NO_SUCH_KIND:
                 return "install taskruns on this cluster, or choose another in the connection"
-        if is_too_large(status, said):
+        if is_too_large(status, message):
             return "a TaskRun may have 1.5 MiB in all: pass less in the task's arguments"
         return ""
 

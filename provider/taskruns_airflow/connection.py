@@ -46,7 +46,7 @@ class DockerAccess:
     """Whether the daemon's certificate must match its host name."""
 
     @property
-    def told(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """The settings that are not None, by their names in a connection's extra."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -70,6 +70,6 @@ class Access:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, told: dict[str, Any]) -> Self:
+    def of_json(cls, serialized: dict[str, Any]) -> Self:
         """Read the output of `to_json`."""
-        return cls(**{**told, "docker": DockerAccess(**told.get("docker", {}))})
+        return cls(**{**serialized, "docker": DockerAccess(**serialized.get("docker", {}))})

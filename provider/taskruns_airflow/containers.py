@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from taskruns.api import names
 
-Asked = str | Collection[str] | bool | None
+ContainerSelection = str | Collection[str] | bool | None
 """Containers as a task names them: one name, several names, or True for all."""
 
 
@@ -32,10 +32,13 @@ class Shown:
         return asdict(self) | {"before": list(self.before), "beside": list(self.beside)}
 
     @classmethod
-    def of_json(cls, told: Mapping[str, Any]) -> Self:
+    def of_json(cls, serialized: Mapping[str, Any]) -> Self:
         """Read the output of `to_json`."""
         return cls(
-            told["main"], tuple(told["before"]), tuple(told["beside"]), named=bool(told["named"])
+            serialized["main"],
+            tuple(serialized["before"]),
+            tuple(serialized["beside"]),
+            named=bool(serialized["named"]),
         )
 
 
@@ -45,7 +48,7 @@ class Containers:
 
     main: str
     init: tuple[str, ...]
-    others: tuple[str, ...]
+    regular: tuple[str, ...]
     """Containers other than init containers, main included."""
     sidecars: frozenset[str]
     """Init containers with restartPolicy Always, which continue beside main."""
@@ -62,22 +65,22 @@ class Containers:
         return cls(
             main,
             init=_names(init),
-            others=ordinary if main in ordinary else (main, *ordinary),
+            regular=ordinary if main in ordinary else (main, *ordinary),
             sidecars=frozenset(_names(c for c in init if c.get("restartPolicy") == "Always")),
         )
 
-    def shown(self, asked: Iterable[str], *, named: bool = True) -> Shown:
+    def shown(self, requested: Iterable[str], *, named: bool = True) -> Shown:
         """Return the choice of containers whose logs are copied.
 
         Unknown names are kept: the cluster may add such containers to the Pod.
 
         Args:
-            asked: Names of the containers, in any order.
+            requested: Names of the containers, in any order.
             named: Whether lines begin with their container's name if there are several.
         """
-        requested = dict.fromkeys(asked)
-        known = [each for each in (*self.init, *self.others) if each in requested]
-        chosen = dict.fromkeys([*known, *requested])
+        unique = dict.fromkeys(requested)
+        known = [each for each in (*self.init, *self.regular) if each in unique]
+        chosen = dict.fromkeys([*known, *unique])
         ends = {each for each in self.init if each not in self.sidecars}
         return Shown(
             self.main,
@@ -87,13 +90,15 @@ class Containers:
         )
 
 
-def names_of(asked: Asked, every: Iterable[str], default: Iterable[str] = ()) -> tuple[str, ...]:
+def names_of(
+    selection: ContainerSelection, every: Iterable[str], default: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return the requested names; `default` if none are requested."""
-    if asked is True:
+    if selection is True:
         return tuple(every)
-    if not asked:
+    if not selection:
         return tuple(default)
-    return (asked,) if isinstance(asked, str) else tuple(asked)
+    return (selection,) if isinstance(selection, str) else tuple(selection)
 
 
 def _names(containers: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

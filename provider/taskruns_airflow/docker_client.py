@@ -87,7 +87,7 @@ class DockerWatch:
         """
         file = self._host.file(ref.namespace, ref.name)
         last: TaskRun | None = None
-        with _told():
+        with _converted_errors():
             if (await _read(file, ref)) is None:
                 raise Gone
             async with self._host.following(file) as follower:
@@ -110,7 +110,7 @@ class DockerRuns:
     async def create(self, manifest: Mapping[str, Any]) -> TaskRun:
         """Create a TaskRun, or return the existing one; it begins when a client follows it."""
         file = self._host.file(self._namespace, manifest["metadata"]["name"])
-        with _told():
+        with _converted_errors():
             try:
                 return TaskRun.model_validate(await create_run(file, manifest, self._host.now()))
             except AlreadyExists as there:
@@ -121,12 +121,12 @@ class DockerRuns:
 
     async def get(self, ref: Ref) -> TaskRun | None:
         """Return a run; None if it is gone or another run has its name."""
-        with _told():
+        with _converted_errors():
             return await _read(self._file(ref), ref)
 
     async def find(self, label: str, value: str) -> list[TaskRun]:
         """Return the runs that have a label, in their last recorded state."""
-        with _told():
+        with _converted_errors():
             runs = await self._host.runs(self._namespace)
         labelled = (run for run in runs if run["metadata"].get("labels", {}).get(label) == value)
         return [TaskRun.model_validate(run) for run in labelled]
@@ -138,7 +138,7 @@ class DockerRuns:
         rest.
         """
         file = self._file(ref)
-        with _told():
+        with _converted_errors():
             run = await patch_run(file, {"spec": {"cancel": True}}, ref.uid)
             if run is None or ended(TaskRun.model_validate(run)):
                 return
@@ -154,7 +154,7 @@ class DockerRuns:
     async def collect(self, ref: Ref, pod_uid: str) -> None:
         """Mark a container as collected, and run the follower, which may remove the container."""
         mark = {"metadata": {"annotations": {ANNOTATION_COLLECTED: pod_uid}}}
-        with _told():
+        with _converted_errors():
             if await patch_run(self._file(ref), mark, ref.uid) is not None:
                 async with self._host.following(self._file(ref)) as follower:
                     await follower.settle()
@@ -170,7 +170,7 @@ class DockerRuns:
         previous: bool = False,
     ) -> AsyncIterator[AsyncIterator[Piece]]:
         """Open a container's log; see client.Runs.log."""
-        with _told():
+        with _converted_errors():
             async with self._host.daemon() as daemon:
                 if (only := await _container_in(daemon, pod)) not in (container, None):
                     no = f"container {container} is not valid for pod {pod}"  # as the apiserver
@@ -181,7 +181,7 @@ class DockerRuns:
 
     async def log_end(self, pod: str, pieces: int | None) -> bytes:
         """Return the end of a container's log, byte for byte."""
-        with _told():
+        with _converted_errors():
             async with self._host.daemon() as daemon:
                 return await daemon.log_tail(pod, pieces)
 
@@ -209,7 +209,7 @@ async def _read(file: StateFile, ref: Ref) -> TaskRun | None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _converted_errors() -> Iterator[None]:
     """Turn the engine's errors into this provider's errors."""
     try:
         yield
@@ -240,5 +240,7 @@ def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerClient:
     return DockerClient(host, namespace)
 
 
-def _secrets(told: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
-    return {(name, key): str(value) for name, keys in told.items() for key, value in keys.items()}
+def _secrets(settings: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
+    return {
+        (name, key): str(value) for name, keys in settings.items() for key, value in keys.items()
+    }

@@ -297,21 +297,21 @@ class Execution:
     def _cancel(self) -> None:
         """Cancel the run, or all active runs of this task if the run is not known yet."""
         if self._ref is not None:
-            self._try_for_a_moment("cancelled", _cancel(self._connect, self._ref))
+            self._run_with_timeout("cancelled", _cancel(self._connect, self._ref))
         elif self._own is not None and self._namespace:
-            self._try_for_a_moment("cancelled", cancel_all(self._connect, self._own))
+            self._run_with_timeout("cancelled", cancel_all(self._connect, self._own))
 
     def _collect(self, run: TaskRun) -> None:
         if run.status.pod_uid:
             work = _collect(self._connect, Ref.to(run), run.status.pod_uid)
-            self._try_for_a_moment("marked as collected", work)
+            self._run_with_timeout("marked as collected", work)
 
-    def _try_for_a_moment(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+    def _run_with_timeout(self, action: str, work: Coroutine[Any, Any, None]) -> None:
         """Run a request with a short time limit; log an error instead of raising it."""
         try:
             asyncio.run(asyncio.wait_for(work, _SECONDS_TO_CANCEL))
         except Exception as error:  # noqa: BLE001  # it must not replace the task's own outcome
-            self._log.warning("TaskRun %s could not be %s: %r", self._ref, what, error)
+            self._log.warning("TaskRun %s could not be %s: %r", self._ref, action, error)
 
     def _note(self, text: str) -> None:
         self._entries.close()  # write the earlier lines first

@@ -122,17 +122,17 @@ def failure_of(run: TaskRun, codes: ExitCodes) -> AirflowException:
     status = run.status
     by_exit_code = status.exit_code if status.failure_kind is FailureKind.APPLICATION else None
     if by_exit_code is not None and by_exit_code in codes.skip:
-        return AirflowSkipException(f"skip_on_exit_code: {_told(run)}")
+        return AirflowSkipException(f"skip_on_exit_code: {_message(run)}")
     kind = _BY_REASON.get(status.reason or "") or _BY_KIND.get(status.failure_kind, TaskRunFailed)
     if by_exit_code is not None and by_exit_code in codes.fail:
         kind = TaskRunFailedForGood
     _, log_tail = split_output(status.message or "")
     return kind(
-        _told(run), exit_code=status.exit_code, reason=status.reason or "", log_tail=log_tail
+        _message(run), exit_code=status.exit_code, reason=status.reason or "", log_tail=log_tail
     )
 
 
-def _told(run: TaskRun) -> str:
+def _message(run: TaskRun) -> str:
     """Return the message of a failed run: the cause, then the last lines of its output."""
     name = f"TaskRun {run.metadata.namespace}/{run.metadata.name}"
     reason = run.status.reason or "no reason given"

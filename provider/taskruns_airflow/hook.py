@@ -159,17 +159,17 @@ class TaskRunHook(BaseHook):
     async def _read_settings(self) -> dict[str, Any]:
         access = self.access
         own = await _extra(access.taskruns_conn_id)
-        engine = DOCKER if access.docker.told else own.pop("engine", access.default_engine)
+        engine = DOCKER if access.docker.settings else own.pop("engine", access.default_engine)
         if engine not in ENGINES:
             raise ValueError(
                 f"connection {access.taskruns_conn_id}: engine {engine!r}: "
                 f"write {' or '.join(ENGINES)}"
             )
         if engine == DOCKER:
-            return {**own, **access.docker.told, "engine": engine}
+            return {**own, **access.docker.settings, "engine": engine}
         through = own.pop("kubernetes_conn_id", None) or DEFAULT_CLUSTER
         settings = {**await _extra(access.kubernetes_conn_id or through), **own}
-        return {**_over(settings, access), "engine": engine}
+        return {**_with_overrides(settings, access), "engine": engine}
 
 
 def _link(settings: dict[str, Any], *, namespace: str, name: str) -> str:
@@ -199,8 +199,8 @@ async def _extra(conn_id: str) -> dict[str, Any]:
     return earlier | settings
 
 
-def _over(told: dict[str, Any], access: Access) -> dict[str, Any]:
-    settings = dict(told)
+def _with_overrides(connection_settings: dict[str, Any], access: Access) -> dict[str, Any]:
+    settings = dict(connection_settings)
     if access.in_cluster:
         settings |= _ELSEWHERE
     if access.in_cluster is not None:

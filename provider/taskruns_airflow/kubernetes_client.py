@@ -11,7 +11,7 @@ from taskruns_airflow.client import Ref
 from taskruns_airflow.identity import LABEL_TASK
 from taskruns_airflow.shared_watch import OpenApi, SharedWatch
 
-_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, SharedWatch]] = (
+_shared_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, SharedWatch]] = (
     WeakKeyDictionary()
 )
 """Shared watches of each event loop, one per cluster and namespace."""
@@ -45,7 +45,7 @@ class KubernetesClient:
 
     def shared_watch(self) -> SharedWatch:
         """Return the watch of all runs of this namespace, shared within the event loop."""
-        ours = _lookouts.setdefault(asyncio.get_running_loop(), {})
-        if self.place not in ours:
-            ours[self.place] = SharedWatch(self.open_anew, {"labelSelector": LABEL_TASK})
-        return ours[self.place]
+        watches = _shared_watches.setdefault(asyncio.get_running_loop(), {})
+        if self.place not in watches:
+            watches[self.place] = SharedWatch(self.open_anew, {"labelSelector": LABEL_TASK})
+        return watches[self.place]

@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LOOKS = 0.02
 _PATIENCE = 120.0
 """Time that the end of a trigger waits for the pipe, in seconds."""
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 """Locks, one per event loop, that are held while a writer waits for the pipe, so that no other
 writer fills it meanwhile."""
 
@@ -43,15 +43,15 @@ async def drain() -> bool:
 
 
 async def _until(most: int) -> None:
-    async with _turn():
+    async with _lock():
         while True:
             if _waiting() <= most:
                 return
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def _turn() -> asyncio.Lock:
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+def _lock() -> asyncio.Lock:
+    return _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 def _waiting() -> int:
@@ -136,18 +136,18 @@ class LogEntries:
             burst.texts.append(line.text)
             burst.size += len(line.text)
             return
-        self._tell(line.container)
+        self._flush(line.container)
         due = asyncio.get_running_loop().call_later(
-            _SECONDS_UNTIL_WHOLE, self._tell, line.container
+            _SECONDS_UNTIL_WHOLE, self._flush, line.container
         )
         self._bursts[line.container] = _Burst(line.time, [line.text], len(line.text), due)
 
     def close(self) -> None:
         """Log the remaining lines."""
         for container in list(self._bursts):
-            self._tell(container)
+            self._flush(container)
 
-    def _tell(self, container: str) -> None:
+    def _flush(self, container: str) -> None:
         burst = self._bursts.pop(container, None)
         if burst is not None:
             burst.due.cancel()

@@ -249,7 +249,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The point in a log where delivery continues; result of a Search."""
 
     skip: int
@@ -263,31 +263,31 @@ class Found:
 class Reading:
     """One reading of the log: separates new pieces from those that were delivered before."""
 
-    def __init__(self, place: Place, found: Found | None = None) -> None:
+    def __init__(self, place: Place, result: SearchResult | None = None) -> None:
         """Start a reading.
 
         Args:
             place: The position; updated with what this reading delivers.
-            found: The result of a Search; by default, the whole log is compared with `place`.
+            result: The result of a Search; by default, the whole log is compared with `place`.
         """
         self._place = place
-        second = place.since() if found is None else None
+        second = place.since() if result is None else None
         self.since = "" if second is None else rfc3339_of(second)
         self._unknown = 0
         """Number of records that are skipped without a comparison."""
         self._first: tuple[int, int] | None = None
         """Expected time and checksum of the first skipped record; None to accept any."""
         self._expected: Iterator[tuple[int, int]] = iter(())
-        if found is None:
+        if result is None:
             self._expected = place.records(second)
             if second is None and place.forgotten:
                 self._unknown, self._first = place.forgotten, place.first
-        elif found.last is not None:
-            self._unknown, self._expected = found.skip - 1, iter((found.last,))
-        if found is not None and not found.in_record:
+        elif result.last is not None:
+            self._unknown, self._expected = result.skip - 1, iter((result.last,))
+        if result is not None and not result.in_record:
             place.open = None
         self._next = next(self._expected, None)
-        self._searched = found is not None
+        self._searched = result is not None
         self._record = _Record()
         self._skipped = 0
 
@@ -364,15 +364,15 @@ class Search:
         self._before: tuple[int, int] | None = None
         self._count = 0
         self._remaining = 0
-        self._end: Found | None = None
-        self._start: Found | None = None
+        self._end: SearchResult | None = None
+        self._start: SearchResult | None = None
 
     def take(self, piece: Piece) -> None:
         """Process the next piece of the log."""
         if piece.first:
             self._record = _Record.of(piece)
             if self._open and self._record.time == self._open.time > _NO_TIME:
-                self._start = Found(self._count, self._before, in_record=True)
+                self._start = SearchResult(self._count, self._before, in_record=True)
         self._record.add(piece.content)
         if piece.last:
             self._count += 1
@@ -382,12 +382,12 @@ class Search:
                 self._remaining = self._after + 1
             if self._remaining:
                 self._remaining -= 1
-                self._end = Found(self._count, self._before, in_record=False)
+                self._end = SearchResult(self._count, self._before, in_record=False)
             elif self._last is None and not self._open and self._count == self._total:
-                self._end = Found(self._count, self._before, in_record=False)
+                self._end = SearchResult(self._count, self._before, in_record=False)
 
     @property
-    def found(self) -> Found | None:
+    def result(self) -> SearchResult | None:
         """The point where delivery continues; None if the last delivered record is gone."""
         return self._start or self._end
 

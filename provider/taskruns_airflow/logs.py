@@ -15,11 +15,11 @@ from taskruns_airflow.client import Connect, Ref, Refused, Unreachable
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.log_position import (
     Discontinued,
-    Found,
     Piece,
     Place,
     Reading,
     Search,
+    SearchResult,
     Text,
     datetime_of,
 )
@@ -41,7 +41,7 @@ class _Source:
     container: str
     previous: bool = False
 
-    async def search(self, place: Place) -> Found | None:
+    async def search(self, place: Place) -> SearchResult | None:
         """Return the point where delivery continues; None if the last delivered record is gone."""
         search = Search(place)
         async with self.connect() as runs:
@@ -49,7 +49,7 @@ class _Source:
             async with opened as pieces:
                 async for piece in pieces:
                     search.take(piece)
-        return search.found
+        return search.result
 
 
 class ContainerLog:
@@ -64,7 +64,7 @@ class ContainerLog:
         self._deliver = deliver
         self._warn = warn
         self._place = Place()
-        self._found: Found | None = None
+        self._search_result: SearchResult | None = None
         self._texts: dict[int, Text] = {}
         self._times: dict[int, datetime | None] = {}
         self.opened = False
@@ -79,7 +79,7 @@ class ContainerLog:
             Refused: The log cannot be read.
             Unreachable, aiohttp.ClientError, OSError: The connection broke.
         """
-        point, self._found = self._found, None
+        point, self._search_result = self._search_result, None
         try:
             await self._read(self._now, Reading(self._place, point), follow=True)
         except Discontinued:
@@ -125,8 +125,8 @@ class ContainerLog:
 
     async def _find_place(self) -> None:
         """Find the position in a log that was rotated or that belongs to a restarted container."""
-        self._found = await self._now.search(self._place)
-        if self._found is not None:
+        self._search_result = await self._now.search(self._place)
+        if self._search_result is not None:
             return
         try:
             point = await self._before.search(self._place)
@@ -203,7 +203,7 @@ class LogReader:
         connect: Connect,
         ref: Ref,
         shown: Shown,
-        tell: Callable[[Line], None],
+        add_line: Callable[[Line], None],
         warn: Callable[[str], None],
         room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -213,14 +213,14 @@ class LogReader:
             connect: Opens a connection for the logs.
             ref: The run.
             shown: The containers whose logs are read.
-            tell: Takes each line.
+            add_line: Takes each line.
             warn: Takes a message about a problem with a log.
-            room: Waits until `tell` can take more lines; None if it always can.
+            room: Waits until `add_line` can take more lines; None if it always can.
         """
         self._connect = connect
         self._ref = ref
         self._shown = shown
-        self._tell = tell
+        self._add_line = add_line
         self._warn = warn
         self._attempts: dict[int, Attempt] = {}
         self._without_node = False
@@ -337,7 +337,7 @@ class LogReader:
         return ContainerLog(self._connect, pod, container, self._deliver, self._warn)
 
     async def _deliver(self, container: str, time: datetime | None, text: str) -> None:
-        self._tell(Line(container, time, self._shown.line(container, text)))
+        self._add_line(Line(container, time, self._shown.line(container, text)))
         self._delivered += 1
         self._without_room += len(text)
         if self._room is not None and self._without_room >= _BYTES_WITHOUT_ROOM:

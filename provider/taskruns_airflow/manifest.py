@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRunSpec
 from taskruns.api.v1alpha1.model import format_duration
-from taskruns_airflow.containers import Asked
+from taskruns_airflow.containers import ContainerSelection
 from taskruns_airflow.identity import Try
 
 
@@ -75,13 +75,13 @@ _PLACE = ("name", "generateName", "namespace", "creationTimestamp")
 """Metadata fields of a Pod that are dropped from a template, because taskruns names the Pods."""
 
 
-def pod_template(told: Mapping[str, Any] | str) -> dict[str, Any]:
+def pod_template(value: Mapping[str, Any] | str) -> dict[str, Any]:
     """Return a core/v1 PodTemplateSpec, given one or a whole Pod, as a mapping or as YAML.
 
     Raises:
         ValueError: The value is not a mapping, or has fields that a PodTemplateSpec lacks.
     """
-    template = loaded(told) if isinstance(told, str) else told
+    template = loaded(value) if isinstance(value, str) else value
     if not isinstance(template, Mapping):
         raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
             "template: not a mapping: write {'metadata': ..., 'spec': ...}, or the same as YAML"
@@ -190,7 +190,7 @@ class RunArguments(PodArguments):
         pod_gc: Mapping[str, Any] | None = None,
         ttl_seconds_after_finished: int | None = None,
         get_logs: bool = True,
-        container_logs: Asked = None,
+        container_logs: ContainerSelection = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -221,7 +221,7 @@ Object = dict[str, Any]
 class Order:
     """Arguments of a task, from which its TaskRun is built.
 
-    None leaves a field to the TaskRun's default. The fields in `_AS_TOLD` are fields of a
+    None leaves a field to the TaskRun's default. The fields in `_UNCONVERTED` are fields of a
     TaskRun's spec, by their Python names.
     """
 
@@ -260,7 +260,7 @@ class Order:
     execution_timeout: timedelta | None = None
 
 
-_AS_TOLD = (
+_UNCONVERTED = (
     "image",
     "command",
     "working_dir",
@@ -280,20 +280,20 @@ _AS_TOLD = (
     "startup_timeout_seconds",
     "ttl_seconds_after_finished",
 )
-_WORDED_ANEW: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "arguments": ("args", lambda told: told),
+_CONVERTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "arguments": ("args", lambda value: value),
     "env": ("env", env_vars),
-    "container_resources": ("resources", lambda told: told),
+    "container_resources": ("resources", lambda value: value),
     "image_pull_secrets": (
         "imagePullSecrets",
-        lambda told: [{"name": each} if isinstance(each, str) else each for each in told],
+        lambda secrets: [{"name": each} if isinstance(each, str) else each for each in secrets],
     ),
-    "pod_gc": ("podGC", lambda told: told),
+    "pod_gc": ("podGC", lambda value: value),
 }
 """API name and conversion of each field whose API name or form differs from the Python one."""
 
-_ARGUMENT_OF = {to_camel(name): name for name in _AS_TOLD} | {
-    wire_name: name for name, (wire_name, _) in _WORDED_ANEW.items()
+_ARGUMENT_OF = {to_camel(name): name for name in _UNCONVERTED} | {
+    wire_name: name for name, (wire_name, _) in _CONVERTED.items()
 }
 """Fields of `Order` by their API names."""
 
@@ -341,10 +341,10 @@ def lost_identity(made: Any, name: str, own: Try) -> str | None:
 
 
 def _spec(order: Order) -> Object:
-    named = {to_camel(name): getattr(order, name) for name in _AS_TOLD}
-    for name, (wire_name, worded) in _WORDED_ANEW.items():
+    named = {to_camel(name): getattr(order, name) for name in _UNCONVERTED}
+    for name, (wire_name, convert) in _CONVERTED.items():
         argument = getattr(order, name)
-        named[wire_name] = None if argument is None else worded(argument)
+        named[wire_name] = None if argument is None else convert(argument)
     named["template"] = None if order.template is None else pod_template(order.template)
     named = {name: value for name, value in named.items() if value is not None}
     spec = dict(order.spec or {})

@@ -126,7 +126,7 @@ class TaskRunOperator(RunArguments):
     have other names."""
 
     _execution: "Execution | None" = None
-    _told_to_stop = False
+    _stop_requested = False
 
     def __init__(  # noqa: PLR0913  # each is a name that users of Airflow know
         self,
@@ -194,7 +194,7 @@ class TaskRunOperator(RunArguments):
     @override
     def on_kill(self) -> None:
         """Interrupt the wait; `execute` then raises, and cancels the run where necessary."""
-        self._told_to_stop = True  # an execution that begins later must stop as well
+        self._stop_requested = True  # an execution that begins later must stop as well
         if self._execution is not None:
             self._execution.stop()
 
@@ -249,7 +249,7 @@ class TaskRunOperator(RunArguments):
         if not self.get_logs:
             return None
         containers = Containers.of(spec)
-        every = (*containers.init, *containers.others)
+        every = (*containers.init, *containers.regular)
         return containers.shown(names_of(self.container_logs, every, default=[containers.main]))
 
     def access(self) -> Access:
@@ -293,7 +293,7 @@ class TaskRunOperator(RunArguments):
 
         hook = TaskRunHook.of(self.access())
         self._execution = execution = Execution(hook, context, self.log)
-        if self._told_to_stop:
+        if self._stop_requested:
             execution.stop()
         return execution
 
@@ -302,6 +302,6 @@ class TaskRunOperator(RunArguments):
         return execution.conclude(run, codes, with_result=bool(self.do_xcom_push))
 
 
-def exit_codes(told: int | Collection[int] | None) -> Collection[int]:
+def exit_codes(codes: int | Collection[int] | None) -> Collection[int]:
     """Return exit codes as a collection, given one, several or None."""
-    return () if told is None else (told,) if isinstance(told, int) else told
+    return () if codes is None else (codes,) if isinstance(codes, int) else codes

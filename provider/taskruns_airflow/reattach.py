@@ -24,12 +24,12 @@ class Inheritance:
     """Active runs of this task to cancel and to wait for, before one is created."""
 
 
-def inheritance(own: Try, found: Iterable[TaskRun]) -> Inheritance:
+def inheritance(own: Try, runs: Iterable[TaskRun]) -> Inheritance:
     """Decide what a try does with the TaskRuns that have its task label.
 
     Runs of another Airflow with the same label are ignored.
     """
-    tries = [(run, Try.of(run.metadata.annotations)) for run in found]
+    tries = [(run, Try.of(run.metadata.annotations)) for run in runs]
     kin = [(run, each) for run, each in tries if each is not None and _of_one_task(own, each)]
     mine = next((run for run, each in kin if each.key == own.key), None)
     if mine is not None:
@@ -39,7 +39,7 @@ def inheritance(own: Try, found: Iterable[TaskRun]) -> Inheritance:
         key=lambda pair: _order(pair[1]),
     )
     adopted = None
-    if before and _retried(own, before[-1][1]) and _has_more_to_give(before[-1][0]):
+    if before and _is_retry_of(own, before[-1][1]) and _is_adoptable(before[-1][0]):
         adopted = before[-1][0]
     active = (run for run, _ in before if run is not adopted and not ended(run))
     return Inheritance(adopted, tuple(active))
@@ -56,28 +56,28 @@ def collected(run: TaskRun) -> bool:
     return mark is not None and mark == run.status.pod_uid
 
 
-def _of_one_task(own: Try, other: Try) -> bool:
+def _of_one_task(own: Try, candidate: Try) -> bool:
     """Whether two tries belong to the same task of the same Airflow.
 
     Two Airflows in one namespace may have the same DAG with the same run ids. They cannot share
     the start time of a DAG run, to the microsecond, or the id of a DAG version. With `dags test`
     of Airflow 2, the start time is the logical date that is tested.
     """
-    same_place = other.dag_version == own.dag_version if own.dag_version else False
-    same_run = bool(own.run_start) and other.run_start == own.run_start
-    same_names = (other.task_label, other.deployment) == (own.task_label, own.deployment)
+    same_place = candidate.dag_version == own.dag_version if own.dag_version else False
+    same_run = bool(own.run_start) and candidate.run_start == own.run_start
+    same_names = (candidate.task_label, candidate.deployment) == (own.task_label, own.deployment)
     return same_names and (same_run or same_place)
 
 
-def _retried(own: Try, other: Try) -> bool:
-    return (own.run_start, own.max_tries) == (other.run_start, other.max_tries)
+def _is_retry_of(own: Try, previous: Try) -> bool:
+    return (own.run_start, own.max_tries) == (previous.run_start, previous.max_tries)
 
 
 def _order(each: Try) -> tuple[str, int]:
     return each.run_start, each.try_number
 
 
-def _has_more_to_give(run: TaskRun) -> bool:
+def _is_adoptable(run: TaskRun) -> bool:
     if ended(run):
         return run.status.phase is Phase.SUCCEEDED and not collected(run)
     return run.metadata.deletion_timestamp is None and not run.spec.cancel

@@ -46,7 +46,7 @@ class SharedWatch:
         """Latest version of each run that has not ended, by uid."""
         self._listed = False
         self._task: asyncio.Task[None] | None = None
-        self._looks: set[asyncio.Task[None]] = set()
+        self._reads: set[asyncio.Task[None]] = set()
 
     async def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
         """Yield a run at once and after each change, up to and including its terminal state.
@@ -60,7 +60,7 @@ class SharedWatch:
         waiter = self._join(ref)
         try:
             while True:
-                run = await waiter.news()
+                run = await waiter.get()
                 yield run
                 if ended(run):
                     return
@@ -74,7 +74,7 @@ class SharedWatch:
             self._listed = False
             self._task = asyncio.create_task(self._watch())
         elif self._listed:
-            self._tell_what_is_known(ref)
+            self._send_current_state(ref)
         return waiter
 
     def _leave(self, ref: Ref, waiter: "_Waiter") -> None:
@@ -96,7 +96,7 @@ class SharedWatch:
                     async with api.watch(self._selector, version, _SECONDS_PER_WATCH) as events:
                         waits, refusals = pauses(), 0
                         async for event in events:
-                            version = self._see(event)
+                            version = self._handle_event(event)
                 continue
             except _Expired:
                 version = ""
@@ -105,12 +105,12 @@ class SharedWatch:
                 version = "" if refused.status == HTTPStatus.GONE else version
                 refusals += 1
                 if refusals > _REFUSALS_BORNE:
-                    self._tell_all(refused)
+                    self._send_to_all(refused)
                 log.warning("cannot watch TaskRuns, trying again: %s", refused)
             except (*BROKEN, Unreachable) as error:
                 log.warning("the watch on TaskRuns broke, opening another: %r", error)
             except Exception as error:  # noqa: BLE001  # for example an undefined connection
-                self._tell_all(error)
+                self._send_to_all(error)
                 self._task = None
                 return
             await asyncio.sleep(next(waits))
@@ -127,55 +127,55 @@ class SharedWatch:
         self._active = {}
         self._listed = True
         for each in kept.values():
-            self._learn(each)
+            self._update(each)
         for ref in self._waiting:
             if ref.uid not in kept:
-                self._tell_what_is_known(ref)
+                self._send_current_state(ref)
         return version
 
-    def _see(self, event: Object) -> str:
+    def _handle_event(self, event: Object) -> str:
         run = event["object"]
         if event["type"] == "ERROR":
             if run.get("code") == HTTPStatus.GONE:
                 raise _Expired
             raise Refused(int(run.get("code") or 0), str(run.get("message")))
         if event["type"] == "DELETED":
-            self._lose(_slim(run))
+            self._remove(_slim(run))
         elif event["type"] != "BOOKMARK":
-            self._learn(_slim(run))
+            self._update(_slim(run))
         version: str = run["metadata"]["resourceVersion"]
         return version
 
-    def _learn(self, found: Object) -> None:
-        waiters = self._waiters(found)
-        if waiters or not _has_ended(found):
-            run = TaskRun.model_validate(found) if waiters else None
+    def _update(self, raw_run: Object) -> None:
+        waiters = self._waiters(raw_run)
+        if waiters or not _has_ended(raw_run):
+            run = TaskRun.model_validate(raw_run) if waiters else None
             for waiter in waiters:
-                waiter.tell(run)
-        if _has_ended(found):
-            self._active.pop(found["metadata"]["uid"], None)
+                waiter.put(run)
+        if _has_ended(raw_run):
+            self._active.pop(raw_run["metadata"]["uid"], None)
         else:
-            self._active[found["metadata"]["uid"]] = found
+            self._active[raw_run["metadata"]["uid"]] = raw_run
 
-    def _lose(self, found: Object) -> None:
-        self._active.pop(found["metadata"]["uid"], None)
-        for waiter in self._waiters(found):
-            waiter.tell(TaskRun.model_validate(found) if _has_ended(found) else None)
+    def _remove(self, raw_run: Object) -> None:
+        self._active.pop(raw_run["metadata"]["uid"], None)
+        for waiter in self._waiters(raw_run):
+            waiter.put(TaskRun.model_validate(raw_run) if _has_ended(raw_run) else None)
 
-    def _waiters(self, found: Object) -> list["_Waiter"]:
-        metadata = found["metadata"]
+    def _waiters(self, raw_run: Object) -> list["_Waiter"]:
+        metadata = raw_run["metadata"]
         ref = Ref(metadata["namespace"], metadata["name"], metadata["uid"])
         return self._waiting.get(ref, [])
 
-    def _tell_what_is_known(self, ref: Ref) -> None:
+    def _send_current_state(self, ref: Ref) -> None:
         if known := self._active.get(ref.uid):
-            self._learn(known)
+            self._update(known)
             return
-        look = asyncio.create_task(self._look(ref))
-        self._looks.add(look)
-        look.add_done_callback(self._looks.discard)
+        read = asyncio.create_task(self._read_run(ref))
+        self._reads.add(read)
+        read.add_done_callback(self._reads.discard)
 
-    async def _look(self, ref: Ref) -> None:
+    async def _read_run(self, ref: Ref) -> None:
         """Read a run that the cache lacks: it has ended, or the watch has not reported it yet."""
         try:
             async with self._connect() as api:
@@ -183,12 +183,12 @@ class SharedWatch:
         except Exception as error:  # noqa: BLE001  # every error is passed to the waiters
             outcome = error
         for waiter in self._waiting.get(ref, []):
-            waiter.tell(outcome)
+            waiter.put(outcome)
 
-    def _tell_all(self, error: Exception) -> None:
+    def _send_to_all(self, error: Exception) -> None:
         for waiters in self._waiting.values():
             for waiter in waiters:
-                waiter.tell(error)
+                waiter.put(error)
 
 
 class _Waiter:
@@ -199,20 +199,20 @@ class _Waiter:
         self._version = 0
         self._final = False
 
-    def tell(self, told: TaskRun | Exception | None) -> None:
-        if isinstance(told, TaskRun):
-            version = int(told.metadata.resource_version or 0)
+    def put(self, state: TaskRun | Exception | None) -> None:
+        if isinstance(state, TaskRun):
+            version = int(state.metadata.resource_version or 0)
             if version < self._version:
                 return
             self._version = version
         if self._final:
             return
-        self._final = isinstance(told, TaskRun) and ended(told)
+        self._final = isinstance(state, TaskRun) and ended(state)
         if self._slot.full():
             self._slot.get_nowait()
-        self._slot.put_nowait(told)
+        self._slot.put_nowait(state)
 
-    async def news(self) -> TaskRun:
+    async def get(self) -> TaskRun:
         outcome = await self._slot.get()
         if outcome is None:
             raise Gone
@@ -221,11 +221,11 @@ class _Waiter:
         return outcome
 
 
-def _slim(found: Object) -> Object:
+def _slim(raw_run: Object) -> Object:
     """Return a run with the parts that waiters need: some metadata and the status, no spec."""
-    metadata = {part: found["metadata"][part] for part in _KEPT if part in found["metadata"]}
-    return {"metadata": metadata, "spec": {}, "status": found.get("status") or {}}
+    metadata = {part: raw_run["metadata"][part] for part in _KEPT if part in raw_run["metadata"]}
+    return {"metadata": metadata, "spec": {}, "status": raw_run.get("status") or {}}
 
 
-def _has_ended(found: Mapping[str, Any]) -> bool:
-    return found["status"].get("phase") in TERMINAL_PHASES
+def _has_ended(raw_run: Mapping[str, Any]) -> bool:
+    return raw_run["status"].get("phase") in TERMINAL_PHASES

@@ -84,14 +84,14 @@ def standing_of(context: Mapping[str, Any], remembered: str = "") -> TaskState:
     """
     state = TaskState()
 
-    def ask() -> None:
+    def query() -> None:
         with suppress(Exception):  # the task ends in any case
             state.states = _states(context["ti"])
             state.superseded = bool(remembered) and _is_superseded(context, remembered)
 
-    asking = Thread(target=ask, name="taskruns: ask Airflow", daemon=True)
-    asking.start()
-    asking.join(_SECONDS_TO_ASK)
+    thread = Thread(target=query, name="taskruns: ask Airflow", daemon=True)
+    thread.start()
+    thread.join(_SECONDS_TO_ASK)
     return replace(state)
 
 

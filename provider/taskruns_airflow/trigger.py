@@ -24,7 +24,7 @@ _cancelling: set[asyncio.Task[None]] = set()
 """Cancellations in progress. They are tasks of their own because Airflow cancels an ending trigger
 every second, and with it `on_kill`."""
 
-_IS_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
+_HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
 """Whether Airflow calls `on_kill` (3.3 or newer). Older versions call only `cleanup`, both for a
 kill and for a shutdown of the triggerer."""
 
@@ -84,7 +84,7 @@ class TaskRunTrigger(BaseTrigger):
 
         After a clear, the new try cancels the run.
         """
-        if _IS_TOLD_OF_KILLS or self._fired:
+        if _HAS_ON_KILL or self._fired:
             return
         state = await asyncio.to_thread(standing_of, {"ti": self.task_instance})
         if not is_wanted(state.states):
@@ -147,6 +147,6 @@ class MinimumDeferral:
         await asyncio.sleep(self._since + least(recent) - now)
 
 
-def least(others: int) -> float:
+def least(recent: int) -> float:
     """Return the minimum length of a deferral in seconds, given the number of other recent ones."""
-    return min(_LONGEST, _SHORTEST + _FOR_EACH_OTHER * max(others, 0))
+    return min(_LONGEST, _SHORTEST + _FOR_EACH_OTHER * max(recent, 0))

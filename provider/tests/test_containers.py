@@ -38,7 +38,7 @@ BASE = {
 def test_the_main_container_is_one_of_them(template: Any, main: str) -> None:
     containers = Containers.of({"template": template})
     assert containers.main == main
-    assert main in containers.others
+    assert main in containers.regular
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,9 @@ def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
 
 def test_it_runs_on_docker_at_the_daemon_that_it_names() -> None:
     assert operator().access().default_engine == DOCKER
-    assert operator().access().docker.told == {}
+    assert operator().access().docker.settings == {}
     access = operator(docker_url="unix://var/run/docker.sock", tls_hostname=False).access().docker
-    assert access.told == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
+    assert access.settings == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
 
 
 def test_what_cannot_be_had_of_a_mapped_task_is_refused_when_the_dag_is_parsed() -> None:

@@ -100,8 +100,8 @@ class DockerOperator(Migrated):
 
     @classmethod
     @override
-    def refuse(cls, given: Mapping[str, Any]) -> None:
-        super().refuse(dict.fromkeys(_TRUE, True) | dict(given))
+    def refuse(cls, arguments: Mapping[str, Any]) -> None:
+        super().refuse(dict.fromkeys(_TRUE, True) | dict(arguments))
 
     @classmethod
     @override
@@ -113,8 +113,8 @@ class DockerOperator(Migrated):
 
     @classmethod
     @override
-    def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
-        return refusals(told)
+    def refusals(cls, arguments: Mapping[str, Any]) -> Iterable[str]:
+        return refusals(arguments)
 
     @override
     def execute(self, context: Context) -> Any:
@@ -124,11 +124,13 @@ class DockerOperator(Migrated):
 
     @override
     def order(self, context: Mapping[str, Any]) -> Order:
-        return translate(super().order(context), self._told())
+        return translate(super().order(context), self._parameter_values())
 
     @override
     def access(self) -> Access:
-        return replace(super().access(), default_engine=DOCKER, docker=docker_access(self._told()))
+        return replace(
+            super().access(), default_engine=DOCKER, docker=docker_access(self._parameter_values())
+        )
 
     @override
     def resolve_template_files(self) -> None:
@@ -186,10 +188,10 @@ class DockerOperator(Migrated):
             return execution.last_line.rstrip()
         return line
 
-    def _told(self) -> Mapping[str, Any]:
+    def _parameter_values(self) -> Mapping[str, Any]:
         values = {name: getattr(self, name) for name in _OWN}
         return values | {"private_environment": self._private_environment}
 
 
-def _codes(given: int | Container[int] | None) -> Container[int]:
-    return () if given is None else given if isinstance(given, Container) else (given,)
+def _codes(codes: int | Container[int] | None) -> Container[int]:
+    return () if codes is None else codes if isinstance(codes, Container) else (codes,)

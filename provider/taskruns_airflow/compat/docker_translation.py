@@ -32,24 +32,24 @@ _INSTEAD = (
 )
 
 
-def variables(given: Mapping[str, Any]) -> dict[str, str]:
+def variables(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return a container's environment variables.
 
     Raises:
         ValueError: A variable is not supported. The message contains no value, because it may be a
             secret.
     """
-    parts = {name: dict(_part(name, given[name])) for name in _PARTS}
+    parts = {name: dict(_part(name, arguments[name])) for name in _PARTS}
     parts["environment"].pop(TMP_VARIABLE, None)  # DockerOperator removes it as well
-    if given["mount_tmp_dir"]:
-        parts["environment"][TMP_VARIABLE] = str(given["tmp_dir"] or TMP_DIR)
+    if arguments["mount_tmp_dir"]:
+        parts["environment"][TMP_VARIABLE] = str(arguments["tmp_dir"] or TMP_DIR)
     return parts["env_file"] | parts["environment"] | parts["private_environment"]
 
 
-def refused_variables(given: Mapping[str, Any]) -> Iterator[str]:
+def refused_variables(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each unsupported variable that is known when a DAG is parsed."""
     for name in _PARTS:
-        value = given[name]
+        value = arguments[name]
         if name in _TEMPLATED and not isinstance(value, Mapping) and is_templated(value):
             continue
         try:
@@ -104,17 +104,17 @@ _OPTIONS = ("BindOptions", "VolumeOptions", "TmpfsOptions")
 _KINDS = ("bind", "volume", "tmpfs")
 
 
-def volumes(given: Mapping[str, Any]) -> Iterator[Volume]:
+def volumes(arguments: Mapping[str, Any]) -> Iterator[Volume]:
     """Yield the volumes of `mounts`, `mount_tmp_dir` and `shm_size`.
 
     Raises:
         ValueError: A mount is not supported; the message names its target.
     """
-    yield from mounted(given["mounts"])
-    if given["mount_tmp_dir"]:
-        yield _volume("tmp", str(given["tmp_dir"] or TMP_DIR), emptyDir={})
-    size = shm_size(given["shm_size"])
-    if size and given["ipc_mode"] != "host":  # with host IPC, /dev/shm is the host's
+    yield from mounted(arguments["mounts"])
+    if arguments["mount_tmp_dir"]:
+        yield _volume("tmp", str(arguments["tmp_dir"] or TMP_DIR), emptyDir={})
+    size = shm_size(arguments["shm_size"])
+    if size and arguments["ipc_mode"] != "host":  # with host IPC, /dev/shm is the host's
         yield _volume("shm", _SHM, emptyDir={"medium": "Memory", "sizeLimit": str(size)})
 
 
@@ -230,58 +230,58 @@ _NO_ENTRYPOINT = [""]
 """The `command` that removes the image's entrypoint on Docker."""
 
 
-def translate(order: Order, given: Mapping[str, Any]) -> Order:
+def translate(order: Order, arguments: Mapping[str, Any]) -> Order:
     """Return `order` with the fields that DockerOperator's arguments set.
 
     Raises:
         ValueError: A value is not supported. The message names the parameter and says what to
             write instead.
     """
-    pairs = list(volumes(given))
-    command, arguments = _commands(given)
-    env = [{"name": name, "value": _literal(value)} for name, value in variables(given).items()]
+    pairs = list(volumes(arguments))
+    command, args = _commands(arguments)
+    env = [{"name": name, "value": _literal(value)} for name, value in variables(arguments).items()]
     return replace(
         order,
         command=command,
-        arguments=arguments,
+        arguments=args,
         env=[*env_vars(order.env or {}), *env],
-        image_pull_policy="Always" if given["force_pull"] else "IfNotPresent",
-        container_resources=_resources(given) | dict(order.container_resources or {}) or None,
+        image_pull_policy="Always" if arguments["force_pull"] else "IfNotPresent",
+        container_resources=_resources(arguments) | dict(order.container_resources or {}) or None,
         volumes=[*(order.volumes or ()), *(volume for volume, _ in pairs)] or None,
         volume_mounts=[*(order.volume_mounts or ()), *(mount for _, mount in pairs)] or None,
-        security_context=dict(order.security_context or {}) | _security(given) or None,
-        template=_template(order.template, given),
-        pod_gc={"strategy": _strategy(given)} | dict(order.pod_gc or {}),
-        spec=dict(order.spec or {}) | _result_path(given),
-        labels=_labels(given) or None,
+        security_context=dict(order.security_context or {}) | _security(arguments) or None,
+        template=_template(order.template, arguments),
+        pod_gc={"strategy": _strategy(arguments)} | dict(order.pod_gc or {}),
+        spec=dict(order.spec or {}) | _result_path(arguments),
+        labels=_labels(arguments) or None,
     )
 
 
-def refusals(given: Mapping[str, Any]) -> Iterator[str]:
+def refusals(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each unsupported value, except templates, with what to write instead."""
-    yield from refused_daemons(given)
-    yield from refused_variables(given)
-    if given["retrieve_output"] and not given["retrieve_output_path"]:
+    yield from refused_daemons(arguments)
+    yield from refused_variables(arguments)
+    if arguments["retrieve_output"] and not arguments["retrieve_output_path"]:
         yield "retrieve_output: say where the task writes its JSON with retrieve_output_path"
-    if isinstance(given["skip_on_exit_code"], str):
+    if isinstance(arguments["skip_on_exit_code"], str):
         yield "skip_on_exit_code: write a number, or a list of numbers"
-    if any(isinstance(each, str) for each in given.get("volumes") or ()):
+    if any(isinstance(each, str) for each in arguments.get("volumes") or ()):
         yield "volumes: write mounts=[Mount(source='/folder', target='/place', type='bind')]"
     for check in _CHECKS:
         try:
-            check(given)
+            check(arguments)
         except ValueError as refusal:
             yield str(refusal)
 
 
-def _commands(given: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
+def _commands(arguments: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
     """Return the container's `command` and `args`.
 
     An entrypoint without words removes the image's entrypoint. The program is then the command
     or, without one, the image's CMD.
     """
-    entrypoint = words_of("entrypoint", given["entrypoint"])
-    command = [_literal(word) for word in words_of("command", given["command"]) or ()] or None
+    entrypoint = words_of("entrypoint", arguments["entrypoint"])
+    command = [_literal(word) for word in words_of("command", arguments["command"]) or ()] or None
     if entrypoint is None:
         return None, command
     if not entrypoint:
@@ -296,18 +296,18 @@ def _literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _check_command(given: Mapping[str, Any]) -> None:
-    known = not is_templated(given["command"])
-    _commands(given if known else {**given, "command": None})
+def _check_command(arguments: Mapping[str, Any]) -> None:
+    known = not is_templated(arguments["command"])
+    _commands(arguments if known else {**arguments, "command": None})
 
 
-def _check_mounts(given: Mapping[str, Any]) -> None:
-    shm_size(given["shm_size"])
-    check_mounts(given["mounts"])
+def _check_mounts(arguments: Mapping[str, Any]) -> None:
+    shm_size(arguments["shm_size"])
+    check_mounts(arguments["mounts"])
 
 
-def _resources(given: Mapping[str, Any]) -> Object:
-    cpus, memory = given["cpus"], given["mem_limit"]
+def _resources(arguments: Mapping[str, Any]) -> Object:
+    cpus, memory = arguments["cpus"], arguments["mem_limit"]
     shares = _SHARES if cpus is None else shares_of(cpus)
     size = 0 if memory is None else bytes_of("mem_limit", memory)
     resources: Object = {}
@@ -318,37 +318,37 @@ def _resources(given: Mapping[str, Any]) -> Object:
     return resources
 
 
-def _security(given: Mapping[str, Any]) -> Object:
+def _security(arguments: Mapping[str, Any]) -> Object:
     context: Object = {}
-    if given["user"] is not None and (text := str(given["user"])):
+    if arguments["user"] is not None and (text := str(arguments["user"])):
         user = _USER.fullmatch(text)
         if user is None:
             raise ValueError(f"user {text!r}: write numbers, as 1000 or 1000:1000")
         context["runAsUser"] = int(user[1])
         if user[2]:
             context["runAsGroup"] = int(user[2])
-    if given["privileged"]:
+    if arguments["privileged"]:
         context["privileged"] = True
-    if added := given["cap_add"]:
+    if added := arguments["cap_add"]:
         added = [added] if isinstance(added, str) else texts_of("cap_add", added)
         context["capabilities"] = {"add": [each.upper().removeprefix("CAP_") for each in added]}
     return context
 
 
-def _template(before: Any, given: Mapping[str, Any]) -> Any:
+def _template(before: Any, arguments: Mapping[str, Any]) -> Any:
     """Return the given template with Pod fields for which a TaskRun has no shorthand.
 
     Fields of the given template take precedence.
     """
-    network = _network(given)
-    addresses = hosts_of(given["extra_hosts"]).items()
+    network = _network(arguments)
+    addresses = hosts_of(arguments["extra_hosts"]).items()
     fields = {
-        "containers": [{"name": "main", "tty": True}] if given["tty"] else None,
-        "hostname": text_of("hostname", given["hostname"]),
+        "containers": [{"name": "main", "tty": True}] if arguments["tty"] else None,
+        "hostname": text_of("hostname", arguments["hostname"]),
         "hostNetwork": network == "host",
-        "hostIPC": _ipc_mode(given) == "host",
+        "hostIPC": _ipc_mode(arguments) == "host",
         "hostAliases": [{"ip": ip, "hostnames": [name]} for name, ip in addresses],
-        **_dns(given),
+        **_dns(arguments),
     }
     spec = {name: value for name, value in fields.items() if value}
     # The default network needs no annotation, and the host network is a field of the Pod.
@@ -368,52 +368,52 @@ def _template(before: Any, given: Mapping[str, Any]) -> Any:
     return {**own, **{part: value for part, value in laid.items() if value}}
 
 
-def _check_template(given: Mapping[str, Any]) -> None:
-    _template({}, given)
+def _check_template(arguments: Mapping[str, Any]) -> None:
+    _template({}, arguments)
 
 
-def _network(given: Mapping[str, Any]) -> str:
-    network = text_of("network_mode", given["network_mode"])
+def _network(arguments: Mapping[str, Any]) -> str:
+    network = text_of("network_mode", arguments["network_mode"])
     if network and not _NETWORK.fullmatch(network):
         raise ValueError(f"network_mode {network!r}: write a network's name, bridge, host or none")
     return network
 
 
-def _ipc_mode(given: Mapping[str, Any]) -> str:
-    mode = text_of("ipc_mode", given["ipc_mode"])
+def _ipc_mode(arguments: Mapping[str, Any]) -> str:
+    mode = text_of("ipc_mode", arguments["ipc_mode"])
     if mode not in ("", "private", "host"):
         raise ValueError(f"ipc_mode {mode!r}: write private or host")
     return mode
 
 
-def _dns(given: Mapping[str, Any]) -> Object:
-    servers, searches = (texts_of(name, given[name]) for name in ("dns", "dns_search"))
+def _dns(arguments: Mapping[str, Any]) -> Object:
+    servers, searches = (texts_of(name, arguments[name]) for name in ("dns", "dns_search"))
     config = {"nameservers": servers, "searches": searches}
     fields = {"dnsConfig": {key: value for key, value in config.items() if value}}
     return {**fields, "dnsPolicy": "None"} if servers else fields if searches else {}
 
 
-def _labels(given: Mapping[str, Any]) -> dict[str, str]:
-    labels = labels_of(given["labels"])
+def _labels(arguments: Mapping[str, Any]) -> dict[str, str]:
+    labels = labels_of(arguments["labels"])
     if taken := sorted(name for name in labels if name in _LABELS_OF_TRY or GROUP in name):
         raise ValueError(f"labels {', '.join(taken)}: taskruns sets it: choose another name")
     return labels
 
 
-def _strategy(given: Mapping[str, Any]) -> str:
-    choice = given["auto_remove"]
+def _strategy(arguments: Mapping[str, Any]) -> str:
+    choice = arguments["auto_remove"]
     strategy = _STRATEGIES.get("never" if choice in (None, "") else str(choice))
     if strategy is None:
         raise ValueError(f"auto_remove {choice!r}: write never, success, force, True or False")
     return strategy
 
 
-def _result_path(given: Mapping[str, Any]) -> Object:
-    return {"resultPath": given["retrieve_output_path"]} if given["retrieve_output"] else {}
+def _result_path(arguments: Mapping[str, Any]) -> Object:
+    return {"resultPath": arguments["retrieve_output_path"]} if arguments["retrieve_output"] else {}
 
 
-def _check_working_dir(given: Mapping[str, Any]) -> None:
-    text_of("working_dir", given["working_dir"])
+def _check_working_dir(arguments: Mapping[str, Any]) -> None:
+    text_of("working_dir", arguments["working_dir"])
 
 
 _CHECKS: tuple[Callable[[Mapping[str, Any]], object], ...] = (

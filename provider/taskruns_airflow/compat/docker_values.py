@@ -12,21 +12,21 @@ _USUAL = "var/run/docker.sock"
 _SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
-def docker_access(given: Mapping[str, Any]) -> DockerAccess:
+def docker_access(arguments: Mapping[str, Any]) -> DockerAccess:
     """Return the settings of the daemon that the arguments name; None where they name nothing."""
-    check_hostname = given["tls_hostname"]
+    check_hostname = arguments["tls_hostname"]
     return DockerAccess(
-        url=daemon_url(given["docker_url"]),
-        tls_ca_cert=given["tls_ca_cert"] or None,
-        tls_client_cert=given["tls_client_cert"] or None,
-        tls_client_key=given["tls_client_key"] or None,
+        url=daemon_url(arguments["docker_url"]),
+        tls_ca_cert=arguments["tls_ca_cert"] or None,
+        tls_client_cert=arguments["tls_client_cert"] or None,
+        tls_client_key=arguments["tls_client_key"] or None,
         tls_hostname=None if check_hostname == "" else check_hostname,
     )
 
 
-def daemon_url(given: str | Sequence[str] | None) -> str | None:
+def daemon_url(urls: str | Sequence[str] | None) -> str | None:
     """Return the daemon's URL, given in any form that docker-py accepts; None if none is given."""
-    url = given if isinstance(given, str) else next(iter(given or ()), None)
+    url = urls if isinstance(urls, str) else next(iter(urls or ()), None)
     if not url:
         return None
     if url.startswith("http+unix://"):
@@ -36,9 +36,9 @@ def daemon_url(given: str | Sequence[str] | None) -> str | None:
     return url if "://" in url else f"tcp://{url}"
 
 
-def refused_daemons(given: Mapping[str, Any]) -> Iterator[str]:
+def refused_daemons(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each unsupported argument about the daemon."""
-    named = given["docker_url"]
+    named = arguments["docker_url"]
     if named is not None and not isinstance(named, str | list | tuple):
         yield "docker_url: write the daemon's URL, such as unix:///var/run/docker.sock"
         return
@@ -49,9 +49,9 @@ def refused_daemons(given: Mapping[str, Any]) -> Iterator[str]:
         yield "docker_url ssh://: forward the daemon's socket with `ssh -L`, and name that: unix://"
     elif url and not url.startswith(_SCHEMES):
         yield f"docker_url {url!r}: write unix:// with a socket, or tcp:// with a host and port"
-    if not given["tls_verify"] and given["tls_ca_cert"]:
+    if not arguments["tls_verify"] and arguments["tls_ca_cert"]:
         yield "tls_verify=False: name the authority of the daemon's certificate: tls_ca_cert"
-    if isinstance(given["tls_hostname"], str) and given["tls_hostname"]:
+    if isinstance(arguments["tls_hostname"], str) and arguments["tls_hostname"]:
         yield "tls_hostname: write False where the daemon's certificate is for another name"
 
 

@@ -17,7 +17,7 @@ from taskruns_airflow.compat.kubernetes_pod_translation import (
 )
 from taskruns_airflow.compat.parameters import Migrated, Parameter, named, notes
 from taskruns_airflow.compat.pod_reconciliation import TEMPLATED_FIELDS, owned
-from taskruns_airflow.containers import Asked, Containers, Shown, names_of
+from taskruns_airflow.containers import Containers, ContainerSelection, Shown, names_of
 from taskruns_airflow.identity import Try
 from taskruns_airflow.manifest import Order
 from taskruns_airflow.operator import TaskRunOperator, exit_codes
@@ -103,7 +103,7 @@ class KubernetesPodOperator(Migrated):
 
     name: str | None
     base_container_name: str | None
-    init_container_logs: Asked
+    init_container_logs: ContainerSelection
     container_name_log_prefix_enabled: bool | None
 
     env_vars: Any
@@ -133,8 +133,10 @@ class KubernetesPodOperator(Migrated):
 
     @classmethod
     @override
-    def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
-        return refusals({**told, "base_container_name": cls._main(told.get("base_container_name"))})
+    def refusals(cls, arguments: Mapping[str, Any]) -> Iterable[str]:
+        return refusals(
+            {**arguments, "base_container_name": cls._main(arguments.get("base_container_name"))}
+        )
 
     @override
     def execute(self, context: Context) -> Any:
@@ -144,7 +146,7 @@ class KubernetesPodOperator(Migrated):
 
     @override
     def place(self, own: Try) -> dict[str, str]:
-        metadata = pod_of(self._given()).get("metadata") or {}
+        metadata = pod_of(self._parameter_values()).get("metadata") or {}
         name = self.name or str(metadata.get("name") or "")
         namespace = self.namespace or metadata.get("namespace")
         place = {"name": own.named(name) if name else own.name}
@@ -152,7 +154,7 @@ class KubernetesPodOperator(Migrated):
 
     @override
     def order(self, context: Mapping[str, Any]) -> Order:
-        return translate(super().order(context), self._given())
+        return translate(super().order(context), self._parameter_values())
 
     @override
     def shown_logs(self, spec: Mapping[str, Any]) -> Shown | None:
@@ -160,7 +162,7 @@ class KubernetesPodOperator(Migrated):
             return None
         containers = Containers.of(spec)
         init = names_of(self.init_container_logs, containers.init)
-        ordinary = names_of(self.container_logs, containers.others, default=[containers.main])
+        ordinary = names_of(self.container_logs, containers.regular, default=[containers.main])
         return containers.shown(
             (*init, *ordinary), named=self.container_name_log_prefix_enabled is not False
         )
@@ -203,7 +205,7 @@ class KubernetesPodOperator(Migrated):
     def _main(cls, name: Any) -> Any:
         return name or cls.BASE_CONTAINER_NAME
 
-    def _given(self) -> Mapping[str, Any]:
+    def _parameter_values(self) -> Mapping[str, Any]:
         values = {name: getattr(self, name) for name in _OWN}
         return values | {"base_container_name": self._main(self.base_container_name)}
 
@@ -217,18 +219,20 @@ def _variable(name: str, value: Any) -> dict[str, Any]:
     return {"name": name, "valueFrom" if isinstance(value, Mapping) else "value": value}
 
 
-def _for_task_run(given: Mapping[str, Any]) -> dict[str, Any]:
+def _for_task_run(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments to pass to TaskRunOperator; all others are left to `default_args`."""
-    kept = {name: given[name] for name in KEPT if given[name] is not None and name not in _OWN}
+    kept = {
+        name: arguments[name] for name in KEPT if arguments[name] is not None and name not in _OWN
+    }
     if kept.get("startup_timeout_seconds") is not None:
         kept["startup_timeout_seconds"] = ceil(kept["startup_timeout_seconds"])
     if seconds := kept.pop("schedule_timeout_seconds", None):
         kept["schedule_timeout_seconds"] = ceil(seconds)
-    connection = given["kubernetes_conn_id"]
+    connection = arguments["kubernetes_conn_id"]
     return {
         **dict.fromkeys(_SET_LATER),
         **kept,
-        "container_logs": given["container_logs"],
+        "container_logs": arguments["container_logs"],
         "kubernetes_conn_id": None if connection == _DEFAULT_CONNECTION else connection,
-        "do_xcom_push": bool(given["do_xcom_push"]),
+        "do_xcom_push": bool(arguments["do_xcom_push"]),
     }

@@ -80,96 +80,96 @@ EARLIER_NAMES = {"node_selectors": "node_selector", "xcom_push": "do_xcom_push"}
 Pod = dict[str, Any]
 
 
-def refusals(given: Mapping[str, Any]) -> Iterator[str]:
+def refusals(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each value that is refused when a DAG is parsed.
 
     Args:
-        given: The arguments; `base_container_name` is the name of main.
+        arguments: The arguments; `base_container_name` is the name of main.
     """
     for earlier, now in EARLIER_NAMES.items():
-        if given.get(earlier) is not None and given.get(now) is not None:
+        if arguments.get(earlier) is not None and arguments.get(now) is not None:
             yield f"{now}: given as {earlier}, too"
-    if given.get("command") and given.get("cmds"):
+    if arguments.get("command") and arguments.get("cmds"):
         yield "command: given as cmds, too"
-    if given.get("init_container_logs") and given.get("get_logs") is False:
+    if arguments.get("init_container_logs") and arguments.get("get_logs") is False:
         yield "init_container_logs: get_logs=False shows none: leave one of them out"
-    sentences = list(wrong_forms(given, rendered=False))
+    sentences = list(wrong_forms(arguments, rendered=False))
     yield from sentences
     for check in (_one_template, _retention, _check_pods, *(() if sentences else (_check_env,))):
         try:
-            check(given)
+            check(arguments)
         except ValueError as refusal:
             yield str(refusal)
 
 
-def pod_of(given: Mapping[str, Any]) -> Pod:
+def pod_of(arguments: Mapping[str, Any]) -> Pod:
     """Return the Pod template over which the other parameters are merged; empty without one.
 
     Raises:
         ValueError: Two templates are given, or one that cannot be read or run.
     """
     pod: Pod = {}
-    if source := _one_template(given):
-        pod = _read(source, given[source])
-        _check_pod(source, pod, given)
-    if given.get("full_pod_spec"):
-        pod = reconcile_pods(pod, plain(given["full_pod_spec"]))
-        _check_pod("full_pod_spec", pod, given)
+    if source := _one_template(arguments):
+        pod = _read(source, arguments[source])
+        _check_pod(source, pod, arguments)
+    if arguments.get("full_pod_spec"):
+        pod = reconcile_pods(pod, plain(arguments["full_pod_spec"]))
+        _check_pod("full_pod_spec", pod, arguments)
     return pod
 
 
-def translate(order: Order, given: Mapping[str, Any]) -> Order:
+def translate(order: Order, arguments: Mapping[str, Any]) -> Order:
     """Return the Order of a TaskRun with the same Pod as KubernetesPodOperator's.
 
     Args:
         order: The arguments of TaskRunOperator.
-        given: The parameters of KubernetesPodOperator, with rendered templates;
+        arguments: The parameters of KubernetesPodOperator, with rendered templates;
             `base_container_name` is the name of main.
 
     Raises:
         ValueError: Two parameters contradict each other, or one has an invalid form.
     """
-    if sentences := list(wrong_forms(given, rendered=True)):
+    if sentences := list(wrong_forms(arguments, rendered=True)):
         raise ValueError("; ".join(sentences))
-    base = pod_of(given)
+    base = pod_of(arguments)
     if base and order.template is not None:
         raise ValueError("template: leave it out beside a Pod template or full_pod_spec")
     base = base or pod_template(plain(order.template) or {})
-    pod = reconcile_pods(_without_replaced(base, given), _own_pod(order, given))
+    pod = reconcile_pods(_without_replaced(base, arguments), _own_pod(order, arguments))
     main = pod["spec"]["containers"][0]
-    _attach_secrets(pod["spec"], main, given.get("secrets") or ())
+    _attach_secrets(pod["spec"], main, arguments.get("secrets") or ())
     main["env"] = unique_env(main.get("env") or [])
     deadline = pod["spec"].get("activeDeadlineSeconds")
     template, shorthand = _template_and_shorthand(pod, order.spec or {})
     return replace(
         order,
         template=template,
-        labels=_texts(given.get("labels")),
-        annotations=_texts(given.get("annotations")),
-        pod_gc=_once("pod_gc", order.pod_gc, "on_finish_action", _retention(given)),
+        labels=_texts(arguments.get("labels")),
+        annotations=_texts(arguments.get("annotations")),
+        pod_gc=_once("pod_gc", order.pod_gc, "on_finish_action", _retention(arguments)),
         spec=_with_deadline(order.spec, deadline),
         **shorthand,
     )
 
 
-def _one_template(given: Mapping[str, Any]) -> str | None:
+def _one_template(arguments: Mapping[str, Any]) -> str | None:
     """Return the name of the parameter that holds or names a Pod template, or None."""
-    named = [name for name in _SOURCES if given.get(name)]
+    named = [name for name in _SOURCES if arguments.get(name)]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)}: give one of them")
-    pods = [*named, *(["full_pod_spec"] if given.get("full_pod_spec") else ())]
-    if pods and given.get("template") is not None:
+    pods = [*named, *(["full_pod_spec"] if arguments.get("full_pod_spec") else ())]
+    if pods and arguments.get("template") is not None:
         raise ValueError(f"template: given as {pods[0]}, too")
     return named[0] if named else None
 
 
-def _check_pods(given: Mapping[str, Any]) -> None:
+def _check_pods(arguments: Mapping[str, Any]) -> None:
     for source in ("pod_template_dict", "full_pod_spec"):
-        if isinstance(pod := plain(given.get(source)), Mapping):
-            _check_pod(source, pod, given)
+        if isinstance(pod := plain(arguments.get(source)), Mapping):
+            _check_pod(source, pod, arguments)
 
 
-def _check_pod(source: str, pod: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def _check_pod(source: str, pod: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """Refuse fields of a whole Pod that a TaskRun's Pod cannot have."""
     spec, metadata = _mapping(pod.get("spec")), _mapping(pod.get("metadata"))
     if spec.get("nodeName"):
@@ -182,16 +182,16 @@ def _check_pod(source: str, pod: Mapping[str, Any], given: Mapping[str, Any]) ->
             "on the TaskRun by mutate"
         )
     other_names = [_mapping(each).get("name") for each in (spec.get("containers") or ())[1:]]
-    if (main := given.get("base_container_name")) in other_names:
+    if (main := arguments.get("base_container_name")) in other_names:
         raise ValueError(
             f"{source}: its first container becomes {main}, and another has that name: put it "
             "first, or set base_container_name"
         )
 
 
-def _check_env(given: Mapping[str, Any]) -> None:
+def _check_env(arguments: Mapping[str, Any]) -> None:
     """Refuse a variable with two definitions that cannot be combined."""
-    env = given.get("env_vars")
+    env = arguments.get("env_vars")
     if isinstance(env, list | tuple) and not any(is_pending(item) for item in env):
         unique_env(_env(env))
 
@@ -209,32 +209,32 @@ def _read(source: str, value: Any) -> Pod:
         raise ValueError(f"{source}: {str(error).removeprefix('template: ')}") from None
 
 
-def _own_pod(order: Order, given: Mapping[str, Any]) -> Pod:
+def _own_pod(order: Order, arguments: Mapping[str, Any]) -> Pod:
     """Return the Pod that the parameters alone describe."""
-    container = _fields(given, _OF_THE_CONTAINER)
+    container = _fields(arguments, _OF_THE_CONTAINER)
     command = _once("command", order.command, "cmds", container.get("command"))
-    configmaps = [{"configMapRef": {"name": name}} for name in given.get("configmaps") or ()]
+    configmaps = [{"configMapRef": {"name": name}} for name in arguments.get("configmaps") or ()]
     container |= {
-        "name": given["base_container_name"],
+        "name": arguments["base_container_name"],
         "command": command,
         "workingDir": order.working_dir,
         "env": [
             *env_vars(plain(order.env) or ()),
-            *_env(given.get("env_vars") or ()),
-            *_env(given.get("pod_runtime_info_envs") or ()),
+            *_env(arguments.get("env_vars") or ()),
+            *_env(arguments.get("pod_runtime_info_envs") or ()),
         ],
-        "envFrom": [*plain(list(given.get("env_from") or ())), *configmaps],
+        "envFrom": [*plain(list(arguments.get("env_from") or ())), *configmaps],
     }
-    spec = _fields(given, _OF_THE_POD) | {
+    spec = _fields(arguments, _OF_THE_POD) | {
         "containers": [container],
-        "imagePullSecrets": _pull_secrets(given.get("image_pull_secrets") or ()),
+        "imagePullSecrets": _pull_secrets(arguments.get("image_pull_secrets") or ()),
     }
-    metadata = {part: _texts(given.get(part)) for part in ("labels", "annotations")}
+    metadata = {part: _texts(arguments.get(part)) for part in ("labels", "annotations")}
     return {"metadata": metadata, "spec": spec}
 
 
-def _fields(given: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    values = {field: _wire(name, given.get(name)) for name, field in fields.items()}
+def _fields(arguments: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    values = {field: _wire(name, arguments.get(name)) for name, field in fields.items()}
     return {field: value for field, value in values.items() if value not in (None, "", [])}
 
 
@@ -251,13 +251,13 @@ def _wire(name: str, value: Any) -> Any:
     return plain(value if scalar else list(value))
 
 
-def _without_replaced(base: Mapping[str, Any], given: Mapping[str, Any]) -> Pod:
+def _without_replaced(base: Mapping[str, Any], arguments: Mapping[str, Any]) -> Pod:
     """Return the template without fields that a client object replaces, even an empty one."""
     spec = {**_mapping(base.get("spec"))}
     first, *rest = spec.get("containers") or [{}]
     for part, fields in ((spec, _OF_THE_POD), (first := {**first}, _OF_THE_CONTAINER)):
         for name, field in fields.items():
-            if is_model(given.get(name)):
+            if is_model(arguments.get(name)):
                 part.pop(field, None)
     return {**base, "spec": {**spec, "containers": [first, *rest]}}
 
@@ -333,11 +333,12 @@ def _template_and_shorthand(
     }
     marked = {ANNOTATION_DEFAULT_CONTAINER: main["name"]}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **marked}
-    containers = [_given(main), *rest]
-    return {"metadata": metadata, "spec": {**_given(spec), "containers": containers}}, shorthand
+    containers = [_without_empty(main), *rest]
+    template_spec = {**_without_empty(spec), "containers": containers}
+    return {"metadata": metadata, "spec": template_spec}, shorthand
 
 
-def _given(part: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(part: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in part.items() if value not in (None, "", [])}
 
 
@@ -348,8 +349,8 @@ def _with_deadline(spec: Mapping[str, Any] | None, seconds: int | None) -> Mappi
     return {"attemptDeadlineSeconds": min(seconds, limit), **(spec or {})}
 
 
-def _retention(given: Mapping[str, Any]) -> dict[str, str] | None:
-    action, deletes = given.get("on_finish_action"), given.get("is_delete_operator_pod")
+def _retention(arguments: Mapping[str, Any]) -> dict[str, str] | None:
+    action, deletes = arguments.get("on_finish_action"), arguments.get("is_delete_operator_pod")
     action = action.value if isinstance(action, Enum) else action
     if isinstance(deletes, bool):
         former = "delete_pod" if deletes else "keep_pod"
@@ -360,7 +361,7 @@ def _retention(given: Mapping[str, Any]) -> dict[str, str] | None:
         action = former
     if action not in RETENTION:
         return None  # not given, or refused by pod_forms
-    if given.get("pod_gc"):
+    if arguments.get("pod_gc"):
         raise ValueError("pod_gc: given as on_finish_action, too")
     return {"strategy": RETENTION[action]}
 
@@ -369,7 +370,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _once(name: str, own: Any, other: str, translated: Any) -> Any:
+def _once(name: str, own: Any, other_name: str, translated: Any) -> Any:
     if own and translated:
-        raise ValueError(f"{name}: given as {other}, too")
+        raise ValueError(f"{name}: given as {other_name}, too")
     return own or translated

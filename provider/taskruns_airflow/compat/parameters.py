@@ -37,55 +37,55 @@ class Parameter:
 
     name: str
     fate: Fate
-    told: str
+    description: str
     """Translation, reason why it is needless, or replacement; in Markdown."""
     harmless: Any = None
     """A value without effect, in addition to None."""
 
-    def asks(self, told: Mapping[str, Any]) -> bool:
+    def has_effect(self, arguments: Mapping[str, Any]) -> bool:
         """Whether the parameter is given with a value that has an effect."""
-        value = told.get(self.name)
+        value = arguments.get(self.name)
         empty = isinstance(value, Sized) and not len(value)
         return value is not None and not empty and bool(value != self.harmless)
 
 
-def kept(name: str, told: str = "the same") -> Parameter:
+def kept(name: str, description: str = "the same") -> Parameter:
     """Return a parameter that TaskRunOperator also has."""
-    return Parameter(name, Fate.KEPT, told)
+    return Parameter(name, Fate.KEPT, description)
 
 
-def translated(name: str, told: str) -> Parameter:
+def translated(name: str, description: str) -> Parameter:
     """Return a parameter from which other fields of the TaskRun are set."""
-    return Parameter(name, Fate.TRANSLATED, told)
+    return Parameter(name, Fate.TRANSLATED, description)
 
 
-def needless(name: str, told: str, *, harmless: Any = None) -> Parameter:
+def needless(name: str, description: str, *, harmless: Any = None) -> Parameter:
     """Return a parameter whose purpose a TaskRun fulfils without it."""
-    return Parameter(name, Fate.NEEDLESS, told, harmless)
+    return Parameter(name, Fate.NEEDLESS, description, harmless)
 
 
-def refused(name: str, told: str, *, harmless: Any = None) -> Parameter:
+def refused(name: str, description: str, *, harmless: Any = None) -> Parameter:
     """Return a parameter that is not supported, with its replacement."""
-    return Parameter(name, Fate.REFUSED, told, harmless)
+    return Parameter(name, Fate.REFUSED, description, harmless)
 
 
-def check(table: Iterable[Parameter], told: Mapping[str, Any], operator: str) -> None:
+def check(table: Iterable[Parameter], arguments: Mapping[str, Any], operator: str) -> None:
     """Raise one error for all refused parameters that are given.
 
     Raises:
         ValueError: Some parameters are not supported. The message names each and says what to use
             instead.
     """
-    rejected = [each for each in table if each.fate is Fate.REFUSED and each.asks(told)]
+    rejected = [each for each in table if each.fate is Fate.REFUSED and each.has_effect(arguments)]
     if rejected:
-        sentences = "; ".join(f"{each.name}: {each.told}" for each in rejected)
+        sentences = "; ".join(f"{each.name}: {each.description}" for each in rejected)
         raise ValueError(f"{operator}, as a TaskRun: {sentences}")
 
 
-def notes(table: Iterable[Parameter], told: Mapping[str, Any]) -> list[str]:
+def notes(table: Iterable[Parameter], arguments: Mapping[str, Any]) -> list[str]:
     """Return a note for each needless parameter that is given, with the reason."""
-    needless = (each for each in table if each.fate is Fate.NEEDLESS and each.asks(told))
-    return [f"{each.name} has nothing to do in a TaskRun: {each.told}" for each in needless]
+    needless = (each for each in table if each.fate is Fate.NEEDLESS and each.has_effect(arguments))
+    return [f"{each.name} has nothing to do in a TaskRun: {each.description}" for each in needless]
 
 
 def named(table: Iterable[Parameter]) -> Callable[[F], F]:
@@ -106,7 +106,7 @@ def named(table: Iterable[Parameter]) -> Callable[[F], F]:
 
 def page(table: Iterable[Parameter]) -> str:
     """Return a table as Markdown, in its order."""
-    rows = (f"| `{each.name}` | {each.fate} | {each.told} |" for each in table)
+    rows = (f"| `{each.name}` | {each.fate} | {each.description} |" for each in table)
     return "\n".join(["| parameter | is | |", "|---|---|---|", *rows])
 
 
@@ -123,26 +123,26 @@ class Migrated(TaskRunOperator):
     """Class name of the other provider's operator."""
 
     @classmethod
-    def refusals(cls, told: Mapping[str, Any]) -> Iterable[str]:
+    def refusals(cls, arguments: Mapping[str, Any]) -> Iterable[str]:
         """Return a message for each unsupported value, with what to write instead.
 
         Args:
-            told: The value of each parameter of the other provider's operator, None where it is
-                not given, and all other arguments that are given.
+            arguments: The value of each parameter of the other provider's operator, None where it
+                is not given, and all other arguments that are given.
         """
         raise NotImplementedError
 
     @classmethod
-    def refuse(cls, given: Mapping[str, Any]) -> None:
+    def refuse(cls, arguments: Mapping[str, Any]) -> None:
         """Raise one error for all unsupported parameters and values.
 
         Raises:
             ValueError: Some arguments are not supported. The message names each and says what to
                 use instead.
         """
-        arguments = {each.name: None for each in cls.parameters} | dict(given)
-        check(cls.parameters, arguments, cls.stands_for)
-        if sentences := list(cls.refusals(arguments)):
+        values = {each.name: None for each in cls.parameters} | dict(arguments)
+        check(cls.parameters, values, cls.stands_for)
+        if sentences := list(cls.refusals(values)):
             raise ValueError(f"{cls.stands_for}, as a TaskRun: {'; '.join(sentences)}")
 
     @classmethod

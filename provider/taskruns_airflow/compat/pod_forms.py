@@ -21,15 +21,15 @@ _RENDERED_TEXT = (
 )
 
 
-def wrong_forms(given: Mapping[str, Any], *, rendered: bool) -> Iterator[str]:
+def wrong_forms(arguments: Mapping[str, Any], *, rendered: bool) -> Iterator[str]:
     """Yield a message for each argument of an invalid form, beginning with the argument's name.
 
     Args:
-        given: The arguments by name.
+        arguments: The arguments by name.
         rendered: Whether templates are already rendered.
     """
     for name, check in _CHECKS.items():
-        value = given.get(name)
+        value = arguments.get(name)
         if value is None or (not rendered and name in TEMPLATED and is_pending(value)):
             continue
         if rendered and name in TEMPLATED and isinstance(value, str) and check in _KINDS:
