@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from typing_extensions import override
 
-from taskruns.engines.docker.daemon import empty_file, end_of_file
+from taskruns.engines.docker.tarball import empty_file, end_of_file
 
 LIMIT = 100
 
