@@ -91,6 +91,6 @@ def ended(journal: Journal) -> Callable[[Object, str], Object]:
             pods_left = any(not history[-1].gone for history in journal.pods_of(uid))
             return last.found if last and status.get("phase") == phase and not pods_left else None
 
-        return journal.wait(look, 30, f"{run['metadata']['name']} is {phase}, without Pods")
+        return journal.wait(look, 60, f"{run['metadata']['name']} is {phase}, without Pods")
 
     return wait
