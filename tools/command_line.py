@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from taskruns.cli.backend import PLACE_VARIABLE
-from taskruns.cli.exit_codes import MEANINGS
+from taskruns.cli.exit_status import MEANINGS
 from taskruns.cli.main import COMMANDS, DEBUG_VARIABLE, program
 from taskruns.engines.docker.host import STATE_VARIABLE
 from tools.writing import made_from

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
-from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept, none_of_that_name
+from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept, none_of_that_name
 from taskruns.cli.target import NAME_HINT, is_name
 from taskruns.clock import now
 from taskruns.core.unstructured import mapping, mappings, text

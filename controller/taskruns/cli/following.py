@@ -11,7 +11,7 @@ from typing import Any
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.cli.backend import Backend, Following, Object, command_for
-from taskruns.cli.exit_codes import CommandError, ExitCode, LogNotKept
+from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept
 from taskruns.cli.notices import NOTICES
 from taskruns.cli.progress import ProgressPrinter
 from taskruns.cli.streams import OutputFailed

@@ -9,7 +9,7 @@ from functools import partial
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
-from taskruns.cli.exit_codes import CommandError, ExitCode, none_of_that_name
+from taskruns.cli.exit_status import CommandError, ExitCode, none_of_that_name
 from taskruns.core.unstructured import mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet

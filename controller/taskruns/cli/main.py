@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from taskruns.cli.exit_codes import MEANINGS, CommandError, ExitCode
+from taskruns.cli.exit_status import MEANINGS, CommandError, ExitCode
 from taskruns.cli.notices import say
 from taskruns.cli.streams import OutputFailed, drop, program_name, release
 

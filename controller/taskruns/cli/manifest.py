@@ -11,7 +11,7 @@ import click
 
 from taskruns.api import names
 from taskruns.cli.backend import Object
-from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.exit_status import CommandError, ExitCode
 from taskruns.cli.yaml_source import STANDARD_INPUT, Document, read_documents
 from taskruns.core.unstructured import mapping, text
 

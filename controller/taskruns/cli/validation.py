@@ -21,7 +21,7 @@ from typing_extensions import override
 from taskruns.api import names
 from taskruns.api.crd import PRESERVED, Schema, resource_schema
 from taskruns.api.rules import RULES
-from taskruns.cli.exit_codes import CommandError
+from taskruns.cli.exit_status import CommandError
 from taskruns.cli.rendering import pod_of
 from taskruns.cli.yaml_source import Document, Place
 from taskruns.core.pods import InvalidTemplate

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.exit_status import CommandError, ExitCode
 
 STANDARD_INPUT = "-"
 _MOST_LETTERS = 3_000_000

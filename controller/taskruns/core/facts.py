@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.api import names
-from taskruns.api.signals import describe_exit, signal_of
+from taskruns.api.exit_codes import describe_exit, signal_of
 from taskruns.core.plan import STOP_SECONDS, PodRef
 from taskruns.core.unstructured import mapping, mappings, moment, number, strings, text
 

@@ -16,7 +16,7 @@ from taskruns.api.reasons import Reason
 from taskruns.cli import following
 from taskruns.cli import following as following_module
 from taskruns.cli.backend import Backend
-from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.exit_status import CommandError, ExitCode
 from taskruns.cli.following import Followed, LogWriter, follow
 from taskruns.cli.notices import Notices
 from taskruns.cli.progress import ProgressPrinter

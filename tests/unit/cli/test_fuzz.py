@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.api.names import API_VERSION, KIND
-from taskruns.cli.exit_codes import ExitCode
+from taskruns.cli.exit_status import ExitCode
 from taskruns.cli.main import COMMANDS
 from tests.support.builders import schemas
 from tests.support.command_line import Ended, here

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from taskruns.cli.docker_backend import _Following
-from taskruns.cli.exit_codes import CommandError, LogNotKept
+from taskruns.cli.exit_status import CommandError, LogNotKept
 from taskruns.engines.docker.daemon import DaemonError
 from taskruns.engines.docker.follower import Follower
 from taskruns.engines.docker.state_file import StateFile

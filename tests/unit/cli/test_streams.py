@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.cli.exit_codes import ExitCode
+from taskruns.cli.exit_status import ExitCode
 from tests.support.command_line import ROOT
 
 SAMPLE = str(ROOT / "manifests/samples/hello.yaml")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from taskruns.cli.backend import Backend
-from taskruns.cli.exit_codes import CommandError
+from taskruns.cli.exit_status import CommandError
 from taskruns.cli.target import Target, name_argument, placed
 
 

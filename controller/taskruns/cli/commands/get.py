@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from taskruns.cli.backend import Backend, Following, Object
-from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.exit_status import CommandError, ExitCode
 from taskruns.cli.target import Target, name_argument, placed
 
 FORMATS = ("table", "wide", "json", "yaml", "name")

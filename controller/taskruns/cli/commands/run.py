@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskruns.cli.backend import DOCKER, Backend, Object
-from taskruns.cli.exit_codes import CommandError, ExitCode, exit_code_of
+from taskruns.cli.exit_status import CommandError, ExitCode, exit_code_of
 from taskruns.cli.target import Target, name_argument, placed
 
 if TYPE_CHECKING:

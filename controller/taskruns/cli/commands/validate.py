@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE
-from taskruns.cli.exit_codes import CommandError, ExitCode
+from taskruns.cli.exit_status import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from taskruns.cli.yaml_source import Document

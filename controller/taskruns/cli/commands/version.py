@@ -16,7 +16,7 @@ def version_command(choice: Target, *, client: bool) -> None:
     click.echo(f"taskrun {version('taskruns')}")
     if client:
         return
-    from taskruns.cli.exit_codes import CommandError
+    from taskruns.cli.exit_status import CommandError
 
     try:
         for name, component_version in choice.act(lambda place: place.versions()).items():

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from taskruns.api.signals import TERMINATING, describe_exit, signal_of
+from taskruns.api.exit_codes import TERMINATING, describe_exit, signal_of
 
 NOT_ENDING = {17, 18, 19, 20, 21, 22, 23, 28}
 """CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG and WINCH, which by default end no process.
