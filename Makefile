@@ -17,12 +17,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 ##@ To try it
 
 .PHONY: demo
-demo: setup ## Bring a cluster up, install taskruns with Helm, run three samples to their end
-	@$(PYTHON) -m tools.demo up
+demo: ## Bring a cluster up, install taskruns with Helm, run three samples to their end
+	@$(PYTHON3) -m tools.demo up
 
 .PHONY: demo-down
-demo-down: setup ## Take down all that `make demo` brought up
-	@$(PYTHON) -m tools.demo down
+demo-down: ## Take down the demo's cluster (TASKRUNS_DEMO_CLUSTER, if it has another name)
+	@$(PYTHON3) -m tools.demo down
 
 .PHONY: demo-docker
 demo-docker: setup ## Run three samples on plain Docker: seconds, and no cluster

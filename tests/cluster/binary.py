@@ -128,8 +128,15 @@ def _build(module: Module, progress: Progress) -> None:
 
 
 def _require_go(module: Module) -> None:
+    if obstacle := go_obstacle(module):
+        raise ClusterError(obstacle)
+
+
+def go_obstacle(module: Module) -> str | None:
+    """Return why Go cannot build the module, or None if it can."""
     if not shutil.which("go"):
-        raise ClusterError("Go 1.26 or newer is needed to build the cluster; put `go` on the PATH")
+        return "Go 1.26 or newer is needed to build the cluster; put `go` on the PATH"
     version = run(["go", "-C", module.folder, "env", "GOVERSION"], check=False)
     if version.returncode:
-        raise ClusterError(f"Go 1.26 or newer is needed to build it: {version.stderr.strip()}")
+        return f"Go 1.26 or newer is needed to build the cluster: {version.stderr.strip()}"
+    return None

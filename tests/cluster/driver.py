@@ -68,7 +68,7 @@ def of(place: Place, wanted: str) -> Driver:
 
 def likely() -> str:
     """Return kind if its prerequisites are available, else local; the check takes some seconds."""
-    return KindDriver.name if KindDriver.is_possible() else LocalDriver.name
+    return LocalDriver.name if KindDriver.obstacles() else KindDriver.name
 
 
 def record(place: Place, driver: Driver) -> None:

@@ -1,10 +1,12 @@
 """Driver for a cluster by kind, which needs Docker and a container registry.
 
-It is untested, because no container registry was available during development, and is kept small
-for that reason. It cannot stop single components, because kind runs them as Pods.
+It needs kind 0.32 or newer. No test runs it, because no container registry was available during
+development, and it is kept small for that reason. It cannot stop single components, because kind
+runs them as Pods.
 """
 
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -19,7 +21,16 @@ from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
 from tests.cluster.status import ComponentStatus, Status
 
-NODE_IMAGE = "kindest/node:v1.36.3"
+MINIMUM_VERSION = (0, 32)
+"""kind's oldest version: the first whose `kind load` works with the node's image, and which
+configures nodes of Kubernetes 1.36 by KUBEADM_API."""
+
+KUBEADM_API = "kubeadm.k8s.io/v1beta4"
+"""API version of the patch below, in which `extraArgs` is a list of names and values."""
+
+NODE_IMAGE = "kindest/node:v1.36.1"
+"""The image that was published with kind 0.32.0."""
+
 NO_SPARE_NODES = "nodes that come and go need `--driver local`"
 NEEDED = ("docker", "kind", "kubectl", "helm")
 LIMIT = 15 * 60.0
@@ -38,15 +49,23 @@ class KindDriver:
     name = "kind"
 
     @staticmethod
-    def is_possible() -> bool:
-        """Return whether the programs, a Docker engine and the node's image are available."""
-        if not all(map(shutil.which, NEEDED)):
-            return False
-        commands = (["docker", "info"], ["docker", "manifest", "inspect", NODE_IMAGE])
-        try:
-            return all(run(argv, within=10, check=False).returncode == 0 for argv in commands)
-        except ClusterError:
-            return False
+    def obstacles() -> list[str]:
+        """Return what this machine lacks for kind, one sentence each; the check takes seconds."""
+        if absent := [program for program in NEEDED if not shutil.which(program)]:
+            return [f"not installed: {', '.join(absent)}"]
+        if not _succeeds("docker", "info"):
+            return ["no Docker daemon answers: start it, or set DOCKER_HOST"]
+        version = run(["kind", "version"], within=10, check=False).stdout
+        if parse_version(version) < MINIMUM_VERSION:
+            needed = ".".join(map(str, MINIMUM_VERSION))
+            return [
+                f"kind {needed} or newer is needed, and `kind version` prints: {version.strip()}"
+            ]
+        if not _succeeds("docker", "image", "inspect", NODE_IMAGE) and not _succeeds(
+            "docker", "manifest", "inspect", NODE_IMAGE
+        ):
+            return [f"the image {NODE_IMAGE} is neither on this machine nor can it be pulled"]
+        return []
 
     @property
     def kind_name(self) -> str:
@@ -96,6 +115,7 @@ class KindDriver:
         ]
         flags = [{"name": name, "value": value} for name, value in AUDIT_FLAGS.items()]
         patch = {
+            "apiVersion": KUBEADM_API,
             "kind": "ClusterConfiguration",
             "apiServer": {"extraArgs": flags, "extraVolumes": volumes},
         }
@@ -176,3 +196,16 @@ class KindDriver:
             run(["docker", "save", "--output", saved, build.tag], within=LIMIT)
             self.load_image(saved)
         return build.tag
+
+
+def parse_version(output: str) -> tuple[int, ...]:
+    """Return major and minor version from the output of `kind version`; empty if it has none."""
+    match = re.search(r"v(\d+)\.(\d+)\.", output)
+    return tuple(map(int, match.groups())) if match else ()
+
+
+def _succeeds(*argv: str) -> bool:
+    try:
+        return run(argv, within=10, check=False).returncode == 0
+    except ClusterError:
+        return False

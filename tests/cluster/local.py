@@ -5,6 +5,8 @@ and leaves the others running. It therefore also repairs a damaged cluster, and 
 interrupted `up`.
 """
 
+import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +49,20 @@ class LocalDriver:
 
     place: Place
     name = "local"
+
+    @staticmethod
+    def obstacles() -> list[str]:
+        """Return what this machine lacks for a cluster of local processes, one sentence each."""
+        obstacles = []
+        if os.geteuid():
+            obstacles.append("not root: run the command with `sudo --preserve-env=PATH`")
+        unbuilt = [module for module in MODULES if not module.built.is_dir()]
+        if unbuilt and (obstacle := binary.go_obstacle(unbuilt[0])):
+            obstacles.append(obstacle)
+        absent = package.missing(package.NODE | package.BUILD | package.CLIENT)
+        if absent and not shutil.which("apt-get"):
+            obstacles.append(f"not installed (names of Debian packages): {', '.join(absent)}")
+        return obstacles
 
     @property
     def slot(self) -> Slot:

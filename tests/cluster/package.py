@@ -48,6 +48,10 @@ def missing(packages: Mapping[str, str]) -> list[str]:
     ]
 
 
+def can_install() -> bool:
+    return not os.geteuid() and shutil.which("apt-get") is not None
+
+
 def require_root() -> None:
     if os.geteuid():
         raise ClusterError(
@@ -61,8 +65,7 @@ def install(packages: Mapping[str, str], progress: Progress) -> None:
     absent = missing(packages)
     if not absent:
         return
-    apt = shutil.which("apt-get")
-    if os.geteuid() or not apt:
+    if not can_install():
         raise ClusterError(
             f"install these first (their names in Debian): {', '.join(absent)}; they are installed "
             "by this command itself where it runs as root on Debian"

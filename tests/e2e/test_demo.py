@@ -41,10 +41,14 @@ def test_the_demo_shows_what_it_promises_however_often_it_is_run(demo: list[str]
     assert "  hello from a TaskRun\n" in shown, "a log"
     assert '  {"rows": 42}\n' in shown, "a result"
     assert "  No resources found.\n" in shown, "their Pods are gone"
-    assert "make demo-down" in shown
+    assert f"TASKRUNS_DEMO_CLUSTER={NAME} make demo-down" in shown
+    assert f"of local processes (built once, then cached): cluster {NAME}" in shown
     assert "\033" not in shown, "colour is for terminals"
     _run([*demo, "up"])
-    assert "done in" in _run([*demo, "down"])
+    down = _run([*demo, "down"])
+    assert f"Taking down the cluster {NAME}" in down
+    assert "done in" in down
+    assert f"There is no cluster {NAME}" in _run([*demo, "down"])
 
 
 def _run(command: list[str]) -> str:
@@ -73,7 +77,7 @@ def _interrupted(demo: list[str]) -> None:
         os.killpg(started.pid, signal.SIGINT)
         output = started.stdout.read()
     assert started.returncode == INTERRUPTED, output
-    assert "`make demo` goes on from here" in output
+    assert f"`TASKRUNS_DEMO_CLUSTER={NAME} make demo` goes on from here" in output
 
 
 def _environment() -> dict[str, str]:

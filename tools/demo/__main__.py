@@ -1,6 +1,7 @@
 """`python -m tools.demo up|down`: from nothing to finished tasks on a real Kubernetes, and back.
 
-It may be interrupted and run again at any point: every step first looks at what is there.
+It needs no packages. It may be interrupted and run again at any point: every step first looks at
+what is there.
 """
 
 import argparse
@@ -13,14 +14,15 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.cluster import Cluster, ClusterError
-from tools.demo import waiting
+from tests.cluster import Cluster, ClusterError, place
+from tools.demo import preflight, waiting
 from tools.demo.commands import CommandFailed, Commands
 from tools.demo.following import Ended, Following, TooSlow
 from tools.demo.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = os.environ.get("TASKRUNS_DEMO_CLUSTER", "demo")
+VARIABLE, DEFAULT = "TASKRUNS_DEMO_CLUSTER", "demo"
+NAME = os.environ.get(VARIABLE, DEFAULT)
 NAMESPACE = "taskruns-system"
 IMAGE = "taskruns/controller:0.1.0"
 SAMPLES = ("hello", "result", "failing")
@@ -42,7 +44,9 @@ class Demo:
     def up(self) -> None:
         """Create all missing parts, run the samples, and print the next commands to try."""
         began = time.monotonic()
-        with self.screen.step("1/5  A real Kubernetes on this machine (built once, then cached)"):
+        driver = preflight.check(self.cluster)
+        way = preflight.describe(driver)
+        with self.screen.step(f"1/5  A real Kubernetes, {way}: cluster {NAME}"):
             self.cluster.up(progress=self.screen.progress)
         with self.screen.step("2/5  The controller's image, from the project's Dockerfile"):
             image = self.cluster.build_image(IMAGE, ROOT, progress=self.screen.progress)
@@ -56,9 +60,13 @@ class Demo:
 
     def down(self) -> None:
         """Remove the cluster and everything on it."""
+        if not self.cluster.place.folder.exists():
+            self.screen.line(f"There is no cluster {NAME}{_other_clusters()}.")
         with self.screen.step(f"Taking down the cluster {NAME}"):
             self.cluster.down(progress=self.screen.progress)
-        self.screen.line("\nWhat was built stays cached, so `make demo` is quick from now on.")
+        self.screen.line(
+            f"\nWhat was built stays cached, so `{make('demo')}` is quick from now on."
+        )
 
     def _install(self, image: str) -> None:
         line = f"helm upgrade --install taskruns charts/taskruns --namespace {NAMESPACE}"
@@ -148,8 +156,19 @@ class Demo:
         )
         self.screen.line(
             "\nREADME.md goes on from here; docs/reasons.md lists every way in which a run can end."
-            "\nTo take it all down: make demo-down"
+            f"\nTo take it all down: {make('demo-down')}"
         )
+
+
+def make(target: str, name: str = NAME) -> str:
+    """Return the command for a make target, for the cluster of that name."""
+    return f"make {target}" if name == DEFAULT else f"{VARIABLE}={name} make {target}"
+
+
+def _other_clusters() -> str:
+    """Return the clusters that exist, and how to name one, as the end of a sentence."""
+    names = ", ".join(place.all_names())
+    return f"; clusters of this user: {names} (choose one by {VARIABLE}=NAME)" if names else ""
 
 
 def main() -> int:
@@ -163,13 +182,15 @@ def main() -> int:
         demo.up() if action == "up" else demo.down()
     except KeyboardInterrupt:
         screen.line(
-            "\nInterrupted. `make demo` goes on from here, what is built stays built; "
-            "`make demo-down` takes everything down."
+            f"\nInterrupted. `{make('demo')}` goes on from here, what is built stays built; "
+            f"`{make('demo-down')}` takes everything down."
         )
         return INTERRUPTED
     except (ClusterError, CommandFailed, TooSlow, subprocess.SubprocessError, OSError) as error:
         screen.problem(str(error))
-        screen.line("`make demo` tries again from here; `make demo-down` takes everything down.")
+        screen.line(
+            f"`{make('demo')}` tries again from here; `{make('demo-down')}` takes everything down."
+        )
         return 1
     return 0
 
