@@ -26,7 +26,7 @@ from taskruns.api.conditions import TERMINAL_PHASES
 from tests.support.builders.manifests import pod_spec, shell, task_run
 from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object, Resource
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 PATIENCE = 300
@@ -81,9 +81,9 @@ class Outcome:
 class Namespaces:
     """Two namespaces of one cluster: one for good runs and one for bad runs."""
 
-    def __init__(self, kube: Kube, journal: Journal) -> None:
+    def __init__(self, kube: Kube, watch_recorder: WatchRecorder) -> None:
         self._kube = kube
-        self._journal = journal
+        self._watch_recorder = watch_recorder
         self.good, self.bad = (self._made(f"fairness-{kind}-") for kind in ("good", "bad"))
         hard = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(PLACES)}}}
         kube.create(QUOTAS, self.bad, hard)
@@ -103,7 +103,7 @@ class Namespaces:
             left = [self._kube.get(NAMESPACES, None, name) for name in (self.good, self.bad)]
             return True if left == [None, None] else None
 
-        self._journal.wait(gone, PATIENCE, "the namespaces are gone")
+        self._watch_recorder.wait(gone, PATIENCE, "the namespaces are gone")
 
     def pour(self, number: int) -> None:
         """Create bad runs, of each kind in turn."""
@@ -120,13 +120,13 @@ class Namespaces:
             begin = datetime.now(UTC)
             manifest = task_run("good-", self.good, shell("true"))
             uid = self._kube.create(RUNS, self.good, manifest)["metadata"]["uid"]
-            ended = self._journal.wait(partial(self._end_of, uid), PATIENCE, "a run ends")
-            to_pod.append((self._journal.pods_of(uid)[0][0].at - begin).total_seconds())
+            ended = self._watch_recorder.wait(partial(self._end_of, uid), PATIENCE, "a run ends")
+            to_pod.append((self._watch_recorder.pods_of(uid)[0][0].at - begin).total_seconds())
             to_end.append((ended - begin).total_seconds())
         return Latency(len(to_end), _spread(to_pod), _spread(to_end))
 
     def _end_of(self, uid: str) -> datetime | None:
-        for observation in self._journal.history(uid):
+        for observation in self._watch_recorder.history(uid):
             if (observation.found.get("status") or {}).get("phase") in TERMINAL_PHASES:
                 return observation.at
         return None
@@ -153,7 +153,7 @@ def stage(name: str) -> Iterator[Namespaces]:
         watched(name) as ground,
         ControllerProcess(ground.cluster, "--default-delete-delay=0s").at_work(),
     ):
-        namespaces = Namespaces(ground.kube, ground.journal)
+        namespaces = Namespaces(ground.kube, ground.watch_recorder)
         try:
             yield namespaces
         finally:

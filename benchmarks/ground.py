@@ -9,18 +9,18 @@ from pathlib import Path
 
 from tests.cluster import Cluster
 from tests.support.cluster.client import Kube
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 _DEFINITION = Path(__file__).parents[1] / "crds" / "taskruns.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A cluster with the CRD of TaskRuns, and a journal of all changes on it."""
+    """A cluster with the CRD of TaskRuns, and a recorder of all changes on it."""
 
     cluster: Cluster
     kube: Kube
-    journal: Journal
+    watch_recorder: WatchRecorder
 
 
 def cluster_with_definition(name: str) -> Cluster:
@@ -35,12 +35,12 @@ def watched(name: str) -> Iterator[Ground]:
     """Watch a test cluster while the block runs."""
     cluster = cluster_with_definition(name)
     kube = Kube(cluster.kubeconfig)
-    journal = Journal(kube)
-    journal.start()
+    watch_recorder = WatchRecorder(kube)
+    watch_recorder.start()
     try:
-        yield Ground(cluster, kube, journal)
+        yield Ground(cluster, kube, watch_recorder)
     finally:
-        journal.stop()
+        watch_recorder.stop()
         kube.close()
 
 

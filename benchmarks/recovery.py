@@ -28,13 +28,13 @@ from benchmarks.ground import Ground, options, watched
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from tests.support.builders.lifecycle_points import NODE_LABEL
 from tests.support.builders.manifests import shell
-from tests.support.builders.scenario_runs import Crowd, make_crowded
+from tests.support.builders.scenario_runs import ScenarioRuns, create_limited_namespace
 from tests.support.cluster.client import NAMESPACES, Kube
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import Ledger
-from tests.support.cluster.watch_recorder import Seen
+from tests.support.cluster.scenario import Scenario
+from tests.support.cluster.start_counter import StartCounter
+from tests.support.cluster.watch_recorder import Observation
 
 PATIENCE = 300
 GRACE = 20
@@ -92,7 +92,7 @@ def _done(name: str, run: Run) -> datetime | None:
     return max(each[-1].at for each in histories) if all(e[-1].gone for e in histories) else None
 
 
-def _first(history: tuple[Seen, ...], phases: Collection[str]) -> datetime | None:
+def _first(history: tuple[Observation, ...], phases: Collection[str]) -> datetime | None:
     phases_seen = ((entry.at, (entry.found.get("status") or {}).get("phase")) for entry in history)
     return next((at for at, phase in phases_seen if phase in phases), None)
 
@@ -106,41 +106,46 @@ def _last(moments: list[datetime | None]) -> datetime | None:
 class ProvingGround:
     """A cluster with a controller, and the tools that observe it."""
 
-    def __init__(self, ground: Ground, ledger: Ledger) -> None:
+    def __init__(self, ground: Ground, start_counter: StartCounter) -> None:
         self._cluster = ground.cluster
         self._kube = ground.kube
-        self._journal = ground.journal
-        self._ledger = ledger
+        self._watch_recorder = ground.watch_recorder
+        self._start_counter = start_counter
 
     def measure(self, seconds: float) -> Recovery:
         """Bring a hundred runs to their stages, and stop the API server for `seconds`."""
         made = self._kube.create(NAMESPACES, None, {"metadata": {"generateName": "recovery-"}})
-        stage = Stage(self._kube, self._journal, self._ledger, made["metadata"]["name"])
-        crowded = f"{stage.namespace}-crowded"
-        make_crowded(self._kube, crowded)
+        scenario = Scenario(
+            self._kube, self._watch_recorder, self._start_counter, made["metadata"]["name"]
+        )
+        limited_namespace = f"{scenario.namespace}-crowded"
+        create_limited_namespace(self._kube, limited_namespace)
         try:
-            crowd = Crowd(stage, crowded, seconds)
-            crowd.take_their_places()
-            recovery = self._outage(stage, crowd, seconds)
-            crowd.let_go(self._cluster)
+            scenario_runs = ScenarioRuns(scenario, limited_namespace, seconds)
+            scenario_runs.reach_points()
+            recovery = self._outage(scenario, scenario_runs, seconds)
+            scenario_runs.release(self._cluster)
             return recovery
         finally:
             self._cluster.kubectl("label", "node", self._cluster.node_name, f"{NODE_LABEL}-")
-            for name in (stage.namespace, crowded):
+            for name in (scenario.namespace, limited_namespace):
                 self._kube.delete(NAMESPACES, None, name)
-            self._await(partial(self._gone, stage.namespace, crowded), "the namespaces are gone")
+            self._await(
+                partial(self._gone, scenario.namespace, limited_namespace),
+                "the namespaces are gone",
+            )
 
-    def _outage(self, stage: Stage, crowd: Crowd, seconds: float) -> Recovery:
+    def _outage(self, scenario: Scenario, scenario_runs: ScenarioRuns, seconds: float) -> Recovery:
         self._cluster.stop("kube-apiserver", GRACE)
-        crowd.end_unseen()
+        scenario_runs.end_unseen()
         time.sleep(seconds)  # the outage
         ready = Ready(self._kube)
         starting = threading.Thread(target=self._cluster.start, args=("kube-apiserver",))
         starting.start()
         began = ready.at()
-        fresh = stage.create("fresh", shell("true"))
+        fresh = scenario.create("fresh", shell("true"))
         starting.join()
-        due = [(name, run) for name in DUE for run in crowd.runs[name]]
+        due = [(name, run) for name in DUE for run in scenario_runs.runs[name]]
         pods = [run for name, run in due if name in ENDED]
         looked = self._await(partial(_looked_at, fresh), "the new run is looked at")
         ended = self._await(partial(_reported, pods), "the kubelet has reported all ends")
@@ -149,7 +154,7 @@ class ProvingGround:
         return Recovery(first, last, end, len(due))
 
     def _await(self, look: Callable[[], datetime | None], condition: str) -> datetime:
-        return self._journal.wait(look, PATIENCE, condition)
+        return self._watch_recorder.wait(look, PATIENCE, condition)
 
     def _gone(self, *names: str) -> datetime | None:
         left = [self._kube.get(NAMESPACES, None, name) for name in names]
@@ -168,13 +173,13 @@ def _reported(runs: list[Run]) -> datetime | None:
 def proving_ground(name: str) -> Iterator[ProvingGround]:
     """Start a controller on a cluster for the block."""
     with watched(name) as ground:
-        ledger = Ledger(ground.cluster, ground.kube, ground.journal)
-        ledger.open()
+        start_counter = StartCounter(ground.cluster, ground.kube, ground.watch_recorder)
+        start_counter.open()
         try:
             with ControllerProcess(ground.cluster, "--default-delete-delay=1s").at_work():
-                yield ProvingGround(ground, ledger)
+                yield ProvingGround(ground, start_counter)
         finally:
-            ledger.close()
+            start_counter.close()
 
 
 def table(recoveries: list[Recovery]) -> str:

@@ -21,15 +21,15 @@ from tests.support.cluster import failure_report
 from tests.support.cluster.client import Kube
 from tests.support.cluster.installation import (
     ROOT,
-    Ground,
     Helm,
     Installation,
     Manifest,
     Process,
+    RecordedCluster,
     clear,
 )
-from tests.support.cluster.start_counter import Ledger
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.start_counter import StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
 from tools import helm as helm_tool
 
 CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
@@ -96,40 +96,42 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def journal(cluster: Cluster, kube: Kube) -> Iterator[Journal]:
+def watch_recorder(cluster: Cluster, kube: Kube) -> Iterator[WatchRecorder]:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", DEFINITION)
-    journal = Journal(kube)
-    journal.start()
-    yield journal
-    journal.stop()
+    watch_recorder = WatchRecorder(kube)
+    watch_recorder.start()
+    yield watch_recorder
+    watch_recorder.stop()
 
 
 @pytest.fixture(scope="session")
-def ledger(cluster: Cluster, kube: Kube, journal: Journal) -> Iterator[Ledger]:
-    ledger = Ledger(cluster, kube, journal)
-    ledger.open()
-    yield ledger
-    ledger.close()
+def start_counter(
+    cluster: Cluster, kube: Kube, watch_recorder: WatchRecorder
+) -> Iterator[StartCounter]:
+    start_counter = StartCounter(cluster, kube, watch_recorder)
+    start_counter.open()
+    yield start_counter
+    start_counter.close()
 
 
 @pytest.fixture(scope="session", params=["helm"])
 def installation(
-    request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, journal: Journal
+    request: pytest.FixtureRequest, cluster: Cluster, kube: Kube, watch_recorder: WatchRecorder
 ) -> Iterator[Installation]:
     """Provide an installation of taskruns: the chart, or the kind that a test names.
 
     pytest groups tests by this parameter, so each kind is installed once.
     """
-    ground = Ground(cluster, kube, journal)
-    installation = INSTALLATIONS[request.param](ground)
+    recorded_cluster = RecordedCluster(cluster, kube, watch_recorder)
+    installation = INSTALLATIONS[request.param](recorded_cluster)
     try:
         try:
-            clear(ground)
+            clear(recorded_cluster)
             installation.up()
         except (AssertionError, ClusterError) as error:
             pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
         yield installation
-        failure_report.await_namespaces_gone(kube, journal)
+        failure_report.await_namespaces_gone(kube, watch_recorder)
     finally:
         installation.down()
 

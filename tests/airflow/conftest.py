@@ -16,10 +16,10 @@ observe and control a task (tests/support/airflow/task.py); `airflow` starts and
 components (tests/support/airflow/processes.py).
 
 A test with its own DAG puts it into tests/airflow/dags (provider/example_dags is loaded too), uses
-the fixtures `airflow` and `witnesses`, and continues with
+the fixtures `airflow` and `observers`, and continues with
 
     airflow.rest.trigger("my_dag", "a-run")
-    task = Task(airflow, witnesses, "my_dag", "a-run", "my_task")
+    task = Task(airflow, observers, "my_dag", "a-run", "my_task")
     task.succeeds()
     assert task.counted().created == 1
 """
@@ -34,16 +34,16 @@ import pytest
 from tests.cluster import Cluster
 from tests.support.absence import go_without
 from tests.support.airflow.processes import PARTS, PROGRAM, Airflow
-from tests.support.airflow.task import BOTH, Task, Witnesses
+from tests.support.airflow.task import BOTH, Observers, Task
 from tests.support.builders.manifests import IMAGE
 from tests.support.cluster import failure_report
 from tests.support.cluster.client import NAMESPACES, Kube
 from tests.support.cluster.installation import ROOT, Installation, helm
 from tests.support.cluster.service_account import account, kubeconfig_of
-from tests.support.cluster.start_counter import START, Ledger
-from tests.support.cluster.watch_recorder import Journal
-from tests.support.faults.fault_proxy import Detour
-from tests.support.faults.faulty_creates import DETOUR, HarmedCreates
+from tests.support.cluster.start_counter import START, StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
+from tests.support.faults.fault_proxy import FaultProxy
+from tests.support.faults.faulty_creates import FAULT_PROXY, FaultyCreates
 from tests.support.faults.full_namespace import FULL, fill
 
 ROLE = "taskruns-client"
@@ -122,17 +122,17 @@ def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def creates() -> HarmedCreates:
+def creates() -> FaultyCreates:
     """Provide the faults of creates through the proxy."""
-    return HarmedCreates()
+    return FaultyCreates()
 
 
 @pytest.fixture(scope="session")
-def detour(client_kubeconfig: Path, creates: HarmedCreates) -> Iterator[Detour]:
-    """Provide the proxy for tasks whose connection is `detour`, with the same rights."""
-    with Detour(client_kubeconfig) as detour:
-        detour.fate = creates
-        yield detour
+def fault_proxy(client_kubeconfig: Path, creates: FaultyCreates) -> Iterator[FaultProxy]:
+    """Provide the proxy for tasks whose connection is `fault-proxy`, with the same rights."""
+    with FaultProxy(client_kubeconfig) as fault_proxy:
+        fault_proxy.choose_fault = creates
+        yield fault_proxy
 
 
 @pytest.fixture(scope="session")
@@ -141,15 +141,18 @@ def connections(
     client_kubeconfig: Path,
     namespace: str,
     full: str,
-    detour: Detour,
+    fault_proxy: FaultProxy,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Mapping[str, str]]:
     """Provide Airflow's connections, by id."""
-    direct, proxied = client_kubeconfig, detour.kubeconfig(tmp_path_factory.mktemp("detour"))
+    direct, proxied = (
+        client_kubeconfig,
+        fault_proxy.kubeconfig(tmp_path_factory.mktemp("fault-proxy")),
+    )
     connections_by_id: dict[str, Mapping[str, str]] = {
         "taskruns_default": {"kube_config_path": str(direct), "namespace": namespace},
         FULL: {"kube_config_path": str(direct), "namespace": full},
-        DETOUR: {"kube_config_path": str(proxied), "namespace": namespace},
+        FAULT_PROXY: {"kube_config_path": str(proxied), "namespace": namespace},
     }
     if any("docker_host" in _fixtures(item) for item in request.session.items):
         connections_by_id["docker"] = request.getfixturevalue("docker_host")
@@ -160,13 +163,13 @@ def connections(
 def airflow(
     request: pytest.FixtureRequest,
     connections: dict[str, Mapping[str, str]],
-    ledger: Ledger,
+    start_counter: StartCounter,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Airflow]:
     """Provide a whole Airflow that knows the DAG of every collected test."""
     if not PROGRAM.exists():
         go_without("no Airflow: `make airflow` makes it")
-    scenarios = [_scenario(item, ledger) for item in request.session.items if _marker(item)]
+    scenarios = [_scenario(item, start_counter) for item in request.session.items if _marker(item)]
     airflow = Airflow(tmp_path_factory.mktemp("airflow"), connections)
     try:
         airflow.up(scenarios)
@@ -176,13 +179,19 @@ def airflow(
 
 
 @pytest.fixture(scope="session")
-def witnesses(kube: Kube, journal: Journal, ledger: Ledger, namespace: str, full: str) -> Witnesses:
-    return Witnesses(kube, journal, ledger, {namespace, full})
+def observers(
+    kube: Kube,
+    watch_recorder: WatchRecorder,
+    start_counter: StartCounter,
+    namespace: str,
+    full: str,
+) -> Observers:
+    return Observers(kube, watch_recorder, start_counter, {namespace, full})
 
 
 @pytest.fixture(scope="module")
 def started(
-    request: pytest.FixtureRequest, airflow: Airflow, witnesses: Witnesses
+    request: pytest.FixtureRequest, airflow: Airflow, observers: Observers
 ) -> dict[str, Task]:
     """Provide the tasks of this module's tests, by node id of the test."""
     items = [
@@ -193,7 +202,7 @@ def started(
     for item in items:
         if (marker := _marker(item)) and not marker.kwargs.get("later"):
             airflow.rest.trigger(_dag_id(item), _RUN)
-    return {item.nodeid: Task(airflow, witnesses, _dag_id(item), _RUN) for item in items}
+    return {item.nodeid: Task(airflow, observers, _dag_id(item), _RUN) for item in items}
 
 
 @pytest.fixture
@@ -219,7 +228,7 @@ def pytest_runtest_makereport(
     if report.failed and isinstance(item, pytest.Function):
         task, kube = item.funcargs.get("task"), item.funcargs.get("kube")
         for run in task.runs() if isinstance(task, Task) else ():
-            failure_report.tell(report, {"run": run, "kube": kube})
+            failure_report.add_sections(report, {"run": run, "kube": kube})
         airflow = item.funcargs.get("airflow")
         if isinstance(airflow, Airflow):
             logs = [(f"Airflow's {part}", airflow.log_tail(part)) for part in PARTS]
@@ -242,7 +251,7 @@ def _dag_id(item: pytest.Item) -> str:
     return re.sub(r"[^a-z0-9]+", "_", words.lower())[-60:].strip("_")
 
 
-def _scenario(item: pytest.Item, ledger: Ledger) -> dict[str, Any]:
+def _scenario(item: pytest.Item, start_counter: StartCounter) -> dict[str, Any]:
     marker = _marker(item)
     assert marker is not None
     assert isinstance(item, pytest.Function)
@@ -251,7 +260,7 @@ def _scenario(item: pytest.Item, ledger: Ledger) -> dict[str, Any]:
     arguments = {
         "image": IMAGE,
         **shell(marker.args),
-        **_mount(ledger),
+        **_mount(start_counter),
         "deferrable": item.callspec.params["mode"] == "deferred",
         **own,
     }
@@ -270,6 +279,6 @@ def shell(scripts: Sequence[str]) -> dict[str, Any]:
     return {"command": ["sh", "-c"], "arguments": [f"{START}; {script}" for script in scripts]}
 
 
-def _mount(ledger: Ledger) -> dict[str, Any]:
-    mount = ledger.mount()
+def _mount(start_counter: StartCounter) -> dict[str, Any]:
+    mount = start_counter.mount()
     return {"volumes": mount["volumes"], "volume_mounts": mount["volumeMounts"]}

@@ -16,8 +16,8 @@ from tests.support.airflow.processes import SCHEDULER, TRIGGERER, Airflow, paren
 from tests.support.airflow.task import DEFERRED, ONCE, SYNC, Task
 from tests.support.cluster.installation import Installation, stopped
 from tests.support.cluster.start_counter import UNTIL_CUE
-from tests.support.faults.fault_proxy import Harm
-from tests.support.faults.faulty_creates import HarmedCreates, harmed
+from tests.support.faults.fault_proxy import Fault
+from tests.support.faults.faulty_creates import FaultyCreates, with_fault
 
 DONE = "echo '\"done\"' > /airflow/xcom/return.json"
 WORK = f"echo begun; {UNTIL_CUE}; echo over; {DONE}"
@@ -97,33 +97,33 @@ def test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys(task: Ta
     ends_well(task, try_number=2)
 
 
-@pytest.mark.task(WORK, retries=1, **harmed(Harm.HELD))
+@pytest.mark.task(WORK, retries=1, **with_fault(Fault.HELD))
 def test_a_worker_that_is_killed_before_it_knows_its_run_leaves_it_to_the_next_try(
-    task: Task, creates: HarmedCreates
+    task: Task, creates: FaultyCreates
 ) -> None:
     goes_on(task, try_number=2)
     assert task.run().name in creates.met
     assert "Created TaskRun" not in task.log(1)
 
 
-def ends_as_if_nothing_were(task: Task, creates: HarmedCreates) -> None:
+def ends_as_if_nothing_were(task: Task, creates: FaultyCreates) -> None:
     ends_well(task)
     assert task.run().name in creates.met
 
 
-@pytest.mark.task(DONE, **harmed(Harm.UNANSWERED))
-def test_a_create_whose_answer_is_lost_makes_one_run(task: Task, creates: HarmedCreates) -> None:
+@pytest.mark.task(DONE, **with_fault(Fault.UNANSWERED))
+def test_a_create_whose_answer_is_lost_makes_one_run(task: Task, creates: FaultyCreates) -> None:
     ends_as_if_nothing_were(task, creates)
 
 
-@pytest.mark.task(DONE, modes=SYNC, **harmed(Harm.CUT))
-def test_a_create_whose_answer_breaks_off_makes_one_run(task: Task, creates: HarmedCreates) -> None:
+@pytest.mark.task(DONE, modes=SYNC, **with_fault(Fault.CUT))
+def test_a_create_whose_answer_breaks_off_makes_one_run(task: Task, creates: FaultyCreates) -> None:
     ends_as_if_nothing_were(task, creates)
 
 
-@pytest.mark.task(DONE, modes=DEFERRED, **harmed(Harm.LATE))
+@pytest.mark.task(DONE, modes=DEFERRED, **with_fault(Fault.LATE))
 def test_a_create_that_arrives_when_it_is_not_waited_for_any_more_makes_one_run(
-    task: Task, creates: HarmedCreates
+    task: Task, creates: FaultyCreates
 ) -> None:
     ends_as_if_nothing_were(task, creates)
 

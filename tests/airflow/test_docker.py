@@ -10,7 +10,7 @@ import pytest
 from taskruns.api.conditions import Phase
 from tests.support.airflow.docker_task import DockerTask
 from tests.support.airflow.processes import Airflow
-from tests.support.airflow.task import SYNC, Task, Witnesses
+from tests.support.airflow.task import SYNC, Observers, Task
 from tests.support.cluster.start_counter import END, UNTIL_CUE
 
 DOCKER = "docker"
@@ -30,13 +30,13 @@ def task(
     mode: str,
     started: dict[str, Task],
     airflow: Airflow,
-    witnesses: Witnesses,
+    observers: Observers,
     docker_host: Mapping[str, str],
 ) -> DockerTask:
     """Return the task that the test declares."""
     del mode  # requested only for its parametrization
     declared = started[request.node.nodeid]
-    return DockerTask(airflow, witnesses, (declared.dag_id, declared.run_id), docker_host)
+    return DockerTask(airflow, observers, (declared.dag_id, declared.run_id), docker_host)
 
 
 def waits(task: DockerTask, mode: str) -> str:

@@ -11,7 +11,7 @@ from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from tests.support.airflow.dag_test import Home
 from tests.support.airflow.processes import DAGS, SCENARIOS, Airflow
-from tests.support.airflow.task import ONCE, OWN_UID, SYNC, TWICE, Task, Witnesses
+from tests.support.airflow.task import ONCE, OWN_UID, SYNC, TWICE, Observers, Task
 from tests.support.cluster.client import Kube
 from tests.support.cluster.start_counter import START, UNTIL_CUE
 from tests.support.faults.full_namespace import FULL, make_room
@@ -48,13 +48,13 @@ def run_as_neighbour(home: Home, task: Task, script: str, connection: Mapping[st
 def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
     task: Task,
     airflow: Airflow,
-    witnesses: Witnesses,
+    observers: Observers,
     connections: Mapping[str, Mapping[str, str]],
     tmp_path: Path,
 ) -> None:
     """The neighbour's run looks like one of an earlier DAG run, and is left alone."""
     neighbour = Home.make(tmp_path / "neighbour", airflow.empty)
-    ours = Task(airflow, witnesses, task.dag_id, RUN)
+    ours = Task(airflow, observers, task.dag_id, RUN)
     script = f"{START}; {UNTIL_CUE}; {OWN_UID}"
     with ThreadPoolExecutor(1) as beside:
         connection = connections["taskruns_default"]

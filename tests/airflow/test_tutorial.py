@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.support.airflow.processes import Airflow
-from tests.support.airflow.task import Task, Witnesses
+from tests.support.airflow.task import Observers, Task
 from tests.support.cluster.client import PODS, RUNS, Kube
 
 DAG, RUN = "tutorial_kubernetes", "tutorial"
@@ -24,11 +24,11 @@ def reachable_default(cluster: Cluster, namespace: str) -> Iterator[None]:
 
 @pytest.mark.usefixtures("reachable_default")
 def test_the_tutorials_pod_runs_in_its_namespace_and_is_deleted(
-    airflow: Airflow, witnesses: Witnesses, kube: Kube
+    airflow: Airflow, observers: Observers, kube: Kube
 ) -> None:
     airflow.rest.resume(DAG)
     airflow.rest.trigger(DAG, RUN)
-    task = Task(airflow, witnesses, DAG, RUN, "run_in_k8s")
+    task = Task(airflow, observers, DAG, RUN, "run_in_k8s")
     task.succeeds()
     task.says("Hello from inside Kubernetes!")
     ours = f"dag_id={DAG},run_id={RUN}"

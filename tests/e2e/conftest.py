@@ -4,10 +4,10 @@ A test declares its run with `@pytest.mark.taskrun(spec)` and receives it as the
 runs of a module are created together when its first test starts, and each test awaits its own: Pods
 start while earlier tests still run, which saves most of a tier's time.
 
-With `ledger=True` the task may write to the ledger. With `prepare=function` the controller is
-stopped while the run is created, and `function(run, stage)` can place an obstacle first. Every run
-is checked against `tests.support.cluster.invariants`, except where a test has forged its status
-(`lawful=False`).
+With `start_counter=True` the task may write to the start counter. With `prepare=function` the
+controller is stopped while the run is created, and `function(run, scenario)` can place an obstacle
+first. Every run is checked against `tests.support.cluster.invariants`, except where a test has
+forged its status (`lawful=False`).
 """
 
 import re
@@ -15,21 +15,22 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.builders.scenario_runs import make_crowded
+from tests.support.builders.scenario_runs import create_limited_namespace
 from tests.support.cluster import failure_report, invariants
 from tests.support.cluster.client import NAMESPACES, Kube
 from tests.support.cluster.installation import Installation, stopped
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import Ledger
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.scenario import Scenario
+from tests.support.cluster.start_counter import StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 _FAILED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "taskrun(spec, ledger=False, prepare=None, lawful=True): a scenario's TaskRun"
+        "markers",
+        "taskrun(spec, start_counter=False, prepare=None, lawful=True): a scenario's TaskRun",
     )
 
 
@@ -46,22 +47,24 @@ def namespace(
 
 
 @pytest.fixture(scope="module")
-def crowded(kube: Kube, namespace: str) -> Iterator[str]:
+def limited_namespace(kube: Kube, namespace: str) -> Iterator[str]:
     """Provide a namespace whose quota allows three Pods at a time."""
     name = f"{namespace}-crowded"
-    make_crowded(kube, name)
+    create_limited_namespace(kube, name)
     yield name
     kube.delete(NAMESPACES, None, name)
 
 
 @pytest.fixture(scope="module")
-def stage(kube: Kube, journal: Journal, ledger: Ledger, namespace: str) -> Stage:
-    return Stage(kube, journal, ledger, namespace)
+def scenario(
+    kube: Kube, watch_recorder: WatchRecorder, start_counter: StartCounter, namespace: str
+) -> Scenario:
+    return Scenario(kube, watch_recorder, start_counter, namespace)
 
 
 @pytest.fixture(scope="module")
 def submitted(
-    request: pytest.FixtureRequest, installation: Installation, stage: Stage
+    request: pytest.FixtureRequest, installation: Installation, scenario: Scenario
 ) -> dict[str, Run]:
     """Provide the runs of this module's tests under this installation, by node id of the test."""
     items = [item for item in request.session.items if _wants_run(item, request.node, installation)]
@@ -70,9 +73,9 @@ def submitted(
     if early:
         with stopped(installation):
             for item in early:
-                runs[item.nodeid] = _submit(item, stage)
-                _marker(item).kwargs["prepare"](runs[item.nodeid], stage)
-    return runs | {item.nodeid: _submit(item, stage) for item in items if item not in early}
+                runs[item.nodeid] = _submit(item, scenario)
+                _marker(item).kwargs["prepare"](runs[item.nodeid], scenario)
+    return runs | {item.nodeid: _submit(item, scenario) for item in items if item not in early}
 
 
 @pytest.fixture
@@ -94,8 +97,8 @@ def pytest_runtest_makereport(
     if report.failed and isinstance(item, pytest.Function):
         item.stash[_FAILED] = True
         fixtures = item.funcargs
-        if "journal" in fixtures or "run" in fixtures:
-            failure_report.tell(report, fixtures)
+        if "watch_recorder" in fixtures or "run" in fixtures:
+            failure_report.add_sections(report, fixtures)
     return report
 
 
@@ -112,12 +115,12 @@ def _marker(item: pytest.Item) -> pytest.Mark:
     return marker
 
 
-def _submit(item: pytest.Item, stage: Stage) -> Run:
+def _submit(item: pytest.Item, scenario: Scenario) -> Run:
     marker = _marker(item)
     spec = dict(marker.args[0])
-    if marker.kwargs.get("ledger"):
-        spec |= stage.ledger.mount()
-    return stage.create(_name(item), spec)
+    if marker.kwargs.get("start_counter"):
+        spec |= scenario.start_counter.mount()
+    return scenario.create(_name(item), spec)
 
 
 def _name(item: pytest.Item) -> str:

@@ -8,7 +8,7 @@ from tests.support.builders.manifests import KEEP_POD, pod_spec, shell
 from tests.support.cluster.client import Refused
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import START, Ledger
+from tests.support.cluster.start_counter import START, StartCounter
 
 GRACE = pod_spec(terminationGracePeriodSeconds=2)
 POLITE = "trap 'echo tidied up; exit 0' TERM; echo working; while :; do sleep 0.2; done"
@@ -26,14 +26,14 @@ def test_a_run_cancelled_at_birth_never_has_a_pod(run: Run) -> None:
 
 
 @pytest.mark.taskrun(
-    shell(f"{START}", nodeSelector={"taskruns.dev/no-such-node": "true"}), ledger=True
+    shell(f"{START}", nodeSelector={"taskruns.dev/no-such-node": "true"}), start_counter=True
 )
-def test_a_pending_run_is_cancelled_and_never_starts(run: Run, ledger: Ledger) -> None:
+def test_a_pending_run_is_cancelled_and_never_starts(run: Run, start_counter: StartCounter) -> None:
     run.reaches(Phase.PENDING)
     run.cancel()
     cancelled(None, Outcome.STOPPED).check(run)
     run.pods_gone()
-    assert ledger.starts(run.uid) == 0
+    assert start_counter.starts(run.uid) == 0
 
 
 @pytest.mark.taskrun(shell(POLITE, **GRACE, **KEEP_POD))
@@ -54,16 +54,17 @@ def test_a_task_that_ignores_the_cancel_is_killed_after_its_grace_period(run: Ru
 
 
 @pytest.mark.taskrun(
-    shell(f"{START}; exit 1", backoffLimit=3, backoff={"duration": "1h", "cap": "1h"}), ledger=True
+    shell(f"{START}; exit 1", backoffLimit=3, backoff={"duration": "1h", "cap": "1h"}),
+    start_counter=True,
 )
-def test_a_run_that_backs_off_is_cancelled_at_once(run: Run, ledger: Ledger) -> None:
+def test_a_run_that_backs_off_is_cancelled_at_once(run: Run, start_counter: StartCounter) -> None:
     run.reaches(Phase.BACKING_OFF)
     run.cancel()
     status = run.ended(seconds=15)
     assert (status["phase"], status["reason"]) == (Phase.CANCELLED, Reason.CANCELLED)
     assert [attempt["outcome"] for attempt in status["attempts"]] == [Outcome.FAILED]
     run.pods_gone()
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(shell("exit 0"))

@@ -11,10 +11,10 @@ from tests.cluster import Cluster
 from tests.support.builders.manifests import pod_spec, shell
 from tests.support.cluster.client import NAMESPACES, PODS
 from tests.support.cluster.expected_end import Ending
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import END, START, Ledger
-from tests.support.cluster.watch_recorder import TooLate
+from tests.support.cluster.scenario import Scenario
+from tests.support.cluster.start_counter import END, START, StartCounter
+from tests.support.cluster.watch_recorder import WaitTimeout
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 FAILED = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 1, attempts=(Outcome.FAILED,))
@@ -74,14 +74,14 @@ def test_collected_ends_the_delay_of_the_pod_that_it_names(run: Run) -> None:
 def test_collected_with_another_uid_ends_nothing(run: Run) -> None:
     SUCCEEDED.check(run)
     run.annotate({names.ANNOTATION_COLLECTED: "00000000-0000-0000-0000-000000000000"})
-    with pytest.raises(TooLate):
+    with pytest.raises(WaitTimeout):
         run.pods_gone(seconds=3)
 
 
 @pytest.mark.taskrun(shell("exit 1", **gc("Never")))
 def test_never_keeps_the_pod_until_its_run_is_deleted(run: Run) -> None:
     FAILED.check(run)
-    with pytest.raises(TooLate):
+    with pytest.raises(WaitTimeout):
         run.pods_gone(seconds=3)
     assert not run.pod()["metadata"].get("finalizers"), "a kept Pod is free to go"
     run.delete()
@@ -92,7 +92,7 @@ def test_never_keeps_the_pod_until_its_run_is_deleted(run: Run) -> None:
 @pytest.mark.taskrun(shell("exit 1", **gc("OnPodSuccess")))
 def test_on_pod_success_keeps_the_pod_of_a_failure(run: Run) -> None:
     FAILED.check(run)
-    with pytest.raises(TooLate):
+    with pytest.raises(WaitTimeout):
         run.pods_gone(seconds=3)
 
 
@@ -106,39 +106,45 @@ def test_on_pod_success_removes_the_pod_of_a_success(run: Run) -> None:
 
 
 @pytest.mark.taskrun(
-    shell(f"{START}; sleep 600; {END}", backoffLimit=3, **QUICK_TO_KILL), ledger=True
+    shell(f"{START}; sleep 600; {END}", backoffLimit=3, **QUICK_TO_KILL), start_counter=True
 )
-def test_a_run_deleted_at_work_takes_its_pod_along(run: Run, ledger: Ledger) -> None:
+def test_a_run_deleted_at_work_takes_its_pod_along(run: Run, start_counter: StartCounter) -> None:
     run.main_started()
     run.delete()
     run.gone(seconds=10)
     run.pods_gone(seconds=30)
-    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 0)
+    assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 0)
 
 
-@pytest.mark.taskrun(shell(START, nodeSelector={"taskruns.dev/no-such-node": "true"}), ledger=True)
-def test_a_run_deleted_before_it_has_a_node_leaves_nothing(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(
+    shell(START, nodeSelector={"taskruns.dev/no-such-node": "true"}), start_counter=True
+)
+def test_a_run_deleted_before_it_has_a_node_leaves_nothing(
+    run: Run, start_counter: StartCounter
+) -> None:
     run.reaches(Phase.PENDING)
     run.delete()
     run.gone(seconds=10)
     run.pods_gone(seconds=10)
-    assert ledger.starts(run.uid) == 0
+    assert start_counter.starts(run.uid) == 0
 
 
-@pytest.mark.taskrun(shell(f"{START}; sleep 4; {END}"), ledger=True)
-def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(f"{START}; sleep 4; {END}"), start_counter=True)
+def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(
+    run: Run, start_counter: StartCounter
+) -> None:
     run.main_started()
     run.delete(propagation="Orphan")
     run.gone(seconds=10)
     run.pod_ended()
     run.pod_free(seconds=10)
     assert run.pod()["status"]["phase"] == "Succeeded"
-    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+    assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
 @pytest.mark.taskrun(shell("exit 0", **gc("Never")))
 def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
-    run: Run, stage: Stage, cluster: Cluster
+    run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     """The garbage collector, which is usually faster, is stopped until the controller has acted."""
     run.reaches(Phase.SUCCEEDED)
@@ -146,21 +152,21 @@ def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
     cluster.stop("kube-controller-manager")
     try:
         run.delete(propagation="Orphan")
-        stage.create("looked-at-afterwards", shell("exit 0")).ended()
+        scenario.create("looked-at-afterwards", shell("exit 0")).ended()
     finally:
         cluster.start("kube-controller-manager")
     run.gone()
-    kept = stage.kube.get(PODS, stage.namespace, run.pod_name())
+    kept = scenario.kube.get(PODS, scenario.namespace, run.pod_name())
     assert kept is not None
     assert "deletionTimestamp" not in kept["metadata"]
 
 
-def test_a_namespace_with_runs_at_work_can_be_deleted(stage: Stage) -> None:
-    doomed = f"{stage.namespace}-doomed"
-    stage.kube.create(NAMESPACES, None, {"metadata": {"name": doomed}})
-    run = stage.create("at-work", shell("sleep 600", **QUICK_TO_KILL), doomed)
+def test_a_namespace_with_runs_at_work_can_be_deleted(scenario: Scenario) -> None:
+    doomed = f"{scenario.namespace}-doomed"
+    scenario.kube.create(NAMESPACES, None, {"metadata": {"name": doomed}})
+    run = scenario.create("at-work", shell("sleep 600", **QUICK_TO_KILL), doomed)
     run.main_started()
-    stage.kube.delete(NAMESPACES, None, doomed)
+    scenario.kube.delete(NAMESPACES, None, doomed)
     run.gone(seconds=60)
     run.pods_gone(seconds=60)
 

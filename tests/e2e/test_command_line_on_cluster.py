@@ -13,7 +13,7 @@ import yaml
 
 from tests.cluster import Cluster
 from tests.support.cluster.client import PODS, Kube
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 from tests.support.command_line import CTRL_C, CommandLine
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
@@ -76,7 +76,7 @@ def test_ctrl_c_cancels_with_the_grace_period(taskrun: CommandLine, tmp_path: Pa
 
 
 def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
-    taskrun: CommandLine, journal: Journal, tmp_path: Path
+    taskrun: CommandLine, watch_recorder: WatchRecorder, tmp_path: Path
 ) -> None:
     """A kubelet that has begun to stop the Pod still keeps to its first grace period."""
     template = {"spec": {"terminationGracePeriodSeconds": 60}}
@@ -89,7 +89,7 @@ def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
         assert terminal.wait() == 130
     run = json.loads(taskrun("get", "deaf", "-o", "json").stdout)
     assert run["status"]["exitCode"] == 137
-    (pod,) = journal.pods_of(run["metadata"]["uid"])
+    (pod,) = watch_recorder.pods_of(run["metadata"]["uid"])
     deleted = next(entry.found for entry in pod if "deletionTimestamp" in entry.found["metadata"])
     assert deleted["metadata"]["deletionGracePeriodSeconds"] == 1
 

@@ -1,8 +1,8 @@
 """A controller that is killed at each step of a run's life, and another that takes over.
 
 Only the test's own controllers run: the first is killed by SIGKILL right before or right after the
-step's request, and the second is an ordinary one. The task's lines in the ledger show whether
-anything was lost or done twice.
+step's request, and the second is an ordinary one. The task's lines in the start counter show
+whether anything was lost or done twice.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.support.builders.scenarios import LIVES
 from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.installation import DELETE_DELAY, Installation, stopped
-from tests.support.cluster.namespace import Stage
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import END, START
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
@@ -26,43 +26,45 @@ CRASH_WITHIN = 30
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nobody_else(installation: Installation, stage: Stage) -> Iterator[Stage]:
+def nobody_else(installation: Installation, scenario: Scenario) -> Iterator[Scenario]:
     with stopped(installation):
-        yield stage
+        yield scenario
 
 
 @pytest.mark.parametrize("step", LIVES)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
-    stage: Stage, cluster: Cluster, moment: str, step: str
+    scenario: Scenario, cluster: Cluster, moment: str, step: str
 ) -> None:
     life = LIVES[step]
-    run = stage.create(f"{moment}-{step}-", life.spec | stage.ledger.mount())
+    run = scenario.create(f"{moment}-{step}-", life.spec | scenario.start_counter.mount())
     first = _controller(cluster, "--crash", f"{moment}:{step}", "--", crashing=True)
     first.start(until_ready=False)
     first.died(CRASH_WITHIN)
     with _controller(cluster).at_work():
-        life.check(run, stage.ledger)
+        life.check(run, scenario.start_counter)
 
 
 def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
-    stage: Stage, cluster: Cluster
+    scenario: Scenario, cluster: Cluster
 ) -> None:
     spec = shell(f"{START}; sleep 600; {END}", **pod_spec(terminationGracePeriodSeconds=1))
-    run = stage.create("deleted-unseen", spec | stage.ledger.mount())
+    run = scenario.create("deleted-unseen", spec | scenario.start_counter.mount())
     with _controller(cluster).at_work():
         run.main_started()
     run.delete()
     run.gone(seconds=10)
     with _controller(cluster).at_work():
         run.pods_gone(seconds=30)
-    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 0)
+    assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 0)
 
 
 def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
-    stage: Stage, cluster: Cluster
+    scenario: Scenario, cluster: Cluster
 ) -> None:
-    run = stage.create("orphaned-unseen", shell(f"{START}; sleep 4; {END}") | stage.ledger.mount())
+    run = scenario.create(
+        "orphaned-unseen", shell(f"{START}; sleep 4; {END}") | scenario.start_counter.mount()
+    )
     with _controller(cluster).at_work():
         run.main_started()
     run.delete(propagation="Orphan")
@@ -70,14 +72,14 @@ def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
     with _controller(cluster).at_work():
         run.pod_free(seconds=30)
     run.pod_ended()
-    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
+    assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 1)
 
 
 def test_what_happened_while_nobody_looked_is_told_afterwards(
-    stage: Stage, cluster: Cluster
+    scenario: Scenario, cluster: Cluster
 ) -> None:
     spec = shell(f"{START}; sleep 2; {END}; echo well done; {HEARD}; exit 3")
-    run = stage.create("ended-unseen", spec | stage.ledger.mount())
+    run = scenario.create("ended-unseen", spec | scenario.start_counter.mount())
     with _controller(cluster).at_work():
         run.main_started()
     run.pod_ended()
@@ -87,7 +89,7 @@ def test_what_happened_while_nobody_looked_is_told_afterwards(
         )
         ending.check(run)
         run.pods_gone()
-    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
+    assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 1)
 
 
 def _controller(cluster: Cluster, *arguments: str, crashing: bool = False) -> ControllerProcess:

@@ -17,8 +17,8 @@ from tests.support.cluster.client import NAMESPACES, Object, Resource, events_ab
 from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.expected_end import succeeded_after
 from tests.support.cluster.installation import ROOT, Installation, stopped
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.service_account import account, kubeconfig_of
 
 IN_CLUSTER = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
@@ -30,14 +30,14 @@ MANY = 4
 FORBIDDEN = 403
 
 
-def told(run: Run, stage: Stage, last: EventReason) -> list[Object]:
+def told(run: Run, scenario: Scenario, last: EventReason) -> list[Object]:
     """Wait for an Event; return all Events of the run, in their order."""
 
     def look() -> list[Object] | None:
-        events = events_about(stage.kube, run.namespace, run.uid)
+        events = events_about(scenario.kube, run.namespace, run.uid)
         return events if last in [event["reason"] for event in events] else None
 
-    return stage.journal.wait(look, 30, f"{run.name} tells of {last}")
+    return scenario.watch_recorder.wait(look, 30, f"{run.name} tells of {last}")
 
 
 def turns(events: list[Object]) -> list[Object]:
@@ -62,10 +62,10 @@ def described(run: Run, cluster: Cluster) -> list[str]:
 
 @pytest.mark.taskrun(shell("sleep 8"))
 def test_a_clean_run_is_described_by_three_events_in_order(
-    run: Run, stage: Stage, cluster: Cluster
+    run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
-    told(run, stage, EventReason.SUCCEEDED)
+    told(run, scenario, EventReason.SUCCEEDED)
     created, started, succeeded = described(run, cluster)
     assert created.split()[:2] == ["Normal", "PodCreated"]
     assert created.endswith(f" Created Pod {run.pod_name()} for attempt 1")
@@ -76,10 +76,10 @@ def test_a_clean_run_is_described_by_three_events_in_order(
 
 @pytest.mark.taskrun(shell("echo topsecret; exit 7", backoffLimit=2, **SOON))
 def test_retries_are_described_with_their_number_and_why(
-    run: Run, stage: Stage, cluster: Cluster
+    run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
-    events = turns(told(run, stage, EventReason.FAILED))
+    events = turns(told(run, scenario, EventReason.FAILED))
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Failed", 1)]
     assert [event["related"]["name"] for event in events] == [
         run.pod_name(attempt) for attempt in (3, 2, 3)
@@ -93,16 +93,18 @@ def test_retries_are_described_with_their_number_and_why(
 
 
 @pytest.mark.taskrun(shell("sleep 600", **pod_spec(terminationGracePeriodSeconds=1)))
-def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, stage: Stage) -> None:
+def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, scenario: Scenario) -> None:
     run.reaches(Phase.RUNNING)
     run.cancel()
-    reasons = [reason for reason, _ in counted(told(run, stage, EventReason.CANCELLED))]
+    reasons = [reason for reason, _ in counted(told(run, scenario, EventReason.CANCELLED))]
     assert reasons == ["PodCreated", "Started", "Stopping", "Cancelled"]
 
 
 @pytest.mark.taskrun(shell("exit 0", nodeSelector={"taskruns.dev/no-such-node": "true"}))
-def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(run: Run, stage: Stage) -> None:
-    cannot_start = told(run, stage, EventReason.CANNOT_START)[-1]
+def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(
+    run: Run, scenario: Scenario
+) -> None:
+    cannot_start = told(run, scenario, EventReason.CANNOT_START)[-1]
     assert cannot_start["type"] == "Warning"
     assert cannot_start["message"].startswith("Unschedulable: ")
     assert "0/" in cannot_start["message"]
@@ -111,44 +113,52 @@ def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(run: Run, stag
 
 
 def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
-    stage: Stage, cluster: Cluster
+    scenario: Scenario, cluster: Cluster
 ) -> None:
-    crowded = f"{stage.namespace}-crowded"
-    stage.kube.create(NAMESPACES, None, {"metadata": {"name": crowded}})
+    limited_namespace = f"{scenario.namespace}-crowded"
+    scenario.kube.create(NAMESPACES, None, {"metadata": {"name": limited_namespace}})
     quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(ROOM)}}}
-    stage.kube.create(QUOTAS, crowded, quota)
+    scenario.kube.create(QUOTAS, limited_namespace, quota)
     audit = Audit(cluster)
-    runs = [stage.create(f"crowded-{n}", shell("sleep 1"), crowded) for n in range(MANY)]
+    runs = [
+        scenario.create(f"crowded-{n}", shell("sleep 1"), limited_namespace) for n in range(MANY)
+    ]
     for run in runs:
         run.ended()
-    counts = [counted(told(run, stage, EventReason.SUCCEEDED)) for run in runs]
+    counts = [counted(told(run, scenario, EventReason.SUCCEEDED)) for run in runs]
     blocked = [dict(each).get("Blocked", 0) for each in counts]
     assert (min(blocked), max(blocked)) == (0, 1), "the first has room, and the last has to wait"
-    sent = [str(request) for request in audit.settled(crowded) if "events" in request.resource]
+    sent = [
+        str(request) for request in audit.settled(limited_namespace) if "events" in request.resource
+    ]
     assert sent.count("create events") + sent.count("patch events") <= 3 * MANY + sum(blocked)
-    refused = {request.resource for request in audit.requests(crowded) if request.code == FORBIDDEN}
+    refused = {
+        request.resource
+        for request in audit.requests(limited_namespace)
+        if request.code == FORBIDDEN
+    }
     assert refused == {"pods"}, "the chart's role allows Events"
-    stage.kube.delete(NAMESPACES, None, crowded)
+    scenario.kube.delete(NAMESPACES, None, limited_namespace)
 
 
 def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
-    stage: Stage, installation: Installation, cluster: Cluster, tmp_path: Path
+    scenario: Scenario, installation: Installation, cluster: Cluster, tmp_path: Path
 ) -> None:
     """Its role is that of a release without Events."""
-    account(cluster, stage.namespace, "quiet")
-    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_quiet_role(stage.namespace)))
-    kubeconfig = kubeconfig_of(cluster, stage.namespace, "quiet", tmp_path)
-    quiet = ControllerProcess(cluster, "--namespaces", stage.namespace, kubeconfig=kubeconfig)
+    account(cluster, scenario.namespace, "quiet")
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_quiet_role(scenario.namespace)))
+    kubeconfig = kubeconfig_of(cluster, scenario.namespace, "quiet", tmp_path)
+    quiet = ControllerProcess(cluster, "--namespaces", scenario.namespace, kubeconfig=kubeconfig)
     audit = Audit(cluster)
     with stopped(installation), quiet.at_work():
         retried = shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
-        run = stage.create("untold", retried)
+        run = scenario.create("untold", retried)
         succeeded_after(Outcome.FAILED).check(run)
         invariants.check(run)
-        requests = audit.settled(stage.namespace)
+        requests = audit.settled(scenario.namespace)
         log = quiet.log.read_text()
     assert {each.resource for each in requests if each.code == FORBIDDEN} == {"events"}
-    assert events_about(stage.kube, run.namespace, run.uid) == []
+    assert events_about(scenario.kube, run.namespace, run.uid) == []
     lost = [line for line in log.splitlines() if "is lost: events is forbidden" in line]
     assert len(lost) == 1, log
 

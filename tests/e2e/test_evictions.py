@@ -16,11 +16,11 @@ from tests.support.builders.manifests import IMAGE, NEVER_AT_FIRST, SOON, shell
 from tests.support.cluster.client import PODS, Kube, Resource
 from tests.support.cluster.expected_end import disrupted, succeeded_after
 from tests.support.cluster.installation import Installation
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.spare_nodes import in_place, on, spare
-from tests.support.cluster.start_counter import END, ONCE, START, STAYS, Ledger
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.start_counter import END, ONCE, START, STAYS, StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
@@ -40,10 +40,10 @@ FILLS = "dd if=/dev/zero of=/much bs=1M count=16 && sleep 600"
 def node(
     installation: Installation,  # noqa: ARG001 - a controller must run until the node is empty
     cluster: Cluster,
-    journal: Journal,
+    watch_recorder: WatchRecorder,
     kube: Kube,
 ) -> Iterator[None]:
-    with spare(cluster, journal, NODE):
+    with spare(cluster, watch_recorder, NODE):
         seats = {kind: {SEATS: ALL_SEATS} for kind in ("capacity", "allocatable")}
         none = {kind: {SEATS: None} for kind in seats}
         # Runs that lose their seat find one on the cluster's own node.
@@ -65,7 +65,7 @@ def priority(kube: Kube) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def struck(submitted: dict[str, Run], cluster: Cluster, stage: Stage, priority: str) -> None:
+def struck(submitted: dict[str, Run], cluster: Cluster, scenario: Scenario, priority: str) -> None:
     """Add the taint, and create a Pod of higher priority; each hits its own runs."""
     for run in submitted.values():
         in_place(run)
@@ -83,38 +83,42 @@ def struck(submitted: dict[str, Run], cluster: Cluster, stage: Stage, priority: 
         "restartPolicy": "Never",
         "containers": [container],
     }
-    stage.kube.create(PODS, stage.namespace, {"metadata": {"generateName": "first-"}, "spec": pod})
+    scenario.kube.create(
+        PODS, scenario.namespace, {"metadata": {"generateName": "first-"}, "spec": pod}
+    )
 
 
 # ---------------------------------------------------------------------------------------- a taint
 
 
-@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(NODE)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(NODE)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_a_taint_ended_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+def test_work_that_a_taint_ended_is_not_repeated_unasked(
+    run: Run, start_counter: StartCounter
+) -> None:
     status = disrupted(Reason.NODE_LOST, 137, r"Taint manager", r"disruptionLimit").check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
-@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(NODE)), ledger=True)
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(NODE)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_taint_ended_is_repeated_elsewhere_within_its_limit(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2
 
 
 @pytest.mark.taskrun(
-    shell(START, backoffLimit=0, **SOON, **on(NODE, **NEVER_AT_FIRST)), ledger=True
+    shell(START, backoffLimit=0, **SOON, **on(NODE, **NEVER_AT_FIRST)), start_counter=True
 )
 @pytest.mark.usefixtures("struck")
 def test_what_a_taint_ended_before_main_started_is_replaced_unasked(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(
@@ -122,51 +126,57 @@ def test_what_a_taint_ended_before_main_started_is_replaced_unasked(
         f"{START}; trap '{END}; exit 0' TERM; while :; do sleep 0.2; done",
         **on(NODE, terminationGracePeriodSeconds=10),
     ),
-    ledger=True,
+    start_counter=True,
 )
 @pytest.mark.usefixtures("struck")
-def test_a_task_that_completes_in_its_grace_period_has_succeeded(run: Run, ledger: Ledger) -> None:
+def test_a_task_that_completes_in_its_grace_period_has_succeeded(
+    run: Run, start_counter: StartCounter
+) -> None:
     succeeded_after().check(run)
-    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+    assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
-@pytest.mark.taskrun(shell(f"{START}; sleep 12; {END}", **on(NODE, TAINT)), ledger=True)
+@pytest.mark.taskrun(shell(f"{START}; sleep 12; {END}", **on(NODE, TAINT)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_a_task_that_tolerates_the_taint_goes_on(run: Run, ledger: Ledger) -> None:
+def test_a_task_that_tolerates_the_taint_goes_on(run: Run, start_counter: StartCounter) -> None:
     succeeded_after().check(run)
-    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+    assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
 # ------------------------------------------------------------------------------------ preemption
 
 
-@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_was_preempted_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+def test_work_that_was_preempted_is_not_repeated_unasked(
+    run: Run, start_counter: StartCounter
+) -> None:
     status = disrupted(Reason.PREEMPTED, 137, r"higher priority", r"priorityClassName").check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
-@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **SEAT, **on(NODE, TAINT)), ledger=True)
+@pytest.mark.taskrun(
+    shell(ONCE, disruptionLimit=1, **SOON, **SEAT, **on(NODE, TAINT)), start_counter=True
+)
 @pytest.mark.usefixtures("struck")
 def test_work_that_was_preempted_is_repeated_elsewhere_within_its_limit(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2
 
 
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **SEAT, **on(NODE, TAINT, **NEVER_AT_FIRST)),
-    ledger=True,
+    start_counter=True,
 )
 @pytest.mark.usefixtures("struck")
 def test_what_was_preempted_before_main_started_is_replaced_unasked(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 # ------------------------------------------------------------------- the kubelet's own eviction
@@ -189,16 +199,16 @@ def code_heard(run: Run) -> tuple[int | None, str]:
 
 
 @pytest.mark.taskrun(
-    shell(f"{START}; {FILLS}", backoffLimit=3, **LITTLE_DISK, **on(NODE, TAINT)), ledger=True
+    shell(f"{START}; {FILLS}", backoffLimit=3, **LITTLE_DISK, **on(NODE, TAINT)), start_counter=True
 )
 def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     code, end = code_heard(run)
     words = (r"ephemeral local storage usage exceeds", end, r"resource requests that match")
     status = disrupted(Reason.EVICTED, code, *words).check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(
@@ -209,8 +219,10 @@ def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
         **LITTLE_DISK,
         **on(NODE, TAINT),
     ),
-    ledger=True,
+    start_counter=True,
 )
-def test_work_that_filled_the_disk_is_repeated_within_its_limit(run: Run, ledger: Ledger) -> None:
+def test_work_that_filled_the_disk_is_repeated_within_its_limit(
+    run: Run, start_counter: StartCounter
+) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2

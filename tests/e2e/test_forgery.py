@@ -10,69 +10,69 @@ from taskruns.api.reasons import Reason
 from tests.support.builders.manifests import IMAGE, SOON, pod_spec, shell
 from tests.support.cluster.client import NAMESPACES, PODS, RUNS
 from tests.support.cluster.expected_end import Ending
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import END, START
-from tests.support.faults.impostor import BUSY, passing_for
+from tests.support.faults.foreign_pods import BUSY, lookalike_pod
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
 
-@pytest.mark.taskrun(shell(f"{START}; sleep 5; {END}"), ledger=True)
-def test_a_pod_of_another_namespace_cannot_pass_for_a_runs(run: Run, stage: Stage) -> None:
-    elsewhere = f"{stage.namespace}-elsewhere"
-    stage.kube.create(NAMESPACES, None, {"metadata": {"name": elsewhere}})
+@pytest.mark.taskrun(shell(f"{START}; sleep 5; {END}"), start_counter=True)
+def test_a_pod_of_another_namespace_cannot_pass_for_a_runs(run: Run, scenario: Scenario) -> None:
+    elsewhere = f"{scenario.namespace}-elsewhere"
+    scenario.kube.create(NAMESPACES, None, {"metadata": {"name": elsewhere}})
     run.main_started()
-    stage.kube.create(PODS, elsewhere, passing_for(run, "forged", BUSY, attempt=2, gated=True))
+    scenario.kube.create(PODS, elsewhere, lookalike_pod(run, "forged", BUSY, attempt=2, gated=True))
     SUCCEEDED.check(run)
     run.pods_gone()
-    assert (stage.ledger.starts(run.uid), stage.ledger.ends(run.uid)) == (1, 1)
-    stage.kube.delete(NAMESPACES, None, elsewhere)
+    assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 1)
+    scenario.kube.delete(NAMESPACES, None, elsewhere)
 
 
 @pytest.mark.taskrun(shell("sleep 5"), lawful=False)
 def test_a_pod_with_a_runs_labels_that_it_does_not_own_is_left_alone(
-    run: Run, stage: Stage
+    run: Run, scenario: Scenario
 ) -> None:
     run.main_started()
     pods = [
-        passing_for(run, name, BUSY, attempt=2, gated=gated, ownerReferences=[])
+        lookalike_pod(run, name, BUSY, attempt=2, gated=gated, ownerReferences=[])
         for name, gated in (("gated", True), ("not-gated", False))
     ]
-    made = [stage.kube.create(PODS, run.namespace, pod)["metadata"]["name"] for pod in pods]
+    made = [scenario.kube.create(PODS, run.namespace, pod)["metadata"]["name"] for pod in pods]
     SUCCEEDED.check(run)
     for name in made:
-        _is_untouched(stage, name)
+        _is_untouched(scenario, name)
 
 
 @pytest.mark.parametrize("phase", ["Running", "Stopping"])
-def test_a_forged_status_does_not_reach_the_pods_of_others(stage: Stage, phase: str) -> None:
+def test_a_forged_status_does_not_reach_the_pods_of_others(scenario: Scenario, phase: str) -> None:
     container = {"name": "main", "image": IMAGE, **BUSY}
     pod = {"metadata": {"generateName": "bystander-"}, "spec": {"containers": [container]}}
-    bystander = stage.kube.create(PODS, stage.namespace, pod)["metadata"]
-    run = stage.create(f"forged-{phase.lower()}-", shell("exit 0", suspend=True))
+    bystander = scenario.kube.create(PODS, scenario.namespace, pod)["metadata"]
+    run = scenario.create(f"forged-{phase.lower()}-", shell("exit 0", suspend=True))
     run.reaches(Phase.SUSPENDED)
     record = {"number": 1, "podName": bystander["name"], "podUID": bystander["uid"]}
     claim = {"attempt": 1, "podName": bystander["name"], "podUID": bystander["uid"]}
     forged = {"phase": phase, "reason": "Cancelled", "attempts": [record], **claim}
-    stage.kube.merge(RUNS, run.namespace, run.name, {"status": forged}, subresource="status")
+    scenario.kube.merge(RUNS, run.namespace, run.name, {"status": forged}, subresource="status")
     assert run.ended()["reason"] == Reason.INVALID_TASK_RUN
-    _is_untouched(stage, bystander["name"])
-    stage.kube.delete(PODS, stage.namespace, bystander["name"], {"gracePeriodSeconds": 1})
+    _is_untouched(scenario, bystander["name"])
+    scenario.kube.delete(PODS, scenario.namespace, bystander["name"], {"gracePeriodSeconds": 1})
 
 
-def _is_untouched(stage: Stage, pod: str) -> None:
-    live = stage.kube.get(PODS, stage.namespace, pod)
+def _is_untouched(scenario: Scenario, pod: str) -> None:
+    live = scenario.kube.get(PODS, scenario.namespace, pod)
     assert live is not None
     assert "deletionTimestamp" not in live["metadata"]
     assert "activeDeadlineSeconds" not in live["spec"]
 
 
-def in_its_place(run: Run, stage: Stage) -> None:
-    pod = passing_for(run, run.pod_name(), BUSY, attempt=1, gated=False)
-    stage.kube.create(PODS, run.namespace, pod)
+def in_its_place(run: Run, scenario: Scenario) -> None:
+    pod = lookalike_pod(run, run.pod_name(), BUSY, attempt=1, gated=False)
+    scenario.kube.create(PODS, run.namespace, pod)
 
 
 @pytest.mark.taskrun(shell("exit 0"), prepare=in_its_place, lawful=False)
@@ -89,12 +89,14 @@ def test_a_pod_that_waits_for_no_claim_is_not_taken_for_an_attempt(run: Run) -> 
     ),
     lawful=False,
 )
-def test_a_forged_status_does_not_put_two_pods_to_work_at_a_time(run: Run, stage: Stage) -> None:
+def test_a_forged_status_does_not_put_two_pods_to_work_at_a_time(
+    run: Run, scenario: Scenario
+) -> None:
     run.main_started()
     record = run.status["attempts"][0]
     over = {**record, "outcome": "Failed", "finishedTime": record["createdTime"]}
     forged = {"phase": "BackingOff", "attempts": [over]}
-    stage.kube.merge(RUNS, run.namespace, run.name, {"status": forged}, subresource="status")
+    scenario.kube.merge(RUNS, run.namespace, run.name, {"status": forged}, subresource="status")
     run.main_started(attempt=2)
     (first,) = run.pod(1)["status"]["containerStatuses"]
     assert first["state"]["terminated"]["finishedAt"] <= run.pod(2)["metadata"]["creationTimestamp"]

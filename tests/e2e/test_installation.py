@@ -23,8 +23,8 @@ from tests.support.cluster.installation import (
     Installation,
     helm,
 )
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import END, START
 
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
@@ -34,8 +34,10 @@ IN_CLUSTER = only("installation", ["helm", "manifest"], indirect=True, scope="se
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_kubectl_wait_returns_on_either_end(stage: Stage, cluster: Cluster, code: int) -> None:
-    run = stage.create(f"exit-{code}", shell(f"exit {code}"))
+def test_kubectl_wait_returns_on_either_end(
+    scenario: Scenario, cluster: Cluster, code: int
+) -> None:
+    run = scenario.create(f"exit-{code}", shell(f"exit {code}"))
     output = cluster.kubectl(
         "wait",
         "--for=condition=Finished",
@@ -83,13 +85,13 @@ SAMPLES = {
 
 
 @only("installation", ["helm"], indirect=True, scope="session")
-def test_every_sample_ends_as_it_says(stage: Stage, cluster: Cluster) -> None:
+def test_every_sample_ends_as_it_says(scenario: Scenario, cluster: Cluster) -> None:
     folder = ROOT / "manifests/samples"
     assert {path.stem for path in folder.iterdir()} == set(SAMPLES)
-    cluster.kubectl("apply", "-n", stage.namespace, "-f", str(folder))
-    runs = {obj["metadata"]["name"]: obj for obj in stage.kube.list(RUNS, stage.namespace)}
+    cluster.kubectl("apply", "-n", scenario.namespace, "-f", str(folder))
+    runs = {obj["metadata"]["name"]: obj for obj in scenario.kube.list(RUNS, scenario.namespace)}
     for name, reason in SAMPLES.items():
-        run = Run(runs[name], stage.kube, stage.journal)
+        run = Run(runs[name], scenario.kube, scenario.watch_recorder)
         assert run.ended()["reason"] == reason, name
         invariants.check(run)
 
@@ -128,7 +130,7 @@ PLACE: Object = {
 
 @pytest.mark.usefixtures("installation")
 def test_a_controller_that_is_placed_by_values_does_its_work(
-    stage: Stage, cluster: Cluster, kube: Kube
+    scenario: Scenario, cluster: Cluster, kube: Kube
 ) -> None:
     """The network, not this test, decides whether traffic that the policy allows passes."""
     release = ("taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
@@ -143,25 +145,28 @@ def test_a_controller_that_is_placed_by_values_does_its_work(
         assert PLACE["tolerations"][0] in pod["spec"]["tolerations"]
         assert pod["metadata"]["labels"]["team"] == "data"
         assert cluster.kubectl("get", "networkpolicy", "-n", NAMESPACE, "-o", "name").stdout
-        SUCCEEDED.check(stage.create("placed", shell("exit 0")))
+        SUCCEEDED.check(scenario.create("placed", shell("exit 0")))
     finally:
         helm(cluster, "rollback", *release)
 
 
 @EACH_INSTALLATION
 def test_a_controller_killed_at_work_goes_on_where_it_was(
-    stage: Stage, installation: Installation
+    scenario: Scenario, installation: Installation
 ) -> None:
     at_work = f"{START}; sleep 6; {END}"
     retried = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
-    mount = stage.ledger.mount()
-    long = stage.create("at-work", shell(at_work) | mount)
-    again = stage.create("again", shell(retried, backoffLimit=2, **SOON) | mount)
+    mount = scenario.start_counter.mount()
+    long = scenario.create("at-work", shell(at_work) | mount)
+    again = scenario.create("again", shell(retried, backoffLimit=2, **SOON) | mount)
     long.main_started()
     installation.kill()
     SUCCEEDED.check(long)
     assert again.ended()["phase"] == Phase.SUCCEEDED
     for run in (long, again):
         run.pods_gone()
-    assert (stage.ledger.starts(long.uid), stage.ledger.ends(long.uid)) == (1, 1)
-    assert stage.ledger.starts(again.uid) == 3
+    assert (scenario.start_counter.starts(long.uid), scenario.start_counter.ends(long.uid)) == (
+        1,
+        1,
+    )
+    assert scenario.start_counter.starts(again.uid) == 3

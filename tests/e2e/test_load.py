@@ -10,8 +10,8 @@ from tests.support.cluster import invariants
 from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.installation import DELETE_DELAY, EACH_INSTALLATION
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import END, START
 
 pytestmark = EACH_INSTALLATION
@@ -20,9 +20,9 @@ FEW = 10
 SECONDS = 180
 
 
-def test_50_runs_at_once_all_succeed_and_each_starts_once(stage: Stage) -> None:
-    spec = shell(f"{START}; {END}") | stage.ledger.mount()
-    runs = [stage.create(f"many-{number}", spec) for number in range(MANY)]
+def test_50_runs_at_once_all_succeed_and_each_starts_once(scenario: Scenario) -> None:
+    spec = shell(f"{START}; {END}") | scenario.start_counter.mount()
+    runs = [scenario.create(f"many-{number}", spec) for number in range(MANY)]
     for run in runs:
         run.ended(SECONDS)
     ending = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
@@ -30,22 +30,25 @@ def test_50_runs_at_once_all_succeed_and_each_starts_once(stage: Stage) -> None:
         ending.check(run)
         run.pods_gone()
         invariants.check(run)
-    assert _of(runs, stage.ledger.all_starts()) == {run.uid: 1 for run in runs}
+    assert _of(runs, scenario.start_counter.all_starts()) == {run.uid: 1 for run in runs}
 
 
-def test_two_controllers_at_once_start_nothing_twice(stage: Stage, cluster: Cluster) -> None:
+def test_two_controllers_at_once_start_nothing_twice(scenario: Scenario, cluster: Cluster) -> None:
     spec = shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
     ending = Ending(
         Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)
     )
     second = ControllerProcess(cluster, "--default-delete-delay", DELETE_DELAY)
     with second.at_work():
-        runs = [stage.create(f"shared-{n}", spec | stage.ledger.mount()) for n in range(FEW)]
+        runs = [
+            scenario.create(f"shared-{n}", spec | scenario.start_counter.mount())
+            for n in range(FEW)
+        ]
         for run in runs:
             ending.check(run)
             run.pods_gone()
             invariants.check(run)
-    assert _of(runs, stage.ledger.all_starts()) == {run.uid: 2 for run in runs}
+    assert _of(runs, scenario.start_counter.all_starts()) == {run.uid: 2 for run in runs}
 
 
 def _of(runs: list[Run], counts: Counter[str]) -> dict[str, int]:

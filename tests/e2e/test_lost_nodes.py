@@ -21,8 +21,8 @@ from tests.support.cluster.expected_end import Ending, disrupted, succeeded_afte
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.run import Run
 from tests.support.cluster.spare_nodes import in_place, leaves_a_lost_node, on, readiness, spare
-from tests.support.cluster.start_counter import END, ONCE, START, STAYS, Ledger
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.start_counter import END, ONCE, START, STAYS, StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 pytestmark = [
     pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session"),
@@ -46,9 +46,9 @@ SILENCE = timedelta(seconds=125)
 def nodes(
     installation: Installation,  # noqa: ARG001 - a controller must run until the nodes are empty
     cluster: Cluster,
-    journal: Journal,
+    watch_recorder: WatchRecorder,
 ) -> Iterator[None]:
-    with spare(cluster, journal, RESTARTED, SILENT, DELETED):
+    with spare(cluster, watch_recorder, RESTARTED, SILENT, DELETED):
         yield
 
 
@@ -88,67 +88,71 @@ def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Ku
 # ------------------------------------------------------------------------- a node that restarts
 
 
-@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(
+    run: Run, start_counter: StartCounter
+) -> None:
     """The runtime invents an exit code, which must not count as a failure of the task."""
     status = disrupted(Reason.FINAL_STATE_UNKNOWN, None, r"\(node .*-node-1\)").check(run)
     assert (status["failureKind"], status["failed"]) == ("Infrastructure", 0)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
-@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(RESTARTED)), ledger=True)
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(RESTARTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     status = succeeded_after(Outcome.DISRUPTED).check(run)
     assert status["disrupted"] == 1
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2
 
 
 @pytest.mark.taskrun(
-    shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **NEVER_AT_FIRST)), ledger=True
+    shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **NEVER_AT_FIRST)), start_counter=True
 )
 @pytest.mark.usefixtures("struck")
 def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     status = succeeded_after(Outcome.REPLACED).check(run)
     assert (status["failed"], status["disrupted"]) == (0, 0)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 # --------------------------------------------------------------------------- a node that is gone
 
 
-@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(DELETED)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(DELETED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_on_a_deleted_node_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
+def test_work_on_a_deleted_node_is_not_repeated_unasked(
+    run: Run, start_counter: StartCounter
+) -> None:
     run.ended(seconds=LOST)
     message = (r"\(node .*-node-3\): PodGC: node no longer exists", r"nobody heard .*\bmain\b")
     disrupted(Reason.NODE_LOST, None, *message).check(run)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
-@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(DELETED)), ledger=True)
+@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(DELETED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
     succeeded_after(Outcome.DISRUPTED).check(run)
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2
 
 
-@pytest.mark.taskrun(shell(START, **on(DELETED, **NEVER_AT_FIRST)), ledger=True)
+@pytest.mark.taskrun(shell(START, **on(DELETED, **NEVER_AT_FIRST)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
     disrupted(Reason.NODE_LOST, None, r"nobody heard").check(run)
-    assert ledger.starts(run.uid) == 0
+    assert start_counter.starts(run.uid) == 0
 
 
 # -------------------------------------------------------------------------- a node that is silent
@@ -162,25 +166,25 @@ def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
         **SOON,
         **on(SILENT, **EVICTED),
     ),
-    ledger=True,
+    start_counter=True,
     lawful=False,  # the run permits two Pods at a time
 )
 @pytest.mark.usefixtures("struck")
 def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
     succeeded_after(Outcome.DISRUPTED).check(run)
     assert run.pod()["status"]["phase"] == "Running", "the first may be at work still"
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2
 
 
-@pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_a_run_on_a_silent_node_can_be_deleted(run: Run, ledger: Ledger) -> None:
+def test_a_run_on_a_silent_node_can_be_deleted(run: Run, start_counter: StartCounter) -> None:
     run.delete()
     run.gone()
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(shell(STAYS, disruptionLimit=1, **on(SILENT, **EVICTED)))
@@ -192,64 +196,69 @@ def test_a_run_that_waits_for_a_silent_node_says_so(run: Run, cluster: Cluster) 
     assert len(run.pods()) == 1
 
 
-@pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_a_cancel_is_done_when_the_silent_node_is_back(
-    run: Run, ledger: Ledger, request: pytest.FixtureRequest
+    run: Run, start_counter: StartCounter, request: pytest.FixtureRequest
 ) -> None:
     run.cancel()
     run.reaches(Phase.STOPPING)
     request.getfixturevalue("back")
     Ending(Phase.CANCELLED, Reason.CANCELLED, 137, attempts=(Outcome.STOPPED,)).check(run)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 def test_the_silent_node_is_heard_again_after_minutes(back: timedelta) -> None:
     assert back >= timedelta(minutes=2)
 
 
-@pytest.mark.taskrun(shell(ENDS_UNHEARD, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.taskrun(shell(ENDS_UNHEARD, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("back")
 def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after().check(run)
     assert run.pod()["metadata"]["deletionTimestamp"], "it had been evicted meanwhile"
-    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+    assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
 @pytest.mark.taskrun(
-    shell(f"{ENDS_UNHEARD}; exit 7", backoffLimit=0, **on(SILENT, **LEFT_ALONE)), ledger=True
+    shell(f"{ENDS_UNHEARD}; exit 7", backoffLimit=0, **on(SILENT, **LEFT_ALONE)), start_counter=True
 )
 @pytest.mark.usefixtures("back")
-def test_a_node_that_is_back_in_time_changes_nothing(run: Run, ledger: Ledger) -> None:
+def test_a_node_that_is_back_in_time_changes_nothing(run: Run, start_counter: StartCounter) -> None:
     ending = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,))
     ending.check(run)
-    assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (1, 1)
+    assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
-@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), ledger=True)
+@pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("back")
-def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(run: Run, ledger: Ledger) -> None:
-    disrupted(Reason.NODE_LOST, 137, r"Taint manager").check(run)
-    assert ledger.starts(run.uid) == 1
-
-
-@pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(SILENT, **EVICTED)), ledger=True)
-@pytest.mark.usefixtures("back")
-def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
-    run: Run, ledger: Ledger
+def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(
+    run: Run, start_counter: StartCounter
 ) -> None:
-    succeeded_after(Outcome.DISRUPTED).check(run)
-    assert ledger.starts(run.uid) == 2
+    disrupted(Reason.NODE_LOST, 137, r"Taint manager").check(run)
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(
-    shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **NEVER_AT_FIRST)), ledger=True
+    shell(ONCE, disruptionLimit=1, **SOON, **on(SILENT, **EVICTED)), start_counter=True
+)
+@pytest.mark.usefixtures("back")
+def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
+    run: Run, start_counter: StartCounter
+) -> None:
+    succeeded_after(Outcome.DISRUPTED).check(run)
+    assert start_counter.starts(run.uid) == 2
+
+
+@pytest.mark.taskrun(
+    shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **NEVER_AT_FIRST)),
+    start_counter=True,
 )
 @pytest.mark.usefixtures("back")
 def test_what_a_silent_node_had_not_started_is_replaced_when_it_is_back(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1

@@ -27,8 +27,8 @@ from tests.support.cluster.installation import (
     helm,
     stopped,
 )
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import FIRST_LOOK, Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.service_account import account, kubeconfig_of
 from tests.support.cluster.start_counter import END, START
 
@@ -93,16 +93,18 @@ class Scene:
 def scene(
     installation: Installation,
     cluster: Cluster,
-    stage: Stage,
+    scenario: Scenario,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Scene]:
     build_image(cluster)
     folder = tmp_path_factory.mktemp("teams")
     with stopped(installation):
-        teams = (_team(cluster, stage, folder, "a", "b"), _team(cluster, stage, folder, "c"))
+        teams = (_team(cluster, scenario, folder, "a", "b"), _team(cluster, scenario, folder, "c"))
         served = [namespace for team in teams for namespace in team.namespaces]
         try:
-            early = {each: _create(stage, "early", each) for each in (*served, stage.namespace)}
+            early = {
+                each: _create(scenario, "early", each) for each in (*served, scenario.namespace)
+            }
             scene = Scene(teams, early, Audit(cluster))
             for team in teams:
                 team.install()
@@ -111,72 +113,74 @@ def scene(
                 team.helm("uninstall", "--ignore-not-found")
         finally:
             for namespace in served:
-                stage.kube.delete(NAMESPACES, None, namespace)
+                scenario.kube.delete(NAMESPACES, None, namespace)
 
 
-def _team(cluster: Cluster, stage: Stage, folder: Path, *names: str) -> Team:
-    namespaces = tuple(f"{stage.namespace}-{name}" for name in names)
+def _team(cluster: Cluster, scenario: Scenario, folder: Path, *names: str) -> Team:
+    namespaces = tuple(f"{scenario.namespace}-{name}" for name in names)
     for namespace in namespaces:
-        stage.kube.create(NAMESPACES, None, {"metadata": {"name": namespace}})
+        scenario.kube.create(NAMESPACES, None, {"metadata": {"name": namespace}})
     home, *further = namespaces
     account(cluster, home, "administrator", "cluster-admin", tuple(further))
     return Team(cluster, namespaces, kubeconfig_of(cluster, home, "administrator", folder))
 
 
-def _create(stage: Stage, name: str, namespace: str, work: str = "") -> Run:
+def _create(scenario: Scenario, name: str, namespace: str, work: str = "") -> Run:
     script = "; ".join(part for part in (START, work, END) if part)
-    return stage.create(name, shell(script) | stage.ledger.mount(), namespace)
+    return scenario.create(name, shell(script) | scenario.start_counter.mount(), namespace)
 
 
-def _check(run: Run, stage: Stage) -> None:
+def _check(run: Run, scenario: Scenario) -> None:
     SUCCEEDED.check(run)
     invariants.check(run)
-    assert stage.ledger.starts(run.uid) == 1
+    assert scenario.start_counter.starts(run.uid) == 1
 
 
 def test_what_was_there_before_its_controller_is_done_in_each_namespace(
-    scene: Scene, stage: Stage
+    scene: Scene, scenario: Scenario
 ) -> None:
     for namespace in scene.namespaces:
-        _check(scene.early[namespace], stage)
+        _check(scene.early[namespace], scenario)
 
 
-def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, stage: Stage) -> None:
+def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, scenario: Scenario) -> None:
     for namespace in scene.namespaces:
-        run = _create(stage, "late", namespace)
+        run = _create(scenario, "late", namespace)
         run.reaches(Phase.PENDING, seconds=FIRST_LOOK)
-        _check(run, stage)
+        _check(run, scenario)
 
 
 def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
-    scene: Scene, stage: Stage
+    scene: Scene, scenario: Scenario
 ) -> None:
-    runs = [_create(stage, "upgraded", team.home, work="sleep 15") for team in scene.teams]
+    runs = [_create(scenario, "upgraded", team.home, work="sleep 15") for team in scene.teams]
     for run in runs:
         run.main_started()
     for team in scene.teams:
         chart = str(ROOT / "charts/taskruns")
         team.helm("upgrade", chart, "--reset-then-reuse-values", "--set", "log.level=debug")
     for run in runs:
-        _check(run, stage)
+        _check(run, scenario)
 
 
 def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_other(
-    scene: Scene, stage: Stage, cluster: Cluster
+    scene: Scene, scenario: Scenario, cluster: Cluster
 ) -> None:
     leaving, staying = scene.teams
-    last = _create(stage, "last", leaving.namespaces[-1], work="sleep 15")
+    last = _create(scenario, "last", leaving.namespaces[-1], work="sleep 15")
     last.main_started()
     leaving.helm("uninstall")
     leftovers = [line for each in leaving.namespaces for line in _of_a_release(cluster, each)]
     assert leftovers == []
-    assert stage.kube.get(RUNS, last.namespace, last.name) is not None
-    _check(_create(stage, "neighbour", staying.home), stage)
+    assert scenario.kube.get(RUNS, last.namespace, last.name) is not None
+    _check(_create(scenario, "neighbour", staying.home), scenario)
     staying.helm("uninstall")
     assert _of_a_release(cluster, staying.home) == []
 
 
-def test_no_controller_asks_for_anything_outside_its_namespaces(scene: Scene, stage: Stage) -> None:
+def test_no_controller_asks_for_anything_outside_its_namespaces(
+    scene: Scene, scenario: Scenario
+) -> None:
     """This test runs last, because the audit log has a watch only when it has ended."""
     for team in scene.teams:
         team.helm("uninstall", "--ignore-not-found")
@@ -188,7 +192,7 @@ def test_no_controller_asks_for_anything_outside_its_namespaces(scene: Scene, st
         for namespace in team.namespaces:
             assert {str(r) for r in sent if r.namespace == namespace} >= ASKED_FOR
     assert [r for r in requests if not any(team.is_asking(r) for team in scene.teams)] == []
-    nobodys = scene.early[stage.namespace]
+    nobodys = scene.early[scenario.namespace]
     assert (nobodys.status, nobodys.pods()) == ({"observedGeneration": -1}, ())
 
 

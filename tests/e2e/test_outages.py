@@ -2,7 +2,7 @@
 
 With each installation the apiserver stops and comes back, and etcd right after it: gracefully and
 for a minute under a hundred runs, killed under a quarter of them. The controller is left alone. The
-tasks' lines in the ledger show whether anything was lost or done twice.
+tasks' lines in the start counter show whether anything was lost or done twice.
 """
 
 import time
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import pytest
 
 from tests.cluster import Cluster
-from tests.support.builders.lifecycle_points import NODE_LABEL, standings
-from tests.support.builders.scenario_runs import Crowd
+from tests.support.builders.lifecycle_points import NODE_LABEL, lifecycle_points
+from tests.support.builders.scenario_runs import ScenarioRuns
 from tests.support.cluster.installation import EACH_INSTALLATION, Installation
-from tests.support.cluster.namespace import Stage
+from tests.support.cluster.scenario import Scenario
 
 pytestmark = EACH_INSTALLATION
-STAGES = [*standings("", "", 0, 1)]
+STAGES = [*lifecycle_points("", "", 0, 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +42,33 @@ RECOVERED = 240
 
 
 @pytest.fixture(scope="module")
-def crowd(
-    cluster: Cluster, installation: Installation, stage: Stage, crowded: str
-) -> Iterator[Crowd]:
+def scenario_runs(
+    cluster: Cluster, installation: Installation, scenario: Scenario, limited_namespace: str
+) -> Iterator[ScenarioRuns]:
     """Provide the runs after all outages."""
     outage = OUTAGES[installation.name]
-    crowd = Crowd(stage, crowded, outage.apiserver, outage.share)
-    crowd.take_their_places()
-    crowd.life = installation.life()
+    scenario_runs = ScenarioRuns(scenario, limited_namespace, outage.apiserver, outage.share)
+    scenario_runs.reach_points()
+    scenario_runs.process_identity = installation.process_identity()
     for component, seconds in (("kube-apiserver", outage.apiserver), ("etcd", outage.etcd)):
         cluster.stop(component, outage.grace)
-        crowd.end_unseen()
+        scenario_runs.end_unseen()
         time.sleep(seconds)  # this is the outage
         cluster.start(component)
-    crowd.let_go(cluster)
-    yield crowd
+    scenario_runs.release(cluster)
+    yield scenario_runs
     cluster.kubectl("label", "node", cluster.node_name, f"{NODE_LABEL}-")
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_nothing_is_lost_or_done_twice(crowd: Crowd, stage: Stage, name: str) -> None:
-    for run in crowd.runs[name]:
-        crowd.standings[name].check(run, stage.ledger, RECOVERED)
+def test_nothing_is_lost_or_done_twice(
+    scenario_runs: ScenarioRuns, scenario: Scenario, name: str
+) -> None:
+    for run in scenario_runs.runs[name]:
+        scenario_runs.lifecycle_points[name].check(run, scenario.start_counter, RECOVERED)
 
 
-def test_the_controller_has_lived_through_it(installation: Installation, crowd: Crowd) -> None:
-    assert installation.life() == crowd.life
+def test_the_controller_has_lived_through_it(
+    installation: Installation, scenario_runs: ScenarioRuns
+) -> None:
+    assert installation.process_identity() == scenario_runs.process_identity

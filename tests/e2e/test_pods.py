@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.builders.manifests import KEEP_POD, pod_spec, shell
 from tests.support.cluster.installation import SITE_KEY
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 
@@ -133,9 +133,9 @@ def test_the_sites_defaults_lie_under_the_template_and_that_under_the_shorthand(
 QUEUE = {"kueue.x-k8s.io/queue-name": "nightly", "kueue.x-k8s.io/priority-class": "low"}
 
 
-def test_of_a_task_runs_own_labels_those_of_kueue_reach_its_pod(stage: Stage) -> None:
+def test_of_a_task_runs_own_labels_those_of_kueue_reach_its_pod(scenario: Scenario) -> None:
     labels = {**QUEUE, "example.test/mine": "stays"}
-    run = stage.create("queued-by-kueue", shell("exit 0"), labels=labels)
+    run = scenario.create("queued-by-kueue", shell("exit 0"), labels=labels)
     assert run.ended()["phase"] == "Succeeded"
     pod_labels = run.pod()["metadata"]["labels"]
     assert {key: pod_labels.get(key) for key in labels} == {**QUEUE, "example.test/mine": None}

@@ -8,9 +8,9 @@ from taskruns.api.reasons import Reason
 from tests.support.builders.manifests import IMAGE, SOON, pod_spec, shell
 from tests.support.cluster.client import Object, Resource
 from tests.support.cluster.expected_end import Ending
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import START, Ledger
+from tests.support.cluster.scenario import Scenario
+from tests.support.cluster.start_counter import START, StartCounter
 
 OF_A_JOB = """
 rules:
@@ -34,17 +34,21 @@ rules:
 ALL: Object = {"podFailurePolicy": yaml.safe_load(OF_A_JOB), "backoffLimit": 1, **SOON}
 
 
-def test_the_policy_is_one_that_a_job_takes(stage: Stage) -> None:
+def test_the_policy_is_one_that_a_job_takes(scenario: Scenario) -> None:
     jobs = Resource("/apis/batch/v1", "jobs")
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": IMAGE}]}
     spec = {"template": {"spec": pod}, "suspend": True, "podFailurePolicy": ALL["podFailurePolicy"]}
-    made = stage.kube.create(jobs, stage.namespace, {"metadata": {"name": "same"}, "spec": spec})
+    made = scenario.kube.create(
+        jobs, scenario.namespace, {"metadata": {"name": "same"}, "spec": spec}
+    )
     actions = [rule["action"] for rule in made["spec"]["podFailurePolicy"]["rules"]]
     assert actions == ["FailJob", "Ignore", "Count", "Ignore"]
 
 
-@pytest.mark.taskrun(shell(f"{START}; exit 42", **ALL), ledger=True)
-def test_fail_job_ends_the_run_whatever_is_left_to_retry(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(f"{START}; exit 42", **ALL), start_counter=True)
+def test_fail_job_ends_the_run_whatever_is_left_to_retry(
+    run: Run, start_counter: StartCounter
+) -> None:
     ending = Ending(
         Phase.FAILED,
         Reason.NON_ZERO_EXIT_CODE,
@@ -54,7 +58,7 @@ def test_fail_job_ends_the_run_whatever_is_left_to_retry(run: Run, ledger: Ledge
     )
     ending.check(run)
     run.pods_gone()
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(shell('[ "$TASKRUN_ATTEMPT" -ge 4 ] || exit 43', **ALL))
@@ -77,9 +81,9 @@ def test_what_is_counted_uses_up_the_limit(run: Run) -> None:
         **pod_spec(terminationGracePeriodSeconds=1),
     )
 )
-def test_an_eviction_that_is_ignored_is_no_disruption(run: Run, stage: Stage) -> None:
+def test_an_eviction_that_is_ignored_is_no_disruption(run: Run, scenario: Scenario) -> None:
     run.main_started()
-    stage.kube.evict(run.namespace, run.pod_name())
+    scenario.kube.evict(run.namespace, run.pod_name())
     outcomes = (Outcome.IGNORED, Outcome.SUCCEEDED)
     status = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes).check(run)
     assert (status["failed"], status["disrupted"]) == (0, 0)

@@ -12,8 +12,8 @@ from tests.support.cluster import invariants
 from tests.support.cluster.audit import Audit
 from tests.support.cluster.client import NAMESPACES, PODS, Object, Resource
 from tests.support.cluster.expected_end import Ending
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 PLACES = 3
@@ -22,40 +22,40 @@ HANDFUL = 5
 
 
 @pytest.fixture
-def narrow(stage: Stage, cluster: Cluster) -> Iterator[str]:
+def narrow(scenario: Scenario, cluster: Cluster) -> Iterator[str]:
     """Provide a namespace whose quota allows a few Pods."""
-    made = stage.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-narrow-"}})
+    made = scenario.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-narrow-"}})
     name: str = made["metadata"]["name"]
-    limit(stage, cluster, name, {"pods": str(PLACES)})
+    limit(scenario, cluster, name, {"pods": str(PLACES)})
     yield name
-    stage.kube.delete(NAMESPACES, None, name)
+    scenario.kube.delete(NAMESPACES, None, name)
 
 
 @pytest.fixture
-def full(stage: Stage, narrow: str) -> list[str]:
+def full(scenario: Scenario, narrow: str) -> list[str]:
     """Create foreign Pods that use up the quota; return their names."""
     foreign = [f"foreign-{number}" for number in range(PLACES)]
     container = {"name": "main", "image": IMAGE, "command": ["sleep", "600"]}
     for name in foreign:
         spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
-        stage.kube.create(PODS, narrow, {"metadata": {"name": name}, "spec": spec})
+        scenario.kube.create(PODS, narrow, {"metadata": {"name": name}, "spec": spec})
     return foreign
 
 
-def limit(stage: Stage, cluster: Cluster, namespace: str, hard: Object) -> None:
+def limit(scenario: Scenario, cluster: Cluster, namespace: str, hard: Object) -> None:
     """Set a quota, and wait until it is counted; until then every create is refused."""
     quota = {"metadata": {"name": "narrow"}, "spec": {"hard": hard}}
-    stage.kube.create(QUOTAS, namespace, quota)
+    scenario.kube.create(QUOTAS, namespace, quota)
     counted = "--for=jsonpath={.status.hard}"
     cluster.kubectl("wait", "-n", namespace, "resourcequota/narrow", counted)
 
 
 def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
-    stage: Stage, cluster: Cluster, narrow: str
+    scenario: Scenario, cluster: Cluster, narrow: str
 ) -> None:
     audit = Audit(cluster)
     names = [f"run-{number:02d}" for number in range(RUNS)]
-    runs = [stage.create(name, shell("sleep 1"), narrow) for name in names]
+    runs = [scenario.create(name, shell("sleep 1"), narrow) for name in names]
     for run in runs:
         assert run.ended()["phase"] == Phase.SUCCEEDED
         assert run.status["attempt"] == 1
@@ -77,11 +77,12 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
 
 
 def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next_go_first(
-    stage: Stage, narrow: str, full: list[str]
+    scenario: Scenario, narrow: str, full: list[str]
 ) -> None:
     """The next run uses the quota that another client releases."""
     cancelled, suspended, after = (
-        stage.create(name, shell("exit 0"), narrow) for name in ("cancelled", "suspended", "after")
+        scenario.create(name, shell("exit 0"), narrow)
+        for name in ("cancelled", "suspended", "after")
     )
     for run in (cancelled, suspended, after):
         assert run.reaches(Phase.QUEUED)["reason"] == Reason.QUOTA_EXCEEDED
@@ -90,7 +91,7 @@ def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next
     Ending(Phase.CANCELLED, Reason.CANCELLED).check(cancelled)
     shown = suspended.reaches(Phase.SUSPENDED)
     assert not shown.get("startTime")
-    stage.kube.delete(PODS, narrow, full[0])
+    scenario.kube.delete(PODS, narrow, full[0])
     assert after.ended()["phase"] == Phase.SUCCEEDED
     assert not suspended.pods()
     suspended.change(suspend=False)
@@ -104,20 +105,22 @@ def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next
 
 
 def test_limits_that_can_never_fit_fail_at_once_and_are_asked_for_once(
-    stage: Stage, cluster: Cluster
+    scenario: Scenario, cluster: Cluster
 ) -> None:
-    made = stage.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-small-"}})
+    made = scenario.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-small-"}})
     small = made["metadata"]["name"]
-    limit(stage, cluster, small, {"limits.memory": "64Mi"})
+    limit(scenario, cluster, small, {"limits.memory": "64Mi"})
     audit = Audit(cluster)
-    large = stage.create("large", shell("exit 0", resources={"limits": {"memory": "65Mi"}}), small)
+    large = scenario.create(
+        "large", shell("exit 0", resources={"limits": {"memory": "65Mi"}}), small
+    )
     words = r"exceeded quota: narrow, requested: limits\.memory=65Mi.* limited: limits\.memory=64Mi"
     Ending(Phase.FAILED, Reason.ADMISSION_REFUSED, None, (words,)).check(large)
     assert large.phases() == [Phase.FAILED]
     creates = [r.code for r in audit.settled(small) if str(r) == "create pods"]
     assert creates == [403]
     assert not large.pods()
-    stage.kube.delete(NAMESPACES, None, small)
+    scenario.kube.delete(NAMESPACES, None, small)
 
 
 def in_order_of_their_pods(runs: list[Run]) -> list[str]:

@@ -14,8 +14,8 @@ from tests.support.builders.manifests import IMAGE, pod_spec, shell
 from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Object, Resource
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.installation import RESTRICTED
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 POLICIES = Resource(_ADMISSION, "validatingadmissionpolicies", namespaced=False)
@@ -51,24 +51,24 @@ def test_a_priority_class_that_is_not_there_fails_the_run(run: Run) -> None:
     assert not run.pods()
 
 
-def test_pod_security_refuses_the_pod_and_the_run_says_so(stage: Stage) -> None:
-    strict = f"{stage.namespace}-strict"
+def test_pod_security_refuses_the_pod_and_the_run_says_so(scenario: Scenario) -> None:
+    strict = f"{scenario.namespace}-strict"
     metadata = {"name": strict, "labels": RESTRICTED}
-    stage.kube.create(NAMESPACES, None, {"metadata": metadata})
-    run = stage.create("privileged", shell("exit 0"), strict)
+    scenario.kube.create(NAMESPACES, None, {"metadata": metadata})
+    run = scenario.create("privileged", shell("exit 0"), strict)
     refused(Reason.ADMISSION_REFUSED, r"PodSecurity", r"runAsNonRoot").check(run)
     assert not run.pods()
-    stage.kube.delete(NAMESPACES, None, strict)
+    scenario.kube.delete(NAMESPACES, None, strict)
 
 
 ONLY_OURS = "images come from registry.example, ask the platform team"
 
 
 @pytest.fixture
-def policed(stage: Stage) -> Iterator[str]:
+def policed(scenario: Scenario) -> Iterator[str]:
     """Provide a namespace in which a policy denies foreign images, once it is in effect."""
-    name = f"{stage.namespace}-policed"
-    stage.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
+    name = f"{scenario.namespace}-policed"
+    scenario.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
     expression = "object.spec.containers.all(c, c.image.startsWith('registry.example/'))"
     spec = {
@@ -77,47 +77,47 @@ def policed(stage: Stage) -> Iterator[str]:
     }
     resources = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
     binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": resources}
-    stage.kube.create(POLICIES, None, {"metadata": {"name": name}, "spec": spec})
-    stage.kube.create(BINDINGS, None, {"metadata": {"name": name}, "spec": binding})
+    scenario.kube.create(POLICIES, None, {"metadata": {"name": name}, "spec": spec})
+    scenario.kube.create(BINDINGS, None, {"metadata": {"name": name}, "spec": binding})
     container = {"name": "main", "image": IMAGE}
     pod = {"metadata": {"name": "tried"}, "spec": {"containers": [container]}}
 
     def heeded() -> bool | None:
-        code = stage.kube.code("POST", PODS.path(name), {"dryRun": "All"}, pod)
+        code = scenario.kube.code("POST", PODS.path(name), {"dryRun": "All"}, pod)
         return None if code == HTTPStatus.CREATED else True
 
-    stage.journal.wait(heeded, 90, "the policy is heeded")
+    scenario.watch_recorder.wait(heeded, 90, "the policy is heeded")
     yield name
     for resource in (BINDINGS, POLICIES, NAMESPACES):
-        stage.kube.delete(resource, None, name)
+        scenario.kube.delete(resource, None, name)
 
 
 def test_a_policy_denies_the_pod_and_the_run_says_so_in_its_words(
-    stage: Stage, policed: str
+    scenario: Scenario, policed: str
 ) -> None:
-    run = stage.create("foreign-image", shell("exit 0"), policed)
+    run = scenario.create("foreign-image", shell("exit 0"), policed)
     refused(Reason.ADMISSION_REFUSED, ONLY_OURS, rf"'{policed}'").check(run)
     assert not run.pods()
 
 
-def test_a_limit_range_refuses_the_pod_and_the_run_says_so(stage: Stage) -> None:
-    name = f"{stage.namespace}-ranged"
-    stage.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
+def test_a_limit_range_refuses_the_pod_and_the_run_says_so(scenario: Scenario) -> None:
+    name = f"{scenario.namespace}-ranged"
+    scenario.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     most = {"limits": [{"type": "Container", "max": {"memory": "32Mi"}}]}
-    stage.kube.create(LIMIT_RANGES, name, {"metadata": {"name": "small"}, "spec": most})
+    scenario.kube.create(LIMIT_RANGES, name, {"metadata": {"name": "small"}, "spec": most})
     large = shell("exit 0", resources={"limits": {"memory": "33Mi"}})
-    run = stage.create("large", large, name)
+    run = scenario.create("large", large, name)
     refused(Reason.ADMISSION_REFUSED, r"maximum memory usage per Container is 32Mi").check(run)
     assert run.phases() == [Phase.FAILED]
     assert not run.pods()
-    stage.kube.delete(NAMESPACES, None, name)
+    scenario.kube.delete(NAMESPACES, None, name)
 
 
-def forge(status: Object) -> Callable[[Run, Stage], None]:
+def forge(status: Object) -> Callable[[Run, Scenario], None]:
     """Return a function that writes a status before the controller first reads the run."""
 
-    def prepare(run: Run, stage: Stage) -> None:
-        stage.kube.merge(RUNS, run.namespace, run.name, {"status": status}, subresource="status")
+    def prepare(run: Run, scenario: Scenario) -> None:
+        scenario.kube.merge(RUNS, run.namespace, run.name, {"status": status}, subresource="status")
 
     return prepare
 

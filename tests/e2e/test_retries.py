@@ -9,13 +9,13 @@ from taskruns.api.reasons import Reason
 from tests.support.builders.manifests import HEARD, SOON, shell
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import START, Ledger
+from tests.support.cluster.start_counter import START, StartCounter
 
 FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; {HEARD}; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
 
 
-@pytest.mark.taskrun(shell(FAIL_TWICE, backoffLimit=2, **SOON), ledger=True)
-def test_two_failures_and_then_success_succeeds(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(FAIL_TWICE, backoffLimit=2, **SOON), start_counter=True)
+def test_two_failures_and_then_success_succeeds(run: Run, start_counter: StartCounter) -> None:
     outcomes = (Outcome.FAILED, Outcome.FAILED, Outcome.SUCCEEDED)
     status = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes).check(run)
     messages = [attempt["message"] for attempt in status["attempts"]]
@@ -23,23 +23,25 @@ def test_two_failures_and_then_success_succeeds(run: Run, ledger: Ledger) -> Non
     assert "attempt 2" in messages[1]
     assert len({attempt["podUID"] for attempt in status["attempts"]}) == 3
     run.pods_gone()
-    assert ledger.starts(run.uid) == 3
+    assert start_counter.starts(run.uid) == 3
 
 
-@pytest.mark.taskrun(shell(f"{START}; exit 7", backoffLimit=1, **SOON), ledger=True)
-def test_a_run_that_keeps_failing_ends_with_its_last_failure(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(f"{START}; exit 7", backoffLimit=1, **SOON), start_counter=True)
+def test_a_run_that_keeps_failing_ends_with_its_last_failure(
+    run: Run, start_counter: StartCounter
+) -> None:
     outcomes = (Outcome.FAILED, Outcome.FAILED)
     ending = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, (r"\bmain\b.* code 7\b",), outcomes)
     ending.check(run)
     run.pods_gone()
-    assert ledger.starts(run.uid) == 2
+    assert start_counter.starts(run.uid) == 2
 
 
-@pytest.mark.taskrun(shell(f"{START}; exit 7"), ledger=True)
-def test_nothing_is_retried_unasked(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(f"{START}; exit 7"), start_counter=True)
+def test_nothing_is_retried_unasked(run: Run, start_counter: StartCounter) -> None:
     Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,)).check(run)
     run.pods_gone()
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(shell("exit 1", backoffLimit=2, backoff={"duration": "1s", "factor": 3}))

@@ -16,9 +16,9 @@ from tests.support.builders.manifests import IMAGE, KEEP_POD, shell, task_run
 from tests.support.cluster import installation as installed
 from tests.support.cluster.client import EVENTS, PODS, RUNS, Kube, Object, Resource
 from tests.support.cluster.expected_end import Ending
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.permissions import Request, requests
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.service_account import account, as_account
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
@@ -97,19 +97,19 @@ class People:
 
 @pytest.fixture(scope="module")
 def people(
-    stage: Stage, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    scenario: Scenario, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[People]:
     folder = tmp_path_factory.mktemp("identities")
     kept = {"name": "kept"}
-    stage.kube.create(RESOURCES["secrets"], stage.namespace, {"metadata": kept})
+    scenario.kube.create(RESOURCES["secrets"], scenario.namespace, {"metadata": kept})
     clients = {}
     for name in (*BOUND, "stranger"):
-        account(cluster, stage.namespace, name, BOUND.get(name, ""))
-        clients[name] = as_account(cluster, stage.namespace, name, folder)
+        account(cluster, scenario.namespace, name, BOUND.get(name, ""))
+        clients[name] = as_account(cluster, scenario.namespace, name, folder)
     clients["controller"] = as_account(cluster, installed.NAMESPACE, "taskruns", folder)
-    run = stage.create("asked-about", shell("echo hello", **KEEP_POD))
+    run = scenario.create("asked-about", shell("echo hello", **KEEP_POD))
     run.ended()
-    stage.kube.create(EVENTS, stage.namespace, _event(run, kept))
+    scenario.kube.create(EVENTS, scenario.namespace, _event(run, kept))
     yield People(clients, run)
     for client in clients.values():
         client.close()
@@ -124,11 +124,11 @@ def test_a_request_is_allowed_to_whom_the_table_says(people: People, request_: R
 
 
 def test_a_client_follows_a_run_to_its_end_with_nothing_but_its_role(
-    people: People, stage: Stage
+    people: People, scenario: Scenario
 ) -> None:
     client = people.clients["client"]
-    manifest = task_run("followed", stage.namespace, shell("echo hello", **KEEP_POD))
-    run = Run(client.create(RUNS, stage.namespace, manifest), client, stage.journal)
+    manifest = task_run("followed", scenario.namespace, shell("echo hello", **KEEP_POD))
+    run = Run(client.create(RUNS, scenario.namespace, manifest), client, scenario.watch_recorder)
     status = SUCCEEDED.check(run)
     assert run.log() == "hello\n"
     run.annotate({names.ANNOTATION_COLLECTED: status["podUID"]})
@@ -153,9 +153,9 @@ def test_a_task_gets_no_token_that_it_did_not_ask_for(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("people")
-def test_a_task_that_names_a_service_account_has_its_token(stage: Stage) -> None:
+def test_a_task_that_names_a_service_account_has_its_token(scenario: Scenario) -> None:
     script = "ls /var/run/secrets/kubernetes.io/serviceaccount"
-    run = stage.create("tokened", shell(script, serviceAccountName="client", **KEEP_POD))
+    run = scenario.create("tokened", shell(script, serviceAccountName="client", **KEEP_POD))
     SUCCEEDED.check(run)
     assert "token" in run.log().split()
 

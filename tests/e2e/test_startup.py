@@ -14,8 +14,8 @@ from taskruns.api.reasons import Reason
 from tests.support.builders.manifests import IMAGE, pod_spec, shell
 from tests.support.cluster.client import PODS, Resource
 from tests.support.cluster.expected_end import Ending
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts")
@@ -34,23 +34,23 @@ def env_from(kind: str, name: str) -> dict[str, object]:
 
 
 @pytest.mark.taskrun(shell('[ "$WORD" = late ]', **env_from("configMapRef", "late")))
-def test_a_config_map_that_comes_late_is_waited_for(run: Run, stage: Stage) -> None:
+def test_a_config_map_that_comes_late_is_waited_for(run: Run, scenario: Scenario) -> None:
     def troubled() -> bool | None:
         return True if run.status.get("reason") == Reason.CONTAINER_CONFIG_ERROR else None
 
-    stage.journal.wait(troubled, 30, "the missing ConfigMap is shown")
+    scenario.watch_recorder.wait(troubled, 30, "the missing ConfigMap is shown")
     data = {"metadata": {"name": "late"}, "data": {"WORD": "late"}}
-    stage.kube.create(CONFIG_MAPS, run.namespace, data)
+    scenario.kube.create(CONFIG_MAPS, run.namespace, data)
     ending = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
     ending.check(run)
 
 
 @pytest.mark.taskrun(shell("exit 0", serviceAccountName="late"))
-def test_a_service_account_that_comes_late_is_waited_for(run: Run, stage: Stage) -> None:
+def test_a_service_account_that_comes_late_is_waited_for(run: Run, scenario: Scenario) -> None:
     status = run.says(Reason.SERVICE_ACCOUNT_NOT_FOUND)
     assert status["phase"] == Phase.QUEUED
     assert r'"late" not found' in status["message"]
-    stage.kube.create(SERVICE_ACCOUNTS, run.namespace, {"metadata": {"name": "late"}})
+    scenario.kube.create(SERVICE_ACCOUNTS, run.namespace, {"metadata": {"name": "late"}})
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)).check(run)
 
 
@@ -194,12 +194,14 @@ def test_the_only_container_is_main_whatever_its_name(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 0", **pod_spec(schedulingGates=[{"name": HOLD}])))
-def test_somebody_elses_gate_is_shown_as_queued_and_left_to_them(run: Run, stage: Stage) -> None:
+def test_somebody_elses_gate_is_shown_as_queued_and_left_to_them(
+    run: Run, scenario: Scenario
+) -> None:
     status = run.reaches(Phase.QUEUED)
     assert (status["reason"], status["attempt"]) == (Reason.SCHEDULING_GATED, 1)
     assert HOLD in status["message"]
     assert run.pod()["spec"]["schedulingGates"] == [{"name": HOLD}]
-    stage.kube.merge(PODS, run.namespace, run.pod_name(), {"spec": {"schedulingGates": None}})
+    scenario.kube.merge(PODS, run.namespace, run.pod_name(), {"spec": {"schedulingGates": None}})
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)).check(run)
 
 

@@ -10,7 +10,7 @@ from taskruns.api.reasons import Reason
 from tests.support.builders.manifests import NEVER_AT_FIRST, pod_spec, shell
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import END, START, Ledger
+from tests.support.cluster.start_counter import END, START, StartCounter
 
 GRACE = pod_spec(terminationGracePeriodSeconds=1)
 NOT_YET = pod_spec(terminationGracePeriodSeconds=1, **NEVER_AT_FIRST)
@@ -49,12 +49,12 @@ def test_a_run_suspended_at_birth_has_no_pod_until_it_is_resumed(run: Run) -> No
     succeeded().check(run)
 
 
-@pytest.mark.taskrun(shell(f"{START}", suspend=True), ledger=True)
-def test_a_suspended_run_is_cancelled_at_once(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(f"{START}", suspend=True), start_counter=True)
+def test_a_suspended_run_is_cancelled_at_once(run: Run, start_counter: StartCounter) -> None:
     run.reaches(Phase.SUSPENDED)
     run.cancel()
     Ending(Phase.CANCELLED, Reason.CANCELLED).check(run)
-    assert ledger.starts(run.uid) == 0
+    assert start_counter.starts(run.uid) == 0
 
 
 @pytest.mark.taskrun(shell("exit 0", **NOWHERE))
@@ -69,22 +69,24 @@ def test_a_run_suspended_without_a_node_lets_its_pod_go(run: Run) -> None:
     run.pods_gone()
 
 
-@pytest.mark.taskrun(shell(START, **NOT_YET), ledger=True)
-def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(run: Run, ledger: Ledger) -> None:
+@pytest.mark.taskrun(shell(START, **NOT_YET), start_counter=True)
+def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(
+    run: Run, start_counter: StartCounter
+) -> None:
     run.preparing()
     run.change(suspend=True)
     status = run.reaches(Phase.SUSPENDED)
     assert (status.get("exitCode"), status.get("failed", 0)) == (None, 0)
     run.change(suspend=False)
     succeeded(Outcome.STOPPED).check(run)
-    assert ledger.starts(run.uid) == 1
+    assert start_counter.starts(run.uid) == 1
 
 
 @pytest.mark.taskrun(
-    shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600; {END}', **GRACE), ledger=True
+    shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600; {END}', **GRACE), start_counter=True
 )
 def test_a_running_task_is_stopped_uncounted_and_starts_anew_on_resume(
-    run: Run, ledger: Ledger
+    run: Run, start_counter: StartCounter
 ) -> None:
     first = run.reaches(Phase.RUNNING)
     run.change(suspend=True)
@@ -94,5 +96,5 @@ def test_a_running_task_is_stopped_uncounted_and_starts_anew_on_resume(
     run.change(suspend=False)
     ended = succeeded(Outcome.STOPPED).check(run)
     assert ended["startTime"] > first["startTime"], "the deadline's clock starts anew"
-    assert ledger.starts(run.uid) == 2
-    assert ledger.ends(run.uid) == 1
+    assert start_counter.starts(run.uid) == 2
+    assert start_counter.ends(run.uid) == 1

@@ -22,8 +22,8 @@ from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, R
 from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.installation import DELETE_DELAY, Installation, stopped, uninstall
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import END, START
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
@@ -33,42 +33,44 @@ GRACE = {"terminationGracePeriodSeconds": 20}
 
 
 @pytest.fixture
-def elsewhere(stage: Stage) -> Callable[[str], str]:
+def elsewhere(scenario: Scenario) -> Callable[[str], str]:
     """Return a function that makes further namespaces, which are deleted after the test."""
 
     def make(name: str) -> str:
-        made = stage.kube.create(
-            NAMESPACES, None, {"metadata": {"name": f"{stage.namespace}-{name}"}}
+        made = scenario.kube.create(
+            NAMESPACES, None, {"metadata": {"name": f"{scenario.namespace}-{name}"}}
         )
         return str(made["metadata"]["name"])
 
     return make
 
 
-def _at_every_stage(stage: Stage, full: str, doomed: str) -> dict[str, Run]:
+def _at_every_stage(scenario: Scenario, full: str, doomed: str) -> dict[str, Run]:
     """Bring one run to each stage; the namespace `full` has room for one Pod."""
-    mount = stage.ledger.mount()
+    mount = scenario.start_counter.mount()
     work = shell(f"{START}; sleep 20; {END}") | mount
-    _allow_one_pod(stage.kube, full)
+    _allow_one_pod(scenario.kube, full)
     runs = {
-        "running": stage.create("running", work),
-        "filling": stage.create("filling", work, full),
-        "waiting": stage.create(
+        "running": scenario.create("running", work),
+        "filling": scenario.create("filling", work, full),
+        "waiting": scenario.create(
             "waiting", shell(f"{START}; {END}", **pod_spec(**FOREIGN_GATE)) | mount
         ),
-        "backing-off": stage.create(
+        "backing-off": scenario.create(
             "backing-off",
             shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, backoff=_after("25s"))
             | mount,
         ),
-        "stopping": stage.create("stopping", shell(_slow_to_stop(12), **pod_spec(**GRACE)) | mount),
-        "finished": stage.create(
+        "stopping": scenario.create(
+            "stopping", shell(_slow_to_stop(12), **pod_spec(**GRACE)) | mount
+        ),
+        "finished": scenario.create(
             "finished", shell(START, podGC={"deleteDelayDuration": "1h"}) | mount
         ),
-        "lost": stage.create("lost", shell("sleep 600", **pod_spec(**GRACE)), doomed),
+        "lost": scenario.create("lost", shell("sleep 600", **pod_spec(**GRACE)), doomed),
     }
     runs["filling"].pod_seen()
-    runs["queued"] = stage.create("queued", shell(f"{START}; {END}") | mount, full)
+    runs["queued"] = scenario.create("queued", shell(f"{START}; {END}") | mount, full)
     runs["stopping"].main_started()
     runs["stopping"].cancel()
     runs["lost"].main_started()
@@ -87,23 +89,26 @@ def _at_every_stage(stage: Stage, full: str, doomed: str) -> dict[str, Run]:
 
 @pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
 def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
-    stage: Stage, installation: Installation, cluster: Cluster, elsewhere: Callable[[str], str]
+    scenario: Scenario,
+    installation: Installation,
+    cluster: Cluster,
+    elsewhere: Callable[[str], str],
 ) -> None:
     full, doomed = elsewhere("full"), elsewhere("doomed")
-    runs = _at_every_stage(stage, full, doomed)
+    runs = _at_every_stage(scenario, full, doomed)
 
     uninstall(cluster)
 
-    assert _stuck(stage.kube, stage.namespace, full, doomed) == []
-    names_left = {run["metadata"]["name"] for run in stage.kube.list(RUNS, stage.namespace)}
+    assert _stuck(scenario.kube, scenario.namespace, full, doomed) == []
+    names_left = {run["metadata"]["name"] for run in scenario.kube.list(RUNS, scenario.namespace)}
     assert names_left == {"running", "waiting", "backing-off", "stopping", "finished"}
-    stage.kube.delete(NAMESPACES, None, doomed)
+    scenario.kube.delete(NAMESPACES, None, doomed)
     runs.pop("lost").gone()
-    _namespace_gone(stage, doomed)
+    _namespace_gone(scenario, doomed)
 
     installation.up()
 
-    stage.kube.merge(PODS, stage.namespace, runs["waiting"].pod_name(), _without_gates())
+    scenario.kube.merge(PODS, scenario.namespace, runs["waiting"].pod_name(), _without_gates())
     for name in ("running", "filling", "waiting", "finished", "queued"):
         SUCCEEDED.check(runs[name])
     assert runs["stopping"].ended()["phase"] == Phase.CANCELLED
@@ -111,25 +116,28 @@ def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
     assert (again["phase"], again["attempt"]) == (Phase.SUCCEEDED, 2)
     for run in runs.values():
         invariants.check(run)
-    starts = stage.ledger.all_starts()
+    starts = scenario.start_counter.all_starts()
     expected = {run.uid: 1 for run in runs.values()} | {runs["backing-off"].uid: 2}
     assert {run.uid: starts[run.uid] for run in runs.values()} == expected
 
 
 @pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_left(
-    stage: Stage, installation: Installation, cluster: Cluster, elsewhere: Callable[[str], str]
+    scenario: Scenario,
+    installation: Installation,
+    cluster: Cluster,
+    elsewhere: Callable[[str], str],
 ) -> None:
     claimed_in, unclaimed_in = elsewhere("claimed"), elsewhere("unclaimed")
-    everywhere = [stage.namespace, claimed_in, unclaimed_in]
+    everywhere = [scenario.namespace, claimed_in, unclaimed_in]
     with stopped(installation):
-        runs = _abandoned(stage, cluster, claimed_in, unclaimed_in)
+        runs = _abandoned(scenario, cluster, claimed_in, unclaimed_in)
         report = _cleanup(cluster, *everywhere, "--dry-run")
         assert f"{claimed_in}/{runs[claimed_in].pod_name()}: to be deleted: it was never" in report
-        assert len(_stuck(stage.kube, *everywhere)) == len(runs)
+        assert len(_stuck(scenario.kube, *everywhere)) == len(runs)
         assert "nothing is left" in _cleanup(cluster, *everywhere)
 
-        assert _stuck(stage.kube, *everywhere) == []
+        assert _stuck(scenario.kube, *everywhere) == []
         ended, deleted = runs["ended"].status, runs["deleted"].status
         assert (ended["phase"], ended["exitCode"]) == (Phase.FAILED, 3)
         assert (deleted["reason"], deleted["exitCode"]) == (Reason.POD_DELETED, 9)
@@ -147,35 +155,35 @@ def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_le
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=replaced).check(runs[claimed_in])
     for run in runs.values():
         invariants.check(run)
-    starts = stage.ledger.all_starts()
+    starts = scenario.start_counter.all_starts()
     assert {starts[run.uid] for run in runs.values()} == {1}
 
 
 def _abandoned(
-    stage: Stage, cluster: Cluster, claimed_in: str, unclaimed_in: str
+    scenario: Scenario, cluster: Cluster, claimed_in: str, unclaimed_in: str
 ) -> dict[str, Run]:
     """Leave runs at stages that a controller passes in a moment, with no controller running."""
-    mount = stage.ledger.mount()
+    mount = scenario.start_counter.mount()
     work = shell(f"{START}; sleep 12; {END}") | mount
     stopped_late = shell(_slow_to_stop(5), **pod_spec(**GRACE)) | mount
-    with _controller(cluster, stage.namespace).at_work():
+    with _controller(cluster, scenario.namespace).at_work():
         runs = {
-            "running": stage.create("running", work),
-            "unlabelled": stage.create("unlabelled", work),
-            "ended": stage.create("ended", shell(f"{START}; sleep 4; exit 3") | mount),
-            "deleted": stage.create("deleted", stopped_late),
+            "running": scenario.create("running", work),
+            "unlabelled": scenario.create("unlabelled", work),
+            "ended": scenario.create("ended", shell(f"{START}; sleep 4; exit 3") | mount),
+            "deleted": scenario.create("deleted", stopped_late),
         }
         for run in runs.values():
             run.main_started()
     for step, where in {"before:gate": claimed_in, "after:create": unclaimed_in}.items():
-        runs[where] = stage.create("gated", shell(f"{START}; {END}") | mount, where)
+        runs[where] = scenario.create("gated", shell(f"{START}; {END}") | mount, where)
         dying = _controller(cluster, where, crash=step)
         dying.start(until_ready=False)
         dying.died(30)
     labels = {"metadata": {"labels": {names.LABEL_UID: None}}}
-    stage.kube.merge(PODS, stage.namespace, runs["unlabelled"].pod_name(), labels)
-    _ended(stage, runs["ended"])
-    stage.kube.delete(PODS, stage.namespace, runs["deleted"].pod_name())
+    scenario.kube.merge(PODS, scenario.namespace, runs["unlabelled"].pod_name(), labels)
+    _ended(scenario, runs["ended"])
+    scenario.kube.delete(PODS, scenario.namespace, runs["deleted"].pod_name())
     return runs
 
 
@@ -230,15 +238,15 @@ def _allow_one_pod(kube: Kube, namespace: str) -> None:
         time.sleep(0.05)
 
 
-def _ended(stage: Stage, run: Run) -> None:
+def _ended(scenario: Scenario, run: Run) -> None:
     def look() -> bool | None:
         return True if run.pod()["status"].get("phase") == "Failed" else None
 
-    stage.journal.wait(look, 30, f"the Pod of {run.name} has ended")
+    scenario.watch_recorder.wait(look, 30, f"the Pod of {run.name} has ended")
 
 
-def _namespace_gone(stage: Stage, name: str) -> None:
+def _namespace_gone(scenario: Scenario, name: str) -> None:
     def look() -> bool | None:
-        return True if stage.kube.get(NAMESPACES, None, name) is None else None
+        return True if scenario.kube.get(NAMESPACES, None, name) is None else None
 
-    stage.journal.wait(look, 60, f"namespace {name} is gone")
+    scenario.watch_recorder.wait(look, 60, f"namespace {name} is gone")

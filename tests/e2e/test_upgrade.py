@@ -23,8 +23,8 @@ from tests.support.cluster import invariants
 from tests.support.cluster.client import DEFINITIONS, RUNS, Kube, Object, Refused
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.installation import NAMESPACE, ROOT, Installation, helm
-from tests.support.cluster.namespace import Stage
 from tests.support.cluster.run import Run
+from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import END, START, until
 
 pytestmark = pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
@@ -107,45 +107,49 @@ IN_FLIGHT = {
 
 @pytest.mark.timeout(600)
 def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
-    stage: Stage, crowded: str, installation: Installation, cluster: Cluster, tmp_path: Path
+    scenario: Scenario,
+    limited_namespace: str,
+    installation: Installation,
+    cluster: Cluster,
+    tmp_path: Path,
 ) -> None:
     to_older = ("upgrade", "taskruns", str(_older_chart(tmp_path)), "-n", NAMESPACE, *KEEPING)
     with pytest.raises(AssertionError, match=r'conflict with "kubectl": \.spec\.versions'):
         helm(cluster, *to_older)  # kubectl owns the definition too, from before the tests
     helm(cluster, *to_older, "--force-conflicts")
-    assert NEWER not in _fields(stage.kube)
-    runs = {kind: _create(stage, kind, crowded) for kind in KINDS}
+    assert NEWER not in _fields(scenario.kube)
+    runs = {kind: _create(scenario, kind, limited_namespace) for kind in KINDS}
     with pytest.raises(Refused, match=f'unknown field "spec.{NEWER}"'):
-        stage.create("too-early", _of_newer_release(stage))
+        scenario.create("too-early", _of_newer_release(scenario))
     _take_their_places(runs)
 
     _assert_in_flight(runs)
     helm(cluster, *_documented_upgrade(), "--set", "log.level=debug")
-    assert NEWER in _fields(stage.kube)
-    newer = stage.create("newer", _of_newer_release(stage))
+    assert NEWER in _fields(scenario.kube)
+    newer = scenario.create("newer", _of_newer_release(scenario))
     newer.main_started(seconds=SECONDS)
 
     _assert_in_flight(runs)
     helm(cluster, "rollback", "taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
-    assert NEWER not in _fields(stage.kube)
+    assert NEWER not in _fields(scenario.kube)
 
-    _let_go(stage, runs)
-    _check_ends(stage, runs)
+    _let_go(scenario, runs)
+    _check_ends(scenario, runs)
     SUCCEEDED.check(newer)
     invariants.check(newer)
-    kept = stage.kube.get(RUNS, newer.namespace, newer.name)
+    kept = scenario.kube.get(RUNS, newer.namespace, newer.name)
     assert kept is not None
     assert NEWER not in kept["spec"]
-    assert stage.ledger.starts(newer.uid) == 1
+    assert scenario.start_counter.starts(newer.uid) == 1
     installation.up()
-    assert NEWER in _fields(stage.kube)
+    assert NEWER in _fields(scenario.kube)
 
 
-def _create(stage: Stage, kind: str, crowded: str) -> list[Run]:
+def _create(scenario: Scenario, kind: str, limited_namespace: str) -> list[Run]:
     count, spec, _ = KINDS[kind]
-    namespace = crowded if kind == "queued" else ""
-    spec = spec | stage.ledger.mount()
-    return [stage.create(f"{kind}-{number}", spec, namespace) for number in range(count)]
+    namespace = limited_namespace if kind == "queued" else ""
+    spec = spec | scenario.start_counter.mount()
+    return [scenario.create(f"{kind}-{number}", spec, namespace) for number in range(count)]
 
 
 def _take_their_places(runs: dict[str, list[Run]]) -> None:
@@ -167,15 +171,15 @@ def _assert_in_flight(runs: dict[str, list[Run]]) -> None:
     assert {phase: held[phase] for phase, least in IN_FLIGHT.items() if held[phase] < least} == {}
 
 
-def _let_go(stage: Stage, runs: dict[str, list[Run]]) -> None:
-    stage.ledger.say(WORD)
+def _let_go(scenario: Scenario, runs: dict[str, list[Run]]) -> None:
+    scenario.start_counter.say(WORD)
     for run in runs["suspended"]:
         run.change(suspend=False)
     for run in runs["backing-off"]:
         run.cancel()
 
 
-def _check_ends(stage: Stage, runs: dict[str, list[Run]]) -> None:
+def _check_ends(scenario: Scenario, runs: dict[str, list[Run]]) -> None:
     for kind, (_, _, ending) in KINDS.items():
         for run in runs[kind]:
             run.ended(SECONDS)
@@ -183,7 +187,7 @@ def _check_ends(stage: Stage, runs: dict[str, list[Run]]) -> None:
             invariants.check(run)
     expected = {run.uid: 2 if run in runs["retried"] else 1 for run in _all(runs)}
     assert len(expected) == 100
-    starts = stage.ledger.all_starts()
+    starts = scenario.start_counter.all_starts()
     assert {uid: starts[uid] for uid in expected} == expected
 
 
@@ -191,8 +195,8 @@ def _all(runs: dict[str, list[Run]]) -> list[Run]:
     return [run for kind in runs.values() for run in kind]
 
 
-def _of_newer_release(stage: Stage) -> Object:
-    return shell(f"{START}; sleep 15; {END}", **{NEWER: 300}) | stage.ledger.mount()
+def _of_newer_release(scenario: Scenario) -> Object:
+    return shell(f"{START}; sleep 15; {END}", **{NEWER: 300}) | scenario.start_counter.mount()
 
 
 def _documented_upgrade() -> list[str]:

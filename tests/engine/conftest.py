@@ -11,33 +11,33 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
-from tests.engine.docker_host import DockerLab
-from tests.engine.lab import Lab
-from tests.engine.reality import KubernetesLab
-from tests.engine.simulation import MemoryLab
+from tests.engine.docker_runtime import DockerRuntime
+from tests.engine.kubernetes_runtime import KubernetesRuntime
+from tests.engine.memory_runtime import MemoryRuntime
+from tests.engine.runtime import Runtime
 from tests.support.cluster.client import Kube
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The real cluster, and the journal of all TaskRuns and Pods in it."""
+class RecordedCluster:
+    """The real cluster, and the recorder of all TaskRuns and Pods in it."""
 
     kube: Kube
-    journal: Journal
+    watch_recorder: WatchRecorder
     kubeconfig: Path
 
 
 @pytest.fixture(scope="session")
-def watched(cluster: Cluster) -> Iterator[Watched]:
+def recorded_cluster(cluster: Cluster) -> Iterator[RecordedCluster]:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
     kube = Kube(cluster.kubeconfig)
-    journal = Journal(kube)
-    journal.start()
-    yield Watched(kube, journal, cluster.kubeconfig)
-    journal.stop()
+    watch_recorder = WatchRecorder(kube)
+    watch_recorder.start()
+    yield RecordedCluster(kube, watch_recorder, cluster.kubeconfig)
+    watch_recorder.stop()
     kube.close()
 
 
@@ -46,35 +46,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "lab" in metafunc.fixturenames:
+    if "runtime" in metafunc.fixturenames:
         of_a_cluster = metafunc.definition.get_closest_marker("of_a_cluster") is not None
         labs = ["memory", "kubernetes"] + ([] if of_a_cluster else ["docker"])
-        metafunc.parametrize("lab", labs, indirect=True)
+        metafunc.parametrize("runtime", labs, indirect=True)
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
     if request.param == "memory":
-        yield MemoryLab()
+        yield MemoryRuntime()
         return
-    lab = _real_lab(request)
-    lab.resume()
-    yield lab
-    lab.close()
+    runtime = _real_runtime(request)
+    runtime.resume()
+    yield runtime
+    runtime.close()
 
 
 @pytest.fixture
-def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
+def host(docker_address: str, tmp_path: Path) -> Iterator[DockerRuntime]:
     """Provide a Docker host whose runs are followed, for tests of Docker alone."""
-    lab = DockerLab(docker_address, tmp_path)
-    lab.resume()
-    yield lab
-    lab.close()
+    runtime = DockerRuntime(docker_address, tmp_path)
+    runtime.resume()
+    yield runtime
+    runtime.close()
 
 
-def _real_lab(request: pytest.FixtureRequest) -> "KubernetesLab | DockerLab":
+def _real_runtime(request: pytest.FixtureRequest) -> "KubernetesRuntime | DockerRuntime":
     if request.param == "docker":
         address: str = request.getfixturevalue("docker_address")
-        return DockerLab(address, request.getfixturevalue("tmp_path"))
-    watched: Watched = request.getfixturevalue("watched")
-    return KubernetesLab(watched.kube, watched.journal, watched.kubeconfig)
+        return DockerRuntime(address, request.getfixturevalue("tmp_path"))
+    recorded_cluster: RecordedCluster = request.getfixturevalue("recorded_cluster")
+    return KubernetesRuntime(
+        recorded_cluster.kube, recorded_cluster.watch_recorder, recorded_cluster.kubeconfig
+    )

@@ -8,40 +8,40 @@ import pytest
 
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.daemon import Daemon
-from tests.engine.docker_host import DockerLab
-from tests.engine.lab import Task, told_of
+from tests.engine.docker_runtime import DockerRuntime
+from tests.engine.runtime import Task, summarize
 from tests.engine.work import HELLO, SECOND_TIME_LUCKY, Work, exits, lasts
 
 UNUSED = exits(0).script
 
 
-def test_a_container_removed_by_hand_is_not_run_again_unasked(host: DockerLab) -> None:
+def test_a_container_removed_by_hand_is_not_run_again_unasked(host: DockerRuntime) -> None:
     task = host.start(lasts(1000))
     host.remove_container(task.main_runs()["metadata"]["name"])
-    assert told_of(task.ended()) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
+    assert summarize(task.ended()) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
 
 
-def test_a_container_removed_by_hand_is_replaced_if_asked(host: DockerLab) -> None:
+def test_a_container_removed_by_hand_is_replaced_if_asked(host: DockerRuntime) -> None:
     task = host.start(
         SECOND_TIME_LUCKY, disruptionLimit=1, backoff={"duration": "100ms", "factor": 1}
     )
     host.remove_container(task.main_runs()["metadata"]["name"])
-    assert told_of(task.ended())[3] == ["Disrupted", "Succeeded"]
+    assert summarize(task.ended())[3] == ["Disrupted", "Succeeded"]
 
 
-def test_an_image_whose_name_is_not_valid_fails_the_run_at_once(host: DockerLab) -> None:
+def test_an_image_whose_name_is_not_valid_fails_the_run_at_once(host: DockerRuntime) -> None:
     task = host.start(HELLO, image="no image at all")
-    assert told_of(task.ended())[:3] == ("Failed", "ImagePullFailed", None)
+    assert summarize(task.ended())[:3] == ("Failed", "ImagePullFailed", None)
 
 
-def test_what_docker_cannot_do_fails_the_run_before_anything_starts(host: DockerLab) -> None:
+def test_what_docker_cannot_do_fails_the_run_before_anything_starts(host: DockerRuntime) -> None:
     task = host.start(HELLO, serviceAccountName="somebody")
     status = task.ended()
-    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert summarize(status) == ("Failed", "InvalidPodTemplate", None, [])
     assert "serviceAccountName is not supported on Docker" in status["message"]
 
 
-def test_a_task_finds_its_limits_mounts_and_variables(host: DockerLab, tmp_path: Path) -> None:
+def test_a_task_finds_its_limits_mounts_and_variables(host: DockerRuntime, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "given").write_text("from the host")
@@ -70,7 +70,7 @@ def test_a_task_finds_its_limits_mounts_and_variables(host: DockerLab, tmp_path:
 
 
 def test_a_volume_of_dockers_own_is_there_for_the_next_run(
-    host: DockerLab, docker_address: str
+    host: DockerRuntime, docker_address: str
 ) -> None:
     volume = f"taskruns-{uuid4()}"
     mounted = {
@@ -94,11 +94,11 @@ def _code_of(task: Task) -> int:
     return code
 
 
-def test_a_network_that_is_not_there_is_told_of_by_its_name(host: DockerLab) -> None:
+def test_a_network_that_is_not_there_is_told_of_by_its_name(host: DockerRuntime) -> None:
     annotations = {"docker.taskruns.dev/network": "nowhere"}
     task = host.start(HELLO, template={"metadata": {"annotations": annotations}})
     status = task.ended()
-    assert told_of(status)[3] == ["Failed"]
+    assert summarize(status)[3] == ["Failed"]
     assert "network nowhere not found" in status["message"]
 
 

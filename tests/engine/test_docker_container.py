@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.engine.docker_host import DockerLab
-from tests.engine.lab import told_of
+from tests.engine.docker_runtime import DockerRuntime
+from tests.engine.runtime import summarize
 from tests.engine.work import Work, exits
 
 UNUSED = exits(0).script
@@ -67,7 +67,7 @@ def docker(address: str, *words: str) -> str:
 
 
 def test_a_container_is_held_to_what_its_task_says(
-    host: DockerLab, docker_address: str, network: str
+    host: DockerRuntime, docker_address: str, network: str
 ) -> None:
     volumes = docker(docker_address, "volume", "ls", "--quiet")
     annotations = {"docker.taskruns.dev/network": network}
@@ -75,7 +75,7 @@ def test_a_container_is_held_to_what_its_task_says(
         Work(FACTS, UNUSED), template={"metadata": {"annotations": annotations}}, **SPEC
     )
     status = task.ended()
-    assert told_of(status)[0] == "Succeeded", status["message"]
+    assert summarize(status)[0] == "Succeeded", status["message"]
     facts = dict(line.split(": ", 1) for line in status["result"].splitlines())
     assert facts.pop("cpu") in {"50000 100000", "50000"}
     assert facts.pop("memory") == str(64 * MEGABYTE)

@@ -8,8 +8,8 @@ from signal import SIGKILL
 
 import pytest
 
-from tests.engine.docker_host import DockerLab
-from tests.engine.lab import Object, Task, told_of
+from tests.engine.docker_runtime import DockerRuntime
+from tests.engine.runtime import Object, Task, summarize
 from tests.engine.work import Work, exits
 from tests.support.faults import crashing_client
 
@@ -26,7 +26,7 @@ STEPS = (
     "remove",
 )
 POINTS = [f"{moment}:{step}" for step in STEPS for moment in ("before", "after")]
-RAN = Work("touch /scratch/it; echo $TASKRUN_NAME >> /ledger/ran; sleep 0.5", exits(0).script)
+RAN = Work("touch /scratch/it; echo $TASKRUN_NAME >> /starts/ran; sleep 0.5", exits(0).script)
 SECONDS = 120
 
 CLIENTS = multiprocessing.get_context("forkserver")
@@ -34,10 +34,10 @@ CLIENTS.set_forkserver_preload(["tests.support.faults.crashing_client"])
 
 
 @pytest.fixture
-def host(docker_address: str, tmp_path: Path) -> Iterator[DockerLab]:
-    lab = DockerLab(docker_address, tmp_path / "state")
-    yield lab
-    lab.close()
+def host(docker_address: str, tmp_path: Path) -> Iterator[DockerRuntime]:
+    runtime = DockerRuntime(docker_address, tmp_path / "state")
+    yield runtime
+    runtime.close()
 
 
 def died(clients: dict[str, ForkServerProcess]) -> dict[str, int | None]:
@@ -53,28 +53,30 @@ def died(clients: dict[str, ForkServerProcess]) -> dict[str, int | None]:
     return codes
 
 
-def manifest(host: DockerLab, point: str, ledger: Path) -> Object:
+def manifest(host: DockerRuntime, point: str, start_counter: Path) -> Object:
     name = point.replace(":", "-")
     return host.manifest(
         RAN,
         name,
         volumes=[
-            {"name": "ledger", "hostPath": {"path": str(ledger)}},
+            {"name": "starts", "hostPath": {"path": str(start_counter)}},
             {"name": "scratch", "emptyDir": {}},
         ],
         volumeMounts=[
-            {"name": "ledger", "mountPath": "/ledger"},
+            {"name": "starts", "mountPath": "/starts"},
             {"name": "scratch", "mountPath": "/scratch"},
         ],
     )
 
 
 def test_work_is_done_once_wherever_a_client_dies(
-    host: DockerLab, docker_address: str, tmp_path: Path
+    host: DockerRuntime, docker_address: str, tmp_path: Path
 ) -> None:
-    ledger = tmp_path / "ledger"
-    ledger.mkdir()
-    tasks = {point: Task(host.create_run(manifest(host, point, ledger)), host) for point in POINTS}
+    start_counter = tmp_path / "starts"
+    start_counter.mkdir()
+    tasks = {
+        point: Task(host.create_run(manifest(host, point, start_counter)), host) for point in POINTS
+    }
     state = str(tmp_path / "state")
     clients = {
         point: CLIENTS.Process(
@@ -84,9 +86,9 @@ def test_work_is_done_once_wherever_a_client_dies(
     }
     assert died(clients) == dict.fromkeys(POINTS, -SIGKILL)
     host.resume()
-    ends = {point: told_of(task.ended()) for point, task in tasks.items()}
+    ends = {point: summarize(task.ended()) for point, task in tasks.items()}
     assert ends == dict.fromkeys(POINTS, ("Succeeded", "Completed", 0, ["Succeeded"]))
     for task in tasks.values():
         task.pods_gone()
-    ran = sorted((ledger / "ran").read_text().split())
+    ran = sorted((start_counter / "ran").read_text().split())
     assert ran == sorted(task.name for task in tasks.values())

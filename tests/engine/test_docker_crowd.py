@@ -8,7 +8,7 @@ from pathlib import Path
 
 from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.store import create_run
-from tests.engine.docker_host import ended, manifest, now
+from tests.engine.docker_runtime import ended, manifest, now
 from tests.engine.work import IMAGE
 
 SECONDS = 280

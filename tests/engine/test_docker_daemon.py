@@ -12,8 +12,8 @@ from tests.cluster import image
 from tests.cluster.docker_engine import START_LIMIT, DockerEngine
 from tests.cluster.progress import Progress
 from tests.conftest import CLUSTER_NAME
-from tests.engine.docker_host import DockerLab
-from tests.engine.lab import Task, told_of
+from tests.engine.docker_runtime import DockerRuntime
+from tests.engine.runtime import Task, summarize
 from tests.engine.work import Work, exits
 from tests.support.command_line import SECONDS, CommandLine
 
@@ -33,11 +33,11 @@ def engine(docker_address: str) -> Iterator[DockerEngine]:
 
 
 @pytest.fixture
-def host(engine: DockerEngine, tmp_path: Path) -> Iterator[DockerLab]:
-    lab = DockerLab(engine.address, tmp_path / "state")
-    lab.resume()
-    yield lab
-    lab.close()
+def host(engine: DockerEngine, tmp_path: Path) -> Iterator[DockerRuntime]:
+    runtime = DockerRuntime(engine.address, tmp_path / "state")
+    runtime.resume()
+    yield runtime
+    runtime.close()
 
 
 def start(engine: DockerEngine, *, live_restore: bool) -> None:
@@ -52,7 +52,7 @@ def stop(engine: DockerEngine) -> None:
     engine.supervisor.stop("dockerd", grace=30)
 
 
-def begun(host: DockerLab, shared: Path) -> Task:
+def begun(host: DockerRuntime, shared: Path) -> Task:
     shared.mkdir()
     task = host.start(
         LONG,
@@ -79,7 +79,7 @@ def read_line(client: "subprocess.Popen[str]") -> str:
 
 
 def test_work_goes_on_without_a_daemon_that_lets_it(
-    engine: DockerEngine, host: DockerLab, tmp_path: Path
+    engine: DockerEngine, host: DockerRuntime, tmp_path: Path
 ) -> None:
     stop(engine)
     start(engine, live_restore=True)
@@ -97,7 +97,7 @@ def test_work_goes_on_without_a_daemon_that_lets_it(
         stop(engine)
         (tmp_path / "shared" / "go").touch()
         start(engine, live_restore=True)
-        assert told_of(task.ended()) == ("Failed", "NonZeroExitCode", 5, ["Failed"])
+        assert summarize(task.ended()) == ("Failed", "NonZeroExitCode", 5, ["Failed"])
         whole = log_of(engine, task)
         for client, code, first in clients:
             assert client.stdout is not None
@@ -106,7 +106,7 @@ def test_work_goes_on_without_a_daemon_that_lets_it(
 
 
 def test_what_a_daemon_takes_down_with_it_ended_as_it_says(
-    engine: DockerEngine, host: DockerLab, tmp_path: Path
+    engine: DockerEngine, host: DockerRuntime, tmp_path: Path
 ) -> None:
     stop(engine)
     start(engine, live_restore=False)
@@ -114,4 +114,4 @@ def test_what_a_daemon_takes_down_with_it_ended_as_it_says(
     stop(engine)
     start(engine, live_restore=False)
     status = task.ended()
-    assert told_of(status) == ("Failed", "KilledBySignal", 137, ["Failed"])
+    assert summarize(status) == ("Failed", "KilledBySignal", 137, ["Failed"])

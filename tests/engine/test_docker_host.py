@@ -13,7 +13,7 @@ from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.state_file import StateError
 from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
-from tests.engine.docker_host import ended, manifest, now
+from tests.engine.docker_runtime import ended, manifest, now
 from tests.engine.work import IMAGE
 
 SECONDS = 120

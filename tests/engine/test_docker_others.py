@@ -18,7 +18,7 @@ from taskruns.engines.docker.store import create_run, patch_run
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
 from tests.conftest import CLUSTER_NAME
-from tests.engine.docker_host import ended, manifest, now
+from tests.engine.docker_runtime import ended, manifest, now
 from tests.support.command_line import CommandLine
 
 SECONDS = 120

@@ -14,7 +14,7 @@ from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.store import create_run
 from tests.cluster import image
 from tests.cluster.progress import Progress
-from tests.engine.docker_host import manifest, now
+from tests.engine.docker_runtime import manifest, now
 from tests.engine.work import IMAGE
 from tests.support.command_line import CommandLine
 from tests.support.docker.registry import Account, serving

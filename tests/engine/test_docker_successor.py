@@ -9,7 +9,7 @@ from taskruns.engines.docker.detached_follower import start_detached_follower
 from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.state_file import StateFile
 from taskruns.engines.docker.store import create_run, patch_run
-from tests.engine.docker_host import manifest, now
+from tests.engine.docker_runtime import manifest, now
 
 SECONDS = 120
 SLOW_TO_STOP = "trap 'sleep 2; exit 4' TERM; sleep 600 & wait $!"

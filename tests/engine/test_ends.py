@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.lab import Lab, told_of
+from tests.engine.runtime import Runtime, summarize
 from tests.engine.work import (
     EATS_MEMORY,
     HELLO,
@@ -18,10 +18,10 @@ from tests.engine.work import (
 SOON = {"duration": "500ms", "factor": 1}
 
 
-def test_hello(lab: Lab) -> None:
-    task = lab.start(HELLO)
+def test_hello(runtime: Runtime) -> None:
+    task = runtime.start(HELLO)
     status = task.ended()
-    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summarize(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
     assert "main" in status["message"]
     assert status["attempt"] == 1
     assert status["startTime"] <= status["completionTime"]
@@ -29,36 +29,36 @@ def test_hello(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("code", [1, 3, 255])
-def test_an_exit_code_other_than_0_fails_the_run(lab: Lab, code: int) -> None:
-    task = lab.start(exits(code, "last words"))
+def test_an_exit_code_other_than_0_fails_the_run(runtime: Runtime, code: int) -> None:
+    task = runtime.start(exits(code, "last words"))
     status = task.ended()
-    assert told_of(status) == ("Failed", "NonZeroExitCode", code, ["Failed"])
+    assert summarize(status) == ("Failed", "NonZeroExitCode", code, ["Failed"])
     assert all(word in status["message"] for word in ("main", f"code {code}", "last words"))
     assert status["failureKind"] == "Application"
     task.pods_gone()
 
 
-def test_a_signal_is_told_as_such(lab: Lab) -> None:
-    task = lab.start(KILLS_ITSELF, template={"spec": {"shareProcessNamespace": True}})
+def test_a_signal_is_told_as_such(runtime: Runtime) -> None:
+    task = runtime.start(KILLS_ITSELF, template={"spec": {"shareProcessNamespace": True}})
     status = task.ended()
-    assert told_of(status) == ("Failed", "KilledBySignal", 137, ["Failed"])
+    assert summarize(status) == ("Failed", "KilledBySignal", 137, ["Failed"])
     assert "exit code 137 (128+9, SIGKILL)" in status["message"]
     assert status["attempts"][0]["signal"] == 9
     task.pods_gone()
 
 
-def test_memory_over_its_limit_is_told_as_such(lab: Lab) -> None:
-    task = lab.start(EATS_MEMORY, resources={"limits": {"memory": "64Mi"}})
+def test_memory_over_its_limit_is_told_as_such(runtime: Runtime) -> None:
+    task = runtime.start(EATS_MEMORY, resources={"limits": {"memory": "64Mi"}})
     status = task.ended()
-    assert told_of(status) == ("Failed", "OOMKilled", 137, ["Failed"])
+    assert summarize(status) == ("Failed", "OOMKilled", 137, ["Failed"])
     assert "memory" in status["message"]
     task.pods_gone()
 
 
-def test_a_program_that_is_not_there_has_no_exit_code(lab: Lab) -> None:
-    task = lab.start(NO_SUCH_PROGRAM)
+def test_a_program_that_is_not_there_has_no_exit_code(runtime: Runtime) -> None:
+    task = runtime.start(NO_SUCH_PROGRAM)
     status = task.ended()
-    assert told_of(status) == ("Failed", "ContainerCannotStart", None, ["Failed"])
+    assert summarize(status) == ("Failed", "ContainerCannotStart", None, ["Failed"])
     assert all(word in status["message"] for word in ("main", "no such file"))
     task.pods_gone()
 
@@ -76,17 +76,17 @@ def test_a_program_that_is_not_there_has_no_exit_code(lab: Lab) -> None:
     ],
     ids=["valid", "empty", "just under the limit", "not UTF-8"],
 )
-def test_what_was_written_is_the_result(lab: Lab, work: Work, result: str | None) -> None:
-    task = lab.start(work)
+def test_what_was_written_is_the_result(runtime: Runtime, work: Work, result: str | None) -> None:
+    task = runtime.start(work)
     status = task.ended()
-    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summarize(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
     assert status.get("result") == result
     assert "ResultStored" not in {condition["type"] for condition in status["conditions"]}
     task.pods_gone()
 
 
-def test_a_result_at_the_limit_is_not_stored_and_said_to_be_too_large(lab: Lab) -> None:
-    task = lab.start(writes("head -c 4096 /dev/zero | tr '\\0' x", b"x" * 4096))
+def test_a_result_at_the_limit_is_not_stored_and_said_to_be_too_large(runtime: Runtime) -> None:
+    task = runtime.start(writes("head -c 4096 /dev/zero | tr '\\0' x", b"x" * 4096))
     status = task.ended()
     assert status["phase"] == "Succeeded"
     assert "result" not in status
@@ -95,35 +95,35 @@ def test_a_result_at_the_limit_is_not_stored_and_said_to_be_too_large(lab: Lab) 
     task.pods_gone()
 
 
-def test_a_result_path_of_ones_own(lab: Lab) -> None:
+def test_a_result_path_of_ones_own(runtime: Runtime) -> None:
     work = writes("cat /proc/self/stat > /dev/null; printf 7", b"7")
-    task = lab.start(
+    task = runtime.start(
         Work(work.shell.replace("/dev/termination-log", "/out/result"), work.script),
         resultPath="/out/result",
     )
     assert task.ended()["result"] == "7"
 
 
-def test_two_failures_and_then_a_success(lab: Lab) -> None:
-    task = lab.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
+def test_two_failures_and_then_a_success(runtime: Runtime) -> None:
+    task = runtime.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
     status = task.ended()
-    assert told_of(status) == ("Succeeded", "Completed", 0, ["Failed", "Failed", "Succeeded"])
+    assert summarize(status) == ("Succeeded", "Completed", 0, ["Failed", "Failed", "Succeeded"])
     assert (status["attempt"], status["failed"]) == (3, 2)
     assert [attempt.get("exitCode") for attempt in status["attempts"]] == [7, 7, 0]
     assert len({attempt["podName"] for attempt in status["attempts"]}) == 3
     task.pods_gone()
 
 
-def test_failures_beyond_the_limit_fail_the_run(lab: Lab) -> None:
-    task = lab.start(exits(5), backoffLimit=1, backoff=SOON)
+def test_failures_beyond_the_limit_fail_the_run(runtime: Runtime) -> None:
+    task = runtime.start(exits(5), backoffLimit=1, backoff=SOON)
     status = task.ended()
-    assert told_of(status) == ("Failed", "NonZeroExitCode", 5, ["Failed", "Failed"])
+    assert summarize(status) == ("Failed", "NonZeroExitCode", 5, ["Failed", "Failed"])
     assert "Attempt 2 of 2" in status["message"]
     task.pods_gone()
 
 
-def test_a_longer_run_is_shown_as_running(lab: Lab) -> None:
-    task = lab.start(lasts(5))
+def test_a_longer_run_is_shown_as_running(runtime: Runtime) -> None:
+    task = runtime.start(lasts(5))
     status = task.reaches("Running")
     assert status["attempts"][0]["startedTime"]
     assert "main" in status["message"]
@@ -131,26 +131,26 @@ def test_a_longer_run_is_shown_as_running(lab: Lab) -> None:
 
 
 @pytest.mark.of_a_cluster
-def test_a_container_that_goes_on_after_main_is_stopped(lab: Lab) -> None:
+def test_a_container_that_goes_on_after_main_is_stopped(runtime: Runtime) -> None:
     template = {
         "spec": {
             "terminationGracePeriodSeconds": 1,
-            "containers": [{"name": "main"}, lab.container("log", lasts(1000))],
+            "containers": [{"name": "main"}, runtime.container("log", lasts(1000))],
         }
     }
-    task = lab.start(exits(3), template=template)
+    task = runtime.start(exits(3), template=template)
     status = task.ended()
-    assert told_of(status) == ("Failed", "NonZeroExitCode", 3, ["Failed"])
+    assert summarize(status) == ("Failed", "NonZeroExitCode", 3, ["Failed"])
     task.pods_gone()
 
 
 @pytest.mark.of_a_cluster
 @pytest.mark.parametrize("fields", [{}, {"restartPolicy": "Never"}])
-def test_an_init_container_that_fails_is_named(lab: Lab, fields: dict[str, str]) -> None:
-    fetch = {**lab.container("fetch", exits(7, "no route")), **fields}
-    task = lab.start(HELLO, template={"spec": {"initContainers": [fetch]}})
+def test_an_init_container_that_fails_is_named(runtime: Runtime, fields: dict[str, str]) -> None:
+    fetch = {**runtime.container("fetch", exits(7, "no route")), **fields}
+    task = runtime.start(HELLO, template={"spec": {"initContainers": [fetch]}})
     status = task.ended()
-    assert told_of(status) == ("Failed", "InitContainerFailed", None, ["Failed"])
+    assert summarize(status) == ("Failed", "InitContainerFailed", None, ["Failed"])
     assert all(word in status["message"] for word in ("fetch", "code 7", "no route"))
     task.pods_gone()
 
@@ -163,16 +163,16 @@ POLICY = {
 }
 
 
-def test_a_policy_ends_the_run_whatever_is_left_to_retry(lab: Lab) -> None:
-    task = lab.start(exits(42), podFailurePolicy=POLICY, backoffLimit=5)
+def test_a_policy_ends_the_run_whatever_is_left_to_retry(runtime: Runtime) -> None:
+    task = runtime.start(exits(42), podFailurePolicy=POLICY, backoffLimit=5)
     status = task.ended()
-    assert told_of(status) == ("Failed", "NonZeroExitCode", 42, ["Failed"])
+    assert summarize(status) == ("Failed", "NonZeroExitCode", 42, ["Failed"])
     assert "FailJob by rule 1" in status["message"]
 
 
-def test_a_policy_has_failures_repeated_uncounted(lab: Lab) -> None:
+def test_a_policy_has_failures_repeated_uncounted(runtime: Runtime) -> None:
     soon = {"duration": "500ms", "factor": 1}
-    task = lab.start(THIRD_TIME_LUCKY, podFailurePolicy=POLICY, backoff=soon)
+    task = runtime.start(THIRD_TIME_LUCKY, podFailurePolicy=POLICY, backoff=soon)
     status = task.ended()
-    assert told_of(status) == ("Succeeded", "Completed", 0, ["Ignored", "Ignored", "Succeeded"])
+    assert summarize(status) == ("Succeeded", "Completed", 0, ["Ignored", "Ignored", "Succeeded"])
     assert status["failed"] == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.lab import Lab, Task, Told
+from tests.engine.runtime import RecordedEvent, Runtime, Task
 from tests.engine.work import HELLO, POLITE, THIRD_TIME_LUCKY, exits
 
 pytestmark = pytest.mark.of_a_cluster
@@ -10,17 +10,17 @@ pytestmark = pytest.mark.of_a_cluster
 SOON = {"duration": "500ms", "factor": 1}
 
 
-def turns(task: Task, last: str) -> list[Told]:
+def turns(task: Task, last: str) -> list[RecordedEvent]:
     """Return all Events except Started, which a short task only has on a slow machine."""
-    return [event for event in task.told(last) if event.reason != "Started"]
+    return [event for event in task.events_until(last) if event.reason != "Started"]
 
 
-def counted(events: list[Told]) -> list[tuple[str, int]]:
+def counted(events: list[RecordedEvent]) -> list[tuple[str, int]]:
     return [(event.reason, event.count) for event in events]
 
 
-def test_a_clean_run_tells_of_its_pod_and_its_end(lab: Lab) -> None:
-    task = lab.start(HELLO)
+def test_a_clean_run_tells_of_its_pod_and_its_end(runtime: Runtime) -> None:
+    task = runtime.start(HELLO)
     created, succeeded = turns(task, "Succeeded")
     status = task.ended()
     assert (created.reason, created.count, succeeded.count) == ("PodCreated", 1, 1)
@@ -29,14 +29,14 @@ def test_a_clean_run_tells_of_its_pod_and_its_end(lab: Lab) -> None:
     assert {created.pod, succeeded.pod} == {status["podUID"]}
 
 
-def test_a_longer_run_tells_of_its_start_too(lab: Lab) -> None:
-    task = lab.start(POLITE)
+def test_a_longer_run_tells_of_its_start_too(runtime: Runtime) -> None:
+    task = runtime.start(POLITE)
     task.reaches("Running")
-    assert counted(task.told("Started")) == [("PodCreated", 1), ("Started", 1)]
+    assert counted(task.events_until("Started")) == [("PodCreated", 1), ("Started", 1)]
 
 
-def test_retries_are_counted_and_the_last_says_why(lab: Lab) -> None:
-    task = lab.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
+def test_retries_are_counted_and_the_last_says_why(runtime: Runtime) -> None:
+    task = runtime.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
     events = turns(task, "Succeeded")
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Succeeded", 1)]
     assert "NonZeroExitCode: Container main exited with code 7" in events[1].message
@@ -45,33 +45,33 @@ def test_retries_are_counted_and_the_last_says_why(lab: Lab) -> None:
     assert events[1].pod == task.status["attempts"][1]["podUID"]
 
 
-def test_a_cancelled_run_tells_of_the_stop_and_of_the_end(lab: Lab) -> None:
-    task = lab.start(POLITE)
+def test_a_cancelled_run_tells_of_the_stop_and_of_the_end(runtime: Runtime) -> None:
+    task = runtime.start(POLITE)
     task.reaches("Running")
     task.cancel()
-    reasons = [event.reason for event in task.told("Cancelled")]
+    reasons = [event.reason for event in task.events_until("Cancelled")]
     assert reasons == ["PodCreated", "Started", "Stopping", "Cancelled"]
 
 
-def test_a_suspended_and_resumed_run_tells_of_both(lab: Lab) -> None:
-    task = lab.start(HELLO, suspend=True)
+def test_a_suspended_and_resumed_run_tells_of_both(runtime: Runtime) -> None:
+    task = runtime.start(HELLO, suspend=True)
     task.reaches("Suspended")
     task.suspend(wanted=False)
     reasons = [event.reason for event in turns(task, "Succeeded")]
     assert reasons == ["Suspended", "Resumed", "PodCreated", "Succeeded"]
 
 
-def test_what_the_task_has_printed_is_in_the_status_and_in_no_event(lab: Lab) -> None:
-    task = lab.start(exits(3, "topsecret"))
-    failed = task.told("Failed")[-1]
+def test_what_the_task_has_printed_is_in_the_status_and_in_no_event(runtime: Runtime) -> None:
+    task = runtime.start(exits(3, "topsecret"))
+    failed = task.events_until("Failed")[-1]
     assert "topsecret" in task.ended()["message"]
     assert failed.message.startswith("NonZeroExitCode: Container main exited with code 3")
     assert "topsecret" not in failed.message
 
 
-def test_a_run_that_makes_no_pod_tells_so_once(lab: Lab) -> None:
+def test_a_run_that_makes_no_pod_tells_so_once(runtime: Runtime) -> None:
     container = {"name": "main", "imgaePullPolicy": "Never"}
-    task = lab.start(HELLO, template={"spec": {"containers": [container]}})
-    (failed,) = task.told("Failed")
+    task = runtime.start(HELLO, template={"spec": {"containers": [container]}})
+    (failed,) = task.events_until("Failed")
     assert failed.message.startswith("InvalidPodTemplate: ")
     assert (failed.count, failed.pod) == (1, "")

@@ -3,7 +3,7 @@
 import pytest
 
 from taskruns.api import names
-from tests.engine.lab import Lab, Task, told_of
+from tests.engine.runtime import Runtime, Task, summarize
 from tests.engine.work import HELLO, exits, lasts
 
 
@@ -17,29 +17,29 @@ def owner(task: Task) -> dict[str, object]:
     }
 
 
-def test_a_typo_in_the_template_fails_the_run_in_the_servers_words(lab: Lab) -> None:
+def test_a_typo_in_the_template_fails_the_run_in_the_servers_words(runtime: Runtime) -> None:
     container = {"name": "main", "imgaePullPolicy": "Never"}
-    task = lab.start(HELLO, template={"spec": {"containers": [container]}})
+    task = runtime.start(HELLO, template={"spec": {"containers": [container]}})
     status = task.ended()
-    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert summarize(status) == ("Failed", "InvalidPodTemplate", None, [])
     assert "imgaePullPolicy" in status["message"]
     assert status["failureKind"] == "Configuration"
 
 
 @pytest.mark.of_a_cluster
-def test_a_pod_that_is_not_valid_fails_the_run_in_the_servers_words(lab: Lab) -> None:
+def test_a_pod_that_is_not_valid_fails_the_run_in_the_servers_words(runtime: Runtime) -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log"}]}}
-    task = lab.start(HELLO, template=template)
+    task = runtime.start(HELLO, template=template)
     status = task.ended()
-    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert summarize(status) == ("Failed", "InvalidPodTemplate", None, [])
     assert "image" in status["message"]
 
 
-def test_a_template_without_a_main_container_fails_the_run(lab: Lab) -> None:
-    containers = [lab.container("one", HELLO), lab.container("two", HELLO)]
-    task = lab.start(HELLO, template={"spec": {"containers": containers}})
+def test_a_template_without_a_main_container_fails_the_run(runtime: Runtime) -> None:
+    containers = [runtime.container("one", HELLO), runtime.container("two", HELLO)]
+    task = runtime.start(HELLO, template={"spec": {"containers": containers}})
     status = task.ended()
-    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert summarize(status) == ("Failed", "InvalidPodTemplate", None, [])
     assert "main" in status["message"]
 
 
@@ -56,49 +56,49 @@ def test_a_template_without_a_main_container_fails_the_run(lab: Lab) -> None:
     ],
 )
 def test_a_main_container_that_is_restarted_in_place_fails_the_run(
-    lab: Lab, fields: dict[str, object]
+    runtime: Runtime, fields: dict[str, object]
 ) -> None:
-    task = lab.start(exits(1), template={"spec": {"containers": [{"name": "main", **fields}]}})
+    task = runtime.start(exits(1), template={"spec": {"containers": [{"name": "main", **fields}]}})
     status = task.ended()
-    assert told_of(status) == ("Failed", "InvalidPodTemplate", None, [])
+    assert summarize(status) == ("Failed", "InvalidPodTemplate", None, [])
     assert "template.spec.containers[main].restartPolicy" in status["message"]
     assert "use backoffLimit for retries" in status["message"]
 
 
 @pytest.mark.of_a_cluster
-def test_a_foreign_pod_of_the_same_name_is_left_alone(lab: Lab) -> None:
-    lab.pause()
-    task = lab.start(HELLO)
+def test_a_foreign_pod_of_the_same_name_is_left_alone(runtime: Runtime) -> None:
+    runtime.pause()
+    task = runtime.start(HELLO)
     name = names.pod_name(task.name, task.uid, 1)
-    lab.create_pod(lab.hand_made_pod(name))
-    lab.resume()
+    runtime.create_pod(runtime.hand_made_pod(name))
+    runtime.resume()
     status = task.ended()
-    assert told_of(status) == ("Failed", "PodNameConflict", None, [])
+    assert summarize(status) == ("Failed", "PodNameConflict", None, [])
     assert name in status["message"]
-    assert [pod["metadata"]["name"] for pod in lab.pods()] == [name]
+    assert [pod["metadata"]["name"] for pod in runtime.pods()] == [name]
 
 
 @pytest.mark.of_a_cluster
-def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(lab: Lab) -> None:
+def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(runtime: Runtime) -> None:
     """The Pod has our gate, labels and owner, but not the name of the attempt's Pod."""
-    lab.pause()
-    task = lab.start(lasts(0.5))
+    runtime.pause()
+    task = runtime.start(lasts(0.5))
     labels = {names.LABEL_UID: task.uid, names.LABEL_NAME: task.name, names.LABEL_ATTEMPT: "1"}
-    pod = dict(lab.hand_made_pod("by-hand", labels=labels, ownerReferences=[owner(task)]))
+    pod = dict(runtime.hand_made_pod("by-hand", labels=labels, ownerReferences=[owner(task)]))
     pod["spec"] = {**pod["spec"], "schedulingGates": [{"name": names.GATE_CLAIM}]}
-    lab.create_pod(pod)
-    lab.resume()
+    runtime.create_pod(pod)
+    runtime.resume()
     status = task.ended()
-    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summarize(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
     assert status["podName"] == names.pod_name(task.name, task.uid, 1)
     task.pods_gone()
 
 
-def test_a_gated_pod_of_the_attempt_left_by_a_crash_is_claimed(lab: Lab) -> None:
-    task = lab.start(HELLO)
+def test_a_gated_pod_of_the_attempt_left_by_a_crash_is_claimed(runtime: Runtime) -> None:
+    task = runtime.start(HELLO)
     task.has_pod()
-    lab.pause()
-    lab.resume()
+    runtime.pause()
+    runtime.resume()
     status = task.ended()
-    assert told_of(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summarize(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
     task.pods_gone()

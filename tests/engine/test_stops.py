@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.lab import Lab, told_of
+from tests.engine.runtime import Runtime, summarize
 from tests.engine.work import HELLO, POLITE, SECOND_TIME_LUCKY, STUBBORN, Work, exits, lasts
 
 BRIEF = {"spec": {"terminationGracePeriodSeconds": 1}}
@@ -10,127 +10,129 @@ NOWHERE = {"taskruns.dev/no-such-node": "true"}
 LONG = {"duration": "1h", "cap": "1h"}
 
 
-def test_an_attempt_past_its_deadline_is_stopped(lab: Lab) -> None:
-    task = lab.start(STUBBORN, attemptDeadlineSeconds=2, template=BRIEF)
+def test_an_attempt_past_its_deadline_is_stopped(runtime: Runtime) -> None:
+    task = runtime.start(STUBBORN, attemptDeadlineSeconds=2, template=BRIEF)
     status = task.ended()
-    assert told_of(status) == ("Failed", "AttemptDeadlineExceeded", 137, ["Failed"])
+    assert summarize(status) == ("Failed", "AttemptDeadlineExceeded", 137, ["Failed"])
     assert status["failureKind"] == "Timeout"
     assert "attemptDeadlineSeconds" in status["message"]
     task.pods_gone()
 
 
-def test_an_attempt_past_its_deadline_is_retried_within_the_limit(lab: Lab) -> None:
+def test_an_attempt_past_its_deadline_is_retried_within_the_limit(runtime: Runtime) -> None:
     backoff = {"duration": "500ms", "factor": 1}
-    task = lab.start(
+    task = runtime.start(
         POLITE, attemptDeadlineSeconds=1, backoffLimit=1, backoff=backoff, template=BRIEF
     )
     status = task.ended()
-    assert told_of(status) == ("Failed", "AttemptDeadlineExceeded", 4, ["Failed", "Failed"])
+    assert summarize(status) == ("Failed", "AttemptDeadlineExceeded", 4, ["Failed", "Failed"])
     task.pods_gone()
 
 
-def test_a_run_past_its_deadline_is_stopped_for_good(lab: Lab) -> None:
-    task = lab.start(POLITE, activeDeadlineSeconds=3, backoffLimit=5, template=BRIEF)
+def test_a_run_past_its_deadline_is_stopped_for_good(runtime: Runtime) -> None:
+    task = runtime.start(POLITE, activeDeadlineSeconds=3, backoffLimit=5, template=BRIEF)
     status = task.ended()
-    assert told_of(status) == ("Failed", "DeadlineExceeded", 4, ["Stopped"])
+    assert summarize(status) == ("Failed", "DeadlineExceeded", 4, ["Stopped"])
     assert status["failureKind"] == "Timeout"
     assert "activeDeadlineSeconds" in status["message"]
     task.pods_gone()
 
 
-def test_a_deadline_counts_while_the_run_backs_off(lab: Lab) -> None:
-    task = lab.start(exits(1), activeDeadlineSeconds=4, backoffLimit=5, backoff=LONG)
+def test_a_deadline_counts_while_the_run_backs_off(runtime: Runtime) -> None:
+    task = runtime.start(exits(1), activeDeadlineSeconds=4, backoffLimit=5, backoff=LONG)
     status = task.ended()
-    assert told_of(status) == ("Failed", "DeadlineExceeded", 1, ["Failed"])
+    assert summarize(status) == ("Failed", "DeadlineExceeded", 1, ["Failed"])
 
 
 @pytest.mark.of_a_cluster
-def test_a_deadline_counts_while_nothing_can_be_scheduled(lab: Lab) -> None:
-    task = lab.start(HELLO, activeDeadlineSeconds=2, nodeSelector=NOWHERE)
+def test_a_deadline_counts_while_nothing_can_be_scheduled(runtime: Runtime) -> None:
+    task = runtime.start(HELLO, activeDeadlineSeconds=2, nodeSelector=NOWHERE)
     status = task.ended()
-    assert told_of(status) == ("Failed", "DeadlineExceeded", None, ["Stopped"])
+    assert summarize(status) == ("Failed", "DeadlineExceeded", None, ["Stopped"])
     task.pods_gone()
 
 
-def test_a_run_cancelled_from_the_beginning_never_has_a_pod(lab: Lab) -> None:
-    task = lab.start(HELLO, cancel=True)
-    assert told_of(task.ended()) == ("Cancelled", "Cancelled", None, [])
+def test_a_run_cancelled_from_the_beginning_never_has_a_pod(runtime: Runtime) -> None:
+    task = runtime.start(HELLO, cancel=True)
+    assert summarize(task.ended()) == ("Cancelled", "Cancelled", None, [])
     assert not task.pods
 
 
 @pytest.mark.of_a_cluster
-def test_a_run_is_cancelled_while_it_waits_for_a_node(lab: Lab) -> None:
-    task = lab.start(HELLO, nodeSelector=NOWHERE)
+def test_a_run_is_cancelled_while_it_waits_for_a_node(runtime: Runtime) -> None:
+    task = runtime.start(HELLO, nodeSelector=NOWHERE)
     task.reaches("Pending")
     task.cancel()
     status = task.ended()
-    assert told_of(status) == ("Cancelled", "Cancelled", None, ["Stopped"])
+    assert summarize(status) == ("Cancelled", "Cancelled", None, ["Stopped"])
     assert status["failureKind"] == "Cancelled"
     task.pods_gone()
 
 
 @pytest.mark.parametrize(("work", "code"), [(POLITE, 4), (STUBBORN, 137)], ids=["polite", "deaf"])
-def test_a_running_task_is_cancelled_with_its_grace_period(lab: Lab, work: Work, code: int) -> None:
-    task = lab.start(work, template=BRIEF)
+def test_a_running_task_is_cancelled_with_its_grace_period(
+    runtime: Runtime, work: Work, code: int
+) -> None:
+    task = runtime.start(work, template=BRIEF)
     task.reaches("Running")
     task.cancel()
     status = task.ended()
-    assert told_of(status) == ("Cancelled", "Cancelled", code, ["Stopped"])
+    assert summarize(status) == ("Cancelled", "Cancelled", code, ["Stopped"])
     assert "cancelled" in status["message"]
     assert {c["type"]: c["reason"] for c in status["conditions"]}["Failed"] == "Cancelled"
     task.pods_gone()
 
 
-def test_a_run_is_cancelled_while_it_backs_off(lab: Lab) -> None:
-    task = lab.start(exits(1), backoffLimit=3, backoff=LONG)
+def test_a_run_is_cancelled_while_it_backs_off(runtime: Runtime) -> None:
+    task = runtime.start(exits(1), backoffLimit=3, backoff=LONG)
     task.reaches("BackingOff")
     task.cancel()
-    assert told_of(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
+    assert summarize(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
 
 
-def test_a_success_is_not_undone_by_a_cancel_that_comes_late(lab: Lab) -> None:
-    task = lab.start(HELLO)
+def test_a_success_is_not_undone_by_a_cancel_that_comes_late(runtime: Runtime) -> None:
+    task = runtime.start(HELLO)
     task.ended()
     task.cancel()
-    second = lab.start(lasts(0.1), name="another")
+    second = runtime.start(lasts(0.1), name="another")
     second.ended()
-    assert told_of(task.status) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summarize(task.status) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 
-def test_a_run_suspended_from_the_beginning_starts_when_it_is_resumed(lab: Lab) -> None:
-    task = lab.start(HELLO, suspend=True)
+def test_a_run_suspended_from_the_beginning_starts_when_it_is_resumed(runtime: Runtime) -> None:
+    task = runtime.start(HELLO, suspend=True)
     status = task.reaches("Suspended")
     assert "startTime" not in status
     assert not task.pods
     task.suspend(wanted=False)
-    assert told_of(task.ended()) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summarize(task.ended()) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 
-def test_a_running_task_is_suspended_uncounted_and_starts_anew(lab: Lab) -> None:
-    task = lab.start(SECOND_TIME_LUCKY, template=BRIEF)
+def test_a_running_task_is_suspended_uncounted_and_starts_anew(runtime: Runtime) -> None:
+    task = runtime.start(SECOND_TIME_LUCKY, template=BRIEF)
     task.reaches("Running")
     task.suspend()
     status = task.reaches("Suspended")
-    assert told_of(status) == ("Suspended", "Suspended", 4, ["Stopped"])
+    assert summarize(status) == ("Suspended", "Suspended", 4, ["Stopped"])
     assert status["failed"] == 0
     task.suspend(wanted=False)
-    assert told_of(task.ended()) == ("Succeeded", "Completed", 0, ["Stopped", "Succeeded"])
+    assert summarize(task.ended()) == ("Succeeded", "Completed", 0, ["Stopped", "Succeeded"])
     task.pods_gone()
 
 
-def test_a_run_is_suspended_while_it_backs_off_and_cancelled_there(lab: Lab) -> None:
-    task = lab.start(exits(1), backoffLimit=3, backoff=LONG)
+def test_a_run_is_suspended_while_it_backs_off_and_cancelled_there(runtime: Runtime) -> None:
+    task = runtime.start(exits(1), backoffLimit=3, backoff=LONG)
     task.reaches("BackingOff")
     task.suspend()
     task.reaches("Suspended")
     task.suspend(wanted=False)
     task.reaches("BackingOff")
     task.cancel()
-    assert told_of(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
+    assert summarize(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
 
 
 @pytest.mark.of_a_cluster
-def test_a_run_that_no_node_takes_is_given_up(lab: Lab) -> None:
-    task = lab.start(HELLO, scheduleTimeoutSeconds=2, nodeSelector=NOWHERE)
-    assert told_of(task.ended()) == ("Failed", "ScheduleTimeout", None, ["Stopped"])
+def test_a_run_that_no_node_takes_is_given_up(runtime: Runtime) -> None:
+    task = runtime.start(HELLO, scheduleTimeoutSeconds=2, nodeSelector=NOWHERE)
+    assert summarize(task.ended()) == ("Failed", "ScheduleTimeout", None, ["Stopped"])
     task.pods_gone()

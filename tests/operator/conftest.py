@@ -11,7 +11,7 @@ from tests.cluster import Cluster
 from tests.support.cluster.audit import Audit
 from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 ARGUMENTS = ("--log-format=json", "--default-delete-delay=0s", "--resync-seconds=5")
@@ -34,11 +34,11 @@ def kube(served: Cluster) -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def journal(kube: Kube) -> Iterator[Journal]:
-    journal = Journal(kube)
-    journal.start()
-    yield journal
-    journal.stop()
+def watch_recorder(kube: Kube) -> Iterator[WatchRecorder]:
+    watch_recorder = WatchRecorder(kube)
+    watch_recorder.start()
+    yield watch_recorder
+    watch_recorder.stop()
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +79,18 @@ def submit(kube: Kube, namespace: str) -> Submit:
 
 
 @pytest.fixture
-def ended(journal: Journal) -> Callable[[Object, str], Object]:
+def ended(watch_recorder: WatchRecorder) -> Callable[[Object, str], Object]:
     """Return a function that waits until a run is in a phase and its Pods are gone."""
 
     def wait(run: Object, phase: str = "Succeeded") -> Object:
         uid = run["metadata"]["uid"]
 
         def look() -> Object | None:
-            last = journal.last(uid)
+            last = watch_recorder.last(uid)
             status = (last.found.get("status") or {}) if last else {}
-            pods_left = any(not history[-1].gone for history in journal.pods_of(uid))
+            pods_left = any(not history[-1].gone for history in watch_recorder.pods_of(uid))
             return last.found if last and status.get("phase") == phase and not pods_left else None
 
-        return journal.wait(look, 60, f"{run['metadata']['name']} is {phase}, without Pods")
+        return watch_recorder.wait(look, 60, f"{run['metadata']['name']} is {phase}, without Pods")
 
     return wait

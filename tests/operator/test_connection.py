@@ -10,7 +10,7 @@ import pytest
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.kubernetes import connect, connection, endpoints
 from tests.cluster import Cluster
-from tests.support.faults.stub_apiserver import LittleApiserver, failure
+from tests.support.faults.stub_apiserver import StubApiserver, failure
 
 Serve = Callable[[asyncio.StreamReader], Awaitable[bytes]]
 
@@ -113,7 +113,7 @@ async def test_a_netrc_does_not_come_in_between(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else")
     monkeypatch.setenv("NETRC", str(netrc))
-    with LittleApiserver() as little:
+    with StubApiserver() as little:
         client = await connect(little.kubeconfig(tmp_path), None, 4)
         assert (await client.send(endpoints.LIST_PODS, endpoints.LIST_PODS.path())).ok
         session = client.open_session(lambda _: None)
@@ -128,7 +128,7 @@ async def test_a_watch_waits_for_credentials_that_are_known(
 ) -> None:
     monkeypatch.setattr(connection, "CREDENTIALS_PAUSE", 0.0)
     codes: list[int] = []
-    with LittleApiserver() as little:
+    with StubApiserver() as little:
         little.turns["list", "pods"].extend([failure(401)] * 3)
         client = await connect(little.kubeconfig(tmp_path), None, 4)
         session = client.open_session(lambda response: codes.append(response.status))

@@ -7,7 +7,7 @@ import pytest
 from tests.operator.conftest import Submit
 from tests.support.cluster.audit import Audit, Request
 from tests.support.cluster.client import Object
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 pytestmark = pytest.mark.usefixtures("controller")
 
@@ -48,10 +48,12 @@ def test_a_longer_run_costs_one_write_and_one_event_more(
 
 
 def test_a_ttl_costs_one_write_more(
-    submit: Submit, journal: Journal, audit: Audit, namespace: str
+    submit: Submit, watch_recorder: WatchRecorder, audit: Audit, namespace: str
 ) -> None:
     uid = submit("true", ttlSecondsAfterFinished=2)["metadata"]["uid"]
-    journal.wait(lambda: (last := journal.last(uid)) and (last.gone or None), 30, "it is gone")
+    watch_recorder.wait(
+        lambda: (last := watch_recorder.last(uid)) and (last.gone or None), 30, "it is gone"
+    )
     assert split(audit.settled(namespace)) == ([*SHORT, "delete taskruns"], [EVENT] * 2)
 
 
@@ -68,10 +70,12 @@ def test_nothing_else_is_asked_of_the_apiserver(submit: Submit, ended: Ended, au
     }
 
 
-def test_kopf_writes_nothing_to_objects(submit: Submit, ended: Ended, journal: Journal) -> None:
+def test_kopf_writes_nothing_to_objects(
+    submit: Submit, ended: Ended, watch_recorder: WatchRecorder
+) -> None:
     run = ended(submit("sleep 2"))
-    (pod,) = journal.pods_of(run["metadata"]["uid"])
-    for version in (*journal.history(run["metadata"]["uid"]), *pod):
+    (pod,) = watch_recorder.pods_of(run["metadata"]["uid"])
+    for version in (*watch_recorder.history(run["metadata"]["uid"]), *pod):
         metadata = version.found["metadata"]
         assert not [key for key in metadata.get("annotations") or () if "kopf" in key]
         assert set(metadata.get("finalizers") or ()) <= {"taskruns.dev/outcome"}

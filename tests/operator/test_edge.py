@@ -15,7 +15,7 @@ from taskruns.engines.kubernetes import connect, connection
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.operator import resync
 from tests.support.cluster.in_process_controller import at_work
-from tests.support.faults.stub_apiserver import LittleApiserver, failure
+from tests.support.faults.stub_apiserver import StubApiserver, failure
 
 RUNS = names.PLURAL
 
@@ -27,50 +27,50 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[LittleApiserver]:
-    with LittleApiserver() as server:
+def server() -> Iterator[StubApiserver]:
+    with StubApiserver() as server:
         yield server
 
 
 async def test_it_is_ready_once_both_watches_are_open(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     release = server.hold("list", "pods")
-    async with at_work(server, tmp_path) as life:
-        await life.until(lambda: server.asked("watch", RUNS))
+    async with at_work(server, tmp_path) as running:
+        await running.until(lambda: server.asked("watch", RUNS))
         release()
-        await life.ready()
-        assert await life.probe("livez") == (200, "ok\n")
+        await running.ready()
+        assert await running.probe("livez") == (200, "ok\n")
     assert {headers["Authorization"] for _, _, headers in server.requests} == {"Bearer secret"}
     assert all("taskruns-controller" in headers["User-Agent"] for _, _, headers in server.requests)
 
 
-async def test_it_stops_when_told_to(server: LittleApiserver, tmp_path: Path) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
-        life.controller.stopping.set()
-        assert await life.ends() == 0
-        assert await life.probe("livez") == (200, "ok\n")
-        assert (await life.probe("readyz"))[1] == "stop: stopping\n"
+async def test_it_stops_when_told_to(server: StubApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
+        running.controller.stopping.set()
+        assert await running.ends() == 0
+        assert await running.probe("livez") == (200, "ok\n")
+        assert (await running.probe("readyz"))[1] == "stop: stopping\n"
 
 
 async def test_no_run_is_looked_at_before_all_pods_have_been_seen(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     server.put(RUNS, "hello")
     server.put("pods", "hello-1", metadata={"labels": {names.LABEL_UID: "uid-hello"}})
     release = server.hold("list", "pods")
-    async with at_work(server, tmp_path) as life:
-        await life.until(lambda: life.controller.queue.depth)
+    async with at_work(server, tmp_path) as running:
+        await running.until(lambda: running.controller.queue.depth)
         await asyncio.sleep(0.1)
         assert server.writes == 0
-        assert "1 objects not yet seen" in (await life.probe("readyz"))[1]
-        assert (await life.probe("livez"))[0] == 200
+        assert "1 objects not yet seen" in (await running.probe("readyz"))[1]
+        assert (await running.probe("livez"))[0] == 200
         release()
-        await life.until(lambda: server.writes)
+        await running.until(lambda: server.writes)
 
 
-async def test_namespaces_take_turns(server: LittleApiserver, tmp_path: Path) -> None:
+async def test_namespaces_take_turns(server: StubApiserver, tmp_path: Path) -> None:
     for number in range(20):
         server.put(RUNS, f"bad-{number}", metadata={"namespace": "bad"})
     server.put(RUNS, "good", metadata={"namespace": "good"})
@@ -79,144 +79,142 @@ async def test_namespaces_take_turns(server: LittleApiserver, tmp_path: Path) ->
     async def look(key: RunKey) -> None:
         looked.append(key.namespace)
 
-    async with at_work(server, tmp_path) as life:
-        life.controller.queue._work = look
-        await life.until(lambda: len(looked) >= 21)
+    async with at_work(server, tmp_path) as running:
+        running.controller.queue._work = look
+        await running.until(lambda: len(looked) >= 21)
     assert "good" in looked[:2]
 
 
 async def test_what_is_gone_by_then_is_not_waited_for(
-    server: LittleApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: StubApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("taskruns.operator.controller._CACHE_SYNC_SECONDS", 0.05)
     server.put("pods", "hello-1", metadata={"labels": {names.LABEL_UID: "uid-hello"}})
     release = server.hold("list", "pods")
-    async with at_work(server, tmp_path) as life:
-        await life.until(lambda: server.asked("list", "pods") > 1)
+    async with at_work(server, tmp_path) as running:
+        await running.until(lambda: server.asked("list", "pods") > 1)
         server.remove("pods", "hello-1")
         release()
-        await life.ready()
+        await running.ready()
 
 
 async def test_it_waits_for_the_resource_to_be_installed(
-    server: LittleApiserver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: StubApiserver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.turns["resync", RUNS].extend([failure(404, "not found")] * 2)
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
     assert "install it from crds/taskruns.yaml" in caplog.text
 
 
 @pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
 async def test_it_outlasts_an_apiserver_that_says_no(
-    server: LittleApiserver, tmp_path: Path, code: int
+    server: StubApiserver, tmp_path: Path, code: int
 ) -> None:
     for verb in ("resync", "list", "watch"):
         server.turns[verb, "pods"].append(failure(code, "no"))
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
-        await life.until(lambda: server.asked("watch", "pods") > 1)
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
+        await running.until(lambda: server.asked("watch", "pods") > 1)
         server.put(RUNS, "hello")
-        await life.until(lambda: life.controller.cache.versions().runs)
+        await running.until(lambda: running.controller.cache.versions().runs)
 
 
-async def test_it_outlasts_the_end_of_its_watches(server: LittleApiserver, tmp_path: Path) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
+async def test_it_outlasts_the_end_of_its_watches(server: StubApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
         server.end_watches()
-        await life.until(lambda: server.asked("watch", RUNS) == 2)
-        await life.until(lambda: server._watches[RUNS])
+        await running.until(lambda: server.asked("watch", RUNS) == 2)
+        await running.until(lambda: server._watches[RUNS])
         server.put(RUNS, "hello")
-        await life.until(lambda: life.controller.cache.versions().runs)
+        await running.until(lambda: running.controller.cache.versions().runs)
 
 
-async def test_a_watch_that_is_too_old_begins_anew(server: LittleApiserver, tmp_path: Path) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
+async def test_a_watch_that_is_too_old_begins_anew(server: StubApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
         lists = server.asked("list", RUNS)
         server.tell(RUNS, "ERROR", {"kind": "Status", "code": 410})
-        await life.until(lambda: server.asked("list", RUNS) > lists)
-        await life.ready()
+        await running.until(lambda: server.asked("list", RUNS) > lists)
+        await running.ready()
 
 
-async def test_an_error_in_a_watch_ends_the_process(
-    server: LittleApiserver, tmp_path: Path
-) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
+async def test_an_error_in_a_watch_ends_the_process(server: StubApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
         server.tell(RUNS, "ERROR", {"kind": "Status", "code": 500, "message": "corrupt"})
-        assert await life.ends() == 1
+        assert await running.ends() == 1
 
 
 async def test_a_watch_that_dies_without_a_word_is_not_alive(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
-        life.task("watcher for pods").cancel()
-        await life.until(life.controller.watch.trouble)
-        assert await life.probe("livez") == (500, "watch: 1 of 2 watches are left\n")
-        assert (await life.probe("readyz"))[0] == 500
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
+        running.task("watcher for pods").cancel()
+        await running.until(running.controller.watch.trouble)
+        assert await running.probe("livez") == (500, "watch: 1 of 2 watches are left\n")
+        assert (await running.probe("readyz"))[0] == 500
 
 
-async def test_a_watch_that_is_deaf_is_not_alive(server: LittleApiserver, tmp_path: Path) -> None:
-    async with at_work(server, tmp_path, every=0.05) as life:
-        await life.ready()
+async def test_a_watch_that_is_deaf_is_not_alive(server: StubApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path, every=0.05) as running:
+        await running.ready()
         server.put(RUNS, "hello", tell=False)
-        await life.until(life.controller.resync.trouble)
-        code, text = await life.probe("livez")
+        await running.until(running.controller.resync.trouble)
+        code, text = await running.probe("livez")
         assert (code, text) == (500, "watch: 1 objects changed and no watch told so\n")
 
 
 @pytest.mark.parametrize("part", ["queue", "resync"])
 async def test_a_part_that_ends_ends_the_process(
-    server: LittleApiserver, tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
+    server: StubApiserver, tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
-        life.task(f"taskruns: {part}").cancel()
-        assert await life.ends() == 1
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
+        running.task(f"taskruns: {part}").cancel()
+        assert await running.ends() == 1
     assert f"taskruns: {part} has ended" in caplog.text
 
 
 @pytest.mark.parametrize(("pulse", "name"), [("queue.pulse", "queue"), ("resync.tried", "resync")])
 async def test_a_part_that_hangs_is_not_alive(
-    server: LittleApiserver, tmp_path: Path, pulse: str, name: str
+    server: StubApiserver, tmp_path: Path, pulse: str, name: str
 ) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
         part, _, beats = pulse.partition(".")
-        heartbeat = getattr(getattr(life.controller, part), beats)
+        heartbeat = getattr(getattr(running.controller, part), beats)
         heartbeat._last -= 3600
-        code, text = await life.probe("livez")
+        code, text = await running.probe("livez")
         assert code == 500
         assert re.fullmatch(rf"{name}: no sign of life for 36\d\d s\n", text)
 
 
 async def test_an_apiserver_that_is_away_is_not_our_death(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
-    async with at_work(server, tmp_path) as life:
-        await life.ready()
-        life.controller.resync.succeeded._last -= 3600  # type: ignore[operator]
-        assert await life.probe("livez") == (200, "ok\n")
-        code, text = await life.probe("readyz")
+    async with at_work(server, tmp_path) as running:
+        await running.ready()
+        running.controller.resync.succeeded._last -= 3600  # type: ignore[operator]
+        assert await running.probe("livez") == (200, "ok\n")
+        code, text = await running.probe("readyz")
         assert code == 500
         assert re.fullmatch(r"apiserver: no sign of life for 36\d\d s\n", text)
 
 
 async def test_what_went_while_nobody_told_is_dropped(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     server.put(RUNS, "hello")
-    async with at_work(server, tmp_path, every=0.05) as life:
-        await life.ready()
-        assert life.controller.cache.versions().runs
+    async with at_work(server, tmp_path, every=0.05) as running:
+        await running.ready()
+        assert running.controller.cache.versions().runs
         server.remove(RUNS, "hello", tell=False)
-        await life.until(lambda: not life.controller.cache.versions().runs)
+        await running.until(lambda: not running.controller.cache.versions().runs)
 
 
-async def test_lists_come_in_pages_of_metadata(server: LittleApiserver, tmp_path: Path) -> None:
+async def test_lists_come_in_pages_of_metadata(server: StubApiserver, tmp_path: Path) -> None:
     def page(more: str, *uids: str) -> Callable[[web.Request], web.Response]:
         def answer(request: web.Request) -> web.Response:
             assert "as=PartialObjectMetadataList" in request.headers["Accept"]
@@ -229,66 +227,68 @@ async def test_lists_come_in_pages_of_metadata(server: LittleApiserver, tmp_path
     server.turns["resync", RUNS].extend(
         [page("x", "a"), expired, page("x", "a"), page("y", "b"), page("", "c")]
     )
-    async with at_work(server, tmp_path) as life:
-        await life.until(lambda: life.controller.cache_sync._awaited)
-        assert life.controller.cache_sync._awaited == {"a", "b", "c"}
+    async with at_work(server, tmp_path) as running:
+        await running.until(lambda: running.controller.cache_sync._awaited)
+        assert running.controller.cache_sync._awaited == {"a", "b", "c"}
 
 
 async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others_none(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     for name in ("a", "b", "c"):
         server.put(RUNS, f"in-{name}", metadata={"namespace": name})
-    async with at_work(server, tmp_path, namespaces=("a", "b")) as life:
-        await life.ready()
-        assert set(life.controller.cache.versions().runs) == {"uid-in-a", "uid-in-b"}
+    async with at_work(server, tmp_path, namespaces=("a", "b")) as running:
+        await running.ready()
+        assert set(running.controller.cache.versions().runs) == {"uid-in-a", "uid-in-b"}
         server.put("pods", "pod", metadata={"namespace": "b", "labels": {names.LABEL_UID: "x"}})
-        await life.until(lambda: life.controller.cache.versions().pods)
-        life.task("watcher for pods.*@b").cancel()
-        await life.until(life.controller.watch.trouble)
-        assert await life.probe("livez") == (500, "watch: 3 of 4 watches are left\n")
+        await running.until(lambda: running.controller.cache.versions().pods)
+        running.task("watcher for pods.*@b").cancel()
+        await running.until(running.controller.watch.trouble)
+        assert await running.probe("livez") == (500, "watch: 3 of 4 watches are left\n")
     scopes = {plural for verb, plural, _ in server.requests if verb in ("list", "watch")}
     assert scopes == {f"{place}/{kind}" for place in ("a", "b") for kind in (RUNS, "pods")}
 
 
 async def test_a_namespace_without_rights_keeps_no_other_waiting(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     verbs = ("resync", "list")
     closed = [server.turns[verb, f"b/{kind}"] for verb in verbs for kind in (RUNS, "pods")]
     for turns in closed:
         turns.extend([failure(403, "no role")] * 1000)
     server.put(RUNS, "in-a", metadata={"namespace": "a"})
-    async with at_work(server, tmp_path, every=0.05, namespaces=("a", "b")) as life:
-        await life.ready()
-        await life.until(lambda: server.writes, "the run in a is worked on")
-        assert await life.probe("readyz") == (200, "ok\nnamespaces: b is not served: no role\n")
+    async with at_work(server, tmp_path, every=0.05, namespaces=("a", "b")) as running:
+        await running.ready()
+        await running.until(lambda: server.writes, "the run in a is worked on")
+        assert await running.probe("readyz") == (200, "ok\nnamespaces: b is not served: no role\n")
         server.put(RUNS, "in-b", metadata={"namespace": "b"})
         for turns in closed:
             turns.clear()
-        await life.until(lambda: "uid-in-b" in life.controller.cache.versions().runs)
-        await life.until(lambda: not life.controller.resync.closed())
-        assert await life.probe("readyz") == (200, "ok\n")
+        await running.until(lambda: "uid-in-b" in running.controller.cache.versions().runs)
+        await running.until(lambda: not running.controller.resync.closed())
+        assert await running.probe("readyz") == (200, "ok\n")
 
 
 async def test_it_is_not_ready_while_no_namespace_can_be_served(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     for kind in (RUNS, "pods"):
         server.turns["list", f"a/{kind}"].extend([failure(403, "no role")] * 1000)
-    async with at_work(server, tmp_path, namespaces=("a",)) as life:
-        await life.until(lambda: 403 in life.controller.watch._answers.values())
-        assert await life.probe("readyz") == (500, "start: 0 of 2 watches are open\n")
+    async with at_work(server, tmp_path, namespaces=("a",)) as running:
+        await running.until(lambda: 403 in running.controller.watch._answers.values())
+        assert await running.probe("readyz") == (500, "start: 0 of 2 watches are open\n")
 
 
 async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     server.put(RUNS, "hello", status={"phase": "Succeeded", "reason": "Completed"})
-    async with at_work(server, tmp_path, every=0.05) as life:
-        await life.ready()
-        await life.until(lambda: life.controller._observed.watches.ages().keys() == {RUNS, "pods"})
-        code, text = await life.probe("metrics", site=1)
+    async with at_work(server, tmp_path, every=0.05) as running:
+        await running.ready()
+        await running.until(
+            lambda: running.controller._observed.watches.ages().keys() == {RUNS, "pods"}
+        )
+        code, text = await running.probe("metrics", site=1)
         assert code == 200
         samples = text.splitlines()
         assert 'taskruns_runs{phase="Succeeded"} 1.0' in samples
@@ -302,18 +302,18 @@ async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
         assert {line.rpartition(" ")[2] for line in ends} == {"0.0"}
 
 
-async def test_a_watch_that_is_deaf_grows_old(server: LittleApiserver, tmp_path: Path) -> None:
-    async with at_work(server, tmp_path, every=0.05) as life:
-        await life.ready()
-        ages = life.controller._observed.watches.ages
-        await life.until(lambda: ages().keys() == {RUNS, "pods"})
+async def test_a_watch_that_is_deaf_grows_old(server: StubApiserver, tmp_path: Path) -> None:
+    async with at_work(server, tmp_path, every=0.05) as running:
+        await running.ready()
+        ages = running.controller._observed.watches.ages
+        await running.until(lambda: ages().keys() == {RUNS, "pods"})
         server.put(RUNS, "hello", tell=False)
-        await life.until(lambda: ages()[RUNS] > 0.3)
+        await running.until(lambda: ages()[RUNS] > 0.3)
         assert ages()["pods"] < ages()[RUNS]
 
 
 async def test_a_request_without_an_answer_is_counted(
-    server: LittleApiserver, tmp_path: Path
+    server: StubApiserver, tmp_path: Path
 ) -> None:
     client = await connect(server.kubeconfig(tmp_path), None, 1)
     observed: list[tuple[str, str, str]] = []

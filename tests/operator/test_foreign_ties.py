@@ -13,7 +13,7 @@ from tests.support.builders.manifests import pod_spec, shell, task_run
 from tests.support.cluster.audit import Audit
 from tests.support.cluster.client import RUNS, Kube, Object, Resource
 from tests.support.cluster.run import Run
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 pytestmark = pytest.mark.usefixtures("controller")
 
@@ -25,13 +25,13 @@ Tie = Callable[..., Run]
 
 
 @pytest.fixture
-def tie(kube: Kube, journal: Journal, namespace: str) -> Tie:
+def tie(kube: Kube, watch_recorder: WatchRecorder, namespace: str) -> Tie:
     """Return a function that creates a TaskRun with further metadata."""
 
     def create(name: str, spec: Object, **metadata: object) -> Run:
         manifest = task_run(name, namespace, spec)
         manifest["metadata"] |= metadata
-        return Run(kube.create(RUNS, namespace, manifest), kube, journal)
+        return Run(kube.create(RUNS, namespace, manifest), kube, watch_recorder)
 
     return create
 

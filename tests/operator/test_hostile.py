@@ -29,7 +29,7 @@ from tests.support.builders.manifests import shell, task_run
 from tests.support.cluster.audit import Audit
 from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Refused
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.cluster.watch_recorder import Journal, Seen, TooLate
+from tests.support.cluster.watch_recorder import Observation, WaitTimeout, WatchRecorder
 
 SETTLED = 180
 """Limit for everything to come to rest on a busy machine, in seconds; one clock takes 60 s."""
@@ -65,7 +65,9 @@ def ground(kube: Kube) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def aftermath(served: Cluster, kube: Kube, journal: Journal, ground: str) -> Iterator[Aftermath]:
+def aftermath(
+    served: Cluster, kube: Kube, watch_recorder: WatchRecorder, ground: str
+) -> Iterator[Aftermath]:
     controller = ControllerProcess(served, "--log-format=json", "--default-delete-delay=0s")
     runs, refused = _make_runs(kube, ground)
     bystanders = [kube.create(PODS, ground, pod(runs[0]["metadata"]["uid"])) for pod in BYSTANDERS]
@@ -73,8 +75,8 @@ def aftermath(served: Cluster, kube: Kube, journal: Journal, ground: str) -> Ite
     audit = Audit(served)
     with controller.at_work():
         try:
-            _await_looks(journal, [good, *runs])
-        except TooLate as late:
+            _await_looks(watch_recorder, [good, *runs])
+        except WaitTimeout as late:
             _tell_what_is_there(late, controller, kube, ground)
             raise
         requests_by_name = Counter(request.name for request in audit.settled(ground, within=60))
@@ -111,22 +113,24 @@ def _numbered(word: str, drawn: list[Object]) -> dict[str, Object]:
     return {f"{word}-{number}": spec for number, spec in enumerate(drawn)}
 
 
-def _last(journal: Journal, run: Object) -> Seen:
-    last = journal.last(run["metadata"]["uid"])
+def _last(watch_recorder: WatchRecorder, run: Object) -> Observation:
+    last = watch_recorder.last(run["metadata"]["uid"])
     assert last is not None
     return last
 
 
-def _await_looks(journal: Journal, runs: list[Object]) -> None:
+def _await_looks(watch_recorder: WatchRecorder, runs: list[Object]) -> None:
     """Wait until each run was reconciled, as far as its status can show that."""
 
     for run in runs:
         name = run["metadata"]["name"]
-        journal.wait(partial(_look, journal, run), SETTLED, f"{name} has been looked at")
+        watch_recorder.wait(
+            partial(_look, watch_recorder, run), SETTLED, f"{name} has been looked at"
+        )
 
 
 def _tell_what_is_there(
-    late: TooLate, controller: ControllerProcess, kube: Kube, namespace: str
+    late: WaitTimeout, controller: ControllerProcess, kube: Kube, namespace: str
 ) -> None:
     """Add the phases in the apiserver and the controller's log to the failure."""
     phases = {
@@ -137,17 +141,17 @@ def _tell_what_is_there(
     late.add_note(f"the apiserver has {phases}\n{controller.log_tail()}")
 
 
-def _look(journal: Journal, run: Object) -> bool | None:
-    return _looked_at(journal, run) or None
+def _look(watch_recorder: WatchRecorder, run: Object) -> bool | None:
+    return _looked_at(watch_recorder, run) or None
 
 
-def _looked_at(journal: Journal, run: Object) -> bool:
+def _looked_at(watch_recorder: WatchRecorder, run: Object) -> bool:
     """Return whether a run was reconciled, as far as its status can show that.
 
     A run that waits for a forged time, or has no room for a status, never shows it, and counts as
     reconciled.
     """
-    last = _last(journal, run)
+    last = _last(watch_recorder, run)
     status = last.found.get("status") or {}
     ended = status.get("phase") in TERMINAL_PHASES
     silent = last.found["metadata"]["name"] == NO_ROOM or _waits_for_a_forged_time(status)
@@ -168,23 +172,29 @@ def test_the_controller_neither_ends_nor_stumbles(aftermath: Aftermath) -> None:
     assert not [line for line in lines if "changed faster" in line["message"]]
 
 
-def test_a_good_run_beside_them_succeeds(aftermath: Aftermath, journal: Journal) -> None:
+def test_a_good_run_beside_them_succeeds(
+    aftermath: Aftermath, watch_recorder: WatchRecorder
+) -> None:
     def ended() -> bool | None:
-        phase = (_last(journal, aftermath.good).found.get("status") or {}).get("phase")
+        phase = (_last(watch_recorder, aftermath.good).found.get("status") or {}).get("phase")
         return True if phase == Phase.SUCCEEDED else None
 
-    journal.wait(ended, SETTLED, "the good run has succeeded")
+    watch_recorder.wait(ended, SETTLED, "the good run has succeeded")
 
 
-def test_each_has_ended_or_says_what_it_waits_for(aftermath: Aftermath, journal: Journal) -> None:
+def test_each_has_ended_or_says_what_it_waits_for(
+    aftermath: Aftermath, watch_recorder: WatchRecorder
+) -> None:
     def silent() -> dict[str, Object]:
-        objects = {run["metadata"]["name"]: _last(journal, run).found for run in aftermath.runs}
+        objects = {
+            run["metadata"]["name"]: _last(watch_recorder, run).found for run in aftermath.runs
+        }
         statuses = {name: run.get("status") or {} for name, run in objects.items()}
         return {name: status for name, status in statuses.items() if not _speaks(name, status)}
 
     try:
-        journal.wait(lambda: None if silent() else True, SETTLED, "each says something")
-    except TooLate as late:
+        watch_recorder.wait(lambda: None if silent() else True, SETTLED, "each says something")
+    except WaitTimeout as late:
         late.add_note(str(silent()))
         raise
 
@@ -208,9 +218,11 @@ def test_nothing_is_asked_about_one_without_end(aftermath: Aftermath) -> None:
     assert {name: n for name, n in aftermath.asked.items() if n > MOST_REQUESTS} == {}
 
 
-def test_pods_of_others_stay_as_they_are(aftermath: Aftermath, journal: Journal) -> None:
+def test_pods_of_others_stay_as_they_are(
+    aftermath: Aftermath, watch_recorder: WatchRecorder
+) -> None:
     for pod in aftermath.bystanders:
-        last = _last(journal, pod)
+        last = _last(watch_recorder, pod)
         assert not last.gone
         assert last.found["metadata"]["resourceVersion"] == pod["metadata"]["resourceVersion"]
 

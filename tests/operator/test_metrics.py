@@ -20,7 +20,7 @@ from tests.support.cluster.audit import Audit, Request
 from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object
 from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.prometheus import Prometheus
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 from tools import metrics
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
@@ -103,7 +103,9 @@ def place(kube: Kube) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def story(cluster: Cluster, served: Cluster, kube: Kube, journal: Journal, place: str) -> Story:
+def story(
+    cluster: Cluster, served: Cluster, kube: Kube, watch_recorder: WatchRecorder, place: str
+) -> Story:
     assert served is cluster
     prometheus.install()
     audit = Audit(cluster)
@@ -112,16 +114,18 @@ def story(cluster: Cluster, served: Cluster, kube: Kube, journal: Journal, place
         before = scrape(controller)
         with Prometheus(controller.address("metrics")) as scraping:
             uids = [_submit(kube, place, name, spec) for name, spec in FOUR.items()]
-            phase = _phases(journal)
-            journal.wait(lambda: phase(uids[-1]) == "Running" or None, 60, "one runs")
+            phase = _phases(watch_recorder)
+            watch_recorder.wait(lambda: phase(uids[-1]) == "Running" or None, 60, "one runs")
             kube.merge(RUNS, place, "cancel", {"spec": {"cancel": True}})
-            journal.wait(lambda: _all_ended(phase, uids), 60, "four have ended")
-            journal.wait(lambda: _without_pods(journal, uids), 60, "their Pods are gone")
+            watch_recorder.wait(lambda: _all_ended(phase, uids), 60, "four have ended")
+            watch_recorder.wait(
+                lambda: _without_pods(watch_recorder, uids), 60, "their Pods are gone"
+            )
             midway = scrape(controller)
             waiting = FOUR["success"] | {"suspend": True, "cancel": True}
             rest = [_submit(kube, place, f"rest-{n}", waiting) for n in range(REST)]
-            journal.wait(lambda: _all_ended(phase, rest), 60, "all have ended")
-            # The journal may see an end before the controller gets the response to its write.
+            watch_recorder.wait(lambda: _all_ended(phase, rest), 60, "all have ended")
+            # The watch may report an end before the controller gets the response to its write.
             scraping.until(ALL_COUNTED)
             requests = audit.settled(place)
             after, text = scrape(controller), page(controller)
@@ -139,9 +143,9 @@ def _submit(kube: Kube, namespace: str, name: str, spec: Object) -> str:
     return uid
 
 
-def _phases(journal: Journal) -> Callable[[str], str]:
+def _phases(watch_recorder: WatchRecorder) -> Callable[[str], str]:
     def phase(uid: str) -> str:
-        last = journal.last(uid)
+        last = watch_recorder.last(uid)
         return ((last.found.get("status") or {}).get("phase") or "") if last else ""
 
     return phase
@@ -151,8 +155,8 @@ def _all_ended(phase: Callable[[str], str], uids: list[str]) -> bool | None:
     return all(phase(uid) in TERMINAL_PHASES for uid in uids) or None
 
 
-def _without_pods(journal: Journal, uids: list[str]) -> bool | None:
-    pods = [history for uid in uids for history in journal.pods_of(uid)]
+def _without_pods(watch_recorder: WatchRecorder, uids: list[str]) -> bool | None:
+    pods = [history for uid in uids for history in watch_recorder.pods_of(uid)]
     return all(history[-1].gone for history in pods) or None
 
 

@@ -8,7 +8,7 @@ from tests.cluster import Cluster
 from tests.operator.conftest import ARGUMENTS, Submit
 from tests.support.cluster.client import Object
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.faults.fault_proxy import Detour, Harm, Passing
+from tests.support.faults.fault_proxy import Fault, FaultProxy, ProxiedRequest
 
 
 class Overload:
@@ -17,12 +17,12 @@ class Overload:
     def __init__(self) -> None:
         self.refused: set[str] = set()
 
-    def __call__(self, passing: Passing) -> Harm | None:
-        kind = _kind(passing)
+    def __call__(self, request: ProxiedRequest) -> Fault | None:
+        kind = _kind(request)
         if kind is None or (kind != "event" and kind in self.refused):
             return None
         self.refused.add(kind)
-        return Harm.BUSY
+        return Fault.BUSY
 
 
 def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
@@ -32,9 +32,9 @@ def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
     ended: Callable[[Object, str], Object],
 ) -> None:
     overload = Overload()
-    with Detour(served.kubeconfig) as detour:
-        detour.fate = overload
-        kubeconfig = detour.kubeconfig(tmp_path)
+    with FaultProxy(served.kubeconfig) as fault_proxy:
+        fault_proxy.choose_fault = overload
+        kubeconfig = fault_proxy.kubeconfig(tmp_path)
         with ControllerProcess(served, *ARGUMENTS, kubeconfig=kubeconfig).at_work():
             status = ended(submit("exit 0"), "Succeeded")["status"]
     assert status["exitCode"] == 0
@@ -43,15 +43,15 @@ def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
     assert overload.refused >= written | {"event"}
 
 
-def _kind(passing: Passing) -> str | None:
-    path = passing.path.partition("?")[0]
-    if passing.method not in ("POST", "PATCH", "DELETE"):
+def _kind(request: ProxiedRequest) -> str | None:
+    path = request.path.partition("?")[0]
+    if request.method not in ("POST", "PATCH", "DELETE"):
         return None
     if "/events" in path:
         return "event"
-    if passing.method != "PATCH":
-        return {"POST": "create", "DELETE": "delete"}[passing.method]
-    body = json.loads(passing.body)
+    if request.method != "PATCH":
+        return {"POST": "create", "DELETE": "delete"}[request.method]
+    body = json.loads(request.body)
     if path.endswith("/status"):
         return f"status {body['status'].get('phase')}"
     return "gate" if "spec" in body else "metadata"

@@ -14,7 +14,7 @@ from tests.cluster import Cluster
 from tests.operator.conftest import ARGUMENTS, Submit
 from tests.support.cluster.client import Object
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 Ended = Callable[..., Object]
 
@@ -54,11 +54,11 @@ def test_a_quiet_hour_is_a_quiet_log(
 
 
 def test_it_stops_in_good_order_with_work_under_way(
-    submit: Submit, journal: Journal, ended: Ended, another: ControllerProcess
+    submit: Submit, watch_recorder: WatchRecorder, ended: Ended, another: ControllerProcess
 ) -> None:
     run = submit("trap 'exit 0' TERM; sleep 4 & wait")
     uid = run["metadata"]["uid"]
-    journal.wait(lambda: journal.pods_of(uid) or None, 30, "its Pod is there")
+    watch_recorder.wait(lambda: watch_recorder.pods_of(uid) or None, 30, "its Pod is there")
     begun = time.monotonic()
     another.stop()
     assert time.monotonic() - begun < 10
@@ -67,13 +67,13 @@ def test_it_stops_in_good_order_with_work_under_way(
     assert "Unclosed" not in log
     another.start()
     ended(run)
-    assert len(journal.pods_of(uid)) == 1
+    assert len(watch_recorder.pods_of(uid)) == 1
 
 
 def test_two_at_once_do_no_harm(
     submit: Submit,
     ended: Ended,
-    journal: Journal,
+    watch_recorder: WatchRecorder,
     controller: ControllerProcess,
     another: ControllerProcess,
 ) -> None:
@@ -83,9 +83,9 @@ def test_two_at_once_do_no_harm(
     for run in runs:
         final = ended(run)
         assert final["status"]["attempt"] == 1
-        assert len(journal.pods_of(run["metadata"]["uid"])) == 1
+        assert len(watch_recorder.pods_of(run["metadata"]["uid"])) == 1
     assert ended(failing, "Failed")["status"]["attempt"] == 3
-    assert len(journal.pods_of(failing["metadata"]["uid"])) == 3
+    assert len(watch_recorder.pods_of(failing["metadata"]["uid"])) == 3
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from taskruns.engines.kubernetes import KubernetesEngine, connect
 from tests.cluster import Cluster
 from tests.operator.conftest import Submit
 from tests.support.cluster.client import NAMESPACES, PODS, Kube, Object, Resource
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 QUOTAS = Resource("/api/v1", "resourcequotas")
 WEBHOOKS = Resource(
@@ -185,17 +185,17 @@ def test_a_webhook_that_does_not_answer(webhook: AbsentWebhook) -> None:
 
 @pytest.mark.usefixtures("controller")
 def test_a_run_waits_for_a_webhook_that_does_not_answer(
-    kube: Kube, webhook: AbsentWebhook, submit: Submit, journal: Journal
+    kube: Kube, webhook: AbsentWebhook, submit: Submit, watch_recorder: WatchRecorder
 ) -> None:
     uid = submit("true")["metadata"]["uid"]
 
     def status_in(phase: str) -> Object | None:
-        last = journal.last(uid)
+        last = watch_recorder.last(uid)
         status: Object = (last.found.get("status") or {}) if last else {}
         return status if status.get("phase") == phase else None
 
-    status = journal.wait(lambda: status_in("Queued"), 30, "it is Queued")
+    status = watch_recorder.wait(lambda: status_in("Queued"), 30, "it is Queued")
     assert status["reason"] == "WebhookFailed"
     assert webhook.name in status["message"]
     kube.delete(WEBHOOKS, None, webhook.name)
-    assert journal.wait(lambda: status_in("Succeeded"), 60, "it has ended")["attempt"] == 1
+    assert watch_recorder.wait(lambda: status_in("Succeeded"), 60, "it has ended")["attempt"] == 1

@@ -11,7 +11,7 @@ from tests.cluster import Cluster
 from tests.operator.conftest import Submit
 from tests.support.cluster.client import Object
 from tests.support.cluster.in_process_controller import at_work
-from tests.support.faults.fault_proxy import Detour
+from tests.support.faults.fault_proxy import FaultProxy
 
 SECONDS_OF_A_BOOKMARK = 60
 """Interval of the apiserver's bookmarks on a watch without changes, in seconds."""
@@ -27,16 +27,18 @@ async def test_runs_go_on_when_their_watches_have_gone_silent(
 ) -> None:
     """No list runs in this time, so the runs continue by the new watches alone."""
     monkeypatch.setattr(watch, "_SILENT_SECONDS", 2.0)
-    with Detour(served.kubeconfig) as detour:
-        async with at_work(detour, tmp_path, every=NEVER) as life:
-            await life.ready()
+    with FaultProxy(served.kubeconfig) as fault_proxy:
+        async with at_work(fault_proxy, tmp_path, every=NEVER) as running:
+            await running.ready()
             at_its_work = await asyncio.to_thread(submit, "sleep 2", "at-its-work")
-            await life.until(life.controller.cache.pods, "its Pod is there")
-            assert detour.silence_watches() == 2
+            await running.until(running.controller.cache.pods, "its Pod is there")
+            assert fault_proxy.silence_watches() == 2
             new = await asyncio.to_thread(submit, "exit 0", "new")
             for run in (at_its_work, new):
                 await asyncio.to_thread(ended, run)
-            await life.until(lambda: not detour.silent_watches(), "neither is open any more")
+            await running.until(
+                lambda: not fault_proxy.silent_watches(), "neither is open any more"
+            )
 
 
 def test_a_watch_may_be_silent_for_longer_than_the_apiserver_is() -> None:

@@ -12,18 +12,18 @@ from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from tests.support.airflow.processes import Airflow
 from tests.support.airflow.rest import Object
-from tests.support.airflow.task import END, Task, Witnesses
+from tests.support.airflow.task import END, Observers, Task
 
 SESSION = datetime.now(UTC)
 
 
 class DockerTask(Task):
-    """Follow one task with all its tries; its work writes to the ledger as on a cluster."""
+    """Follow one task with all its tries; its work writes to the start counter as on a cluster."""
 
     def __init__(
         self,
         airflow: Airflow,
-        witnesses: Witnesses,
+        observers: Observers,
         place: tuple[str, str],
         host: Mapping[str, str],
     ) -> None:
@@ -31,12 +31,12 @@ class DockerTask(Task):
 
         Args:
             airflow: the Airflow that the task belongs to.
-            witnesses: sources of the session; only the ledger is used.
+            observers: sources of the session; only the start counter is used.
             place: ids of the DAG and of its run.
             host: the Docker host in the form of Airflow's connection.
         """
-        super().__init__(airflow, witnesses, *place)
-        self._ledger = witnesses.ledger
+        super().__init__(airflow, observers, *place)
+        self._start_counter = observers.start_counter
         self._host = host
 
     def records(self) -> list[Object]:
@@ -51,7 +51,7 @@ class DockerTask(Task):
 
         def look() -> str | None:
             uids = [run["metadata"]["uid"] for run in self.records()][number - 1 :]
-            return uids[0] if uids and self._ledger.starts(uids[0]) else None
+            return uids[0] if uids and self._start_counter.starts(uids[0]) else None
 
         uid: str = self.airflow.wait(look, f"TaskRun {number} of {self} has begun", END)
         return uid
@@ -67,11 +67,11 @@ class DockerTask(Task):
 
     def let_end(self, uid: str) -> None:
         """Release the work of a TaskRun that waits with `UNTIL_CUE`."""
-        self._ledger.cue(uid)
+        self._start_counter.cue(uid)
 
     def got_sigterm(self, uid: str) -> bool:
         """Return whether a TaskRun's work got SIGTERM once and had the time to write its end."""
-        return self._ledger.ends(uid) == 1
+        return self._start_counter.ends(uid) == 1
 
     def ran(self) -> list[Counter[str]]:
         """Return the daemon's count of container creates and starts of each TaskRun."""

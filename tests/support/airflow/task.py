@@ -15,8 +15,8 @@ from tests.support.airflow.rest import Object
 from tests.support.cluster import invariants
 from tests.support.cluster.client import RUNS, Kube
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import Ledger
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.start_counter import StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 SYNC, DEFERRED = (("sync",), ("deferred",))
 BOTH = SYNC + DEFERRED
@@ -47,12 +47,12 @@ TWICE = Count(created=2, released=2, started=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class Observers:
     """Sources that show what really happened, independent of Airflow."""
 
     kube: Kube
-    journal: Journal
-    ledger: Ledger
+    watch_recorder: WatchRecorder
+    start_counter: StartCounter
     namespaces: AbstractSet[str]
     """Namespaces of this Airflow's TaskRuns; others may hold runs of the same DAGs."""
 
@@ -63,7 +63,7 @@ class Task:
     def __init__(
         self,
         airflow: Airflow,
-        witnesses: Witnesses,
+        observers: Observers,
         dag_id: str,
         run_id: str,
         task_id: str = "task",
@@ -72,7 +72,7 @@ class Task:
         self.dag_id = dag_id
         self.run_id = run_id
         self.task_id = task_id
-        self._witnesses = witnesses
+        self._observers = observers
 
     # ------------------------------------------------------------------ Airflow's view
 
@@ -189,16 +189,16 @@ class Task:
 
     def runs(self) -> list[Run]:
         """Return all TaskRuns that the task ever had, oldest first."""
-        kube, journal = self._witnesses.kube, self._witnesses.journal
+        kube, watch_recorder = self._observers.kube, self._observers.watch_recorder
         labels = {"dag_id": self.dag_id, "task_id": self.task_id}
-        runs = [r for r in journal.ever(RUNS) if self._is_there(r)]
+        runs = [r for r in watch_recorder.ever(RUNS) if self._is_there(r)]
         matching = [run for run in runs if labels.items() <= (_labels(run) or {}).items()]
         matching.sort(key=lambda run: str(run["metadata"]["creationTimestamp"]))
-        return [Run(each, kube, journal) for each in matching]
+        return [Run(each, kube, watch_recorder) for each in matching]
 
     def run(self, number: int = 1, seconds: float = END) -> Run:
         """Wait until the task has that many TaskRuns; return the one of that number."""
-        runs: list[Run] = self._witnesses.journal.wait(
+        runs: list[Run] = self._observers.watch_recorder.wait(
             lambda: runs_so_far if len(runs_so_far := self.runs()) >= number else None,
             seconds,
             f"{self} has {number} TaskRuns",
@@ -219,23 +219,23 @@ class Task:
         released = [
             history for run in runs for history in run.pods() if invariants.was_released(history)
         ]
-        started = sum(self._witnesses.ledger.starts(run.uid) for run in runs)
+        started = sum(self._observers.start_counter.starts(run.uid) for run in runs)
         return Count(len(runs), len(released), started)
 
     def evict(self, run: Run) -> None:
         """Evict the Pod of a TaskRun as `kubectl drain` does."""
-        self._witnesses.kube.evict(run.namespace, run.pod_name())
+        self._observers.kube.evict(run.namespace, run.pod_name())
 
     def cue(self, run: Run) -> None:
         """Release the work of a TaskRun that waits with `UNTIL_CUE`."""
-        self._witnesses.ledger.cue(run.uid)
+        self._observers.start_counter.cue(run.uid)
 
     def was_asked_to_stop(self, run: Run) -> bool:
         """Return whether a TaskRun's work got SIGTERM and had the time to write its end."""
-        return self._witnesses.ledger.ends(run.uid) == 1
+        return self._observers.start_counter.ends(run.uid) == 1
 
     def _is_there(self, run: Object) -> bool:
-        return run["metadata"]["namespace"] in self._witnesses.namespaces
+        return run["metadata"]["namespace"] in self._observers.namespaces
 
     @override
     def __str__(self) -> str:

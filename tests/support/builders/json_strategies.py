@@ -14,11 +14,11 @@ from tests.support.builders.objects import (
     a_record,
     a_run,
     an_ended_status,
+    container_status,
     disrupted,
     ended,
     running,
     stamp,
-    told,
     waiting,
 )
 
@@ -98,7 +98,7 @@ PODS: list[dict[str, Any]] = [
     a_pod(main=running()),
     a_pod(main=ended(0, message="result")),
     a_pod(main=ended(137, reason="OOMKilled"), conditions=[disrupted("DeletionByPodGC")]),
-    a_pod(initContainerStatuses=[told("fetch", ended(7))], phase="Failed"),
+    a_pod(initContainerStatuses=[container_status("fetch", ended(7))], phase="Failed"),
     a_pod(number=2, gated=True, metadata={"deletionTimestamp": stamp(3)}),
 ]
 

@@ -11,7 +11,7 @@ from tests.support.cluster import invariants
 from tests.support.cluster.client import Object
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import END, START, Ledger, until
+from tests.support.cluster.start_counter import END, START, StartCounter, until
 
 GATE = "example.test/not-yet"
 NODE_LABEL = "example.test/chosen"
@@ -34,12 +34,12 @@ _CANCELLED = Ending(Phase.CANCELLED, Reason.CANCELLED, 9, attempts=(Outcome.STOP
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LifecyclePoint:
     """A group of runs that are at one stage when the outage begins."""
 
     runs: int
     spec: Object
-    stand: Callable[[Run], object]
+    reach: Callable[[Run], object]
     """Function that brings a run to its stage and waits until it is there."""
     ending: Ending | None = _SUCCEEDED
     """Expected end of the run; None if the TaskRun is deleted before its end."""
@@ -47,7 +47,7 @@ class Standing:
     ends: int = 1
     expires: bool = False
 
-    def check(self, run: Run, ledger: Ledger, seconds: float) -> None:
+    def check(self, run: Run, start_counter: StartCounter, seconds: float) -> None:
         """Wait for the expected end of a run, and count its real starts and ends.
 
         Raises:
@@ -59,11 +59,16 @@ class Standing:
         run.pods_gone(seconds)
         if self.expires:
             run.gone(seconds)
-        assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (self.starts, self.ends)
+        assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (
+            self.starts,
+            self.ends,
+        )
         invariants.check(run)
 
 
-def standings(during: str, after: str, later: int, share: float) -> dict[str, Standing]:
+def lifecycle_points(
+    during: str, after: str, later: int, share: float
+) -> dict[str, LifecyclePoint]:
     """Return a hundred runs, or a share of them, by the name of their stage.
 
     Args:
@@ -82,25 +87,29 @@ def standings(during: str, after: str, later: int, share: float) -> dict[str, St
     kept = {"podGC": {"deleteDelayDuration": f"{later}s"}}
     backoff = {"duration": f"{later}s", "factor": 1}
     stages = {
-        "queued": Standing(12, shell(f"{START}; {until(during)}; {END}"), _seen),
-        "gated": Standing(8, shell(f"{START}; {END}", **gated), _queued),
-        "pending": Standing(8, shell(f"{START}; {END}", **nowhere), _pending),
-        "running": Standing(16, shell(f"{START}; {until(after)}; {END}"), _running),
-        "ended-well-unseen": Standing(8, shell(f"{START}; {until(during)}; {END}"), _running),
-        "ended-badly-unseen": Standing(
+        "queued": LifecyclePoint(12, shell(f"{START}; {until(during)}; {END}"), _seen),
+        "gated": LifecyclePoint(8, shell(f"{START}; {END}", **gated), _queued),
+        "pending": LifecyclePoint(8, shell(f"{START}; {END}", **nowhere), _pending),
+        "running": LifecyclePoint(16, shell(f"{START}; {until(after)}; {END}"), _running),
+        "ended-well-unseen": LifecyclePoint(8, shell(f"{START}; {until(during)}; {END}"), _running),
+        "ended-badly-unseen": LifecyclePoint(
             8, shell(f"{START}; {until(during)}; {END}; exit 3"), _running, _FAILED
         ),
-        "stopping": Standing(8, shell(f"{START}; {late_on_term}", **patient), _stop, _CANCELLED),
-        "being-deleted": Standing(8, shell(f"{START}; {gone_on_term}", **patient), _delete, None),
-        "backing-off": Standing(
+        "stopping": LifecyclePoint(
+            8, shell(f"{START}; {late_on_term}", **patient), _stop, _CANCELLED
+        ),
+        "being-deleted": LifecyclePoint(
+            8, shell(f"{START}; {gone_on_term}", **patient), _delete, None
+        ),
+        "backing-off": LifecyclePoint(
             8,
             shell(once_more, backoffLimit=1, backoff=backoff),
             _backing_off,
             _RETRIED,
             starts=2,
         ),
-        "finished": Standing(8, shell(f"{START}; {END}", **kept), _ended),
-        "expiring": Standing(
+        "finished": LifecyclePoint(8, shell(f"{START}; {END}", **kept), _ended),
+        "expiring": LifecyclePoint(
             8, shell(f"{START}; {END}", ttlSecondsAfterFinished=later), _ended, expires=True
         ),
     }

@@ -118,11 +118,14 @@ def a_pod(
     if node and not gated:
         pod["spec"]["nodeName"] = node
     pod["status"] = {"phase": _phase(main), **_scheduled(holds="nodeName" in pod["spec"])}
-    pod["status"] |= {"containerStatuses": [told("main", main)] if main else [], **status}
+    pod["status"] |= {
+        "containerStatuses": [container_status("main", main)] if main else [],
+        **status,
+    }
     return pod
 
 
-def told(name: str, state: Object) -> Object:
+def container_status(name: str, state: Object) -> Object:
     """Return the container status that the kubelet reports for one container."""
     return {"name": name, "image": "busybox:1", "restartCount": 0, "lastState": {}, "state": state}
 

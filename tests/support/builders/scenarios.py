@@ -9,11 +9,11 @@ from tests.support.cluster import invariants
 from tests.support.cluster.client import Object
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import END, START, Ledger
+from tests.support.cluster.start_counter import END, START, StartCounter
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class InterruptedRun:
     """A run that passes a step, and its expected end regardless of interruptions."""
 
     spec: Object
@@ -21,7 +21,7 @@ class Life:
     starts: int
     ends: int
 
-    def check(self, run: Run, ledger: Ledger) -> None:
+    def check(self, run: Run, start_counter: StartCounter) -> None:
         """Wait for the run's end and the removal of its Pods; count its real starts and ends.
 
         Raises:
@@ -31,23 +31,26 @@ class Life:
         run.pods_gone()
         if self is EXPIRING:
             run.gone()
-        assert (ledger.starts(run.uid), ledger.ends(run.uid)) == (self.starts, self.ends)
+        assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (
+            self.starts,
+            self.ends,
+        )
         invariants.check(run)
 
 
-RETRIED = Life(
+RETRIED = InterruptedRun(
     shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}', backoffLimit=1, **SOON),
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)),
     starts=2,
     ends=1,
 )
-LONG = Life(
+LONG = InterruptedRun(
     shell(f"{START}; sleep 10; {END}", backoffLimit=1),
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
     starts=1,
     ends=1,
 )
-STOPPED = Life(
+STOPPED = InterruptedRun(
     shell(
         f"{START}; trap '{END}; exit 9' TERM; while :; do sleep 0.2; done",
         attemptDeadlineSeconds=2,
@@ -57,7 +60,7 @@ STOPPED = Life(
     starts=1,
     ends=1,
 )
-EXPIRING = Life(
+EXPIRING = InterruptedRun(
     shell(f"{START}; {END}", ttlSecondsAfterFinished=0),
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)),
     starts=1,

@@ -9,12 +9,12 @@ import yaml
 from tests.support.cluster.client import EVENTS, NAMESPACES, Kube, Object
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.run import Run
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 _SHORT = 6000
 
 
-def tell(report: pytest.TestReport, fixtures: Mapping[str, Any]) -> None:
+def add_sections(report: pytest.TestReport, fixtures: Mapping[str, Any]) -> None:
     """Add sections to a failure's report; a part that cannot be read is left out."""
     run, kube = fixtures.get("run"), fixtures.get("kube")
     if isinstance(run, Run):
@@ -29,7 +29,7 @@ def tell(report: pytest.TestReport, fixtures: Mapping[str, Any]) -> None:
         _add(report, f"Controller ({installation.name})", _log(installation))
 
 
-def await_namespaces_gone(kube: Kube, journal: Journal) -> None:
+def await_namespaces_gone(kube: Kube, watch_recorder: WatchRecorder) -> None:
     """Wait until the scenarios' namespaces are gone; the controller must not block that.
 
     Raises:
@@ -40,7 +40,7 @@ def await_namespaces_gone(kube: Kube, journal: Journal) -> None:
         namespaces = kube.list(NAMESPACES)
         return None if any("deletionTimestamp" in n["metadata"] for n in namespaces) else True
 
-    journal.wait(leaving, 120, "the scenarios' namespaces are gone")
+    watch_recorder.wait(leaving, 120, "the scenarios' namespaces are gone")
 
 
 def _add(report: pytest.TestReport, title: str, text: str) -> None:

@@ -29,7 +29,7 @@ class Apiserver(Protocol):
         """Write a kubeconfig for the server; return its path."""
 
 
-class Life:
+class RunningController:
     """A running controller."""
 
     def __init__(self, controller: Controller, serving: "asyncio.Task[int]") -> None:
@@ -73,7 +73,7 @@ async def at_work(
     folder: Path,
     every: float = 60,
     namespaces: tuple[str, ...] | None = None,
-) -> AsyncIterator[Life]:
+) -> AsyncIterator[RunningController]:
     settings = Settings(
         log_format=Format.PLAIN,
         log_level=20,
@@ -97,7 +97,7 @@ async def at_work(
     serving = asyncio.create_task(controller.serve(), name="taskruns: test")
     try:
         await asyncio.sleep(0)
-        yield Life(controller, serving)
+        yield RunningController(controller, serving)
     finally:
         controller.stopping.set()
         await asyncio.wait({serving}, timeout=5)

@@ -20,7 +20,7 @@ import yaml
 from tests.cluster import Cluster
 from tests.support.cluster.client import NAMESPACES, PODS, Kube, Object
 from tests.support.cluster.controller_process import ControllerProcess
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "taskruns-system"
@@ -59,12 +59,12 @@ RESTRICTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """The cluster of an installation, with its client and journal."""
+class RecordedCluster:
+    """The cluster of an installation, with its client and watch recorder."""
 
     cluster: Cluster
     kube: Kube
-    journal: Journal
+    watch_recorder: WatchRecorder
 
 
 class Installation(Protocol):
@@ -87,7 +87,7 @@ class Installation(Protocol):
     def kill(self) -> None:
         """End the controller by SIGKILL and wait until it is ready again."""
 
-    def life(self) -> str:
+    def process_identity(self) -> str:
         """Return an identity of the controller's process, which changes with every restart."""
 
     def log_tail(self) -> str:
@@ -107,14 +107,16 @@ def stopped(installation: Installation) -> Iterator[None]:
 class InCluster:
     """A Deployment in a namespace that enforces the restricted Pod Security Standard."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._cluster = ground.cluster
-        self._kube = ground.kube
-        self._journal = ground.journal
+    def __init__(self, recorded_cluster: RecordedCluster) -> None:
+        self._cluster = recorded_cluster.cluster
+        self._kube = recorded_cluster.kube
+        self._watch_recorder = recorded_cluster.watch_recorder
 
     def stop(self) -> None:
         self._scale(0)
-        self._journal.wait(lambda: None if self._pods() else True, 60, "the controller has ended")
+        self._watch_recorder.wait(
+            lambda: None if self._pods() else True, 60, "the controller has ended"
+        )
 
     def start(self) -> None:
         self._scale(1)
@@ -129,9 +131,9 @@ class InCluster:
             pods = self._pods()
             return True if pods and _restarts(pods[0]) > restarts and _ready(pods[0]) else None
 
-        self._journal.wait(look, 90, "the controller is ready again")
+        self._watch_recorder.wait(look, 90, "the controller is ready again")
 
-    def life(self) -> str:
+    def process_identity(self) -> str:
         """Return the name of the Pod and the restart count of its container."""
         (pod,) = self._pods()
         return f"{pod['metadata']['name']}, restarted {_restarts(pod)} times"
@@ -168,7 +170,7 @@ class InCluster:
         )
 
     def _pods(self) -> list[Object]:
-        pods = self._journal.present(PODS, NAMESPACE)
+        pods = self._watch_recorder.present(PODS, NAMESPACE)
         return [pod for pod in pods if pod["metadata"]["labels"].get(LABEL) == "taskruns"]
 
 
@@ -236,9 +238,9 @@ class Process:
 
     name = "process"
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, recorded_cluster: RecordedCluster) -> None:
         arguments = ("--default-delete-delay", DELETE_DELAY)
-        self._controller = ControllerProcess(ground.cluster, *arguments)
+        self._controller = ControllerProcess(recorded_cluster.cluster, *arguments)
 
     def up(self) -> None:
         self._controller.start()
@@ -256,19 +258,21 @@ class Process:
         self._controller.kill()
         self._controller.start()
 
-    def life(self) -> str:
+    def process_identity(self) -> str:
         return f"process {self._controller.pid}"
 
     def log_tail(self) -> str:
         return self._controller.log_tail()
 
 
-def clear(ground: Ground) -> None:
+def clear(recorded_cluster: RecordedCluster) -> None:
     """Remove the installation that an interrupted earlier session has left."""
-    uninstall(ground.cluster, "--no-hooks")
+    uninstall(recorded_cluster.cluster, "--no-hooks")
     selection = ("-n", NAMESPACE, "-l", SELECTOR)
-    ground.cluster.kubectl("delete", "deployment", *selection, "--ignore-not-found")
-    ground.cluster.kubectl("wait", "--for=delete", "pod", *selection, "--timeout=60s", within=70)
+    recorded_cluster.cluster.kubectl("delete", "deployment", *selection, "--ignore-not-found")
+    recorded_cluster.cluster.kubectl(
+        "wait", "--for=delete", "pod", *selection, "--timeout=60s", within=70
+    )
 
 
 def uninstall(cluster: Cluster, *flags: str) -> None:

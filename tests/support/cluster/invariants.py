@@ -12,7 +12,7 @@ from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
 from tests.support.cluster.client import Object
 from tests.support.cluster.run import Run
-from tests.support.cluster.watch_recorder import Seen
+from tests.support.cluster.watch_recorder import Observation
 
 _LEGAL_AFTER: dict[str | None, set[str]] = {
     None: {"Suspended", "Queued", "Pending", "Stopping", "Succeeded", "Failed", "Cancelled"},
@@ -51,7 +51,7 @@ def check(run: Run) -> None:
     _only_claimed_pods_are_released(run)
 
 
-def was_released(pod: Sequence[Seen]) -> bool:
+def was_released(pod: Sequence[Observation]) -> bool:
     """Return whether a Pod was ever without our gate, so that it could be scheduled."""
     return any(not _gated(version.found) for version in pod)
 

@@ -6,7 +6,7 @@ from typing import Any
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from tests.support.cluster.client import PODS, RUNS, Kube, Object
-from tests.support.cluster.watch_recorder import Journal, Seen
+from tests.support.cluster.watch_recorder import Observation, WatchRecorder
 
 FIRST_LOOK = 30
 """Limit for a running controller to have reconciled a run once, in seconds."""
@@ -18,9 +18,9 @@ END = 90
 class Run:
     """Follow exactly one TaskRun, by its uid."""
 
-    def __init__(self, created: Object, kube: Kube, journal: Journal) -> None:
+    def __init__(self, created: Object, kube: Kube, watch_recorder: WatchRecorder) -> None:
         self._kube = kube
-        self._journal = journal
+        self._watch_recorder = watch_recorder
         self.name: str = created["metadata"]["name"]
         self.namespace: str = created["metadata"]["namespace"]
         self.uid: str = created["metadata"]["uid"]
@@ -28,18 +28,18 @@ class Run:
 
     # ------------------------------------------------------------------ present and past
 
-    def history(self) -> tuple[Seen, ...]:
-        return self._journal.history(self.uid)
+    def history(self) -> tuple[Observation, ...]:
+        return self._watch_recorder.history(self.uid)
 
     def seen(self) -> Object:
         """Return the last known version of the TaskRun, also after its deletion."""
-        last = self._journal.last(self.uid)
+        last = self._watch_recorder.last(self.uid)
         assert last is not None, f"{self.name} was never seen"
         return last.found
 
     @property
     def status(self) -> Object:
-        last = self._journal.last(self.uid)
+        last = self._watch_recorder.last(self.uid)
         status: Object = (last.found.get("status") or {}) if last else {}
         return status
 
@@ -55,9 +55,9 @@ class Run:
     def pod_name(self, attempt: int = 1) -> str:
         return names.pod_name(self.name, self.uid, attempt)
 
-    def pods(self) -> tuple[tuple[Seen, ...], ...]:
+    def pods(self) -> tuple[tuple[Observation, ...], ...]:
         """Return the histories of all Pods of the run."""
-        return self._journal.pods_of(self.uid)
+        return self._watch_recorder.pods_of(self.uid)
 
     def pod(self, attempt: int = 1) -> Object:
         """Return the last known version of an attempt's Pod, also after its deletion."""
@@ -72,7 +72,9 @@ class Run:
 
     def looked_at(self, seconds: float = END) -> None:
         """Wait until the controller has written a phase."""
-        self._journal.wait(lambda: self.phases() or None, seconds, f"{self.name} has a phase")
+        self._watch_recorder.wait(
+            lambda: self.phases() or None, seconds, f"{self.name} has a phase"
+        )
 
     def reaches(self, phase: Phase, seconds: float = END) -> Object:
         """Return the first status in a phase; fail at once if the run has ended in another."""
@@ -87,7 +89,7 @@ class Run:
                 )
             return None
 
-        return self._journal.wait(look, seconds, f"{self.name} is {phase}")
+        return self._watch_recorder.wait(look, seconds, f"{self.name} is {phase}")
 
     def says(self, reason: str, seconds: float = END) -> Object:
         """Return the first status with a reason."""
@@ -96,7 +98,7 @@ class Run:
             statuses: list[Object] = [entry.found.get("status") or {} for entry in self.history()]
             return next((status for status in statuses if status.get("reason") == reason), None)
 
-        return self._journal.wait(look, seconds, f"{self.name} says {reason}")
+        return self._watch_recorder.wait(look, seconds, f"{self.name} says {reason}")
 
     def ended(self, seconds: float = END) -> Object:
         """Return the terminal status of the run."""
@@ -105,16 +107,16 @@ class Run:
             status = self.status
             return status if status.get("phase") in TERMINAL_PHASES else None
 
-        return self._journal.wait(look, seconds, f"{self.name} has ended")
+        return self._watch_recorder.wait(look, seconds, f"{self.name} has ended")
 
     def gone(self, seconds: float = END) -> None:
         """Wait until the TaskRun is deleted."""
 
         def look() -> bool | None:
-            last = self._journal.last(self.uid)
+            last = self._watch_recorder.last(self.uid)
             return True if last and last.gone else None
 
-        self._journal.wait(look, seconds, f"TaskRun {self.name} is gone")
+        self._watch_recorder.wait(look, seconds, f"TaskRun {self.name} is gone")
 
     def pods_gone(self, seconds: float = END) -> None:
         """Wait until all of the run's Pods are gone."""
@@ -122,18 +124,20 @@ class Run:
         def look() -> bool | None:
             return True if all(history[-1].gone for history in self.pods()) else None
 
-        self._journal.wait(look, seconds, f"the Pods of {self.name} are gone")
+        self._watch_recorder.wait(look, seconds, f"the Pods of {self.name} are gone")
 
     def pod_seen(self, attempt: int = 1, seconds: float = END) -> Object:
         """Wait for the Pod of an attempt."""
 
         def look() -> Object | None:
             name = self.pod_name(attempt)
-            uids = self._journal.named(PODS, self.namespace, name)
-            last = self._journal.last(uids[-1]) if uids else None
+            uids = self._watch_recorder.named(PODS, self.namespace, name)
+            last = self._watch_recorder.last(uids[-1]) if uids else None
             return last.found if last else None
 
-        return self._journal.wait(look, seconds, f"{self.name} has the Pod of attempt {attempt}")
+        return self._watch_recorder.wait(
+            look, seconds, f"{self.name} has the Pod of attempt {attempt}"
+        )
 
     def main_started(self, attempt: int = 1, seconds: float = END) -> None:
         """Wait until the kubelet reports that main of an attempt runs or has run."""
@@ -166,13 +170,13 @@ class Run:
         name = self.pod_name(attempt)
 
         def look() -> bool | None:
-            for uid in self._journal.named(PODS, self.namespace, name):
-                last = self._journal.last(uid)
+            for uid in self._watch_recorder.named(PODS, self.namespace, name):
+                last = self._watch_recorder.last(uid)
                 if last and holds(last.found):
                     return True
             return None
 
-        self._journal.wait(look, seconds, f"{self.name}, attempt {attempt}: {what}")
+        self._watch_recorder.wait(look, seconds, f"{self.name}, attempt {attempt}: {what}")
 
     # ------------------------------------------------------------------ changes
 

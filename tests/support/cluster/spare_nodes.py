@@ -9,7 +9,7 @@ from tests.cluster.node import SPARE_LABEL
 from tests.support.builders.manifests import pod_spec
 from tests.support.cluster.client import PODS, Kube, Object, Resource
 from tests.support.cluster.run import Run
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 AWAY = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
 """Taints of a node that is unreachable or not ready."""
@@ -21,14 +21,16 @@ _NODES = Resource("/api/v1", "nodes", namespaced=False)
 
 
 @contextmanager
-def spare(cluster: Cluster, journal: Journal, *numbers: int) -> Iterator[None]:
+def spare(cluster: Cluster, watch_recorder: WatchRecorder, *numbers: int) -> Iterator[None]:
     """Add nodes for the block; afterwards wait until they are empty, and remove them."""
     try:
         for number in numbers:
             cluster.add_node(number, progress=print)
         yield
         names = {cluster.node(number) for number in numbers}
-        journal.wait(lambda: None if _occupied(journal, names) else True, 60, "nodes are empty")
+        watch_recorder.wait(
+            lambda: None if _occupied(watch_recorder, names) else True, 60, "nodes are empty"
+        )
     finally:
         for number in numbers:
             cluster.remove_node(number)
@@ -84,6 +86,6 @@ def readiness(kube: Kube, node: str) -> Object:
     return next(each for each in conditions if each["type"] == "Ready")
 
 
-def _occupied(journal: Journal, names: set[str]) -> bool:
-    pods = journal.present(PODS)
+def _occupied(watch_recorder: WatchRecorder, names: set[str]) -> bool:
+    pods = watch_recorder.present(PODS)
     return any(pod["spec"].get("nodeName") in names for pod in pods)

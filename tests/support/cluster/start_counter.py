@@ -1,4 +1,4 @@
-"""The ledger: a count of real starts, because every container appends a line to a file.
+"""The start counter: a count of real starts, because every container appends a line to a file.
 
 The controller's view may be wrong in the very way that a test checks; a line that the container
 itself wrote is not. The file is on a node and is read through a Pod, so any cluster will do.
@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.cluster import Cluster
 from tests.support.cluster.client import NAMESPACES, PODS, Kube, Object
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
-NAMESPACE = "e2e-ledger"
-_MOUNT = "/ledger"
+NAMESPACE = "e2e-start-counter"
+_MOUNT = "/starts"
 
 START = f'echo "$TASKRUN_UID start" >> {_MOUNT}/lines'
 """Shell command that a task runs first, to be counted as started."""
@@ -36,13 +36,13 @@ def until(word: str) -> str:
     return f"until [ -e {_MOUNT}/{word} ]; do sleep 0.5; done"
 
 
-class Ledger:
+class StartCounter:
     """The lines of all tasks of one session."""
 
-    def __init__(self, cluster: Cluster, kube: Kube, journal: Journal) -> None:
+    def __init__(self, cluster: Cluster, kube: Kube, watch_recorder: WatchRecorder) -> None:
         self._cluster = cluster
         self._kube = kube
-        self._journal = journal
+        self._watch_recorder = watch_recorder
         self._pod = ""
 
     def open(self) -> None:
@@ -51,7 +51,9 @@ class Ledger:
         made = self._kube.create(PODS, NAMESPACE, self._reader())
         self._pod = made["metadata"]["name"]
         uid = made["metadata"]["uid"]
-        self._journal.wait(lambda: self._ready(uid), 60, "the ledger's Pod is running")
+        self._watch_recorder.wait(
+            lambda: self._ready(uid), 60, "the Pod that reads the start counts is running"
+        )
 
     def close(self) -> None:
         self._read("sh", "-c", f"rm -rf {_MOUNT}/*")
@@ -82,8 +84,8 @@ class Ledger:
     def mount(self) -> dict[str, Any]:
         """Return the fields of a TaskRun's spec that let its task write here."""
         return {
-            "volumes": [{"name": "ledger", "hostPath": self._host_path()}],
-            "volumeMounts": [{"name": "ledger", "mountPath": _MOUNT}],
+            "volumes": [{"name": "starts", "hostPath": self._host_path()}],
+            "volumeMounts": [{"name": "starts", "mountPath": _MOUNT}],
         }
 
     def _count(self, run_uid: str, word: str) -> int:
@@ -97,7 +99,7 @@ class Ledger:
         return self._cluster.kubectl("exec", "-n", NAMESPACE, self._pod, "--", *command).stdout
 
     def _ready(self, uid: str) -> bool | None:
-        last = self._journal.last(uid)
+        last = self._watch_recorder.last(uid)
         return True if last and last.found["status"].get("phase") == "Running" else None
 
     def _host_path(self) -> dict[str, str]:
@@ -109,13 +111,13 @@ class Ledger:
             "name": "main",
             "image": "busybox:1",
             "command": ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"],
-            "volumeMounts": [{"name": "ledger", "mountPath": _MOUNT}],
+            "volumeMounts": [{"name": "starts", "mountPath": _MOUNT}],
         }
         return {
             "metadata": {"generateName": "reader-"},
             "spec": {
                 "containers": [container],
                 "terminationGracePeriodSeconds": 1,
-                "volumes": [{"name": "ledger", "hostPath": self._host_path()}],
+                "volumes": [{"name": "starts", "hostPath": self._host_path()}],
             },
         }

@@ -1,8 +1,8 @@
-"""A journal of every version of every TaskRun and Pod in order, on which tests wait.
+"""A record of every version of every TaskRun and Pod in order, on which tests wait.
 
-A test that polls an object misses the versions in between. The journal watches from before the
-first object until the end of the session. Tests can therefore assert "was never Running", "two Pods
-at once" and "stayed as it was", and a wait ends with the very event that it waits for.
+A test that polls an object misses the versions in between. The recorder watches from before
+the first object until the end of the session. Tests can therefore assert "was never Running", "two
+Pods at once" and "stayed as it was", and a wait ends with the very event that it waits for.
 """
 
 import threading
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """One version of an object; `gone` marks the last one, with its deletion."""
 
     at: datetime
@@ -33,17 +33,17 @@ class Seen:
     """Whether a list and not a watch returned it; versions since the last one may be missing."""
 
 
-class TooLate(AssertionError):
+class WaitTimeout(AssertionError):
     """The awaited condition did not become true in time."""
 
 
-class Journal:
+class WatchRecorder:
     """The histories of all TaskRuns and Pods by uid, kept by one thread per kind."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._changed = threading.Condition()
-        self._histories: dict[str, list[Seen]] = {}
+        self._histories: dict[str, list[Observation]] = {}
         self._uids: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
         self._pods_of: defaultdict[str, list[str]] = defaultdict(list)
         self._watches: dict[str, Watch] = {}
@@ -64,12 +64,12 @@ class Journal:
         for thread in self._threads:
             thread.join(timeout=10)
 
-    def history(self, uid: str) -> tuple[Seen, ...]:
+    def history(self, uid: str) -> tuple[Observation, ...]:
         """Return all versions of one object, oldest first."""
         with self._changed:
             return tuple(self._histories.get(uid, ()))
 
-    def last(self, uid: str) -> Seen | None:
+    def last(self, uid: str) -> Observation | None:
         with self._changed:
             history = self._histories.get(uid)
             return history[-1] if history else None
@@ -101,7 +101,7 @@ class Journal:
                 if plural == resource.plural
             ]
 
-    def pods_of(self, run_uid: str) -> tuple[tuple[Seen, ...], ...]:
+    def pods_of(self, run_uid: str) -> tuple[tuple[Observation, ...], ...]:
         """Return the histories of all Pods that have a run's uid as their label, oldest first."""
         with self._changed:
             return tuple(tuple(self._histories[uid]) for uid in self._pods_of[run_uid])
@@ -117,8 +117,8 @@ class Journal:
             while (answer := look()) is None:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    raise TooLate(f"not within {seconds:g} s: {what}")
-                self._changed.wait(min(remaining, 1))  # also for objects outside the journal
+                    raise WaitTimeout(f"not within {seconds:g} s: {what}")
+                self._changed.wait(min(remaining, 1))  # also for objects outside the watch recorder
             return answer
 
     def _follow(self, resource: Resource) -> None:
@@ -168,5 +168,5 @@ class Journal:
                 owner = (metadata.get("labels") or {}).get(names.LABEL_UID)
                 if resource is PODS and owner:
                     self._pods_of[owner].append(uid)
-            self._histories[uid].append(Seen(datetime.now(UTC), found, gone, listed))
+            self._histories[uid].append(Observation(datetime.now(UTC), found, gone, listed))
             self._changed.notify_all()

@@ -26,7 +26,7 @@ _PATIENCE = 0.05
 _NO_SERVICE = 503
 
 
-class Harm(Enum):
+class Fault(Enum):
     """The fault that is injected into one request."""
 
     LOST = auto()
@@ -44,7 +44,7 @@ class Harm(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class ProxiedRequest:
     """A request that passes through the proxy."""
 
     method: str
@@ -53,13 +53,13 @@ class Passing:
     body: bytes
 
 
-class Detour:
+class FaultProxy:
     """Serve the apiserver on a loopback port while the context is entered."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self.fate: Callable[[Passing], Harm | None] = lambda _: None
+        self.choose_fault: Callable[[ProxiedRequest], Fault | None] = lambda _: None
         """Function that decides the fault of each request but watches, on the proxy's thread."""
-        self.suffered: list[tuple[Passing, Harm]] = []
+        self.injected: list[tuple[ProxiedRequest, Fault]] = []
         self.expired = 0
         """Number of watches that ended with 410 because their resourceVersion was too old."""
         self._open = asyncio.Event()
@@ -81,12 +81,17 @@ class Detour:
     def kubeconfig(self, folder: Path) -> Path:
         """Write a kubeconfig for the proxy; it needs no credentials."""
         written = {
-            "current-context": "detour",
-            "clusters": [{"name": "detour", "cluster": {"server": self._url}}],
-            "users": [{"name": "detour", "user": {}}],
-            "contexts": [{"name": "detour", "context": {"cluster": "detour", "user": "detour"}}],
+            "current-context": "fault-proxy",
+            "clusters": [{"name": "fault-proxy", "cluster": {"server": self._url}}],
+            "users": [{"name": "fault-proxy", "user": {}}],
+            "contexts": [
+                {
+                    "name": "fault-proxy",
+                    "context": {"cluster": "fault-proxy", "user": "fault-proxy"},
+                }
+            ],
         }
-        path = folder / "detour.kubeconfig"
+        path = folder / "fault-proxy.kubeconfig"
         path.write_text(json.dumps(written))
         return path
 
@@ -138,49 +143,49 @@ class Detour:
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         watch = request.query.get("watch") == "true"
-        passing = Passing(request.method, request.path_qs, watch, await request.read())
-        harm = None if watch else self.fate(passing)
-        if harm is not None:
-            self.suffered.append((passing, harm))
+        proxied = ProxiedRequest(request.method, request.path_qs, watch, await request.read())
+        fault = None if watch else self.choose_fault(proxied)
+        if fault is not None:
+            self.injected.append((proxied, fault))
         if watch and not self._open.is_set():
             return web.Response(status=_NO_SERVICE)
-        if harm is Harm.LOST:
+        if fault is Fault.LOST:
             return _reset(request)
-        if harm is Harm.BUSY:
+        if fault is Fault.BUSY:
             return failure(429, "too many requests", **{"Retry-After": "1"})(request)
-        if harm is Harm.LATE:
+        if fault is Fault.LATE:
             await _left(request)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
         sent = self._session.request(
-            passing.method,
-            f"{self._server}{passing.path}",
-            data=passing.body or None,
+            proxied.method,
+            f"{self._server}{proxied.path}",
+            data=proxied.body or None,
             headers=headers | self._credentials,
         )
         try:
             async with sent as answer:
-                return await self._answer(request, passing, harm, answer)
+                return await self._answer(request, proxied, fault, answer)
         except aiohttp.ClientError:
             return _reset(request)
 
     async def _answer(
         self,
         request: web.Request,
-        passing: Passing,
-        harm: Harm | None,
+        proxied: ProxiedRequest,
+        fault: Fault | None,
         answer: aiohttp.ClientResponse,
     ) -> web.StreamResponse:
-        if passing.watch:
+        if proxied.watch:
             return await self._watch(request, answer)
         body = await answer.read()
-        if harm is Harm.HELD:
+        if fault is Fault.HELD:
             await _left(request)
-        if harm in (Harm.UNANSWERED, Harm.LATE, Harm.HELD):
+        if fault in (Fault.UNANSWERED, Fault.LATE, Fault.HELD):
             return _reset(request)
         response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
         response.content_length = len(body)
         await response.prepare(request)
-        if harm is Harm.CUT:
+        if fault is Fault.CUT:
             await response.write(body[: len(body) // 2])
             return _reset(request, response)
         await response.write(body)

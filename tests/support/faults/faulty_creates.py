@@ -4,35 +4,35 @@ import json
 from typing import Any
 
 from taskruns.api import names
-from tests.support.faults.fault_proxy import Harm, Passing
+from tests.support.faults.fault_proxy import Fault, ProxiedRequest
 
-DETOUR = "detour"
+FAULT_PROXY = "fault-proxy"
 """ID of the Airflow connection that goes through the proxy."""
 
-_LABEL = "harm"
+_LABEL = "fault"
 
 
-def harmed(harm: Harm) -> dict[str, Any]:
+def with_fault(fault: Fault) -> dict[str, Any]:
     """Return the arguments of a task whose creates get this fault."""
-    return {"taskruns_conn_id": DETOUR, "labels": {_LABEL: harm.name}}
+    return {"taskruns_conn_id": FAULT_PROXY, "labels": {_LABEL: fault.name}}
 
 
-class HarmedCreates:
-    """Fault function of a proxy: harm a TaskRun's first create, or every one for HELD."""
+class FaultyCreates:
+    """Fault function of a proxy: fail the first create of a TaskRun, or each one for HELD."""
 
     def __init__(self) -> None:
         self.met: set[str] = set()
         """Names of the TaskRuns that have had their fault."""
 
-    def __call__(self, passing: Passing) -> Harm | None:
-        if passing.method != "POST" or not _is_of_runs(passing.path):
+    def __call__(self, request: ProxiedRequest) -> Fault | None:
+        if request.method != "POST" or not _is_of_runs(request.path):
             return None
-        metadata = json.loads(passing.body)["metadata"]
-        harm = metadata["labels"].get(_LABEL)
-        if harm is None or (metadata["name"] in self.met and harm != Harm.HELD.name):
+        metadata = json.loads(request.body)["metadata"]
+        fault = metadata["labels"].get(_LABEL)
+        if fault is None or (metadata["name"] in self.met and fault != Fault.HELD.name):
             return None
         self.met.add(metadata["name"])
-        return Harm[harm]
+        return Fault[fault]
 
 
 def _is_of_runs(path: str) -> bool:

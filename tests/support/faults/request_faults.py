@@ -1,4 +1,4 @@
-"""Fate of every single request: a test decides it, and may do anything between two requests.
+"""Faults of single requests: a test chooses each fault, and may do anything between two requests.
 
 The wrapped engine stands for the apiserver. A controller's work is a coroutine that stops at every
 request, so a test can lead two controllers through any order of requests without threads.
@@ -15,8 +15,8 @@ from taskruns.core.plan import Event, PodRef
 from taskruns.engines.engine import Engine, EngineError, Object, RunRef, Unavailable
 
 
-class Fate(Enum):
-    """The fate of one request."""
+class Fault(Enum):
+    """The fault of one request; ARRIVES means none."""
 
     ARRIVES = auto()
     LOST = auto()
@@ -44,12 +44,12 @@ class Request:
 
 
 @coroutine
-def _meet(request: Request) -> Generator[Request, Fate, Fate]:
+def _meet(request: Request) -> Generator[Request, Fault, Fault]:
     return (yield request)
 
 
-class FatedEngine:
-    """An engine that stops at every request until a test decides its fate."""
+class FaultyEngine:
+    """An engine that stops at every request until a test chooses its fault."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -90,16 +90,16 @@ class FatedEngine:
         self._engine.record_event(run, event)
 
     async def _send(self, verb: str, *arguments: Any) -> Object | None:
-        fate = await _meet(Request(verb, arguments))
+        fault = await _meet(Request(verb, arguments))
         method = partial(getattr(self._engine, verb), *arguments)
-        if fate is Fate.ARRIVES:
+        if fault is Fault.ARRIVES:
             response: Object | None = await method()
             return response
-        if fate is Fate.LATE:
+        if fault is Fault.LATE:
             self.late.append(method)
-        if fate in (Fate.UNANSWERED, Fate.CRASH_AFTER):
+        if fault in (Fault.UNANSWERED, Fault.CRASH_AFTER):
             await _regardless(method)
-        if fate in (Fate.CRASH_BEFORE, Fate.CRASH_AFTER):
+        if fault in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER):
             raise Crashed
         raise Unavailable(f"{verb}: no answer")
 

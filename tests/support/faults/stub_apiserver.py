@@ -31,7 +31,7 @@ def failure(code: int, message: str = "", **headers: str) -> Answer:
     return lambda _: web.json_response(body, status=code, headers=headers)
 
 
-class LittleApiserver:
+class StubApiserver:
     """Serve on a loopback port while the context is entered."""
 
     def __init__(self) -> None:

@@ -9,11 +9,11 @@ from tests.support.builders.objects import (
     a_pod,
     a_record,
     a_run,
+    container_status,
     disrupted,
     ended,
     running,
     stamp,
-    told,
 )
 from tests.support.decision import status_for
 
@@ -66,7 +66,7 @@ def test_the_first_rule_that_matches_decides_and_is_named() -> None:
 
 
 def test_exit_code_0_of_a_container_matches_nothing() -> None:
-    statuses = [told("main", ended(42)), told("log", ended(0))]
+    statuses = [container_status("main", ended(42)), container_status("log", ended(0))]
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     pod = a_pod(a_run(template=template), containerStatuses=statuses, phase="Failed")
     assert outcome_of(pod, codes("Ignore", "NotIn", 42), template=template) == ("Failed", "Failed")
@@ -74,7 +74,7 @@ def test_exit_code_0_of_a_container_matches_nothing() -> None:
 
 def test_no_container_named_means_init_containers_too() -> None:
     template = {"spec": {"initContainers": [{"name": "prepare", "image": "busybox:1"}]}}
-    init = [told("prepare", ended(42))]
+    init = [container_status("prepare", ended(42))]
     pod = a_pod(a_run(template=template), phase="Failed", initContainerStatuses=init)
     ignored = ("BackingOff", "Ignored")
     assert outcome_of(pod, codes("Ignore", "In", 42), template=template) == ignored
@@ -122,12 +122,12 @@ def test_attempts_are_ignored_up_to_a_hundred_in_all(number: int, phase: str) ->
 
 def test_mains_verdict_by_policy_stands_while_other_containers_are_stopped() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    statuses = [told("main", ended(42)), told("log", running())]
+    statuses = [container_status("main", ended(42)), container_status("log", running())]
     rules = {"rules": [codes("FailJob", "In", 42)]}
     run = a_run(template=template, podFailurePolicy=rules, backoffLimit=3)
     claimed = {**run, "status": a_claimed_status("Running")}
     pod = a_pod(run, phase="Running", containerStatuses=statuses)
     stopping = status_for(claimed, pod, seconds=5)
-    over = [told("main", ended(42)), told("log", ended(137))]
+    over = [container_status("main", ended(42)), container_status("log", ended(137))]
     end = a_pod(run, phase="Failed", containerStatuses=over)
     assert status_for({**run, "status": stopping.to_json()}, end, seconds=9).phase == "Failed"

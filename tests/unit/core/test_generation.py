@@ -22,7 +22,7 @@ from tests.support.builders.objects import (
     stamp,
 )
 from tests.support.decision import plan_for, refused
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 CHANGED = {"generation": 2}
 ENDED = a_pod(main=ended(1), metadata={"finalizers": [], "deletionTimestamp": stamp(5)})
@@ -132,18 +132,18 @@ def settled(status: Object) -> Object:
 def test_an_ended_run_follows_every_change_at_one_write_each(code: int, changes: list[Any]) -> None:
     """With two controllers, the second finds it done, at once or after a conflict."""
     script = Script(exit_code=code)
-    world = World(Cluster(lambda _pod, _container: script), controllers=2)
-    world.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))
-    world.until()
-    before = world.status()
+    simulation = Simulation(Cluster(lambda _pod, _container: script), controllers=2)
+    simulation.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))
+    simulation.until()
+    before = simulation.status()
     for change in changes:
-        generation = (world.run() or {})["metadata"]["generation"]
-        written = len(world.cluster.store.log)
-        world.cluster.patch(Kind.RUN, "default", "hello", {"spec": change})
-        world.advance(3)
-        run = world.run()
+        generation = (simulation.run() or {})["metadata"]["generation"]
+        written = len(simulation.cluster.store.log)
+        simulation.cluster.patch(Kind.RUN, "default", "hello", {"spec": change})
+        simulation.advance(3)
+        run = simulation.run()
         assert run is not None
         assert run["status"]["observedGeneration"] == run["metadata"]["generation"]
         assert settled(run["status"]) == settled(before), "nothing else of an end moves"
         changed = run["metadata"]["generation"] != generation
-        assert len(world.cluster.store.log) - written == (2 if changed else 0)
+        assert len(simulation.cluster.store.log) - written == (2 if changed else 0)

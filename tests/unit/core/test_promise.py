@@ -10,9 +10,9 @@ from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.engines.engine import Object
 from tests.simulation import Cluster, Kind, Latency, Script
 from tests.support.builders.objects import a_run
-from tests.support.faults.request_faults import Fate, arrive
+from tests.support.faults.request_faults import Fault, arrive
 from tests.support.promise import Promise
-from tests.support.world import Controller, World
+from tests.support.simulation import Controller, Simulation
 
 SCRIPTS = st.builds(
     Script,
@@ -40,7 +40,9 @@ SPECS = st.fixed_dictionaries(
         "backoff": st.just({"duration": "1s"}),
     },
 )
-FATES = st.sampled_from([Fate.ARRIVES] * 12 + [fate for fate in Fate if fate is not Fate.ARRIVES])
+FATES = st.sampled_from(
+    [Fault.ARRIVES] * 12 + [fault for fault in Fault if fault is not Fault.ARRIVES]
+)
 CONTROLLERS = st.sampled_from([0, 1])
 SIGHTS = st.sampled_from([tuple(Kind), tuple(Kind), (), (Kind.RUN,), (Kind.POD,)])
 """Kinds whose watch events a controller gets in one step."""
@@ -79,7 +81,7 @@ class Machine(RuleBasedStateMachine):
         self.scripts: list[Script] = []
         self.cluster = Cluster(self._script, Latency(start=2.0))
         self.promise = Promise(self.cluster)
-        self.world = World(self.cluster, controllers=2)
+        self.simulation = Simulation(self.cluster, controllers=2)
         self.budget = 0
         self.uid = ""
         self.troubles: list[str] = []
@@ -110,18 +112,18 @@ class Machine(RuleBasedStateMachine):
         self.uid = run["metadata"]["uid"]
 
     def controller(self, number: int) -> Controller:
-        return self.world.controllers[number]
+        return self.simulation.controllers[number]
 
     # ------------------------------------------------------------------ actions of controllers
 
     @rule(number=CONTROLLERS, kinds=SIGHTS, fates=st.lists(FATES, min_size=1, max_size=6))
-    def work(self, number: int, kinds: tuple[Kind, ...], fates: list[Fate]) -> None:
+    def work(self, number: int, kinds: tuple[Kind, ...], fates: list[Fault]) -> None:
         controller = self.controller(number)
         for kind in kinds:
             controller.see(kind)
-        for fate in fates:
+        for fault in fates:
             if controller.begin() and controller.busy:
-                controller.step(fate)
+                controller.step(fault)
 
     @rule(number=CONTROLLERS, kind=st.sampled_from(Kind))
     def see_one_event(self, number: int, kind: Kind) -> None:
@@ -131,10 +133,10 @@ class Machine(RuleBasedStateMachine):
     def crash(self, number: int) -> None:
         self.controller(number).restart()
 
-    @precondition(lambda self: any(c.engine.late for c in self.world.controllers))
+    @precondition(lambda self: any(c.engine.late for c in self.simulation.controllers))
     @rule(data=st.data())
     def a_late_request_arrives(self, data: st.DataObject) -> None:
-        late = [(c, i) for c in self.world.controllers for i in range(len(c.engine.late))]
+        late = [(c, i) for c in self.simulation.controllers for i in range(len(c.engine.late))]
         controller, index = data.draw(st.sampled_from(late))
         arrive(controller.engine.late.pop(index))
 
@@ -143,20 +145,20 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.01, 0.2, 0.5, 1.0, 3.0, 40.0]))
     def time_passes(self, seconds: float) -> None:
         self.cluster.agenda.advance(seconds)
-        for controller in self.world.controllers:
+        for controller in self.simulation.controllers:
             controller.ring()
 
     @precondition(lambda self: self.troubles)
     @rule(data=st.data())
     def trouble(self, data: st.DataObject) -> None:
-        trouble, pods = self.troubles[-1], self.world.pods()
-        if trouble == "cancel" and self.world.run() is not None:
+        trouble, pods = self.troubles[-1], self.simulation.pods()
+        if trouble == "cancel" and self.simulation.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"cancel": True}})
         elif trouble in ("suspend", "resume"):
             self.suspend(wanted=trouble == "suspend")
         elif "the run" in trouble or "orphan" in trouble or "foreground" in trouble:
             self.take_the_run(trouble)
-        elif trouble == "change the TTL" and self.world.run() is not None:
+        elif trouble == "change the TTL" and self.simulation.run() is not None:
             patch = {"spec": {"ttlSecondsAfterFinished": 7200}}
             self.cluster.patch(Kind.RUN, "default", "hello", patch)
         elif not pods:
@@ -169,7 +171,7 @@ class Machine(RuleBasedStateMachine):
 
     def take_the_run(self, how: str) -> None:
         """Put a foreign finalizer on the run, delete it, or both."""
-        if "hold" in how and self.world.run() is not None:
+        if "hold" in how and self.simulation.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"finalizers": [HOLD]}})
         if how != "hold the run":
             orphan, foreground = "orphan" in how, "foreground" in how
@@ -177,7 +179,7 @@ class Machine(RuleBasedStateMachine):
 
     def suspend(self, *, wanted: bool) -> None:
         """Suspend or resume the run; work that a suspension stops starts once more, uncounted."""
-        if self.world.run() is not None:
+        if self.simulation.run() is not None:
             self.budget += wanted
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"suspend": wanted}})
 
@@ -213,23 +215,23 @@ class Machine(RuleBasedStateMachine):
             return
         self.calm_down()
         self.come_to_rest()
-        run = self.world.run()
+        run = self.simulation.run()
         if run is not None:
             assert run["status"]["phase"] in TERMINAL_PHASES, run["status"]
             assert run["status"]["observedGeneration"] == run["metadata"]["generation"]
             self.promise.check_outcomes(run)
         self.let_the_run_go()
-        self.world.until()
+        self.simulation.until()
         self.let_the_run_go()
-        self.world.until()
+        self.simulation.until()
         self.the_work_is_done_once()
-        assert self.world.run() is None
-        assert not [pod for pod in self.world.pods() if _is_held(pod)]
-        assert not any(controller.unsettled for controller in self.world.controllers)
+        assert self.simulation.run() is None
+        assert not [pod for pod in self.simulation.pods() if _is_held(pod)]
+        assert not any(controller.unsettled for controller in self.simulation.controllers)
 
     def calm_down(self) -> None:
         """Let every request arrive, and restore the node or remove it for good."""
-        for controller in self.world.controllers:
+        for controller in self.simulation.controllers:
             for late in controller.engine.late:
                 arrive(late)
             controller.engine.late.clear()
@@ -245,22 +247,22 @@ class Machine(RuleBasedStateMachine):
     def come_to_rest(self) -> None:
         """Advance time until the run has ended, with a resync whenever no event is left."""
         for _ in range(10):
-            self.world.until(self.has_ended)
+            self.simulation.until(self.has_ended)
             if self.has_ended():
                 return
-            for controller in self.world.controllers:
+            for controller in self.simulation.controllers:
                 controller.resync()
 
     def let_the_run_go(self) -> None:
         """Remove the foreign finalizer."""
-        run = self.world.run()
+        run = self.simulation.run()
         if run is not None and HOLD in (run["metadata"].get("finalizers") or ()):
             remaining = [name for name in run["metadata"]["finalizers"] if name != HOLD]
             patch = {"metadata": {"finalizers": remaining}}
             self.cluster.patch(Kind.RUN, "default", "hello", patch)
 
     def has_ended(self) -> bool:
-        run = self.world.run()
+        run = self.simulation.run()
         return run is None or run["status"].get("phase") in TERMINAL_PHASES
 
 

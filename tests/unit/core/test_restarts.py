@@ -16,10 +16,10 @@ from tests.support.builders.objects import (
     a_record,
     a_run,
     at,
+    container_status,
     ended,
     running,
     stamp,
-    told,
     waiting,
 )
 from tests.support.decision import plan_for, status_for
@@ -224,12 +224,12 @@ def test_a_main_in_back_off_is_shown_as_running_and_stays_so() -> None:
 def test_an_exit_that_a_restart_follows_is_no_end() -> None:
     pod = restarted(ended(1, started=50, finished=51), phase="Running")
     pod["spec"]["containers"].append(container("other"))
-    pod["status"]["containerStatuses"].append(told("other", running()))
+    pod["status"]["containerStatuses"].append(container_status("other", running()))
     run = run_of({"startedTime": stamp(2)}, "Running")
     assert plan_for(run, pod, seconds=52).idle
     final = restarted(ended(0, started=50, finished=51), phase="Running")
     final["spec"]["containers"].append(container("other"))
-    final["status"]["containerStatuses"].append(told("other", running()))
+    final["status"]["containerStatuses"].append(container_status("other", running()))
     assert status_for(run, final, seconds=52).phase == "Stopping"
 
 
@@ -240,7 +240,7 @@ def test_a_container_beside_main_that_is_restarted_is_left_over(
     """In back-off the kubelet reports it as terminated, for up to five minutes."""
     pod = a_pod(main=ended(0), phase="Running")
     pod["spec"]["containers"].append(container("other", restartPolicy=policy))
-    pod["status"]["containerStatuses"].append(told("other", ended(1)))
+    pod["status"]["containerStatuses"].append(container_status("other", ended(1)))
     plan = plan_for(run_of({}), pod, seconds=5)
     assert (plan.status and plan.status.phase) == phase
 
@@ -283,7 +283,7 @@ def test_only_always_makes_a_sidecar_of_an_init_container(init: Any) -> None:
         run = a_run(
             status=a_claimed_status(), template=template, backoffLimit=1 if spec else 0, **spec
         )
-        shown = [told("fetch", ended(7))]
+        shown = [container_status("fetch", ended(7))]
         pod = a_pod(
             run, main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=shown
         )
@@ -296,6 +296,6 @@ def test_only_always_makes_a_sidecar_of_an_init_container(init: Any) -> None:
 def test_a_sidecar_that_failed_keeps_main_from_nothing() -> None:
     template = {"spec": {"initContainers": [container("proxy", restartPolicy="Always")]}}
     run = a_run(status=a_claimed_status(), template=template)
-    shown = [told("proxy", ended(7))]
+    shown = [container_status("proxy", ended(7))]
     pod = a_pod(run, main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=shown)
     assert status_for(run, pod, seconds=9).reason == "PodRejected"

@@ -12,11 +12,11 @@ from tests.support.builders.objects import (
     a_record,
     a_run,
     at,
+    container_status,
     ended,
     pod_uid,
     running,
     stamp,
-    told,
     waiting,
 )
 from tests.support.decision import plan_for, status_for
@@ -155,7 +155,10 @@ def test_an_error_that_passes_ends_the_clock_of_a_lasting_one() -> None:
 
 def test_a_lasting_error_is_not_hidden_by_one_that_passes() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    shown = [told("main", waiting("ErrImagePull", QPS)), told("log", waiting("ErrImagePull", "no"))]
+    shown = [
+        container_status("main", waiting("ErrImagePull", QPS)),
+        container_status("log", waiting("ErrImagePull", "no")),
+    ]
     pod = a_pod(a_run(template=template), containerStatuses=shown, phase="Pending")
     assert status_for(claimed(template=template), pod, seconds=5).reason == "ImagePullFailed"
 
@@ -189,14 +192,17 @@ def test_trouble_that_ended_with_a_start_is_taken_back_when_running_is_shown() -
 
 def test_a_container_beside_a_running_main_that_cannot_start_is_no_trouble() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
-    statuses = [told("main", running()), told("log", waiting("ErrImagePull"))]
+    statuses = [
+        container_status("main", running()),
+        container_status("log", waiting("ErrImagePull")),
+    ]
     pod = a_pod(a_run(template=template), containerStatuses=statuses, phase="Pending")
     assert plan_for(claimed(template=template), pod, seconds=3).idle
 
 
 def test_an_init_container_that_cannot_start_is_trouble() -> None:
     template = {"spec": {"initContainers": [{"name": "prepare", "image": "x"}]}}
-    init = [told("prepare", waiting("ErrImagePull", "not found"))]
+    init = [container_status("prepare", waiting("ErrImagePull", "not found"))]
     pod = a_pod(a_run(template=template), initContainerStatuses=init)
     written = status_for(claimed(template=template), pod, seconds=5)
     assert "Container prepare cannot start: not found" in (written.message or "")
@@ -343,7 +349,7 @@ def test_a_sidecar_that_was_killed_with_a_failed_init_container_is_not_to_blame(
         {"name": "prepare", "image": "busybox:1"},
     ]
     template = {"spec": {"initContainers": inits}}
-    states = [told("proxy", ended(137)), told("prepare", ended(5))]
+    states = [container_status("proxy", ended(137)), container_status("prepare", ended(5))]
     pod = a_pod(a_run(template=template), phase="Failed", initContainerStatuses=states)
     written = status_for(claimed(template=template), pod, seconds=9)
     assert written.reason == "InitContainerFailed"

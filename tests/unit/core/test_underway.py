@@ -11,11 +11,11 @@ from tests.support.builders.objects import (
     a_record,
     a_run,
     at,
+    container_status,
     ended,
     pod_uid,
     running,
     stamp,
-    told,
 )
 from tests.support.decision import plan_for, status_for
 
@@ -148,7 +148,7 @@ def test_a_stop_does_not_release_the_gate() -> None:
 def test_mains_verdict_is_final_while_other_containers_go_on(
     code: int, outcome: str, reason: str
 ) -> None:
-    statuses = [told("main", ended(code)), told("log", running())]
+    statuses = [container_status("main", ended(code)), container_status("log", running())]
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     run = claimed(template=template)
     pod = a_pod(run, phase="Running", containerStatuses=statuses)
@@ -162,14 +162,14 @@ def test_mains_verdict_is_final_while_other_containers_go_on(
 def test_containers_that_have_ended_with_main_need_no_stop() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     run = claimed(template=template)
-    statuses = [told("main", ended(3)), told("log", ended(0))]
+    statuses = [container_status("main", ended(3)), container_status("log", ended(0))]
     assert plan_for(run, a_pod(run, phase="Running", containerStatuses=statuses), seconds=5).idle
 
 
 def test_other_containers_are_stopped_once_and_their_pod_is_kept_held() -> None:
     record = a_record(stopTime=stamp(5), outcome="Succeeded", reason="Completed", exitCode=0)
     run = claimed("Stopping", status={"attempts": [record]})
-    statuses = [told("main", ended(0)), told("log", running())]
+    statuses = [container_status("main", ended(0)), container_status("log", running())]
     pod = a_pod(run, phase="Running", containerStatuses=statuses)
     (action,) = plan_for(run, pod, seconds=5).actions
     assert isinstance(action, StopPod)

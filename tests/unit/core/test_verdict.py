@@ -10,11 +10,11 @@ from tests.support.builders.objects import (
     a_record,
     a_run,
     at,
+    container_status,
     disrupted,
     ended,
     running,
     stamp,
-    told,
     waiting,
 )
 from tests.support.decision import gone, status_for
@@ -33,7 +33,7 @@ def stopped(reason: str, stop: float = 5) -> dict[str, Any]:
     return {"stopTime": stamp(stop), "reason": reason}
 
 
-def told_of(pod: Status) -> tuple[Any, ...]:
+def summarize(pod: Status) -> tuple[Any, ...]:
     (record,) = pod.attempts
     return pod.phase, pod.reason, record.outcome, pod.exit_code
 
@@ -60,23 +60,23 @@ def unknown() -> dict[str, Any]:
     ],
 )
 def test_work_that_succeeded_stays_succeeded_whatever_came_after(pod: Any) -> None:
-    phase, reason, outcome, _ = told_of(judged(pod))
+    phase, reason, outcome, _ = summarize(judged(pod))
     assert (phase, reason, outcome) == ("Succeeded", "Completed", "Succeeded")
 
 
 def test_work_that_succeeded_before_the_stop_was_recorded_has_succeeded() -> None:
     pod = a_pod(main=ended(0, finished=4))
-    assert told_of(judged(pod, stopped("Cancelled")))[0] == "Succeeded"
+    assert summarize(judged(pod, stopped("Cancelled")))[0] == "Succeeded"
 
 
 def test_a_success_after_the_stop_was_recorded_is_a_stop() -> None:
     pod = a_pod(main=ended(0, finished=6))
-    assert told_of(judged(pod, stopped("Cancelled"))) == ("Cancelled", "Cancelled", "Stopped", 0)
+    assert summarize(judged(pod, stopped("Cancelled"))) == ("Cancelled", "Cancelled", "Stopped", 0)
 
 
 def test_within_one_second_the_stop_counts_as_the_earlier() -> None:
     pod = a_pod(main=ended(0, finished=5))
-    assert told_of(judged(pod, stopped("Cancelled")))[0] == "Cancelled"
+    assert summarize(judged(pod, stopped("Cancelled")))[0] == "Cancelled"
 
 
 # ---------------------------------------------------------------- stopped by the controller
@@ -96,14 +96,14 @@ def test_a_stop_is_judged_by_its_recorded_reason_and_keeps_the_exit_code(
 ) -> None:
     pod = a_pod(main=ended(code, finished=8), phase="Failed", reason="DeadlineExceeded")
     status = judged(pod, stopped(reason))
-    assert told_of(status) == (phase, reason, outcome, code)
+    assert summarize(status) == (phase, reason, outcome, code)
     assert status.failure_kind == kind
     assert f"code {code}" in status.message
 
 
 def test_a_failure_before_the_stop_was_recorded_is_the_applications() -> None:
     pod = a_pod(main=ended(3, finished=4))
-    assert told_of(judged(pod, stopped("Cancelled"))) == (
+    assert summarize(judged(pod, stopped("Cancelled"))) == (
         "Failed",
         "NonZeroExitCode",
         "Failed",
@@ -113,12 +113,12 @@ def test_a_failure_before_the_stop_was_recorded_is_the_applications() -> None:
 
 def test_a_stop_for_a_reason_that_is_no_verdict_does_not_judge_main() -> None:
     pod = a_pod(main=ended(3, finished=6), phase="Failed")
-    assert told_of(judged(pod, stopped("MainEnded")))[1:] == ("NonZeroExitCode", "Failed", 3)
+    assert summarize(judged(pod, stopped("MainEnded")))[1:] == ("NonZeroExitCode", "Failed", 3)
 
 
 def test_a_stop_before_main_started_has_no_exit_code() -> None:
     pod = a_pod(node="", metadata={"deletionTimestamp": stamp(6)})
-    assert told_of(judged(pod, stopped("Cancelled"))) == (
+    assert summarize(judged(pod, stopped("Cancelled"))) == (
         "Cancelled",
         "Cancelled",
         "Stopped",
@@ -129,13 +129,13 @@ def test_a_stop_before_main_started_has_no_exit_code() -> None:
 def test_a_stop_before_main_started_has_no_made_up_exit_code() -> None:
     pod = a_pod(main=unknown(), phase="Failed", reason="DeadlineExceeded")
     status = judged(pod, stopped("Cancelled"))
-    assert told_of(status) == ("Cancelled", "Cancelled", "Stopped", None)
+    assert summarize(status) == ("Cancelled", "Cancelled", "Stopped", None)
     assert "137" not in status.message
 
 
 def test_the_deadline_of_the_templates_own_pod_spec_is_an_attempts_deadline() -> None:
     pod = a_pod(main=ended(137), phase="Failed", reason="DeadlineExceeded")
-    assert told_of(judged(pod)) == ("Failed", "AttemptDeadlineExceeded", "Failed", 137)
+    assert summarize(judged(pod)) == ("Failed", "AttemptDeadlineExceeded", "Failed", 137)
 
 
 # ---------------------------------------------------------------- main never started
@@ -162,7 +162,7 @@ def test_the_deadline_of_the_templates_own_pod_spec_is_an_attempts_deadline() ->
 )
 def test_a_pod_that_ended_before_main_started_is_replaced(pod: Any, reason: str) -> None:
     status = judged(pod)
-    assert told_of(status) == ("BackingOff", reason, "Replaced", None)
+    assert summarize(status) == ("BackingOff", reason, "Replaced", None)
     assert (status.failed, status.disrupted) == (0, 0)
 
 
@@ -170,7 +170,7 @@ def test_the_epoch_as_start_means_that_main_never_started() -> None:
     main = ended(128, reason="StartError", message="no such file")
     main["terminated"]["startedAt"] = "1970-01-01T00:00:00Z"
     status = judged(a_pod(main=main))
-    assert told_of(status) == ("Failed", "ContainerCannotStart", "Failed", None)
+    assert summarize(status) == ("Failed", "ContainerCannotStart", "Failed", None)
     assert "no such file" in status.message
 
 
@@ -179,19 +179,19 @@ def test_the_epoch_as_start_means_that_main_never_started() -> None:
 def test_a_lost_node_that_said_nothing_may_have_started_main(phase: str, main: Any) -> None:
     pod = a_pod(main=main, conditions=[disrupted("DeletionByPodGC")])
     pod["status"]["phase"] = "Failed"
-    assert told_of(judged(pod)) == ("Failed", "NodeLost", "Disrupted", None), phase
+    assert summarize(judged(pod)) == ("Failed", "NodeLost", "Disrupted", None), phase
 
 
 def test_a_pod_that_never_had_a_node_cannot_have_started_main() -> None:
     pod = a_pod(node="", phase="Failed", conditions=[disrupted("DeletionByPodGC")])
-    assert told_of(judged(pod)) == ("BackingOff", "NodeLost", "Replaced", None)
+    assert summarize(judged(pod)) == ("BackingOff", "NodeLost", "Replaced", None)
 
 
 def test_a_start_that_was_recorded_is_not_forgotten() -> None:
     record = a_record(startedTime=stamp(2))
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
     status = status_for(run, a_pod(main=unknown(), phase="Failed"), seconds=20)
-    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert [record.started_time for record in status.attempts or []] == [at(2)]
 
 
@@ -216,7 +216,7 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
     pod = a_pod(main=unknown(), phase="Failed")
     pod["status"]["containerStatuses"][0] |= evidence
     status = judged(pod)
-    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert "Nobody saw" in status.message
     assert "nobody heard" not in status.message, "it is said once"
 
@@ -226,7 +226,7 @@ def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
     record = a_record(startedTime=stamp(2))
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
     status = status_for(run, a_pod(main=unknown(), phase="Failed", reason="Evicted"), seconds=9)
-    assert told_of(status) == ("Failed", "Evicted", "Disrupted", None)
+    assert summarize(status) == ("Failed", "Evicted", "Disrupted", None)
     message = status.message or ""
     assert "137" not in message
     assert "; nobody heard how container main ended" in message
@@ -234,21 +234,21 @@ def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
 
 def test_a_stopped_container_whose_end_nobody_saw_is_told_so() -> None:
     status = judged(a_pod(main=unknown()), {**stopped("Cancelled"), "startedTime": stamp(2)})
-    assert told_of(status) == ("Cancelled", "Cancelled", "Stopped", None)
+    assert summarize(status) == ("Cancelled", "Cancelled", "Stopped", None)
     assert "; nobody heard how container main ended" in status.message
 
 
 def test_an_end_that_the_restarted_node_did_not_see_has_no_exit_code() -> None:
     status = judged(a_pod(main=ended(255, reason="Unknown")))
-    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert (status.failed, status.disrupted) == (0, 1)
     assert "node-1" in status.message
 
 
 def test_an_init_container_that_a_restart_ended_has_not_failed() -> None:
-    init = told("fetch", ended(255, reason="Unknown"))
+    init = container_status("fetch", ended(255, reason="Unknown"))
     pod = a_pod(main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=[init])
-    assert told_of(judged(pod)) == ("BackingOff", "FinalStateUnknown", "Replaced", None)
+    assert summarize(judged(pod)) == ("BackingOff", "FinalStateUnknown", "Replaced", None)
 
 
 # ---------------------------------------------------------------- disrupted after the start
@@ -274,7 +274,7 @@ def test_an_init_container_that_a_restart_ended_has_not_failed() -> None:
 )
 def test_a_disruption_after_the_start_is_nobodys_failure(pod: Any, reason: str) -> None:
     status = judged(pod)
-    phase, told_reason, outcome, _ = told_of(status)
+    phase, told_reason, outcome, _ = summarize(status)
     assert (phase, told_reason, outcome) == ("Failed", reason, "Disrupted")
     assert status.failure_kind == "Infrastructure"
     assert (status.failed, status.disrupted) == (0, 1)
@@ -297,7 +297,7 @@ def test_what_nobody_heard_of_is_told_so() -> None:
 def test_a_condition_that_does_not_hold_is_no_disruption() -> None:
     condition = {"type": "DisruptionTarget", "status": "False", "reason": "EvictionByEvictionAPI"}
     pod = a_pod(main=ended(1), conditions=[condition])
-    assert told_of(judged(pod))[1:3] == ("NonZeroExitCode", "Failed")
+    assert summarize(judged(pod))[1:3] == ("NonZeroExitCode", "Failed")
 
 
 # ---------------------------------------------------------------- the application failed
@@ -325,7 +325,7 @@ def test_a_failure_of_main_is_the_applications(
     main: Any, reason: str, code: int, words: str
 ) -> None:
     status = judged(a_pod(main=main))
-    assert told_of(status) == ("Failed", reason, "Failed", code)
+    assert summarize(status) == ("Failed", reason, "Failed", code)
     assert status.failure_kind == "Application"
     assert (status.failed, status.disrupted) == (1, 0)
     assert "main" in status.message
@@ -334,18 +334,21 @@ def test_a_failure_of_main_is_the_applications(
 
 
 def test_an_init_container_that_failed_is_named_with_its_code() -> None:
-    inits = [told("prepare", ended(0)), told("fetch", ended(7, message="no route"))]
+    inits = [
+        container_status("prepare", ended(0)),
+        container_status("fetch", ended(7, message="no route")),
+    ]
     pod = a_pod(main=waiting("PodInitializing"), phase="Failed", initContainerStatuses=inits)
     status = judged(pod)
-    assert told_of(status) == ("Failed", "InitContainerFailed", "Failed", None)
+    assert summarize(status) == ("Failed", "InitContainerFailed", "Failed", None)
     assert all(word in status.message for word in ("fetch", "code 7", "no route"))
 
 
 def test_a_disruption_goes_before_a_failed_init_container() -> None:
     """An evicted init container reports exit code 137, which it did not cause."""
-    init = told("fetch", ended(137, reason="ContainerStatusUnknown"))
+    init = container_status("fetch", ended(137, reason="ContainerStatusUnknown"))
     pod = a_pod(phase="Failed", reason="Evicted", initContainerStatuses=[init])
-    assert told_of(judged(pod))[1:3] == ("Evicted", "Replaced")
+    assert summarize(judged(pod))[1:3] == ("Evicted", "Replaced")
 
 
 # ---------------------------------------------------------------- the Pod is gone
@@ -358,8 +361,8 @@ def vanished(last_seen: Any = None, record: dict[str, Any] | None = None) -> Sta
 
 
 def test_an_outcome_that_was_seen_counts_although_the_pod_is_gone() -> None:
-    assert told_of(vanished(a_pod(main=ended(0)))) == ("Succeeded", "Completed", "Succeeded", 0)
-    assert told_of(vanished(a_pod(main=ended(3), phase="Running")))[1:] == (
+    assert summarize(vanished(a_pod(main=ended(0)))) == ("Succeeded", "Completed", "Succeeded", 0)
+    assert summarize(vanished(a_pod(main=ended(3), phase="Running")))[1:] == (
         "NonZeroExitCode",
         "Failed",
         3,
@@ -368,17 +371,17 @@ def test_an_outcome_that_was_seen_counts_although_the_pod_is_gone() -> None:
 
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(node="")])
 def test_a_vanished_pod_without_a_node_is_replaced(pod: Any) -> None:
-    assert told_of(vanished(pod)) == ("BackingOff", "PodDeleted", "Replaced", None)
+    assert summarize(vanished(pod)) == ("BackingOff", "PodDeleted", "Replaced", None)
 
 
 @pytest.mark.parametrize("pod", [None, a_pod(), a_pod(main=running())])
 def test_a_vanished_pod_that_may_have_run_has_an_unknown_end(pod: Any) -> None:
     status = vanished(pod)
-    assert told_of(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
+    assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert status.failure_kind == "Infrastructure"
     assert status.completion_time == at(20)
 
 
 def test_a_vanished_pod_that_was_being_stopped_was_stopped() -> None:
     status = vanished(a_pod(main=running()), {"stopTime": stamp(5), "reason": "Cancelled"})
-    assert told_of(status) == ("Cancelled", "Cancelled", "Stopped", None)
+    assert summarize(status) == ("Cancelled", "Cancelled", "Stopped", None)

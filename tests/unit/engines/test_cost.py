@@ -6,17 +6,17 @@ import pytest
 
 from tests.simulation import Cluster, Script
 from tests.support.builders.objects import a_run
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 SHORT = ["create_pod", "write_status", "release_gate", "write_status", "release_pod", "delete_pod"]
 LONGER = [*SHORT[:3], "write_status", *SHORT[3:]]
 
 
 def requests_of(script: Script, **spec: Any) -> list[str]:
-    world = World(Cluster(lambda _pod, _container: script))
-    world.cluster.create_run(a_run(**spec))
-    world.until()
-    return [request.verb for request in world.controllers[0].answers.requests]
+    simulation = Simulation(Cluster(lambda _pod, _container: script))
+    simulation.cluster.create_run(a_run(**spec))
+    simulation.until()
+    return [request.verb for request in simulation.controllers[0].answers.requests]
 
 
 @pytest.mark.parametrize("code", [0, 1])

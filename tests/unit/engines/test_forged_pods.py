@@ -8,11 +8,11 @@ from taskruns.api import names
 from taskruns.engines.engine import Object
 from tests.simulation import Cluster, Kind, Script
 from tests.support.builders.objects import a_pod, a_run
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 
-def a_world() -> World:
-    return World(Cluster(lambda _pod, _container: Script(seconds=10)))
+def a_world() -> Simulation:
+    return Simulation(Cluster(lambda _pod, _container: Script(seconds=10)))
 
 
 def a_kept_run() -> Object:
@@ -31,37 +31,37 @@ def forged(run: Object, *, gated: bool, **metadata: Any) -> Object:
 def test_a_pod_of_another_namespace_changes_nothing_for_the_run_that_it_names(
     *, gated: bool, seconds: float
 ) -> None:
-    world = a_world()
-    run = world.cluster.create_run(a_kept_run())
-    world.advance(seconds)
-    world.cluster.create_pod(forged(run, gated=gated))
-    world.advance(60)
-    assert world.status()["phase"] == "Succeeded"
+    simulation = a_world()
+    run = simulation.cluster.create_run(a_kept_run())
+    simulation.advance(seconds)
+    simulation.cluster.create_pod(forged(run, gated=gated))
+    simulation.advance(60)
+    assert simulation.status()["phase"] == "Succeeded"
     name = names.pod_name("hello", run["metadata"]["uid"], 1)
-    pod = world.cluster.store.get(Kind.POD, "default", name)
+    pod = simulation.cluster.store.get(Kind.POD, "default", name)
     assert pod is not None
-    assert pod["metadata"]["uid"] == world.status()["podUID"]
+    assert pod["metadata"]["uid"] == simulation.status()["podUID"]
     assert "finalizers" not in pod["metadata"]
 
 
 def test_a_run_that_a_pod_has_named_before_it_was_seen_is_not_taken_for_gone() -> None:
-    world = a_world()
-    run = world.cluster.create_run(a_kept_run())
-    controller = world.controllers[0]
+    simulation = a_world()
+    run = simulation.cluster.create_run(a_kept_run())
+    controller = simulation.controllers[0]
     labels = a_pod(run)["metadata"]["labels"] | {names.LABEL_NAME: "another"}
-    world.cluster.create_pod(forged(run, gated=True, namespace="default", labels=labels))
+    simulation.cluster.create_pod(forged(run, gated=True, namespace="default", labels=labels))
     controller.see(Kind.POD)
     while controller.begin():
         controller.step()
-    world.advance(60)
-    assert world.status()["phase"] == "Succeeded"
+    simulation.advance(60)
+    assert simulation.status()["phase"] == "Succeeded"
 
 
 def test_a_held_pod_that_does_not_name_its_run_is_let_go_without_asking() -> None:
-    world = a_world()
+    simulation = a_world()
     labels = {names.LABEL_UID: "made-up"}
-    world.cluster.create_pod(forged(a_run(), gated=True, labels=labels, ownerReferences=[]))
-    world.until()
-    (pod,) = world.pods()
+    simulation.cluster.create_pod(forged(a_run(), gated=True, labels=labels, ownerReferences=[]))
+    simulation.until()
+    (pod,) = simulation.pods()
     assert "finalizers" not in pod["metadata"]
-    assert "read_run" not in {made.verb for made in world.controllers[0].answers.requests}
+    assert "read_run" not in {made.verb for made in simulation.controllers[0].answers.requests}

@@ -13,7 +13,7 @@ from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.simulation.cluster import quota
 from tests.support.builders.objects import a_run, at
 from tests.support.decision import NOTHING_FOUND
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 
 class Silent(MemoryEngine):
@@ -77,37 +77,37 @@ async def test_a_run_that_is_gone_is_not() -> None:
     assert bench.told() == []
 
 
-def told_in(world: World) -> list[tuple[str, int]]:
-    series_list = world.cluster.chronicle.told()
+def told_in(simulation: Simulation) -> list[tuple[str, int]]:
+    series_list = simulation.cluster.chronicle.told()
     return [(series.event.reason, series.count) for series in series_list]
 
 
 def test_a_run_that_is_deleted_or_goes_with_its_namespace_tells_nothing_of_that() -> None:
-    def delete(world: World) -> None:
-        world.cluster.delete_run("default", "hello")
+    def delete(simulation: Simulation) -> None:
+        simulation.cluster.delete_run("default", "hello")
 
-    def terminate(world: World) -> None:
-        world.cluster.terminate_namespace("default")
+    def terminate(simulation: Simulation) -> None:
+        simulation.cluster.terminate_namespace("default")
 
     for end in (delete, terminate):
-        world = World()
-        world.cluster.create_run(a_run(command=["sleep"]))
-        world.settle()
-        end(world)
-        world.until()
-        assert told_in(world) == [("PodCreated", 1)]
+        simulation = Simulation()
+        simulation.cluster.create_run(a_run(command=["sleep"]))
+        simulation.settle()
+        end(simulation)
+        simulation.until()
+        assert told_in(simulation) == [("PodCreated", 1)]
 
 
 def test_a_run_that_waits_long_in_a_full_quota_is_told_as_blocked_once() -> None:
-    world = World(Cluster(lambda _pod, _container: Script(seconds=1000)))
-    world.cluster.admission.append(quota(world.cluster, pods=1))
-    world.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))
-    world.settle()
-    world.cluster.create_run(a_run(metadata={"name": "second"}, ttlSecondsAfterFinished=-1))
-    world.until()
+    simulation = Simulation(Cluster(lambda _pod, _container: Script(seconds=1000)))
+    simulation.cluster.admission.append(quota(simulation.cluster, pods=1))
+    simulation.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))
+    simulation.settle()
+    simulation.cluster.create_run(a_run(metadata={"name": "second"}, ttlSecondsAfterFinished=-1))
+    simulation.until()
     blocked = [
         (series.run.name, series.event.reason, series.count)
-        for series in world.cluster.chronicle.told()
+        for series in simulation.cluster.chronicle.told()
     ]
     assert [each for each in blocked if each[1] == "Blocked"] == [("second", "Blocked", 1)]
     assert [reason for name, reason, _ in blocked if name == "second"] == [

@@ -18,16 +18,16 @@ from taskruns.engines.quota_queue import QuotaQueue
 from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.simulation.cluster import quota
 from tests.support.builders.objects import a_run
-from tests.support.world import World
+from tests.support.simulation import Simulation
 
 MINUTE = timedelta(minutes=1)
 
 
-class Crowd:
+class QuotaRuns:
     """Many runs, a cluster without room for all of them, and a record of its creates."""
 
     def __init__(self, seconds: float = 5) -> None:
-        self.world = World(Cluster(lambda _pod, _container: Script(seconds=seconds)))
+        self.simulation = Simulation(Cluster(lambda _pod, _container: Script(seconds=seconds)))
         self.refused: list[str] = []
         self.created: list[str] = []
 
@@ -38,186 +38,192 @@ class Crowd:
             (self.created if refusal is None else self.refused).append(name)
             return refusal
 
-        self.world.cluster.admission[:] = [counted]
+        self.simulation.cluster.admission[:] = [counted]
 
     def limit(self, pods: int) -> None:
-        self.admit(quota(self.world.cluster, pods))
+        self.admit(quota(self.simulation.cluster, pods))
 
     def create(self, *runs: str, **spec: Any) -> None:
         for name in runs:
             spec = {"ttlSecondsAfterFinished": -1, "podGC": {"deleteDelayDuration": "0s"}, **spec}
-            self.world.cluster.create_run(
+            self.simulation.cluster.create_run(
                 a_run(metadata={"name": name, "uid": f"{name}-uid"}, **spec)
             )
 
     def statuses(self) -> dict[str, Any]:
-        runs = self.world.cluster.store.all(Kind.RUN)
+        runs = self.simulation.cluster.store.all(Kind.RUN)
         return {run["metadata"]["name"]: run["status"] for run in runs}
 
     def phases(self) -> set[str]:
         return {status["phase"] for status in self.statuses().values()}
 
     def working(self) -> int:
-        return sum(p["status"]["phase"] in ("Pending", "Running") for p in self.world.pods())
+        return sum(p["status"]["phase"] in ("Pending", "Running") for p in self.simulation.pods())
 
     @property
     def line(self) -> int:
-        return len(self.world.controllers[0].turnstile.lines)
+        return len(self.simulation.controllers[0].turnstile.lines)
 
 
 TWELVE = [f"run-{number:02d}" for number in range(12)]
 
 
 def test_twelve_runs_share_three_places_in_order_and_hardly_ask() -> None:
-    crowd = Crowd()
-    crowd.limit(pods=3)
-    crowd.create(*TWELVE)
-    crowd.world.settle()
-    assert crowd.line == 9
-    while crowd.phases() != {"Succeeded"}:
-        crowd.world.advance(0.1)
-        assert crowd.working() <= 3
-    assert crowd.created == TWELVE
-    assert len(crowd.refused) == 1, "one teaches the rest"
-    assert {status["attempt"] for status in crowd.statuses().values()} == {1}
-    assert crowd.line == 0
+    quota_runs = QuotaRuns()
+    quota_runs.limit(pods=3)
+    quota_runs.create(*TWELVE)
+    quota_runs.simulation.settle()
+    assert quota_runs.line == 9
+    while quota_runs.phases() != {"Succeeded"}:
+        quota_runs.simulation.advance(0.1)
+        assert quota_runs.working() <= 3
+    assert quota_runs.created == TWELVE
+    assert len(quota_runs.refused) == 1, "one teaches the rest"
+    assert {status["attempt"] for status in quota_runs.statuses().values()} == {1}
+    assert quota_runs.line == 0
 
 
 def test_a_freed_place_is_taken_at_once() -> None:
-    crowd = Crowd(seconds=5)
-    crowd.limit(pods=1)
-    crowd.create("first", "second")
-    crowd.world.advance(7)
-    assert crowd.created == ["first", "second"]
+    quota_runs = QuotaRuns(seconds=5)
+    quota_runs.limit(pods=1)
+    quota_runs.create("first", "second")
+    quota_runs.simulation.advance(7)
+    assert quota_runs.created == ["first", "second"]
 
 
 def test_all_who_wait_say_so_once() -> None:
-    crowd = Crowd(seconds=300)
-    crowd.limit(pods=1)
-    crowd.create(*TWELVE)
-    crowd.world.advance(200)
-    waiting = [s for name, s in crowd.statuses().items() if name != TWELVE[0]]
+    quota_runs = QuotaRuns(seconds=300)
+    quota_runs.limit(pods=1)
+    quota_runs.create(*TWELVE)
+    quota_runs.simulation.advance(200)
+    waiting = [s for name, s in quota_runs.statuses().items() if name != TWELVE[0]]
     assert {(s["phase"], s["reason"]) for s in waiting} == {("Queued", "QuotaExceeded")}
     assert len({s["message"] for s in waiting}) == 1
     assert "exceeded quota: pods" in waiting[0]["message"]
-    writes = [r for r in crowd.world.controllers[0].answers.requests if r.verb == "write_status"]
+    writes = [
+        r for r in quota_runs.simulation.controllers[0].answers.requests if r.verb == "write_status"
+    ]
     assert len(writes) == 2 + len(waiting)
 
 
 def test_while_nothing_ends_only_the_first_asks_and_seldom() -> None:
-    crowd = Crowd(seconds=10_000)
-    crowd.limit(pods=1)
-    crowd.create(*TWELVE)
+    quota_runs = QuotaRuns(seconds=10_000)
+    quota_runs.limit(pods=1)
+    quota_runs.create(*TWELVE)
     for _ in range(10):
-        crowd.world.advance(60)
-        for controller in crowd.world.controllers:
+        quota_runs.simulation.advance(60)
+        for controller in quota_runs.simulation.controllers:
             controller.resync()
-    assert set(crowd.refused) == {TWELVE[1]}
-    assert 30 <= len(crowd.refused) <= 61, "every 10 to 20 seconds"
+    assert set(quota_runs.refused) == {TWELVE[1]}
+    assert 30 <= len(quota_runs.refused) <= 61, "every 10 to 20 seconds"
 
 
 def test_room_that_others_make_is_found_and_used_up() -> None:
-    crowd = Crowd(seconds=10_000)
-    crowd.limit(pods=1)
-    crowd.create(*TWELVE)
-    crowd.world.settle()
-    crowd.limit(pods=5)
-    crowd.world.advance(21)
-    assert crowd.created == TWELVE[:5]
+    quota_runs = QuotaRuns(seconds=10_000)
+    quota_runs.limit(pods=1)
+    quota_runs.create(*TWELVE)
+    quota_runs.simulation.settle()
+    quota_runs.limit(pods=5)
+    quota_runs.simulation.advance(21)
+    assert quota_runs.created == TWELVE[:5]
 
 
 def test_a_controller_that_starts_anew_finds_the_line_as_it_was() -> None:
-    crowd = Crowd(seconds=300)
-    crowd.limit(pods=1)
-    crowd.create(*reversed(TWELVE))
-    crowd.world.settle()
-    crowd.refused.clear()
-    (controller,) = crowd.world.controllers
+    quota_runs = QuotaRuns(seconds=300)
+    quota_runs.limit(pods=1)
+    quota_runs.create(*reversed(TWELVE))
+    quota_runs.simulation.settle()
+    quota_runs.refused.clear()
+    (controller,) = quota_runs.simulation.controllers
     requests = len(controller.answers.requests)
     controller.restart()
-    crowd.world.settle()
-    assert crowd.line == 11
-    assert crowd.refused == ["run-00"], "one asks for all"
+    quota_runs.simulation.settle()
+    assert quota_runs.line == 11
+    assert quota_runs.refused == ["run-00"], "one asks for all"
     assert len(controller.answers.requests) == requests + 1, "and nothing is written anew"
 
 
 def test_the_oldest_goes_first_after_a_restart_that_found_room() -> None:
-    crowd = Crowd(seconds=300)
-    crowd.limit(pods=1)
-    crowd.create(*reversed(TWELVE))
-    crowd.world.settle()
-    crowd.limit(pods=3)
-    crowd.world.controllers[0].restart()
-    crowd.world.settle()
-    assert crowd.created == ["run-11", "run-00", "run-01"]
+    quota_runs = QuotaRuns(seconds=300)
+    quota_runs.limit(pods=1)
+    quota_runs.create(*reversed(TWELVE))
+    quota_runs.simulation.settle()
+    quota_runs.limit(pods=3)
+    quota_runs.simulation.controllers[0].restart()
+    quota_runs.simulation.settle()
+    assert quota_runs.created == ["run-11", "run-00", "run-01"]
 
 
 @pytest.mark.parametrize("change", [{"cancel": True}, {"suspend": True}, None])
 def test_whoever_leaves_the_line_does_not_hold_it_up(change: Object | None) -> None:
-    crowd = Crowd(seconds=30)
-    crowd.limit(pods=1)
-    crowd.create("a", "b", "c")
-    crowd.world.settle()
-    cluster = crowd.world.cluster
+    quota_runs = QuotaRuns(seconds=30)
+    quota_runs.limit(pods=1)
+    quota_runs.create("a", "b", "c")
+    quota_runs.simulation.settle()
+    cluster = quota_runs.simulation.cluster
     if change is None:
         cluster.delete_run("default", "b")
     else:
         cluster.patch(Kind.RUN, "default", "b", {"spec": change})
-    crowd.world.advance(32)
-    assert crowd.created == ["a", "c"]
+    quota_runs.simulation.advance(32)
+    assert quota_runs.created == ["a", "c"]
 
 
 def test_a_run_whose_time_is_up_leaves_the_line() -> None:
-    crowd = Crowd(seconds=30)
-    crowd.limit(pods=1)
-    crowd.create("a")
-    crowd.create("b", scheduleTimeoutSeconds=5)
-    crowd.create("c")
-    crowd.world.advance(33)
-    assert crowd.statuses()["b"]["reason"] == "ScheduleTimeout"
-    assert "exceeded quota" in crowd.statuses()["b"]["message"]
-    assert crowd.created == ["a", "c"]
+    quota_runs = QuotaRuns(seconds=30)
+    quota_runs.limit(pods=1)
+    quota_runs.create("a")
+    quota_runs.create("b", scheduleTimeoutSeconds=5)
+    quota_runs.create("c")
+    quota_runs.simulation.advance(33)
+    assert quota_runs.statuses()["b"]["reason"] == "ScheduleTimeout"
+    assert "exceeded quota" in quota_runs.statuses()["b"]["message"]
+    assert quota_runs.created == ["a", "c"]
 
 
 def test_a_quota_that_does_not_concern_a_run_does_not_hold_it_up() -> None:
-    crowd = Crowd(seconds=300)
+    quota_runs = QuotaRuns(seconds=300)
 
     def scoped(manifest: Object) -> Refusal | None:
         high = manifest["spec"].get("priorityClassName") == "high"
         message = "exceeded quota: high, requested: pods=1, used: pods=0, limited: pods=0.5"
         return Refusal(RefusalKind.NO_ROOM, message) if high else None
 
-    crowd.admit(scoped)
-    crowd.create("a", "b", "c", priorityClassName="high")
-    crowd.create("d", "e")
-    crowd.world.advance(1)
-    assert crowd.created == ["d", "e"]
-    assert crowd.refused == ["a"]
+    quota_runs.admit(scoped)
+    quota_runs.create("a", "b", "c", priorityClassName="high")
+    quota_runs.create("d", "e")
+    quota_runs.simulation.advance(1)
+    assert quota_runs.created == ["d", "e"]
+    assert quota_runs.refused == ["a"]
 
 
 def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
     """Once a quota is known to cover both, a small run does not overtake a large one."""
-    crowd = Crowd(seconds=5)
+    quota_runs = QuotaRuns(seconds=5)
     cpu = {"small": 1, "large": 3}
 
     def capacity(manifest: Object) -> Refusal | None:
         def asks(pod: Object) -> int:
             return int(pod["spec"]["containers"][0]["resources"]["requests"]["cpu"])
 
-        active = [p for p in crowd.world.pods() if p["status"]["phase"] in ("Pending", "Running")]
+        active = [
+            p
+            for p in quota_runs.simulation.pods()
+            if p["status"]["phase"] in ("Pending", "Running")
+        ]
         used, requested = sum(map(asks, active)), asks(manifest)
         if used + requested <= 3:
             return None
         numbers = f"requested: cpu={requested}, used: cpu={used}, limited: cpu=3"
         return Refusal(RefusalKind.NO_ROOM, f"exceeded quota: cpu, {numbers}")
 
-    crowd.admit(capacity)
+    quota_runs.admit(capacity)
     for name in ("a-small", "b-small", "c-large", "d-small", "e-small"):
         size = cpu[name.partition("-")[2]]
-        crowd.create(name, resources={"requests": {"cpu": str(size)}})
-    crowd.world.until(within=2 * MINUTE)
-    assert crowd.created.index("c-large") == 2 or crowd.created[2] == "d-small"
-    assert crowd.phases() == {"Succeeded"}
+        quota_runs.create(name, resources={"requests": {"cpu": str(size)}})
+    quota_runs.simulation.until(within=2 * MINUTE)
+    assert quota_runs.created.index("c-large") == 2 or quota_runs.created[2] == "d-small"
+    assert quota_runs.phases() == {"Succeeded"}
 
 
 class BusyEngine(MemoryEngine):

@@ -1,4 +1,4 @@
-"""Lab on the real cluster: real time passes, and waits are woken by watch events."""
+"""Runtime on the real cluster: real time passes, and waits are woken by watch events."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from tests.engine.driver import Driver
-from tests.engine.lab import Lab, Object, Told
+from tests.engine.reconciler import Reconciler
+from tests.engine.runtime import Object, RecordedEvent, Runtime
 from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, events_about
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 T = TypeVar("T")
 
@@ -17,20 +17,20 @@ PATIENCE = 90
 """Timeout of every wait of a scenario, in seconds."""
 
 
-class KubernetesLab(Lab):
-    """Lab with its own namespace on a real cluster."""
+class KubernetesRuntime(Runtime):
+    """Runtime with its own namespace on a real cluster."""
 
-    def __init__(self, kube: Kube, journal: Journal, kubeconfig: Path) -> None:
+    def __init__(self, kube: Kube, watch_recorder: WatchRecorder, kubeconfig: Path) -> None:
         self._kube = kube
-        self._journal = journal
+        self._watch_recorder = watch_recorder
         self._kubeconfig = kubeconfig
-        self._drivers: list[Driver] = []
+        self._drivers: list[Reconciler] = []
         created = kube.create(NAMESPACES, None, {"metadata": {"generateName": "engine-"}})
         self.namespace = created["metadata"]["name"]
 
     def close(self) -> None:
         """Delete all runs while a controller can release their Pods, then the namespace."""
-        for run in self._journal.present(RUNS, self.namespace):
+        for run in self._watch_recorder.present(RUNS, self.namespace):
             self._kube.delete(RUNS, self.namespace, run["metadata"]["name"])
         self.wait("all Pods are gone", lambda: None if self._pods_of_runs() else True)
         self.pause()
@@ -42,12 +42,12 @@ class KubernetesLab(Lab):
     @override
     def wait(self, what: str, look: Callable[[], T | None]) -> T:
         def look_out() -> T | None:
-            for driver in self._drivers:
-                if driver.failure is not None:
-                    raise driver.failure
+            for reconciler in self._drivers:
+                if reconciler.failure is not None:
+                    raise reconciler.failure
             return look()
 
-        return self._journal.wait(look_out, PATIENCE, what)
+        return self._watch_recorder.wait(look_out, PATIENCE, what)
 
     @override
     def create_run(self, manifest: Object) -> Object:
@@ -61,17 +61,17 @@ class KubernetesLab(Lab):
 
     @override
     def run(self, name: str) -> Object | None:
-        runs = self._journal.present(RUNS, self.namespace)
+        runs = self._watch_recorder.present(RUNS, self.namespace)
         return next((run for run in runs if run["metadata"]["name"] == name), None)
 
     @override
     def pods(self) -> list[Object]:
-        return list(self._journal.present(PODS, self.namespace))
+        return list(self._watch_recorder.present(PODS, self.namespace))
 
     @override
-    def events(self, run_uid: str) -> list[Told]:
+    def events(self, run_uid: str) -> list[RecordedEvent]:
         return [
-            Told(
+            RecordedEvent(
                 event["reason"],
                 event["count"],
                 event["message"],
@@ -95,25 +95,25 @@ class KubernetesLab(Lab):
 
     @override
     def pause(self) -> None:
-        for driver in self._drivers:
-            driver.stop()
+        for reconciler in self._drivers:
+            reconciler.stop()
         self._drivers.clear()
 
     @override
     def resume(self, *, blind_to_pods: bool = False) -> None:
-        driver = Driver(
-            self._journal, self._kubeconfig, self.namespace, blind_to_pods=blind_to_pods
+        reconciler = Reconciler(
+            self._watch_recorder, self._kubeconfig, self.namespace, blind_to_pods=blind_to_pods
         )
-        driver.start()
-        self._drivers.append(driver)
+        reconciler.start()
+        self._drivers.append(reconciler)
 
     def _await_version(self, made: Object) -> None:
-        """Wait until the journal has seen a write."""
+        """Wait until the watch recorder has seen a write."""
         uid, version = made["metadata"]["uid"], int(made["metadata"]["resourceVersion"])
 
         def look() -> bool | None:
-            last = self._journal.last(uid)
+            last = self._watch_recorder.last(uid)
             latest = int(last.found["metadata"]["resourceVersion"]) if last else 0
             return True if latest >= version else None
 
-        self._journal.wait(look, PATIENCE, "the journal sees a write")
+        self._watch_recorder.wait(look, PATIENCE, "a write is recorded")

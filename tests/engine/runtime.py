@@ -1,4 +1,4 @@
-"""Interface between scenarios and runtimes (`Lab`), and handle of one TaskRun (`Task`)."""
+"""Interface between scenarios and runtimes (`Runtime`), and handle of one TaskRun (`Task`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Told:
+class RecordedEvent:
     """Event about a TaskRun, reduced to the fields that scenarios compare."""
 
     reason: str
@@ -28,7 +28,7 @@ class Told:
 SITE = SiteDefaults()
 
 
-class Lab(ABC):
+class Runtime(ABC):
     """Namespace of a runtime in which one controller is active."""
 
     namespace: str
@@ -93,7 +93,7 @@ class Lab(ABC):
         """Return all existing Pods."""
 
     @abstractmethod
-    def events(self, run_uid: str) -> list[Told]:
+    def events(self, run_uid: str) -> list[RecordedEvent]:
         """Return the Events about a TaskRun, in the order of their first occurrence."""
 
     @abstractmethod
@@ -117,15 +117,15 @@ class Lab(ABC):
 class Task:
     """Handle of one TaskRun."""
 
-    def __init__(self, created: Object, lab: Lab) -> None:
-        self._lab = lab
+    def __init__(self, created: Object, runtime: Runtime) -> None:
+        self._runtime = runtime
         self.name: str = created["metadata"]["name"]
         self.uid: str = created["metadata"]["uid"]
 
     @property
     def run(self) -> Object | None:
         """The current TaskRun; None if it is gone."""
-        run = self._lab.run(self.name)
+        run = self._runtime.run(self.name)
         return run if run is not None and run["metadata"]["uid"] == self.uid else None
 
     @property
@@ -135,7 +135,9 @@ class Task:
     @property
     def pods(self) -> list[Object]:
         """The existing Pods of the TaskRun."""
-        return [pod for pod in self._lab.pods() if self.uid in str(pod["metadata"].get("labels"))]
+        return [
+            pod for pod in self._runtime.pods() if self.uid in str(pod["metadata"].get("labels"))
+        ]
 
     def ended(self) -> Any:
         """Wait until the TaskRun has ended; return its status."""
@@ -143,7 +145,7 @@ class Task:
         def look() -> Any:
             return self.status if self.status.get("phase") in TERMINAL_PHASES else None
 
-        return self._lab.wait(f"{self.name} ends", look)
+        return self._runtime.wait(f"{self.name} ends", look)
 
     def reaches(self, phase: str) -> Any:
         """Wait until the TaskRun is in a phase that it does not leave soon; return its status."""
@@ -151,16 +153,16 @@ class Task:
         def look() -> Any:
             return self.status if self.status.get("phase") == phase else None
 
-        return self._lab.wait(f"{self.name} is {phase}", look)
+        return self._runtime.wait(f"{self.name} is {phase}", look)
 
-    def told(self, last: str) -> list[Told]:
+    def events_until(self, last: str) -> list[RecordedEvent]:
         """Wait for an Event with the reason `last`; return all Events so far, in order."""
 
-        def look() -> list[Told] | None:
-            events = self._lab.events(self.uid)
+        def look() -> list[RecordedEvent] | None:
+            events = self._runtime.events(self.uid)
             return events if last in [event.reason for event in events] else None
 
-        return self._lab.wait(f"{self.name} tells of {last}", look)
+        return self._runtime.wait(f"{self.name} tells of {last}", look)
 
     def main_runs(self) -> Object:
         """Wait until main runs in a Pod of the TaskRun; return the Pod."""
@@ -168,35 +170,35 @@ class Task:
         def look() -> Object | None:
             return next((pod for pod in self.pods if _main_state(pod, "running")), None)
 
-        return self._lab.wait(f"main of {self.name} runs", look)
+        return self._runtime.wait(f"main of {self.name} runs", look)
 
     def has_pod(self) -> Object:
-        return self._lab.wait(f"{self.name} has a Pod", lambda: next(iter(self.pods), None))
+        return self._runtime.wait(f"{self.name} has a Pod", lambda: next(iter(self.pods), None))
 
     def pods_gone(self) -> None:
-        self._lab.wait(f"Pods of {self.name} go", lambda: None if self.pods else True)
+        self._runtime.wait(f"Pods of {self.name} go", lambda: None if self.pods else True)
 
     def gone(self) -> None:
-        self._lab.wait(f"{self.name} goes", lambda: True if self.run is None else None)
+        self._runtime.wait(f"{self.name} goes", lambda: True if self.run is None else None)
 
     def cancel(self) -> None:
-        self._lab.patch_run(self.name, {"spec": {"cancel": True}})
+        self._runtime.patch_run(self.name, {"spec": {"cancel": True}})
 
     def suspend(self, *, wanted: bool = True) -> None:
-        self._lab.patch_run(self.name, {"spec": {"suspend": wanted}})
+        self._runtime.patch_run(self.name, {"spec": {"suspend": wanted}})
 
     def collect(self) -> None:
         """Mark the last Pod as collected."""
         annotations = {names.ANNOTATION_COLLECTED: self.status["podUID"]}
-        self._lab.patch_run(self.name, {"metadata": {"annotations": annotations}})
+        self._runtime.patch_run(self.name, {"metadata": {"annotations": annotations}})
 
     def delete(self, *, foreground: bool = False) -> None:
-        self._lab.delete_run(self.name, foreground=foreground)
+        self._runtime.delete_run(self.name, foreground=foreground)
 
     def hold(self, *, wanted: bool = True) -> None:
         """Add a foreign finalizer to the TaskRun, or remove it."""
         finalizers = ["example.test/hold"] if wanted else None
-        self._lab.patch_run(self.name, {"metadata": {"finalizers": finalizers}})
+        self._runtime.patch_run(self.name, {"metadata": {"finalizers": finalizers}})
 
     @property
     def generation(self) -> int:
@@ -209,10 +211,10 @@ class Task:
             status = self.status
             return status if status.get("observedGeneration") == self.generation else None
 
-        return self._lab.wait(f"{self.name} is observed", look)
+        return self._runtime.wait(f"{self.name} is observed", look)
 
 
-def told_of(status: Any) -> tuple[Any, ...]:
+def summarize(status: Any) -> tuple[Any, ...]:
     """Return phase, reason, exit code and the outcomes of the attempts, for comparison."""
     outcomes = [attempt["outcome"] for attempt in status.get("attempts") or ()]
     return status["phase"], status["reason"], status.get("exitCode"), outcomes

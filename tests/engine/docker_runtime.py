@@ -1,4 +1,4 @@
-"""Lab on a real Docker daemon: runs followers in a thread and reads the state files."""
+"""Runtime on a real Docker daemon: runs followers in a thread and reads the state files."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ from taskruns.engines.docker.host import Host
 from taskruns.engines.docker.pod_status import pod_status
 from taskruns.engines.docker.state_file import StateFile, records
 from taskruns.engines.docker.store import create_run, delete_run, patch_run
-from tests.engine.lab import SITE, Lab, Object, Told
+from tests.engine.runtime import SITE, Object, RecordedEvent, Runtime
 from tests.engine.work import IMAGE
 from tests.support.background import end_tasks
 
@@ -53,8 +53,8 @@ async def ended(host: Host, file: StateFile, seconds: float) -> Any:
     return status
 
 
-class DockerLab(Lab):
-    """Lab with its own state directory and a daemon that all labs share."""
+class DockerRuntime(Runtime):
+    """Runtime with its own state directory and a daemon that all tests share."""
 
     def __init__(self, address: str, root: Path) -> None:
         self.namespace = "default"
@@ -88,7 +88,7 @@ class DockerLab(Lab):
     def _file(self, name: str) -> StateFile:
         return StateFile(self._root, self.namespace, name)
 
-    def tell(self) -> None:
+    def wake(self) -> None:
         """Wake up all waits."""
         with self._changed:
             self._changed.notify_all()
@@ -136,7 +136,7 @@ class DockerLab(Lab):
         ]
 
     @override
-    def events(self, run_uid: str) -> list[Told]:
+    def events(self, run_uid: str) -> list[RecordedEvent]:
         raise NotImplementedError
 
     @override
@@ -168,7 +168,7 @@ class DockerLab(Lab):
     @override
     def resume(self, *, blind_to_pods: bool = False) -> None:
         assert not blind_to_pods, "a follower reads the record, which has both kinds"
-        client = _Client(self._loop, self._address, self.tell)
+        client = _Client(self._loop, self._address, self.wake)
         self._clients.append(client)
         for file in records(self._root):
             client.follow(file)
@@ -178,11 +178,11 @@ class _Client:
     """Client that follows runs until it is stopped, as abruptly as by a kill."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, address: str, tell: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, address: str, wake: Callable[[], None]
     ) -> None:
         self._loop = loop
         self._address = address
-        self._tell = tell
+        self._tell = wake
         self._followed: list[Future[None]] = []
 
     def follow(self, file: StateFile) -> None:

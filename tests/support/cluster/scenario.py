@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from tests.support.builders.manifests import task_run
 from tests.support.cluster.client import RUNS, Kube, Object
 from tests.support.cluster.run import Run
-from tests.support.cluster.start_counter import Ledger
-from tests.support.cluster.watch_recorder import Journal
+from tests.support.cluster.start_counter import StartCounter
+from tests.support.cluster.watch_recorder import WatchRecorder
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A namespace, with the session's client, journal and ledger."""
+class Scenario:
+    """A namespace, with the session's client, watch recorder and start counter."""
 
     kube: Kube
-    journal: Journal
-    ledger: Ledger
+    watch_recorder: WatchRecorder
+    start_counter: StartCounter
     namespace: str
 
     def create(
@@ -26,4 +26,4 @@ class Stage:
         manifest = task_run(name, target, spec)
         manifest["metadata"]["labels"] = labels or {}
         created = self.kube.create(RUNS, target, manifest)
-        return Run(created, self.kube, self.journal)
+        return Run(created, self.kube, self.watch_recorder)

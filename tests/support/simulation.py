@@ -11,7 +11,7 @@ from taskruns.engines.engine import Object, Unavailable
 from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
 from tests.simulation import Change, Cluster, Kind, MemoryEngine
-from tests.support.faults.request_faults import Crashed, Fate, FatedEngine, Request
+from tests.support.faults.request_faults import Crashed, Fault, FaultyEngine, Request
 
 RETRY = timedelta(seconds=1)
 LONG = timedelta(days=30)
@@ -28,7 +28,7 @@ class Controller:
         self._cluster = cluster
         self._site = site
         self.answers = MemoryEngine(cluster)
-        self.engine = FatedEngine(self.answers)
+        self.engine = FaultyEngine(self.answers)
         self.unsettled = 0
         cluster.store.observe(self._on_change)
         self.restart()
@@ -43,7 +43,7 @@ class Controller:
         )
         self.alarms: dict[RunKey, datetime] = {}
         self._key: RunKey | None = None
-        self._work: Coroutine[Request, Fate, datetime | None] | None = None
+        self._work: Coroutine[Request, Fault, datetime | None] | None = None
         self.next_request: Request | None = None
         for run in self._cluster.store.all(Kind.RUN):
             self.queue[self.cache.put_run(run)] = None
@@ -130,16 +130,16 @@ class Controller:
         self._go(None)
         return True
 
-    def step(self, fate: Fate = Fate.ARRIVES) -> None:
-        """Apply a fate to the pending request, and advance to the next request."""
-        self._go(fate)
+    def step(self, fault: Fault = Fault.ARRIVES) -> None:
+        """Apply a fault to the pending request, and advance to the next request."""
+        self._go(fault)
 
-    def _go(self, fate: Fate | None) -> None:
+    def _go(self, fault: Fault | None) -> None:
         work, key = self._work, self._key
         assert work is not None
         assert key is not None
         try:
-            self.next_request = work.send(fate)  # type: ignore[arg-type]
+            self.next_request = work.send(fault)  # type: ignore[arg-type]
         except StopIteration as stop:
             self._rest(key, stop.value)
         except Unavailable:
@@ -168,7 +168,7 @@ class Controller:
         return worked
 
 
-class World:
+class Simulation:
     """A cluster and its controllers; one controller by default."""
 
     def __init__(

@@ -11,7 +11,7 @@ BUSY: Object = {"command": ["sleep", "600"]}
 """Container fields of work that does not end by itself within a test."""
 
 
-def passing_for(
+def lookalike_pod(
     run: Run, name: str, work: Object, *, attempt: int, gated: bool, **metadata: Any
 ) -> Object:
     """Return a Pod with the labels and the owner of an attempt.

@@ -1,4 +1,4 @@
-"""Controller without kopf: a thread that reconciles the runs that changed in the journal.
+"""Controller without kopf: a thread that reconciles the runs that changed in the recorded watch.
 
 `tests/operator` tests the kopf handlers. Here only the reconcile and the engine are tested, so that
 nothing else differs between the simulation and Kubernetes.
@@ -15,9 +15,9 @@ from taskruns.engines.kubernetes.connection import connect
 from taskruns.engines.kubernetes.engine import KubernetesEngine
 from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
-from tests.engine.lab import SITE
+from tests.engine.runtime import SITE
 from tests.support.cluster.client import PODS, RUNS, Object
-from tests.support.cluster.watch_recorder import Journal, TooLate
+from tests.support.cluster.watch_recorder import WaitTimeout, WatchRecorder
 
 CONNECTIONS = 10
 RETRY = timedelta(seconds=1)
@@ -29,13 +29,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Driver:
+class Reconciler:
     """Reconciles the runs of one namespace until it is stopped, as abruptly as by a kill."""
 
     def __init__(
-        self, journal: Journal, kubeconfig: Path, namespace: str, *, blind_to_pods: bool
+        self,
+        watch_recorder: WatchRecorder,
+        kubeconfig: Path,
+        namespace: str,
+        *,
+        blind_to_pods: bool,
     ) -> None:
-        self._journal = journal
+        self._watch_recorder = watch_recorder
         self._kubeconfig = kubeconfig
         self._namespace = namespace
         self._blind_to_pods = blind_to_pods
@@ -79,21 +84,21 @@ class Driver:
             return True if self._ending.is_set() or self._versions() != self._seen else None
 
         try:
-            self._journal.wait(look, max(left, 0.0), "something changes")
-        except TooLate:
+            self._watch_recorder.wait(look, max(left, 0.0), "something changes")
+        except WaitTimeout:
             return
 
     def _present(self) -> tuple[list[Object], list[Object]]:
-        pods = [] if self._blind_to_pods else self._journal.present(PODS, self._namespace)
+        pods = [] if self._blind_to_pods else self._watch_recorder.present(PODS, self._namespace)
         ours = [pod for pod in pods if key_of_pod(pod) is not None]
-        return self._journal.present(RUNS, self._namespace), ours
+        return self._watch_recorder.present(RUNS, self._namespace), ours
 
     def _versions(self) -> dict[str, str]:
         found = [found["metadata"] for kind in self._present() for found in kind]
         return {metadata["uid"]: metadata["resourceVersion"] for metadata in found}
 
     def _take_in(self) -> set[RunKey]:
-        """Update the cache from the journal; return the keys of changed runs."""
+        """Update the cache from the watch recorder; return the keys of changed runs."""
         runs, pods = self._present()
         self._seen, before = self._versions(), self._seen
         changed = {uid for uid, version in self._seen.items() if before.get(uid) != version}
@@ -110,7 +115,7 @@ class Driver:
 
         The last state of the object decides whether it was a Pod or a TaskRun.
         """
-        last = self._journal.last(uid)
+        last = self._watch_recorder.last(uid)
         if last is not None and (key := key_of_pod(last.found)) is not None:
             self._cache.put_pod(last.found)
             self._cache.lose_pod(uid)

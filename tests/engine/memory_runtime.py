@@ -1,25 +1,25 @@
-"""Lab in memory: simulated time passes only while a scenario waits."""
+"""Runtime in memory: simulated time passes only while a scenario waits."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from typing_extensions import override
 
-from tests.engine.lab import SITE, Lab, Object, Told
+from tests.engine.runtime import SITE, Object, RecordedEvent, Runtime
 from tests.engine.work import Work
 from tests.simulation import Cluster, Kind, Script
-from tests.support.world import Controller, World
+from tests.support.simulation import Controller, Simulation
 
 T = TypeVar("T")
 
 
-class MemoryLab(Lab):
-    """Lab with its own simulated cluster."""
+class MemoryRuntime(Runtime):
+    """Runtime with its own simulated cluster."""
 
     def __init__(self) -> None:
         self.namespace = "default"
         self._works: dict[str, Work] = {}
-        self.world = World(Cluster(self._script), SITE)
+        self.simulation = Simulation(Cluster(self._script), SITE)
         self._blind: list[Controller] = []
 
     def _script(self, _pod: Object, container: Object) -> Script:
@@ -43,56 +43,58 @@ class MemoryLab(Lab):
             answers[:] = [] if answer is None else [answer]
             return bool(answers)
 
-        self.world.until(met)
+        self.simulation.until(met)
         assert answers, f"it never comes to that: {what}"
         return answers[0]
 
     @override
     def create_run(self, manifest: Object) -> Object:
-        return self.world.cluster.create_run(manifest)
+        return self.simulation.cluster.create_run(manifest)
 
     @override
     def create_pod(self, manifest: Object) -> Object:
-        return self.world.cluster.create_pod(manifest)
+        return self.simulation.cluster.create_pod(manifest)
 
     @override
     def run(self, name: str) -> Object | None:
-        return self.world.run(name)
+        return self.simulation.run(name)
 
     @override
     def pods(self) -> list[Object]:
-        return self.world.pods()
+        return self.simulation.pods()
 
     @override
-    def events(self, run_uid: str) -> list[Told]:
-        chronicle = self.world.cluster.chronicle.told()
+    def events(self, run_uid: str) -> list[RecordedEvent]:
+        chronicle = self.simulation.cluster.chronicle.told()
         matching = [(series, series.event) for series in chronicle if series.run.uid == run_uid]
         return [
-            Told(event.reason, series.count, event.message, event.pod.uid if event.pod else "")
+            RecordedEvent(
+                event.reason, series.count, event.message, event.pod.uid if event.pod else ""
+            )
             for series, event in matching
         ]
 
     @override
     def patch_run(self, name: str, patch: Object) -> None:
-        self.world.cluster.patch(Kind.RUN, self.namespace, name, patch)
+        self.simulation.cluster.patch(Kind.RUN, self.namespace, name, patch)
 
     @override
     def delete_run(self, name: str, *, foreground: bool = False) -> None:
-        self.world.cluster.delete_run(self.namespace, name, foreground=foreground)
+        self.simulation.cluster.delete_run(self.namespace, name, foreground=foreground)
 
     @override
     def delete_pod(self, name: str) -> None:
-        pod = self.world.cluster.store.get(Kind.POD, self.namespace, name)
+        pod = self.simulation.cluster.store.get(Kind.POD, self.namespace, name)
         assert pod is not None
-        self.world.cluster.delete_pod(pod)
+        self.simulation.cluster.delete_pod(pod)
 
     @override
     def pause(self) -> None:
-        self.world.controllers.clear()
+        self.simulation.controllers.clear()
 
     @override
     def resume(self, *, blind_to_pods: bool = False) -> None:
-        controller = Controller(self.world.cluster, SITE)
+        controller = Controller(self.simulation.cluster, SITE)
         if blind_to_pods:
             self._blind.append(controller)
-        self.world.controllers.append(controller)
+        self.simulation.controllers.append(controller)
