@@ -12,10 +12,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster import Cluster, ClusterError, image
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
+from tests.distribution import ClusterScheduling
 from tests.support.absence import IN_CI, go_without
 from tests.support.cluster import failure_report
 from tests.support.cluster.client import Kube
@@ -32,7 +35,9 @@ from tests.support.cluster.start_counter import StartCounter
 from tests.support.cluster.watch_recorder import WatchRecorder
 from tools import helm as helm_tool
 
-CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test") + (_WORKER if _WORKER != "0" else "")
+"""Name of this worker's cluster: "test", "test1", "test2" and so on."""
 
 INSTALLATIONS = {kind.name: kind for kind in (Helm, Manifest, Process)}
 DEFINITION = str(ROOT / "crds/taskruns.yaml")
@@ -49,6 +54,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write golden files anew, to be looked at as a diff",
     )
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ClusterScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
