@@ -149,11 +149,12 @@ def installation(
 def _expensive(request: pytest.FixtureRequest, what: str) -> Iterator[None]:
     """Allow a step that takes minutes if `--with-cluster` is given and no test has failed yet.
 
-    Otherwise skip or fail the test, or end the session. Output is shown while the step runs.
+    Otherwise skip or fail the test, or end the session. With several workers, the scheduler ends
+    the session (`tests.distribution`). Output is shown while the step runs.
     """
     if not request.config.getoption("--with-cluster"):
         go_without(f"no {what}: `make cluster-up` makes it")
-    if request.session.testsfailed:
+    if request.session.testsfailed and not hasattr(request.config, "workerinput"):
         pytest.exit(f"cheaper tests have failed: not making {what}", returncode=1)
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
