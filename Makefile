@@ -7,6 +7,8 @@ UV := .build/uv/bin/uv
 PYTEST := $(PYTHON) -m pytest
 AIRFLOW_3 := .build/airflow-3
 AIRFLOW_2 := .build/airflow-2
+# Workers of `make test`; each starts a cluster of its own, of about 0.8 GB.
+WORKERS ?= 4
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -34,12 +36,12 @@ demo-docker: setup ## Run three samples on plain Docker: seconds, and no cluster
 setup: $(VENV)/package.stamp ## Make .venv from the hashed locks (needs CPython 3.11 or newer, no more)
 
 .PHONY: test
-test: lint types provider-unit ## Run everything: style, types, and every test, on a real cluster that it brings up
-	$(PYTEST) --with-cluster
+test: lint types provider-unit ## Run everything: style, types, and every test, on real clusters that it brings up
+	$(PYTEST) --with-cluster --numprocesses=$(WORKERS) --max-worker-restart=0
 
 .PHONY: unit
 unit: setup ## Run the tests that need nothing: a matter of seconds
-	$(PYTEST) tests/unit tests/contracts
+	$(PYTEST) --numprocesses=auto tests/unit tests/contracts
 
 .PHONY: airflow
 airflow: $(AIRFLOW_3).stamp $(AIRFLOW_2).stamp ## Make .build/airflow-3 and .build/airflow-2, which the provider's tests run in

@@ -22,8 +22,8 @@ from tests.distribution import ClusterScheduling
 from tests.support.absence import IN_CI, go_without
 from tests.support.cluster import failure_report
 from tests.support.cluster.client import Kube
+from tests.support.cluster.definition import serve_definition
 from tests.support.cluster.installation import (
-    ROOT,
     Helm,
     Installation,
     Manifest,
@@ -40,7 +40,6 @@ CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test") + (_WORKER if _WO
 """Name of this worker's cluster: "test", "test1", "test2" and so on."""
 
 INSTALLATIONS = {kind.name: kind for kind in (Helm, Manifest, Process)}
-DEFINITION = str(ROOT / "crds/taskruns.yaml")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,7 +105,7 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def watch_recorder(cluster: Cluster, kube: Kube) -> Iterator[WatchRecorder]:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", DEFINITION)
+    serve_definition(cluster)
     watch_recorder = WatchRecorder(kube)
     watch_recorder.start()
     yield watch_recorder

@@ -1,18 +1,21 @@
 """Distribution of the tests to several workers, each with a cluster of its own.
 
-`make test` starts pytest-xdist with `-n`. The runs of different workers wait at the same time, which
-is what most of a cluster test's time is. A work unit is one module with one kind of installation.
+`make test` starts pytest-xdist with `-n`. Most of a cluster test's time is waiting, and the tests
+of different workers wait at the same time. A work unit is one module with one kind of installation.
 Work units are given out in this order:
 
 1. Tests that need no cluster. If one of them fails, the others are not run.
 2. Tests that need a cluster without an installed controller.
 3. Tests of an installation. A worker keeps to one kind while there are such tests, because every
    change of kind uninstalls and installs; it never returns to the tests of 2.
+
+The longest work units of 2 and 3 (`SECONDS`) start first.
 """
 
 from pathlib import PurePosixPath
 
 import pytest
+from typing_extensions import override
 from xdist.dsession import DSession
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -40,9 +43,11 @@ class ClusterScheduling(LoadScopeScheduling):
         self.skipped = 0
         """Number of tests that were not run because a cheaper test had failed."""
 
+    @override
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
 
+    @override
     def _assign_work_unit(self, node: WorkerController) -> None:
         self._drop_expensive_after_failure()
         if not self.workqueue:
@@ -54,12 +59,17 @@ class ClusterScheduling(LoadScopeScheduling):
         super()._assign_work_unit(node)
 
     def _next_scope(self, node: WorkerController) -> str:
-        rank = min(rank_of(scope) for scope in self.workqueue)
-        candidates = [scope for scope in self.workqueue if rank_of(scope) == rank]
+        ranks = {rank_of(scope) for scope in self.workqueue}
+        rank = min(ranks)
         if rank == NO_CLUSTER:
-            return candidates[0]
-        kinds = {kind_of(scope) for scope in candidates}
+            return next(scope for scope in self.workqueue if rank_of(scope) == rank)
+        if longest := [scope for scope in self.workqueue if scope in SECONDS]:
+            return longest[0]
         own = self._kinds.get(node, "")
+        if own and INSTALLED in ranks:
+            rank = INSTALLED
+        candidates = [scope for scope in self.workqueue if rank_of(scope) == rank]
+        kinds = {kind_of(scope) for scope in candidates}
         kind = own if own in kinds else max(sorted(kinds), key=self._need_of)
         return max((s for s in candidates if kind_of(s) == kind), key=self._seconds)
 
@@ -89,9 +99,9 @@ def scope_of(nodeid: str) -> str:
     module, _, test = nodeid.partition("::")
     if _tier(module) in _ONE_UNIT:
         return str(PurePosixPath(module).parent)
-    _, _, parameters = test.partition("[")
-    kind = parameters.rstrip("]").split("-")[0]
-    return f"{module}@{kind}" if kind in _KINDS and _tier(module) == "e2e" else module
+    parameters = test.partition("[")[2].rstrip("]").split("-")
+    kind = next((each for each in parameters if each in _KINDS), None)
+    return f"{module}@{kind}" if kind and _tier(module) == "e2e" else module
 
 
 def kind_of(scope: str) -> str:

@@ -7,7 +7,6 @@ and other users of the cluster are not affected. It is deleted after the tests.
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -17,11 +16,11 @@ from taskruns.api.crd import crd
 from tests.api.served import Api
 from tests.cluster import Cluster, ClusterError
 from tests.support.cluster.client import DEFINITIONS, NAMESPACES, Kube, Refused, Resource
+from tests.support.cluster.definition import serve_definition
 
 Object = dict[str, Any]
 T = TypeVar("T")
 
-DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 _SECONDS_TO_SERVE = 30
 
 
@@ -35,9 +34,8 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
 @pytest.fixture(scope="session")
 def definition(cluster: Cluster, kube: Kube) -> Object:
     """Provide the CRD itself as the apiserver returns it."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    serve_definition(cluster)
     served_crd = served(kube, crd()["metadata"]["name"])
-    eventually(lambda: cluster.kubectl("get", names.SHORT_NAME), ClusterError)
     # The apiserver explains fields later than it serves the resource.
     eventually(lambda: cluster.kubectl("explain", names.SHORT_NAME), ClusterError)
     return served_crd

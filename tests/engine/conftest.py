@@ -16,9 +16,8 @@ from tests.engine.kubernetes_runtime import KubernetesRuntime
 from tests.engine.memory_runtime import MemoryRuntime
 from tests.engine.runtime import Runtime
 from tests.support.cluster.client import Kube
+from tests.support.cluster.definition import serve_definition
 from tests.support.cluster.watch_recorder import WatchRecorder
-
-DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class RecordedCluster:
 
 @pytest.fixture(scope="session")
 def recorded_cluster(cluster: Cluster) -> Iterator[RecordedCluster]:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    serve_definition(cluster)
     kube = Kube(cluster.kubeconfig)
     watch_recorder = WatchRecorder(kube)
     watch_recorder.start()

@@ -66,7 +66,8 @@ class KubernetesRuntime(Runtime):
 
     @override
     def pods(self) -> list[Object]:
-        return list(self._watch_recorder.present(PODS, self.namespace))
+        # A list is newer than the two watches, whose events are not in the order of each other.
+        return list(self._kube.list(PODS, self.namespace))
 
     @override
     def events(self, run_uid: str) -> list[RecordedEvent]:

@@ -1,7 +1,6 @@
 """One controller outside the cluster, shared by a module's tests, and a namespace for each."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ from tests.cluster import Cluster
 from tests.support.cluster.audit import Audit
 from tests.support.cluster.client import NAMESPACES, RUNS, Kube, Object
 from tests.support.cluster.controller_process import ControllerProcess
+from tests.support.cluster.definition import serve_definition
 from tests.support.cluster.watch_recorder import WatchRecorder
 
-DEFINITION = Path(__file__).parents[2] / "crds" / "taskruns.yaml"
 ARGUMENTS = ("--log-format=json", "--default-delete-delay=0s", "--resync-seconds=5")
 
 Submit = Callable[..., Object]
@@ -22,7 +21,7 @@ Submit = Callable[..., Object]
 @pytest.fixture(scope="session")
 def served(cluster: Cluster) -> Cluster:
     """Provide the cluster, with the TaskRun resource installed."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
+    serve_definition(cluster)
     return cluster
 
 
