@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from taskruns.core import rules
+from taskruns.core.decide import decide
 from taskruns.core.situation import Situation
 from tools.writing import framed
 
@@ -31,7 +32,7 @@ def page(root: Path) -> str:
 
 def figure() -> str:
     """Return the figure as a fenced Mermaid block."""
-    lines = [WIDE, "flowchart LR", '  look(["decide(run, pods, now)"])']
+    lines = [WIDE, "flowchart LR", f'  look(["{signature()}"])']
     for situation in get_args(Situation):
         name = situation.__name__
         rule_lines = "<br/>".join(
@@ -44,6 +45,11 @@ def figure() -> str:
             f"  style {name}Rules text-align:left",
         ]
     return "\n".join(["```mermaid", *lines, "```", ""])
+
+
+def signature() -> str:
+    """Return the call of `decide` with the names of its parameters."""
+    return f"decide({', '.join(inspect.signature(decide).parameters)})"
 
 
 def _rules_of(situation: type) -> Iterator[Rule]:

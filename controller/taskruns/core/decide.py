@@ -63,7 +63,7 @@ def decide(
         case Unreadable() | Deleting():
             pass
         case _:
-            plan = _together(plan, collect_pods(situation, context))
+            plan = _merge(plan, collect_pods(situation, context))
     if plan.status is None:
         return _with_generation(plan, mapping(run), context)
     generation = situation.run.metadata.generation
@@ -83,7 +83,7 @@ def _with_generation(plan: Plan, run: Mapping[str, Any], context: DecisionContex
         return plan
     if not text(status.get("phase")) or not plan.idle or context.findings.observed:
         return plan
-    return replace(plan, actions=(ObserveGeneration(generation),))
+    return replace(plan, actions=(ObserveGeneration(generation),), rule="observe_generation")
 
 
 def _answer(situation: Situation, context: DecisionContext) -> Plan:
@@ -117,14 +117,20 @@ def _answer_for_attempt(
 
 
 def _first(rules: Iterable[Rule[S]], situation: S, context: DecisionContext) -> Plan:
-    plans = (rule(situation, context) for rule in rules)
-    return next((plan for plan in plans if plan is not None), Plan())
+    name = type(situation).__name__
+    for rule in rules:
+        plan = rule(situation, context)
+        if plan is not None:
+            return replace(plan, situation=name, rule=rule.__name__)
+    return Plan(situation=name)
 
 
-def _together(plan: Plan, tidying: Plan) -> Plan:
+def _merge(plan: Plan, clean_up: Plan) -> Plan:
     """Merge a situation's plan with the clean-up; Pods are released before their TaskRun."""
-    return Plan(
-        status=plan.status,
-        actions=(*tidying.actions, *plan.actions),
-        wake_at=deadlines.earliest(plan.wake_at, tidying.wake_at),
+    rules = ("" if plan.idle else plan.rule, collect_pods.__name__)
+    return replace(
+        plan,
+        actions=(*clean_up.actions, *plan.actions),
+        wake_at=deadlines.earliest(plan.wake_at, clean_up.wake_at),
+        rule="+".join(filter(None, rules)) if clean_up.actions else plan.rule,
     )

@@ -197,6 +197,10 @@ class Plan:
     """Events to send after `status` is written; empty without a status."""
     wake_at: datetime | None = None
     """Time of the next reconcile if no object changes before; None: no wake-up."""
+    situation: str = field(default="", compare=False)
+    """Class name of the situation in which the plan was made; for logs."""
+    rule: str = field(default="", compare=False)
+    """Function name of the rule that made the plan; empty if no rule applied; for logs."""
 
     @property
     def idle(self) -> bool:

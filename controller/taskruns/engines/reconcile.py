@@ -1,7 +1,7 @@
 """The reconcile loop: observe a run, decide, apply the plan, until nothing is left to do now."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from taskruns.core.decide import decide
@@ -69,6 +69,7 @@ async def reconcile(
         view = cache.view(key)
         plan = decide(view.run, view.pods, now(), findings, site)
         if plan.idle:
+            _log_plan(plan, ())
             return plan.wake_at
         try:
             new_findings = await apply(plan, view, cache, engine)
@@ -87,25 +88,50 @@ NOTHING_FOUND = Findings()
 async def apply(plan: Plan, view: View, cache: Cache, engine: Engine) -> Findings:
     """Apply a plan that was decided on `view`; return what its actions found.
 
+    One line is logged, even after an error: at info level if something was written, otherwise at
+    debug level.
+
     Raises:
         Conflict: an object has changed since; the rest of the plan was not applied.
         Unavailable: the runtime is unavailable.
     """
+    written: list[str] = []
+    try:
+        return await _apply(plan, view, cache, engine, written)
+    finally:
+        _log_plan(plan, written)
+
+
+async def _apply(
+    plan: Plan, view: View, cache: Cache, engine: Engine, written: list[str]
+) -> Findings:
     if plan.status is not None and view.run is not None:
         patch = status_patch(view.run, plan.status)
-        written = await engine.write_status(view.ref, patch)
-        _take_run(written, view, cache)
-        for event in plan.events if written is not None else ():
+        run = await engine.write_status(view.ref, patch)
+        _take_run(run, view, cache)
+        for event in plan.events if run is not None else ():
             engine.record_event(view.ref, event)
-        if "phase" in patch["status"]:
-            # Without the message: it may contain output of the task.
-            log.info("%s: %s", plan.status.phase, plan.status.reason)
+        # Without the message: it may contain output of the task.
+        written.append(f"status {plan.status.phase} {plan.status.reason}")
     findings = NOTHING_FOUND
     for action in plan.actions:
-        log.debug("%s", type(action).__name__)
         new_findings = await _act(action, view, cache, engine)
         findings = together(findings, new_findings)
+        if not isinstance(action, _READS) and new_findings.refusal is None:
+            written.append(type(action).__name__)
     return findings
+
+
+_READS = (ConfirmPodGone, ConfirmRunGone, ReadPodEvents)
+
+
+def _log_plan(plan: Plan, written: Sequence[str]) -> None:
+    values = {"situation": plan.situation, "rule": plan.rule, "wrote": ", ".join(written)}
+    log.log(
+        logging.INFO if written else logging.DEBUG,
+        "changed the TaskRun or its Pods" if written else "changed nothing",
+        extra={"values": values},
+    )
 
 
 async def refresh(view: View, cache: Cache, engine: Engine) -> Object | None:

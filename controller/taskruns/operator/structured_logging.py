@@ -2,12 +2,15 @@
 
 Code that works on a run does so inside `about`. Every line logged there, by any module, has the
 run's namespace, name and attempt; JSON lines also have its uid.
+
+A line has further values if it is logged with `extra={"values": {...}}`: as `key="value"` after the
+message in a plain line, as keys in a JSON line.
 """
 
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,14 +71,15 @@ def configure(form: Format, level: int) -> None:
 
 
 class PlainFormatter(logging.Formatter):
-    """`2026-01-02T03:04:05.678Z INFO default/hello[1] created Pod hello-… (taskruns.engines)`."""
+    """`2026-01-02T03:04:05.678Z INFO default/hello[1] changed … rule="claim" (taskruns.…)`."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
         """Format a record as one line, followed by its traceback."""
         subject = _subject_now()
         place = f" {subject.namespace}/{subject.name}[{subject.attempt}]" if subject else ""
-        text = record.getMessage()
+        values = (f'{key}="{value}"' for key, value in _values_of(record).items())
+        text = " ".join((record.getMessage(), *values))
         message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
         line = f"{_time(record)} {record.levelname}{place} {message} ({record.name})"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
@@ -92,6 +96,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_values_of(record),
         }
         if subject := _subject_now():
             entry |= {
@@ -103,6 +108,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
+
+
+def _values_of(record: logging.LogRecord) -> Mapping[str, str]:
+    values: Mapping[str, str] = getattr(record, "values", {})
+    return values
 
 
 def _subject_now() -> Subject | None:

@@ -120,6 +120,18 @@ def wait_for_room(situation: Due, context: DecisionContext) -> Plan | None:
     return Plan(status=queued, wake_at=wake_at)
 
 
+def await_others(situation: Due, context: DecisionContext) -> Plan | None:
+    """Another Pod of the run still runs: wait for its end (only a forged status overlooks one)."""
+    policy = situation.run.spec.pod_replacement_policy
+    if policy is PodReplacementPolicy.TERMINATING_OR_FAILED:
+        return None
+    candidate = situation.candidate
+    pods = (pod for pod in situation.pods if candidate is None or pod.ref != candidate.ref)
+    if all(pod.gated or pod.ended for pod in pods):
+        return None
+    return Plan(wake_at=_limit(situation, context))
+
+
 def claim(situation: Due, context: DecisionContext) -> Plan | None:
     """Gated Pod of the attempt there: claim it."""
     pod = situation.candidate
@@ -141,18 +153,6 @@ def refuse_ungated(situation: Due, context: DecisionContext) -> Plan | None:
         return None
     message = f"Pod {pod.ref.name} lost its scheduling gate before it was claimed"
     return _fail(situation, Reason.POD_NAME_CONFLICT, message, context)
-
-
-def await_others(situation: Due, context: DecisionContext) -> Plan | None:
-    """Another Pod of the run still runs: wait for its end (only a forged status overlooks one)."""
-    policy = situation.run.spec.pod_replacement_policy
-    if policy is PodReplacementPolicy.TERMINATING_OR_FAILED:
-        return None
-    candidate = situation.candidate
-    pods = (pod for pod in situation.pods if candidate is None or pod.ref != candidate.ref)
-    if all(pod.gated or pod.ended for pod in pods):
-        return None
-    return Plan(wake_at=_limit(situation, context))
 
 
 def back_off(situation: Due, context: DecisionContext) -> Plan | None:

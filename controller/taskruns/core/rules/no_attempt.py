@@ -30,18 +30,18 @@ def stop_what_runs(situation: Unreadable, context: DecisionContext) -> Plan | No
     return Plan(actions=(*discards, *stops)) if live else None
 
 
-def fail(situation: Unreadable, context: DecisionContext) -> Plan | None:
-    """Nothing runs: Failed, InvalidTaskRun."""
-    reason = Reason.INVALID_TASK_RUN
-    message = f"The TaskRun cannot be understood: {situation.problem}. {reason.advice}"
-    return Plan(status=status.failed(situation.run, reason, message, context.now))
-
-
 def release_of_ended(situation: Unreadable, context: DecisionContext) -> Plan | None:
     """Its status says that it has ended: let its Pods go."""
     if not situation.finished:
         return None
     return Plan(actions=tuple(ReleasePod(pod.ref) for pod in situation.pods if pod.held))
+
+
+def fail(situation: Unreadable, context: DecisionContext) -> Plan | None:
+    """Nothing runs: Failed, InvalidTaskRun."""
+    reason = Reason.INVALID_TASK_RUN
+    message = f"The TaskRun cannot be understood: {situation.problem}. {reason.advice}"
+    return Plan(status=status.failed(situation.run, reason, message, context.now))
 
 
 UNREADABLE_RULES = (stop_what_runs, release_of_ended, fail)

@@ -88,11 +88,6 @@ def show_overdue(situation: Underway, context: DecisionContext) -> Plan | None:
     return Plan(status=status.overdue(run, pod, reason, message, context.now))
 
 
-def release_gate(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Claimed and still gated: release the gate."""
-    return Plan(actions=(ReleaseGate(situation.pod.ref),)) if situation.pod.gated else None
-
-
 def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | None:
     """No node within scheduleTimeoutSeconds: record Stopping."""
     if not _is_over(_schedule_timeout(situation, context), context):
@@ -106,6 +101,11 @@ def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | 
     details = pod.unschedulable or gates or "the scheduler has not said why"
     cause = f"No node was found within scheduleTimeoutSeconds: {details}"
     return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, context)
+
+
+def release_gate(situation: Underway, context: DecisionContext) -> Plan | None:
+    """Claimed and still gated: release the gate."""
+    return Plan(actions=(ReleaseGate(situation.pod.ref),)) if situation.pod.gated else None
 
 
 def give_up_starting(situation: Underway, context: DecisionContext) -> Plan | None:
