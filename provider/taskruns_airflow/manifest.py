@@ -1,206 +1,74 @@
 """Operator arguments, and the TaskRun manifest that is built from them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from inspect import Parameter, signature
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRunSpec
 from taskruns.api.v1alpha1.model import format_duration
 from taskruns_airflow.containers import ContainerSelection
 from taskruns_airflow.identity import Try
+from taskruns_airflow.spec_fields import SPEC_FIELDS, SpecFields, plain
+
+C = TypeVar("C", bound=Callable[..., None])
 
 
-def plain(value: Any) -> Any:
-    """Return a value with Kubernetes client objects, at any depth, as dicts in wire form."""
-    wire_names = getattr(type(value), "attribute_map", None)
-    if isinstance(wire_names, Mapping):
-        parts = ((wire, getattr(value, name)) for name, wire in wire_names.items())
-        return {wire: plain(part) for wire, part in parts if part is not None}
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return value
+def with_parameters(parameters: Sequence[Parameter]) -> Callable[[C], C]:
+    """Return a decorator that adds keyword parameters to the signature of a constructor.
 
-
-def env_vars(env: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
-    """Return environment variables as core/v1 EnvVars.
-
-    Args:
-        env: A list of EnvVars, which is returned unchanged, or a mapping. A value of the mapping
-            is text, a number, or a core/v1 EnvVarSource:
-            `{"secretKeyRef": {"name": "database", "key": "password"}}`.
-
-    Raises:
-        ValueError: A value has another type. The message does not contain it, because it may be a
-            secret.
+    Airflow reads the signature for `default_args` and `partial`. The constructor finds the added
+    parameters in its `**kwargs`.
     """
-    if isinstance(env, Mapping):
-        return [_env_var(str(name), value) for name, value in env.items()]
-    if isinstance(env, str):
-        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
-            "env: is a text; write a dict, such as {'NAME': 'value'}, or a list of V1EnvVar. "
-            "A template that makes a dict needs render_template_as_native_obj=True on the DAG, "
-            "or pass the other task's output itself"
-        )
-    for item in env:
-        if not isinstance(item, Mapping) or "name" not in item:
-            raise ValueError('env: every item of the list needs a name, as {"name": "A", ...}')
-    return [dict(item) for item in env]
+
+    def decorate(constructor: C) -> C:
+        written = signature(constructor)
+        *own, rest = written.parameters.values()
+        complete = written.replace(parameters=[*own, *parameters, rest])
+        constructor.__dict__["__signature__"] = complete
+        return constructor
+
+    return decorate
 
 
-def _env_var(name: str, value: object) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        return {"name": name, "valueFrom": dict(value)}
-    if isinstance(value, str):
-        return {"name": name, "value": value}
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return {"name": name, "value": str(value)}
-    raise ValueError(
-        f"env: the value of {name} is of type {type(value).__name__}: "
-        "write text, a number, or where it comes from, as {'secretKeyRef': {...}}"
-    )
+_SPEC_PARAMETERS = [
+    Parameter(each.name, Parameter.KEYWORD_ONLY, default=None, annotation=each.type)
+    for each in fields(SpecFields)
+]
 
 
-_PARTS = ("metadata", "spec")
-_OF_A_POD = ("apiVersion", "kind", "status")
-_PLACE = ("name", "generateName", "namespace", "creationTimestamp")
-"""Metadata fields of a Pod that are dropped from a template, because taskruns names the Pods."""
+class RunArguments(BaseOperator, SpecFields):
+    """Base operator with the arguments that describe the TaskRun; a row of SpecFields is one.
 
-
-def pod_template(value: Mapping[str, Any] | str) -> dict[str, Any]:
-    """Return a core/v1 PodTemplateSpec, given one or a whole Pod, as a mapping or as YAML.
-
-    Raises:
-        ValueError: The value is not a mapping, or has fields that a PodTemplateSpec lacks.
+    Objects of the Kubernetes client are stored in wire form.
     """
-    template = loaded(value) if isinstance(value, str) else value
-    if not isinstance(template, Mapping):
-        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
-            "template: not a mapping: write {'metadata': ..., 'spec': ...}, or the same as YAML"
-        )
-    whole_pod = template.get("kind") == "Pod"
-    strange = [k for k in template if k not in _PARTS and not (whole_pod and k in _OF_A_POD)]
-    if strange:
-        raise ValueError(
-            f"template: {', '.join(map(str, strange))}: a PodTemplateSpec has metadata and spec"
-        )
-    parts = {part: dict(template[part]) for part in _PARTS if template.get(part)}
-    if whole_pod and "metadata" in parts:
-        parts["metadata"] = {k: v for k, v in parts["metadata"].items() if k not in _PLACE}
-    return parts
 
-
-def loaded(text: str) -> Any:
-    """Return the value of a YAML text.
-
-    Raises:
-        ValueError: The text is not YAML.
-    """
-    import yaml  # noqa: PLC0415  # only templates in files need it
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"template: not YAML: {error}") from error
-
-
-class ContainerArguments(BaseOperator):
-    """Arguments about the container."""
-
-    def __init__(  # noqa: PLR0913  # each is a name that users of Kubernetes know
-        self,
-        *,
-        image: str | None = None,
-        command: Sequence[str] | None = None,
-        arguments: Sequence[str] | None = None,
-        working_dir: str | None = None,
-        env: Mapping[str, Any] | Sequence[Any] | None = None,
-        env_from: Sequence[Any] | None = None,
-        container_resources: Any = None,
-        volume_mounts: Sequence[Any] | None = None,
-        image_pull_policy: str | None = None,
-        security_context: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.image = image
-        self.command = command
-        self.arguments = arguments
-        self.working_dir = working_dir
-        self.env = plain(env)
-        self.env_from = plain(env_from)
-        self.container_resources = plain(container_resources)
-        self.volume_mounts = plain(volume_mounts)
-        self.image_pull_policy = image_pull_policy
-        self.security_context = plain(security_context)
-
-
-class PodArguments(ContainerArguments):
-    """Arguments about the Pod."""
-
-    def __init__(  # noqa: PLR0913  # as above
-        self,
-        *,
-        volumes: Sequence[Any] | None = None,
-        image_pull_secrets: Sequence[Any] | None = None,
-        service_account_name: str | None = None,
-        node_selector: Mapping[str, str] | None = None,
-        tolerations: Sequence[Any] | None = None,
-        affinity: Any = None,
-        priority_class_name: str | None = None,
-        template: Any = None,
-        labels: Mapping[str, str] | None = None,
-        annotations: Mapping[str, str] | None = None,
-        queue_name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.volumes = plain(volumes)
-        self.image_pull_secrets = plain(image_pull_secrets)
-        self.service_account_name = service_account_name
-        self.node_selector = node_selector
-        self.tolerations = plain(tolerations)
-        self.affinity = plain(affinity)
-        self.priority_class_name = priority_class_name
-        self.template = plain(template)
-        self.labels = labels
-        self.annotations = annotations
-        self.queue_name = queue_name
-
-
-class RunArguments(PodArguments):
-    """Arguments about the run as a whole."""
-
-    def __init__(  # noqa: PLR0913  # as above
+    @with_parameters(_SPEC_PARAMETERS)
+    def __init__(
         self,
         *,
         spec: Mapping[str, Any] | None = None,
-        backoff_limit: int | None = None,
-        disruption_limit: int | None = None,
-        schedule_timeout_seconds: int | None = None,
-        startup_timeout_seconds: int | None = None,
-        pod_gc: Mapping[str, Any] | None = None,
-        ttl_seconds_after_finished: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        queue_name: str | None = None,
         get_logs: bool = True,
         container_logs: ContainerSelection = None,
         **kwargs: Any,
     ) -> None:
+        values = {name: kwargs.pop(name, None) for name in SPEC_FIELDS}
         super().__init__(**kwargs)
+        for name, value in values.items():
+            setattr(self, name, plain(value))
         self.spec = plain(spec)
-        self.backoff_limit = backoff_limit
-        self.disruption_limit = disruption_limit
-        self.schedule_timeout_seconds = schedule_timeout_seconds
-        self.startup_timeout_seconds = startup_timeout_seconds
-        self.pod_gc = pod_gc
-        self.ttl_seconds_after_finished = ttl_seconds_after_finished
+        self.labels = labels
+        self.annotations = annotations
+        self.queue_name = queue_name
         self.get_logs = get_logs
         self.container_logs = container_logs
 
@@ -217,38 +85,10 @@ WAIT_FOR_READER = timedelta(minutes=10)
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Arguments of a task, from which its TaskRun is built.
+@dataclass(kw_only=True)
+class Order(SpecFields):
+    """Arguments of a task, from which its TaskRun is built."""
 
-    None leaves a field to the TaskRun's default. The fields in `_UNCONVERTED` are fields of a
-    TaskRun's spec, by their Python names.
-    """
-
-    image: str | None = None
-    command: Sequence[str] | None = None
-    arguments: Sequence[str] | None = None
-    working_dir: str | None = None
-    env: Mapping[str, Any] | Sequence[Any] | None = None
-    env_from: Sequence[Any] | None = None
-    container_resources: Mapping[str, Any] | None = None
-    volumes: Sequence[Any] | None = None
-    volume_mounts: Sequence[Any] | None = None
-    image_pull_policy: str | None = None
-    image_pull_secrets: Sequence[Any] | None = None
-    security_context: Mapping[str, Any] | None = None
-    service_account_name: str | None = None
-    node_selector: Mapping[str, str] | None = None
-    tolerations: Sequence[Any] | None = None
-    affinity: Mapping[str, Any] | None = None
-    priority_class_name: str | None = None
-    backoff_limit: int | None = None
-    disruption_limit: int | None = None
-    schedule_timeout_seconds: int | None = None
-    startup_timeout_seconds: int | None = None
-    pod_gc: Mapping[str, Any] | None = None
-    ttl_seconds_after_finished: int | None = None
-    template: Mapping[str, Any] | str | None = None
     spec: Mapping[str, Any] | None = None
     """Fields of a TaskRun's spec, by their API names."""
     queue_name: str | None = None
@@ -260,42 +100,8 @@ class Order:
     execution_timeout: timedelta | None = None
 
 
-_UNCONVERTED = (
-    "image",
-    "command",
-    "working_dir",
-    "env_from",
-    "volumes",
-    "volume_mounts",
-    "image_pull_policy",
-    "security_context",
-    "service_account_name",
-    "node_selector",
-    "tolerations",
-    "affinity",
-    "priority_class_name",
-    "backoff_limit",
-    "disruption_limit",
-    "schedule_timeout_seconds",
-    "startup_timeout_seconds",
-    "ttl_seconds_after_finished",
-)
-_CONVERTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "arguments": ("args", lambda value: value),
-    "env": ("env", env_vars),
-    "container_resources": ("resources", lambda value: value),
-    "image_pull_secrets": (
-        "imagePullSecrets",
-        lambda secrets: [{"name": each} if isinstance(each, str) else each for each in secrets],
-    ),
-    "pod_gc": ("podGC", lambda value: value),
-}
-"""API name and conversion of each field whose API name or form differs from the Python one."""
-
-_ARGUMENT_OF = {to_camel(name): name for name in _UNCONVERTED} | {
-    wire_name: name for name, (wire_name, _) in _CONVERTED.items()
-}
-"""Fields of `Order` by their API names."""
+_ARGUMENT_OF = {row.api_name: name for name, row in SPEC_FIELDS.items()}
+"""Arguments by the API names of their fields."""
 
 _OWN_NAMES: Mapping[str, str] = {}
 
@@ -341,12 +147,11 @@ def lost_identity(made: Any, name: str, own: Try) -> str | None:
 
 
 def _spec(order: Order) -> Object:
-    named = {to_camel(name): getattr(order, name) for name in _UNCONVERTED}
-    for name, (wire_name, convert) in _CONVERTED.items():
-        argument = getattr(order, name)
-        named[wire_name] = None if argument is None else convert(argument)
-    named["template"] = None if order.template is None else pod_template(order.template)
-    named = {name: value for name, value in named.items() if value is not None}
+    named = {
+        row.api_name: row.convert(argument)
+        for name, row in SPEC_FIELDS.items()
+        if (argument := getattr(order, name)) is not None
+    }
     spec = dict(order.spec or {})
     if twice := sorted(named.keys() & spec.keys()):
         raise ValueError(f"{', '.join(twice)}: given in spec and as an argument: say it once")

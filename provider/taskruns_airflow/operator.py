@@ -20,6 +20,7 @@ from taskruns_airflow.identity import Try
 from taskruns_airflow.link import TaskRunLink
 from taskruns_airflow.manifest import Object, Order, RunArguments, build, lost_identity
 from taskruns_airflow.reattach import ended
+from taskruns_airflow.spec_fields import SPEC_FIELDS
 from taskruns_airflow.task_instance import is_of_another_try, try_of
 
 if TYPE_CHECKING:
@@ -107,11 +108,7 @@ class TaskRunOperator(RunArguments):
         *_CONNECTED,
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
-        "command": "json",
-        "arguments": "json",
-        "env": "json",
-        "container_resources": "json",
-        "template": "yaml",
+        **{name: row.renderer for name, row in SPEC_FIELDS.items() if row.renderer},
         "spec": "json",
     }
     template_ext: Sequence[str] = ()

@@ -10,7 +10,8 @@ import pytest
 from kubernetes.client import models as k8s
 
 from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try
-from taskruns_airflow.manifest import RESULT_PATH, Order, build, plain
+from taskruns_airflow.manifest import RESULT_PATH, Order, build
+from taskruns_airflow.spec_fields import plain
 
 OWN = Try(
     dag_id="sales",
@@ -165,7 +166,7 @@ def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) ->
         (Order(env={"A": True}), "env: the value of A is of type bool"),
         (Order(env={"A": None}), "env: the value of A is of type NoneType"),
         (Order(env=["A=b"]), "env: every item of the list needs a name"),
-        (Order(template=["a"]), "template: not a mapping"),  # type: ignore[arg-type]
+        (Order(template=["a"]), "template: not a mapping"),
         (Order(template="a: ["), "template: not YAML"),
         (Order(template="a: b"), "template: a: a PodTemplateSpec has metadata and spec"),
         (Order(spec={"backoff": {"cap": "soon"}}), "spec.backoff.cap: "),

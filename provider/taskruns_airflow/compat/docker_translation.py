@@ -19,7 +19,8 @@ from taskruns_airflow.compat.docker_values import (
     texts_of,
     words_of,
 )
-from taskruns_airflow.manifest import Object, Order, env_vars
+from taskruns_airflow.manifest import Object, Order
+from taskruns_airflow.spec_fields import env_vars
 
 TMP_DIR, TMP_VARIABLE = "/tmp/airflow", "AIRFLOW_TMP_DIR"  # noqa: S108  # a path in the container
 

@@ -10,7 +10,8 @@ from typing import Any
 from taskruns.api.names import ANNOTATION_DEFAULT_CONTAINER
 from taskruns_airflow.compat.pod_forms import RETENTION, is_pending, wrong_forms
 from taskruns_airflow.compat.pod_reconciliation import is_model, reconcile_pods, typed, unique_env
-from taskruns_airflow.manifest import Order, env_vars, loaded, plain, pod_template
+from taskruns_airflow.manifest import Order
+from taskruns_airflow.spec_fields import Part, arguments_of, env_vars, loaded, plain, pod_template
 
 _SOURCES = ("pod_template_file", "pod_template_dict")
 _OF_THE_POD = {
@@ -47,29 +48,6 @@ _OF_THE_CONTAINER = {
     "container_security_context": "securityContext",
 }
 """Container field of each parameter that sets one of main."""
-
-_SHORTHAND_OF_CONTAINER = {
-    "image": "image",
-    "command": "command",
-    "args": "arguments",
-    "workingDir": "working_dir",
-    "env": "env",
-    "envFrom": "env_from",
-    "resources": "container_resources",
-    "volumeMounts": "volume_mounts",
-    "imagePullPolicy": "image_pull_policy",
-    "securityContext": "security_context",
-}
-_SHORTHAND_OF_POD = {
-    "volumes": "volumes",
-    "serviceAccountName": "service_account_name",
-    "imagePullSecrets": "image_pull_secrets",
-    "nodeSelector": "node_selector",
-    "tolerations": "tolerations",
-    "affinity": "affinity",
-    "priorityClassName": "priority_class_name",
-}
-"""TaskRunOperator's argument for each Pod field that is also a field of a TaskRun's spec."""
 
 _READ_AS = {"affinity": "V1Affinity", "tolerations": "V1Toleration"}
 """Client class of each parameter whose dicts KubernetesPodOperator reads through the client."""
@@ -322,7 +300,7 @@ def _template_and_shorthand(
     first, *rest = pod["spec"]["containers"]
     main = {field: v for field, v in first.items() if field != "terminationMessagePolicy"}
     shorthand: dict[str, Any] = {}
-    for part, fields in ((main, _SHORTHAND_OF_CONTAINER), (spec, _SHORTHAND_OF_POD)):
+    for part, fields in ((main, arguments_of(Part.CONTAINER)), (spec, arguments_of(Part.POD))):
         for field, argument in fields.items():
             moved = None if field in own_spec else part.pop(field, None)
             shorthand[argument] = moved or None

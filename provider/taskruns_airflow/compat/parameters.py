@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import Parameter as Argument
-from inspect import Signature
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from taskruns_airflow.manifest import C, with_parameters
 from taskruns_airflow.operator import TaskRunOperator
-
-F = TypeVar("F", bound=Callable[..., None])
 
 
 class Fate(StrEnum):
@@ -88,20 +86,11 @@ def notes(table: Iterable[Parameter], arguments: Mapping[str, Any]) -> list[str]
     return [f"{each.name} has nothing to do in a TaskRun: {each.description}" for each in needless]
 
 
-def named(table: Iterable[Parameter]) -> Callable[[F], F]:
-    """Return a decorator that adds a table's parameters to a constructor's signature.
-
-    Airflow reads the signature for `default_args` and `partial`.
-    """
-    names = [Argument(each.name, Argument.KEYWORD_ONLY, default=None) for each in table]
-    own = Argument("self", Argument.POSITIONAL_OR_KEYWORD)
-    rest = Argument("kwargs", Argument.VAR_KEYWORD)
-
-    def name(constructor: F) -> F:
-        constructor.__dict__["__signature__"] = Signature([own, *names, rest])
-        return constructor
-
-    return name
+def named(table: Iterable[Parameter]) -> Callable[[C], C]:
+    """Return a decorator that adds a table's parameters to a constructor's signature."""
+    return with_parameters(
+        [Argument(each.name, Argument.KEYWORD_ONLY, default=None) for each in table]
+    )
 
 
 def page(table: Iterable[Parameter]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count, zip_longest
 from typing import Any
 
-from taskruns_airflow.manifest import plain
+from taskruns_airflow.spec_fields import plain
 
 Part = Mapping[str, Any]
 
