@@ -9,7 +9,7 @@ Work units are given out in this order:
 3. Tests of an installation. A worker keeps to one kind while there are such tests, because every
    change of kind uninstalls and installs; it never returns to the tests of 2.
 
-The longest work units of 2 and 3 (`SECONDS`) start first.
+The longest unit of all, the whole tier `tests/airflow`, starts before 2.
 """
 
 from pathlib import PurePosixPath
@@ -26,12 +26,22 @@ _KINDS = ("helm", "manifest", "process")
 _TIERS_WITHOUT_CLUSTER = ("unit", "contracts")
 _ONE_UNIT = ("airflow",)
 """Tiers whose modules share fixtures that are too expensive to be made twice."""
-_SECONDS_PER_TEST = 3
-"""Assumed duration of a test that `SECONDS` does not know."""
+_SECONDS_PER_TEST = 2
+"""Assumed duration of a test whose work unit `SECONDS` does not know."""
 SECONDS = {
     "tests/airflow": 600,
+    "tests/e2e/test_airflow_examples.py@process": 300,
+    "tests/e2e/test_outages.py@helm": 300,
+    "tests/e2e/test_lost_answers.py@process": 250,
+    "tests/e2e/test_crashes.py@process": 200,
+    "tests/e2e/test_upgrade.py@helm": 150,
+    "tests/e2e/test_lost_nodes.py@process": 150,
+    "tests/e2e/test_airflow_docker.py": 140,
+    "tests/e2e/test_startup.py@helm": 120,
+    "tests/e2e/test_namespaces.py@process": 90,
+    "tests/e2e/test_uninstall.py@process": 70,
 }
-"""Durations of long work units on two idle cores, so that these are not started last."""
+"""Durations of long work units, so that these are started early."""
 
 
 class ClusterScheduling(LoadScopeScheduling):
@@ -63,8 +73,8 @@ class ClusterScheduling(LoadScopeScheduling):
         rank = min(ranks)
         if rank == NO_CLUSTER:
             return next(scope for scope in self.workqueue if rank_of(scope) == rank)
-        if longest := [scope for scope in self.workqueue if scope in SECONDS]:
-            return longest[0]
+        if first := [scope for scope in self.workqueue if _tier(scope) in _ONE_UNIT]:
+            return first[0]
         own = self._kinds.get(node, "")
         if own and INSTALLED in ranks:
             rank = INSTALLED
