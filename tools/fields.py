@@ -14,17 +14,18 @@ SOURCE = "controller/taskruns/api/v1alpha1"
 INTRODUCTION = f"""\
 # Fields
 
-Every field of a `TaskRun`, as `kubectl explain trun.spec` tells them, too. A field of `spec` that
-is left out stays out: what holds then stands under *Default*. `spec` is fixed at creation, except
-{" and ".join(f"`{field}`" for field in sorted(MUTABLE))}.
+This page lists every field of a `TaskRun`. `kubectl explain taskrun.spec` prints the same text.
+The apiserver does not write defaults into `spec`; a field that is left out has the effect that
+*Default* states. `spec` is immutable except for
+{", ".join(f"`{field}`" for field in sorted(MUTABLE))}.
 """
 
 RULES_HEAD = """\
-## What else is refused
+## CEL validation rules
 
-Besides types and bounds, the apiserver checks these when a TaskRun is applied or changed.
+The apiserver checks types, bounds and these rules when a TaskRun is created or updated.
 
-| at | it answers |
+| field | error message |
 |---|---|
 """
 
@@ -83,4 +84,4 @@ def _refusals() -> Iterator[str]:
 
 def _is_immutability_rule(rule: Rule) -> bool:
     """Return whether a rule only states that a field of spec is immutable; there are many."""
-    return rule.message.startswith(f"{rule.field} is fixed")
+    return rule.message.startswith(f"{rule.field} is immutable")

@@ -11,9 +11,9 @@ from tools.writing import made_from
 INTRODUCTION = """\
 # Reasons
 
-`status.reason` of a TaskRun, the reason of each attempt and those of its conditions are words of
-this list, and `status.failureKind` is the heading that a failure stands under. The message beside
-a reason names the container, the cause and what is known of it.
+Find the `status.reason` of a TaskRun, or the reason of an attempt or a condition, in this list. The
+headings are the values of `status.failureKind`. The message beside a reason names the container and
+the cause.
 """
 
 EVENTS = f"""\
@@ -50,10 +50,10 @@ printed is in `status.message` and never in an Event, which more people may read
 HEADINGS = {
     None: "No failure",
     FailureKind.APPLICATION: "Application: the task itself failed",
-    FailureKind.CONFIGURATION: "Configuration: it can never run as it is written",
-    FailureKind.INFRASTRUCTURE: "Infrastructure: the cluster ended it",
+    FailureKind.CONFIGURATION: "Configuration: the run cannot succeed as it is written",
+    FailureKind.INFRASTRUCTURE: "Infrastructure: the cluster ended the Pod",
     FailureKind.TIMEOUT: "Timeout: a limit of the TaskRun was reached",
-    FailureKind.CANCELLED: "Cancelled: somebody asked for it",
+    FailureKind.CANCELLED: "Cancelled: a client cancelled or deleted the run",
 }
 
 

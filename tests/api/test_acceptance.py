@@ -112,7 +112,7 @@ def test_a_large_one_is_taken(api: Api) -> None:
     run = api.create(spec)
     assert len(json.dumps(spec)) > 850_000
     changed = api.replace(run, spec | {"ttlSecondsAfterFinished": 5})
-    with pytest.raises(Refused, match="env is fixed when a TaskRun is created"):
+    with pytest.raises(Refused, match="env is immutable: create another TaskRun"):
         api.replace(changed, spec | {"env": [*spec["env"][:-1], {"name": "LAST"}]})
 
 

@@ -48,7 +48,7 @@ def refusal(api: Api, before: Any, after: Any) -> str:
 
 
 def message(field: str) -> str:
-    (rule,) = [rule for rule in RULES["spec"] if rule.message.startswith(f"{field} is fixed")]
+    (rule,) = [rule for rule in RULES["spec"] if rule.message.startswith(f"{field} is immutable")]
     return f"spec.{field}: Forbidden: {rule.message}"
 
 
@@ -136,7 +136,7 @@ def test_a_run_may_be_cancelled(api: Api, before: Any) -> None:
 @pytest.mark.parametrize("after", [{}, {"cancel": False}])
 def test_a_cancel_cannot_be_taken_back(api: Api, after: Any) -> None:
     sentence = refusal(api, SMALLEST | {"cancel": True}, SMALLEST | after)
-    assert "spec.cancel: Forbidden: cancel cannot be taken back: leave it true" in sentence
+    assert "spec.cancel: Forbidden: cancel cannot be reset: leave it true" in sentence
 
 
 def test_a_run_may_be_suspended_and_resumed_at_any_time(api: Api) -> None:

@@ -180,14 +180,14 @@ def test_a_run_that_has_ended_stays_as_it_ended(api: Api, end: Phase, after: Pha
 def test_a_status_cannot_be_wiped_out_of_a_run_that_has_ended(api: Api) -> None:
     run = api.report(api.create(SMALLEST), FULL)
     name = run["metadata"]["name"]
-    with pytest.raises(Refused, match="a run that has ended stays as it ended"):
+    with pytest.raises(Refused, match="a final phase is immutable"):
         api.kube.merge(api.resource, api.namespace, name, {"status": None}, subresource="status")
 
 
 @pytest.mark.parametrize("after", [1, 0, None])
 def test_the_number_of_the_attempt_only_grows(api: Api, after: int | None) -> None:
     run = api.report(api.create(SMALLEST), {"attempt": 2})
-    with pytest.raises(Refused, match=r"status\.attempt: Forbidden: attempt only grows"):
+    with pytest.raises(Refused, match=r"status\.attempt: Forbidden: attempt cannot decrease"):
         api.report(run, {"attempt": after})
     assert api.report(run, {"attempt": 3})
 

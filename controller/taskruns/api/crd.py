@@ -56,7 +56,7 @@ class UnsupportedSchema(Exception):
 
 
 def structural(model: type[BaseModel]) -> Schema:
-    """Return the structural schema of a model, with its field names in wire form.
+    """Return the structural schema of a model, with field names as in JSON.
 
     Raises:
         UnsupportedSchema: the model uses a keyword that a structural schema cannot express.

@@ -1,7 +1,6 @@
-"""Why a run or an attempt is as it is: one list of reasons.
+"""The reasons of runs, attempts and conditions, with their meanings and advice.
 
-Each reason carries what it means and what to do next. Messages, the reference documentation and
-clients all read it here; no reason is spelled out anywhere else.
+Messages, docs/reasons.md and clients use this list; reasons are defined nowhere else.
 """
 
 from enum import StrEnum
@@ -11,20 +10,20 @@ from taskruns.api.conditions import FailureKind
 
 
 class Place(StrEnum):
-    """Kind of runtime that a run is on; its users know different commands and objects."""
+    """Kind of runtime of a run, which determines the commands and objects that advice names."""
 
     CLUSTER = "cluster"
     DOCKER = "docker"
 
 
 class Reason(StrEnum):
-    """Why a run or an attempt is as it is. `kind` is None where the reason is no failure."""
+    """Reason of a run, an attempt or a condition. `kind` is None if it is no failure."""
 
     kind: FailureKind | None
     meaning: str
     advice: str
     docker_advice: str
-    """The advice on a Docker host; the same where it fits both."""
+    """Advice on a Docker host; by default the advice for clusters."""
 
     def __new__(
         cls,
@@ -34,7 +33,7 @@ class Reason(StrEnum):
         advice: str,
         docker_advice: str = "",
     ) -> Self:
-        """Make a member that is its own value and carries its documentation."""
+        """Create a member whose value is its name in the API."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.kind = kind
@@ -44,13 +43,12 @@ class Reason(StrEnum):
         return member
 
     def advice_in(self, place: Place) -> str:
-        """Return what to do next, in words of that place."""
+        """Return the advice for a kind of runtime."""
         return self.docker_advice if place is Place.DOCKER else self.advice
 
     @classmethod
-    # It takes the place of str.find, which nobody asks of a reason.
     def named(cls, word: str | None) -> "Reason | None":
-        """Return the reason of that name; None when it is none of ours."""
+        """Return the reason with that name, or None if it is unknown."""
         return next((reason for reason in cls if reason == word), None)
 
     COMPLETED = (
@@ -62,29 +60,29 @@ class Reason(StrEnum):
     RESULT_TOO_LARGE = (
         "ResultTooLarge",
         None,
-        "The result reached the limit of its size and was cut, so it was not stored.",
-        "Write at most 4095 bytes to resultPath, or store the result and return where it is.",
+        "The result reached the size limit, was truncated and was not stored.",
+        "Write at most 4095 bytes to resultPath, or store the data and return its location.",
     )
     WAITING_TO_START = (
         "WaitingToStart",
         None,
         "The attempt's main container has not started yet.",
         (
-            "If it stays, kubectl describe pod -n NAMESPACE POD says why: an image that cannot be "
-            "pulled, a missing Secret or volume, no room on a node. scheduleTimeoutSeconds and "
-            "startupTimeoutSeconds limit the wait."
+            "If it persists, find the cause with kubectl describe pod -n NAMESPACE POD: an image "
+            "that cannot be pulled, a missing Secret or volume, no node with enough resources. "
+            "scheduleTimeoutSeconds and startupTimeoutSeconds limit the wait."
         ),
-        "If it stays, look at docker ps and at the daemon; startupTimeoutSeconds limits the wait.",
+        "If it persists, check docker ps and the daemon; startupTimeoutSeconds limits the wait.",
     )
     START_DELAYED = (
         "StartDelayed",
         None,
         (
-            "A container cannot start now, and the error says nothing against the run: the node "
-            "or the registry is busy or does not answer. It is tried again."
+            "A container cannot start because of a transient error: the node or the registry is "
+            "busy or does not respond. The start is retried."
         ),
         (
-            "Wait, or look at the registry or node that the message names. startupTimeoutSeconds "
+            "Wait, or check the registry or node that the message names. startupTimeoutSeconds "
             "limits the wait."
         ),
     )
@@ -97,10 +95,10 @@ class Reason(StrEnum):
     MAIN_ENDED = (
         "MainEnded",
         None,
-        "The main container ended and other containers of its Pod went on; the Pod is stopped.",
+        "The main container ended and other containers of its Pod continue; the Pod is stopped.",
         (
-            "To have them ended with main, make them native sidecars "
-            "(init containers with restartPolicy Always)."
+            "To end them with the main container, make them native sidecars (init containers with "
+            "restartPolicy Always)."
         ),
     )
     SUSPENDED = (
@@ -118,39 +116,38 @@ class Reason(StrEnum):
     SCHEDULING_GATED = (
         "SchedulingGated",
         None,
-        "Somebody else's scheduling gate, such as Kueue's, keeps the Pod waiting.",
-        "Look at the queue that the gate belongs to.",
+        "The Pod waits at another controller's scheduling gate, such as Kueue's.",
+        "Check the queue or controller that owns the gate.",
     )
     UNSCHEDULABLE = (
         "Unschedulable",
         None,
-        "No node of the cluster can take the Pod now; it is waited for.",
+        "No node of the cluster accepts the Pod; the run waits for one.",
         (
-            "The message has the scheduler's sentence: compare requests, node selectors and "
-            "taints with what the cluster has. scheduleTimeoutSeconds says how long it is waited "
-            "for."
+            "Compare requests, node selectors and taints with the cluster's nodes; the message is "
+            "the scheduler's. scheduleTimeoutSeconds limits the wait."
         ),
     )
     QUOTA_EXCEEDED = (
         "QuotaExceeded",
         None,
-        "The namespace's ResourceQuota has no room for the Pod; waiting uses up no attempt.",
-        "Wait, or raise the quota: kubectl describe resourcequota -n NAMESPACE.",
+        "The Pod would exceed the namespace's ResourceQuota; the wait uses up no attempt.",
+        "Wait, or raise the quota; kubectl describe resourcequota -n NAMESPACE shows its use.",
     )
     SERVICE_ACCOUNT_NOT_FOUND = (
         "ServiceAccountNotFound",
         FailureKind.CONFIGURATION,
-        "The Pod's service account does not exist. It is waited for a minute, then the run fails.",
+        "The Pod's service account does not exist; the run fails if it is missing for a minute.",
         "Create the service account or correct serviceAccountName.",
     )
     WEBHOOK_FAILED = (
         "WebhookFailed",
         FailureKind.CONFIGURATION,
         (
-            "An admission webhook of the cluster did not answer for the Pod. It is asked again for "
-            "a minute, then the run fails."
+            "An admission webhook of the cluster failed or did not respond; the run fails if this "
+            "lasts for a minute."
         ),
-        "Mend the webhook that the message names, or ask whoever runs it, and run it again.",
+        "Repair the webhook that the message names, or contact its owner; then run it again.",
     )
     NON_ZERO_EXIT_CODE = (
         "NonZeroExitCode",
@@ -167,8 +164,8 @@ class Reason(StrEnum):
             "the signal's number, such as 137 for SIGKILL."
         ),
         (
-            "Look for a crash in its log (SIGSEGV, SIGABRT), or for the process that sent the "
-            "signal (SIGKILL, SIGTERM). A program may also exit with such a code itself."
+            "For SIGSEGV or SIGABRT, find the crash in its log; for SIGKILL or SIGTERM, find the "
+            "process that sent it. A program may also exit with such a code itself."
         ),
     )
     OOM_KILLED = (
@@ -181,33 +178,36 @@ class Reason(StrEnum):
         "ContainerCannotStart",
         FailureKind.CONFIGURATION,
         "The container runtime could not start the main container's program.",
-        "Check image, command, args and mounts: the message has the runtime's sentence.",
+        "Check image, command, args and mounts; the message contains the runtime's error.",
     )
     IMAGE_PULL_FAILED = (
         "ImagePullFailed",
         FailureKind.CONFIGURATION,
-        "An image could not be pulled for a minute, or its name is not valid.",
-        "Check the image's name and tag, and imagePullSecrets if its registry wants a login.",
-        "Check the image's name and tag, and docker login if its registry wants one.",
+        "An image could not be pulled within a minute, or its name is invalid.",
+        "Check the image's name and tag, and imagePullSecrets if its registry requires a login.",
+        "Check the image's name and tag; run docker login if its registry requires a login.",
     )
     CONTAINER_CONFIG_ERROR = (
         "ContainerConfigError",
         FailureKind.CONFIGURATION,
-        "A container could not be made from its specification for half a minute.",
-        "Correct the field that the message is about, or create the object that it refers to.",
-        "Correct the field that the message is about.",
+        "A container could not be created from its specification within 30 seconds.",
+        "Correct the field that the message names, or create the object that it refers to.",
+        "Correct the field that the message names.",
     )
     SCHEDULE_TIMEOUT = (
         "ScheduleTimeout",
         FailureKind.TIMEOUT,
-        "No node was found for the Pod within scheduleTimeoutSeconds.",
-        "Compare requests, node selectors, taints and quota with what the cluster has.",
+        "The Pod was not scheduled within scheduleTimeoutSeconds.",
+        "Compare requests, node selectors, taints and quota with the resources of the cluster.",
     )
     STARTUP_TIMEOUT = (
         "StartupTimeout",
         FailureKind.TIMEOUT,
         "The main container did not start within startupTimeoutSeconds.",
-        "The message has the last known cause; raise startupTimeoutSeconds for slow images.",
+        (
+            "Correct the last known cause, which the message contains, or raise "
+            "startupTimeoutSeconds for slow images."
+        ),
     )
     INIT_CONTAINER_FAILED = (
         "InitContainerFailed",
@@ -220,44 +220,44 @@ class Reason(StrEnum):
         FailureKind.INFRASTRUCTURE,
         "The Pod was evicted: by its node, the Eviction API or its queue.",
         (
-            "Run it again, or let disruptionLimit have it repeated; if that goes on, set resource "
+            "Run it again, or set disruptionLimit to retry it. If evictions recur, set resource "
             "requests that match its use."
         ),
     )
     PREEMPTED = (
         "Preempted",
         FailureKind.INFRASTRUCTURE,
-        "The Pod was preempted to make room for work of higher priority.",
-        "Run it again, let disruptionLimit have it repeated, or give it a priorityClassName.",
+        "The Pod was preempted in favour of work of higher priority.",
+        "Run it again, set disruptionLimit to retry it, or set priorityClassName.",
     )
     NODE_LOST = (
         "NodeLost",
         FailureKind.INFRASTRUCTURE,
         "The Pod's node was shut down, tainted, deleted or lost.",
-        "Run it again, or let disruptionLimit have it repeated.",
+        "Run it again, or set disruptionLimit to retry it.",
     )
     POD_DELETED = (
         "PodDeleted",
         FailureKind.INFRASTRUCTURE,
-        "Somebody deleted the Pod.",
+        "Another client deleted the Pod.",
         (
-            "Run it again, or let disruptionLimit have it repeated; to stop a run, set spec.cancel "
+            "Run it again, or set disruptionLimit to retry it. To stop a run, set spec.cancel "
             "instead."
         ),
-        "Run it again, or let disruptionLimit have it repeated; to stop a run: taskrun cancel.",
+        "Run it again, or set disruptionLimit to retry it. To stop a run, use taskrun cancel.",
     )
     POD_REJECTED = (
         "PodRejected",
         FailureKind.INFRASTRUCTURE,
-        "The node refused the Pod, or ended it without saying how its main container ended.",
-        "Look at the message; run it again.",
+        "The node rejected the Pod, or ended it without a status of its main container.",
+        "Correct the cause that the message contains, or run it again.",
     )
     FINAL_STATE_UNKNOWN = (
         "FinalStateUnknown",
         FailureKind.INFRASTRUCTURE,
         (
-            "Nobody saw how the main container ended: its machine was restarted or lost track of "
-            "it, or it was removed by force."
+            "The end of the main container is unknown: its node restarted or lost track of it, or "
+            "it was removed by force."
         ),
         "Check whether the work was done before running it again.",
     )
@@ -265,13 +265,13 @@ class Reason(StrEnum):
         "DeadlineExceeded",
         FailureKind.TIMEOUT,
         "The run took longer than activeDeadlineSeconds, queueing and retries included.",
-        "Raise activeDeadlineSeconds or make the work shorter.",
+        "Raise activeDeadlineSeconds, or shorten the work.",
     )
     ATTEMPT_DEADLINE_EXCEEDED = (
         "AttemptDeadlineExceeded",
         FailureKind.TIMEOUT,
         "One attempt's main container ran longer than attemptDeadlineSeconds.",
-        "Raise attemptDeadlineSeconds or make the work shorter.",
+        "Raise attemptDeadlineSeconds, or shorten the work.",
     )
     CANCELLED = (
         "Cancelled",
@@ -282,30 +282,30 @@ class Reason(StrEnum):
     TASK_RUN_DELETED = (
         "TaskRunDeleted",
         FailureKind.CANCELLED,
-        "The TaskRun was deleted before the run had ended, and a finalizer still holds the object.",
+        "The TaskRun was deleted before the run had ended, and a finalizer keeps the object.",
         "Create a new TaskRun to run it again.",
     )
     INVALID_POD_TEMPLATE = (
         "InvalidPodTemplate",
         FailureKind.CONFIGURATION,
-        "A field of the run is not valid, or cannot be honoured where it is to run.",
-        "Correct what the message names and create the TaskRun again.",
+        "A field of the run is invalid, or is not supported by the runtime.",
+        "Correct the field that the message names, and create the TaskRun again.",
     )
     ADMISSION_REFUSED = (
         "AdmissionRefused",
         FailureKind.CONFIGURATION,
         "Admission refused the Pod: Pod Security, a policy, or a quota that can never fit.",
-        "Change the Pod or ask the cluster's administrator.",
+        "Change the Pod, or contact the cluster's administrator.",
     )
     POD_NAME_CONFLICT = (
         "PodNameConflict",
         FailureKind.CONFIGURATION,
-        "A Pod that is not this run's has the name of this run's Pod.",
-        "Remove that Pod, or create the TaskRun under another name.",
+        "A Pod that this run does not own has the name of this run's Pod.",
+        "Delete that Pod, or create the TaskRun with another name.",
     )
     INVALID_TASK_RUN = (
         "InvalidTaskRun",
         FailureKind.CONFIGURATION,
-        "The controller cannot understand the TaskRun.",
-        "Correct what the message names and create the TaskRun again.",
+        "The controller cannot parse the TaskRun.",
+        "Correct the field that the message names, and create the TaskRun again.",
     )

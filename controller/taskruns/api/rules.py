@@ -30,9 +30,9 @@ class Rule:
     holds: str
     """CEL expression that is true for a valid value."""
     message: str
-    """Advice what to write instead; the apiserver puts the field's path before it."""
+    """The error and its correction; the apiserver prepends the field's path."""
     field: str = ""
-    """Field below the rule's place that the error names; by default the place itself."""
+    """Field below the rule's path that the error names; by default the path itself."""
     forbids: bool = False
     """Whether the error is FieldValueForbidden: a valid value that is not allowed here or now."""
 
@@ -51,7 +51,7 @@ def fixed(field: str) -> Rule:
     new, old = f"dyn(self).{field}", f"dyn(oldSelf).{field}"
     return Rule(
         f"has({new}) == has({old}) && (!has({new}) || {new} == {old})",
-        f"{field} is fixed when a TaskRun is created: create another TaskRun instead",
+        f"{field} is immutable: create another TaskRun instead",
         field=field,
         forbids=True,
     )
@@ -92,20 +92,20 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "!has(self.attemptDeadlineSeconds) || !has(self.activeDeadlineSeconds) || "
             "self.attemptDeadlineSeconds <= self.activeDeadlineSeconds",
-            "an attempt cannot take longer than the whole run: write at most the value of "
+            "an attempt cannot exceed the deadline of the run: write at most the value of "
             "activeDeadlineSeconds",
             field="attemptDeadlineSeconds",
         ),
         Rule(
             "!has(self.resultPath) || !has(self.volumeMounts) || self.volumeMounts.all(mount, "
             "!(mount.mountPath + '/').startsWith(self.resultPath + '/'))",
-            "a volume is mounted there: write the path of a file that is no mountPath, nor a "
-            "folder above one",
+            "a volume is mounted at or below this path: write a path that neither equals nor "
+            "contains a mountPath",
             field="resultPath",
         ),
         Rule(
             "!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)",
-            "cancel cannot be taken back: leave it true, and create another TaskRun to run again",
+            "cancel cannot be reset: leave it true, and create another TaskRun to run again",
             field="cancel",
             forbids=True,
         ),
@@ -114,32 +114,33 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "spec.template": (
         Rule(
             "!dyn(self).?spec.nodeName.hasValue()",
-            "nodeName would go round the scheduler: write nodeSelector or affinity instead",
+            "nodeName bypasses the scheduler: write nodeSelector or affinity instead",
             field="spec",
             forbids=True,
         ),
         Rule(
             "dyn(self).?spec.restartPolicy.orValue('Never') == 'Never'",
-            "write restartPolicy Never or leave it out: each retry is a new Pod, see backoffLimit",
+            "restartPolicy must be Never, because each retry is a new Pod: leave it out, and set "
+            "backoffLimit",
             field="spec",
         ),
     ),
     "spec.image": (
         Rule(
             "!self.matches('[[:space:]]')",
-            "write the image without a space or line break in it, such as python:3.13-slim",
+            "an image cannot contain white space: write a reference such as python:3.13-slim",
         ),
     ),
     "spec.resultPath": (
         Rule(
             "self.matches('^(/[^/:[:cntrl:]]+)+$') && !self.matches('/[.][.]?(/|$)')",
-            "write the absolute path of a file, such as /airflow/xcom/return.json, without a "
-            "colon, . or .. in it",
+            "write the absolute path of a file, such as /airflow/xcom/return.json, without colons "
+            "and without . or .. as a part",
         ),
     ),
     "spec.backoff": (
         Rule(
-            # Another rule refuses values that are no durations; duration() would fail on them.
+            # Another rule rejects invalid durations, on which duration() would fail.
             f"!has(self.cap) || !self.cap.matches('{DURATION_PATTERN}') || "
             f"(has(self.duration) && !self.duration.matches('{DURATION_PATTERN}')) || "
             f"duration(self.cap) >= "
@@ -151,13 +152,13 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "spec.podFailurePolicy.rules[]": (
         Rule(
             "has(self.onExitCodes) != has(self.onPodConditions)",
-            "a rule matches in one way: write either onExitCodes or onPodConditions",
+            "a failure policy rule has one criterion: write either onExitCodes or onPodConditions",
         ),
     ),
     "spec.podFailurePolicy.rules[].onExitCodes": (
         Rule(
             "self.operator != 'In' || !(0 in self.values)",
-            "exit code 0 is no failure: leave it out, or write operator NotIn",
+            "exit code 0 is not a failure: leave it out, or write operator NotIn",
             field="values",
         ),
     ),
@@ -168,13 +169,13 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             f"!has(oldSelf.phase) || !(oldSelf.phase in [{_FINAL}]) || "
             "(has(self.phase) && self.phase == oldSelf.phase)",
-            "a run that has ended stays as it ended: create another TaskRun to run again",
+            "a final phase is immutable: create another TaskRun to run again",
             field="phase",
             forbids=True,
         ),
         Rule(
             "!has(oldSelf.attempt) || (has(self.attempt) && self.attempt >= oldSelf.attempt)",
-            "attempt only grows: no attempt is ever made twice",
+            "attempt cannot decrease: no attempt is created twice",
             field="attempt",
             forbids=True,
         ),

@@ -99,7 +99,7 @@ def policy(*rules: Any) -> Any:
 IMAGE = _rule("spec", "write image")
 IMAGE_NAME = _rule("spec.image")
 DEADLINES = _rule("spec", "an attempt cannot")
-MOUNTED = _rule("spec", "mounted there")
+MOUNTED = _rule("spec", "a volume is mounted")
 NODE = _rule("spec.template", "nodeName")
 RESTART = _rule("spec.template", "restartPolicy")
 RESULT = _rule("spec.resultPath")

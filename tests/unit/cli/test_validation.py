@@ -91,7 +91,7 @@ def test_several_containers_of_which_none_is_main() -> None:
             7,
             "spec.backoffLimit: write at least 0",
         ),
-        (HEAD + "spec:\n  image: a b\n", 6, "spec.image: write the image"),
+        (HEAD + "spec:\n  image: a b\n", 6, "spec.image: an image cannot contain white space"),
         (HEAD + "spec:\n  image: a\n  env:\n  - name: A\n    value: 1\n", 9, "put it in quotes"),
         (HEAD + "spec:\n  image: a\n  env:\n  - value: a\n", 8, "spec.env[0].name: it is missing"),
         (HEAD + "spec:\n  image: a\n  image: b\n", 7, "image stands twice"),
@@ -162,7 +162,9 @@ def test_docker_refuses_what_a_cluster_would_before_it_looks_for_a_daemon() -> N
     broken = HEAD + "spec:\n  image: a b\n"
     done = here("run", "-", stdin=broken.encode())
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("taskrun: standard input:6: spec.image: write the image")
+    assert done.err.startswith(
+        "taskrun: standard input:6: spec.image: an image cannot contain white space"
+    )
     sound = here("run", "--image", "a", "--", "true")
     assert (sound.code, "does not answer" in sound.err) == (125, True)
 

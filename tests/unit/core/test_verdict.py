@@ -217,7 +217,7 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
     pod["status"]["containerStatuses"][0] |= evidence
     status = judged(pod)
     assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
-    assert "Nobody saw" in status.message
+    assert "The end of the main container is unknown" in status.message
     assert "nobody heard" not in status.message, "it is said once"
 
 

@@ -44,16 +44,16 @@ EnvVar = Annotated[
     _open(
         required=("name",),
         name=_text("Name of the variable.", minLength=1),
-        value=_text('Its value; a number or true needs quotes: "1". Default: empty.'),
-        valueFrom=_anything("Where its value comes from (core/v1 EnvVarSource). Default: value."),
+        value=_text('Value of the variable. Quote numbers and booleans: "1". Default: empty.'),
+        valueFrom=_anything("Source of the value (core/v1 EnvVarSource). Default: value."),
     ),
 ]
 EnvFromSource = Annotated[
     CoreObject,
     _open(
-        prefix=_text("Put before every name. Default: none."),
-        configMapRef=_anything("The ConfigMap, as {name: settings}. Default: none."),
-        secretRef=_anything("The Secret, as {name: password}. Default: none."),
+        prefix=_text("Prefix of every variable's name. Default: none."),
+        configMapRef=_anything("ConfigMap to read, such as {name: settings}. Default: none."),
+        secretRef=_anything("Secret to read, such as {name: password}. Default: none."),
     ),
 ]
 VolumeMount = Annotated[
@@ -61,12 +61,12 @@ VolumeMount = Annotated[
     _open(
         required=("name", "mountPath"),
         name=_text("Name of the volume.", minLength=1),
-        mountPath=_text("Path in the container.", minLength=1, maxLength=1024),
-        subPath=_text("Path in the volume. Default: its root."),
-        subPathExpr=_text("The same, with $(VARIABLE) filled in. Default: none."),
-        readOnly=_flag("Whether writing is refused. Default: false."),
-        recursiveReadOnly=_text("Whether it is for mounts below, too. Default: Disabled."),
-        mountPropagation=_text("How mounts spread from and to the host. Default: None."),
+        mountPath=_text("Path within the container.", minLength=1, maxLength=1024),
+        subPath=_text("Path within the volume to mount. Default: its root."),
+        subPathExpr=_text("As subPath, with $(VARIABLE) expanded. Default: none."),
+        readOnly=_flag("Whether the mount is read-only. Default: false."),
+        recursiveReadOnly=_text("Whether mounts below are read-only too. Default: Disabled."),
+        mountPropagation=_text("How mounts are propagated from and to the host. Default: None."),
     ),
 ]
 LocalObjectReference = Annotated[
@@ -75,13 +75,15 @@ LocalObjectReference = Annotated[
 Toleration = Annotated[
     CoreObject,
     _open(
-        key=_text("Key of the taint. Default: every key, with operator Exists."),
-        operator=_text("How value is compared. Default: Equal."),
+        key=_text("Key of the taint. Default: every key; requires operator Exists."),
+        operator=_text("Operator of the comparison with value. Default: Equal."),
         value=_text("Value of the taint. Default: empty."),
-        effect=_text("NoSchedule, PreferNoSchedule or NoExecute. Default: every effect."),
+        effect=_text(
+            "Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. Default: every effect."
+        ),
         tolerationSeconds={
             "type": "integer",
-            "description": "Seconds that NoExecute is tolerated. Default: for ever.",
+            "description": "Seconds for which a NoExecute taint is tolerated. Default: no limit.",
         },
     ),
 ]
@@ -95,8 +97,9 @@ PodTemplate = Annotated[
                     "Labels, annotations and finalizers of the Pod (metav1.ObjectMeta)."
                 ),
                 "spec": _anything(
-                    "Any field of core/v1 PodSpec but nodeName; restartPolicy only as Never, also "
-                    "that of the main container, and no restartPolicyRules that restart it."
+                    "Pod spec (core/v1 PodSpec). nodeName is refused. restartPolicy of the Pod and "
+                    "of the main container must be Never, without restartPolicyRules that "
+                    "restart main."
                 ),
             },
         }

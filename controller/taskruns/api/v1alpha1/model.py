@@ -35,12 +35,12 @@ def parse_duration(text: str) -> timedelta:
             duration overflows.
     """
     if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is not a duration: write it like 30s, 5m or 1h30m")
+        raise ValueError(f"{text!r} is not a duration: write a duration such as 30s, 5m or 1h30m")
     terms = _TERM.findall(text)
     try:
         return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in terms))
     except OverflowError as error:
-        raise ValueError(f"{text!r} is longer than can be counted") from error
+        raise ValueError(f"{text!r} is too long a duration: write a shorter one") from error
 
 
 def format_duration(duration: timedelta) -> str:
@@ -74,14 +74,14 @@ The format date-time is not used: with it the apiserver accepts a list in place 
 
 
 class Model(BaseModel):
-    """A part of a TaskRun: immutable, camelCase on the wire, unknown fields ignored."""
+    """A part of a TaskRun: immutable, camelCase in JSON, unknown fields ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
     )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the wire form, absent fields left out."""
+        """Return the JSON object, without absent fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -10,7 +10,7 @@ from taskruns.api.v1alpha1.model import Model, Time
 from taskruns.api.v1alpha1.spec import TaskRunSpec
 
 _OUTPUT = ". Last output: "
-"""Stands between what we say and what the task has said."""
+"""Separator of a cause and the output of the task."""
 _BETWEEN = " | "
 
 
@@ -21,16 +21,16 @@ def join_output(cause: str, lines: Iterable[str]) -> str:
 
 
 def split_output(message: str) -> tuple[str, list[str]]:
-    """Return the cause that a message tells, and the last lines of output that it ends with.
+    """Return the cause in a message, and the lines of output at its end.
 
-    A line that itself holds what stands between two of them comes back as several.
+    A line of output that contains the separator is returned as several lines.
     """
     cause, _, output = message.partition(_OUTPUT)
     return cause, output.split(_BETWEEN) if output else []
 
 
 MAX_ATTEMPTS = 20
-"""How many records of attempts a status holds."""
+"""Maximum number of attempt records in a status."""
 
 MAX_COUNT = 2**31 - 1
 
@@ -42,7 +42,7 @@ ConditionWord = Annotated[
     Field(union_mode="left_to_right"),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 316}),
 ]
-"""One of ours, or a type that somebody else, or a newer controller, has added."""
+"""A condition type of taskruns, or one that another client or a newer controller has added."""
 
 
 def _keyed(by: str) -> dict[str, Any]:
@@ -56,40 +56,47 @@ class Attempt(Model):
         description="Number of the attempt, from 1."
     )
     pod_name: str = Field(description="Name of its Pod.")
-    pod_uid: str = Field(alias="podUID", description="Uid of its Pod: the claim.")
+    pod_uid: str = Field(
+        alias="podUID", description="Uid of its Pod, recorded before the Pod may run (the claim)."
+    )
     node_name: str | None = Field(None, description="Node that it ran on.")
     created_time: Time | None = Field(None, description="When its Pod was created.")
-    scheduled_time: Time | None = Field(None, description="When its Pod was given a node.")
-    started_time: Time | None = Field(None, description="When its main container started.")
+    scheduled_time: Time | None = Field(None, description="When its Pod was assigned to a node.")
+    started_time: Time | None = Field(None, description="When its main container first started.")
     finished_time: Time | None = Field(
-        None, description="When its main container, or else its Pod, ended."
+        None, description="When its main container ended; otherwise, when its Pod ended."
     )
-    stop_time: Time | None = Field(None, description="When it was decided to stop it.")
+    stop_time: Time | None = Field(None, description="When the stop of the attempt was recorded.")
     trouble_time: Time | None = Field(
-        None, description="When it was first seen unable to start, for the cause in reason."
+        None, description="When the condition in reason that prevents the start was first seen."
     )
     exit_code: Code | None = Field(
-        None, description="Exit code of its main container; absent where it never ran."
+        None,
+        description="Exit code of its main container; absent if main never ran or its end is "
+        "unknown.",
     )
     signal: Code | None = Field(
         None,
         description="Number of the signal that ended its main container, such as 9 for exit code "
-        "137. Absent for codes above 128 that programs use themselves.",
+        "137. Absent if the exit code does not denote a signal that the system sends.",
     )
     reason: str | None = Field(
-        None, description="Why it ended, or is being stopped: a word of the list of reasons."
+        None,
+        description="Reason why it ended or is being stopped, in CamelCase; see docs/reasons.md.",
     )
-    message: str | None = Field(None, description="The same for a person, in one line.")
+    message: str | None = Field(
+        None, description="Human-readable explanation of reason, in one line."
+    )
     outcome: Outcome | None = Field(
         None,
-        description="How it ended: Succeeded, Failed (counts for backoffLimit), Disrupted (by the "
-        "cluster, after main may have started), Replaced (by the cluster, before main started), "
-        "Requeued (taken out by its queue, Kueue, and queued again), "
-        "Ignored (by podFailurePolicy) or Stopped (by taskruns: cancel, suspend, a deadline, or a "
-        "start that cannot come). Absent while it goes on.",
+        description="How it ended: Succeeded, Failed (counts for backoffLimit), Disrupted (ended "
+        "by the cluster after main may have started), Replaced (ended by the cluster before main "
+        "started), Requeued (stopped by Kueue and queued again), Ignored (by podFailurePolicy) or "
+        "Stopped (by the controller: cancel, suspend, a deadline, or a start that cannot succeed). "
+        "Absent while the attempt is active.",
     )
     final: bool | None = Field(
-        None, description="True where podFailurePolicy (FailJob) forbids another attempt."
+        None, description="True if podFailurePolicy (FailJob) forbids another attempt."
     )
 
 
@@ -97,82 +104,88 @@ class Condition(Model):
     """An aspect of the run's state, in the form of metav1.Condition."""
 
     type: ConditionWord = Field(
-        description="Complete, Failed, Finished (either of them), Suspended, Reconciling, "
-        "Stalled or ResultStored."
+        description="Complete, Failed, Finished (Complete or Failed), Suspended, Reconciling, "
+        "Stalled, PodRefused or ResultStored."
     )
     status: str = Field(
-        description="Whether it is so.", json_schema_extra={"enum": ["True", "False", "Unknown"]}
+        description="Status of the condition.",
+        json_schema_extra={"enum": ["True", "False", "Unknown"]},
     )
     observed_generation: Generation | None = Field(
-        None, description="Generation of the TaskRun that this was said of."
+        None, description="Generation of the TaskRun for which the condition was set."
     )
     last_transition_time: Time = Field(description="When status last changed.")
-    reason: str = Field(description="Why: a word of the list of reasons.")
-    message: str = Field("", description="Why, for a person.")
+    reason: str = Field(description="Reason for the status, in CamelCase.")
+    message: str = Field("", description="Human-readable explanation of reason.")
 
 
 class TaskRunStatus(Model):
-    """What the controller knows of the run. Only the controller writes it."""
+    """The observed state of the run. Only the controller writes it."""
 
     observed_generation: Generation | None = Field(
         None,
-        description="Generation of the TaskRun that this status is about; -1 before the "
-        "controller has seen it.",
+        description="Latest generation of the TaskRun that the controller has reconciled; -1 "
+        "before the first reconcile.",
     )
     phase: Phase | None = Field(
         None,
-        description="Where the run stands; Succeeded, Failed and Cancelled are final.",
+        description="Phase of the run. Succeeded, Failed and Cancelled are final.",
     )
-    reason: str | None = Field(None, description="Why: a word of the list of reasons.")
+    reason: str | None = Field(
+        None, description="Reason for the phase, in CamelCase; see docs/reasons.md."
+    )
     message: str | None = Field(
-        None, description="Why, for a person: container, cause, exit code, node, last log lines."
+        None,
+        description="Human-readable explanation of reason: container, cause, exit code, node and "
+        "last lines of the log.",
     )
     failure_kind: FailureKind | None = Field(
-        None, description="Whose failure it was; absent where there is none."
+        None, description="Kind of the failure; absent if there is none."
     )
     exit_code: Code | None = Field(
         None,
-        description="Exit code of the main container in the last attempt; absent where it never "
-        "ran.",
+        description="Exit code of the main container in the last attempt; absent if main never "
+        "ran or its end is unknown.",
     )
     result: str | None = Field(
-        None, description="What the successful attempt wrote to resultPath; absent when nothing."
+        None,
+        description="Content of resultPath, written by the successful attempt; absent if empty.",
     )
     attempt: Count | None = Field(
-        None, description="Number of the current or last attempt. It only grows."
+        None, description="Number of the current or last attempt. Never decreases."
     )
     pod_name: str | None = Field(None, description="Name of that attempt's Pod.")
     pod_uid: str | None = Field(
-        None, alias="podUID", description="Its uid: only this Pod may run the work."
+        None, alias="podUID", description="Uid of that Pod, the only one that may run the work."
     )
     start_time: Time | None = Field(
         None,
-        description="When the controller first looked at the run, or when it was last resumed; "
-        "absent while it is suspended.",
+        description="When the controller first reconciled the run, or when the run was last "
+        "resumed; absent while it is suspended.",
     )
-    completion_time: Time | None = Field(None, description="When the run ended, either way.")
+    completion_time: Time | None = Field(None, description="When the run ended, successful or not.")
     failed: Count | None = Field(
-        None, description="Failed attempts so far, as counted for backoffLimit."
+        None, description="Number of failed attempts that count for backoffLimit."
     )
     disrupted: Count | None = Field(
-        None, description="Attempts so far that the cluster ended after main may have started."
+        None, description="Number of attempts that the cluster ended after main may have started."
     )
     replaced: Count | None = Field(
-        None, description="Attempts so far that the cluster ended before main started."
+        None, description="Number of attempts that the cluster ended before main started."
     )
     requeued: Count | None = Field(
-        None, description="Attempts so far that a queue (Kueue) took out and that were requeued."
+        None, description="Number of attempts that Kueue stopped and that were queued again."
     )
     attempts: list[Attempt] | None = Field(
         None,
         max_length=MAX_ATTEMPTS,
-        description="The last attempts, oldest first.",
+        description="Records of the last attempts, oldest first.",
         json_schema_extra=_keyed("podUID"),
     )
     conditions: list[Condition] | None = Field(
         None,
         description="Complete, Failed, Finished, Suspended, Reconciling, Stalled, PodRefused, "
-        "ResultStored; wait for the end with kubectl wait --for=condition=Finished.",
+        "ResultStored. To wait for the end: kubectl wait --for=condition=Finished.",
         json_schema_extra=_keyed("type"),
     )
 
