@@ -13,7 +13,7 @@ import pytest
 
 from taskruns.api import names
 from taskruns.api.crd import crd
-from tests.api.served import Api
+from tests.api.crd_copy import Api
 from tests.cluster import Cluster, ClusterError
 from tests.support.cluster.client import DEFINITIONS, NAMESPACES, Kube, Refused, Resource
 from tests.support.cluster.definition import serve_definition

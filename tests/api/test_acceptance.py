@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1 import TaskRun
-from tests.api.served import Api, answer
+from tests.api.crd_copy import Api, answer
 from tests.support.builders import schemas
 from tests.support.builders.specs import FULL, OTHER, SMALLEST, full_with
 from tests.support.cluster.client import Refused

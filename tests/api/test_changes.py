@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskruns.api.rules import MUTABLE, RULES
-from tests.api.served import Api
+from tests.api.crd_copy import Api
 from tests.support.builders import schemas
 from tests.support.builders.schemas import Path
 from tests.support.builders.specs import FULL, OTHER, SMALLEST

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from taskruns.api import names
-from tests.api.served import Api, Object
+from tests.api.crd_copy import Api, Object
 from tests.api.test_status import FULL as FULL_STATUS
 from tests.cluster import Cluster
 from tests.support.builders.specs import FULL, SMALLEST

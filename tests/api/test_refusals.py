@@ -6,7 +6,7 @@ import pytest
 
 from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRunSpec
-from tests.api.served import Api
+from tests.api.crd_copy import Api
 from tests.support.builders import schemas
 from tests.support.builders.invalid_specs import BROKEN, bad_values, policy, without_what_is_needed
 from tests.support.builders.schemas import Path

@@ -13,7 +13,7 @@ from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.api.v1alpha1.status import MAX_ATTEMPTS
 from taskruns.core.message import MAX_MESSAGE
-from tests.api.served import Api, answer
+from tests.api.crd_copy import Api, answer
 from tests.support.builders import schemas
 from tests.support.builders.schemas import Path
 from tests.support.builders.specs import SMALLEST

@@ -11,7 +11,7 @@ from taskruns.api.crd import resource_schema
 from taskruns.api.names import API_VERSION, KIND
 from taskruns.cli.validation import Problem, problems
 from taskruns.cli.yaml_source import Document
-from tests.api.served import Api, Object, answer
+from tests.api.crd_copy import Api, Object, answer
 from tests.api.test_acceptance import GOOD
 from tests.support.builders import schemas
 from tests.support.builders.invalid_specs import BROKEN, bad_values, without_what_is_needed

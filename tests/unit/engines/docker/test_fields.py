@@ -200,7 +200,7 @@ ELSEWHERE = {
     "dnsPolicy": "test_dns_is_the_pods",
     "hostAliases[].ip": "test_names_are_added",
     "hostAliases[].hostnames": "test_names_are_added",
-    "schedulingGates[].name": "test_node: a Pod is started when its gate is released",
+    "schedulingGates[].name": "test_fence: a Pod is started when its gate is released",
     "securityContext.runAsGroup": "test_security_is_dockers",
     "securityContext.runAsNonRoot": "test_what_docker_cannot_do_is_refused_by_name",
     "securityContext.sysctls[].name": "test_sysctls_are_set",
