@@ -19,6 +19,7 @@ from tests.cluster import Cluster, ClusterError, image
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
 from tests.distribution import ClusterScheduling
+from tests.support import documentation
 from tests.support.absence import IN_CI, go_without
 from tests.support.cluster import failure_report
 from tests.support.cluster.client import Kube
@@ -57,6 +58,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     return ClusterScheduling(config, log)
+
+
+@pytest.fixture
+def documented(request: pytest.FixtureRequest) -> str:
+    """Provide the commands that pages mark with the test, as one script."""
+    return documentation.commands(request.node.nodeid.partition("[")[0])
 
 
 @pytest.fixture(scope="session")

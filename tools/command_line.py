@@ -18,7 +18,7 @@ INTRODUCTION = f"""\
 # The command line
 
 `taskrun` runs and manages TaskRuns, with the same commands on this machine's Docker and on a
-cluster. `pip install 'taskruns[cli]'` installs it, also as `kubectl taskrun`.
+cluster. `pip install '.[cli]'`, in a checkout, installs it, also as `kubectl taskrun`.
 
 ## Choose Docker or a cluster
 
@@ -89,6 +89,7 @@ Secret, a volume or a service account, quotas, policies, and changes over time.
 
 ## Completion
 
+<!-- not run: it changes a user's shell; tests/unit/cli/test_completion.py calls the completion -->
 ```sh
 source <(taskrun completion bash)                 # in ~/.bashrc; or zsh
 taskrun completion fish > ~/.config/fish/completions/taskrun.fish

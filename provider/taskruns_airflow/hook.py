@@ -182,7 +182,7 @@ def _docker_edge(settings: dict[str, Any], namespace: str) -> Client:
     except ModuleNotFoundError as missing:
         raise ValueError(
             f"the connection says docker, and {missing.name} is not installed: "
-            "pip install 'airflow-provider-taskruns[docker]' on workers and triggerers"
+            "install the provider with its extra docker on workers and triggerers"
         ) from missing
     return docker_edge(settings, namespace)
 

@@ -7,7 +7,6 @@ the chart itself is not used.
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.cluster import Cluster
+from tests.support import documentation
 from tests.support.builders.manifests import IMAGE, shell, task_run
 from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
 from tests.support.cluster.installation import NAMESPACE as RELEASE
@@ -56,19 +56,11 @@ def _blocks(language: str, section: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
-def _typed(commands: str, cluster: Cluster, folder: Path) -> str:
+def _as_administrator(script: str, cluster: Cluster, folder: Path) -> str:
     """Run commands as the cluster's administrator; return their output."""
     path = f"{cluster.bin_dir}:{os.environ['PATH']}"
-    typed = subprocess.run(
-        ["bash", "-c", f"set -euo pipefail\n{commands}"],
-        cwd=folder,
-        env=os.environ | {"KUBECONFIG": str(cluster.kubeconfig), "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert typed.returncode == 0, typed.stderr
-    return typed.stdout
+    environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig), "PATH": path}
+    return documentation.typed(script, environment, folder)
 
 
 def _has_the_role_of_a_client_and_no_more(somebody: Kube) -> None:
@@ -93,8 +85,8 @@ def namespaces(
 ) -> Iterator[None]:
     """Create the namespaces of the page with its commands."""
     cluster.kubectl("delete", "namespace", TASKS, AIRFLOW, "--ignore-not-found", within=120)
-    (make,) = _blocks("sh", _section("## Quick start"))
-    _typed(make, cluster, ROOT)
+    make = documentation.commands("tests/e2e/test_airflow_setup.py::namespaces")
+    _as_administrator(make, cluster, ROOT)
     kube.create(NAMESPACES, None, {"metadata": {"name": AIRFLOW}})
     for name in (WORKER, TRIGGERER):
         cluster.kubectl("create", "serviceaccount", name, "--namespace", AIRFLOW)
@@ -113,10 +105,10 @@ def bound(
     folder = tmp_path_factory.mktemp("admin")
     section = _section("### Airflow in the cluster")
     (values,) = (block for block in _blocks("yaml", section) if "values-taskruns" in block)
-    (upgrade,) = (block for block in _blocks("sh", section) if "charts/taskruns" in block)
+    upgrade = documentation.commands("tests/e2e/test_airflow_setup.py::bound")
     (folder / "values-taskruns.yaml").write_text(values)
     (folder / "charts").symlink_to(ROOT / "charts")
-    _typed(upgrade, cluster, folder)
+    _as_administrator(upgrade, cluster, folder)
     yield
     chart = ("taskruns", str(ROOT / "charts/taskruns"), "--namespace", RELEASE)
     without = ("--set-json", "roles.client.bindings=[]")
@@ -169,11 +161,10 @@ def _worker() -> Object:
 
 @pytest.mark.usefixtures("namespaces")
 def test_outside_of_the_cluster_a_kubeconfig_has_the_role_of_a_client(
-    cluster: Cluster, tmp_path: Path
+    documented: str, cluster: Cluster, tmp_path: Path
 ) -> None:
-    blocks = _blocks("sh", _section("### Airflow outside of the cluster"))
-    commands = "\n".join(block for block in blocks if "pip install" not in block)
-    printed = _typed(f'{commands}\necho "$AIRFLOW_CONN_TASKRUNS_DEFAULT"', cluster, tmp_path)
+    script = f'{documented}\necho "$AIRFLOW_CONN_TASKRUNS_DEFAULT"'
+    printed = _as_administrator(script, cluster, tmp_path)
     connection = json.loads(printed[printed.index("{") :])
     assert connection["extra"]["namespace"] == TASKS
     somebody = Kube(tmp_path / Path(connection["extra"]["kube_config_path"]).name)

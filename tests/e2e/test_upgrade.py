@@ -107,6 +107,7 @@ IN_FLIGHT = {
 
 @pytest.mark.timeout(600)
 def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
+    documented: str,
     scenario: Scenario,
     limited_namespace: str,
     installation: Installation,
@@ -124,13 +125,13 @@ def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
     _take_their_places(runs)
 
     _assert_in_flight(runs)
-    helm(cluster, *_documented_upgrade(), "--set", "log.level=debug")
+    helm(cluster, *_helm_arguments("upgrade", documented), "--set", "log.level=debug")
     assert NEWER in _fields(scenario.kube)
     newer = scenario.create("newer", _of_newer_release(scenario))
     newer.main_started(seconds=SECONDS)
 
     _assert_in_flight(runs)
-    helm(cluster, "rollback", "taskruns", "-n", NAMESPACE, "--wait", "--timeout", "3m")
+    helm(cluster, *_helm_arguments("rollback", documented), "--timeout", "3m")
     assert NEWER not in _fields(scenario.kube)
 
     _let_go(scenario, runs)
@@ -199,10 +200,10 @@ def _of_newer_release(scenario: Scenario) -> Object:
     return shell(f"{START}; sleep 15; {END}", **{NEWER: 300}) | scenario.start_counter.mount()
 
 
-def _documented_upgrade() -> list[str]:
-    page = (ROOT / "docs/operating.md").read_text()
-    (command,) = re.findall(r"^helm (upgrade taskruns .*)$", page, re.MULTILINE)
-    return [str(CHART) if word == "charts/taskruns" else word for word in shlex.split(command)]
+def _helm_arguments(command: str, documented: str) -> list[str]:
+    """Return the arguments of a helm command of the page."""
+    (line,) = re.findall(rf"^helm ({command} taskruns .*)$", documented, re.MULTILINE)
+    return [str(CHART) if word == "charts/taskruns" else word for word in shlex.split(line)]
 
 
 def _older_chart(folder: Path) -> Path:

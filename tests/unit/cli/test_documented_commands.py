@@ -1,0 +1,17 @@
+"""Commands of the documentation that need neither Docker nor a cluster."""
+
+import os
+import sys
+from pathlib import Path
+
+from tests.support.documentation import typed
+
+
+def test_a_taskrun_is_written_and_checked_as_it_is_documented(
+    documented: str, tmp_path: Path
+) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "KUBECONFIG": "/nowhere/kubeconfig"}
+    output = typed(documented, os.environ | nowhere | {"PATH": path}, tmp_path)
+    assert "image: python:3.13-slim" in output
+    assert "kind: TaskRun" in (tmp_path / "etl.yaml").read_text()
