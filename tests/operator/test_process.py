@@ -40,7 +40,8 @@ def test_every_line_about_a_run_names_it_and_its_attempt(
     ]
     entries = [line for line in lines(controller) if line.get("uid") == uid]
     assert {line["taskrun"] for line in entries} == {"hello"}
-    phases = [(line["attempt"], line["message"].partition(":")[0]) for line in entries]
+    changes = [(line["attempt"], line["wrote"].split()) for line in entries if "wrote" in line]
+    phases = [(attempt, words[1]) for attempt, words in changes if words[0] == "status"]
     assert phases == [(1, "Pending"), (1, "BackingOff"), (2, "Pending"), (2, "Failed")]
 
 

@@ -126,11 +126,14 @@ _READS = (ConfirmPodGone, ConfirmRunGone, ReadPodEvents)
 
 
 def _log_plan(plan: Plan, written: Sequence[str]) -> None:
-    values = {"situation": plan.situation, "rule": plan.rule, "wrote": ", ".join(written)}
+    changes = ", ".join(written)
     log.log(
         logging.INFO if written else logging.DEBUG,
-        "changed the TaskRun or its Pods" if written else "changed nothing",
-        extra={"values": values},
+        "%s, %s: %s",
+        plan.situation,
+        plan.rule or "no rule",
+        changes or "no change",
+        extra={"values": {"situation": plan.situation, "rule": plan.rule, "wrote": changes}},
     )
 
 

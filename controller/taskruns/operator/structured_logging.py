@@ -3,8 +3,7 @@
 Code that works on a run does so inside `about`. Every line logged there, by any module, has the
 run's namespace, name and attempt; JSON lines also have its uid.
 
-A line has further values if it is logged with `extra={"values": {...}}`: as `key="value"` after the
-message in a plain line, as keys in a JSON line.
+A record that is logged with `extra={"values": {...}}` has these keys in its JSON line.
 """
 
 import contextlib
@@ -71,15 +70,14 @@ def configure(form: Format, level: int) -> None:
 
 
 class PlainFormatter(logging.Formatter):
-    """`2026-01-02T03:04:05.678Z INFO default/hello[1] changed … rule="claim" (taskruns.…)`."""
+    """`2026-01-02T03:04:05.678Z INFO default/hello[1] Due, create: CreatePod (taskruns.…)`."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
         """Format a record as one line, followed by its traceback."""
         subject = _subject_now()
         place = f" {subject.namespace}/{subject.name}[{subject.attempt}]" if subject else ""
-        values = (f'{key}="{value}"' for key, value in _values_of(record).items())
-        text = " ".join((record.getMessage(), *values))
+        text = record.getMessage()
         message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
         line = f"{_time(record)} {record.levelname}{place} {message} ({record.name})"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
