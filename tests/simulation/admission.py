@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
-from taskruns.core.unstructured import stamp
+from taskruns.core.unstructured import Draft, drafted, stamp
 from taskruns.engines.engine import Object, Refused
-from taskruns.engines.objects import Draft, drafted
 
 MAX_NAME = 253
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from functools import partial
 
 from taskruns.core.facts import ENDED_PHASES
+from taskruns.core.unstructured import drafted
 from taskruns.engines.engine import Object
-from taskruns.engines.objects import drafted
 from tests.simulation.agenda import Agenda
 from tests.simulation.report import reported
 from tests.simulation.sandbox import (

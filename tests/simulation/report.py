@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from taskruns.core.unstructured import stamp
+from taskruns.core.unstructured import stamp, with_condition
 from taskruns.engines.engine import Object
-from taskruns.engines.objects import with_condition
 from tests.simulation.sandbox import Container, Disruption, Role, Sandbox
 from tests.simulation.script import SIGKILL_CODE
 

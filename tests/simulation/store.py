@@ -9,9 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from taskruns.core.unstructured import stamp
+from taskruns.core.unstructured import Draft, drafted, stamp
 from taskruns.engines.engine import AlreadyExists, Object
-from taskruns.engines.objects import Draft, drafted
 from tests.simulation.agenda import Agenda
 
 

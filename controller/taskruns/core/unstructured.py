@@ -1,7 +1,8 @@
-"""Safe readers for untyped JSON: each returns a value of its type, or an empty value or None.
+"""Untyped JSON: readers that return a value of their type or an empty one, and changed copies.
 
 The apiserver validates the objects that it stores, but statuses can be forged and templates pass
 unchecked. A decision must be possible for any content, so the readers never raise.
+The functions that return changed copies do not modify the originals.
 """
 
 import re
@@ -11,6 +12,8 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 EMPTY: Mapping[str, Any] = {}
+Draft = dict[str, Any]
+"""A copy of an object that may be modified before it is stored."""
 _MAPPING, _SEQUENCE = (dict, Mapping), (list, Sequence)
 """Types for isinstance. The concrete type comes first: it applies to most values and its check
 takes a quarter of the time of the abstract class."""
@@ -87,3 +90,45 @@ def read_quantity(text: str) -> Decimal | None:
         return number.scaleb(_DECIMAL.get(suffix, 0))
     except DecimalException:
         return None
+
+
+def drafted(original: Any) -> Any:
+    """Return a deep copy of an object, which may be modified."""
+    if isinstance(original, str):  # first, because most values are strings and the check is fast
+        return original
+    if isinstance(original, Mapping):
+        return {key: drafted(value) for key, value in original.items()}
+    if isinstance(original, list | tuple):
+        return [drafted(value) for value in original]
+    return original
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """Return `target` with a JSON merge patch (RFC 7396) applied."""
+    if not isinstance(patch, Mapping):
+        return drafted(patch)
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def with_condition(
+    status: Mapping[str, Any], now: datetime, condition: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a Pod's status with a condition set.
+
+    lastTransitionTime becomes `now` if the condition is new or its status changes.
+    """
+    conditions = list(status.get("conditions") or ())
+    since = stamp(now)
+    for index, existing in enumerate(conditions):
+        if existing["type"] == condition["type"]:
+            if existing["status"] == condition["status"]:
+                since = existing["lastTransitionTime"]
+            conditions[index] = {**condition, "lastTransitionTime": since}
+            return {**status, "conditions": conditions}
+    return {**status, "conditions": [*conditions, {**condition, "lastTransitionTime": since}]}

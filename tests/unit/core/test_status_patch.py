@@ -5,7 +5,7 @@ from typing import Any
 from taskruns.api.conditions import Phase
 from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.status import status_patch
-from taskruns.engines.objects import merged
+from taskruns.core.unstructured import merged
 from tests.support.builders.objects import (
     a_claimed_status,
     a_pod,

@@ -9,14 +9,13 @@ from datetime import datetime
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, Event, PodRef, Refusal, RefusalKind
-from taskruns.core.unstructured import mappings, stamp
+from taskruns.core.unstructured import Draft, drafted, mappings, merged, stamp, with_condition
 from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import pull_policy
 from taskruns.engines.docker.state_file import Record, StateFile, uid_of
 from taskruns.engines.docker.words import in_docker_words
 from taskruns.engines.engine import AlreadyExists, Conflict, Object, Refused, RunRef
-from taskruns.engines.objects import Draft, drafted, merged, with_condition
 
 
 class DockerEngine:

@@ -17,9 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from taskruns.core.unstructured import moment, stamp
+from taskruns.core.unstructured import Draft, drafted, moment, stamp
 from taskruns.engines.engine import EngineError
-from taskruns.engines.objects import Draft, drafted
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PRIVATE = 0o700

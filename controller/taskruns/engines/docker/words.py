@@ -10,7 +10,7 @@ from typing import Any
 from taskruns.api import names
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1.status import join_output, split_output
-from taskruns.engines.objects import Draft
+from taskruns.core.unstructured import Draft
 
 NO_LOG = "the Docker daemon keeps no log of this container"
 """Start of the sentence that replaces the end of an unreadable log."""

@@ -6,13 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.core.unstructured import stamp
+from taskruns.core.unstructured import Draft, stamp
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.kubelet import PATIENCE, Kubelet
 from taskruns.engines.docker.runtime import Runtime
 from taskruns.engines.docker.state_file import StateFile
-from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

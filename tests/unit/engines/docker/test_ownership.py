@@ -6,11 +6,11 @@ from typing import cast
 import pytest
 
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.unstructured import Draft
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import OfAnotherDaemon, claim
 from taskruns.engines.docker.gc import collect_garbage
 from taskruns.engines.docker.state_file import StateFile
-from taskruns.engines.objects import Draft
 from tests.support.builders.objects import a_run, at
 
 

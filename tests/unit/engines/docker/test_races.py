@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from taskruns.core.unstructured import Draft
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_POD_UID
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.kubelet import PATIENCE, Kubelet
 from taskruns.engines.docker.runtime import Runtime
 from taskruns.engines.docker.state_file import StateError, StateFile
-from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

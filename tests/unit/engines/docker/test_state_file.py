@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from taskruns.core.unstructured import Draft
 from taskruns.engines.docker.state_file import StateError, StateFile, records
-from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 POD: Draft = {"metadata": {"name": "hello-1", "uid": "pod-1"}}

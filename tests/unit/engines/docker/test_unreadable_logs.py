@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from taskruns.core.unstructured import stamp
+from taskruns.core.unstructured import Draft, stamp
 from taskruns.engines.docker import runtime
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_POD_UID
@@ -15,7 +15,6 @@ from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.kubelet import Kubelet
 from taskruns.engines.docker.runtime import Runtime
 from taskruns.engines.docker.state_file import StateFile
-from taskruns.engines.objects import Draft
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)
 NO_DRIVER = DaemonError(501, "configured logging driver does not support reading")
