@@ -21,14 +21,16 @@ from typing_extensions import override
 from taskruns.api import names
 from taskruns.api.crd import PRESERVED, Schema, resource_schema
 from taskruns.api.rules import RULES
+from taskruns.api.v1alpha1 import TaskRun
 from taskruns.cli.exit_status import CommandError
-from taskruns.cli.rendering import pod_of
 from taskruns.cli.yaml_source import Document, Place
-from taskruns.core.pods import InvalidTemplate
+from taskruns.core.pods import InvalidTemplate, build_pod
 from taskruns.core.unstructured import mapping, text
 
 _LIST_TYPE, _LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
 _INT64, _ROUNDED = 2**63, 2.0**53
+UNKNOWN_UID = "00000000-0000-0000-0000-000000000000"
+"""Placeholder for the uid, which is assigned at creation and is part of Pod names."""
 _OF_A_CHANGE = "oldSelf"
 """Variable that marks a transition rule; such rules do not apply to a new TaskRun."""
 
@@ -340,3 +342,18 @@ def _of_words(entries: Any, *, labels: bool) -> Iterator[Said]:
     texts = [text for pair in entries.items() for text in pair if isinstance(text, str)]
     if not labels and sum(len(text.encode()) for text in texts) > _MOST_BYTES_OF_ANNOTATIONS:
         yield (), "they are too long: write 256 KiB at most"
+
+
+def pod_of(manifest: Mapping[str, Any], namespace: str = "default") -> dict[str, Any]:
+    """Return the Pod of the first attempt, without site defaults.
+
+    Raises:
+        InvalidTemplate: no Pod can be built from the template.
+        ValidationError: the manifest is not a valid TaskRun.
+    """
+    declared = mapping(manifest.get("metadata"))
+    name = text(declared.get("name")) or f"{text(declared.get('generateName'))}xxxxx"
+    place = text(declared.get("namespace")) or namespace
+    metadata = {**declared, "name": name, "namespace": place, "uid": UNKNOWN_UID}
+    run = TaskRun.model_validate({"metadata": metadata, "spec": manifest.get("spec")})
+    return build_pod(run, 1)

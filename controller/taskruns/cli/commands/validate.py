@@ -64,12 +64,12 @@ def render_command(file: str, on: str, form: str) -> None:
 
 
 def _rendered(document: "Document", on: str) -> dict[str, Any]:
-    from taskruns.cli.rendering import container_body, pod_of
-    from taskruns.cli.validation import refuse_invalid
+    from taskruns.cli.validation import pod_of, refuse_invalid
+    from taskruns.engines.docker.container import NO_SECRETS, container_of
     from taskruns.engines.docker.fields import Unsupported
 
     pod = pod_of(refuse_invalid(document))
     try:
-        return container_body(pod) if on == DOCKER else pod
+        return container_of(pod, NO_SECRETS) if on == DOCKER else pod
     except Unsupported as error:
         raise CommandError(str(error)) from error
