@@ -32,7 +32,7 @@ def complete() -> int:
     """Print the completions of `kubectl taskrun`; print none if a dependency is missing."""
     protect()
     try:
-        from taskruns.cli.completion import complete as completed  # noqa: PLC0415 - as above
+        from taskruns.cli.commands.version import complete as completed  # noqa: PLC0415 - as above
     except ModuleNotFoundError:
         return NOT_INSTALLED
     with suppress(OutputFailed, KeyboardInterrupt):

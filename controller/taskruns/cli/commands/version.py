@@ -1,9 +1,19 @@
 """Commands about this program: version, completion."""
 
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from taskruns.cli.backend import DOCKER, KUBERNETES
 from taskruns.cli.target import Target, placed
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_FILES, _NO_FILES = 0, 4
+"""Values of cobra's ShellCompDirective, which kubectl reads in the last line of the output."""
 
 
 @click.command("version")
@@ -44,3 +54,26 @@ def completion_command(shell: str) -> None:
     if completion_class is None:
         raise click.UsageError(f"nothing is known of {shell}")
     click.echo(completion_class(program, {}, "taskrun", COMPLETION_VARIABLE).source())
+
+
+def complete() -> int:
+    """Print the completions for the words after `kubectl taskrun`; the last word is incomplete.
+
+    The format is the one that kubectl expects from plugins.
+    """
+    items = _items(sys.argv[1:])
+    for item in items:
+        if item.type == "plain":
+            click.echo("\t".join(filter(None, (item.value, item.help))))
+    click.echo(f":{_FILES if any(item.type == 'file' for item in items) else _NO_FILES}")
+    return 0
+
+
+def _items(words: Sequence[str]) -> "list[CompletionItem]":
+    from click.shell_completion import ShellComplete
+
+    from taskruns.cli.main import COMPLETION_VARIABLE, program
+
+    *before, begun = words or [""]
+    asking = ShellComplete(program, {}, "kubectl taskrun", COMPLETION_VARIABLE)
+    return asking.get_completions([*before], begun)
