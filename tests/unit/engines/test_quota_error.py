@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.engines.quota_error import QuotaError, read_shortage
+from taskruns.engines.quota_queue import QuotaError, read_shortage
 
 PREFIX = 'pods "hello-1" is forbidden: '
 

@@ -14,7 +14,7 @@ from taskruns.api.errors import is_too_large
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.unstructured import mapping, mappings, number, text
 from taskruns.engines.engine import AlreadyExists, Conflict, EngineError, Refused, Unavailable
-from taskruns.engines.quota_error import read_shortage
+from taskruns.engines.quota_queue import read_shortage
 
 _QUOTA_RACE_SECONDS = 1.0
 """Retry delay after two creates have conflicted on one quota, in seconds."""
