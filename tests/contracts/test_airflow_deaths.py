@@ -4,8 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 TABLE = (
     (ROOT / "docs/airflow-deaths.md").read_text().partition("\n## What becomes of the task\n")[2]
@@ -23,8 +21,11 @@ def test_there_is_something_to_tell() -> None:
     assert len(ROWS) > 8
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_every_row_names_a_test_that_is_there(row: str) -> None:
-    module, test = _named(row)
-    tree = ast.parse((ROOT / module).read_text())
-    assert test in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+def _exists(module: str, test: str) -> bool:
+    body = ast.parse((ROOT / module).read_text()).body if (ROOT / module).exists() else []
+    return test in {each.name for each in body if isinstance(each, ast.FunctionDef)}
+
+
+def test_every_row_names_a_test_that_is_there() -> None:
+    missing = ["::".join(named) for named in map(_named, ROWS) if not _exists(*named)]
+    assert not missing, "\n".join(missing)

@@ -7,11 +7,14 @@ import pytest
 from tools import generate
 
 
-@pytest.mark.parametrize("file", generate.FILES, ids=lambda file: file.path)
-def test_a_generated_file_names_its_generator_in_line_one(file: generate.Generated) -> None:
-    first_line = (generate.ROOT / file.path).read_text().splitlines()[0]
-    assert "tools/generate.py" in first_line
-    assert "make generate" in first_line
+def test_every_generated_file_names_its_generator_in_line_one() -> None:
+    first_lines = {
+        file.path: (generate.ROOT / file.path).read_text().splitlines()[0]
+        for file in generate.FILES
+    }
+    names = ("tools/generate.py", "make generate")
+    unnamed = [path for path, line in first_lines.items() if not all(n in line for n in names)]
+    assert unnamed == []
 
 
 def test_what_is_generated_from_the_sources_is_current() -> None:

@@ -4,8 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 from taskruns.api.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -16,13 +14,19 @@ PROMISES = [row for row in ROWS if not re.search(r"\| tried by \|$", row)]
 FAILURES = [reason for reason in Reason if reason.kind is not None]
 
 
-@pytest.mark.parametrize("named", NAMED)
-def test_a_test_that_is_named_is_there(named: str) -> None:
+def _exists(named: str) -> bool:
     module, _, test = named.partition("::")
-    body = ast.parse((ROOT / module).read_text()).body
+    if not (ROOT / module).is_file():
+        return False
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    tests = {node.name for node in body if isinstance(node, functions)}
-    assert not test or test in tests
+    body = ast.parse((ROOT / module).read_text()).body
+    return not test or test in {node.name for node in body if isinstance(node, functions)}
+
+
+def test_every_test_that_is_named_exists() -> None:
+    assert len(NAMED) > 100
+    missing = [named for named in NAMED if not _exists(named)]
+    assert not missing, "\n".join(missing)
 
 
 def test_no_promise_goes_without_a_test() -> None:
@@ -30,6 +34,6 @@ def test_no_promise_goes_without_a_test() -> None:
     assert [row for row in PROMISES if not re.search(r"`tests/[^`]+` *(, [^|]*)?\|$", row)] == []
 
 
-@pytest.mark.parametrize("reason", FAILURES)
-def test_every_way_to_fail_is_promised_to_be_told(reason: Reason) -> None:
-    assert f"`{reason}`" in PAGE
+def test_every_reason_of_a_failure_is_named() -> None:
+    assert len(FAILURES) > 20
+    assert [str(reason) for reason in FAILURES if f"`{reason}`" not in PAGE] == []
