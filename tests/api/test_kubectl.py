@@ -55,9 +55,12 @@ def test_the_definition_can_be_applied_again(cluster: Cluster, flags: tuple[str,
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("spec.backoffLimit", ["<integer>", "failures of the application are retried"]),
+        ("spec.backoffLimit", ["<integer>", "Number of retries after failures of the application"]),
         ("spec.backoffLimit", ["Default: 0, no retry.", "At least 0 and at most 10000."]),
-        ("spec.activeDeadlineSeconds", ["<integer>", "Seconds from", "Default: no limit."]),
+        (
+            "spec.activeDeadlineSeconds",
+            ["<integer>", "Duration in seconds from", "Default: no limit."],
+        ),
         (
             "spec.podGC.strategy",
             ["ENUM: OnPodCompletion OnPodSuccess Never", "Default: OnPodCompletion."],

@@ -174,7 +174,7 @@ def test_a_run_that_has_ended_stays_as_it_ended(api: Api, end: Phase, after: Pha
         return
     with pytest.raises(Refused) as refused:
         api.report(run, {"phase": after})
-    assert "status.phase: Forbidden: a run that has ended stays" in refused.value.sentence
+    assert "status.phase: Forbidden: a final phase is immutable" in refused.value.sentence
 
 
 def test_a_status_cannot_be_wiped_out_of_a_run_that_has_ended(api: Api) -> None:
