@@ -8,7 +8,7 @@ PYTEST := $(PYTHON) -m pytest
 AIRFLOW_3 := .build/airflow-3
 AIRFLOW_2 := .build/airflow-2
 # Workers of `make test`; each starts a cluster of its own, of about 0.8 GB.
-WORKERS ?= 4
+WORKERS ?= 3
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
