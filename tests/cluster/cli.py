@@ -45,14 +45,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = program.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    up_parser = _add(commands, "up", up, "start the cluster, or what is missing; quick if it runs")
-    up_parser.add_argument(
-        "--driver",
-        choices=(AUTO, *DRIVERS),
-        default=AUTO,
-        help="local: processes of this machine; kind: a container, needs Docker and a registry; "
-        "auto: kind where all that it needs answers, else local (default: auto)",
-    )
+    _add_up(commands)
     _add(commands, "down", down, "stop the cluster and remove everything of it but the cache")
     status_parser = _add(commands, "status", status, "tell how each component is doing")
     status_parser.add_argument("--json", action="store_true", help="for a program to read")
@@ -63,14 +56,7 @@ def parser() -> argparse.ArgumentParser:
     python = _add(commands, "load-python", load_python, "load python:3.x-slim, for Pods to use")
     _add_suite(python)
     _add_build_image(commands)
-    for name, command, text in (
-        ("start", start, "start one component again, and wait until it answers"),
-        ("stop", stop, "stop one component, as a test of a failure would"),
-    ):
-        added = _add(commands, name, command, text)
-        added.add_argument("component", choices=control_plane.NAMES)
-        if command is stop:
-            added.add_argument("--kill", action="store_true", help="as in a crash: with no warning")
+    _add_component_commands(commands)
     list_parser = commands.add_parser(
         "list", help="name the clusters of this user, and their state"
     )
@@ -80,6 +66,30 @@ def parser() -> argparse.ArgumentParser:
     )
     build_parser.set_defaults(command=build)
     return program
+
+
+def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    up_parser = _add(commands, "up", up, "start the cluster, or what is missing; quick if it runs")
+    up_parser.add_argument(
+        "--driver",
+        choices=(AUTO, *DRIVERS),
+        default=AUTO,
+        help="local: processes of this machine; kind: a container, needs Docker and a registry; "
+        "auto: kind where all that it needs answers, else local (default: auto)",
+    )
+
+
+def _add_component_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    for name, command, text in (
+        ("start", start, "start one component again, and wait until it answers"),
+        ("stop", stop, "stop one component, as a test of a failure would"),
+    ):
+        added = _add(commands, name, command, text)
+        added.add_argument("component", choices=control_plane.NAMES)
+        if command is stop:
+            added.add_argument("--kill", action="store_true", help="as in a crash: with no warning")
 
 
 def _add(

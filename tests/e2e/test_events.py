@@ -30,7 +30,7 @@ MANY = 4
 FORBIDDEN = 403
 
 
-def told(run: Run, scenario: Scenario, last: EventReason) -> list[Object]:
+def events_until(run: Run, scenario: Scenario, last: EventReason) -> list[Object]:
     """Wait for an Event; return all Events of the run, in their order."""
 
     def look() -> list[Object] | None:
@@ -65,7 +65,7 @@ def test_a_clean_run_is_described_by_three_events_in_order(
     run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
-    told(run, scenario, EventReason.SUCCEEDED)
+    events_until(run, scenario, EventReason.SUCCEEDED)
     created, started, succeeded = described(run, cluster)
     assert created.split()[:2] == ["Normal", "PodCreated"]
     assert created.endswith(f" Created Pod {run.pod_name()} for attempt 1")
@@ -79,7 +79,7 @@ def test_retries_are_described_with_their_number_and_why(
     run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
-    events = turns(told(run, scenario, EventReason.FAILED))
+    events = turns(events_until(run, scenario, EventReason.FAILED))
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Failed", 1)]
     assert [event["related"]["name"] for event in events] == [
         run.pod_name(attempt) for attempt in (3, 2, 3)
@@ -96,7 +96,7 @@ def test_retries_are_described_with_their_number_and_why(
 def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, scenario: Scenario) -> None:
     run.reaches(Phase.RUNNING)
     run.cancel()
-    reasons = [reason for reason, _ in counted(told(run, scenario, EventReason.CANCELLED))]
+    reasons = [reason for reason, _ in counted(events_until(run, scenario, EventReason.CANCELLED))]
     assert reasons == ["PodCreated", "Started", "Stopping", "Cancelled"]
 
 
@@ -104,7 +104,7 @@ def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, scenario: Sc
 def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(
     run: Run, scenario: Scenario
 ) -> None:
-    cannot_start = told(run, scenario, EventReason.CANNOT_START)[-1]
+    cannot_start = events_until(run, scenario, EventReason.CANNOT_START)[-1]
     assert cannot_start["type"] == "Warning"
     assert cannot_start["message"].startswith("Unschedulable: ")
     assert "0/" in cannot_start["message"]
@@ -125,7 +125,7 @@ def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
     ]
     for run in runs:
         run.ended()
-    counts = [counted(told(run, scenario, EventReason.SUCCEEDED)) for run in runs]
+    counts = [counted(events_until(run, scenario, EventReason.SUCCEEDED)) for run in runs]
     blocked = [dict(each).get("Blocked", 0) for each in counts]
     assert (min(blocked), max(blocked)) == (0, 1), "the first has room, and the last has to wait"
     sent = [

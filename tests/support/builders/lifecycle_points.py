@@ -77,16 +77,18 @@ def lifecycle_points(
         later: seconds after which the stages in BY_THE_CLOCK continue.
         share: fraction of each group that is made, rounded up.
     """
+    points = _points_until_released(during, after) | _points_by_the_clock(later)
+    return {name: replace(each, runs=ceil(each.runs * share)) for name, each in points.items()}
+
+
+def _points_until_released(during: str, after: str) -> dict[str, LifecyclePoint]:
     on_term = "trap '{}' TERM; while :; do sleep 0.5; done"
     patient = pod_spec(terminationGracePeriodSeconds=_PATIENT)
     gone_on_term = on_term.format(f"{until(during)}; {END}; exit 0")
     late_on_term = on_term.format(f"{until(after)}; {END}; exit 9")
-    once_more = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}'
     gated = pod_spec(schedulingGates=[{"name": GATE}])
     nowhere = {"nodeSelector": {NODE_LABEL: "true"}}
-    kept = {"podGC": {"deleteDelayDuration": f"{later}s"}}
-    backoff = {"duration": f"{later}s", "factor": 1}
-    stages = {
+    return {
         "queued": LifecyclePoint(12, shell(f"{START}; {until(during)}; {END}"), _seen),
         "gated": LifecyclePoint(8, shell(f"{START}; {END}", **gated), _queued),
         "pending": LifecyclePoint(8, shell(f"{START}; {END}", **nowhere), _pending),
@@ -101,6 +103,14 @@ def lifecycle_points(
         "being-deleted": LifecyclePoint(
             8, shell(f"{START}; {gone_on_term}", **patient), _delete, None
         ),
+    }
+
+
+def _points_by_the_clock(later: int) -> dict[str, LifecyclePoint]:
+    once_more = f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || exit 1; {END}'
+    kept = {"podGC": {"deleteDelayDuration": f"{later}s"}}
+    backoff = {"duration": f"{later}s", "factor": 1}
+    return {
         "backing-off": LifecyclePoint(
             8,
             shell(once_more, backoffLimit=1, backoff=backoff),
@@ -113,7 +123,6 @@ def lifecycle_points(
             8, shell(f"{START}; {END}", ttlSecondsAfterFinished=later), _ended, expires=True
         ),
     }
-    return {name: replace(each, runs=ceil(each.runs * share)) for name, each in stages.items()}
 
 
 def _seen(run: Run) -> None:

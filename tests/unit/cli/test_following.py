@@ -213,7 +213,7 @@ async def test_ctrl_c_gets_out_and_says_how_to_come_back(
     assert stage.followers == (["hello"] if "wait" in words else [])
 
 
-def told(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list[str]:
+def output_of(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list[str]:
     teller = ProgressPrinter()
     for run in runs:
         teller.tell(run)
@@ -227,7 +227,9 @@ def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixtu
         "Pending", translated(Reason.WAITING_TO_START.meaning), reason="WaitingToStart"
     )
     pending = [run_in("Pending", sentence, **known) for sentence in sentences]
-    assert told(capsys, general, *pending, general, pending[0], run_in("Running", "it runs")) == [
+    assert output_of(
+        capsys, general, *pending, general, pending[0], run_in("Running", "it runs")
+    ) == [
         "taskrun: hello Pending",
         f"taskrun: hello Pending: {sentences[0]}",
         "taskrun: hello Running",

@@ -149,7 +149,7 @@ def test_a_user_of_docker_reads_no_word_of_the_cluster(reason: Reason) -> None:
 DOCKER = SiteDefaults(place=Place.DOCKER)
 
 
-def told(run: Any, pod: Any, site: SiteDefaults = DOCKER) -> str:
+def message_of(run: Any, pod: Any, site: SiteDefaults = DOCKER) -> str:
     status = decide(run, [pod], at(20), NOTHING_FOUND, site).status
     assert status is not None
     return status.message or ""
@@ -158,12 +158,12 @@ def told(run: Any, pod: Any, site: SiteDefaults = DOCKER) -> str:
 def test_a_failure_on_docker_is_told_in_dockers_words() -> None:
     run = a_run(status=a_claimed_status("Running"))
     pod = a_pod(main=ended(3), node="docker")
-    message = told(run, pod)
+    message = message_of(run, pod)
     assert message == (
         "Container main exited with code 3. Read its log while the container is kept: "
         f"docker logs {pod['metadata']['name']}"
     )
-    assert "node docker" not in told(run, pod, replace(DOCKER, place=Place.CLUSTER))
+    assert "node docker" not in message_of(run, pod, replace(DOCKER, place=Place.CLUSTER))
 
 
 @pytest.mark.parametrize("main", [{"running": {"startedAt": stamp(2)}}, None])
@@ -171,18 +171,18 @@ def test_a_run_on_docker_names_no_node_and_no_cluster(main: Any) -> None:
     run = a_run(status=a_claimed_status())
     if main is None:
         pod = a_pod(gated=True, node="docker")
-        assert not CLUSTER_WORDS.search(told(a_run(), pod))
+        assert not CLUSTER_WORDS.search(message_of(a_run(), pod))
     else:
-        assert told(run, a_pod(main=main, node="docker")) == "Container main is running"
+        assert message_of(run, a_pod(main=main, node="docker")) == "Container main is running"
 
 
 def test_an_advice_names_the_runs_own_namespace_pod_and_container() -> None:
     run = a_run(status=a_claimed_status("Running"))
     pod = a_pod(main=ended(3))
     command = f"kubectl logs -n default {pod['metadata']['name']} -c main"
-    assert told(run, pod, SiteDefaults()).endswith(command)
+    assert message_of(run, pod, SiteDefaults()).endswith(command)
     record = a_record(stopTime=stamp(5), reason="ContainerConfigError", message="no secret")
     status = a_claimed_status("Stopping", attempts=[record])
     status["message"] = 'no secret: secret "x" not found'
-    message = told(a_run(status=status), a_pod(phase="Failed"), SiteDefaults())
+    message = message_of(a_run(status=status), a_pod(phase="Failed"), SiteDefaults())
     assert "Create the ConfigMap or Secret in namespace default, or" in message

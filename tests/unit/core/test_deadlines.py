@@ -66,7 +66,7 @@ def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> Non
 
 @pytest.mark.parametrize("outcome", [{}, {"outcome": "Failed"}])
 @pytest.mark.parametrize(
-    ("told", "least"),
+    ("recorded_times", "least"),
     [
         ({"startedTime": stamp(30), "scheduledTime": stamp(20), "createdTime": stamp(10)}, 30),
         ({"scheduledTime": stamp(20), "createdTime": stamp(10)}, 20),
@@ -74,9 +74,9 @@ def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> Non
     ],
 )
 def test_a_forged_record_without_an_end_counts_from_the_last_that_it_tells_of(
-    told: dict[str, str], least: int, outcome: dict[str, str]
+    recorded_times: dict[str, str], least: int, outcome: dict[str, str]
 ) -> None:
-    record = {"number": 1, "podName": "p", "podUID": "1", **outcome, **told}
+    record = {"number": 1, "podName": "p", "podUID": "1", **outcome, **recorded_times}
     run = run_of(status={"attempt": 1, "attempts": [record]})
     for now in (at(50), at(60)):
         assert at(least + 10) <= deadlines.due_at(run, now) <= at(least + 11)

@@ -49,9 +49,9 @@ def test_a_pod_is_created_gated_and_held() -> None:
     assert names.FINALIZER_OUTCOME in action.manifest["metadata"]["finalizers"]
 
 
-@pytest.mark.parametrize("told", [{}, {"createdTime": stamp(1)}])
-def test_a_forged_record_without_an_end_holds_up_no_attempt(told: dict[str, str]) -> None:
-    forged = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed", **told}
+@pytest.mark.parametrize("recorded_times", [{}, {"createdTime": stamp(1)}])
+def test_a_forged_record_without_an_end_holds_up_no_attempt(recorded_times: dict[str, str]) -> None:
+    forged = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed", **recorded_times}
     status = a_claimed_status("BackingOff", attempts=[forged], failed=1)
     run = a_run(backoffLimit=1, status=status)
     (action,) = plan_for(run, seconds=20).actions

@@ -27,7 +27,7 @@ POD = PodRef("default", CLAIMED["podName"], pod_uid(1))
 QUOTA = 'pods "hello" is forbidden: exceeded quota: few'
 
 
-def told(run: Any, *pods: Any, seconds: float = 5, findings: Any = NOTHING_FOUND) -> Event:
+def event_of(run: Any, *pods: Any, seconds: float = 5, findings: Any = NOTHING_FOUND) -> Event:
     """Return the single Event of the plan."""
     (event,) = plan_for(run, *pods, seconds=seconds, findings=findings).events
     assert event.at == at(seconds)
@@ -53,20 +53,20 @@ def backing_off(**overrides: Any) -> Any:
 
 
 def test_a_claimed_pod_is_told_with_its_name_and_attempt() -> None:
-    event = told(a_run(), a_pod(gated=True))
+    event = event_of(a_run(), a_pod(gated=True))
     assert event == Event(
         EventReason.POD_CREATED, f"Created Pod {POD.name} for attempt 1", POD, at(5)
     )
 
 
 def test_main_at_work_is_told_with_its_node() -> None:
-    event = told(a_run(status=CLAIMED), a_pod(main=running()))
+    event = event_of(a_run(status=CLAIMED), a_pod(main=running()))
     assert event.reason is EventReason.STARTED
     assert event.message == "Container main is running on node node-1"
 
 
 def test_a_success_is_told_with_its_pod() -> None:
-    event = told(a_run(status=CLAIMED), a_pod(main=ended(0)))
+    event = event_of(a_run(status=CLAIMED), a_pod(main=ended(0)))
     assert (event.reason, event.pod) == (EventReason.SUCCEEDED, POD)
     assert event.message == "Container main completed on node node-1"
 
@@ -74,7 +74,7 @@ def test_a_success_is_told_with_its_pod() -> None:
 def test_a_failure_is_told_with_its_reason_and_advice_and_without_the_tasks_words() -> None:
     run = a_run(status=CLAIMED)
     pod = a_pod(main=ended(3, message="the password is: Last output: 12345"))
-    event = told(run, pod)
+    event = event_of(run, pod)
     assert event.reason is EventReason.FAILED
     assert event.message.startswith("NonZeroExitCode: Container main exited with code 3 on node ")
     assert "kubectl logs -n default hello-" in event.message
@@ -92,13 +92,13 @@ def test_the_end_of_a_run_whose_main_was_judged_before_repeats_no_output() -> No
         message="Container main exited with code 1. Last output: secret",
     )  # fmt: skip
     status = a_claimed_status("Stopping", attempts=[record]) | {"reason": "MainEnded"}
-    event = told(a_run(status=status), a_pod(main=ended(1)))
+    event = event_of(a_run(status=status), a_pod(main=ended(1)))
     assert event.reason is EventReason.FAILED
     assert "secret" not in event.message
 
 
 def test_a_retry_says_why_and_when() -> None:
-    event = told(a_run(backoffLimit=1, status=CLAIMED), a_pod(main=ended(7, message="oh no")))
+    event = event_of(a_run(backoffLimit=1, status=CLAIMED), a_pod(main=ended(7, message="oh no")))
     assert event.reason is EventReason.RETRYING
     assert "NonZeroExitCode: Container main exited with code 7" in event.message
     assert "Attempt 1 of 2. The next attempt is due at 2026-01-01T12:00:" in event.message
@@ -107,7 +107,7 @@ def test_a_retry_says_why_and_when() -> None:
 
 def test_a_full_quota_is_told_in_the_servers_words_and_of_no_pod() -> None:
     status = backing_off()
-    event = told(
+    event = event_of(
         a_run(backoffLimit=1, status=status),
         seconds=60,
         findings=refused(RefusalKind.NO_ROOM, QUOTA),
@@ -117,7 +117,7 @@ def test_a_full_quota_is_told_in_the_servers_words_and_of_no_pod() -> None:
 
 def test_a_service_account_that_is_missing_is_told() -> None:
     findings = refused(RefusalKind.NO_SERVICE_ACCOUNT, "it is not there")
-    event = told(a_run(), seconds=0, findings=findings)
+    event = event_of(a_run(), seconds=0, findings=findings)
     assert event.reason is EventReason.BLOCKED
     assert event.message == "ServiceAccountNotFound: it is not there"
 
@@ -132,7 +132,7 @@ def test_waiting_on_for_the_same_quota_is_told_no_second_time() -> None:
 def test_a_foreign_gate_is_told_with_its_name() -> None:
     pod = a_pod(gated=True)
     pod["spec"]["schedulingGates"] = [{"name": "example.com/gate"}]
-    event = told(a_run(status=CLAIMED), pod)
+    event = event_of(a_run(status=CLAIMED), pod)
     assert (event.reason, event.pod) == (EventReason.GATED, POD)
     assert "example.com/gate" in event.message
 
@@ -140,14 +140,14 @@ def test_a_foreign_gate_is_told_with_its_name() -> None:
 @pytest.mark.parametrize("phase", ["Pending", "Running"])
 def test_a_deleted_pod_that_does_not_end_is_told_of_as_overdue(phase: str) -> None:
     pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(3)})
-    event = told(a_run(status=a_claimed_status(phase)), pod, seconds=13)
+    event = event_of(a_run(status=a_claimed_status(phase)), pod, seconds=13)
     assert (event.reason, event.pod) == (EventReason.OVERDUE, POD)
     assert event.message.startswith("PodDeleted: The Pod was to end by 2026-01-01T12:00:03Z and")
 
 
 @pytest.mark.parametrize("kubelet", ["ErrImagePull", "CreateContainerConfigError"])
 def test_a_container_that_cannot_start_is_told_and_its_recovery_is_not(kubelet: str) -> None:
-    event = told(a_run(status=CLAIMED), a_pod(main=waiting(kubelet, "no such thing")))
+    event = event_of(a_run(status=CLAIMED), a_pod(main=waiting(kubelet, "no such thing")))
     assert event.reason is EventReason.CANNOT_START
     assert "Container main cannot start: no such thing" in event.message
     record = a_record(reason="ImagePullFailed", troubleTime=stamp(2))
@@ -165,7 +165,7 @@ def test_a_container_that_cannot_start_is_told_and_its_recovery_is_not(kubelet: 
     ],
 )
 def test_a_stop_is_told_with_its_cause(spec: Any, cause: str) -> None:
-    event = told(a_run(status=CLAIMED, **spec), a_pod(main=running()))
+    event = event_of(a_run(status=CLAIMED, **spec), a_pod(main=running()))
     assert (event.reason, event.message, event.pod) == (EventReason.STOPPING, cause, POD)
 
 
@@ -175,7 +175,7 @@ def unschedulable(said: str) -> Any:
 
 
 def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words() -> None:
-    event = told(a_run(status=CLAIMED), unschedulable("0/1 nodes are available: no room"))
+    event = event_of(a_run(status=CLAIMED), unschedulable("0/1 nodes are available: no room"))
     assert event.reason is EventReason.CANNOT_START
     assert event.message.startswith("Unschedulable: ")
     assert event.message.endswith("0/1 nodes are available: no room")
@@ -185,12 +185,12 @@ def test_news_of_why_no_node_takes_it_is_told_and_the_same_again_is_not() -> Non
     first = plan_for(a_run(status=CLAIMED), unschedulable("no room"), seconds=5).status
     assert first is not None
     run = a_run(status=first.to_json())
-    assert "a taint" in told(run, unschedulable("a taint")).message
+    assert "a taint" in event_of(run, unschedulable("a taint")).message
     assert plan_for(run, unschedulable("no room"), seconds=6).events == ()
 
 
 def test_a_pod_given_up_for_want_of_a_node_is_told_so() -> None:
-    event = told(a_run(scheduleTimeoutSeconds=3, status=CLAIMED), unschedulable("no room"))
+    event = event_of(a_run(scheduleTimeoutSeconds=3, status=CLAIMED), unschedulable("no room"))
     assert event.reason is EventReason.STOPPING
     assert event.message.endswith("scheduleTimeoutSeconds: no room")
 
@@ -216,19 +216,19 @@ def test_containers_that_are_stopped_after_main_are_told_of_by_the_end_alone() -
     ],
 )
 def test_every_other_turn_is_told(run: Any, pods: list[Any], reason: EventReason) -> None:
-    assert told(run, *pods).reason is reason
+    assert event_of(run, *pods).reason is reason
 
 
 def test_a_resumed_run_that_backs_off_is_told_as_resumed_and_of_no_pod() -> None:
     status = backing_off() | {"phase": "Suspended", "reason": "Suspended"}
     waits = {"duration": "60s", "factor": 1}
-    event = told(a_run(backoffLimit=3, backoff=waits, status=status))
+    event = event_of(a_run(backoffLimit=3, backoff=waits, status=status))
     assert (event.reason, event.pod) == (EventReason.RESUMED, None)
 
 
 def test_a_second_attempt_is_told_of_its_own_pod() -> None:
     run = a_run(backoffLimit=1, status=backing_off())
-    event = told(run, a_pod(number=2, gated=True), seconds=60)
+    event = event_of(run, a_pod(number=2, gated=True), seconds=60)
     assert event.pod is not None
     assert event.pod.uid == pod_uid(2)
     assert "attempt 2" in event.message
@@ -236,7 +236,7 @@ def test_a_second_attempt_is_told_of_its_own_pod() -> None:
 
 def test_what_ends_without_a_pod_says_so_by_its_reason() -> None:
     findings = refused(RefusalKind.INVALID, "unknown field spec.oops")
-    event = told(a_run(), findings=findings)
+    event = event_of(a_run(), findings=findings)
     assert (event.reason, event.pod) == (EventReason.FAILED, None)
     assert event.message.startswith("InvalidPodTemplate: unknown field spec.oops")
 
@@ -261,7 +261,7 @@ def test_a_message_is_cut_between_letters(letter: str) -> None:
 
 
 def test_a_long_refusal_is_cut_and_stays_one_line() -> None:
-    event = told(a_run(), findings=refused(RefusalKind.INVALID, "so\nlong " * 1000))
+    event = event_of(a_run(), findings=refused(RefusalKind.INVALID, "so\nlong " * 1000))
     assert len(event.message.encode()) == MAX_EVENT_BYTES
     assert "\n" not in event.message
 

@@ -20,7 +20,7 @@ from tests.support.decision import gone, plan_for, status_for
 SUSPENDED = {"phase": "Suspended", "reason": "Suspended"}
 
 
-def told(status: Any) -> dict[str, str]:
+def conditions_of(status: Any) -> dict[str, str]:
     return {condition.type: condition.status for condition in status.conditions or ()}
 
 
@@ -33,7 +33,7 @@ def backing_off(**overrides: Any) -> dict[str, Any]:
 def test_without_a_pod_a_run_is_held_at_once_and_its_clock_is_taken_off(status: Any) -> None:
     written = status_for(a_run(suspend=True, activeDeadlineSeconds=1, status=status), seconds=0.5)
     assert (written.phase, written.reason, written.start_time) == ("Suspended", "Suspended", None)
-    assert told(written) == {"Suspended": "True"}
+    assert conditions_of(written) == {"Suspended": "True"}
 
 
 def test_a_held_run_does_and_awaits_nothing() -> None:
@@ -65,7 +65,7 @@ def test_a_resumed_run_starts_anew() -> None:
     run = a_run(activeDeadlineSeconds=10, status={**SUSPENDED, "conditions": [condition]})
     written = status_for(run, seconds=100)
     assert (written.phase, written.reason, written.start_time) == ("Queued", "Resumed", at(100))
-    assert told(written) == {"Reconciling": "True", "Suspended": "False"}
+    assert conditions_of(written) == {"Reconciling": "True", "Suspended": "False"}
     assert len(written.conditions or ()) == 2, "no type twice: they are the keys of a map"
     after = a_run(activeDeadlineSeconds=10, status=written.to_json())
     (action,) = plan_for(after, seconds=100).actions

@@ -19,7 +19,7 @@ def world_with(script: Script, **spec: Any) -> Simulation:
     return simulation
 
 
-def told(simulation: Simulation) -> tuple[Any, ...]:
+def summary_of(simulation: Simulation) -> tuple[Any, ...]:
     status = simulation.status()
     outcomes = [attempt.get("outcome") for attempt in status.get("attempts") or ()]
     return status["phase"], status["reason"], status.get("exitCode"), outcomes
@@ -54,7 +54,7 @@ def test_a_pod_evicted_at_work_is_a_disruption(reason: str) -> None:
     simulation.cluster.evict(pod_at_work(simulation), reason)
     simulation.until()
     expected = "Evicted" if reason == "EvictionByEvictionAPI" else "Preempted"
-    assert told(simulation) == ("Failed", expected, 137, ["Disrupted"])
+    assert summary_of(simulation) == ("Failed", expected, 137, ["Disrupted"])
 
 
 def test_a_pod_evicted_by_its_kubelet_is_a_disruption() -> None:
@@ -64,7 +64,7 @@ def test_a_pod_evicted_by_its_kubelet_is_a_disruption() -> None:
         pod["metadata"]["uid"], "The node was low on resource: memory."
     )
     simulation.until()
-    assert told(simulation) == ("Failed", "Evicted", 137, ["Disrupted"])
+    assert summary_of(simulation) == ("Failed", "Evicted", 137, ["Disrupted"])
     assert "low on resource" in simulation.status()["message"]
 
 
@@ -76,7 +76,7 @@ def test_a_pod_deleted_before_it_has_a_node_is_replaced() -> None:
     simulation.cluster.delete_pod(pod)
     simulation.cluster.add_node("node-2")
     simulation.until()
-    assert told(simulation) == ("Succeeded", "Completed", 0, ["Replaced", "Succeeded"])
+    assert summary_of(simulation) == ("Succeeded", "Completed", 0, ["Replaced", "Succeeded"])
 
 
 def test_an_outcome_on_a_lost_node_is_awaited_and_told_when_it_is_back() -> None:
@@ -85,7 +85,7 @@ def test_an_outcome_on_a_lost_node_is_awaited_and_told_when_it_is_back() -> None
     simulation.cluster.lose_node("node-1")
     simulation.cluster.add_node("node-2")
     simulation.advance(3600)
-    assert told(simulation)[0] == "Running", (
+    assert summary_of(simulation)[0] == "Running", (
         "a Pod that is deleted on a lost node may still be at work"
     )
     status = simulation.status()
@@ -93,7 +93,7 @@ def test_an_outcome_on_a_lost_node_is_awaited_and_told_when_it_is_back() -> None
     assert "kubectl delete node node-1" in status["message"]
     simulation.cluster.restore_node("node-1")
     simulation.until()
-    assert told(simulation) == ("Succeeded", "Completed", 0, ["Succeeded"])
+    assert summary_of(simulation) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 
 def test_a_node_that_is_removed_takes_the_attempt_with_it() -> None:
@@ -104,7 +104,7 @@ def test_a_node_that_is_removed_takes_the_attempt_with_it() -> None:
     simulation.advance(3600)
     simulation.cluster.remove_node("node-1")
     simulation.until()
-    assert told(simulation) == ("Failed", "NodeLost", None, ["Disrupted"])
+    assert summary_of(simulation) == ("Failed", "NodeLost", None, ["Disrupted"])
     assert len(simulation.cluster.kubelet.executions) == 1
 
 
@@ -115,9 +115,9 @@ def test_what_a_restarted_node_did_not_see_the_end_of_is_a_disruption(limit: int
     simulation.cluster.reboot_node("node-1")
     simulation.until()
     if limit:
-        assert told(simulation) == ("Succeeded", "Completed", 0, ["Disrupted", "Succeeded"])
+        assert summary_of(simulation) == ("Succeeded", "Completed", 0, ["Disrupted", "Succeeded"])
     else:
-        assert told(simulation) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
+        assert summary_of(simulation) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
     assert len(simulation.cluster.kubelet.executions) == 1 + limit
 
 

@@ -40,7 +40,7 @@ class Bench:
     def view(self) -> View:
         return self.cache.view(key_of_run(self.run))
 
-    def told(self) -> list[Event]:
+    def sent_events(self) -> list[Event]:
         return [series.event for series in self.cluster.chronicle.told()]
 
     async def apply(self) -> None:
@@ -50,7 +50,7 @@ class Bench:
 async def test_a_status_that_is_written_is_told_of() -> None:
     bench = Bench()
     await bench.apply()
-    assert bench.told() == list(bench.plan.events)
+    assert bench.sent_events() == list(bench.plan.events)
     assert len(bench.plan.events) == 1
 
 
@@ -59,14 +59,14 @@ async def test_a_status_that_meets_a_conflict_is_not() -> None:
     bench.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"labels": {"a": "b"}}})
     with pytest.raises(Conflict):
         await bench.apply()
-    assert bench.told() == []
+    assert bench.sent_events() == []
 
 
 async def test_a_status_whose_answer_is_lost_is_not() -> None:
     bench = Bench(Silent)
     with pytest.raises(Unavailable):
         await bench.apply()
-    assert bench.told() == []
+    assert bench.sent_events() == []
 
 
 async def test_a_run_that_is_gone_is_not() -> None:
@@ -74,7 +74,7 @@ async def test_a_run_that_is_gone_is_not() -> None:
     view = bench.view
     bench.cluster.delete_run("default", "hello")
     await apply(bench.plan, view, bench.cache, bench.engine)
-    assert bench.told() == []
+    assert bench.sent_events() == []
 
 
 def told_in(simulation: Simulation) -> list[tuple[str, int]]:

@@ -16,7 +16,7 @@ from taskruns.operator import instrumentation
 from taskruns.operator.instrumentation import Instrumentation, Lives, Turns, Watches, census
 from taskruns.operator.metrics import UNSEEN, Metrics
 from taskruns.operator.workqueue import DONE, WorkQueue
-from tests.unit.operator.test_metrics import NOTHING, told
+from tests.unit.operator.test_metrics import NOTHING, samples_of
 
 Object = dict[str, Any]
 NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -82,13 +82,15 @@ RUNNING = run(Phase.RUNNING, attempt())
 
 def ends(metrics: Metrics) -> dict[tuple[str, ...], float]:
     return {
-        labels: n for labels, n in told(metrics.registry, "taskruns_finished_total").items() if n
+        labels: n
+        for labels, n in samples_of(metrics.registry, "taskruns_finished_total").items()
+        if n
     }
 
 
 def timed(metrics: Metrics, name: str) -> tuple[float, float]:
     """Return how often something was timed, and the total in seconds."""
-    return tuple(told(metrics.registry, f"{name}_{part}")[()] for part in ("count", "sum"))  # type: ignore[return-value]
+    return tuple(samples_of(metrics.registry, f"{name}_{part}")[()] for part in ("count", "sum"))  # type: ignore[return-value]
 
 
 def test_an_end_is_counted_by_phase_kind_and_reason(metrics: Metrics, lives: Lives) -> None:
@@ -131,7 +133,7 @@ def test_a_retry_is_counted_by_what_it_is_charged_to(
     metrics: Metrics, lives: Lives, outcome: Outcome, kind: str
 ) -> None:
     lives.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(outcome)))
-    counted = told(metrics.registry, "taskruns_retries_total")
+    counted = samples_of(metrics.registry, "taskruns_retries_total")
     assert {labels: n for labels, n in counted.items() if n} == {(kind,): 1}
 
 
@@ -148,7 +150,7 @@ def test_what_happens_between_two_attempts_is_no_retry_and_no_end_of_one(
 ) -> None:
     ended = attempt(Outcome.FAILED)
     lives.status_written(run(before, ended), run(after, ended, reason=Reason.CANCELLED))
-    assert not any(told(metrics.registry, "taskruns_retries_total").values())
+    assert not any(samples_of(metrics.registry, "taskruns_retries_total").values())
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
 
 
@@ -158,7 +160,7 @@ def test_an_attempt_that_is_stopped_for_a_suspension_is_no_retry(
     lives.status_written(
         run(Phase.STOPPING, attempt()), run(Phase.SUSPENDED, attempt(Outcome.STOPPED))
     )
-    assert not any(told(metrics.registry, "taskruns_retries_total").values())
+    assert not any(samples_of(metrics.registry, "taskruns_retries_total").values())
 
 
 def test_from_creation_to_the_first_pod(metrics: Metrics, lives: Lives, time: Time) -> None:
@@ -248,7 +250,7 @@ def test_a_wait_and_a_look_are_timed(metrics: Metrics, time: Time) -> None:
     time.passes(3)
     turns.ends("a", DONE)
     assert timed(metrics, "taskruns_queue_wait_seconds") == (1, 2)
-    took = told(metrics.registry, "taskruns_reconcile_duration_seconds_sum")
+    took = samples_of(metrics.registry, "taskruns_reconcile_duration_seconds_sum")
     assert took == {("done",): 3, ("put_off",): 0, ("failed",): 0}
 
 
@@ -271,7 +273,7 @@ async def test_the_queue_tells_of_every_wait_and_of_every_look(metrics: Metrics)
     await through.wait()
     running.cancel()
     await queue.drain(1)
-    counted = told(metrics.registry, "taskruns_reconcile_duration_seconds_count")
+    counted = samples_of(metrics.registry, "taskruns_reconcile_duration_seconds_count")
     assert counted == {("done",): 2, ("put_off",): 1, ("failed",): 1}
     assert timed(metrics, "taskruns_queue_wait_seconds")[0] == 4
 

@@ -37,7 +37,7 @@ def families(registry: CollectorRegistry) -> Iterator[Metric]:
     yield from text_string_to_metric_families(generate_latest(registry).decode())
 
 
-def told(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
+def samples_of(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
     return {
         tuple(sample.labels.values()): sample.value
         for family in families(registry)
@@ -65,31 +65,31 @@ def test_every_metric_says_what_it_means_in_a_sentence(metrics: Metrics) -> None
 
 
 def test_every_end_and_every_retry_is_there_before_it_happens(metrics: Metrics) -> None:
-    ends = told(metrics.registry, "taskruns_finished_total")
+    ends = samples_of(metrics.registry, "taskruns_finished_total")
     assert set(ends.values()) == {0}
     reasons = {reason for reason in Reason if reason.kind is not None} | {Reason.COMPLETED}
     assert {reason for _, _, reason in ends} | {r for r, _, _ in ends} >= reasons
     assert len(ends) == len(reasons)
     kinds = {("application",), ("disruption",), ("replaced",), ("requeued",), ("ignored",)}
-    assert told(metrics.registry, "taskruns_retries_total").keys() == kinds
+    assert samples_of(metrics.registry, "taskruns_retries_total").keys() == kinds
 
 
 def test_runs_are_told_by_every_phase_there_is(metrics: Metrics) -> None:
     phases = {(UNSEEN,)} | {(phase.value,) for phase in Phase}
-    assert told(metrics.registry, "taskruns_runs").keys() == phases
+    assert samples_of(metrics.registry, "taskruns_runs").keys() == phases
 
 
 def test_two_controllers_in_one_process_share_nothing(metrics: Metrics) -> None:
     second = Metrics("1.2.3", lambda: NOTHING)
     second.runs.retries.labels("application").inc()
-    assert told(metrics.registry, "taskruns_retries_total")["application",] == 0
+    assert samples_of(metrics.registry, "taskruns_retries_total")["application",] == 0
 
 
 def test_the_version_and_the_process_are_told(metrics: Metrics) -> None:
-    (labels,) = told(metrics.registry, "taskruns_build_info")
+    (labels,) = samples_of(metrics.registry, "taskruns_build_info")
     assert "1.2.3" in labels
     for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"):
-        assert told(metrics.registry, name)[()] > 0
+        assert samples_of(metrics.registry, name)[()] > 0
 
 
 @pytest.mark.parametrize(

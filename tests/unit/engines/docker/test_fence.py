@@ -23,7 +23,7 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.status = "created"
         self.later: str | None = None
-        self.told: list[str] = []
+        self.effects: list[str] = []
         self.recorded: list[Any] = []
         self.file: StateFile | None = None
 
@@ -35,10 +35,10 @@ class FakeDaemon:
     async def start(self, _name: str) -> None:
         assert self.file is not None
         self.recorded.append((await self.file.read()).asked)
-        self.told.append("start")
+        self.effects.append("start")
 
     async def remove(self, _name: str) -> None:
-        self.told.append("remove")
+        self.effects.append("remove")
 
 
 def a_pod(**spec: Any) -> Draft:
@@ -68,7 +68,7 @@ async def test_a_start_is_recorded_before_it_is_asked_for(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
     await sync(tmp_path, daemon, a_pod(), None)
-    assert daemon.told == ["start"]
+    assert daemon.effects == ["start"]
     assert daemon.recorded == [{"pod-1": {"start": stamp(NOW)}}]
 
 
@@ -77,28 +77,28 @@ async def test_a_start_that_may_still_arrive_is_waited_for(
 ) -> None:
     requested_at = NOW - PATIENCE + SECOND
     assert await sync(tmp_path, daemon, a_pod(), requested_at) == NOW + SECOND
-    assert daemon.told == []
+    assert daemon.effects == []
 
 
 async def test_a_start_that_never_arrived_is_asked_for_again(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
     await sync(tmp_path, daemon, a_pod(), NOW - PATIENCE)
-    assert daemon.told == ["start"]
+    assert daemon.effects == ["start"]
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])
 async def test_what_runs_is_not_started(tmp_path: Path, daemon: FakeDaemon, status: str) -> None:
     daemon.status = status
     await sync(tmp_path, daemon, a_pod(), NOW)
-    assert daemon.told == []
+    assert daemon.effects == []
 
 
 async def test_what_was_told_to_stop_before_its_start_is_never_started(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
     await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), None)
-    assert daemon.told == ["remove"]
+    assert daemon.effects == ["remove"]
 
 
 @pytest.mark.parametrize("asked", [NOW - SECOND, NOW - PATIENCE])
@@ -109,4 +109,4 @@ async def test_what_is_to_stop_just_as_it_starts_keeps_its_grace_period_and_its_
     daemon.later = status
     await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), asked)
     never_started = status == "created" and asked == NOW - PATIENCE
-    assert daemon.told == (["remove"] if never_started else [])
+    assert daemon.effects == (["remove"] if never_started else [])

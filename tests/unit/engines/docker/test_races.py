@@ -33,11 +33,11 @@ class Containers:
     def __init__(self) -> None:
         self.there: dict[str, tuple[str, str]] = {}
         """Pod uid and status of each container, by name."""
-        self.told: list[str] = []
+        self.received: list[str] = []
         self.meanwhile: dict[str, Meanwhile] = {}
 
     async def _hear(self, request: str) -> None:
-        self.told.append(request)
+        self.received.append(request)
         if request in self.meanwhile:
             await self.meanwhile[request]()
 
@@ -124,7 +124,7 @@ async def test_what_is_stopped_before_it_is_made_is_never_made(place: Place) -> 
     client = place.client()
     await client.sync()
     await client.finish()
-    assert place.daemon.told == ["has image"]
+    assert place.daemon.received == ["has image"]
     await client.sync()
     assert await place.phase() == "Failed"
 
@@ -203,7 +203,7 @@ async def test_whoever_follows_it_a_container_is_asked_to_end_once(place: Place)
     again = [await client.sync() for client in clients]
     for client in clients:
         await client.finish()
-    assert place.daemon.told == ["stop"]
+    assert place.daemon.received == ["stop"]
     assert set(again) == {NOW + PATIENCE + 5 * SECOND}
 
 
@@ -219,7 +219,7 @@ async def test_a_stop_that_nobody_has_heard_of_is_asked_for_again(place: Place) 
     await client.finish()
     await client.sync()
     await client.finish()
-    assert place.daemon.told == ["stop", "stop"]
+    assert place.daemon.received == ["stop", "stop"]
 
 
 async def test_a_container_of_somebody_else_by_that_name_is_told_of(place: Place) -> None:
@@ -250,7 +250,7 @@ async def test_before_it_is_decided_what_to_do_nothing_is_begun(place: Place) ->
     assert not await client.finish()
     place.daemon.there["hello-1"] = ("pod-1", "created")
     await client.sync(begin=False)
-    assert place.daemon.told == []
+    assert place.daemon.received == []
 
 
 async def test_what_goes_wrong_beside_is_told_at_the_next_look(place: Place) -> None:
