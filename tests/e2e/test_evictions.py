@@ -187,11 +187,11 @@ def code_heard(run: Run) -> tuple[int | None, str]:
 
     The code is None if the kubelet did not observe the end. It removes the containers of a Pod that
     it evicts as soon as they have died, sometimes before it has read how they ended. Then it
-    reports an invented 137.
+    reports an invented 137, in `lastState` if it took the container for one that is created again.
     """
     run.pods_gone()
     (main,) = run.pod()["status"]["containerStatuses"]
-    end = main["state"]["terminated"]
+    end = main["state"].get("terminated") or main["lastState"]["terminated"]
     assert end["exitCode"] == 137, end
     if end["reason"] == "ContainerStatusUnknown":
         return None, r"nobody heard how container main ended"

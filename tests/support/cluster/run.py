@@ -109,6 +109,17 @@ class Run:
 
         return self._watch_recorder.wait(look, seconds, f"{self.name} has ended")
 
+    def observed(self, generation: int, seconds: float = END) -> Object:
+        """Return the first status whose observedGeneration is that of a changed spec."""
+
+        def look() -> Object | None:
+            status = self.status
+            return status if status.get("observedGeneration") == generation else None
+
+        return self._watch_recorder.wait(
+            look, seconds, f"generation {generation} of {self.name} is observed"
+        )
+
     def gone(self, seconds: float = END) -> None:
         """Wait until the TaskRun is deleted."""
 
