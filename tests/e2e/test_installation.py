@@ -78,6 +78,7 @@ SAMPLES = {
     "deadline": Reason.DEADLINE_EXCEEDED,
     "failing": Reason.NON_ZERO_EXIT_CODE,
     "hello": Reason.COMPLETED,
+    "progress": Reason.COMPLETED,
     "result": Reason.COMPLETED,
     "retries": Reason.COMPLETED,
     "template": Reason.COMPLETED,

@@ -170,7 +170,7 @@ class Runtime:
         name, path = pod["metadata"]["name"], _words_path(pod)
         body = container_of(pod, self._secrets)
         await create_files(self._daemon, pod)
-        words = await asyncio.to_thread(self._make_file, pod)
+        words = await asyncio.to_thread(self.create_message_file, pod)
         mount = {"Type": "bind", "Source": str(words), "Target": path}
         config = body["HostConfig"]
         try:
@@ -264,15 +264,22 @@ class Runtime:
         """Remove the termination message file, and its folder if that is empty."""
         words = self._file.results(uid_of(pod))
         words.unlink(missing_ok=True)
-        if words.parent.exists() and not any(words.parent.iterdir()):
+        with suppress(OSError):  # not empty, or another controller has removed it
             words.parent.rmdir()
 
-    def _make_file(self, pod: Object) -> Path:
+    def create_message_file(self, pod: Object) -> Path:
+        """Create the termination message file, writable by any user; return its path.
+
+        Another controller that clears an earlier Pod may remove the folder meanwhile.
+        """
         words = self._file.results(uid_of(pod))
-        words.parent.mkdir(parents=True, exist_ok=True)
-        words.touch()
-        words.chmod(0o666)  # the container may run as any user
-        return words
+        while True:
+            # FileExistsError: a folder was there and is gone when mkdir looks at it again.
+            with suppress(FileNotFoundError, FileExistsError):
+                words.parent.mkdir(parents=True, exist_ok=True)
+                words.touch()
+                words.chmod(0o666)  # the container may run as any user
+                return words
 
 
 def _words_path(pod: Object) -> str:
