@@ -1,4 +1,4 @@
-"""The Engine interface, and the errors that its methods may raise.
+"""The Engine interface, the base of its wrappers, and the errors that its methods may raise.
 
 Objects are plain mappings in Kubernetes' wire form. They are not modified once they are passed or
 returned. Every write contains the uid of its object. A method returns None for an object that is
@@ -124,3 +124,54 @@ class Engine(Protocol):
 
         The method returns at once and does not fail: no run waits for an Event.
         """
+
+
+class EngineWrapper:
+    """Base of engines that change some methods of another engine; all others are passed on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def read_run(self, namespace: str, name: str) -> Object | None:
+        """Read a TaskRun live."""
+        return await self._engine.read_run(namespace, name)
+
+    async def read_pod(self, namespace: str, name: str) -> Object | None:
+        """Read a Pod live."""
+        return await self._engine.read_pod(namespace, name)
+
+    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
+        """Return the messages of the Pod's warning Events."""
+        return await self._engine.read_pod_events(pod)
+
+    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
+        """Apply a merge patch to the run's status."""
+        return await self._engine.write_status(run, patch)
+
+    async def create_pod(self, manifest: Object) -> Object:
+        """Create a Pod."""
+        return await self._engine.create_pod(manifest)
+
+    async def release_gate(self, pod: PodRef) -> Object | None:
+        """Remove our scheduling gate."""
+        return await self._engine.release_gate(pod)
+
+    async def stop_pod(self, pod: PodRef) -> Object | None:
+        """Stop the Pod's containers."""
+        return await self._engine.stop_pod(pod)
+
+    async def release_pod(self, pod: PodRef) -> Object | None:
+        """Remove our finalizer."""
+        return await self._engine.release_pod(pod)
+
+    async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
+        """Delete the Pod."""
+        return await self._engine.delete_pod(pod, resource_version)
+
+    async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
+        """Delete the TaskRun."""
+        return await self._engine.delete_run(run, resource_version)
+
+    def record_event(self, run: RunRef, event: Event) -> None:
+        """Queue an Event to be written."""
+        self._engine.record_event(run, event)

@@ -10,22 +10,24 @@ import heapq
 import json
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from typing_extensions import override
+
 from taskruns.api import names
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
 from taskruns.core import deadlines
 from taskruns.core.facts import ENDED_PHASES
-from taskruns.core.plan import Event, PodRef, Refusal, RefusalKind
+from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.unstructured import mapping, mappings, read_quantity, text
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.engines.engine import Engine, Object, Refused, RunRef
+from taskruns.engines.engine import Engine, EngineWrapper, Object, Refused
 
 Age = tuple[str, str]
 """Sort key of a run: its creationTimestamp and its name, as strings in wire form."""
@@ -217,7 +219,7 @@ _PASSES_FOR_ONE_MORE = 4
 """Successful creates after which one more create may be in flight."""
 
 
-class QuotaQueue:
+class QuotaQueue(EngineWrapper):
     """Engine that wraps another one and delays `create_pod` while a quota is used up.
 
     `enqueue` is called with a run whose turn has come, for a reconcile.
@@ -230,7 +232,7 @@ class QuotaQueue:
         now: Callable[[], datetime],
         enqueue: Callable[[RunKey], None],
     ) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._cache = cache
         self._now = now
         self._limiters: dict[str, _CreateLimiter] = {}
@@ -238,6 +240,7 @@ class QuotaQueue:
         """The runs that wait for a quota."""
         cache.observe(self)
 
+    @override
     async def create_pod(self, manifest: Object) -> Object:
         """Create a Pod if it is its run's turn.
 
@@ -307,48 +310,6 @@ class QuotaQueue:
         finally:
             if limiter.idle:
                 self._limiters.pop(namespace, None)
-
-    # All other methods delegate to the wrapped engine.
-
-    async def read_run(self, namespace: str, name: str) -> Object | None:
-        """Read a TaskRun live."""
-        return await self._engine.read_run(namespace, name)
-
-    async def read_pod(self, namespace: str, name: str) -> Object | None:
-        """Read a Pod live."""
-        return await self._engine.read_pod(namespace, name)
-
-    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
-        """Return the messages of the Pod's warning Events."""
-        return await self._engine.read_pod_events(pod)
-
-    async def write_status(self, run: RunRef, patch: Object) -> Object | None:
-        """Apply a merge patch to the run's status."""
-        return await self._engine.write_status(run, patch)
-
-    async def release_gate(self, pod: PodRef) -> Object | None:
-        """Remove our scheduling gate."""
-        return await self._engine.release_gate(pod)
-
-    async def stop_pod(self, pod: PodRef) -> Object | None:
-        """Stop the Pod's containers."""
-        return await self._engine.stop_pod(pod)
-
-    async def release_pod(self, pod: PodRef) -> Object | None:
-        """Remove our finalizer."""
-        return await self._engine.release_pod(pod)
-
-    async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
-        """Delete the Pod."""
-        return await self._engine.delete_pod(pod, resource_version)
-
-    async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
-        """Delete the TaskRun."""
-        return await self._engine.delete_run(run, resource_version)
-
-    def record_event(self, run: RunRef, event: Event) -> None:
-        """Queue an Event to be written."""
-        self._engine.record_event(run, event)
 
 
 @dataclass(frozen=True, slots=True)

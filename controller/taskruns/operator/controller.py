@@ -13,7 +13,7 @@ from taskruns import clock
 from taskruns.core.unstructured import mapping, number
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.engines.engine import Engine
-from taskruns.engines.kubernetes import Connection, connect
+from taskruns.engines.kubernetes import Connection, KubernetesEngine, connect
 from taskruns.engines.kubernetes.connection import release
 from taskruns.engines.kubernetes.listing import EVERYWHERE, list_all
 from taskruns.engines.quota_queue import QuotaQueue
@@ -94,8 +94,9 @@ class Controller:
             fair_backlog(settings.workers),
             observed.turns,
         )
-        self._kubernetes = ObservedEngine(connection, self.cache, observed.lives)
-        self.quota_queue = QuotaQueue(wrap(self._kubernetes), self.cache, clock.now, self.queue.add)
+        self._kubernetes = KubernetesEngine(connection)
+        engine = wrap(ObservedEngine(self._kubernetes, self.cache, observed.lives))
+        self.quota_queue = QuotaQueue(engine, self.cache, clock.now, self.queue.add)
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
             lambda namespace: list_all(connection, namespace),

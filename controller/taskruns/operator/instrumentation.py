@@ -21,8 +21,7 @@ from taskruns.api.reasons import Reason
 from taskruns.core.facts import read_pod
 from taskruns.core.unstructured import mapping, mappings, moment, text
 from taskruns.engines.cache import Cache, RunKey, Versions, key_of_pod
-from taskruns.engines.engine import Object, RunRef
-from taskruns.engines.kubernetes import Connection, KubernetesEngine
+from taskruns.engines.engine import Engine, EngineWrapper, Object, RunRef
 from taskruns.operator.metrics import (
     NO_FAILURE,
     RETRIES,
@@ -154,11 +153,11 @@ class Instrumentation:
         self.turns = Turns(metrics.queue)
 
 
-class ObservedEngine(KubernetesEngine):
-    """Kubernetes engine that reports the results of its writes to `Lives`."""
+class ObservedEngine(EngineWrapper):
+    """Engine that reports the results of another engine's writes to `Lives`."""
 
-    def __init__(self, connection: Connection, cache: Cache, lives: Lives) -> None:
-        super().__init__(connection)
+    def __init__(self, engine: Engine, cache: Cache, lives: Lives) -> None:
+        super().__init__(engine)
         self._cache = cache
         self._lives = lives
 

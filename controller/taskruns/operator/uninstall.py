@@ -15,7 +15,7 @@ from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import PodFacts, read_pod
 from taskruns.core.plan import PodRef
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.engines.engine import EngineError, Object, RunRef
+from taskruns.engines.engine import EngineError, EngineWrapper, Object, RunRef
 from taskruns.engines.kubernetes import Connection, NoConfiguration, connect, listing
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, SCALE_DEPLOYMENT
 from taskruns.engines.kubernetes.engine import KubernetesEngine
@@ -46,7 +46,7 @@ class NoRequests(EngineError):
     """A request was refused because it starts something or deletes a TaskRun."""
 
 
-class NoCreates(KubernetesEngine):
+class NoCreates(EngineWrapper):
     """Engine that records outcomes and releases Pods, but starts nothing and deletes no TaskRun."""
 
     @override
@@ -69,7 +69,7 @@ class Uninstall:
         self, connection: Connection, namespaces: Sequence[str], now: Callable[[], datetime]
     ) -> None:
         self._connection = connection
-        self._engine = NoCreates(connection)
+        self._engine = NoCreates(KubernetesEngine(connection))
         self._namespaces = namespaces
         self._now = now
         self._free = asyncio.Semaphore(AT_ONCE)

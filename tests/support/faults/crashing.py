@@ -25,12 +25,14 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
+from typing_extensions import override
+
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.core.plan import Event, PodRef
-from taskruns.engines.engine import Engine, Object, RunRef
+from taskruns.core.plan import PodRef
+from taskruns.engines.engine import Engine, EngineWrapper, Object, RunRef
 from taskruns.operator.__main__ import main
 
 T = TypeVar("T")
@@ -79,51 +81,46 @@ class Crash:
         return answer
 
 
-class CrashingEngine:
+class CrashingEngine(EngineWrapper):
     """An engine that ends the process at one of its writes; reads never do."""
 
     def __init__(self, engine: Engine, crash: Crash) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._crash = crash
 
-    async def read_run(self, namespace: str, name: str) -> Object | None:
-        return await self._engine.read_run(namespace, name)
-
-    async def read_pod(self, namespace: str, name: str) -> Object | None:
-        return await self._engine.read_pod(namespace, name)
-
-    async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
-        return await self._engine.read_pod_events(pod)
-
+    @override
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         return await self._crash.around(
             status_step(patch), lambda: self._engine.write_status(run, patch)
         )
 
+    @override
     async def create_pod(self, manifest: Object) -> Object:
         return await self._crash.around("create", lambda: self._engine.create_pod(manifest))
 
+    @override
     async def release_gate(self, pod: PodRef) -> Object | None:
         return await self._crash.around("gate", lambda: self._engine.release_gate(pod))
 
+    @override
     async def stop_pod(self, pod: PodRef) -> Object | None:
         return await self._crash.around("stop", lambda: self._engine.stop_pod(pod))
 
+    @override
     async def release_pod(self, pod: PodRef) -> Object | None:
         return await self._crash.around("finalizer", lambda: self._engine.release_pod(pod))
 
+    @override
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
         return await self._crash.around(
             "delete", lambda: self._engine.delete_pod(pod, resource_version)
         )
 
+    @override
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
         return await self._crash.around(
             "ttl", lambda: self._engine.delete_run(run, resource_version)
         )
-
-    def record_event(self, run: RunRef, event: Event) -> None:
-        self._engine.record_event(run, event)
 
 
 def status_step(patch: Object) -> str:

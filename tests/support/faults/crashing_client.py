@@ -51,7 +51,7 @@ async def follow(address: str, file: StateFile, crash: Crash) -> None:
     async with Daemon.open(address) as daemon:
         crash_around(daemon, crash)
         async with Follower.open(file, daemon, now, SiteDefaults()) as follower:
-            follower._engine = CrashingEngine(follower._engine, crash)  # type: ignore[assignment]
+            follower._engine = CrashingEngine(follower._engine, crash)
             async for _ in follower.changes(to_the_last=True):
                 pass
 

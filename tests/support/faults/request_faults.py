@@ -11,8 +11,10 @@ from functools import partial
 from types import coroutine
 from typing import Any
 
-from taskruns.core.plan import Event, PodRef
-from taskruns.engines.engine import Engine, EngineError, Object, RunRef, Unavailable
+from typing_extensions import override
+
+from taskruns.core.plan import PodRef
+from taskruns.engines.engine import Engine, EngineError, EngineWrapper, Object, RunRef, Unavailable
 
 
 class Fault(Enum):
@@ -48,46 +50,53 @@ def _meet(request: Request) -> Generator[Request, Fault, Fault]:
     return (yield request)
 
 
-class FaultyEngine:
+class FaultyEngine(EngineWrapper):
     """An engine that stops at every request until a test chooses its fault."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.late: list[Callable[[], Awaitable[Any]]] = []
 
+    @override
     async def read_run(self, namespace: str, name: str) -> Object | None:
         return await self._send("read_run", namespace, name)
 
+    @override
     async def read_pod(self, namespace: str, name: str) -> Object | None:
         return await self._send("read_pod", namespace, name)
 
+    @override
     async def read_pod_events(self, pod: PodRef) -> Sequence[str]:
         events: Any = await self._send("read_pod_events", pod)
         return tuple(events)
 
+    @override
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         return await self._send("write_status", run, patch)
 
+    @override
     async def create_pod(self, manifest: Object) -> Object:
         return _there(await self._send("create_pod", manifest))
 
+    @override
     async def release_gate(self, pod: PodRef) -> Object | None:
         return await self._send("release_gate", pod)
 
+    @override
     async def stop_pod(self, pod: PodRef) -> Object | None:
         return await self._send("stop_pod", pod)
 
+    @override
     async def release_pod(self, pod: PodRef) -> Object | None:
         return await self._send("release_pod", pod)
 
+    @override
     async def delete_pod(self, pod: PodRef, resource_version: str | None = None) -> Object | None:
         return await self._send("delete_pod", pod, resource_version)
 
+    @override
     async def delete_run(self, run: RunRef, resource_version: str) -> Object | None:
         return await self._send("delete_run", run, resource_version)
-
-    def record_event(self, run: RunRef, event: Event) -> None:
-        self._engine.record_event(run, event)
 
     async def _send(self, verb: str, *arguments: Any) -> Object | None:
         fault = await _meet(Request(verb, arguments))

@@ -22,7 +22,7 @@ from taskruns.engines.docker.kubelet import Kubelet
 from taskruns.engines.docker.runtime import Runtime
 from taskruns.engines.docker.state_file import Record, StateError, StateFile, uid_of
 from taskruns.engines.docker.watch import watching
-from taskruns.engines.engine import Object, Unavailable
+from taskruns.engines.engine import Engine, Object, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
 
 _ID, _ADDRESS = "id", "address"
@@ -88,7 +88,7 @@ class Follower:
         self._now = now
         self._site = replace(site, place=Place.DOCKER)
         self._cache = Cache()
-        self._engine = DockerEngine(file, now, secrets)
+        self._engine: Engine = DockerEngine(file, now, secrets)
         self._changed = asyncio.Event()
         self._heard = asyncio.Event()
         """Event that is set, and replaced by a new one, when the daemon reports an event."""
