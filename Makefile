@@ -53,7 +53,7 @@ provider-unit: airflow ## Run the provider's tests that need no cluster, with Ai
 
 .PHONY: test-one
 test-one: setup $(if $(findstring tests/airflow,$(T)),airflow) ## Run the tests that T names, on the real cluster if they need it
-	$(PYTEST) --with-cluster $(if $(T),$(T),$(error say which: make test-one T=tests/unit))
+	$(PYTEST) --with-cluster --keep-installation $(if $(T),$(T),$(error say which: make test-one T=tests/unit))
 
 .PHONY: lint
 lint: setup ## Check style and the direction of imports
@@ -68,7 +68,7 @@ format: setup ## Rewrite the sources in the project's style
 	ruff format
 
 .PHONY: types
-types: setup $(AIRFLOW_3).stamp ## Check types, strictly; the provider's against Airflow 3
+types: setup $(AIRFLOW_3).stamp ## Check types, strictly; the provider's against Airflow 3, which it builds first
 	mypy --exclude ^tests/airflow/dags/ --exclude ^benchmarks/triggerer.py
 	mypy --python-executable $(AIRFLOW_3)/bin/python --cache-dir .mypy_cache/provider provider \
 		tests/airflow/dags benchmarks/triggerer.py
@@ -154,7 +154,7 @@ $(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml
 	@touch $@
 
 .build/airflow-%.stamp: provider/requirements/airflow-%.txt provider/pyproject.toml pyproject.toml $(UV)
-	@echo 'setting up: Airflow $*, by hash, and the provider from this checkout'
+	@echo 'building .build/airflow-$*: Airflow $* and the provider, by hash; about 450 MB, a minute or two'
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) .build/airflow-$*
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .build/airflow-$* \
 		provider/requirements/airflow-$*.txt

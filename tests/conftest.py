@@ -31,6 +31,7 @@ from tests.support.cluster.installation import (
     Process,
     RecordedCluster,
     clear,
+    is_deployed,
 )
 from tests.support.cluster.start_counter import StartCounter
 from tests.support.cluster.watch_recorder import WatchRecorder
@@ -54,6 +55,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write golden files anew, to be looked at as a diff",
     )
+    parser.addoption(
+        "--keep-installation",
+        action="store_true",
+        help="leave the chart's release in the cluster, and use the one of an earlier session",
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Provide an empty home folder; tests must not write to it."""
+    home = tmp_path_factory.mktemp("home")
+    yield home
+    assert list(home.rglob("*")) == []
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -74,6 +88,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if started:
         with _expensive(request, f"test cluster {CLUSTER_NAME!r}"):
             cluster.up(progress=print)
+    elif not (_keeps_installation(request) and _all_use_installation(request.session)):
+        clear(cluster)
     yield cluster
     if started and IN_CI:
         cluster.down()
@@ -139,16 +155,29 @@ def installation(
     """
     recorded_cluster = RecordedCluster(cluster, kube, watch_recorder)
     installation = INSTALLATIONS[request.param](recorded_cluster)
+    keep = _keeps_installation(request) and isinstance(installation, Helm)
     try:
         try:
-            clear(recorded_cluster)
+            if not (keep and is_deployed(cluster)):
+                clear(cluster)
             installation.up()
         except (AssertionError, ClusterError) as error:
             pytest.fail(f"{installation.name}: {error}\n{installation.log_tail()}", pytrace=False)
         yield installation
         failure_report.await_namespaces_gone(kube, watch_recorder)
     finally:
-        installation.down()
+        if not keep:
+            installation.down()
+
+
+def _keeps_installation(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--keep-installation"))
+
+
+def _all_use_installation(session: pytest.Session) -> bool:
+    """Return whether no test of the session needs a cluster without an installed controller."""
+    fixtures = [item.fixturenames for item in session.items if isinstance(item, pytest.Function)]
+    return all("installation" in names for names in fixtures if "cluster" in names)
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 of different workers wait at the same time. A work unit is one module with one kind of installation.
 Work units are given out in this order:
 
-1. Tests that need no cluster. If one of them fails, the others are not run.
+1. Tests that need no cluster, long modules first. If one fails, the others are not run.
 2. Tests that need a cluster without an installed controller.
 3. Tests of an installation. A worker keeps to one kind while there are such tests, because every
    change of kind uninstalls and installs; it never returns to the tests of 2.
@@ -29,6 +29,10 @@ _ONE_UNIT = ("airflow",)
 _SECONDS_PER_TEST = 2
 """Assumed duration of a test whose work unit `SECONDS` does not know."""
 SECONDS = {
+    "tests/contracts/test_chart_names.py": 8,
+    "tests/contracts/test_chart.py": 5,
+    "tests/unit/cli/test_streams.py": 5,
+    "tests/contracts/test_sizes.py": 3,
     "tests/airflow": 600,
     "tests/e2e/test_airflow_examples.py@process": 300,
     "tests/e2e/test_outages.py@helm": 300,
@@ -72,7 +76,8 @@ class ClusterScheduling(LoadScopeScheduling):
         ranks = {rank_of(scope) for scope in self.workqueue}
         rank = min(ranks)
         if rank == NO_CLUSTER:
-            return next(scope for scope in self.workqueue if rank_of(scope) == rank)
+            scopes = [scope for scope in self.workqueue if rank_of(scope) == rank]
+            return max(scopes, key=lambda scope: SECONDS.get(scope, 0))
         if first := [scope for scope in self.workqueue if _tier(scope) in _ONE_UNIT]:
             return first[0]
         own = self._kinds.get(node, "")

@@ -1,10 +1,12 @@
-"""Fixtures of the contract tests: golden files."""
+"""Fixtures of the contract tests: environment and golden files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.builders.golden import Golden
+from tests.support.environment import isolated
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +15,10 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     return Golden(
         Path(__file__).with_name("golden"), update=request.config.getoption("--update-golden")
     )
+
+
+@pytest.fixture(autouse=True)
+def _isolated_environment(empty_home: Path) -> Iterator[None]:
+    """Hide the machine's cluster, daemon and settings from the test."""
+    with isolated(empty_home):
+        yield

@@ -8,6 +8,7 @@ The CRD's schema and the dashboard have tests of their own and are left out. `py
 import difflib
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,8 @@ REFUSED = {
 pytestmark = pytest.mark.usefixtures("helm")
 
 
-def _render(settings: list[str]) -> str:
+@cache
+def _render(*settings: str) -> str:
     objects = helm_tool.template(CHART, "taskruns-system", settings)
     for each in objects:
         if each["kind"] == "CustomResourceDefinition":
@@ -156,14 +158,14 @@ def _render(settings: list[str]) -> str:
 
 
 def test_the_chart_at_its_default_values(golden: Golden) -> None:
-    golden.compare("chart/defaults.yaml", _render([]))
+    golden.compare("chart/defaults.yaml", _render())
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_a_switch_changes_what_it_says(golden: Golden, switch: str) -> None:
     lines = difflib.unified_diff(
-        _render([]).splitlines(keepends=True),
-        _render(SWITCHES[switch]).splitlines(keepends=True),
+        _render().splitlines(keepends=True),
+        _render(*SWITCHES[switch]).splitlines(keepends=True),
         fromfile="defaults",
         tofile=switch,
         n=2,

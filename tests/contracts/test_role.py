@@ -1,5 +1,6 @@
 """The chart's roles: the controller's matches the code, and all match the documentation."""
 
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,15 @@ BLOCKING = ("update", names.GROUP, f"{names.PLURAL}/finalizers")
 pytestmark = pytest.mark.usefixtures("helm")
 
 
+@cache
+def _rendered() -> list[dict[str, Any]]:
+    return helm_tool.template(CHART, "taskruns-system")
+
+
 def _role(name: str) -> Any:
-    rendered = helm_tool.template(CHART, "taskruns-system")
     (role,) = [
         each
-        for each in rendered
+        for each in _rendered()
         if each["kind"].endswith("Role") and each["metadata"]["name"] == name
     ]
     return role

@@ -1,6 +1,7 @@
 """The chart and the controller agree on the controller's settings."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ CHART = Path(__file__).parents[2] / "charts" / "taskruns"
 pytestmark = pytest.mark.usefixtures("helm")
 
 
+@cache
 def _told(*values: str) -> settings.Settings:
     (deployment,) = [
         each

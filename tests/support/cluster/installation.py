@@ -265,13 +265,22 @@ class Process:
         return self._controller.log_tail()
 
 
-def clear(recorded_cluster: RecordedCluster) -> None:
-    """Remove the installation that an interrupted earlier session has left."""
-    uninstall(recorded_cluster.cluster, "--no-hooks")
+def clear(cluster: Cluster) -> None:
+    """Remove the installation that an earlier session has kept, or left when interrupted."""
+    uninstall(cluster, "--no-hooks")
     selection = ("-n", NAMESPACE, "-l", SELECTOR)
-    recorded_cluster.cluster.kubectl("delete", "deployment", *selection, "--ignore-not-found")
-    recorded_cluster.cluster.kubectl(
-        "wait", "--for=delete", "pod", *selection, "--timeout=60s", within=70
+    cluster.kubectl("delete", "deployment", *selection, "--ignore-not-found")
+    cluster.kubectl("wait", "--for=delete", "pod", *selection, "--timeout=60s", within=70)
+
+
+def is_deployed(cluster: Cluster) -> bool:
+    """Return whether the release exists and its last upgrade succeeded.
+
+    A release that a killed session has left in another state cannot be upgraded.
+    """
+    releases = json.loads(helm(cluster, "list", "-n", NAMESPACE, "--output", "json"))
+    return any(
+        release["name"] == "taskruns" and release["status"] == "deployed" for release in releases
     )
 
 
