@@ -166,9 +166,9 @@ def test_what_cannot_be_is_told_in_a_line(
     assert "Traceback" not in done.stderr
 
 
-def test_a_daemon_that_is_away_is_told_with_what_to_do(
+def test_an_unavailable_daemon_is_reported_with_advice(
     taskrun: CommandLine, tmp_path: Path
 ) -> None:
     done = taskrun("run", "--image", "busybox:1", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
     assert done.returncode == 125
-    assert "start it, or set DOCKER_HOST" in done.stderr
+    assert "or set DOCKER_HOST to its address" in done.stderr

@@ -103,6 +103,6 @@ def test_a_network_that_is_not_there_is_told_of_by_its_name(host: DockerRuntime)
 
 
 async def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoDaemon, match=r"does not answer.*start it, or set DOCKER_HOST"):
+    with pytest.raises(NoDaemon, match=r"cannot connect.*start Docker.*set DOCKER_HOST"):
         async with Daemon.open(f"unix://{tmp_path}/none.sock"):
             pass

@@ -80,7 +80,7 @@ def test_who_may_not_use_docker_is_told_so(docker_address: str, tmp_path: Path) 
         env={**os.environ, **state}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (125, "")
-    assert "no permission to use Docker" in done.stderr
+    assert "no permission to use the Docker daemon" in done.stderr
     assert "join the group docker" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

@@ -7,7 +7,7 @@ alone.
 # ruff: noqa: PLC0415
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -32,18 +32,19 @@ _GLANCE_SECONDS = 0.2
 
 @asynccontextmanager
 async def open_host(
-    namespace: str | None, secrets: Secrets | None
+    namespace: str | None, secrets: Secrets | None, suggestion: Callable[[], str]
 ) -> AsyncIterator["DockerBackend"]:
     """Open the Docker host that the docker command would use.
 
     Args:
         namespace: the namespace of the runs; `default` if None.
         secrets: values for secretKeyRefs, if there are any.
+        suggestion: returns a sentence that is added to the error if the daemon is unavailable.
 
     Raises:
         CommandError: an error that the user can fix.
     """
-    with _plain_errors():
+    with _plain_errors(suggestion):
         host = Host(state_directory(), now, given=secrets or NO_SECRETS)
         yield DockerBackend(host, namespace or "default")
 
@@ -235,11 +236,14 @@ class _Following:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def _plain_errors(suggestion: Callable[[], str]) -> Iterator[None]:
     """Convert errors that the user can fix to CommandErrors."""
     try:
         yield
-    except (Unavailable, StateError) as error:
+    except Unavailable as error:
+        message = ". ".join(filter(None, (str(error), suggestion())))
+        raise CommandError(message, ExitCode.NOT_RUN) from error
+    except StateError as error:
         raise CommandError(str(error), ExitCode.NOT_RUN) from error
     except EngineError as error:
         raise CommandError(str(error)) from error

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,7 @@ import click
 from taskruns.api import names
 from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE, Backend, Listing
 from taskruns.cli.streams import as_plugin
+from taskruns.core.unstructured import mapping, text
 
 NAME_HINT = (
     f"write at most {names.MAX_LABEL_LENGTH} lower-case letters, digits, - and ., with a letter or "
@@ -61,6 +63,8 @@ class Target:
     kubeconfig: str | None = None
     secrets: Any = None
     """Values for secretKeyRefs, for Docker only."""
+    is_default: bool = False
+    """Whether Docker is used because no option and no variable chooses a backend."""
 
     def with_secrets(self, secrets: Any) -> "Target":
         """Return the same target with values for secretKeyRefs."""
@@ -77,8 +81,20 @@ class Target:
         else:
             from taskruns.cli.docker_backend import open_host  # noqa: PLC0415 - as above
 
-            async with open_host(self.namespace, self.secrets) as host:
+            async with open_host(self.namespace, self.secrets, suggestion=self._other) as host:
                 yield host
+
+    def _other(self) -> str:
+        """Return a sentence with the option that chooses the user's cluster, if there is one.
+
+        It is empty if the user has chosen Docker or has no current context.
+        """
+        context = current_context() if self.is_default else ""
+        return (
+            f"To use the cluster of the kubeconfig context {context}, add --on {KUBERNETES}"
+            if context
+            else ""
+        )
 
     def act(self, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Open the backend, run a coroutine function with it, and return its result."""
@@ -100,7 +116,23 @@ def choose(
 ) -> Target:
     """Return the target for the options and for the name by which the program was called."""
     of_cluster = bool(context or kubeconfig or as_plugin())
-    return Target(on or (KUBERNETES if of_cluster else DOCKER), namespace, context, kubeconfig)
+    chosen = on or (KUBERNETES if of_cluster else "")
+    return Target(chosen or DOCKER, namespace, context, kubeconfig, is_default=not chosen)
+
+
+def current_context() -> str:
+    """Return the current context of the kubeconfig that kubectl would use, or an empty string."""
+    import yaml  # noqa: PLC0415 - slow import, needed for one error message only
+
+    files = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    for file in filter(None, files.split(os.pathsep)):
+        try:
+            content = yaml.safe_load(Path(file).read_bytes())
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        if context := text(mapping(content).get("current-context")):
+            return context
+    return ""
 
 
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """Command lines that are valid, and messages for those that are not."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,53 @@ def test_a_file_for_another_namespace_is_not_run_in_this_one() -> None:
     refused = here("run", "-", stdin=manifest)
     assert "metadata.namespace is team and not default: say -n team" in refused.err
     assert "metadata.namespace" not in here("run", "-n", "team", "-", stdin=manifest).err
+
+
+WITH_CONTEXT = "current-context: kind-dev\n"
+CHOOSE_CLUSTER = "To use the cluster of the kubeconfig context kind-dev, add --on kubernetes"
+
+
+@pytest.mark.parametrize("arguments", [["run", "--image", "busybox:1"], ["version"]])
+@pytest.mark.parametrize(
+    ("files", "options", "is_suggested"),
+    [
+        ({"config": WITH_CONTEXT}, [], True),
+        ({"none": "", "broken": "{", "config": WITH_CONTEXT}, [], True),
+        ({"config": WITH_CONTEXT}, ["--on", "docker"], False),
+        ({"config": 'current-context: ""\n'}, [], False),
+        ({}, [], False),
+    ],
+)
+def test_without_a_daemon_the_cluster_of_the_kubeconfig_is_suggested(
+    arguments: list[str],
+    files: dict[str, str],
+    options: list[str],
+    *,
+    is_suggested: bool,
+    tmp_path: Path,
+) -> None:
+    for name, content in files.items():
+        if content:
+            (tmp_path / name).write_text(content)
+    kubeconfig = os.pathsep.join(str(tmp_path / name) for name in files or ["config"])
+    ended = here(*arguments, *options, environment={"KUBECONFIG": kubeconfig})
+    message = ended.err + ended.out
+    assert "cannot connect to the Docker daemon at unix:///nowhere/docker.sock: " in message
+    assert "start Docker, install it (" in message
+    assert "set DOCKER_HOST to its address" in message
+    assert (CHOOSE_CLUSTER in message) == is_suggested
+    assert ("--on" in message) == is_suggested
+    assert ended.code == (125 if arguments[0] == "run" else 0)
+
+
+@pytest.mark.parametrize("variable", ["docker", None])
+def test_the_kubeconfig_in_the_home_directory_is_suggested_unless_docker_is_chosen(
+    variable: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text(WITH_CONTEXT)
+    chosen = {"TASKRUN_ON": variable} if variable else {}
+    environment = {"KUBECONFIG": "", "HOME": str(tmp_path), **chosen}
+    ended = here("run", "--image", "busybox:1", environment=environment)
+    assert (ended.code, CHOOSE_CLUSTER in ended.err) == (125, not variable)
+    assert len(ended.err.splitlines()) == 1

@@ -166,7 +166,7 @@ def test_docker_refuses_what_a_cluster_would_before_it_looks_for_a_daemon() -> N
         "taskrun: standard input:6: spec.image: an image cannot contain white space"
     )
     sound = here("run", "--image", "a", "--", "true")
-    assert (sound.code, "does not answer" in sound.err) == (125, True)
+    assert (sound.code, "cannot connect to the Docker daemon" in sound.err) == (125, True)
 
 
 def test_a_main_container_that_is_restarted_in_place_is_refused() -> None:

@@ -10,13 +10,13 @@ from taskruns.engines.engine import Unavailable
 
 SSH = "ssh://"
 
-BEHIND_TLS = (
-    "it is behind TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or name the files in the "
+_NEEDS_TLS = (
+    "it requires TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the files in the Airflow "
     "connection"
 )
 
 
-def over_ssh(url: str) -> str:
+def ssh_message(url: str) -> str:
     """Return the error message for an ssh:// URL, with the command to use instead.
 
     The client library's ssh support is not used, because it passes every environment variable of
@@ -28,31 +28,52 @@ def over_ssh(url: str) -> str:
     place = f"{SSH}{user}@{host}" if user else f"{SSH}{host}"
     socket = parts.path if parts.path.strip("/") else "/run/docker.sock"
     return (
-        f"Docker at {place} is not reached by {SSH}: forward its socket "
-        f"(`ssh -N -L ~/docker.sock:{socket} {place}`) and name that, as unix:///home/..., in "
-        "DOCKER_HOST or the connection"
+        f"cannot connect to the Docker daemon at {place}: {SSH} is not supported. Forward its "
+        f"socket (`ssh -N -L ~/docker.sock:{socket} {place}`) and write its path, as "
+        "unix:///home/..., into DOCKER_HOST or the Airflow connection"
     )
 
 
-def silence(address: str, error: Exception) -> str:
-    """Return the error message for a failed connection."""
+def no_daemon(address: str, error: Exception, *, is_connected: bool = False) -> "NoDaemon":
+    """Return the error for a failed request, with advice.
+
+    Args:
+        address: URL of the daemon.
+        error: Error of the client library.
+        is_connected: Whether the daemon accepted the request and then did not respond.
+    """
     errors = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
-    if "Permission denied" in errors:
-        return (
-            f"no permission to use Docker at {address}: join the group docker, or let somebody "
-            "who may run it"
+    if is_connected:
+        message = (
+            f"the Docker daemon at {address} accepts requests but does not respond: read its log "
+            "(`journalctl -u docker`), or restart it"
         )
-    if "certificate" in errors.lower():
-        return f"Docker at {address} is not trusted, or does not trust us: {error}"
-    return f"Docker does not answer at {address}: start it, or set DOCKER_HOST to where it is"
+    elif "Permission denied" in errors:
+        message = (
+            f"no permission to use the Docker daemon at {address}: join the group docker, or have "
+            "an authorised user run the command"
+        )
+    elif "certificate" in errors.lower():
+        message = (
+            f"the TLS connection to the Docker daemon at {address} failed ({error}): check the "
+            "certificates and the name of the host"
+        )
+    else:
+        message = (
+            f"cannot connect to the Docker daemon at {address}: start Docker, install it "
+            "(https://docs.docker.com/get-docker/), or set DOCKER_HOST to its address"
+        )
+    return NoDaemon(message)
 
 
-def unanswered(address: str) -> str:
-    """Return the error message for a daemon that accepts requests but does not answer."""
-    return (
-        f"Docker at {address} takes requests and does not answer them: look at its log "
-        "(`journalctl -u docker`), or restart it"
-    )
+def unusable_daemon(address: str, error: Exception) -> "NoDaemon":
+    """Return the error for a response that is not that of a Docker daemon."""
+    if isinstance(error, ValueError):  # from an invalid URL or invalid JSON
+        return NoDaemon(
+            f"there is no Docker daemon at {address} ({error}): set DOCKER_HOST to its address"
+        )
+    why = _NEEDS_TLS if "HTTPS server" in str(error) else str(error)
+    return NoDaemon(f"the Docker daemon at {address} rejects the connection: {why}")
 
 
 _CONNECT_SECONDS = 10.0
@@ -61,7 +82,7 @@ ANSWER_SECONDS = 120.0
 
 
 class NoDaemon(Unavailable):
-    """No daemon is configured, or it does not answer; the message says what to do."""
+    """No daemon is configured, or it does not respond; the message says what to do."""
 
 
 def patient(seconds: float | None = ANSWER_SECONDS) -> aiohttp.ClientTimeout:
@@ -77,22 +98,23 @@ def connect(endpoint: DaemonAddress) -> Docker:
     """Return a client of a daemon, without sending a request.
 
     Raises:
-        NoDaemon: No daemon is configured, or its configuration is not usable.
+        NoDaemon: No daemon is configured, or its configuration cannot be used.
     """
     try:
         context = endpoint.ssl_context()
     except OSError as error:  # includes ssl.SSLError
         raise NoDaemon(
-            f"the TLS files for Docker at {endpoint.url} are of no use ({error}): name others by "
-            "DOCKER_CERT_PATH, or in the connection"
+            f"the TLS files for the Docker daemon at {endpoint.url} cannot be used ({error}): "
+            "set DOCKER_CERT_PATH, or the files in the Airflow connection"
         ) from error
     try:
         if (url := endpoint.address or _url_of_context()).startswith(SSH):
-            raise NoDaemon(over_ssh(url))
+            raise NoDaemon(ssh_message(url))
         return Docker(endpoint.address, timeout=patient(), ssl_context=context)
     except (DockerError, ValueError, AssertionError, OSError) as error:
         raise NoDaemon(
-            f"no Docker daemon is configured{_why(error)}: start Docker, or set DOCKER_HOST"
+            f"no Docker daemon is configured{_why(error)}: start Docker, install it "
+            "(https://docs.docker.com/get-docker/), or set DOCKER_HOST to its address"
         ) from error
 
 

@@ -15,12 +15,10 @@ from aiodocker import Docker, DockerError
 from taskruns.core.unstructured import mapping, number, text
 from taskruns.engines.docker.connection import (
     ANSWER_SECONDS,
-    BEHIND_TLS,
-    NoDaemon,
     connect,
+    no_daemon,
     patient,
-    silence,
-    unanswered,
+    unusable_daemon,
 )
 from taskruns.engines.docker.host import DaemonAddress
 from taskruns.engines.docker.image_pull import credentials_for
@@ -96,13 +94,8 @@ class Daemon:
             with self._converted_errors():
                 async with asyncio.timeout(_GREETING_SECONDS):
                     return text((await self._docker.version()).get("Version"))
-        except DaemonError as error:
-            why = BEHIND_TLS if "HTTPS server" in str(error) else str(error)
-            raise NoDaemon(f"what answers at {self.address} is no use: {why}") from error
-        except ValueError as error:  # from an invalid URL or invalid JSON
-            raise NoDaemon(
-                f"{self.address} is no use ({error}): set DOCKER_HOST to where Docker is"
-            ) from error
+        except (DaemonError, ValueError) as error:
+            raise unusable_daemon(self.address, error) from error
 
     async def identity(self) -> str:
         """Return a string that identifies the daemon independently of its address.
@@ -417,13 +410,13 @@ class Daemon:
             yield
         except DockerError as error:
             if error.status == _NO_ANSWER:
-                raise NoDaemon(silence(self.address, error)) from error
+                raise no_daemon(self.address, error) from error
             raise DaemonError(error.status, " ".join(error.message.split())) from error
         except (TimeoutError, aiohttp.ClientError, OSError, EOFError) as error:
-            connected = not isinstance(error, aiohttp.ConnectionTimeoutError)
-            if connected and isinstance(error, TimeoutError):
-                raise NoDaemon(unanswered(self.address)) from error
-            raise NoDaemon(silence(self.address, error)) from error
+            is_connected = isinstance(error, TimeoutError) and not isinstance(
+                error, aiohttp.ConnectionTimeoutError
+            )
+            raise no_daemon(self.address, error, is_connected=is_connected) from error
 
 
 def _has_run(container: Mapping[str, Any]) -> bool:

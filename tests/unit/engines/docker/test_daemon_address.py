@@ -108,5 +108,5 @@ async def _open(endpoint: DaemonAddress) -> None:
 def test_files_that_are_of_no_use_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     for name in ("none.pem", "empty.pem"):
-        with pytest.raises(NoDaemon, match=r"TLS files.*of no use.*DOCKER_CERT_PATH"):
+        with pytest.raises(NoDaemon, match=r"TLS files.*cannot be used.*DOCKER_CERT_PATH"):
             asyncio.run(_open(DaemonAddress(FAR, str(tmp_path / name))))

@@ -15,7 +15,7 @@ from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.daemon import Daemon
 
 SOON, LATER = 0.1, 0.3
-SENTENCE = r"takes requests and does not answer them: look at its log .*, or restart it"
+SENTENCE = r"accepts requests but does not respond: read its log .*, or restart it"
 
 
 class Standin:
