@@ -21,6 +21,7 @@ from tools import (
     docker_fields,
     fields,
     figure,
+    guarantees,
     helm,
     install,
     metrics,
@@ -55,6 +56,7 @@ FROM_SOURCES = (
     Generated("docs/cli.md", command_line.page),
     Generated("docs/architecture.md", figure.page),
     Generated("docs/metrics.md", metrics.page),
+    Generated("docs/guarantees.md", guarantees.page),
     Generated(grafana.PATH, grafana.dashboard),
 )
 BY_HELM = (
@@ -106,10 +108,13 @@ def main() -> int:
         helm.build()
     except ClusterError as error:
         sys.exit(f"helm is needed: {error}")
-    if not arguments.check:
-        write(ROOT)
-        return 0
-    differences = list(stale())
+    try:
+        if not arguments.check:
+            write(ROOT)
+            return 0
+        differences = list(stale())
+    except guarantees.GuaranteeError as error:
+        sys.exit(str(error))
     if differences:
         print("\n".join(differences))
         print("Generated files are not current. Run: make generate")

@@ -93,6 +93,7 @@ GOOD: dict[str, Any] = {
 }
 
 
+@pytest.mark.guarantee("A Job's policy is accepted unchanged")
 @pytest.mark.parametrize("spec", GOOD.values(), ids=GOOD)
 def test_a_good_spec_reads_back_unchanged_and_the_run_is_unseen(api: Api, spec: Any) -> None:
     run = api.read(api.create(spec))

@@ -59,6 +59,7 @@ def test_a_broken_rule(api: Api, rule: Any, spec: Any, place: str) -> None:
     assert "evaluating rule" not in sentence, "the rule itself failed"
 
 
+@pytest.mark.guarantee("`FailIndex` is refused, and the message lists the valid actions")
 def test_an_action_of_indexed_jobs_is_answered_with_those_there_are(api: Api) -> None:
     sentence = refusal(api, SMALLEST | policy({**BY_CODE, "action": "FailIndex"}))
     assert 'supported values: "FailJob", "Ignore", "Count"' in sentence

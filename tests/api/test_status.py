@@ -165,6 +165,7 @@ def test_a_condition_that_somebody_else_adds_is_kept(api: Api) -> None:
     assert TaskRun.model_validate(reported).status.to_json()["conditions"] == [theirs]
 
 
+@pytest.mark.guarantee("A final status never changes")
 @pytest.mark.parametrize("end", sorted(TERMINAL_PHASES))
 @pytest.mark.parametrize("after", [*Phase, None])
 def test_a_run_that_has_ended_stays_as_it_ended(api: Api, end: Phase, after: Phase | None) -> None:

@@ -19,6 +19,7 @@ def cancelled(exit_code: int | None, *outcomes: Outcome) -> Ending:
     return Ending(Phase.CANCELLED, Reason.CANCELLED, exit_code, (r"cancelled",), outcomes)
 
 
+@pytest.mark.guarantee("Cancel and suspend act at once if there is no Pod")
 @pytest.mark.taskrun(shell("exit 0", cancel=True))
 def test_a_run_cancelled_at_birth_never_has_a_pod(run: Run) -> None:
     cancelled(None).check(run)
@@ -36,6 +37,7 @@ def test_a_pending_run_is_cancelled_and_never_starts(run: Run, start_counter: St
     assert start_counter.starts(run.uid) == 0
 
 
+@pytest.mark.guarantee("A cancelled run ends as `Cancelled` and keeps main's exit code")
 @pytest.mark.taskrun(shell(POLITE, **GRACE, **KEEP_POD))
 def test_a_task_that_handles_the_cancel_keeps_its_exit_code_and_log(run: Run) -> None:
     run.reaches(Phase.RUNNING)
@@ -53,6 +55,7 @@ def test_a_task_that_ignores_the_cancel_is_killed_after_its_grace_period(run: Ru
     run.pods_gone()
 
 
+@pytest.mark.guarantee("Cancel and suspend act at once if there is no Pod")
 @pytest.mark.taskrun(
     shell(f"{START}; exit 1", backoffLimit=3, backoff={"duration": "1h", "cap": "1h"}),
     start_counter=True,

@@ -36,6 +36,9 @@ def test_a_ttl_of_0_removes_the_run_with_its_pod_at_once(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A run is deleted `ttlSecondsAfterFinished` after its end, with the Pods that were kept"
+)
 @pytest.mark.taskrun(shell("exit 1", ttlSecondsAfterFinished=2, **gc("Never")))
 def test_a_ttl_counts_from_the_end_and_takes_kept_pods_along(run: Run) -> None:
     FAILED.check(run)
@@ -47,6 +50,7 @@ def test_a_ttl_counts_from_the_end_and_takes_kept_pods_along(run: Run) -> None:
 # ------------------------------------------------------------------------------ Pods by podGC
 
 
+@pytest.mark.guarantee("A Pod is deleted `deleteDelayDuration` after the end of its attempt")
 @pytest.mark.taskrun(shell("exit 0", podGC={"deleteDelayDuration": "3s"}))
 def test_a_pod_stays_for_the_delay_and_then_goes(run: Run) -> None:
     SUCCEEDED.check(run)
@@ -62,6 +66,9 @@ def test_without_a_word_a_pod_goes_after_the_sites_delay(run: Run) -> None:
     run.pods_gone(seconds=20)
 
 
+@pytest.mark.guarantee(
+    "A Pod that the annotation `collected` names is deleted before that delay is over"
+)
 @pytest.mark.taskrun(shell("echo read me", **LONG))
 def test_collected_ends_the_delay_of_the_pod_that_it_names(run: Run) -> None:
     status = SUCCEEDED.check(run)
@@ -105,6 +112,7 @@ def test_on_pod_success_removes_the_pod_of_a_success(run: Run) -> None:
 # --------------------------------------------------------------------------------- by deletion
 
 
+@pytest.mark.guarantee("Deletion of a run never hangs, and deletes its Pod too")
 @pytest.mark.taskrun(
     shell(f"{START}; sleep 600; {END}", backoffLimit=3, **QUICK_TO_KILL), start_counter=True
 )
@@ -129,6 +137,9 @@ def test_a_run_deleted_before_it_has_a_node_leaves_nothing(
     assert start_counter.starts(run.uid) == 0
 
 
+@pytest.mark.guarantee(
+    "Deletion of a run with `--cascade=orphan` leaves its Pod unchanged, and nothing blocks the Pod"
+)
 @pytest.mark.taskrun(shell(f"{START}; sleep 4; {END}"), start_counter=True)
 def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(
     run: Run, start_counter: StartCounter
@@ -161,6 +172,7 @@ def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
     assert "deletionTimestamp" not in kept["metadata"]
 
 
+@pytest.mark.guarantee("A namespace with running runs can be deleted")
 def test_a_namespace_with_runs_at_work_can_be_deleted(scenario: Scenario) -> None:
     doomed = f"{scenario.namespace}-doomed"
     scenario.kube.create(NAMESPACES, None, {"metadata": {"name": doomed}})

@@ -31,6 +31,7 @@ def nobody_else(installation: Installation, scenario: Scenario) -> Iterator[Scen
         yield scenario
 
 
+@pytest.mark.guarantee("Nothing is lost or repeated when the controller dies at any step of a run")
 @pytest.mark.parametrize("step", LIVES)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
@@ -45,6 +46,7 @@ def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
         life.check(run, scenario.start_counter)
 
 
+@pytest.mark.guarantee("Deletion of a run never hangs, and deletes its Pod too")
 def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
     scenario: Scenario, cluster: Cluster
 ) -> None:
@@ -59,6 +61,9 @@ def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
     assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 0)
 
 
+@pytest.mark.guarantee(
+    "Deletion of a run with `--cascade=orphan` leaves its Pod unchanged, and nothing blocks the Pod"
+)
 def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
     scenario: Scenario, cluster: Cluster
 ) -> None:
@@ -75,6 +80,7 @@ def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
     assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 1)
 
 
+@pytest.mark.guarantee("An outcome that the kubelet has reported is never lost")
 def test_what_happened_while_nobody_looked_is_told_afterwards(
     scenario: Scenario, cluster: Cluster
 ) -> None:

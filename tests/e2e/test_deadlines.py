@@ -13,6 +13,10 @@ STUBBORN = "echo working; trap '' TERM; while :; do sleep 1; done"
 SHORT_GRACE = pod_spec(terminationGracePeriodSeconds=1)
 
 
+@pytest.mark.guarantee(
+    "A run past its deadline ends as `DeadlineExceeded`; an attempt past its own is stopped as "
+    "`AttemptDeadlineExceeded`"
+)
 @pytest.mark.taskrun(shell(STUBBORN, attemptDeadlineSeconds=2, **SHORT_GRACE, **KEEP_POD))
 def test_an_attempt_past_its_deadline_is_stopped_and_its_log_is_kept(run: Run) -> None:
     ending = Ending(
@@ -27,6 +31,10 @@ def test_an_attempt_past_its_deadline_is_stopped_and_its_log_is_kept(run: Run) -
     assert run.log() == "working\n"
 
 
+@pytest.mark.guarantee(
+    "`attemptDeadlineSeconds` counts from main's start; an attempt that exceeds it is retried "
+    "within `backoffLimit`"
+)
 @pytest.mark.taskrun(
     shell(
         STUBBORN.replace("echo working", '[ "$TASKRUN_ATTEMPT" -ge 2 ] && exit 0'),
@@ -43,6 +51,10 @@ def test_an_attempt_past_its_deadline_is_retried_within_backoff_limit(run: Run) 
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A run past its deadline ends as `DeadlineExceeded`; an attempt past its own is stopped as "
+    "`AttemptDeadlineExceeded`"
+)
 @pytest.mark.taskrun(
     shell(STUBBORN, activeDeadlineSeconds=4, backoffLimit=5, **SHORT_GRACE, **KEEP_POD)
 )
@@ -58,6 +70,10 @@ def test_a_run_past_its_deadline_ends_whatever_it_may_still_retry(run: Run) -> N
     assert run.log() == "working\n"
 
 
+@pytest.mark.guarantee(
+    "`activeDeadlineSeconds` counts from the first reconcile, also during backoff and while no "
+    "node accepts the Pod"
+)
 @pytest.mark.taskrun(
     shell(
         "exit 1", activeDeadlineSeconds=6, backoffLimit=5, backoff={"duration": "1h", "cap": "1h"}
@@ -72,6 +88,10 @@ def test_the_runs_deadline_counts_while_it_backs_off(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "`activeDeadlineSeconds` counts from the first reconcile, also during backoff and while no "
+    "node accepts the Pod"
+)
 @pytest.mark.taskrun(
     shell(WORK, activeDeadlineSeconds=3, nodeSelector={"taskruns.dev/no-such-node": "true"})
 )

@@ -27,6 +27,7 @@ def given_up(reason: Reason, *message: str) -> Ending:
     return Ending(Phase.FAILED, reason, None, words, (Outcome.REPLACED,) * MOST_ATTEMPTS)
 
 
+@pytest.mark.guarantee("A Pod that is deleted before main starts is replaced, up to 3 times")
 @pytest.mark.taskrun(shell(START, backoffLimit=0, **SOON, **SLOW_TO_START), start_counter=True)
 def test_a_pod_deleted_before_main_starts_is_replaced_unasked(
     run: Run, scenario: Scenario, start_counter: StartCounter
@@ -37,6 +38,7 @@ def test_a_pod_deleted_before_main_starts_is_replaced_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee("A Pod that is deleted before main starts is replaced, up to 3 times")
 @pytest.mark.taskrun(shell(START, **SOON, **NEVER_STARTS), start_counter=True)
 def test_a_pod_deleted_again_and_again_before_it_starts_is_given_up_after_three_replacements(
     run: Run, scenario: Scenario, start_counter: StartCounter
@@ -51,6 +53,7 @@ def test_a_pod_deleted_again_and_again_before_it_starts_is_given_up_after_three_
     assert start_counter.starts(run.uid) == 0
 
 
+@pytest.mark.guarantee("A Pod that its node refuses is `PodRejected` and replaced, up to 3 times")
 @pytest.mark.taskrun(shell(START, **SOON, **TOO_MUCH, **PLACED_BY_HAND), start_counter=True)
 def test_a_pod_that_its_node_refuses_is_given_up_after_three_replacements(
     run: Run, scenario: Scenario, cluster: Cluster, start_counter: StartCounter
@@ -64,6 +67,14 @@ def test_a_pod_that_its_node_refuses_is_given_up_after_three_replacements(
     assert start_counter.starts(run.uid) == 0
 
 
+@pytest.mark.guarantee(
+    "A running Pod that is evicted, as by `kubectl drain`, is `Evicted`, counted by "
+    "`disruptionLimit`"
+)
+@pytest.mark.guarantee(
+    "Work that may have started is repeated only if `backoffLimit`, `disruptionLimit`, "
+    "`podFailurePolicy` or Kueue's label allows it"
+)
 @pytest.mark.taskrun(shell(STAYS, **GRACE), start_counter=True)
 def test_an_evicted_task_is_not_repeated_unasked(
     run: Run, scenario: Scenario, start_counter: StartCounter
@@ -76,6 +87,10 @@ def test_an_evicted_task_is_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A running Pod that is evicted, as by `kubectl drain`, is `Evicted`, counted by "
+    "`disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **GRACE), start_counter=True)
 def test_an_evicted_task_is_repeated_within_its_limit(
     run: Run, scenario: Scenario, start_counter: StartCounter
@@ -87,6 +102,9 @@ def test_an_evicted_task_is_repeated_within_its_limit(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee(
+    "A running Pod that is deleted is `PodDeleted`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **GRACE), start_counter=True)
 def test_a_pod_deleted_at_work_is_a_disruption(
     run: Run, scenario: Scenario, start_counter: StartCounter
@@ -98,6 +116,10 @@ def test_a_pod_deleted_at_work_is_a_disruption(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "The end of a Pod whose finalizer was removed by force is unknown, `FinalStateUnknown`; the "
+    "work is not repeated by default"
+)
 @pytest.mark.taskrun(shell(STAYS, **GRACE), start_counter=True)
 def test_a_pod_whose_finalizer_is_forced_off_has_an_unknown_end(
     run: Run, scenario: Scenario, start_counter: StartCounter
@@ -109,6 +131,10 @@ def test_a_pod_whose_finalizer_is_forced_off_has_an_unknown_end(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "With `podReplacementPolicy: TerminatingOrFailed`, two Pods may do the work at the same time "
+    "while the first terminates or its node does not report"
+)
 @pytest.mark.taskrun(
     shell(
         f"{START}; [ \"$TASKRUN_ATTEMPT\" -ge 2 ] || {{ trap '' TERM; {UNTIL_CUE}; }}; {END}",

@@ -91,6 +91,9 @@ def struck(submitted: dict[str, Run], cluster: Cluster, scenario: Scenario, prio
 # ---------------------------------------------------------------------------------------- a taint
 
 
+@pytest.mark.guarantee(
+    "A running Pod that a `NoExecute` taint evicts is `NodeLost`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(NODE)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_taint_ended_is_not_repeated_unasked(
@@ -101,6 +104,9 @@ def test_work_that_a_taint_ended_is_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A running Pod that a `NoExecute` taint evicts is `NodeLost`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(NODE)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_taint_ended_is_repeated_elsewhere_within_its_limit(
@@ -110,6 +116,7 @@ def test_work_that_a_taint_ended_is_repeated_elsewhere_within_its_limit(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee("A Pod that a taint evicts before main starts is replaced")
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **on(NODE, **NEVER_AT_FIRST)), start_counter=True
 )
@@ -121,6 +128,10 @@ def test_what_a_taint_ended_before_main_started_is_replaced_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "An attempt whose main exited with 0 before a stop was recorded is `Succeeded`, regardless of "
+    "later events"
+)
 @pytest.mark.taskrun(
     shell(
         f"{START}; trap '{END}; exit 0' TERM; while :; do sleep 0.2; done",
@@ -146,6 +157,9 @@ def test_a_task_that_tolerates_the_taint_goes_on(run: Run, start_counter: StartC
 # ------------------------------------------------------------------------------------ preemption
 
 
+@pytest.mark.guarantee(
+    "A running Pod that is preempted is `Preempted`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_was_preempted_is_not_repeated_unasked(
@@ -156,6 +170,9 @@ def test_work_that_was_preempted_is_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A running Pod that is preempted is `Preempted`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(
     shell(ONCE, disruptionLimit=1, **SOON, **SEAT, **on(NODE, TAINT)), start_counter=True
 )
@@ -167,6 +184,7 @@ def test_work_that_was_preempted_is_repeated_elsewhere_within_its_limit(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee("A Pod that is preempted before main starts is replaced")
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **SEAT, **on(NODE, TAINT, **NEVER_AT_FIRST)),
     start_counter=True,
@@ -198,6 +216,10 @@ def code_heard(run: Run) -> tuple[int | None, str]:
     return 137, r"container main ended with exit code 137 \(128\+9, SIGKILL\)"
 
 
+@pytest.mark.guarantee(
+    "A running Pod that the kubelet evicts because it filled the node's disk is `Evicted`, "
+    "counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(
     shell(f"{START}; {FILLS}", backoffLimit=3, **LITTLE_DISK, **on(NODE, TAINT)), start_counter=True
 )
@@ -211,6 +233,10 @@ def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A running Pod that the kubelet evicts because it filled the node's disk is `Evicted`, "
+    "counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(
     shell(
         f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || {{ {FILLS}; }}',

@@ -21,6 +21,7 @@ from tests.support.faults.foreign_pods import BUSY, lookalike_pod
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 
 
+@pytest.mark.guarantee("A run is not affected by the Pods of an earlier run of the same name")
 @pytest.mark.taskrun(
     shell(
         f"{START}; trap 'sleep 4; exit 0' TERM; while :; do sleep 0.2; done",
@@ -49,6 +50,10 @@ def foreign_pod(run: Run, scenario: Scenario) -> None:
     scenario.kube.create(PODS, run.namespace, _pod(run.pod_name()))
 
 
+@pytest.mark.guarantee(
+    "A Pod of another owner under the attempt's name ends the run as `PodNameConflict`"
+)
+@pytest.mark.guarantee("Objects that the run does not own are not touched")
 @pytest.mark.taskrun(shell("exit 0"), prepare=foreign_pod)
 def test_a_foreign_pod_under_our_pods_name_is_left_alone_and_the_run_fails(
     run: Run, scenario: Scenario
@@ -63,6 +68,7 @@ def test_a_foreign_pod_under_our_pods_name_is_left_alone_and_the_run_fails(
     assert now.found["spec"] == first.found["spec"] | {"nodeName": now.found["spec"]["nodeName"]}
 
 
+@pytest.mark.guarantee("A Pod of ours that no run has claimed never runs and is deleted")
 @pytest.mark.taskrun(shell(f"{START}; sleep 8; {END}"), start_counter=True)
 def test_a_pod_of_ours_that_nobody_claimed_never_runs_and_goes(
     run: Run, scenario: Scenario
@@ -88,6 +94,9 @@ def late_create(run: Run, scenario: Scenario) -> None:
     scenario.kube.create(PODS, run.namespace, _our_pod(run, scenario.start_counter, attempt=1))
 
 
+@pytest.mark.guarantee(
+    "A Pod that was created, or existed already, is claimed and only then released to the scheduler"
+)
 @pytest.mark.taskrun(shell(START), start_counter=True, prepare=late_create)
 def test_a_gated_pod_of_the_attempt_that_is_due_is_claimed_and_used(
     run: Run, scenario: Scenario

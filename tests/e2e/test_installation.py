@@ -151,6 +151,7 @@ def test_a_controller_that_is_placed_by_values_does_its_work(
         helm(cluster, "rollback", *release)
 
 
+@pytest.mark.guarantee("Nothing is lost or repeated when the controller dies at any step of a run")
 @EACH_INSTALLATION
 def test_a_controller_killed_at_work_goes_on_where_it_was(
     scenario: Scenario, installation: Installation

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from taskruns.api.conditions import Outcome, Phase
 from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
@@ -20,6 +22,7 @@ FEW = 10
 SECONDS = 180
 
 
+@pytest.mark.guarantee("At most one Pod of a run does the work at a time")
 def test_50_runs_at_once_all_succeed_and_each_starts_once(scenario: Scenario) -> None:
     spec = shell(f"{START}; {END}") | scenario.start_counter.mount()
     runs = [scenario.create(f"many-{number}", spec) for number in range(MANY)]
@@ -33,6 +36,7 @@ def test_50_runs_at_once_all_succeed_and_each_starts_once(scenario: Scenario) ->
     assert _of(runs, scenario.start_counter.all_starts()) == {run.uid: 1 for run in runs}
 
 
+@pytest.mark.guarantee("Nothing is lost or repeated when two controllers run at once")
 def test_two_controllers_at_once_start_nothing_twice(scenario: Scenario, cluster: Cluster) -> None:
     spec = shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
     ending = Ending(

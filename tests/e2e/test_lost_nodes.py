@@ -27,6 +27,9 @@ from tests.support.cluster.watch_recorder import WatchRecorder
 pytestmark = [
     pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session"),
     pytest.mark.timeout(600),
+    pytest.mark.guarantee(
+        "Nothing is lost or repeated when a node restarts, stops reporting, or is gone"
+    ),
 ]
 
 RESTARTED, SILENT, DELETED = 1, 2, 3
@@ -88,6 +91,10 @@ def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Ku
 # ------------------------------------------------------------------------- a node that restarts
 
 
+@pytest.mark.guarantee(
+    "A running Pod whose node restarts is `FinalStateUnknown`, counted by `disruptionLimit`; the "
+    "exit code that the runtime invents is ignored"
+)
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(
@@ -99,6 +106,10 @@ def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A running Pod whose node restarts is `FinalStateUnknown`, counted by `disruptionLimit`; the "
+    "exit code that the runtime invents is ignored"
+)
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(RESTARTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
@@ -109,6 +120,7 @@ def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee("A Pod whose node restarts before main starts is replaced")
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **NEVER_AT_FIRST)), start_counter=True
 )
@@ -124,6 +136,9 @@ def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
 # --------------------------------------------------------------------------- a node that is gone
 
 
+@pytest.mark.guarantee(
+    "A running Pod whose node is deleted is `NodeLost`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(DELETED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_on_a_deleted_node_is_not_repeated_unasked(
@@ -135,6 +150,13 @@ def test_work_on_a_deleted_node_is_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A running Pod whose node is deleted is `NodeLost`, counted by `disruptionLimit`"
+)
+@pytest.mark.guarantee(
+    "If the Node object of a running machine is deleted, Kubernetes reports its Pods as ended, "
+    "and so does the run"
+)
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(DELETED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
@@ -145,6 +167,10 @@ def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee(
+    "Work that may have started is repeated only if `backoffLimit`, `disruptionLimit`, "
+    "`podFailurePolicy` or Kueue's label allows it"
+)
 @pytest.mark.taskrun(shell(START, **on(DELETED, **NEVER_AT_FIRST)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
@@ -158,6 +184,10 @@ def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
 # -------------------------------------------------------------------------- a node that is silent
 
 
+@pytest.mark.guarantee(
+    "With `podReplacementPolicy: TerminatingOrFailed`, two Pods may do the work at the same time "
+    "while the first terminates or its node does not report"
+)
 @pytest.mark.taskrun(
     shell(
         ONCE,
@@ -179,6 +209,7 @@ def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee("Deletion of a run never hangs, and deletes its Pod too")
 @pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_a_run_on_a_silent_node_can_be_deleted(run: Run, start_counter: StartCounter) -> None:
@@ -187,6 +218,10 @@ def test_a_run_on_a_silent_node_can_be_deleted(run: Run, start_counter: StartCou
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A run whose Pod is evicted from a node that does not report waits and reports that; then it "
+    "is `NodeLost`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(STAYS, disruptionLimit=1, **on(SILENT, **EVICTED)))
 @pytest.mark.usefixtures("struck")
 def test_a_run_that_waits_for_a_silent_node_says_so(run: Run, cluster: Cluster) -> None:
@@ -196,6 +231,7 @@ def test_a_run_that_waits_for_a_silent_node_says_so(run: Run, cluster: Cluster) 
     assert len(run.pods()) == 1
 
 
+@pytest.mark.guarantee("A cancelled run ends as `Cancelled` and keeps main's exit code")
 @pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
 def test_a_cancel_is_done_when_the_silent_node_is_back(
@@ -212,6 +248,7 @@ def test_the_silent_node_is_heard_again_after_minutes(back: timedelta) -> None:
     assert back >= timedelta(minutes=2)
 
 
+@pytest.mark.guarantee("An outcome that the kubelet has reported is never lost")
 @pytest.mark.taskrun(shell(ENDS_UNHEARD, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("back")
 def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
@@ -222,6 +259,10 @@ def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
     assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
+@pytest.mark.guarantee(
+    "A node that does not report for two minutes and is back before its Pods are evicted has no "
+    "effect"
+)
 @pytest.mark.taskrun(
     shell(f"{ENDS_UNHEARD}; exit 7", backoffLimit=0, **on(SILENT, **LEFT_ALONE)), start_counter=True
 )
@@ -232,6 +273,10 @@ def test_a_node_that_is_back_in_time_changes_nothing(run: Run, start_counter: St
     assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
 
+@pytest.mark.guarantee(
+    "A run whose Pod is evicted from a node that does not report waits and reports that; then it "
+    "is `NodeLost`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("back")
 def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(
@@ -241,6 +286,10 @@ def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee(
+    "A run whose Pod is evicted from a node that does not report waits and reports that; then it "
+    "is `NodeLost`, counted by `disruptionLimit`"
+)
 @pytest.mark.taskrun(
     shell(ONCE, disruptionLimit=1, **SOON, **on(SILENT, **EVICTED)), start_counter=True
 )
@@ -252,6 +301,9 @@ def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee(
+    "A Pod whose node stops reporting before main starts is replaced when the node is back"
+)
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **NEVER_AT_FIRST)),
     start_counter=True,

@@ -143,6 +143,7 @@ def test_what_was_there_before_its_controller_is_done_in_each_namespace(
         _check(scene.early[namespace], scenario)
 
 
+@pytest.mark.guarantee("A controller with a list of namespaces serves each of them without delay")
 def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, scenario: Scenario) -> None:
     for namespace in scene.namespaces:
         run = _create(scenario, "late", namespace)
@@ -150,6 +151,10 @@ def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, scenario
         _check(run, scenario)
 
 
+@pytest.mark.guarantee(
+    "An administrator of these namespaces alone can install and upgrade taskruns, and running "
+    "tasks continue"
+)
 def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
     scene: Scene, scenario: Scenario
 ) -> None:
@@ -163,6 +168,9 @@ def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
         _check(run, scenario)
 
 
+@pytest.mark.guarantee(
+    "An administrator of these namespaces alone can uninstall taskruns, and nothing of it is left"
+)
 def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_other(
     scene: Scene, scenario: Scenario, cluster: Cluster
 ) -> None:
@@ -178,6 +186,10 @@ def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_o
     assert _of_a_release(cluster, staying.home) == []
 
 
+@pytest.mark.guarantee(
+    "A controller with a list of namespaces sends no request outside them, as checked in the API "
+    "server's audit log"
+)
 def test_no_controller_asks_for_anything_outside_its_namespaces(
     scene: Scene, scenario: Scenario
 ) -> None:

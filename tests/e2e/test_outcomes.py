@@ -36,12 +36,22 @@ def test_hello_succeeds_and_its_log_can_be_read(run: Run) -> None:
     assert run.log() == "hello from a task\n"
 
 
+@pytest.mark.guarantee(
+    "An attempt whose main exited with 0 before a stop was recorded is `Succeeded`, regardless of "
+    "later events"
+)
 @pytest.mark.taskrun(shell("exit 0"))
 def test_exit_0_succeeds_and_its_pod_goes(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "The message of a failure has the last lines of the log, or the content of `resultPath`"
+)
+@pytest.mark.guarantee(
+    "Any other exit code of main is `NonZeroExitCode`, counted by `backoffLimit`"
+)
 @pytest.mark.parametrize(
     "code",
     [
@@ -54,6 +64,9 @@ def test_another_exit_code_fails_and_is_told_with_the_last_lines(run: Run, code:
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A main that ends by a signal of the system is `KilledBySignal`, counted by `backoffLimit`"
+)
 @pytest.mark.taskrun(shell(DIE, **MORTAL))
 def test_a_task_ended_by_sigkill_fails_with_the_signal(run: Run) -> None:
     status = failed(
@@ -69,6 +82,9 @@ def test_a_task_that_handles_sigterm_ends_as_it_chooses(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A main that exceeds its memory limit is `OOMKilled`, counted by `backoffLimit`"
+)
 @pytest.mark.taskrun(
     shell("sleep 1; exec tail /dev/zero", resources={"limits": {"memory": "64Mi"}})
 )
@@ -77,6 +93,7 @@ def test_a_task_over_its_memory_limit_is_told_as_oom_killed(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee("The content of `resultPath` is the result, of the successful attempt only")
 @pytest.mark.taskrun(
     shell(
         """echo '{"rows": 42, "name": "Grüße"}' > /airflow/xcom/return.json""",
@@ -101,6 +118,7 @@ def test_an_empty_result_is_none_even_with_a_log(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee("A result of up to 4095 bytes is stored whole")
 @pytest.mark.taskrun(shell("head -c 4095 /dev/zero | tr '\\0' x > /dev/termination-log"))
 def test_a_result_just_under_the_limit_is_whole(run: Run) -> None:
     ending = Ending(
@@ -110,6 +128,7 @@ def test_a_result_just_under_the_limit_is_whole(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee("A longer result is `ResultTooLarge` and not stored, and the run succeeds")
 @pytest.mark.taskrun(shell("head -c 4096 /dev/zero | tr '\\0' x > /dev/termination-log"))
 def test_a_result_at_the_limit_is_not_stored_and_the_run_succeeds(run: Run) -> None:
     ending = Ending(
@@ -126,6 +145,7 @@ def test_a_result_at_the_limit_is_not_stored_and_the_run_succeeds(run: Run) -> N
     run.pods_gone()
 
 
+@pytest.mark.guarantee("Bytes that are not UTF-8 are returned as U+FFFD")
 @pytest.mark.taskrun(shell("printf 'a\\377b' > /dev/termination-log"))
 def test_bytes_that_are_not_utf_8_come_back_as_replacement_characters(run: Run) -> None:
     ending = Ending(
@@ -135,6 +155,9 @@ def test_bytes_that_are_not_utf_8_come_back_as_replacement_characters(run: Run) 
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "The message of a failure has the last lines of the log, or the content of `resultPath`"
+)
 @pytest.mark.taskrun(
     shell("echo from the log; printf 'the input is missing' > /dev/termination-log; exit 4")
 )
@@ -145,6 +168,10 @@ def test_what_a_failing_task_writes_to_result_path_is_its_message(run: Run) -> N
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A failed init container is `InitContainerFailed`, counted by `backoffLimit`, with its name "
+    "and exit code"
+)
 @pytest.mark.taskrun(
     shell(
         "echo never",
@@ -159,6 +186,9 @@ def test_a_failed_init_container_is_named_and_main_has_no_exit_code(run: Run) ->
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A container that continues after main has ended is stopped, and main's end decides"
+)
 @pytest.mark.taskrun(
     shell(
         "exit 0",
@@ -177,6 +207,7 @@ def test_a_container_that_goes_on_after_main_is_stopped_and_mains_end_counts(run
     run.pods_gone()
 
 
+@pytest.mark.guarantee("A native sidecar is ended by the kubelet once main has ended")
 @pytest.mark.taskrun(
     shell(
         "exit 3",
@@ -199,6 +230,7 @@ def test_a_native_sidecar_ends_with_main_unaided(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee("A failed container beside main has no effect: main's end decides")
 @pytest.mark.taskrun(
     shell(
         "sleep 2",
@@ -213,6 +245,7 @@ def test_a_container_that_fails_beside_main_does_not_fail_the_run(run: Run) -> N
     run.pods_gone()
 
 
+@pytest.mark.guarantee("Main is the only container, the annotated one, or the one called `main`")
 @pytest.mark.taskrun(
     {
         "args": ["exit 6"],

@@ -31,6 +31,7 @@ def log_of(run: Run, attempt: int = 1) -> str:
     return run.log(attempt)
 
 
+@pytest.mark.guarantee("Main finds its identity in its environment")
 @pytest.mark.taskrun(
     kept(
         'env | grep ^TASKRUN_ | sort; [ "$TASKRUN_ATTEMPT" = 2 ]',
@@ -47,6 +48,9 @@ def test_a_task_finds_its_identity_in_its_environment(run: Run) -> None:
     ]
 
 
+@pytest.mark.guarantee(
+    "A Pod has no service account's token unless the run names a service account"
+)
 @pytest.mark.parametrize(
     "found",
     [
@@ -80,6 +84,7 @@ def test_a_task_has_a_token_only_if_it_asks_for_one(run: Run, found: str) -> Non
     assert log_of(run) == f"{found}\n"
 
 
+@pytest.mark.guarantee("A Pod has the runtime's seccomp profile unless the run sets one")
 @pytest.mark.parametrize(
     "seccomp",
     [
@@ -120,6 +125,9 @@ LAYERED = {
 }
 
 
+@pytest.mark.guarantee(
+    "The template overrides the site defaults, and the short fields override both"
+)
 @pytest.mark.taskrun(LAYERED)
 def test_the_sites_defaults_lie_under_the_template_and_that_under_the_shorthand(run: Run) -> None:
     assert log_of(run) == "site template shorthand\n"
@@ -133,6 +141,7 @@ def test_the_sites_defaults_lie_under_the_template_and_that_under_the_shorthand(
 QUEUE = {"kueue.x-k8s.io/queue-name": "nightly", "kueue.x-k8s.io/priority-class": "low"}
 
 
+@pytest.mark.guarantee("Of a TaskRun's own labels only those of Kueue reach the Pod")
 def test_of_a_task_runs_own_labels_those_of_kueue_reach_its_pod(scenario: Scenario) -> None:
     labels = {**QUEUE, "example.test/mine": "stays"}
     run = scenario.create("queued-by-kueue", shell("exit 0"), labels=labels)

@@ -12,6 +12,10 @@ from tests.support.cluster.run import Run
 from tests.support.cluster.scenario import Scenario
 from tests.support.cluster.start_counter import START, StartCounter
 
+pytestmark = pytest.mark.guarantee(
+    "A `podFailurePolicy` rule that matches decides before an end is classified as a disruption"
+)
+
 OF_A_JOB = """
 rules:
 - action: FailJob
@@ -34,6 +38,7 @@ rules:
 ALL: Object = {"podFailurePolicy": yaml.safe_load(OF_A_JOB), "backoffLimit": 1, **SOON}
 
 
+@pytest.mark.guarantee("A Job's policy is accepted unchanged")
 def test_the_policy_is_one_that_a_job_takes(scenario: Scenario) -> None:
     jobs = Resource("/apis/batch/v1", "jobs")
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": IMAGE}]}
@@ -45,6 +50,7 @@ def test_the_policy_is_one_that_a_job_takes(scenario: Scenario) -> None:
     assert actions == ["FailJob", "Ignore", "Count", "Ignore"]
 
 
+@pytest.mark.guarantee("`FailJob` ends the run, however many retries are left")
 @pytest.mark.taskrun(shell(f"{START}; exit 42", **ALL), start_counter=True)
 def test_fail_job_ends_the_run_whatever_is_left_to_retry(
     run: Run, start_counter: StartCounter
@@ -61,6 +67,7 @@ def test_fail_job_ends_the_run_whatever_is_left_to_retry(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee("`Ignore` repeats uncounted, with backoff, up to 100 attempts in all")
 @pytest.mark.taskrun(shell('[ "$TASKRUN_ATTEMPT" -ge 4 ] || exit 43', **ALL))
 def test_what_is_ignored_is_repeated_beyond_every_limit(run: Run) -> None:
     outcomes = (Outcome.IGNORED,) * 3 + (Outcome.SUCCEEDED,)
@@ -68,12 +75,14 @@ def test_what_is_ignored_is_repeated_beyond_every_limit(run: Run) -> None:
     assert status["failed"] == 0
 
 
+@pytest.mark.guarantee("`Count` counts for `backoffLimit`")
 @pytest.mark.taskrun(shell("exit 44", **ALL))
 def test_what_is_counted_uses_up_the_limit(run: Run) -> None:
     outcomes = (Outcome.FAILED,) * 2
     Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 44, attempts=outcomes).check(run)
 
 
+@pytest.mark.guarantee("An eviction that `Ignore` matches is no disruption")
 @pytest.mark.taskrun(
     shell(
         '[ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600',

@@ -50,6 +50,10 @@ def limit(scenario: Scenario, cluster: Cluster, namespace: str, hard: Object) ->
     cluster.kubectl("wait", "-n", namespace, "resourcequota/narrow", counted)
 
 
+@pytest.mark.guarantee(
+    "With a full quota, runs are `Queued` with `QuotaExceeded`; no attempt is used, and the "
+    "oldest run goes first"
+)
 def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
     scenario: Scenario, cluster: Cluster, narrow: str
 ) -> None:
@@ -76,6 +80,7 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
     assert len(creates) - RUNS <= HANDFUL, creates
 
 
+@pytest.mark.guarantee("Cancel and suspend act at once if there is no Pod")
 def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next_go_first(
     scenario: Scenario, narrow: str, full: list[str]
 ) -> None:
@@ -104,6 +109,10 @@ def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next
         invariants.check(run)
 
 
+@pytest.mark.guarantee(
+    "A quota that can never be met ends the run as `AdmissionRefused` at once, without another "
+    "create"
+)
 def test_limits_that_can_never_fit_fail_at_once_and_are_asked_for_once(
     scenario: Scenario, cluster: Cluster
 ) -> None:

@@ -27,6 +27,10 @@ def refused(reason: Reason, *message: str) -> Ending:
     return Ending(Phase.FAILED, reason, None, message)
 
 
+@pytest.mark.guarantee(
+    "An invalid Pod, or one with an unknown field, ends the run as `InvalidPodTemplate` at once, "
+    "with the server's message"
+)
 @pytest.mark.taskrun(shell("exit 0", **pod_spec(nodeSelektor={"disk": "ssd"})))
 def test_a_typo_in_the_template_fails_the_run_with_the_servers_words(run: Run) -> None:
     refused(Reason.INVALID_POD_TEMPLATE, r'unknown field "spec\.nodeSelektor"').check(run)
@@ -39,18 +43,30 @@ def test_a_value_that_kubernetes_cannot_read_fails_the_run(run: Run) -> None:
     assert not run.pods()
 
 
+@pytest.mark.guarantee(
+    "An invalid Pod, or one with an unknown field, ends the run as `InvalidPodTemplate` at once, "
+    "with the server's message"
+)
 @pytest.mark.taskrun(shell("exit 0", volumeMounts=[{"name": "data", "mountPath": "/data"}]))
 def test_an_invalid_pod_fails_the_run_with_the_servers_words(run: Run) -> None:
     refused(Reason.INVALID_POD_TEMPLATE, r"volumeMounts\[0\]\.name: Not found: .data.").check(run)
     assert not run.pods()
 
 
+@pytest.mark.guarantee(
+    "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
+    "as `AdmissionRefused` at once, with the server's message"
+)
 @pytest.mark.taskrun(shell("exit 0", priorityClassName="no-such-class"))
 def test_a_priority_class_that_is_not_there_fails_the_run(run: Run) -> None:
     refused(Reason.ADMISSION_REFUSED, r"no-such-class").check(run)
     assert not run.pods()
 
 
+@pytest.mark.guarantee(
+    "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
+    "as `AdmissionRefused` at once, with the server's message"
+)
 def test_pod_security_refuses_the_pod_and_the_run_says_so(scenario: Scenario) -> None:
     strict = f"{scenario.namespace}-strict"
     metadata = {"name": strict, "labels": RESTRICTED}
@@ -92,6 +108,10 @@ def policed(scenario: Scenario) -> Iterator[str]:
         scenario.kube.delete(resource, None, name)
 
 
+@pytest.mark.guarantee(
+    "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
+    "as `AdmissionRefused` at once, with the server's message"
+)
 def test_a_policy_denies_the_pod_and_the_run_says_so_in_its_words(
     scenario: Scenario, policed: str
 ) -> None:
@@ -100,6 +120,10 @@ def test_a_policy_denies_the_pod_and_the_run_says_so_in_its_words(
     assert not run.pods()
 
 
+@pytest.mark.guarantee(
+    "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
+    "as `AdmissionRefused` at once, with the server's message"
+)
 def test_a_limit_range_refuses_the_pod_and_the_run_says_so(scenario: Scenario) -> None:
     name = f"{scenario.namespace}-ranged"
     scenario.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
@@ -151,6 +175,7 @@ ENDS = {
 """Reasons of the forgeries that must fail; the other runs may recover."""
 
 
+@pytest.mark.guarantee("A run that cannot be parsed ends as `InvalidTaskRun`, with the error")
 @pytest.mark.parametrize(
     "forgery",
     [
@@ -173,6 +198,7 @@ def test_a_forged_status_ends_or_heals(run: Run, forgery: str) -> None:
     assert len(run.history()) < 10, "it must not be tried over and over"
 
 
+@pytest.mark.guarantee("A run that cannot be parsed delays no other run")
 @pytest.mark.taskrun(shell("exit 0"))
 def test_a_run_beside_those_that_cannot_be_understood_succeeds(run: Run) -> None:
     assert run.ended()["phase"] == Phase.SUCCEEDED

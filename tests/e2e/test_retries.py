@@ -14,6 +14,9 @@ from tests.support.cluster.start_counter import START, StartCounter
 FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; {HEARD}; [ "$TASKRUN_ATTEMPT" -ge 3 ]'
 
 
+@pytest.mark.guarantee(
+    "Any other exit code of main is `NonZeroExitCode`, counted by `backoffLimit`"
+)
 @pytest.mark.taskrun(shell(FAIL_TWICE, backoffLimit=2, **SOON), start_counter=True)
 def test_two_failures_and_then_success_succeeds(run: Run, start_counter: StartCounter) -> None:
     outcomes = (Outcome.FAILED, Outcome.FAILED, Outcome.SUCCEEDED)
@@ -37,6 +40,10 @@ def test_a_run_that_keeps_failing_ends_with_its_last_failure(
     assert start_counter.starts(run.uid) == 2
 
 
+@pytest.mark.guarantee(
+    "Work that may have started is repeated only if `backoffLimit`, `disruptionLimit`, "
+    "`podFailurePolicy` or Kueue's label allows it"
+)
 @pytest.mark.taskrun(shell(f"{START}; exit 7"), start_counter=True)
 def test_nothing_is_retried_unasked(run: Run, start_counter: StartCounter) -> None:
     Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,)).check(run)
@@ -44,6 +51,7 @@ def test_nothing_is_retried_unasked(run: Run, start_counter: StartCounter) -> No
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee("The wait before a retry grows by its factor up to its cap")
 @pytest.mark.taskrun(shell("exit 1", backoffLimit=2, backoff={"duration": "1s", "factor": 3}))
 def test_the_wait_before_a_retry_grows_by_the_factor(run: Run) -> None:
     outcomes = (Outcome.FAILED,) * 3

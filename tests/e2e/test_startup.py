@@ -17,6 +17,11 @@ from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.run import Run
 from tests.support.cluster.scenario import Scenario
 
+pytestmark = pytest.mark.guarantee(
+    "A Pod that cannot start ends the run as `ImagePullFailed`, `ContainerConfigError`, "
+    "`StartupTimeout` or `ScheduleTimeout`"
+)
+
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts")
 PATIENT = 100.0
@@ -33,6 +38,7 @@ def env_from(kind: str, name: str) -> dict[str, object]:
     return {"envFrom": [{kind: {"name": name}}]}
 
 
+@pytest.mark.guarantee("A missing ConfigMap that is created in time is used")
 @pytest.mark.taskrun(shell('[ "$WORD" = late ]', **env_from("configMapRef", "late")))
 def test_a_config_map_that_comes_late_is_waited_for(run: Run, scenario: Scenario) -> None:
     def troubled() -> bool | None:
@@ -45,6 +51,10 @@ def test_a_config_map_that_comes_late_is_waited_for(run: Run, scenario: Scenario
     ending.check(run)
 
 
+@pytest.mark.guarantee(
+    "A create without its service account is retried for a minute, then the run ends as "
+    "`ServiceAccountNotFound`"
+)
 @pytest.mark.taskrun(shell("exit 0", serviceAccountName="late"))
 def test_a_service_account_that_comes_late_is_waited_for(run: Run, scenario: Scenario) -> None:
     status = run.says(Reason.SERVICE_ACCOUNT_NOT_FOUND)
@@ -64,6 +74,10 @@ def test_a_registry_that_does_not_answer_is_waited_for_beyond_a_minute(run: Run)
     stopped(Reason.STARTUP_TIMEOUT, r"\bmain\b.*no-such-registry:1", "refused").check(run)
 
 
+@pytest.mark.guarantee(
+    "An image that cannot be pulled ends the run after 60 s and not before, with the message of "
+    "the registry or the runtime"
+)
 @pytest.mark.taskrun(
     shell("exit 0") | {"image": "localhost:1/no-such-image:1", "imagePullPolicy": "Never"}
 )
@@ -76,6 +90,7 @@ def test_an_image_that_is_not_there_is_given_up_after_a_minute(run: Run) -> None
     run.pods_gone()
 
 
+@pytest.mark.guarantee("An invalid image name ends the run at once")
 @pytest.mark.taskrun(shell("exit 0") | {"image": "busybox:not:valid"})
 def test_an_invalid_image_name_is_given_up_at_once(run: Run) -> None:
     stopped(Reason.IMAGE_PULL_FAILED, r"busybox:not:valid").check(run)
@@ -83,6 +98,7 @@ def test_an_invalid_image_name_is_given_up_at_once(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee("A missing ConfigMap or Secret ends the run after 30 s and not before")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -108,6 +124,10 @@ def patience(run: Run) -> timedelta:
     )
 
 
+@pytest.mark.guarantee(
+    "A create without its service account is retried for a minute, then the run ends as "
+    "`ServiceAccountNotFound`"
+)
 @pytest.mark.taskrun(shell("exit 0", serviceAccountName="nobody"))
 def test_a_service_account_that_does_not_come_is_given_up_after_a_minute(run: Run) -> None:
     status = run.ended(seconds=PATIENT)
@@ -124,6 +144,10 @@ def mounted(volume: Mapping[str, object]) -> dict[str, object]:
     return {"volumes": [{"name": "data", **volume}], "volumeMounts": [mount]}
 
 
+@pytest.mark.guarantee(
+    "`startupTimeoutSeconds` counts from when the Pod has a node; the message has a cause that "
+    "only the Pod's Events contain"
+)
 @pytest.mark.parametrize(
     "volume",
     [
@@ -166,6 +190,9 @@ def test_a_pod_that_no_node_takes_is_shown_and_given_up(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A program that does not exist is `ContainerCannotStart`, with the runtime's message"
+)
 @pytest.mark.taskrun({"image": IMAGE, "command": ["/no/such/program"]})
 def test_a_program_that_is_not_there_is_named(run: Run) -> None:
     ending = Ending(
@@ -179,6 +206,7 @@ def test_a_program_that_is_not_there_is_named(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee("Main is the only container, the annotated one, or the one called `main`")
 @pytest.mark.taskrun(
     {
         "args": ["exit 6"],
@@ -205,6 +233,10 @@ def test_somebody_elses_gate_is_shown_as_queued_and_left_to_them(
     Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,)).check(run)
 
 
+@pytest.mark.guarantee(
+    "`scheduleTimeoutSeconds` counts from when the attempt was due; other clients' scheduling "
+    "gates and full quotas count"
+)
 @pytest.mark.taskrun(
     shell("exit 0", scheduleTimeoutSeconds=2, **pod_spec(schedulingGates=[{"name": HOLD}]))
 )

@@ -27,6 +27,7 @@ def succeeded(*outcomes: Outcome) -> Ending:
     )
 
 
+@pytest.mark.guarantee("A suspension keeps the time of a retry that was due")
 @pytest.mark.taskrun(
     shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, backoff={"duration": "8s", "factor": 1})
 )
@@ -40,6 +41,7 @@ def test_a_run_suspended_while_it_backs_off_keeps_its_due_time(run: Run) -> None
     assert status["failed"] == 1
 
 
+@pytest.mark.guarantee("Suspension removes `startTime`, and resumption sets it again")
 @pytest.mark.taskrun(shell("exit 0", suspend=True, activeDeadlineSeconds=60))
 def test_a_run_suspended_at_birth_has_no_pod_until_it_is_resumed(run: Run) -> None:
     status = run.reaches(Phase.SUSPENDED)
@@ -49,6 +51,7 @@ def test_a_run_suspended_at_birth_has_no_pod_until_it_is_resumed(run: Run) -> No
     succeeded().check(run)
 
 
+@pytest.mark.guarantee("Cancel and suspend act at once if there is no Pod")
 @pytest.mark.taskrun(shell(f"{START}", suspend=True), start_counter=True)
 def test_a_suspended_run_is_cancelled_at_once(run: Run, start_counter: StartCounter) -> None:
     run.reaches(Phase.SUSPENDED)
@@ -69,6 +72,9 @@ def test_a_run_suspended_without_a_node_lets_its_pod_go(run: Run) -> None:
     run.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "An attempt that a suspension stops is not counted; the next attempt starts on resumption"
+)
 @pytest.mark.taskrun(shell(START, **NOT_YET), start_counter=True)
 def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(
     run: Run, start_counter: StartCounter
@@ -82,6 +88,10 @@ def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(
     assert start_counter.starts(run.uid) == 1
 
 
+@pytest.mark.guarantee("Suspension removes `startTime`, and resumption sets it again")
+@pytest.mark.guarantee(
+    "An attempt that a suspension stops is not counted; the next attempt starts on resumption"
+)
 @pytest.mark.taskrun(
     shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600; {END}', **GRACE), start_counter=True
 )

@@ -105,6 +105,9 @@ IN_FLIGHT = {
 """Least number of runs in each phase at the upgrade, and at the rollback."""
 
 
+@pytest.mark.guarantee(
+    "Nothing is lost or repeated over an upgrade and a rollback, with a hundred runs in every phase"
+)
 @pytest.mark.timeout(600)
 def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
     documented: str,

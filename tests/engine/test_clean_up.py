@@ -85,6 +85,10 @@ def test_a_run_deleted_while_no_controller_is_there_leaves_nothing(runtime: Runt
     task.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "The outcome of a deleted run is recorded while the object exists: main's own end, or "
+    "`TaskRunDeleted`"
+)
 @pytest.mark.of_a_cluster
 @pytest.mark.parametrize("foreground", [False, True])
 def test_a_run_that_a_finalizer_holds_ends_when_it_is_deleted(
@@ -103,6 +107,7 @@ def test_a_run_that_a_finalizer_holds_ends_when_it_is_deleted(
     task.gone()
 
 
+@pytest.mark.guarantee("Foreground deletion returns when the Pod is gone")
 @pytest.mark.of_a_cluster
 def test_foreground_deletion_waits_for_the_pod(runtime: Runtime) -> None:
     task = runtime.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 2}})
@@ -112,6 +117,10 @@ def test_foreground_deletion_waits_for_the_pod(runtime: Runtime) -> None:
     assert not task.pods
 
 
+@pytest.mark.guarantee(
+    "`observedGeneration` follows every change of spec, also of ended and suspended runs; nothing "
+    "else of a final status changes"
+)
 @pytest.mark.of_a_cluster
 def test_a_change_of_an_ended_run_is_observed_and_nothing_else_moves(runtime: Runtime) -> None:
     task = runtime.start(exits(3))

@@ -8,6 +8,7 @@ from tests.engine.work import HELLO, THIRD_TIME_LUCKY, exits, lasts
 SOON = {"duration": "500ms", "factor": 1}
 
 
+@pytest.mark.guarantee("Nothing is lost or repeated when two controllers run at once")
 def test_two_controllers_at_once_run_the_work_once(runtime: Runtime) -> None:
     runtime.resume()
     tasks = [runtime.start(HELLO, name=f"hello-{number}") for number in range(5)]
@@ -23,6 +24,7 @@ def test_two_controllers_at_once_retry_no_more_than_asked(runtime: Runtime) -> N
     task.pods_gone()
 
 
+@pytest.mark.guarantee("Nothing is lost or repeated when a controller no longer receives changes")
 @pytest.mark.of_a_cluster
 def test_a_controller_that_sees_no_pods_does_no_harm(runtime: Runtime) -> None:
     runtime.resume(blind_to_pods=True)
@@ -45,6 +47,9 @@ def test_a_run_goes_on_while_no_controller_is_there(runtime: Runtime) -> None:
     task.pods_gone()
 
 
+@pytest.mark.guarantee(
+    "A running Pod that is deleted is `PodDeleted`, counted by `disruptionLimit`"
+)
 def test_a_pod_deleted_at_work_while_no_controller_is_there_is_no_secret(runtime: Runtime) -> None:
     task = runtime.start(lasts(1000), template={"spec": {"terminationGracePeriodSeconds": 1}})
     pod = task.main_runs()
@@ -58,6 +63,7 @@ def test_a_pod_deleted_at_work_while_no_controller_is_there_is_no_secret(runtime
     task.pods_gone()
 
 
+@pytest.mark.guarantee("A restart of the controller keeps the time of a retry")
 def test_a_due_time_is_kept_across_a_restart(runtime: Runtime) -> None:
     task = runtime.start(exits(1), backoffLimit=1, backoff={"duration": "3s", "factor": 1})
     message = task.reaches("BackingOff")["message"]

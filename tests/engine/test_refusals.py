@@ -35,6 +35,9 @@ def test_a_pod_that_is_not_valid_fails_the_run_in_the_servers_words(runtime: Run
     assert "image" in status["message"]
 
 
+@pytest.mark.guarantee(
+    "A run whose main container cannot be determined fails, and the message says what to write"
+)
 def test_a_template_without_a_main_container_fails_the_run(runtime: Runtime) -> None:
     containers = [runtime.container("one", HELLO), runtime.container("two", HELLO)]
     task = runtime.start(HELLO, template={"spec": {"containers": containers}})
@@ -43,6 +46,10 @@ def test_a_template_without_a_main_container_fails_the_run(runtime: Runtime) -> 
     assert "main" in status["message"]
 
 
+@pytest.mark.guarantee(
+    "Main is not restarted in place; if a webhook adds a restart policy, its deadlines count from "
+    "its first start"
+)
 @pytest.mark.parametrize(
     "fields",
     [

@@ -90,6 +90,10 @@ def test_a_run_is_cancelled_while_it_backs_off(runtime: Runtime) -> None:
     assert summarize(task.ended()) == ("Cancelled", "Cancelled", 1, ["Failed"])
 
 
+@pytest.mark.guarantee(
+    "An attempt whose main exited with 0 before a stop was recorded is `Succeeded`, regardless of "
+    "later events"
+)
 def test_a_success_is_not_undone_by_a_cancel_that_comes_late(runtime: Runtime) -> None:
     task = runtime.start(HELLO)
     task.ended()

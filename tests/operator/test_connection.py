@@ -70,6 +70,9 @@ async def ask(url: str, folder: Path) -> str:
     return str(raised.value)
 
 
+@pytest.mark.guarantee(
+    "Too many requests, server errors and missing responses are retried and never fail the run"
+)
 async def test_nobody_there(tmp_path: Path) -> None:
     async with server(hang_up) as url:
         pass

@@ -15,7 +15,13 @@ from tests.support.cluster.client import RUNS, Kube, Object, Resource
 from tests.support.cluster.run import Run
 from tests.support.cluster.watch_recorder import WatchRecorder
 
-pytestmark = pytest.mark.usefixtures("controller")
+pytestmark = [
+    pytest.mark.usefixtures("controller"),
+    pytest.mark.guarantee(
+        "A deleted run that another client's finalizer keeps loses its Pod and gets no other; "
+        "owner references of others are left to Kubernetes"
+    ),
+]
 
 CONFIG_MAPS = Resource("/api/v1", "configmaps")
 FINALIZER = "example.test/mine"

@@ -31,6 +31,11 @@ from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, R
 from tests.support.cluster.controller_process import ControllerProcess
 from tests.support.cluster.watch_recorder import Observation, WaitTimeout, WatchRecorder
 
+pytestmark = pytest.mark.guarantee(
+    "Hostile content that the apiserver accepts affects only its own run, which ends or reports "
+    "what it waits for"
+)
+
 SETTLED = 180
 """Limit for everything to come to rest on a busy machine, in seconds; one clock takes 60 s."""
 

@@ -46,6 +46,10 @@ async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, s
     return refused.kind, refused.message
 
 
+@pytest.mark.guarantee(
+    "A create without its service account is retried for a minute, then the run ends as "
+    "`ServiceAccountNotFound`"
+)
 @pytest.mark.parametrize(
     ("spec", "kind", "words"),
     [
@@ -86,6 +90,9 @@ def going(kube: Kube, namespace: str) -> Iterator[str]:
     kube.merge(PODS, namespace, "held", {"metadata": {"finalizers": None}})
 
 
+@pytest.mark.guarantee(
+    "In a namespace that is terminating or gone nothing is created; the run is deleted with it"
+)
 async def test_a_namespace_that_is_going(engine: KubernetesEngine, going: str) -> None:
     kind, _ = await refusal(engine, a_pod(going))
     assert kind == RefusalKind.NAMESPACE_GOING
@@ -118,6 +125,10 @@ async def test_a_quota_that_is_used_up_now(
     await engine.delete_pod(PodRef(namespace, "hello", first["metadata"]["uid"]))
 
 
+@pytest.mark.guarantee(
+    "A quota that can never be met ends the run as `AdmissionRefused` at once, without another "
+    "create"
+)
 async def test_a_quota_that_can_never_be_met(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
@@ -128,6 +139,10 @@ async def test_a_quota_that_can_never_be_met(
     assert "requested: requests.cpu=1" in message
 
 
+@pytest.mark.guarantee(
+    "A quota that can never be met ends the run as `AdmissionRefused` at once, without another "
+    "create"
+)
 async def test_a_quota_that_wants_a_number(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
@@ -183,6 +198,10 @@ def test_a_webhook_that_does_not_answer(webhook: AbsentWebhook) -> None:
     assert f'failed calling webhook "{webhook.name}"' in webhook.message
 
 
+@pytest.mark.guarantee(
+    "A create whose admission webhook does not respond is retried for a minute, then the run ends "
+    "as `WebhookFailed`"
+)
 @pytest.mark.usefixtures("controller")
 def test_a_run_waits_for_a_webhook_that_does_not_answer(
     kube: Kube, webhook: AbsentWebhook, submit: Submit, watch_recorder: WatchRecorder

@@ -21,6 +21,7 @@ def seconds_of(retry: int, uid: str = "u", **backoff: Any) -> float:
     return deadlines.backoff_delay(Backoff(**backoff), retry, uid).total_seconds()
 
 
+@pytest.mark.guarantee("The wait before a retry grows by its factor up to its cap")
 @pytest.mark.parametrize(
     ("retry", "least"), [(0, 10), (1, 20), (2, 40), (5, 320), (6, 600), (7, 600), (10**9, 600)]
 )

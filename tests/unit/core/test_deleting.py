@@ -21,6 +21,11 @@ from tests.support.builders.objects import (
 )
 from tests.support.decision import gone, plan_for, status_for
 
+pytestmark = pytest.mark.guarantee(
+    "The outcome of a deleted run is recorded while the object exists: main's own end, or "
+    "`TaskRunDeleted`"
+)
+
 FOREIGN = ["example.test/hold"]
 DELETED_AT = 5
 DELETED = {"deletionTimestamp": stamp(DELETED_AT), "generation": 2}

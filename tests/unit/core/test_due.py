@@ -110,6 +110,9 @@ def test_a_create_refused_for_good_fails_the_run_in_the_servers_words(
     assert written.exit_code is None
 
 
+@pytest.mark.guarantee(
+    "In a namespace that is terminating or gone nothing is created; the run is deleted with it"
+)
 def test_a_run_goes_with_its_namespace() -> None:
     assert plan_for(a_run(), findings=refused(RefusalKind.NAMESPACE_GOING)) == Plan()
 
@@ -145,6 +148,10 @@ def test_a_queued_run_wakes_for_its_deadline() -> None:
     assert plan.wake_at == at(5)
 
 
+@pytest.mark.guarantee(
+    "A create whose admission webhook does not respond is retried for a minute, then the run ends "
+    "as `WebhookFailed`"
+)
 @pytest.mark.parametrize(
     ("kind", "reason", "interval"),
     [
@@ -273,6 +280,10 @@ def test_a_template_that_makes_no_pod_fails_the_run_and_says_what_to_write(
     assert word in (written.message or "")
 
 
+@pytest.mark.guarantee(
+    "`scheduleTimeoutSeconds` counts from when the attempt was due; other clients' scheduling "
+    "gates and full quotas count"
+)
 def test_waiting_for_room_counts_for_the_schedule_timeout() -> None:
     message = "exceeded quota: pods"
     waiting = {"phase": "Queued", "startTime": stamp(0), "message": message}

@@ -72,6 +72,7 @@ def test_exit_code_0_of_a_container_matches_nothing() -> None:
     assert outcome_of(pod, codes("Ignore", "NotIn", 42), template=template) == ("Failed", "Failed")
 
 
+@pytest.mark.guarantee("A rule without `containerName` applies to init containers too")
 def test_no_container_named_means_init_containers_too() -> None:
     template = {"spec": {"initContainers": [{"name": "prepare", "image": "busybox:1"}]}}
     init = [container_status("prepare", ended(42))]
@@ -80,6 +81,9 @@ def test_no_container_named_means_init_containers_too() -> None:
     assert outcome_of(pod, codes("Ignore", "In", 42), template=template) == ignored
 
 
+@pytest.mark.guarantee(
+    "A `podFailurePolicy` rule that matches decides before an end is classified as a disruption"
+)
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
@@ -112,6 +116,7 @@ def test_what_was_stopped_is_no_matter_for_a_policy() -> None:
     assert written.phase == "Cancelled"
 
 
+@pytest.mark.guarantee("`Ignore` repeats uncounted, with backoff, up to 100 attempts in all")
 @pytest.mark.parametrize(("number", "phase"), [(99, "BackingOff"), (100, "Failed")])
 def test_attempts_are_ignored_up_to_a_hundred_in_all(number: int, phase: str) -> None:
     pod = a_pod(number=number, main=ended(42))

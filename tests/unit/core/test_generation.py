@@ -24,6 +24,11 @@ from tests.support.builders.objects import (
 from tests.support.decision import plan_for, refused
 from tests.support.simulation import Simulation
 
+pytestmark = pytest.mark.guarantee(
+    "`observedGeneration` follows every change of spec, also of ended and suspended runs; nothing "
+    "else of a final status changes"
+)
+
 CHANGED = {"generation": 2}
 ENDED = a_pod(main=ended(1), metadata={"finalizers": [], "deletionTimestamp": stamp(5)})
 STOPPED = a_pod(main=running())

@@ -21,6 +21,11 @@ from tests.support.builders.objects import (
 )
 from tests.support.decision import NOTHING_FOUND, SITE, gone, plan_for, status_for
 
+pytestmark = pytest.mark.guarantee(
+    "A Pod that Kueue takes out of its queue is queued again, uncounted, unless Kueue deactivated "
+    "its Workload"
+)
+
 QUEUE = {"labels": {"kueue.x-k8s.io/queue-name": "team-a"}}
 MESSAGE = "Preempted to accommodate a workload (UID: 1) due to prioritization in the ClusterQueue"
 

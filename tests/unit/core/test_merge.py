@@ -10,11 +10,17 @@ A, B = {"name": "a", "value": 1}, {"name": "b", "value": 1}
 OTHER_A = {"name": "a", "from": 2}
 
 
+@pytest.mark.guarantee(
+    "Containers are merged by name and field; items in them that have a name are replaced whole"
+)
 @pytest.mark.parametrize("field", ["env"])
 def test_a_containers_named_items_are_replaced_whole(field: str) -> None:
     assert merge_container({field: [A, B]}, {field: [OTHER_A]}) == {field: [OTHER_A, B]}
 
 
+@pytest.mark.guarantee(
+    "Containers are merged by name and field; items in them that have a name are replaced whole"
+)
 def test_mounts_are_known_by_their_path() -> None:
     base = [{"name": "x", "mountPath": "/a"}, {"name": "x", "mountPath": "/b"}]
     over = [{"name": "y", "mountPath": "/b"}]
@@ -28,6 +34,9 @@ def test_a_pods_named_items_are_replaced_whole(field: str) -> None:
     assert merge_pod_spec({field: [A, B]}, {field: [OTHER_A]}) == {field: [OTHER_A, B]}
 
 
+@pytest.mark.guarantee(
+    "Containers are merged by name and field; items in them that have a name are replaced whole"
+)
 @pytest.mark.parametrize("field", ["containers", "initContainers"])
 def test_containers_are_merged_field_by_field(field: str) -> None:
     assert merge_pod_spec({field: [A, B]}, {field: [OTHER_A]}) == {
@@ -35,16 +44,25 @@ def test_containers_are_merged_field_by_field(field: str) -> None:
     }
 
 
+@pytest.mark.guarantee(
+    "Labels and selectors are merged by key, tolerations are united, everything else is replaced"
+)
 def test_a_node_selector_is_merged_by_key() -> None:
     merged = merge_pod_spec({"nodeSelector": {"a": "1", "b": "1"}}, {"nodeSelector": {"b": "2"}})
     assert merged == {"nodeSelector": {"a": "1", "b": "2"}}
 
 
+@pytest.mark.guarantee(
+    "Labels and selectors are merged by key, tolerations are united, everything else is replaced"
+)
 def test_tolerations_are_united() -> None:
     merged = merge_pod_spec({"tolerations": [A, B]}, {"tolerations": [B, OTHER_A]})
     assert merged == {"tolerations": [A, B, OTHER_A]}
 
 
+@pytest.mark.guarantee(
+    "Labels and selectors are merged by key, tolerations are united, everything else is replaced"
+)
 def test_everything_else_is_replaced() -> None:
     assert merge_pod_spec({"affinity": {"a": 1}}, {"affinity": {"b": 2}}) == {"affinity": {"b": 2}}
     assert merge_container({"args": ["a"]}, {"args": []}) == {"args": []}

@@ -30,6 +30,9 @@ def pod_of(attempt: int = 1, metadata: dict[str, Any] | None = None, **spec: Any
     return build_pod(TaskRun.model_validate(a_run(metadata=metadata, **spec)), attempt)
 
 
+@pytest.mark.guarantee(
+    "The template overrides the site defaults, and the short fields override both"
+)
 @pytest.mark.parametrize("case", CASES)
 def test_a_task_run_makes_its_pod(golden: Golden, case: str) -> None:
     path = FOLDER / "pods" / case
@@ -75,6 +78,9 @@ def test_building_changes_nothing_of_the_run() -> None:
     assert run == before
 
 
+@pytest.mark.guarantee(
+    "A run whose main container cannot be determined fails, and the message says what to write"
+)
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
@@ -13,6 +14,10 @@ from tests.support.builders.objects import a_run
 from tests.support.faults.request_faults import Fault, arrive
 from tests.support.promise import Promise
 from tests.support.simulation import Controller, Simulation
+
+pytestmark = pytest.mark.guarantee(
+    "The promise holds in every order of events, requests, faults and crashes that a test generates"
+)
 
 SCRIPTS = st.builds(
     Script,

@@ -24,6 +24,11 @@ from tests.support.builders.objects import (
 )
 from tests.support.decision import plan_for, status_for
 
+pytestmark = pytest.mark.guarantee(
+    "Main is not restarted in place; if a webhook adds a restart policy, its deadlines count from "
+    "its first start"
+)
+
 RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
 RESTART_ALL = {"action": "RestartAllContainers", "exitCodes": RULE["exitCodes"]}
 ANNOTATED = {"annotations": {"kubectl.kubernetes.io/default-container": "app"}}

@@ -41,6 +41,7 @@ def test_a_result_of_exactly_the_limit_was_cut(text: str) -> None:
     assert "4096" in condition.message
 
 
+@pytest.mark.guarantee("Four containers and more have equal shares of 12 KiB for their results")
 @pytest.mark.parametrize(("others", "limit"), [(0, 4096), (2, 4096), (3, 3072), (5, 2048)])
 def test_all_containers_share_what_the_kubelet_keeps(others: int, limit: int) -> None:
     assert ended_with("x" * (limit - 1), extra_containers=others).result is not None
@@ -84,6 +85,7 @@ def test_a_message_has_an_end() -> None:
     assert len(status.attempts[0].message) <= 256
 
 
+@pytest.mark.guarantee("The content of `resultPath` is the result, of the successful attempt only")
 def test_the_result_of_an_earlier_attempt_does_not_survive() -> None:
     before = a_record(1, outcome="Failed", exitCode=1)
     status = a_claimed_status("Running", 2, attempts=[before, a_record(2)], failed=1)

@@ -208,6 +208,10 @@ def test_an_init_container_that_cannot_start_is_trouble() -> None:
     assert "Container prepare cannot start: not found" in (written.message or "")
 
 
+@pytest.mark.guarantee(
+    "`startupTimeoutSeconds` counts from when the Pod has a node; the message has a cause that "
+    "only the Pod's Events contain"
+)
 @pytest.mark.parametrize(("own", "seconds"), [({}, 21), ({"startupTimeoutSeconds": 7}, 8)])
 def test_main_has_so_long_to_start_from_its_node_on(own: Any, seconds: int) -> None:
     site = SiteDefaults(startup_timeout_seconds=20)
@@ -244,6 +248,10 @@ def test_the_time_to_start_does_not_run_without_a_node_nor_once_main_has_started
     assert plan_for(shown, a_pod(main=running()), seconds=9999).idle
 
 
+@pytest.mark.guarantee(
+    "`scheduleTimeoutSeconds` counts from when the attempt was due; other clients' scheduling "
+    "gates and full quotas count"
+)
 def test_a_node_is_waited_for_from_when_the_attempt_was_due() -> None:
     run = claimed(scheduleTimeoutSeconds=30)
     before = plan_for(run, a_pod(node=""), seconds=29)

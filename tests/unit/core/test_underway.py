@@ -115,6 +115,10 @@ def test_the_deadline_of_an_attempt_counts_from_the_start_of_main() -> None:
     assert (written.phase, written.reason) == ("Stopping", "AttemptDeadlineExceeded")
 
 
+@pytest.mark.guarantee(
+    "`attemptDeadlineSeconds` counts from main's start; an attempt that exceeds it is retried "
+    "within `backoffLimit`"
+)
 def test_the_deadline_of_an_attempt_does_not_count_before_main_starts() -> None:
     plan = plan_for(claimed(attemptDeadlineSeconds=10), a_pod(), seconds=500)
     assert plan.idle

@@ -254,6 +254,10 @@ def test_an_init_container_that_a_restart_ended_has_not_failed() -> None:
 # ---------------------------------------------------------------- disrupted after the start
 
 
+@pytest.mark.guarantee(
+    "A running Pod on a node that is shut down gracefully is `NodeLost`, counted by "
+    "`disruptionLimit`"
+)
 @pytest.mark.parametrize(
     ("pod", "reason"),
     [

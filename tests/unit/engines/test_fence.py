@@ -78,6 +78,9 @@ async def test_the_pod_of_a_run_that_is_gone_is_not_discarded(bench: Bench) -> N
     assert bench.view.run is None
 
 
+@pytest.mark.guarantee(
+    "A Pod that was created, or existed already, is claimed and only then released to the scheduler"
+)
 async def test_a_create_that_got_through_before_is_gone_on_with(bench: Bench) -> None:
     pod = bench.cluster.create_pod(bench.manifest)
     create = Plan(actions=(CreatePod(bench.manifest),))

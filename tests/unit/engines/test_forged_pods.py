@@ -10,6 +10,8 @@ from tests.simulation import Cluster, Kind, Script
 from tests.support.builders.objects import a_pod, a_run
 from tests.support.simulation import Simulation
 
+pytestmark = pytest.mark.guarantee("Objects that the run does not own are not touched")
+
 
 def a_world() -> Simulation:
     return Simulation(Cluster(lambda _pod, _container: Script(seconds=10)))

@@ -83,6 +83,7 @@ SCENARIOS = {
 }
 
 
+@pytest.mark.guarantee("Nothing is lost or repeated when requests arrive late, twice or not at all")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_request_that_goes_wrong_changes_nothing_of_the_end(name: str, fault: Fault) -> None:

@@ -149,6 +149,9 @@ def test_what_cannot_be_stored_is_no_outage(answer: Response) -> None:
     assert "too large to be stored" in str(error)
 
 
+@pytest.mark.guarantee(
+    "Too many requests, server errors and missing responses are retried and never fail the run"
+)
 @pytest.mark.parametrize("case", NOT_THE_RUNS)
 def test_what_is_not_the_runs_fault_is_tried_again(case: str) -> None:
     assert isinstance(responses.create_error(NOT_THE_RUNS[case]), Unavailable)
