@@ -1,6 +1,10 @@
 """The clock, read here only; all other modules take the current time as an argument."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+"""Function that returns the current time, in UTC."""
 
 
 def now() -> datetime:

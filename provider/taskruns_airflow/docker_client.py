@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import timezone  # type: ignore[attr-defined]
 from typing_extensions import override
 
+from taskruns import clock
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.engines.docker.connection import NoDaemon
@@ -27,7 +27,6 @@ from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from taskruns.engines.engine import AlreadyExists
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
 from taskruns_airflow.log_position import Piece, nanoseconds_of
-from taskruns_airflow.reattach import ended
 
 _BAD_REQUEST, _NOT_VALID = 400, 422
 
@@ -96,7 +95,7 @@ class DockerWatch:
                     if last.metadata.uid != ref.uid:
                         raise Gone
                     yield last
-        if last is None or not ended(last):
+        if last is None or not last.is_terminal:
             raise Gone
 
 
@@ -140,7 +139,7 @@ class DockerRuns:
         file = self._file(ref)
         with _converted_errors():
             run = await patch_run(file, {"spec": {"cancel": True}}, ref.uid)
-            if run is None or ended(TaskRun.model_validate(run)):
+            if run is None or TaskRun.model_validate(run).is_terminal:
                 return
             if leaving:
                 start_detached_follower(self._host, file)
@@ -233,7 +232,7 @@ def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerClient:
     )
     host = Host(
         root=Path(root) if root else state_directory(),
-        now=timezone.utcnow,
+        now=clock.now,
         endpoint=endpoint,
         given=Secrets(secrets=_secrets(settings.get("secrets") or {})),
     )

@@ -10,7 +10,7 @@ from taskruns_airflow.client import Client, Connect, Gone, Ref, Watch
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import Line, LogReader
-from taskruns_airflow.reattach import ended, inheritance
+from taskruns_airflow.reattach import inheritance
 
 _FIRST_NOTICE = 10.0
 _NEXT_NOTICES = 60.0
@@ -66,7 +66,7 @@ async def cancel_all(connect: Connect, own: Try) -> None:
     async with connect() as api:
         inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
         for run in (inherited.adopted, *inherited.superseded):
-            if run is not None and not ended(run):
+            if run is not None and not run.is_terminal:
                 await api.cancel(Ref.to(run), leaving=True)
 
 

@@ -19,7 +19,6 @@ from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
 from taskruns_airflow.identity import Try
 from taskruns_airflow.link import TaskRunLink
 from taskruns_airflow.manifest import Object, Order, RunArguments, build, lost_identity
-from taskruns_airflow.reattach import ended
 from taskruns_airflow.spec_fields import SPEC_FIELDS
 from taskruns_airflow.task_instance import is_of_another_try, try_of
 
@@ -163,7 +162,7 @@ class TaskRunOperator(RunArguments):
         execution = self._begin(context)
         with execution.guarded():
             run = execution.launch(own, manifest, self._namespace(manifest))
-            if self.deferrable and not ended(run):
+            if self.deferrable and not run.is_terminal:
                 trigger = execution.trigger(run, shown)
                 self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
             run = execution.follow(run, shown)

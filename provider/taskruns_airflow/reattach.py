@@ -41,13 +41,8 @@ def inheritance(own: Try, runs: Iterable[TaskRun]) -> Inheritance:
     adopted = None
     if before and _is_retry_of(own, before[-1][1]) and _is_adoptable(before[-1][0]):
         adopted = before[-1][0]
-    active = (run for run, _ in before if run is not adopted and not ended(run))
+    active = (run for run, _ in before if run is not adopted and not run.is_terminal)
     return Inheritance(adopted, tuple(active))
-
-
-def ended(run: TaskRun) -> bool:
-    """Whether a run is in a terminal phase."""
-    return run.status.phase is not None and run.status.phase.terminal
 
 
 def collected(run: TaskRun) -> bool:
@@ -78,6 +73,6 @@ def _order(each: Try) -> tuple[str, int]:
 
 
 def _is_adoptable(run: TaskRun) -> bool:
-    if ended(run):
+    if run.is_terminal:
         return run.status.phase is Phase.SUCCEEDED and not collected(run)
     return run.metadata.deletion_timestamp is None and not run.spec.cancel

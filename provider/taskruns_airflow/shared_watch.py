@@ -9,13 +9,11 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
-from typing import Any
 
-from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.conditions import is_terminal
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.api import BROKEN, Api, Object, pauses
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
-from taskruns_airflow.reattach import ended
 
 OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
 """Opens a client with current credentials."""
@@ -62,7 +60,7 @@ class SharedWatch:
             while True:
                 run = await waiter.get()
                 yield run
-                if ended(run):
+                if run.is_terminal:
                     return
         finally:
             self._leave(ref, waiter)
@@ -122,7 +120,7 @@ class SharedWatch:
             version = page["metadata"]["resourceVersion"]
             # Most runs have ended and have no waiter; they are not kept.
             slim = (_slim(each) for each in page["items"])
-            relevant = (each for each in slim if self._waiters(each) or not _has_ended(each))
+            relevant = (each for each in slim if self._waiters(each) or not is_terminal(each))
             kept |= {each["metadata"]["uid"]: each for each in relevant}
         self._active = {}
         self._listed = True
@@ -148,11 +146,11 @@ class SharedWatch:
 
     def _update(self, raw_run: Object) -> None:
         waiters = self._waiters(raw_run)
-        if waiters or not _has_ended(raw_run):
+        if waiters or not is_terminal(raw_run):
             run = TaskRun.model_validate(raw_run) if waiters else None
             for waiter in waiters:
                 waiter.put(run)
-        if _has_ended(raw_run):
+        if is_terminal(raw_run):
             self._active.pop(raw_run["metadata"]["uid"], None)
         else:
             self._active[raw_run["metadata"]["uid"]] = raw_run
@@ -160,7 +158,7 @@ class SharedWatch:
     def _remove(self, raw_run: Object) -> None:
         self._active.pop(raw_run["metadata"]["uid"], None)
         for waiter in self._waiters(raw_run):
-            waiter.put(TaskRun.model_validate(raw_run) if _has_ended(raw_run) else None)
+            waiter.put(TaskRun.model_validate(raw_run) if is_terminal(raw_run) else None)
 
     def _waiters(self, raw_run: Object) -> list["_Waiter"]:
         metadata = raw_run["metadata"]
@@ -207,7 +205,7 @@ class _Waiter:
             self._version = version
         if self._final:
             return
-        self._final = isinstance(state, TaskRun) and ended(state)
+        self._final = isinstance(state, TaskRun) and state.is_terminal
         if self._slot.full():
             self._slot.get_nowait()
         self._slot.put_nowait(state)
@@ -225,7 +223,3 @@ def _slim(raw_run: Object) -> Object:
     """Return a run with the parts that waiters need: some metadata and the status, no spec."""
     metadata = {part: raw_run["metadata"][part] for part in _KEPT if part in raw_run["metadata"]}
     return {"metadata": metadata, "spec": {}, "status": raw_run.get("status") or {}}
-
-
-def _has_ended(raw_run: Mapping[str, Any]) -> bool:
-    return raw_run["status"].get("phase") in TERMINAL_PHASES

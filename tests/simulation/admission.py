@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.core.plan import Refusal, RefusalKind
-from taskruns.core.unstructured import Draft, drafted, stamp
-from taskruns.engines.engine import Object, Refused
+from taskruns.core.unstructured import Draft, Object, drafted, stamp
+from taskruns.engines.engine import Refused
 
 MAX_NAME = 253
 

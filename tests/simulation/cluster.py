@@ -10,8 +10,8 @@ from functools import partial
 
 from taskruns.core.facts import ENDED_PHASES
 from taskruns.core.plan import Event, Refusal, RefusalKind
-from taskruns.core.unstructured import Draft, drafted, merged, with_condition
-from taskruns.engines.engine import Object, Refused, RunRef
+from taskruns.core.unstructured import Draft, Object, drafted, merged, with_condition
+from taskruns.engines.engine import Refused, RunRef
 from taskruns.engines.event_correlator import EventCorrelator
 from tests.simulation.admission import admitted
 from tests.simulation.agenda import Agenda

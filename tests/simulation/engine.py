@@ -6,8 +6,8 @@ from datetime import datetime
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, Event, PodRef
-from taskruns.core.unstructured import Draft, drafted, merged
-from taskruns.engines.engine import Conflict, Object, RunRef
+from taskruns.core.unstructured import Draft, Object, drafted, merged
+from taskruns.engines.engine import Conflict, RunRef
 from tests.simulation.cluster import Cluster
 from tests.simulation.store import Kind
 

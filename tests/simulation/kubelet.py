@@ -6,8 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from taskruns.core.facts import ENDED_PHASES
-from taskruns.core.unstructured import drafted
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object, drafted
 from tests.simulation.agenda import Agenda
 from tests.simulation.report import reported
 from tests.simulation.sandbox import (

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from taskruns.core.unstructured import stamp, with_condition
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object, stamp, with_condition
 from tests.simulation.sandbox import Container, Disruption, Role, Sandbox
 from tests.simulation.script import SIGKILL_CODE
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object
 from tests.simulation.script import Script
 
 NEVER_STARTED = datetime.fromtimestamp(0, UTC)

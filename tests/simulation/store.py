@@ -9,8 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from taskruns.core.unstructured import Draft, drafted, stamp
-from taskruns.engines.engine import AlreadyExists, Object
+from taskruns.core.unstructured import Draft, Object, drafted, stamp
+from taskruns.engines.engine import AlreadyExists
 from tests.simulation.agenda import Agenda
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object
 from tests.simulation import Change, Cluster, Execution, Kind
 
 

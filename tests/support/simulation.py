@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
-from taskruns.engines.engine import Object, Unavailable
+from taskruns.engines.engine import Unavailable
 from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
 from tests.simulation import Change, Cluster, Kind, MemoryEngine

@@ -1,7 +1,8 @@
 """Phases, failure kinds, outcomes, conditions and Event reasons of a TaskRun."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 
 class Phase(StrEnum):
@@ -27,6 +28,17 @@ class Phase(StrEnum):
 
 
 TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
+
+
+def is_terminal(run: Mapping[str, Any]) -> bool:
+    """Return whether a TaskRun is in a terminal phase; False for a status that cannot be read.
+
+    Args:
+        run: the TaskRun in wire form, possibly not validated.
+    """
+    status = run.get("status")
+    phase = status.get("phase") if isinstance(status, dict | Mapping) else None
+    return isinstance(phase, str) and phase in TERMINAL_PHASES
 
 
 class FailureKind(StrEnum):

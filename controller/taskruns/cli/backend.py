@@ -4,11 +4,10 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from taskruns.cli.streams import as_plugin, program_name
-
-Object = Mapping[str, Any]
+from taskruns.core.unstructured import Object
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
 PLACE_VARIABLE = "TASKRUN_ON"

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
+from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Step
 from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept, none_of_that_name
 from taskruns.cli.target import NAME_HINT, is_name
 from taskruns.clock import now
-from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.docker.container import NO_SECRETS, Secrets
 from taskruns.engines.docker.host import Host, state_directory
 from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateError, StateFile

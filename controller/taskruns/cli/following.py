@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from taskruns.api.conditions import TERMINAL_PHASES, Phase
-from taskruns.cli.backend import Backend, Following, Object, command_for
+from taskruns.api.conditions import Phase
+from taskruns.cli.backend import Backend, Following, command_for
 from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept
 from taskruns.cli.notices import NOTICES
 from taskruns.cli.progress import ProgressPrinter
 from taskruns.cli.streams import OutputFailed
-from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 
 _ANSWER_SECONDS = 5.0
@@ -261,11 +261,6 @@ async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed
 def pod_of(run: Object) -> str:
     """Return the name of the current or last attempt's Pod, or an empty string."""
     return text(mapping(run.get("status")).get("podName"))
-
-
-def ended(run: Object) -> bool:
-    """Return whether the run is in a terminal phase."""
-    return text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES
 
 
 class _Logs:

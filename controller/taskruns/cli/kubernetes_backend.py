@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 from taskruns.api import names
-from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Object, Step
+from taskruns.api.conditions import is_terminal
+from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Step
 from taskruns.cli.exit_status import CommandError, ExitCode, none_of_that_name
-from taskruns.core.unstructured import mapping, mappings, text
+from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet
 from taskruns.engines.kubernetes.connection import NoConfiguration, connect
@@ -198,7 +198,7 @@ class _Following:
             async for run in self._client.follow_run(self._namespace, self._name):
                 self._note(run)
                 yield run
-                if text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES:
+                if is_terminal(run):
                     return
         finally:
             for event in (*self._started.values(), *self._over.values()):

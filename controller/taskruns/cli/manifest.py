@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from taskruns.api import names
-from taskruns.cli.backend import Object
 from taskruns.cli.exit_status import CommandError, ExitCode
 from taskruns.cli.yaml_source import STANDARD_INPUT, Document, read_documents
-from taskruns.core.unstructured import mapping, text
+from taskruns.core.unstructured import Object, mapping, text
 
 
 def read_variables(arguments: Sequence[str], file: str | None) -> dict[str, str]:

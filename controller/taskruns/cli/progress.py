@@ -8,12 +8,11 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.reasons import Reason
-from taskruns.cli.backend import Object
 from taskruns.cli.notices import say
 from taskruns.cli.output import plain
-from taskruns.core.unstructured import mapping, text
+from taskruns.core.unstructured import Object, mapping, text
 from taskruns.engines.docker.words import translated
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class ProgressPrinter:
         """Print the phase and message of a run if they have changed."""
         status = mapping(run.get("status"))
         phase, reason, message = (text(status.get(key)) for key in ("phase", "reason", "message"))
-        final = phase in TERMINAL_PHASES
+        final = is_terminal(run)
         about = _beyond(reason, message) if phase in _WAITING else ""
         about = (message or reason) if final else about
         # Messages that differ only in numbers, such as times or delays, are printed once.

@@ -57,16 +57,12 @@ def _is_past(pod: PodFacts, run: TaskRun) -> bool:
     Status keeps the last 20 records only; a Pod with an older attempt number counts as finished. A
     terminal phase is final even if other fields of a forged status contradict it.
     """
-    if _has_ended(run):
+    if run.is_terminal:
         return True
     record = _record(pod, run)
     if record is None:
         return 0 < pod.attempt < (run.status.attempt or 0)
     return record.outcome is not None
-
-
-def _has_ended(run: TaskRun) -> bool:
-    return run.status.phase is not None and run.status.phase.terminal
 
 
 def _record(pod: PodFacts, run: TaskRun) -> Attempt | None:
@@ -86,7 +82,7 @@ def _clear(
     """Return the actions for the Pod of a finished attempt, and its deletion time if later."""
     record = _record(pod, run)
     if not pod.ended:
-        known = record is not None or _has_ended(run)
+        known = record is not None or run.is_terminal
         stoppable = known and not pod.stop_requested and not pod.deleting
         return [StopPod(pod.ref)] if stoppable else [], None
     actions: list[Action] = [ReleasePod(pod.ref)] if pod.held else []

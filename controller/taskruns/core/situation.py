@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from taskruns.api import names
-from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.v1alpha1 import Attempt, ObjectMeta, TaskRun, TaskRunSpec, TaskRunStatus
 from taskruns.api.v1alpha1.status import MAX_COUNT
 from taskruns.core.defaults import SiteDefaults
@@ -167,8 +167,7 @@ def _recognise_run(
     parsed = _parse(run)
     if isinstance(parsed, str):
         owned = tuple(pod for pod in pods if pod.owner_uid == uid)
-        phase = text(mapping(run.get("status")).get("phase"))
-        return Unreadable(_identity_only(run), owned, parsed, phase in TERMINAL_PHASES)
+        return Unreadable(_identity_only(run), owned, parsed, is_terminal(run))
     claimed = {
         (attempt.pod_name, attempt.pod_uid)
         for attempt in parsed.status.attempts or ()
@@ -184,7 +183,7 @@ def _classify_attempt(
     run: TaskRun, pods: Pods, findings: Findings
 ) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
     status = run.status
-    if status.phase is not None and status.phase.terminal:
+    if run.is_terminal:
         return Finished(run, pods)
     attempt = _open_attempt(run)
     has_next_number = (status.attempt or 0) < MAX_COUNT

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal, DecimalException
 from typing import Any
 
-EMPTY: Mapping[str, Any] = {}
+Object = Mapping[str, Any]
+"""An object in Kubernetes' wire form, which is not modified."""
+EMPTY: Object = {}
 Draft = dict[str, Any]
 """A copy of an object that may be modified before it is stored."""
 _MAPPING, _SEQUENCE = (dict, Mapping), (list, Sequence)

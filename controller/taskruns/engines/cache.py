@@ -11,7 +11,8 @@ from math import inf
 from typing import Protocol
 
 from taskruns.api import conditions, names
-from taskruns.engines.engine import Object, RunRef
+from taskruns.core.unstructured import Object
+from taskruns.engines.engine import RunRef
 
 _TOMBSTONES = 1_000
 """Number of deleted objects that are remembered. Their late events are ignored, and a Pod that
@@ -175,8 +176,8 @@ class Cache:
     def unfinished(self) -> Iterator[RunKey]:
         """Yield every run that may need a reconcile without an event: active, or with a Pod."""
         for key in self.keys():
-            phase = ((self._runs.get(key.uid) or {}).get("status") or {}).get("phase")
-            if key in self._pods_of or phase not in conditions.TERMINAL_PHASES:
+            run = self._runs.get(key.uid)
+            if key in self._pods_of or run is None or not conditions.is_terminal(run):
                 yield key
 
     def versions(self, namespace: str = "") -> Versions:
@@ -262,7 +263,7 @@ def slim(run: Object) -> Object:
     """
     run = without_managed_fields(run)
     status = run.get("status") or {}
-    if status.get("phase") not in conditions.TERMINAL_PHASES:
+    if not conditions.is_terminal(run):
         return run
     metadata = run["metadata"]
     collected = (metadata.get("annotations") or {}).get(names.ANNOTATION_COLLECTED)

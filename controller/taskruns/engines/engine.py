@@ -8,14 +8,14 @@ to another uid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from taskruns.core.unstructured import Object
 
 if TYPE_CHECKING:  # a command line that only shows a run does not load the models
     from taskruns.core.plan import Event, PodRef, Refusal
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ from typing_extensions import override
 from taskruns.api import names
 from taskruns.api.conditions import Phase
 from taskruns.api.reasons import Reason
+from taskruns.clock import Clock
 from taskruns.core import deadlines
 from taskruns.core.facts import ENDED_PHASES
 from taskruns.core.plan import Refusal, RefusalKind
-from taskruns.core.unstructured import mapping, mappings, read_quantity, text
+from taskruns.core.unstructured import Object, mapping, mappings, read_quantity, text
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.engines.engine import Engine, EngineWrapper, Object, Refused
+from taskruns.engines.engine import Engine, EngineWrapper, Refused
 
 Age = tuple[str, str]
 """Sort key of a run: its creationTimestamp and its name, as strings in wire form."""
@@ -229,7 +230,7 @@ class QuotaQueue(EngineWrapper):
         self,
         engine: Engine,
         cache: Cache,
-        now: Callable[[], datetime],
+        now: Clock,
         enqueue: Callable[[RunKey], None],
     ) -> None:
         super().__init__(engine)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
+from taskruns.clock import Clock
 from taskruns.core.decide import decide
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import read_pod
@@ -28,14 +29,13 @@ from taskruns.core.plan import (
     StopPod,
 )
 from taskruns.core.status import status_patch
-from taskruns.core.unstructured import mapping
+from taskruns.core.unstructured import Object, mapping
 from taskruns.engines.cache import Cache, RunKey, View
 from taskruns.engines.engine import (
     AlreadyExists,
     Conflict,
     Engine,
     EngineError,
-    Object,
     Refused,
     Unavailable,
 )
@@ -52,7 +52,7 @@ async def reconcile(
     key: RunKey,
     cache: Cache,
     engine: Engine,
-    now: Callable[[], datetime],
+    now: Clock,
     site: SiteDefaults,
 ) -> datetime | None:
     """Apply plans for one run until nothing is left to do now.

@@ -16,12 +16,12 @@ from typing_extensions import override
 
 from taskruns import clock
 from taskruns.api import names
-from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.reasons import Reason
 from taskruns.core.facts import read_pod
-from taskruns.core.unstructured import mapping, mappings, moment, text
+from taskruns.core.unstructured import Object, mapping, mappings, moment, text
 from taskruns.engines.cache import Cache, RunKey, Versions, key_of_pod
-from taskruns.engines.engine import Engine, EngineWrapper, Object, RunRef
+from taskruns.engines.engine import Engine, EngineWrapper, RunRef
 from taskruns.operator.metrics import (
     NO_FAILURE,
     RETRIES,
@@ -72,7 +72,7 @@ class Lives:
         """Count what a status write changed; `after` is the run in the apiserver's response."""
         status = mapping(after.get("status"))
         phase = status.get("phase")
-        if phase in TERMINAL_PHASES and _phase(before) not in TERMINAL_PHASES:
+        if is_terminal(after) and not is_terminal(before):
             kind = status.get("failureKind") or NO_FAILURE
             self._metrics.finished.labels(phase, kind, status.get("reason")).inc()
         if _is_open(before) and not _is_open(after):

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import NoReturn
 
 from typing_extensions import override
 
 from taskruns import clock
+from taskruns.clock import Clock
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.facts import PodFacts, read_pod
 from taskruns.core.plan import PodRef
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache, RunKey
-from taskruns.engines.engine import EngineError, EngineWrapper, Object, RunRef
+from taskruns.engines.engine import EngineError, EngineWrapper, RunRef
 from taskruns.engines.kubernetes import Connection, NoConfiguration, connect, listing
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, SCALE_DEPLOYMENT
 from taskruns.engines.kubernetes.engine import KubernetesEngine
@@ -65,9 +67,7 @@ class NoCreates(EngineWrapper):
 class Uninstall:
     """Releases the Pods of some namespaces, or of EVERYWHERE."""
 
-    def __init__(
-        self, connection: Connection, namespaces: Sequence[str], now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, connection: Connection, namespaces: Sequence[str], now: Clock) -> None:
         self._connection = connection
         self._engine = NoCreates(KubernetesEngine(connection))
         self._namespaces = namespaces

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Generic, TypeVar
 
+from taskruns.clock import Clock
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
 from taskruns.operator.health import Pulse
@@ -263,7 +264,7 @@ class WorkQueue(Generic[K]):
         self,
         work: Callable[[K], Awaitable[datetime | None]],
         workers: int,
-        now: Callable[[], datetime],
+        now: Clock,
         around: Callable[[K], AbstractContextManager[None]] = lambda _: nullcontext(),
         backlog: DelayingQueue[K] | None = None,
         observer: Observer | None = None,

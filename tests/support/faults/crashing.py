@@ -32,7 +32,8 @@ from typing_extensions import override
 
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.core.plan import PodRef
-from taskruns.engines.engine import Engine, EngineWrapper, Object, RunRef
+from taskruns.core.unstructured import Object
+from taskruns.engines.engine import Engine, EngineWrapper, RunRef
 from taskruns.operator.__main__ import main
 
 T = TypeVar("T")

@@ -10,10 +10,10 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from taskruns.clock import now
 from taskruns.core.defaults import SiteDefaults
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower
@@ -26,10 +26,6 @@ REQUESTS = {
     "start": "start",
     "remove": "remove",
 }
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def crash_around(daemon: Daemon, crash: Crash) -> None:

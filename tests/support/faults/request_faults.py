@@ -14,7 +14,8 @@ from typing import Any
 from typing_extensions import override
 
 from taskruns.core.plan import PodRef
-from taskruns.engines.engine import Engine, EngineError, EngineWrapper, Object, RunRef, Unavailable
+from taskruns.core.unstructured import Object
+from taskruns.engines.engine import Engine, EngineError, EngineWrapper, RunRef, Unavailable
 
 
 class Fault(Enum):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns.core.plan import Findings, ObserveGeneration, RefusalKind
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import slim
-from taskruns.engines.engine import Object
 from tests.simulation import Cluster, Kind, Script
 from tests.support.builders.json_strategies import PODS, RUNS, distorted
 from tests.support.builders.objects import (

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object
 from tests.simulation import Cluster, Kind, Latency, Script
 from tests.support.builders.objects import a_run
 from tests.support.faults.request_faults import Fault, arrive

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object
 from tests.simulation import Cluster, Script
 from tests.simulation.cluster import quota
 from tests.support.builders.objects import a_run

@@ -6,8 +6,9 @@ from typing_extensions import override
 from taskruns.core.decide import decide
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Event, Plan
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache, View, key_of_run
-from taskruns.engines.engine import Conflict, Object, RunRef, Unavailable
+from taskruns.engines.engine import Conflict, RunRef, Unavailable
 from taskruns.engines.reconcile import apply
 from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.simulation.cluster import quota

@@ -6,8 +6,9 @@ from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.plan import CreatePod, DiscardPod, Plan, PodRef, RefusalKind
 from taskruns.core.pods import build_pod
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache, View, key_of_run
-from taskruns.engines.engine import Conflict, Object
+from taskruns.engines.engine import Conflict
 from taskruns.engines.reconcile import apply
 from tests.simulation import Cluster, Kind, MemoryEngine
 from tests.support.builders.objects import a_run

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object
 from tests.simulation import Cluster, Kind, Script
 from tests.support.builders.objects import a_pod, a_run
 from tests.support.simulation import Simulation

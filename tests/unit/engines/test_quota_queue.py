@@ -12,8 +12,9 @@ from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.pods import build_pod
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache
-from taskruns.engines.engine import Object, Refused
+from taskruns.engines.engine import Refused
 from taskruns.engines.quota_queue import QuotaQueue
 from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.simulation.cluster import quota

@@ -5,8 +5,9 @@ import logging
 
 import pytest
 
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache, key_of_run
-from taskruns.engines.engine import Conflict, Object
+from taskruns.engines.engine import Conflict
 from taskruns.engines.reconcile import apply, reconcile
 from taskruns.operator.structured_logging import JsonFormatter, PlainFormatter
 from tests.simulation import Cluster, Kind, MemoryEngine

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskruns.api.conditions import TERMINAL_PHASES
-from taskruns.engines.engine import Object
+from taskruns.core.unstructured import Object
 from tests.simulation import Cluster, Kind, Script
 from tests.support.builders.objects import a_run
 from tests.support.faults.request_faults import Fault, arrive

@@ -210,3 +210,8 @@ class TaskRun(Model):
     metadata: ObjectMeta
     spec: TaskRunSpec
     status: TaskRunStatus = TaskRunStatus()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run is in a terminal phase."""
+        return self.status.phase is not None and self.status.phase.terminal

@@ -39,9 +39,9 @@ async def _cancel(place: Backend, name: str) -> None:
 
 
 async def _change(place: Backend, name: str, spec: dict[str, Any], done: str) -> None:
-    from taskruns.cli.following import ended
+    from taskruns.api.conditions import is_terminal
 
-    if ended(await place.run(name)):
+    if is_terminal(await place.run(name)):
         raise CommandError(f"{name} has ended: `taskrun rerun {name}` runs the same again")
     await place.patch(name, {"spec": spec})
     click.echo(f"{name} {done}")

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from taskruns.cli.backend import Backend, Following, Object
+from taskruns.cli.backend import Backend, Following
 from taskruns.cli.exit_status import CommandError, ExitCode
 from taskruns.cli.target import Target, name_argument, placed
+from taskruns.core.unstructured import Object
 
 FORMATS = ("table", "wide", "json", "yaml", "name")
 
@@ -136,11 +137,11 @@ async def _copy_to_its_end(watched: Following, attempt: int | None) -> str:
 
 def _is_over(run: Object, pod: str) -> bool:
     """Return whether an attempt's log is complete."""
-    from taskruns.cli.following import ended
+    from taskruns.api.conditions import is_terminal
     from taskruns.core.unstructured import mapping, mappings
 
     attempts = mappings(mapping(run.get("status")).get("attempts"))
-    return ended(run) or any(
+    return is_terminal(run) or any(
         each.get("podName") == pod and each.get("outcome") for each in attempts
     )
 

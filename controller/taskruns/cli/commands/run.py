@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskruns.cli.backend import DOCKER, Backend, Object
+from taskruns.cli.backend import DOCKER, Backend
 from taskruns.cli.exit_status import CommandError, ExitCode, exit_code_of
 from taskruns.cli.target import Target, name_argument, placed
+from taskruns.core.unstructured import Object
 
 if TYPE_CHECKING:
     from taskruns.cli.following import Followed
@@ -175,9 +176,9 @@ def _code_of(followed: "Followed") -> int:
 
 
 def _code(run: Object) -> int:
-    from taskruns.cli.following import ended
+    from taskruns.api.conditions import is_terminal
 
-    if not ended(run):
+    if not is_terminal(run):
         name = run["metadata"]["name"]
         raise CommandError(f"{name} was deleted before it had ended", ExitCode.NOT_RUN)
     return exit_code_of(run)

@@ -4,26 +4,33 @@
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from taskruns.api import names
+from taskruns.clock import Clock
 from taskruns.core.plan import STOP_SECONDS, Event, PodRef, Refusal, RefusalKind
-from taskruns.core.unstructured import Draft, drafted, mappings, merged, stamp, with_condition
+from taskruns.core.unstructured import (
+    Draft,
+    Object,
+    drafted,
+    mappings,
+    merged,
+    stamp,
+    with_condition,
+)
 from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import pull_policy
 from taskruns.engines.docker.state_file import Record, StateFile, uid_of
 from taskruns.engines.docker.words import in_docker_words
-from taskruns.engines.engine import AlreadyExists, Conflict, Object, Refused, RunRef
+from taskruns.engines.engine import AlreadyExists, Conflict, Refused, RunRef
 
 
 class DockerEngine:
     """Applies the actions of plans to the record of one run."""
 
-    def __init__(
-        self, file: StateFile, now: Callable[[], datetime], secrets: Secrets = NO_SECRETS
-    ) -> None:
+    def __init__(self, file: StateFile, now: Clock, secrets: Secrets = NO_SECRETS) -> None:
         self._file = file
         self._now = now
         self._secrets = secrets

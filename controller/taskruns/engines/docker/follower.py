@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
 from taskruns.api import names
-from taskruns.api.conditions import TERMINAL_PHASES
+from taskruns.api.conditions import is_terminal
 from taskruns.api.reasons import Place
+from taskruns.clock import Clock
 from taskruns.core.defaults import SiteDefaults
-from taskruns.core.unstructured import mapping, text
+from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache
 from taskruns.engines.docker.container import NO_SECRETS, Secrets
 from taskruns.engines.docker.daemon import Daemon, DaemonError
@@ -22,7 +23,7 @@ from taskruns.engines.docker.kubelet import Kubelet
 from taskruns.engines.docker.runtime import Runtime
 from taskruns.engines.docker.state_file import Record, StateError, StateFile, uid_of
 from taskruns.engines.docker.watch import watching
-from taskruns.engines.engine import Engine, Object, Unavailable
+from taskruns.engines.engine import Engine, Unavailable
 from taskruns.engines.reconcile import NotSettled, reconcile
 
 _ID, _ADDRESS = "id", "address"
@@ -78,7 +79,7 @@ class Follower:
         self,
         file: StateFile,
         daemon: Daemon,
-        now: Callable[[], datetime],
+        now: Clock,
         site: SiteDefaults,
         secrets: Secrets = NO_SECRETS,
     ) -> None:
@@ -101,7 +102,7 @@ class Follower:
         cls,
         file: StateFile,
         daemon: Daemon,
-        now: Callable[[], datetime],
+        now: Clock,
         site: SiteDefaults,
         secrets: Secrets = NO_SECRETS,
     ) -> AsyncIterator[Self]:
@@ -140,8 +141,7 @@ class Follower:
             if run != last:
                 yield run
                 last = run
-            ended = text(mapping(run.get("status")).get("phase")) in TERMINAL_PHASES
-            if ended and not to_the_last and not self._pods_to_tidy(await self._pods()):
+            if is_terminal(run) and not to_the_last and not self._pods_to_tidy(await self._pods()):
                 return
             await self._wait(wake_at)
 

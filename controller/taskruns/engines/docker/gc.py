@@ -8,18 +8,19 @@ deleted are processed, so that no attempt is started on behalf of an unrelated c
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from taskruns.api.conditions import TERMINAL_PHASES, Phase
+from taskruns.api.conditions import Phase, is_terminal
+from taskruns.clock import Clock
 from taskruns.core.defaults import SiteDefaults
-from taskruns.core.unstructured import mapping, text
+from taskruns.core.unstructured import Object, mapping, text
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.follower import Follower, belongs
 from taskruns.engines.docker.state_file import StateFile, records
-from taskruns.engines.engine import EngineError, Object
+from taskruns.engines.engine import EngineError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _MARK = ".swept"
 async def swept(
     root: Path,
     daemon: Daemon,
-    now: Callable[[], datetime],
+    now: Clock,
     site: SiteDefaults,
     spared: StateFile,
 ) -> AsyncIterator[None]:
@@ -55,9 +56,7 @@ async def swept(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _sweep(
-    root: Path, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults, spared: Path
-) -> None:
+async def _sweep(root: Path, daemon: Daemon, now: Clock, site: SiteDefaults, spared: Path) -> None:
     if not await asyncio.to_thread(_is_time, root, now()):
         return
     try:
@@ -74,9 +73,7 @@ async def _sweep(
             log.warning("%s/%s cannot be cleaned up: %s", file.namespace, file.name, error)
 
 
-async def collect_garbage(
-    file: StateFile, daemon: Daemon, now: Callable[[], datetime], site: SiteDefaults
-) -> None:
+async def collect_garbage(file: StateFile, daemon: Daemon, now: Clock, site: SiteDefaults) -> None:
     """Do the due steps of one run, if it has ended or is to end.
 
     Raises:
@@ -91,7 +88,7 @@ async def collect_garbage(
 def _is_over(run: Object) -> bool:
     phase = text(mapping(run.get("status")).get("phase"))
     to_end = run["metadata"].get("deletionTimestamp") or mapping(run.get("spec")).get("cancel")
-    return phase in TERMINAL_PHASES or phase == Phase.STOPPING or bool(to_end)
+    return is_terminal(run) or phase == Phase.STOPPING or bool(to_end)
 
 
 def _is_time(root: Path, now: datetime) -> bool:

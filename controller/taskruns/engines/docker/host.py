@@ -3,17 +3,17 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskruns.clock import Clock
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.unstructured import Object
 from taskruns.engines.docker.container import NO_SECRETS, Secrets
 from taskruns.engines.docker.state_file import StateError, StateFile, records
-from taskruns.engines.engine import Object
 
 _PLAIN = ("tcp://", "http://")
 _SECURE = "https://"
@@ -100,7 +100,7 @@ class Host:
 
     root: Path
     """State directory, shared by all clients of a daemon; each record names its daemon."""
-    now: Callable[[], datetime]
+    now: Clock
     endpoint: DaemonAddress = field(default_factory=DaemonAddress)
     site: SiteDefaults = field(default_factory=SiteDefaults)
     given: Secrets = NO_SECRETS

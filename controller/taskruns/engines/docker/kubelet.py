@@ -11,7 +11,9 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
+from taskruns.clock import Clock
 from taskruns.core.facts import ENDED_PHASES
+from taskruns.core.unstructured import Object
 from taskruns.engines.docker.container import LABEL_POD_UID, grace_of
 from taskruns.engines.docker.daemon import Daemon, DaemonError
 from taskruns.engines.docker.engine import remove_pod
@@ -27,7 +29,7 @@ from taskruns.engines.docker.pod_status import (
 )
 from taskruns.engines.docker.runtime import NAME_TAKEN, Runtime, advised
 from taskruns.engines.docker.state_file import Record, StateFile, uid_of
-from taskruns.engines.engine import Object, Unavailable
+from taskruns.engines.engine import Unavailable
 
 _CREATE, _START, _STOP = "create", "start", "stop"
 _RETRY_FIRST, _RETRY_CAP = 5.0, 60.0
@@ -68,7 +70,7 @@ class Kubelet:
         self._daemon = daemon
         self._runtime = runtime
         self._on_task_done = on_task_done
-        self._now: Callable[[], datetime] = runtime.now
+        self._now: Clock = runtime.now
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._troubles: dict[str, StartError] = {}
 

@@ -5,11 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
-from taskruns.core.unstructured import mapping, mappings, number, text
+from taskruns.clock import Clock
+from taskruns.core.unstructured import Object, mapping, mappings, number, text
 from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of, main_of
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
 from taskruns.engines.docker.fields import Unsupported
@@ -18,7 +18,7 @@ from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, StartError, last_w
 from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateFile, uid_of
 from taskruns.engines.docker.volumes import checked_paths, folders_for_anybody
 from taskruns.engines.docker.words import NO_LOG
-from taskruns.engines.engine import EngineError, Object, Unavailable
+from taskruns.engines.engine import EngineError, Unavailable
 
 _DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR = (
     1 << bit for bit in (31, 26, 21, 25, 24, 27, 19)
@@ -110,7 +110,7 @@ class Runtime:
         self,
         file: StateFile,
         daemon: Daemon,
-        now: Callable[[], datetime],
+        now: Clock,
         secrets: Secrets = NO_SECRETS,
     ) -> None:
         self._file = file

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns.core.unstructured import Draft, drafted, merged, stamp
+from taskruns.core.unstructured import Draft, Object, drafted, merged, stamp
 from taskruns.engines.docker.engine import mark_run_deleted
 from taskruns.engines.docker.state_file import StateFile, uid_of
-from taskruns.engines.engine import AlreadyExists, EngineError, Object
+from taskruns.engines.engine import AlreadyExists, EngineError
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 

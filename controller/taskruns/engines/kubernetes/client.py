@@ -10,15 +10,14 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from taskruns.core.unstructured import mapping, stamp, text
-from taskruns.engines.engine import EngineError, Object, Unavailable
+from taskruns.core.unstructured import Object, stamp, text
+from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes import endpoints
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, Endpoint
-from taskruns.engines.kubernetes.responses import Response
+from taskruns.engines.kubernetes.listing import list_pages
+from taskruns.engines.kubernetes.responses import Response, is_server_failure
 
-_PAGE = "500"
-"""Maximum number of objects per response to a list."""
 _WATCH_SECONDS = "240"
 """Seconds after which the apiserver ends a watch, so that a dead connection is detected."""
 _PAUSE_SECONDS = 1.0
@@ -50,17 +49,13 @@ class Client:
 
     async def list_runs(self, namespace: str) -> list[Object]:
         """List the TaskRuns of a namespace; for an empty string, of all namespaces."""
-        query, runs = {"limit": _PAGE}, list[Object]()
-        while True:
-            body = await self._send(
-                endpoints.LIST_RUNS, endpoints.LIST_RUNS.path(namespace), query=query
-            )
-            kind = {"apiVersion": body.get("apiVersion"), "kind": "TaskRun"}
-            runs += [kind | item for item in body.get("items") or ()]
-            token = text(mapping(body.get("metadata")).get("continue"))
-            if not token:
-                return runs
-            query |= {"continue": token}
+        call, runs = endpoints.LIST_RUNS, list[Object]()
+        async for page in list_pages(self._connection, call, call.path(namespace), {}):
+            if not page.ok:
+                raise Denied(call, page)
+            kind = {"apiVersion": page.body.get("apiVersion"), "kind": "TaskRun"}
+            runs += [kind | item for item in page.body.get("items") or ()]
+        return runs
 
     async def read_run(self, namespace: str, name: str) -> Object | None:
         """Read a TaskRun; return None if there is none of that name."""
@@ -120,7 +115,7 @@ class Client:
             except Unavailable:
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Denied as error:
-                refusals += not _is_servers_fault(error.answer.code)
+                refusals += not is_server_failure(error.answer.code)
                 if refusals > _MOST_REFUSALS:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -214,11 +209,6 @@ class Client:
                 if change["type"] == "ERROR":
                     return
                 yield change
-
-
-def _is_servers_fault(code: int) -> bool:
-    """Return whether the same request may succeed later, as the apiserver is busy or starting."""
-    return code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _is_object_missing(answer: Response) -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, PodRef
-from taskruns.core.unstructured import stamp
-from taskruns.engines.engine import Object, RunRef
+from taskruns.core.unstructured import Object, stamp
+from taskruns.engines.engine import RunRef
 from taskruns.engines.event_correlator import Series
 
 MERGE_PATCH = "application/merge-patch+json"

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 from taskruns.core.plan import Event, PodRef
-from taskruns.core.unstructured import mappings, text
-from taskruns.engines.engine import Object, RunRef
+from taskruns.core.unstructured import Object, mappings, text
+from taskruns.engines.engine import RunRef
 from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Endpoint

@@ -1,17 +1,19 @@
 """Paged lists of TaskRuns and Pods. Most request metadata only, at a tenth of the cost."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 
 from taskruns.api import names
+from taskruns.core.unstructured import Object, mapping, text
 from taskruns.engines.cache import Versions, version
-from taskruns.engines.engine import EngineError, Object
+from taskruns.engines.engine import EngineError
 from taskruns.engines.kubernetes import endpoints, responses
 from taskruns.engines.kubernetes.connection import Connection
 from taskruns.engines.kubernetes.endpoints import Endpoint
+from taskruns.engines.kubernetes.responses import Response
 
-PAGE = 500
-"""Maximum number of objects per request."""
+PAGE_SIZE = 500
+"""Maximum number of objects per response."""
 
 EVERYWHERE = ""
 """Value instead of a namespace that means all namespaces."""
@@ -27,6 +29,33 @@ class NotAllowed(EngineError):
 
 class Expired(EngineError):
     """A list took longer than the apiserver keeps the listed version: start the list again."""
+
+
+async def list_pages(
+    connection: Connection,
+    call: Endpoint,
+    path: str,
+    selector: Mapping[str, str],
+    *,
+    metadata_only: bool = False,
+) -> AsyncIterator[Response]:
+    """Yield the responses to a list, page by page; after a failed one there are no more.
+
+    Args:
+        connection: the connection to the apiserver.
+        call: the request.
+        path: its URL path.
+        selector: further query parameters, such as `labelSelector`.
+        metadata_only: whether to request only the objects' metadata.
+    """
+    query = {"limit": str(PAGE_SIZE), **selector}
+    while True:
+        page = await connection.send(call, path, query=query, metadata_only=metadata_only)
+        yield page
+        token = text(mapping(page.body.get("metadata")).get("continue"))
+        if not page.ok or not token:
+            return
+        query |= {"continue": token}
 
 
 async def list_all(connection: Connection, namespace: str) -> Versions:
@@ -83,21 +112,23 @@ async def _items(
     *,
     metadata_only: bool = True,
 ) -> AsyncIterator[Object]:
-    query = {"limit": str(PAGE)} | ({"labelSelector": label} if label else {})
+    selector = {"labelSelector": label} if label else {}
     path = call.path(namespace)
-    while True:
-        answer = await connection.send(call, path, query=query, metadata_only=metadata_only)
-        if answer.code == HTTPStatus.GONE:
-            raise Expired(answer.message)
-        if answer.code == HTTPStatus.NOT_FOUND:
-            raise NotInstalled(f"the cluster has no resource {call.resource}: {answer.message}")
-        if answer.code == HTTPStatus.FORBIDDEN:
-            raise NotAllowed(answer.message)
-        if not answer.ok:
-            raise responses.error(answer)
-        for item in answer.body.get("items") or ():
+    async for page in list_pages(connection, call, path, selector, metadata_only=metadata_only):
+        if not page.ok:
+            raise _error(call, page)
+        for item in page.body.get("items") or ():
             yield item
-        token = (answer.body.get("metadata") or {}).get("continue")
-        if not token:
-            return
-        query |= {"continue": token}
+
+
+def _error(call: Endpoint, response: Response) -> EngineError:
+    """Return the error of a failed list."""
+    match response.code:
+        case HTTPStatus.GONE:
+            return Expired(response.message)
+        case HTTPStatus.NOT_FOUND:
+            return NotInstalled(f"the cluster has no resource {call.resource}: {response.message}")
+        case HTTPStatus.FORBIDDEN:
+            return NotAllowed(response.message)
+        case _:
+            return responses.error(response)

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.kubernetes.client import Denied, NotYet
+from taskruns.engines.kubernetes.responses import PASSING, is_server_failure
 from taskruns.engines.log_position import LogLost, TimedLines
 
 Read = Callable[..., AsyncIterator[bytes]]
@@ -20,8 +21,6 @@ _END_SECONDS = 2.0
 _MOST_ABSENT = 15
 """Maximum number of consecutive responses, one second apart, that an ended attempt has no Pod."""
 _NANOSECONDS = 10**9
-_PASSING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-"""Status codes of an apiserver that has just started, for requests that it allowed before."""
 
 
 class LogReader:
@@ -108,8 +107,7 @@ class LogReader:
 def _is_passing(error: Denied, *, allowed: bool) -> bool:
     """Return whether the same request may succeed later."""
     code = error.answer.code
-    busy = code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return busy or (allowed and code in _PASSING)
+    return is_server_failure(code) or (allowed and code in PASSING)
 
 
 def _time(since: int) -> datetime | None:

@@ -24,11 +24,8 @@ _NO_SERVICE_ACCOUNT = re.compile(r"error looking up service account .*not found"
 _NOT_YET = ("not yet ready to handle request", "status unknown for quota")
 """Messages of admission that has just started; it returns 403 where 503 would be correct."""
 
-_NOT_THE_REQUESTS_FAULT = (
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.TOO_MANY_REQUESTS,
-)
+PASSING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""Status codes of an apiserver that has just started, for requests that it allows later."""
 
 _POLICY_DENIAL = re.compile(
     r"ValidatingAdmissionPolicy .* denied request|admission webhook .* denied the request",
@@ -76,7 +73,7 @@ def error(response: Response) -> EngineError:
         return Conflict(response.message)
     if is_too_large(response.code, response.message):
         return EngineError(f"it is too large to be stored: create it smaller ({response.message})")
-    if response.code in _NOT_THE_REQUESTS_FAULT or _is_servers_fault(response.code):
+    if response.code in PASSING or is_server_failure(response.code):
         return unavailable(response)
     return EngineError(response.message)
 
@@ -96,14 +93,17 @@ def create_error(response: Response) -> EngineError:
             return _refused(RefusalKind.NAMESPACE_GOING, response)
         case code if is_too_large(code, response.message):
             return _refused(RefusalKind.INVALID, response)
-        case code if _is_servers_fault(code) and _WEBHOOK_FAILURE.search(response.message):
+        case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR and _WEBHOOK_FAILURE.search(
+            response.message
+        ):
             return _refused(RefusalKind.WEBHOOK_FAILED, response)
         case _:
             return unavailable(response)
 
 
-def _is_servers_fault(code: int) -> bool:
-    return code >= HTTPStatus.INTERNAL_SERVER_ERROR
+def is_server_failure(code: int) -> bool:
+    """Return whether the apiserver is overloaded, starting or broken; a retry may succeed."""
+    return code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def is_namespace_going(response: Response) -> bool:
