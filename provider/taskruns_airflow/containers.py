@@ -61,7 +61,7 @@ class Containers:
         pod = template.get("spec") or {}
         init, ordinary = pod.get("initContainers") or [], _names(pod.get("containers") or [])
         annotated = str(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER, ""))
-        main = names.main_of(ordinary, annotated) or names.MAIN_CONTAINER
+        main = names.main_container_name(ordinary, annotated) or names.MAIN_CONTAINER
         return cls(
             main,
             init=_names(init),

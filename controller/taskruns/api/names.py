@@ -71,7 +71,7 @@ def pod_name(run_name: str, run_uid: str, attempt: int) -> str:
     return run_name[: MAX_LABEL_LENGTH - len(tail)].rstrip("-.") + tail
 
 
-def main_of(containers: Sequence[str], annotated: str) -> str:
+def main_container_name(containers: Sequence[str], annotated: str) -> str:
     """Return the main container: the annotated one, the only one, or the one called `main`.
 
     Args:

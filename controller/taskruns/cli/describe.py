@@ -10,7 +10,7 @@ from rich.text import Text
 
 from taskruns.api.conditions import Outcome
 from taskruns.cli.backend import Step
-from taskruns.cli.output import age, length, phase_style, plain, write
+from taskruns.cli.output import age, length, phase_style, replace_control_characters, write
 from taskruns.core.unstructured import mapping, mappings, moment, text
 
 Told = Mapping[str, Any]
@@ -44,12 +44,12 @@ def _summary(run: Told, status: Told, now: datetime) -> Iterator[Any]:
     head = Text.assemble((text(metadata.get("name")), "bold"), ": ")
     head.append(phase or "not looked at yet", phase_style(phase) or "default")
     yield head.append(f", {reason}" if reason else "")
-    message = plain(text(status.get("message")))
+    message = replace_control_characters(text(status.get("message")))
     if message:
         yield Padding(Text(message), _INDENT)
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in _facts(run, status, now):
-        facts.add_row(Text(name, "dim"), Text(plain(value)))
+        facts.add_row(Text(name, "dim"), Text(replace_control_characters(value)))
     yield Text()
     yield facts
 
@@ -85,7 +85,7 @@ def _attempt(
         head.append(f", exit code {attempt['exitCode']}")
     yield head
     if attempt.get("message") and outcome != Outcome.SUCCEEDED:
-        yield Padding(Text(plain(text(attempt.get("message")))), _INDENT)
+        yield Padding(Text(replace_control_characters(text(attempt.get("message")))), _INDENT)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for step, begin, end in _timeline(attempt, due, more):
         took = length((end or now) - begin) + ("" if end else " so far")

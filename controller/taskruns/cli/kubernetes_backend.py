@@ -145,7 +145,7 @@ class KubernetesBackend:
 
     async def log(self, run: Object, pod: str) -> AsyncIterator[bytes]:
         """Yield the log that an attempt has written so far."""
-        read = partial(self._client.log, self.namespace, pod, main_of(run))
+        read = partial(self._client.log, self.namespace, pod, _main_container_name(run))
         lines = TimedLines()
         try:
             async for piece in read(follow=False):
@@ -187,7 +187,7 @@ class _Following:
     def __init__(self, client: Client, run: Object) -> None:
         self._client = client
         self._namespace, self._name = run["metadata"]["namespace"], run["metadata"]["name"]
-        self._main = main_of(run)
+        self._main = _main_container_name(run)
         self._started: dict[str, asyncio.Event] = {}
         self._over: dict[str, asyncio.Event] = {}
         self._ran: set[str] = set()
@@ -255,14 +255,14 @@ def _event(events: dict[str, asyncio.Event], pod: str) -> asyncio.Event:
     return events.setdefault(pod, asyncio.Event())
 
 
-def main_of(run: Object) -> str:
+def _main_container_name(run: Object) -> str:
     """Return the name of the run's main container."""
     template = mapping(mapping(run.get("spec")).get("template"))
     containers = mappings(mapping(template.get("spec")).get("containers"))
     annotations = mapping(mapping(template.get("metadata")).get("annotations"))
     annotated = text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER))
     container_names = [text(container.get("name")) for container in containers]
-    return names.main_of(container_names, annotated) or names.MAIN_CONTAINER
+    return names.main_container_name(container_names, annotated) or names.MAIN_CONTAINER
 
 
 @contextmanager

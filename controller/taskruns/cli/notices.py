@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from taskruns.cli.output import plain
+from taskruns.cli.output import replace_control_characters
 
 _AGAIN_SECONDS = 600.0
 _NUMBER = re.compile(r"\d+")
@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 
 def say(sentence: str) -> None:
     """Write one line to standard error."""
-    click.echo(f"taskrun: {' '.join(plain(sentence).split())}", err=True)
+    click.echo(f"taskrun: {' '.join(replace_control_characters(sentence).split())}", err=True)
 
 
 class Notices(logging.Handler):

@@ -15,7 +15,7 @@ from taskruns.core.unstructured import mapping, mappings, moment, text
 NOTHING = "-"
 
 
-def plain(words: str) -> str:
+def replace_control_characters(words: str) -> str:
     """Replace control characters, because text from a log could control the terminal."""
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}"
@@ -128,7 +128,7 @@ def _row(run: Run, now: datetime, *, wide: bool, place: bool) -> dict[str, str]:
         row["POD"] = text(status.get("podName")) or NOTHING
         row["NODE"] = text(attempts[-1].get("nodeName") if attempts else "") or NOTHING
         row["IMAGE"] = text(mapping(run.get("spec")).get("image")) or NOTHING
-    return {key: plain(value) for key, value in row.items()}
+    return {key: replace_control_characters(value) for key, value in row.items()}
 
 
 def _show_table(rows: Sequence[Mapping[str, str]]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.reasons import Reason
 from taskruns.cli.notices import say
-from taskruns.cli.output import plain
+from taskruns.cli.output import replace_control_characters
 from taskruns.core.unstructured import Object, mapping, text
 from taskruns.engines.docker.words import translated
 
@@ -48,7 +48,7 @@ class ProgressPrinter:
             name = text(mapping(run.get("metadata")).get("name"))
             self.say(f"{name} {phase}: {about}" if about else f"{name} {phase}")
         if phase in _WAITING:
-            self.stage(f"{phase}: {plain(message or reason)}".splitlines()[0])
+            self.stage(f"{phase}: {replace_control_characters(message or reason)}".splitlines()[0])
         else:
             self.pause()
 
@@ -78,7 +78,7 @@ class ProgressPrinter:
             self._status.start()
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        self._status.update(Text(plain(sentence)))
+        self._status.update(Text(replace_control_characters(sentence)))
 
     def pause(self) -> None:
         """Remove the live status."""

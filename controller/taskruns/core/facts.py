@@ -255,7 +255,9 @@ def counted_from(pod: PodFacts, started_at: datetime | None) -> PodFacts:
 def main_name(containers: tuple[Mapping[str, Any], ...], annotations: Mapping[str, Any]) -> str:
     """Return the name of a Pod's main container; empty if there is none."""
     container_names = [text(container.get("name")) for container in containers]
-    return names.main_of(container_names, text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER)))
+    return names.main_container_name(
+        container_names, text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER))
+    )
 
 
 def read_pod(pod: Mapping[str, Any]) -> PodFacts:

@@ -140,7 +140,7 @@ class TimedLines:
         space = data.find(b" ", at, at + _LONGEST_TIME)
         if space < 0 and len(data) - at < _LONGEST_TIME and b"\n" not in data[at:]:
             return None
-        time = instant(data[at:space].decode(errors="replace")) if space > 0 else None
+        time = nanoseconds_of(data[at:space].decode(errors="replace")) if space > 0 else None
         self._within, self._read = True, 0
         if time is None:  # the rest of a long line has no time
             return at
@@ -163,7 +163,7 @@ class TimedLines:
         return new
 
 
-def instant(time: str) -> int | None:
+def nanoseconds_of(time: str) -> int | None:
     """Return an RFC 3339 time in nanoseconds of Unix time, or None if it is not one."""
     zone = 1 if time.endswith("Z") else 6
     whole, _, fraction = time[:-zone].partition(".")

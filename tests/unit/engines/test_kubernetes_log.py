@@ -14,7 +14,7 @@ from taskruns.engines.kubernetes.client import Denied
 from taskruns.engines.kubernetes.endpoints import GET_LOG
 from taskruns.engines.kubernetes.log import LogReader
 from taskruns.engines.kubernetes.responses import Response
-from taskruns.engines.log_position import LogLost, instant
+from taskruns.engines.log_position import LogLost, nanoseconds_of
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
 
@@ -159,4 +159,4 @@ async def test_a_kubelets_sentence_in_place_of_the_log_is_an_error() -> None:
     ],
 )
 def test_a_time_is_an_instant_whatever_its_offset(time: str, nanoseconds: int | None) -> None:
-    assert instant(time) == nanoseconds
+    assert nanoseconds_of(time) == nanoseconds

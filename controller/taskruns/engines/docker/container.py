@@ -132,7 +132,7 @@ def grace_of(pod: Mapping[str, Any]) -> int:
     return seconds if isinstance(seconds, int) else 30
 
 
-def main_of(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+def main_container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the main container of a Pod that was accepted."""
     return mappings(mapping(pod.get("spec")).get("containers"))[0]
 

@@ -31,12 +31,12 @@ _MARK = ".swept"
 
 
 @asynccontextmanager
-async def swept(
+async def collect_in_background(
     root: Path,
     daemon: Daemon,
     now: Clock,
     site: SiteDefaults,
-    spared: StateFile,
+    excluded: StateFile,
 ) -> AsyncIterator[None]:
     """Collect garbage in the background while the block runs; the next client does the rest.
 
@@ -45,10 +45,10 @@ async def swept(
         daemon: Daemon whose runs are collected.
         now: Clock.
         site: Site defaults.
-        spared: State file of the run that the block itself follows.
+        excluded: State file of the run that the block itself follows.
     """
-    sweep = _sweep(root, daemon, now, site, spared.path)
-    task = asyncio.create_task(sweep, name="taskruns: sweep")
+    collection = _collect_due(root, daemon, now, site, excluded.path)
+    task = asyncio.create_task(collection, name="taskruns: collect garbage")
     try:
         yield
     finally:
@@ -56,7 +56,9 @@ async def swept(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _sweep(root: Path, daemon: Daemon, now: Clock, site: SiteDefaults, spared: Path) -> None:
+async def _collect_due(
+    root: Path, daemon: Daemon, now: Clock, site: SiteDefaults, excluded: Path
+) -> None:
     if not await asyncio.to_thread(_is_time, root, now()):
         return
     try:
@@ -64,7 +66,7 @@ async def _sweep(root: Path, daemon: Daemon, now: Clock, site: SiteDefaults, spa
     except EngineError as error:
         log.warning("nothing can be cleaned up: %s", error)
         return
-    files = [file for file in state_files if file.path != spared]
+    files = [file for file in state_files if file.path != excluded]
     random.shuffle(files)  # short-lived clients together reach every run
     for file in files:
         try:

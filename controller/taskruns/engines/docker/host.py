@@ -153,11 +153,11 @@ class Host:
             OfAnotherDaemon: The run belongs to another daemon.
         """
         from taskruns.engines.docker.follower import Follower
-        from taskruns.engines.docker.gc import swept
+        from taskruns.engines.docker.gc import collect_in_background
 
         async with (
             self.daemon() as daemon,
             Follower.open(file, daemon, self.now, self.site, self.given) as follower,
-            swept(self.root, daemon, self.now, self.site, spared=file),
+            collect_in_background(self.root, daemon, self.now, self.site, excluded=file),
         ):
             yield follower

@@ -14,7 +14,7 @@ from aiodocker import DockerError
 from aiohttp import StreamReader
 
 from taskruns.engines.docker.connection import NoDaemon
-from taskruns.engines.log_position import LogLost, LogPosition, instant
+from taskruns.engines.log_position import LogLost, LogPosition, nanoseconds_of
 
 _HEADER = struct.Struct(">BxxxL")
 """Header of a record of a container without a terminal: stream number and length in bytes."""
@@ -148,7 +148,7 @@ class Entries:
         content = []
         for piece in pieces:
             time, _, line = piece.partition(b" ")
-            written_at = instant(time.decode(errors="replace"))
+            written_at = nanoseconds_of(time.decode(errors="replace"))
             if written_at is None or self._position.passes(written_at):
                 content.append(line)
                 self._last.append(piece)

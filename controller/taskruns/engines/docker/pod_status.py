@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from taskruns.core.unstructured import mapping, moment, number, stamp, text
-from taskruns.engines.docker.container import main_of
+from taskruns.engines.docker.container import main_container
 
 _ENDED = ("exited", "dead")
 _EPOCH = "1970-01-01T00:00:00Z"
@@ -63,8 +63,8 @@ def pod_status(
         message: Termination message, once the container has ended.
     """
     state = _container_state(container, trouble, message)
-    name = text(main_of(pod).get("name"))
-    report = {"name": name, "image": text(main_of(pod).get("image")), "state": state}
+    name = text(main_container(pod).get("name"))
+    report = {"name": name, "image": text(main_container(pod).get("image")), "state": state}
     kept = {key: value for key, value in mapping(pod.get("status")).items() if key == "conditions"}
     return {**kept, "phase": _phase(state), "containerStatuses": [report]}
 

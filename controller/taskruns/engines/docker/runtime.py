@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from taskruns.clock import Clock
 from taskruns.core.unstructured import Object, mapping, mappings, number, text
-from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of, main_of
+from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of, main_container
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import Pull, explained, pull_policy
@@ -51,7 +51,7 @@ async def create_files(daemon: Daemon, pod: Object) -> None:
     Raises:
         DaemonError: The daemon rejects the request, for example because the folder is missing.
     """
-    image = text(main_of(pod).get("image"))
+    image = text(main_container(pod).get("image"))
     for kind, path in _checked(pod).values():
         if kind == "FileOrCreate":
             await daemon.ensure_file(pod["metadata"]["name"], image, path)
@@ -83,7 +83,7 @@ def advised(message: str) -> str:
 
 
 def _checked(pod: Object) -> dict[str, tuple[str, str]]:
-    return checked_paths(mapping(pod.get("spec")), main_of(pod))
+    return checked_paths(mapping(pod.get("spec")), main_container(pod))
 
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Runtime:
 
     async def fetch_image(self, pod: Object) -> StartError | None:
         """Ensure that the image is present, pulling it if needed; return the error, or None."""
-        main = main_of(pod)
+        main = main_container(pod)
         image, policy = text(main.get("image")), text(main.get("imagePullPolicy"))
         try:
             present = policy != "Always" and await self._daemon.has_image(image)
@@ -200,7 +200,7 @@ class Runtime:
         Raises:
             DaemonError: The daemon rejects the request.
         """
-        folders = folders_for_anybody(pod["spec"], main_of(pod))
+        folders = folders_for_anybody(pod["spec"], main_container(pod))
         mounted = {
             text(mount.get("Destination")): mount for mount in mappings(container.get("Mounts"))
         }
@@ -232,7 +232,7 @@ class Runtime:
                 log.warning("%s: the result file %s cannot be read: %s", name, path, file.why)
             else:
                 written = file
-        if written or not code or main_of(pod).get("terminationMessagePolicy") == "File":
+        if written or not code or main_container(pod).get("terminationMessagePolicy") == "File":
             return last_words(written, b"", 0)
         tail = await self._read(lambda: self._daemon.log_tail(name))
         if isinstance(tail, _Unreadable):
@@ -283,7 +283,7 @@ class Runtime:
 
 
 def _words_path(pod: Object) -> str:
-    return text(main_of(pod).get("terminationMessagePath")) or "/dev/termination-log"
+    return text(main_container(pod).get("terminationMessagePath")) or "/dev/termination-log"
 
 
 def _is_to_be_put(pod: Object, path: str) -> bool:
@@ -294,12 +294,14 @@ def _is_to_be_put(pod: Object, path: str) -> bool:
     Raises:
         Unsupported: The file cannot be copied, because the root filesystem is read-only.
     """
-    folders = (text(mount.get("mountPath")) for mount in mappings(main_of(pod).get("volumeMounts")))
+    folders = (
+        text(mount.get("mountPath")) for mount in mappings(main_container(pod).get("volumeMounts"))
+    )
     if path.startswith(_RUNTIMES_OWN) or any(
         PurePosixPath(path).is_relative_to(folder) for folder in folders
     ):
         return False
-    if mapping(main_of(pod).get("securityContext")).get("readOnlyRootFilesystem") is True:
+    if mapping(main_container(pod).get("securityContext")).get("readOnlyRootFilesystem") is True:
         raise Unsupported(
             "resultPath below a read-only root, where the daemon is elsewhere,",
             "mount an emptyDir over its folder",
