@@ -10,6 +10,7 @@ from taskruns.api import names
 from taskruns.api.conditions import is_terminal
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Step
 from taskruns.cli.exit_status import CommandError, ExitCode, none_of_that_name
+from taskruns.core.facts import main_name
 from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
 from taskruns.engines.kubernetes.client import Client, Denied, NotYet
@@ -260,9 +261,7 @@ def _main_container_name(run: Object) -> str:
     template = mapping(mapping(run.get("spec")).get("template"))
     containers = mappings(mapping(template.get("spec")).get("containers"))
     annotations = mapping(mapping(template.get("metadata")).get("annotations"))
-    annotated = text(annotations.get(names.ANNOTATION_DEFAULT_CONTAINER))
-    container_names = [text(container.get("name")) for container in containers]
-    return names.main_container_name(container_names, annotated) or names.MAIN_CONTAINER
+    return main_name(containers, annotations) or names.MAIN_CONTAINER
 
 
 @contextmanager

@@ -27,15 +27,16 @@ from taskruns.engines.docker.log import (
     Entries,
     LogRecord,
     Position,
-    in_entries,
+    entries_of,
     records_of,
     records_of_terminal,
+    since_parameter,
     to_its_end,
-    unix,
 )
 from taskruns.engines.docker.pod_status import has_ended
 from taskruns.engines.docker.tarball import empty_file, end_of_file, new_file, open_folders
 from taskruns.engines.engine import EngineError
+from taskruns.engines.log_position import nanoseconds_of
 
 _NO_ANSWER = 900
 """Status that the client library reports when there is no HTTP response."""
@@ -223,13 +224,16 @@ class Daemon:
             NoDaemon: The connection broke.
         """
         read = records_of_terminal if await self._has_terminal(name) else records_of
-        params = {"stdout": True, "stderr": True, "timestamps": True, "follow": follow}
+        params: dict[str, Any] = {
+            "stdout": True, "stderr": True, "timestamps": True, "follow": follow,
+            "since": since_parameter(nanoseconds_of(since) or 0),
+        }  # fmt: skip
         limit = patient(None if follow else ANSWER_SECONDS)
         with self._converted_errors():
             async with self._docker._query(  # noqa: SLF001
-                f"containers/{name}/logs", params=params | {"since": unix(since)}, timeout=limit
+                f"containers/{name}/logs", params=params, timeout=limit
             ) as response:
-                async for record in read(response.content):
+                async for record in read(response.content.iter_any()):
                     yield record
 
     async def _log(self, name: str, **query: Any) -> AsyncIterator[bytes]:
@@ -258,7 +262,7 @@ class Daemon:
             ) as response:
                 chunks = response.content.iter_any()
                 if not raw:
-                    async for entries in in_entries(chunks):
+                    async for entries in entries_of(chunks):
                         yield entries
                 else:
                     async for chunk in chunks:

@@ -2,25 +2,54 @@
 
 import asyncio
 import struct
-from asyncio import IncompleteReadError
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiodocker import DockerError
-from aiohttp import StreamReader
 
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.log_position import LogLost, LogPosition, nanoseconds_of
 
 _HEADER = struct.Struct(">BxxxL")
-"""Header of a record of a container without a terminal: stream number and length in bytes."""
+"""Header of a frame: stream number, and length of the content in bytes."""
 _LONGEST_RECORD = 16 * 1024
 """Length, in bytes, above which the daemon splits a line into several records."""
-_STDOUT = 1
+_STDOUT, _SYSTEM_ERROR = 1, 3
+"""Numbers of streams: standard output, and errors of the daemon itself."""
+
+Frame = tuple[int, bytes]
+"""Stream number and content of a frame."""
+
+
+class BrokenLog(ConnectionError):
+    """The response of the daemon ended within a frame."""
+
+
+async def frames_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Frame]]:
+    """Yield the frames of a response that multiplexes the streams of a container, in batches.
+
+    Raises:
+        BrokenLog: The response ends within a frame.
+    """
+    data = b""
+    async for chunk in chunks:
+        data += chunk
+        at, frames = 0, []
+        while len(data) - at >= _HEADER.size:
+            stream, length = _HEADER.unpack_from(data, at)
+            begin = at + _HEADER.size
+            if begin + length > len(data):
+                break
+            at = begin + length
+            frames.append((stream, data[begin:at]))
+        data = data[at:]
+        if frames:
+            yield frames
+    if data:
+        raise BrokenLog("the response ends within a frame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +66,25 @@ class LogRecord:
     """Whether the record is the last one of its line."""
 
 
-class BrokenLog(ConnectionError):
-    """The response of the daemon ended within a record."""
-
-
-async def records_of(content: StreamReader) -> AsyncIterator[LogRecord]:
+async def records_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[LogRecord]:
     """Yield the records of the log of a container without a terminal.
 
     Raises:
         BrokenLog: The response ends within a record.
     """
-    while True:
-        try:
-            stream, length = _HEADER.unpack(await content.readexactly(_HEADER.size))
-            record = await content.readexactly(length)
-        except IncompleteReadError as error:
-            if error.partial or error.expected != _HEADER.size:
-                raise BrokenLog("the log ended within a record") from error
-            return
-        if record:
-            yield _record(stream, record)
+    async for frames in frames_of(chunks):
+        for stream, record in frames:
+            if record:
+                yield _record(stream, record)
 
 
-async def records_of_terminal(content: StreamReader) -> AsyncIterator[LogRecord]:
+async def records_of_terminal(chunks: AsyncIterator[bytes]) -> AsyncIterator[LogRecord]:
     """Yield the records of the log of a container with a terminal.
 
     A record ends with a line feed or at the maximum length.
     """
     buffer = b""
-    async for chunk in content.iter_any():
+    async for chunk in chunks:
         buffer += chunk
         while (end := _end_of_first(buffer)) is not None:
             yield _record(_STDOUT, buffer[:end])
@@ -97,9 +116,6 @@ _STATE_SECONDS = 0.2
 """Delay before the state of a container whose log has ended is read again, in seconds."""
 _TAIL = 20
 """Number of last entries that are compared to recognise the end of a log."""
-_HEADER_BYTES = 8
-_SYSTEM_ERROR = 3
-"""Number of the stream that carries errors of the daemon itself."""
 _NANOSECONDS = 10**9
 
 Read = Callable[..., AsyncIterator[list[bytes]]]
@@ -140,8 +156,7 @@ class Entries:
     def query(self) -> dict[str, Any]:
         """Begin another request and return its parameters."""
         self._position.rewind()
-        seconds, nanoseconds = divmod(self._position.since, _NANOSECONDS)
-        return {"timestamps": True, "since": f"{seconds}.{nanoseconds:09d}"}
+        return {"timestamps": True, "since": since_parameter(self._position.since)}
 
     def new(self, pieces: list[bytes]) -> bytes:
         """Return the content of the entries that have not been read before."""
@@ -247,36 +262,22 @@ async def _is_over(
     return False
 
 
-async def in_entries(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+async def entries_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     """Yield the entries of a response that multiplexes standard output and standard error.
 
     Raises:
-        EOFError: The response ends within an entry.
+        BrokenLog: The response ends within an entry.
         DockerError: The daemon reports an error of its own.
     """
-    data = b""
-    async for chunk in chunks:
-        data += chunk
-        at, entries = 0, []
-        while len(data) - at >= _HEADER_BYTES:
-            begin = at + _HEADER_BYTES
-            end = begin + int.from_bytes(data[at + 4 : begin], "big")
-            if end > len(data):
-                break
-            if data[at] == _SYSTEM_ERROR:
-                message = data[begin:end].decode(errors="replace")
+    async for frames in frames_of(chunks):
+        for stream, content in frames:
+            if stream == _SYSTEM_ERROR:
+                message = content.decode(errors="replace")
                 raise DockerError(HTTPStatus.INTERNAL_SERVER_ERROR, message)
-            entries.append(data[begin:end])
-            at = end
-        data = data[at:]
-        if entries:
-            yield entries
-    if data:
-        raise EOFError("the response ends within an entry")
+        yield [content for _, content in frames]
 
 
-def unix(time: str) -> str:
-    """Convert a time of a log into the format of the daemon's `since` parameter."""
-    whole, _, fraction = time.removesuffix("Z").partition(".")
-    seconds = datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp() if whole else 0
-    return f"{seconds:.0f}.{fraction or '0'}"
+def since_parameter(nanoseconds: int) -> str:
+    """Return a time, in nanoseconds of Unix time, as the daemon's `since` parameter."""
+    seconds, rest = divmod(nanoseconds, _NANOSECONDS)
+    return f"{seconds}.{rest:09d}"

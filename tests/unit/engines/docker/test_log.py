@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 
 from taskruns.engines.docker import log
 from taskruns.engines.docker.connection import NoDaemon
-from taskruns.engines.docker.log import Bytes, Entries, in_entries, to_its_end, unix
-from taskruns.engines.log_position import LogLost
+from taskruns.engines.docker.log import (
+    BrokenLog,
+    Bytes,
+    Entries,
+    entries_of,
+    since_parameter,
+    to_its_end,
+)
+from taskruns.engines.log_position import LogLost, nanoseconds_of
 
 START = 1767261600 * 10**9
 
@@ -148,10 +155,10 @@ async def test_entries_are_taken_from_chunks_of_any_size(cut: int) -> None:
         yield data[:cut]
         yield data[cut:]
 
-    lines = [entry async for batch in in_entries(chunks(data)) for entry in batch]
+    lines = [entry async for batch in entries_of(chunks(data)) for entry in batch]
     assert lines == [b"out\n", b"err\n", b"end"]
-    with pytest.raises(EOFError):
-        [_ async for _ in in_entries(chunks(data[:-1]))]
+    with pytest.raises(BrokenLog):
+        [_ async for _ in entries_of(chunks(data[:-1]))]
 
 
 async def test_an_error_of_the_daemon_is_no_line_of_the_log() -> None:
@@ -159,16 +166,16 @@ async def test_an_error_of_the_daemon_is_no_line_of_the_log() -> None:
         yield b"\x03\0\0\0\0\0\0\x05wrong"
 
     with pytest.raises(DockerError, match="wrong"):
-        [_ async for _ in in_entries(chunks())]
+        [_ async for _ in entries_of(chunks())]
 
 
 @pytest.mark.parametrize(
-    ("time", "asked"),
+    ("time", "parameter"),
     [
-        ("", "0.0"),
-        ("2026-01-01T10:00:00.000000002Z", "1767261600.000000002"),
-        ("2026-01-01T10:00:00Z", "1767261600.0"),
+        (0, "0.000000000"),
+        (nanoseconds_of("2026-01-01T10:00:00.000000002Z"), "1767261600.000000002"),
+        (nanoseconds_of("2026-01-01T10:00:00Z"), "1767261600.000000000"),
     ],
 )
-def test_a_time_is_asked_for_as_the_daemon_wants_it(time: str, asked: str) -> None:
-    assert unix(time) == asked
+def test_the_since_parameter_has_seconds_and_nanoseconds(time: int, parameter: str) -> None:
+    assert since_parameter(time) == parameter

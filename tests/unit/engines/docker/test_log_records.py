@@ -20,24 +20,15 @@ RECORDS = st.lists(
 Read = Callable[[Any], AsyncIterator[LogRecord]]
 
 
-class Answer(asyncio.StreamReader):
-    """Response body that can be read in chunks, like aiohttp's StreamReader."""
+def read(parse: Read, sent: bytes, size: int = 1000) -> list[LogRecord]:
+    """Return the records of a response that arrives in chunks of a size."""
 
-    def __init__(self, sent: bytes, size: int) -> None:
-        super().__init__()
-        self._parts = [sent[at : at + size] for at in range(0, len(sent), size)]
-        for part in self._parts:
-            self.feed_data(part)
-        self.feed_eof()
+    async def chunks() -> AsyncIterator[bytes]:
+        for at in range(0, len(sent), size):
+            yield sent[at : at + size]
 
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        for part in self._parts:
-            yield part
-
-
-def read(how: Read, sent: bytes, size: int = 1000) -> list[LogRecord]:
     async def read() -> list[LogRecord]:
-        return [each async for each in how(Answer(sent, size))]
+        return [record async for record in parse(chunks())]
 
     return asyncio.run(read())
 
