@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from typing_extensions import override
 
+from taskruns_airflow.argument_types import list_of
 from taskruns_airflow.function_source import PROGRAM, Function
 from taskruns_airflow.manifest import RESULT_PATH, Order
 from taskruns_airflow.operator import TaskRunOperator
@@ -57,7 +58,8 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
         order = super().order(context)
         path = (order.spec or {}).get("resultPath", RESULT_PATH) if order.do_xcom_push else ""
         python = self.python_command
-        python = [python] if isinstance(python, str) else python
+        forms = "a string or a list of strings"
+        python = [python] if isinstance(python, str) else list_of("python_command", python, forms)
         keywords = {**self._asked_of(context), **self.op_kwargs}
         return replace(
             order,

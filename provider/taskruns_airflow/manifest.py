@@ -9,10 +9,17 @@ from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from taskruns.api import names
 from taskruns.api.v1alpha1 import TaskRunSpec
 from taskruns.api.v1alpha1.model import format_duration
+from taskruns_airflow.argument_types import (
+    check_string,
+    check_template,
+    mapping_of,
+    strings_by_key,
+)
 from taskruns_airflow.containers import ContainerSelection
 from taskruns_airflow.identity import Try
 from taskruns_airflow.spec_fields import SPEC_FIELDS, SpecFields, plain
@@ -117,8 +124,9 @@ def build(order: Order, own: Try, called: Mapping[str, str] = _OWN_NAMES) -> Obj
     Raises:
         ValueError: An argument is invalid. The message names it and says what to write instead.
     """
-    labels = {**(order.labels or {}), **own.labels}
-    annotations = {**(order.annotations or {}), **own.annotations}
+    labels = strings_by_key("labels", order.labels) | own.labels
+    annotations = strings_by_key("annotations", order.annotations) | own.annotations
+    check_string("queue_name", order.queue_name)
     spec = _spec(order)
     spec["template"] = _marked(spec.get("template"), labels, annotations)
     if order.queue_name:
@@ -152,10 +160,16 @@ def _spec(order: Order) -> Object:
         for name, row in SPEC_FIELDS.items()
         if (argument := getattr(order, name)) is not None
     }
-    spec = dict(order.spec or {})
+    spec = mapping_of("spec", order.spec, "a dict of fields of a TaskRun's spec")
+    check_template("spec.template", spec.get("template"))
     if twice := sorted(named.keys() & spec.keys()):
-        raise ValueError(f"{', '.join(twice)}: given in spec and as an argument: say it once")
+        raise ValueError(
+            f"{', '.join(twice)}: set both in spec and as an argument; remove one of the two"
+        )
     return _with_defaults(spec | named, order)
+
+
+_POD_GC = "a dict, such as {'strategy': 'OnPodSuccess'}"
 
 
 def _with_defaults(spec: Object, order: Order) -> Object:
@@ -171,7 +185,8 @@ def _with_defaults(spec: Object, order: Order) -> Object:
         spec.setdefault("activeDeadlineSeconds", limit)
     if order.get_logs:
         wait = {"deleteDelayDuration": format_duration(WAIT_FOR_READER)}
-        spec["podGC"] = wait | dict(spec.get("podGC") or {})
+        place = "spec.podGC" if order.pod_gc is None else "pod_gc"
+        spec["podGC"] = wait | mapping_of(place, spec.get("podGC"), _POD_GC)
     return spec
 
 
@@ -191,11 +206,7 @@ def _check(spec: Object, order: Order, called: Mapping[str, str]) -> None:
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
         raise ValueError(
-            "; ".join(
-                f"{_place(each['loc'], order, called)}: "
-                f"{_problem(each['type'], each['msg'], each['input'])}"
-                for each in errors
-            )
+            "; ".join(f"{_place(each['loc'], order, called)}: {_problem(each)}" for each in errors)
         ) from None
 
 
@@ -208,16 +219,23 @@ def _place(loc: tuple[int | str, ...], order: Order, called: Mapping[str, str]) 
     return called.get(field, field) + path
 
 
-def _problem(kind: str, message: str, value: object) -> str:
+_INSTEAD = {
+    "list_type": "a list",
+    "dict_type": "a dict",
+    "string_type": (
+        "a string, such as '5' with quotes. With render_template_as_native_obj, a template that "
+        "renders to a number gives a number"
+    ),
+}
+"""Valid values by pydantic's name of a type error."""
+_COMMANDS = ("command", "args")
+
+
+def _problem(error: ErrorDetails) -> str:
     """Return the problem with a value, without the value itself, which may be a secret."""
-    if kind == "list_type" and isinstance(value, str):
-        return (
-            "is a text; write a list, such as ['sh', '-c', 'echo hello']. "
-            "A text is not split into words"
-        )
-    if kind == "string_type":
-        return (
-            f"is of type {type(value).__name__}; write a text, such as '5' with quotes. "
-            "With render_template_as_native_obj, a template that renders to a number becomes one"
-        )
-    return message
+    instead = _INSTEAD.get(error["type"])
+    if instead is None:
+        return error["msg"]
+    if error["type"] == "list_type" and error["loc"][0] in _COMMANDS:
+        instead += ", such as ['sh', '-c', 'echo hello']. A string is not split into words"
+    return f"is of type {type(error['input']).__name__}; write {instead}"

@@ -13,6 +13,12 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, conf
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.argument_types import (
+    check_container_names,
+    check_exit_codes,
+    check_string,
+    wrong_type,
+)
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Containers, Shown, names_of
 from taskruns_airflow.failures import ExitCodes, TaskRunMisconfigured
@@ -210,6 +216,7 @@ class TaskRunOperator(RunArguments):
                 the marks that identify the try.
         """
         try:
+            self._check_types()
             manifest = build(self.order(context), own, self.argument_names)
             manifest["metadata"] |= self.place(own)
         except ValueError as refusal:
@@ -220,6 +227,20 @@ class TaskRunOperator(RunArguments):
             if problem := lost_identity(manifest, name, own):
                 raise TaskRunMisconfigured(f"mutate: {problem}")
         return manifest
+
+    def _check_types(self) -> None:
+        """Check the arguments that are not fields of an Order.
+
+        Raises:
+            ValueError: An argument has the wrong type.
+        """
+        for name in ("name", "namespace", *_CONNECTED):
+            check_string(name, getattr(self, name))
+        check_container_names("container_logs", self.container_logs)
+        for name in ("skip_on_exit_code", "fail_on_exit_code"):
+            check_exit_codes(name, getattr(self, name))
+        if self.mutate is not None and not callable(self.mutate):
+            raise wrong_type("mutate", self.mutate, "a function that takes the TaskRun as a dict")
 
     def place(self, own: Try) -> dict[str, str]:
         """Return the name of a try's TaskRun, and its namespace if `namespace` does not hold it.

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from taskruns_airflow.argument_types import check_template, list_of, wrong_type
+
 
 def plain(value: Any) -> Any:
     """Return a value with Kubernetes client objects, at any depth, as dicts in wire form."""
@@ -21,6 +23,12 @@ def plain(value: Any) -> Any:
     return value
 
 
+_ENV_FORMS = (
+    "a dict, such as {'NAME': 'value'}, or a list of V1EnvVar. A template that makes a dict needs "
+    "render_template_as_native_obj=True on the DAG, or pass the other task's output itself"
+)
+
+
 def env_vars(env: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
     """Return environment variables as core/v1 EnvVars.
 
@@ -30,21 +38,15 @@ def env_vars(env: Mapping[str, Any] | Sequence[Any]) -> list[dict[str, Any]]:
             `{"secretKeyRef": {"name": "database", "key": "password"}}`.
 
     Raises:
-        ValueError: A value has another type. The message does not contain it, because it may be a
-            secret.
+        ValueError: A value has another type.
     """
     if isinstance(env, Mapping):
         return [_env_var(str(name), value) for name, value in env.items()]
-    if isinstance(env, str):
-        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
-            "env: is a text; write a dict, such as {'NAME': 'value'}, or a list of V1EnvVar. "
-            "A template that makes a dict needs render_template_as_native_obj=True on the DAG, "
-            "or pass the other task's output itself"
-        )
-    for item in env:
+    items = list_of("env", env, _ENV_FORMS)
+    for number, item in enumerate(items):
         if not isinstance(item, Mapping) or "name" not in item:
-            raise ValueError('env: every item of the list needs a name, as {"name": "A", ...}')
-    return [dict(item) for item in env]
+            raise ValueError(f"env[{number}]: has no name; write {{'name': 'A', 'value': 'b'}}")
+    return [dict(item) for item in items]
 
 
 def _env_var(name: str, value: object) -> dict[str, Any]:
@@ -54,9 +56,8 @@ def _env_var(name: str, value: object) -> dict[str, Any]:
         return {"name": name, "value": value}
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"name": name, "value": str(value)}
-    raise ValueError(
-        f"env: the value of {name} is of type {type(value).__name__}: "
-        "write text, a number, or where it comes from, as {'secretKeyRef': {...}}"
+    raise wrong_type(
+        f"env[{name!r}]", value, "a string, a number, or a source such as {'secretKeyRef': {...}}"
     )
 
 
@@ -70,18 +71,24 @@ def pod_template(value: Mapping[str, Any] | str) -> dict[str, Any]:
     """Return a core/v1 PodTemplateSpec, given one or a whole Pod, as a mapping or as YAML.
 
     Raises:
-        ValueError: The value is not a mapping, or has fields that a PodTemplateSpec lacks.
+        ValueError: The value or a part has the wrong type, or it has fields that a PodTemplateSpec
+            lacks.
     """
     template = loaded(value) if isinstance(value, str) else value
     if not isinstance(template, Mapping):
-        raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
-            "template: not a mapping: write {'metadata': ..., 'spec': ...}, or the same as YAML"
+        raise wrong_type(
+            "template",
+            template,
+            "a dict, such as {'metadata': ..., 'spec': ...}, the same as YAML, or the name of a "
+            ".yaml, .yml or .json file",
         )
+    check_template("template", template)
     whole_pod = template.get("kind") == "Pod"
     strange = [k for k in template if k not in _PARTS and not (whole_pod and k in _OF_A_POD)]
     if strange:
         raise ValueError(
-            f"template: {', '.join(map(str, strange))}: a PodTemplateSpec has metadata and spec"
+            f"template: unknown field {', '.join(map(str, strange))}; a PodTemplateSpec has only "
+            "metadata and spec"
         )
     parts = {part: dict(template[part]) for part in _PARTS if template.get(part)}
     if whole_pod and "metadata" in parts:
@@ -100,12 +107,13 @@ def loaded(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"template: not YAML: {error}") from error
+        raise ValueError(f"template: is not valid YAML: {error}") from error
 
 
 def _pull_secrets(secrets: Sequence[Any]) -> list[Any]:
     """Return image pull secrets as core/v1 LocalObjectReferences; a string is a name."""
-    return [{"name": each} if isinstance(each, str) else each for each in secrets]
+    items = list_of("image_pull_secrets", secrets, "a list of names of Secrets")
+    return [{"name": each} if isinstance(each, str) else each for each in items]
 
 
 def _unchanged(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Tests that DAGs written for DockerOperator keep their meaning in all forms of its arguments."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.compat import DockerOperator
 from taskruns_airflow.compat.docker_values import last_line, lines_of
 from taskruns_airflow.execution import Execution
-from taskruns_airflow.failures import TaskRunResultInvalid
+from taskruns_airflow.failures import TaskRunMisconfigured, TaskRunResultInvalid
 from taskruns_airflow.identity import Try
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
@@ -316,6 +317,7 @@ def test_a_daemon_is_named_as_docker_py_takes_it(url: Any, found: str | None) ->
         ({"mounts": [{"target": "/d", "type": "x"}]}, "/d: type 'x': write bind, volume, tmpfs"),
         ({"network_mode": 5}, "network_mode: a value of type int"),
         ({"skip_on_exit_code": "1"}, "skip_on_exit_code: write a number"),
+        ({"docker_url": [5]}, "docker_url: write the daemon's URL"),
     ],
 )
 def test_a_form_that_cannot_be_had_is_refused_when_the_dag_is_parsed(
@@ -325,3 +327,22 @@ def test_a_form_that_cannot_be_had_is_refused_when_the_dag_is_parsed(
         DockerOperator(task_id="load", image="a", **arguments)
     with pytest.raises((ValueError, AirflowException), match=sentence):
         DockerOperator.partial(task_id="load", image="a", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"template": {"spec": [1]}, "tty": True}, "template.spec: is of type list; write a dict"),
+        ({"container_resources": [1]}, "container_resources: is of type list; write a dict"),
+        ({"security_context": 5}, "security_context: is of type int; write a dict"),
+        ({"volumes": 5}, "volumes: is of type int; write a list"),
+        ({"volume_mounts": 5}, "volume_mounts: is of type int; write a list"),
+        ({"pod_gc": [1]}, "pod_gc: is of type list; write a dict"),
+        ({"spec": 5}, "spec: is of type int; write a dict"),
+    ],
+)
+def test_an_argument_of_task_run_operator_of_the_wrong_type_fails_the_task(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TaskRunMisconfigured, match=f"^{re.escape(message)}"):
+        DockerOperator(task_id="load", image="a", **arguments).build_task_run(OWN)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -313,6 +314,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"ports": [80]}, "ports: item 1 is of type int"),
     ({"image_pull_secrets": {"name": "a"}}, "image_pull_secrets: of type dict: write a list"),
     ({"secrets": ["s"]}, "secrets: an item is of type str: write Secret"),
+    ({"secrets": 5}, "secrets: of type int: write a list"),
+    ({"volumes": 5}, "volumes: of type int: write a list"),
+    ({"init_containers": [None]}, "init_containers: item 1 is None: write an object"),
+    ({"pod_template_file": 5}, "pod_template_file: of type int: write the path"),
+    ({"on_finish_action": ["keep_pod"]}, "on_finish_action: ['keep_pod']: write one of"),
     ({"container_resources": "1Gi"}, "container_resources: of type str"),
     ({"security_context": [1]}, "security_context: of type list"),
     ({"hostnetwork": "yes"}, "hostnetwork: 'yes': write True or False"),
@@ -339,6 +345,26 @@ def test_a_wrong_form_is_refused_when_the_dag_is_parsed_mapped_or_not(
         with pytest.raises(ValueError, match="KubernetesPodOperator, as a TaskRun: ") as refusal:
             make(task_id="load", **{"image": "a", **arguments})
         assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"template": {"spec": [1]}}, "template.spec: is of type list; write a dict"),
+        ({"full_pod_spec": {"spec": [1]}}, "full_pod_spec.spec: is of type list; write a dict"),
+        ({"full_pod_spec": {"spec": {"containers": {"name": "a"}}}},
+         "full_pod_spec.spec.containers: is of type dict; write a list"),
+        ({"full_pod_spec": {"metadata": [1]}}, "full_pod_spec.metadata: is of type list; write"),
+        ({"init_container_logs": 5}, "init_container_logs: is of type int; write the name"),
+        ({"container_logs": [5]}, "container_logs[0]: is of type int; write a string"),
+        ({"spec": 5}, "spec: is of type int; write a dict"),
+    ],
+)  # fmt: skip
+def test_a_part_of_the_wrong_type_fails_the_task_by_its_name(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TaskRunMisconfigured, match=f"^{re.escape(message)}"):
+        made(**arguments)
 
 
 def test_a_number_that_a_native_template_makes_is_refused_by_the_arguments_name() -> None:

@@ -154,21 +154,30 @@ def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("order", "sentence"),
     [
-        (Order(image="a", spec={"image": "b"}), "image: given in spec and as an argument"),
-        (Order(template={}, spec={"template": {}}), "template: given in spec"),
-        (Order(command="echo hi"), "command: is a text; write a list, such as ['sh', '-c',"),
-        (Order(arguments="echo hi"), "arguments: is a text; write a list"),
-        (Order(arguments=["a", 5]), "arguments[1]: is of type int; write a text"),  # type: ignore[list-item]
-        (Order(spec={"args": [True]}), "spec.args.0: is of type bool; write a text"),
+        (
+            Order(image="a", spec={"image": "b"}),
+            "image: set both in spec and as an argument; remove one of the two",
+        ),
+        (Order(template={}, spec={"template": {}}), "template: set both in spec and as"),
+        (Order(command="echo hi"), "command: is of type str; write a list, such as ['sh', '-c',"),
+        (Order(arguments="echo hi"), "arguments: is of type str; write a list"),
+        (Order(arguments=["a", 5]), "arguments[1]: is of type int; write a string"),  # type: ignore[list-item]
+        (Order(spec={"args": [True]}), "spec.args.0: is of type bool; write a string"),
         (Order(backoff_limit=-1), "backoff_limit: Input should be greater"),
         (Order(pod_gc={"strategy": "Now"}), "pod_gc.strategy: "),
-        (Order(env="A=b"), "env: is a text; write a dict"),
-        (Order(env={"A": True}), "env: the value of A is of type bool"),
-        (Order(env={"A": None}), "env: the value of A is of type NoneType"),
-        (Order(env=["A=b"]), "env: every item of the list needs a name"),
-        (Order(template=["a"]), "template: not a mapping"),
-        (Order(template="a: ["), "template: not YAML"),
-        (Order(template="a: b"), "template: a: a PodTemplateSpec has metadata and spec"),
+        (Order(env="A=b"), "env: is of type str; write a dict"),
+        (Order(env={"A": True}), "env['A']: is of type bool; write a string"),
+        (Order(env={"A": None}), "env['A']: is of type NoneType; write"),
+        (Order(env=["A=b"]), "env[0]: has no name; write {"),
+        (
+            Order(template=["a"]),
+            "template: is of type list; write a dict, such as {'metadata': ...",
+        ),
+        (Order(template="a: ["), "template: is not valid YAML"),
+        (
+            Order(template="a: b"),
+            "template: unknown field a; a PodTemplateSpec has only metadata and spec",
+        ),
         (Order(spec={"backoff": {"cap": "soon"}}), "spec.backoff.cap: "),
     ],
 )
@@ -179,8 +188,47 @@ def test_what_makes_no_task_run_is_refused_with_what_to_write_instead(
         build(order, OWN)
 
 
+_POD_SPEC_LIST = {"spec": [1]}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("template", _POD_SPEC_LIST, "template.spec: is of type list; write a dict"),
+        ("template", {"spec": "x"}, "template.spec: is of type str; write a dict"),
+        ("template", {"metadata": [1]}, "template.metadata: is of type list; write a dict"),
+        ("template", {"metadata": {"labels": [1]}},
+         "template.metadata.labels: is of type list; write a dict of strings"),
+        ("template", {"spec": {"containers": {"name": "a"}}},
+         "template.spec.containers: is of type dict; write a list of containers"),
+        ("template", {"spec": {"initContainers": ["a"]}},
+         "template.spec.initContainers[0]: is of type str; write a dict"),
+        ("template", "a string", "template: is of type str; write a dict"),
+        ("template", 5, "template: is of type int; write a dict"),
+        ("spec", {"template": _POD_SPEC_LIST}, "spec.template.spec: is of type list; write a dict"),
+        ("spec", {"podGC": "OnPodSuccess"}, "spec.podGC: is of type str; write a dict"),
+        ("spec", ["suspend"], "spec: is of type list; write a dict of fields"),
+        ("pod_gc", "OnPodSuccess", "pod_gc: is of type str; write a dict, such as {'strategy'"),
+        ("labels", ["a"], "labels: is of type list; write a dict of strings"),
+        ("labels", {"team": 5}, "labels['team']: is of type int; write a string"),
+        ("annotations", "a", "annotations: is of type str; write a dict of strings"),
+        ("queue_name", 5, "queue_name: is of type int; write a string"),
+        ("env", 5, "env: is of type int; write a dict"),
+        ("image_pull_secrets", "registry", "image_pull_secrets: is of type str; write a list"),
+        ("volumes", {"name": "v"}, "volumes: is of type dict; write a list"),
+        ("affinity", ["a"], "affinity: is of type list; write a dict"),
+    ],
+)  # fmt: skip
+def test_an_argument_of_the_wrong_type_is_named_with_what_to_write(
+    argument: str, value: Any, message: str
+) -> None:
+    arguments: dict[str, Any] = {argument: value}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        build(dataclasses.replace(SILENT, get_logs=True, **arguments), OWN)
+
+
 def test_a_refusal_uses_the_argument_names_of_the_operator() -> None:
-    with pytest.raises(ValueError, match=r"^cmds: is a text"):
+    with pytest.raises(ValueError, match=r"^cmds: is of type str; write a list"):
         build(Order(command="echo hi"), OWN, {"command": "cmds"})
 
 

@@ -1,6 +1,7 @@
 """Tests of the operator as DAG authors use it: templates, mapping, mutate, error messages."""
 
 import asyncio
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,8 +47,29 @@ def test_what_is_asked_for_is_built() -> None:
 
 
 def test_what_makes_no_task_run_fails_the_task_with_what_to_write_instead() -> None:
-    with pytest.raises(TaskRunMisconfigured, match="command: is a text; write a list"):
+    with pytest.raises(TaskRunMisconfigured, match="command: is of type str; write a list"):
         built(command="echo hello")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("template", {"spec": [1]}, "template.spec: is of type list; write a dict"),
+        ("name", 5, "name: is of type int; write a string"),
+        ("namespace", ["a"], "namespace: is of type list; write a string"),
+        ("taskruns_conn_id", 5, "taskruns_conn_id: is of type int; write a string"),
+        ("container_logs", 5, "container_logs: is of type int; write the name of a container"),
+        ("container_logs", [["a"]], "container_logs[0]: is of type list; write a string"),
+        ("skip_on_exit_code", "1", "skip_on_exit_code: is of type str; write an integer"),
+        ("fail_on_exit_code", ["1"], "fail_on_exit_code[0]: is of type str; write an integer"),
+        ("mutate", {"spec": {}}, "mutate: is of type dict; write a function"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_fails_the_task_by_its_name(
+    argument: str, value: Any, message: str
+) -> None:
+    with pytest.raises(TaskRunMisconfigured, match=f"^{re.escape(message)}"):
+        built(**{argument: value})
 
 
 @pytest.mark.parametrize(

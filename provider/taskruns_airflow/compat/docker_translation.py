@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any
 
 from taskruns.api.names import ANNOTATION_DOCKER_NETWORK, GROUP, LABEL_MANAGED_BY
+from taskruns_airflow.argument_types import check_template, list_of, mapping_of
 from taskruns_airflow.compat.docker_values import (
     bytes_of,
     hosts_of,
@@ -239,6 +240,10 @@ def translate(order: Order, arguments: Mapping[str, Any]) -> Order:
             write instead.
     """
     pairs = list(volumes(arguments))
+    own_resources = mapping_of("container_resources", order.container_resources)
+    own_context = mapping_of("security_context", order.security_context)
+    own_volumes = list_of("volumes", order.volumes or ())
+    own_mounts = list_of("volume_mounts", order.volume_mounts or ())
     command, args = _commands(arguments)
     env = [{"name": name, "value": _literal(value)} for name, value in variables(arguments).items()]
     return replace(
@@ -247,13 +252,13 @@ def translate(order: Order, arguments: Mapping[str, Any]) -> Order:
         arguments=args,
         env=[*env_vars(order.env or {}), *env],
         image_pull_policy="Always" if arguments["force_pull"] else "IfNotPresent",
-        container_resources=_resources(arguments) | dict(order.container_resources or {}) or None,
-        volumes=[*(order.volumes or ()), *(volume for volume, _ in pairs)] or None,
-        volume_mounts=[*(order.volume_mounts or ()), *(mount for _, mount in pairs)] or None,
-        security_context=dict(order.security_context or {}) | _security(arguments) or None,
+        container_resources=_resources(arguments) | own_resources or None,
+        volumes=[*own_volumes, *(volume for volume, _ in pairs)] or None,
+        volume_mounts=[*own_mounts, *(mount for _, mount in pairs)] or None,
+        security_context=own_context | _security(arguments) or None,
         template=_template(order.template, arguments),
-        pod_gc={"strategy": _strategy(arguments)} | dict(order.pod_gc or {}),
-        spec=dict(order.spec or {}) | _result_path(arguments),
+        pod_gc={"strategy": _strategy(arguments)} | mapping_of("pod_gc", order.pod_gc),
+        spec=mapping_of("spec", order.spec) | _result_path(arguments),
         labels=_labels(arguments) or None,
     )
 
@@ -266,7 +271,8 @@ def refusals(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield "retrieve_output: say where the task writes its JSON with retrieve_output_path"
     if isinstance(arguments["skip_on_exit_code"], str):
         yield "skip_on_exit_code: write a number, or a list of numbers"
-    if any(isinstance(each, str) for each in arguments.get("volumes") or ()):
+    own_volumes = arguments.get("volumes")
+    if isinstance(own_volumes, list | tuple) and any(isinstance(v, str) for v in own_volumes):
         yield "volumes: write mounts=[Mount(source='/folder', target='/place', type='bind')]"
     for check in _CHECKS:
         try:
@@ -361,6 +367,7 @@ def _template(before: Any, arguments: Mapping[str, Any]) -> Any:
         raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
             "template: say all of it there, or none: a file is not added to"
         )
+    check_template("template", before)
     own = dict(before or {})
     metadata = dict(own.get("metadata") or {})
     if annotations:

@@ -39,7 +39,8 @@ def daemon_url(urls: str | Sequence[str] | None) -> str | None:
 def refused_daemons(arguments: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each unsupported argument about the daemon."""
     named = arguments["docker_url"]
-    if named is not None and not isinstance(named, str | list | tuple):
+    urls = [named] if isinstance(named, str | None) else named
+    if not isinstance(urls, list | tuple) or not all(isinstance(url, str | None) for url in urls):
         yield "docker_url: write the daemon's URL, such as unix:///var/run/docker.sock"
         return
     if isinstance(named, list | tuple) and len(named) > 1:

@@ -8,6 +8,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, Context
 from typing_extensions import override
 
 from taskruns.api.v1alpha1 import TaskRun
+from taskruns_airflow.argument_types import check_container_names
 from taskruns_airflow.compat.kubernetes_pod_parameters import ALL, KEPT, TEMPLATED
 from taskruns_airflow.compat.kubernetes_pod_translation import (
     EARLIER_NAMES,
@@ -166,6 +167,11 @@ class KubernetesPodOperator(Migrated):
         return containers.shown(
             (*init, *ordinary), named=self.container_name_log_prefix_enabled is not False
         )
+
+    @override
+    def _check_types(self) -> None:
+        super()._check_types()
+        check_container_names("init_container_logs", self.init_container_logs)
 
     @override
     def _do_render_template_fields(

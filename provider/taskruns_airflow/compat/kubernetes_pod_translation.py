@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taskruns.api.names import ANNOTATION_DEFAULT_CONTAINER
+from taskruns_airflow.argument_types import check_template, mapping_of
 from taskruns_airflow.compat.pod_forms import RETENTION, is_pending, wrong_forms
 from taskruns_airflow.compat.pod_reconciliation import is_model, reconcile_pods, typed, unique_env
 from taskruns_airflow.manifest import Order
@@ -89,9 +90,12 @@ def pod_of(arguments: Mapping[str, Any]) -> Pod:
     pod: Pod = {}
     if source := _one_template(arguments):
         pod = _read(source, arguments[source])
+        check_template(source, pod)
         _check_pod(source, pod, arguments)
     if arguments.get("full_pod_spec"):
-        pod = reconcile_pods(pod, plain(arguments["full_pod_spec"]))
+        over = plain(arguments["full_pod_spec"])
+        check_template("full_pod_spec", over)
+        pod = reconcile_pods(pod, over)
         _check_pod("full_pod_spec", pod, arguments)
     return pod
 
@@ -118,14 +122,15 @@ def translate(order: Order, arguments: Mapping[str, Any]) -> Order:
     _attach_secrets(pod["spec"], main, arguments.get("secrets") or ())
     main["env"] = unique_env(main.get("env") or [])
     deadline = pod["spec"].get("activeDeadlineSeconds")
-    template, shorthand = _template_and_shorthand(pod, order.spec or {})
+    own_spec = mapping_of("spec", order.spec)
+    template, shorthand = _template_and_shorthand(pod, own_spec)
     return replace(
         order,
         template=template,
         labels=_texts(arguments.get("labels")),
         annotations=_texts(arguments.get("annotations")),
         pod_gc=_once("pod_gc", order.pod_gc, "on_finish_action", _retention(arguments)),
-        spec=_with_deadline(order.spec, deadline),
+        spec=_with_deadline(own_spec, deadline),
         **shorthand,
     )
 
@@ -159,7 +164,9 @@ def _check_pod(source: str, pod: Mapping[str, Any], arguments: Mapping[str, Any]
             f"{source}: ownerReferences: a Pod belongs to its TaskRun: leave them out, or set them "
             "on the TaskRun by mutate"
         )
-    other_names = [_mapping(each).get("name") for each in (spec.get("containers") or ())[1:]]
+    containers = spec.get("containers")
+    others = containers[1:] if isinstance(containers, list) else ()
+    other_names = [_mapping(each).get("name") for each in others]
     if (main := arguments.get("base_container_name")) in other_names:
         raise ValueError(
             f"{source}: its first container becomes {main}, and another has that name: put it "
@@ -320,11 +327,11 @@ def _without_empty(part: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in part.items() if value not in (None, "", [])}
 
 
-def _with_deadline(spec: Mapping[str, Any] | None, seconds: int | None) -> Mapping[str, Any] | None:
+def _with_deadline(spec: Mapping[str, Any], seconds: int | None) -> Mapping[str, Any]:
     if seconds is None:
         return spec
-    limit = (spec or {}).get("activeDeadlineSeconds") or seconds
-    return {"attemptDeadlineSeconds": min(seconds, limit), **(spec or {})}
+    limit = spec.get("activeDeadlineSeconds") or seconds
+    return {"attemptDeadlineSeconds": min(seconds, limit), **spec}
 
 
 def _retention(arguments: Mapping[str, Any]) -> dict[str, str] | None:
@@ -337,7 +344,7 @@ def _retention(arguments: Mapping[str, Any]) -> dict[str, str] | None:
                 f"on_finish_action: is_delete_operator_pod={deletes} means {former}: leave one out"
             )
         action = former
-    if action not in RETENTION:
+    if not isinstance(action, str) or action not in RETENTION:
         return None  # not given, or refused by pod_forms
     if arguments.get("pod_gc"):
         raise ValueError("pod_gc: given as on_finish_action, too")

@@ -4,9 +4,10 @@ The same checks run when a DAG is parsed and again once templates are rendered. 
 parsed, a template field may hold a Jinja template or a reference to another task's XCom.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from math import ceil
+from os import PathLike
 from typing import Any
 
 from taskruns_airflow.compat.kubernetes_pod_parameters import TEMPLATED
@@ -52,6 +53,11 @@ def _type(value: object) -> str:
 
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) else f"of type {_type(value)}: write text"
+
+
+def _path(value: Any) -> str | None:
+    is_path = isinstance(value, str | PathLike)
+    return None if is_path else f"of type {_type(value)}: write the path of a file"
 
 
 def _texts(value: Any) -> str | None:
@@ -113,21 +119,25 @@ def _is_text_or_number(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
+_OBJECT_FORMS = "write an object of the Kubernetes client, or a dict"
+
+
 def _object(value: Any) -> str | None:
     if not value or isinstance(value, Mapping) or is_model(value):
         return None
-    return f"of type {_type(value)}: write an object of the Kubernetes client, or a dict"
+    return f"of type {_type(value)}: {_OBJECT_FORMS}"
 
 
 def _objects(value: Any) -> str | None:
     if not value:
         return None
-    if isinstance(value, str | Mapping) or is_model(value):
+    if isinstance(value, str | Mapping) or is_model(value) or not isinstance(value, Iterable):
         return f"of type {_type(value)}: write a list"
     if not isinstance(value, Sequence):
         return None
     for number, item in enumerate(value, 1):
-        if not is_pending(item) and (sentence := _object(item or 0)):
+        sentence = _object(item) if item is not None else f"None: {_OBJECT_FORMS}"
+        if sentence and not is_pending(item):
             return f"item {number} is {sentence}"
     return None
 
@@ -142,6 +152,8 @@ def _pull_secrets(value: Any) -> str | None:
 def _secrets(value: Any) -> str | None:
     if not value:
         return None
+    if not isinstance(value, Iterable):
+        return f"of type {_type(value)}: write a list of Secret(...)"
     wrong = [item for item in value if not hasattr(item, "deploy_type")]
     return f"an item is of type {_type(wrong[0])}: write Secret(...)" if wrong else None
 
@@ -163,7 +175,8 @@ def _seconds(least: int, *, whole: bool) -> Check:
 
 def _action(value: Any) -> str | None:
     value = value.value if isinstance(value, Enum) else value
-    return None if value in RETENTION else f"{value!r}: write one of {', '.join(RETENTION)}"
+    known = isinstance(value, str) and value in RETENTION
+    return None if known else f"{value!r}: write one of {', '.join(RETENTION)}"
 
 
 RETENTION = {
@@ -198,6 +211,7 @@ _BY_FORM: Mapping[Check, tuple[str, ...]] = {
         "schedulername",
         "priority_class_name",
     ),
+    _path: ("pod_template_file",),
     _texts: ("cmds", "arguments", "configmaps"),
     _text_values: ("labels", "annotations", "node_selector"),
     _environment: ("env_vars",),
