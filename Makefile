@@ -37,7 +37,11 @@ setup: $(VENV)/package.stamp ## Make .venv from the hashed locks (needs CPython 
 
 .PHONY: test
 test: lint types provider-unit ## Run everything: style, types, and every test, on real clusters that it brings up
-	$(PYTEST) --with-cluster --numprocesses=$(WORKERS) --max-worker-restart=0
+	$(PYTEST) --with-cluster --numprocesses=$(WORKERS) --max-worker-restart=0 -p pytest_cov --cov
+
+.PHONY: coverage
+coverage: setup ## Measure how much of api/ and core/ the unit tests run; fail below the recorded share
+	$(PYTEST) --numprocesses=auto tests/unit tests/contracts -p pytest_cov --cov
 
 .PHONY: unit
 unit: setup ## Run the tests that need nothing: a matter of seconds
@@ -122,7 +126,7 @@ picture-cli: setup ## Draw docs/cli-*.svg, what the command line shows, from rea
 
 .PHONY: clean
 clean: ## Remove what was built in this checkout
-	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) .build .coverage dist .mypy_cache .ruff_cache .import_linter_cache \
 		.hypothesis .pytest_cache provider/.hypothesis provider/.pytest_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
