@@ -1,4 +1,4 @@
-"""Stopped runs: deadlines, cancel and suspend at every stage (design.md, Stop and Clocks)."""
+"""Stopped runs: deadlines, cancel and suspend at every stage (design.md, Stop; Deadlines and delays)."""
 
 import pytest
 

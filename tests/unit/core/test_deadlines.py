@@ -1,4 +1,4 @@
-"""Every clock is computed from spec and status alone (design.md, Clocks)."""
+"""Every limit is computed from spec and status alone (design.md, Deadlines and delays)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

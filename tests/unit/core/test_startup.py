@@ -1,4 +1,4 @@
-"""Starts that cannot succeed, and the limit of each (design.md, Clocks)."""
+"""Starts that cannot succeed, and the limit of each (design.md, Deadlines and delays)."""
 
 from typing import Any
 

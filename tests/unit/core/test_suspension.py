@@ -1,4 +1,4 @@
-"""spec.suspend in every situation, and its clocks (design.md, Stop and Clocks)."""
+"""spec.suspend in every situation (design.md, Stop; Deadlines and delays)."""
 
 from typing import Any
 
