@@ -1,4 +1,4 @@
-"""Stopped runs: deadlines, cancel and suspend at every stage (design.md, Stop; Deadlines and delays)."""
+"""Stopped runs: deadlines, cancel and suspend at every stage (design.md, Stop)."""
 
 import pytest
 
