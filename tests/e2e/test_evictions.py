@@ -212,7 +212,7 @@ def code_heard(run: Run) -> tuple[int | None, str]:
     end = main["state"].get("terminated") or main["lastState"]["terminated"]
     assert end["exitCode"] == 137, end
     if end["reason"] == "ContainerStatusUnknown":
-        return None, r"nobody heard how container main ended"
+        return None, r"the exit code of container main is unknown"
     return 137, r"container main ended with exit code 137 \(128\+9, SIGKILL\)"
 
 

@@ -145,7 +145,10 @@ def test_work_on_a_deleted_node_is_not_repeated_unasked(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
-    message = (r"\(node .*-node-3\): PodGC: node no longer exists", r"nobody heard .*\bmain\b")
+    message = (
+        r"\(node .*-node-3\): PodGC: node no longer exists",
+        r"exit code of .*\bmain\b is unknown",
+    )
     disrupted(Reason.NODE_LOST, None, *message).check(run)
     assert start_counter.starts(run.uid) == 1
 
@@ -177,7 +180,7 @@ def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
-    disrupted(Reason.NODE_LOST, None, r"nobody heard").check(run)
+    disrupted(Reason.NODE_LOST, None, r"exit code of .* is unknown").check(run)
     assert start_counter.starts(run.uid) == 0
 
 

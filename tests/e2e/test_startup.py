@@ -69,7 +69,7 @@ def test_a_service_account_that_comes_late_is_waited_for(run: Run, scenario: Sce
 )
 def test_a_registry_that_does_not_answer_is_waited_for_beyond_a_minute(run: Run) -> None:
     status = run.says(Reason.START_DELAYED, seconds=PATIENT)
-    assert re.search("It is tried again until [0-9-]+T[0-9:]+Z", status["message"])
+    assert re.search("The start is retried until [0-9-]+T[0-9:]+Z", status["message"])
     run.ended(seconds=PATIENT)
     stopped(Reason.STARTUP_TIMEOUT, r"\bmain\b.*no-such-registry:1", "refused").check(run)
 

@@ -133,9 +133,9 @@ def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_le
     with stopped(installation):
         runs = _abandoned(scenario, cluster, claimed_in, unclaimed_in)
         report = _cleanup(cluster, *everywhere, "--dry-run")
-        assert f"{claimed_in}/{runs[claimed_in].pod_name()}: to be deleted: it was never" in report
+        assert f"{claimed_in}/{runs[claimed_in].pod_name()}: deleted, because it never" in report
         assert len(_stuck(scenario.kube, *everywhere)) == len(runs)
-        assert "nothing is left" in _cleanup(cluster, *everywhere)
+        assert "no Pod waits for the controller" in _cleanup(cluster, *everywhere)
 
         assert _stuck(scenario.kube, *everywhere) == []
         ended, deleted = runs["ended"].status, runs["deleted"].status
@@ -147,7 +147,7 @@ def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_le
         for run in (runs[claimed_in], runs[unclaimed_in]):
             run.pods_gone()
         (line,) = _cleanup(cluster, *everywhere).splitlines()
-        assert "nothing is left" in line
+        assert "no Pod waits for the controller" in line
 
     for name in ("running", "unlabelled", unclaimed_in):
         SUCCEEDED.check(runs[name])

@@ -163,7 +163,7 @@ async def test_a_watch_that_is_deaf_is_not_alive(server: StubApiserver, tmp_path
         server.put(RUNS, "hello", tell=False)
         await running.until(running.controller.resync.trouble)
         code, text = await running.probe("livez")
-        assert (code, text) == (500, "watch: 1 objects changed and no watch told so\n")
+        assert (code, text) == (500, "watch: 1 changed objects are missing from the watch\n")
 
 
 @pytest.mark.parametrize("part", ["queue", "resync"])
@@ -188,7 +188,7 @@ async def test_a_part_that_hangs_is_not_alive(
         heartbeat._last -= 3600
         code, text = await running.probe("livez")
         assert code == 500
-        assert re.fullmatch(rf"{name}: no sign of life for 36\d\d s\n", text)
+        assert re.fullmatch(rf"{name}: no activity for 36\d\d s\n", text)
 
 
 async def test_an_apiserver_that_is_away_is_not_our_death(
@@ -200,7 +200,7 @@ async def test_an_apiserver_that_is_away_is_not_our_death(
         assert await running.probe("livez") == (200, "ok\n")
         code, text = await running.probe("readyz")
         assert code == 500
-        assert re.fullmatch(r"apiserver: no sign of life for 36\d\d s\n", text)
+        assert re.fullmatch(r"apiserver: no activity for 36\d\d s\n", text)
 
 
 async def test_what_went_while_nobody_told_is_dropped(

@@ -1,1 +1,1 @@
-"""The contract: names, phases, reasons, models and the CRD. It needs pydantic and nothing else."""
+"""The contract: names, phases, reasons, models and the CRD. Its only dependency is pydantic."""

@@ -22,7 +22,7 @@ class Phase(StrEnum):
     def terminal(self) -> bool:
         """Whether the run has ended.
 
-        Nothing of it runs then, and of its status only observedGeneration changes any more.
+        None of its Pods runs, and only observedGeneration still changes in its status.
         """
         return self in TERMINAL_PHASES
 
@@ -129,50 +129,50 @@ class EventReason(StrEnum):
     GATED = (
         "Gated",
         EventType.NORMAL,
-        "The Pod waits at somebody else's scheduling gate.",
+        "The Pod waits at a scheduling gate of another controller.",
     )
     CANNOT_START = (
         "CannotStart",
         EventType.WARNING,
-        "Main cannot start: no node, no image, or what its configuration names is missing.",
+        "Main cannot start: no node, no image, or an object that its configuration names.",
     )
     STOPPING = (
         "Stopping",
         EventType.NORMAL,
-        "The attempt is being stopped: cancelled, suspended, past a deadline, or without a start.",
+        "The attempt is being stopped: cancelled, suspended, past a deadline, or unable to start.",
     )
     OVERDUE = (
         "Overdue",
         EventType.WARNING,
-        "Somebody deleted the Pod, and its node does not say that it has ended.",
+        "The Pod was deleted, and its node has not reported that it ended.",
     )
     RETRYING = (
         "Retrying",
         EventType.WARNING,
-        "An attempt ended and there will be another.",
+        "An attempt ended and another follows.",
     )
     SUSPENDED = (
         "Suspended",
         EventType.NORMAL,
-        "spec.suspend is true and nothing of the run is running any more.",
+        "spec.suspend is true and nothing of the run is running.",
     )
     RESUMED = (
         "Resumed",
         EventType.NORMAL,
-        "spec.suspend was taken back.",
+        "spec.suspend was set to false or removed.",
     )
     SUCCEEDED = (
         "Succeeded",
         EventType.NORMAL,
-        "The run has ended, and well.",
+        "The run ended successfully.",
     )
     FAILED = (
         "Failed",
         EventType.WARNING,
-        "The run has ended without success.",
+        "The run failed.",
     )
     CANCELLED = (
         "Cancelled",
         EventType.NORMAL,
-        "The run has ended because somebody asked for it.",
+        "The run was cancelled, or its TaskRun was deleted.",
     )

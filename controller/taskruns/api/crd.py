@@ -126,7 +126,7 @@ class _Rewriting:
             case (("exclusiveMinimum" | "exclusiveMaximum"), _):
                 return {key.removeprefix("exclusive").lower(): value, key: True}
             case _:
-                raise UnsupportedSchema(f"{place}: a CRD cannot say {key}: {value!r}")
+                raise UnsupportedSchema(f"{place}: a CRD cannot express {key}: {value!r}")
 
 
 def bounds(schema: Schema) -> list[str]:
@@ -233,18 +233,18 @@ def _at(schema: Schema, place: str) -> Schema:
 def _columns() -> list[dict[str, Any]]:
     """Return the columns that `kubectl get` prints; the last ones only with `-o wide`."""
     columns = [
-        _column("Phase", "string", ".status.phase", "Where the run stands."),
-        _column("Reason", "string", ".status.reason", "Why."),
+        _column("Phase", "string", ".status.phase", "Phase of the run."),
+        _column("Reason", "string", ".status.reason", "Reason for the phase."),
         _column("Exit", "integer", ".status.exitCode", "Exit code of the main container."),
         _column("Attempt", "integer", ".status.attempt", "Number of the current attempt."),
-        _column("Started", "date", ".status.startTime", "Since the controller first saw it."),
-        _column("Finished", "date", ".status.completionTime", "Since it ended."),
-        _column("Age", "date", ".metadata.creationTimestamp", "Since it was created."),
+        _column("Started", "date", ".status.startTime", "Time since the first reconcile."),
+        _column("Finished", "date", ".status.completionTime", "Time since the run ended."),
+        _column("Age", "date", ".metadata.creationTimestamp", "Time since its creation."),
     ]
     wide = [
         _column("Pod", "string", ".status.podName", "Pod of the current attempt."),
         _column("Node", "string", f"{_LAST_ATTEMPT}.nodeName", "Node of the current attempt."),
-        _column("Image", "string", ".spec.image", "Image of the main container, if given here."),
+        _column("Image", "string", ".spec.image", "Image of the main container, if set."),
     ]
     return columns + [column | {"priority": _WIDE} for column in wide]
 

@@ -88,7 +88,7 @@ def build_pod(run: TaskRun, attempt: int, site: SiteDefaults = NO_DEFAULTS) -> d
 def _refuse(spec: Any, main: str) -> None:
     if spec.get("nodeName"):
         raise InvalidTemplate(
-            "template.spec.nodeName would go round the scheduler: use nodeSelector or affinity"
+            "template.spec.nodeName bypasses the scheduler: use nodeSelector or affinity"
         )
     if spec.get("restartPolicy") not in (None, "Never"):
         raise InvalidTemplate(f"template.spec.restartPolicy {_NO_RESTART}")

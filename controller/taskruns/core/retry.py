@@ -51,7 +51,9 @@ def replacements(status: TaskRunStatus) -> int:
 def explain_end(verdict: Verdict) -> Verdict:
     """Add to a verdict why no attempt follows, if its outcome normally leads to another one."""
     if verdict.outcome == Outcome.IGNORED:
-        return replace(verdict, cause=f"{verdict.cause}; {MAX_ATTEMPTS_IGNORED} attempts are all")
+        return replace(
+            verdict, cause=f"{verdict.cause}; {MAX_ATTEMPTS_IGNORED} attempts are the limit"
+        )
     if verdict.outcome == Outcome.REPLACED and not verdict.final:
         return replace(verdict, cause=f"{verdict.cause}; replaced {MAX_REPLACEMENTS} times before")
     return verdict

@@ -43,7 +43,7 @@ class Ownerless:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The TaskRun cannot be understood: its spec, or a status that somebody forged."""
+    """The TaskRun cannot be parsed, or its status contradicts itself."""
 
     run: TaskRun
     """The run's metadata and attempt number, with an otherwise empty spec and status."""
@@ -191,7 +191,7 @@ def _classify_attempt(
         return Due(run, pods, number=(status.attempt or 0) + 1)
     if attempt is None:
         problem = (
-            f"status says {status.phase} but its attempts do not hold attempt {status.attempt}"
+            f"status.phase is {status.phase}, but status.attempts has no attempt {status.attempt}"
         )
         return Unreadable(_identity_only(run.to_json()), pods, problem, finished=False)
     for pod in pods:

@@ -124,7 +124,7 @@ def stopping_leftovers(
     """Record main's own, final verdict and that the remaining containers are to be stopped."""
     status = stopping(run, pod, Reason.MAIN_ENDED, verdict.cause, now)
     leftovers = ", ".join(pod.leftovers)
-    message = f"{verdict.cause}; stopping the containers that went on: {leftovers}"
+    message = f"{verdict.cause}; stopping the remaining containers: {leftovers}"
     update = {"message": one_line(message, MAX_MESSAGE)}
     attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
     return with_last_attempt(status.model_copy(update=update), attempt)
@@ -238,7 +238,7 @@ def _succeeded(
         stored = condition(run, ConditionType.RESULT_STORED, "False", cut, explanation, now)
         conditions.append(stored)
         text = ""
-        message = f"{message}. Its result was too large and is lost"
+        message = f"{message}. Its result exceeded the size limit and was not stored"
     return status.model_copy(
         update={
             "message": message,

@@ -1,4 +1,4 @@
-"""The verdict on an attempt: what its end means for the run (design.md, Verdict)."""
+"""The verdict on an attempt: the consequence of its end for the run (design.md, Verdict)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -125,14 +125,14 @@ _CANNOT_START = frozenset({"StartError", "ContainerCannotRun", "RunContainerErro
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision what the end of an attempt means for the run."""
+    """The consequence of an attempt's end for the run."""
 
     outcome: Outcome
     reason: Reason
     cause: str
     """Cause of the end as a sentence for users, without a full stop."""
     output: str = ""
-    """Termination message of the container: the end of its log, or what the task wrote."""
+    """Termination message of the container: written by the task, or the end of its log."""
     final: bool = False
     """Whether podFailurePolicy or the run's queue forbids another attempt."""
 
@@ -185,7 +185,7 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
             cause += _end_of(pod.main)
         return Verdict(Outcome.DISRUPTED, disruption, cause, ending.message if ending else "")
     if ending is None:
-        cause = f"The Pod ended without a word on how container {pod.main.name} did"
+        cause = f"The Pod ended without reporting the exit code of container {pod.main.name}"
         return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
     return _judge_failure(pod.main, ending)
 
@@ -247,7 +247,7 @@ def judge_gone(
     if last_seen is not None and not last_seen.node:
         cause = "The Pod was removed before it had a node"
         return Verdict(Outcome.REPLACED, Reason.POD_DELETED, cause)
-    cause = "The Pod is gone and nobody reported how it ended"
+    cause = "The Pod no longer exists and its outcome was never reported"
     return Verdict(Outcome.DISRUPTED, Reason.FINAL_STATE_UNKNOWN, cause)
 
 
@@ -270,7 +270,7 @@ def _judge_stopped(attempt: Attempt, pod: PodFacts | None) -> Verdict:
 def _end_of(main: Container) -> str:
     """Return a clause on how main ended, for an attempt with another cause of its end."""
     if main.ending is None or main.ending.unobserved:
-        return f"; nobody heard how container {main.name} ended"
+        return f"; the exit code of container {main.name} is unknown"
     return f"; container {main.name} {main.ending.exit_text}"
 
 

@@ -217,7 +217,7 @@ async def _create(manifest: Object, view: View, cache: Cache, engine: Engine) ->
         name = manifest["metadata"]["name"]
         existing = await engine.read_pod(view.key.namespace, name)
         if existing is None:
-            raise Conflict(f"pod {name} was there and is gone") from None
+            raise Conflict(f"Pod {name} was deleted since its create was rejected") from None
         if read_pod(existing).owner_uid != view.key.uid:
             message = f"The name of the run's Pod is taken: {name} is {describe_owner(existing)}"
             return Findings(refusal=Refusal(RefusalKind.NAME_TAKEN, message))
@@ -231,10 +231,10 @@ async def _discard(
     live = await refresh(view, cache, engine)
     decided_on = view.run["metadata"]["resourceVersion"] if view.run else None
     if live is None:
-        raise Conflict(f"the TaskRun of pod {pod.name} is gone")
+        raise Conflict(f"the TaskRun of Pod {pod.name} no longer exists")
     if live["metadata"]["resourceVersion"] != decided_on:
-        raise Conflict(f"the TaskRun of pod {pod.name} has changed")
-    log.warning("discarding Pod %s, which nobody has claimed", pod.name)
+        raise Conflict(f"the TaskRun of Pod {pod.name} has changed")
+    log.warning("discarding unclaimed Pod %s", pod.name)
     await _delete_as_seen(pod, resource_version, view, cache, engine)
 
 

@@ -143,7 +143,9 @@ class Controller:
             log.info("stopping")
             return 0
         for part in ended:
-            log.critical("ending: %s has ended", part.get_name(), exc_info=_exception(part))
+            log.critical(
+                "stopping: %s has ended unexpectedly", part.get_name(), exc_info=_exception(part)
+            )
         return 1
 
     async def close(self) -> None:

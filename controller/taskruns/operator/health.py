@@ -41,7 +41,7 @@ class Site:
             address = f"{self._host}:{self._port}"
             raise CannotServe(f"{self._purpose} cannot be served on {address}: {error}") from error
         host, port = self._runner.addresses[0][:2]
-        log.info("%s are answered on http://%s:%s%s", self._purpose, host, port, self._paths)
+        log.info("serving %s on http://%s:%s%s", self._purpose, host, port, self._paths)
 
     async def stop(self) -> None:
         """Stop the server and close its remaining connections."""
@@ -71,7 +71,7 @@ class Pulse:
         if self._last is None:
             return ""
         silence = self._ticks() - self._last
-        return f"no sign of life for {silence:.0f} s" if silence > longest else ""
+        return f"no activity for {silence:.0f} s" if silence > longest else ""
 
 
 @dataclass(slots=True)

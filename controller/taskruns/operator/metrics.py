@@ -88,34 +88,34 @@ class RunMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.finished = Counter(
             "taskruns_finished",
-            "TaskRuns that ended, each counted when the write of its last status was answered.",
+            "TaskRuns that ended, each counted when its last status was written.",
             ("phase", "failure_kind", "reason"),
             registry=registry,
         )
         self.retries = Counter(
             "taskruns_retries",
-            "Attempts that ended and are followed by another, by what the retry is charged to.",
+            "Attempts that ended and are followed by another, by the limit that counts the retry.",
             ("kind",),
             registry=registry,
         )
         self.create_to_pod = Histogram(
             "taskruns_create_to_pod_seconds",
-            "From the creation of a TaskRun to the answer to the create of its first Pod, where "
-            "nothing held it back: no quota, no suspension, no missing service account.",
+            "Time from the creation of a TaskRun to the creation of its first Pod, unless a quota, "
+            "a suspension or a missing service account delayed it.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.pod_end_to_status = Histogram(
             "taskruns_pod_end_to_status_seconds",
-            "From when the watch told that a Pod had ended to the answer to the status write that "
-            "ends its attempt: the controller's own share.",
+            "Time from the watch event of a Pod's end to the status write that ends its attempt: "
+            "the controller's share of the delay.",
             buckets=_LOOKS,
             registry=registry,
         )
         self.main_end_to_status = Histogram(
             "taskruns_main_end_to_status_seconds",
-            "From the end of main by its node's clock to the answer to the status write that ends "
-            "the attempt: what whoever waits for the run notices.",
+            "Time from the end of main, by its node's clock, to the status write that ends the "
+            "attempt: the delay that clients observe.",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -132,13 +132,13 @@ class QueueMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.wait = Histogram(
             "taskruns_queue_wait_seconds",
-            "How long a run that was to be looked at waited for a free worker.",
+            "Time that a run waited in the work queue for a free worker.",
             buckets=_LOOKS,
             registry=registry,
         )
         self.reconcile = Histogram(
             "taskruns_reconcile_duration_seconds",
-            "How long one look at a run took, its requests included.",
+            "Duration of one reconcile of a run, including its requests.",
             ("result",),
             buckets=_LOOKS,
             registry=registry,
@@ -153,13 +153,13 @@ class RequestMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "taskruns_api_requests",
-            "Requests to the apiserver, those of the watches included.",
+            "Requests to the apiserver, including those of the watches.",
             ("verb", "resource", "code"),
             registry=registry,
         )
         self.duration = Histogram(
             "taskruns_api_request_duration_seconds",
-            "How long the apiserver took to answer; of a watch, to begin to.",
+            "Time until the apiserver responded; for a watch, until its response began.",
             ("verb", "resource"),
             buckets=_REQUESTS,
             registry=registry,
@@ -217,20 +217,22 @@ class _AtScrape(Collector):
     @override
     def collect(self) -> Iterator[Metric]:
         now = self._snapshot()
-        yield _gauge("taskruns_ready", "1 while /readyz says ok, otherwise 0.", int(now.ready))
+        yield _gauge("taskruns_ready", "1 while /readyz reports ok, otherwise 0.", int(now.ready))
         runs = dict.fromkeys(_PHASES, 0) | dict(now.runs)
-        yield _gauges("taskruns_runs", "TaskRuns that there are, by phase.", "phase", runs)
+        yield _gauges("taskruns_runs", "Existing TaskRuns, by phase.", "phase", runs)
         queued = dict.fromkeys(_WAITS, 0) | dict(now.queued)
-        meaning = "TaskRuns of phase Queued, by what they wait for."
+        meaning = "TaskRuns of phase Queued, by reason."
         yield _gauges("taskruns_runs_queued", meaning, "reason", queued)
-        yield _gauge("taskruns_pods", "Pods of TaskRuns that there are.", now.pods)
-        meaning = "Time since a watch told of a change, or a list showed that it had missed none."
+        yield _gauge("taskruns_pods", "Existing Pods of TaskRuns.", now.pods)
+        meaning = "Time since a watch delivered an event, or a list showed that it had missed none."
         yield _gauges("taskruns_watch_age_seconds", meaning, "resource", now.watch_ages)
         yield _gauge("taskruns_queue_depth", "Runs that wait for a free worker.", now.waiting)
-        meaning = "For how long that one of them has waited which waits longest; 0 when none does."
+        meaning = "Time that the longest waiting run has waited; 0 if none waits."
         yield _gauge("taskruns_queue_longest_wait_seconds", meaning, now.longest_wait)
-        yield _gauge("taskruns_workers", "Runs that can be worked on at once.", now.workers)
-        yield _gauge("taskruns_workers_busy", "Runs that are being worked on.", now.busy)
+        yield _gauge(
+            "taskruns_workers", "Runs that can be processed at the same time.", now.workers
+        )
+        yield _gauge("taskruns_workers_busy", "Runs that are being processed.", now.busy)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -1,4 +1,4 @@
-"""Resync: compares the cache with metadata-only lists of what exists.
+"""Resync: compares the cache with metadata-only lists of all TaskRuns and Pods.
 
 A watch does not report objects that were deleted while it was down, and it can stop without an
 error. So everything is listed before the first reconcile, and then every minute by default. Each
@@ -25,7 +25,7 @@ RETRY_SECONDS = 5.0
 
 
 class Resync:
-    """Lists what exists, compares it with the cache, and enqueues runs."""
+    """Lists TaskRuns and Pods, compares them with the cache, and enqueues runs."""
 
     def __init__(
         self,
@@ -60,29 +60,29 @@ class Resync:
                 self._enqueue(key)
 
     async def take_stock(self) -> Versions:
-        """List what exists, retrying until it succeeds, and drop from the cache what is gone."""
+        """List TaskRuns and Pods, retrying until it succeeds; drop deleted ones from the cache."""
         while True:
             try:
                 return await self._list()
             except NotInstalled as error:
                 log.warning("%s; install it from crds/taskruns.yaml", error)
             except EngineError as error:
-                log.warning("cannot list what exists: %s", error)
+                log.warning("cannot list TaskRuns and Pods: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def compare(self) -> None:
-        """List what exists, and detect objects that the watch has missed since the last list."""
+        """List TaskRuns and Pods, and detect changes that the watch has missed."""
         listed, kept = await self.take_stock(), self._cache.versions()
         late = still_behind(self._behind, listed, kept)
         if late:
-            log.error("the watch is dead: it did not tell of %s", ", ".join(sorted(late)[:5]))
+            log.error("the watch is stale: it missed changes of %s", ", ".join(sorted(late)[:5]))
         self._late = len(late)
         self._behind = behind(listed, kept)
         self._compared(listed, self._behind)
 
     def trouble(self) -> str:
         """Describe how many objects the watch missed for more than an interval, or return ""."""
-        return f"{self._late} objects changed and no watch told so" if self._late else ""
+        return f"{self._late} changed objects are missing from the watch" if self._late else ""
 
     def closed(self) -> str:
         """Describe which namespaces are not served and why; return "" if there are none."""
@@ -114,10 +114,10 @@ class Resync:
 
     def _log_closed(self, closed: Mapping[str, str]) -> None:
         for namespace in closed.keys() - self._closed.keys():
-            log.warning("namespace %s is not served: %s; it will be as soon as it is there and the "
+            log.warning("namespace %s is not served: %s; it will be once it exists and the "
                         "controller has its role in it", namespace, closed[namespace])  # fmt: skip
         for namespace in self._closed.keys() - closed.keys():
-            log.info("namespace %s is served from now on", namespace)
+            log.info("namespace %s is now served", namespace)
         self._closed = closed
 
 

@@ -24,7 +24,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting. `parse` raises ValueError with a message that says what to write instead."""
+    """One setting. `parse` raises ValueError with the correction as its message."""
 
     flag: str
     metavar: str
@@ -125,25 +125,25 @@ LOG_FORMAT = Option(
     "FORMAT",
     "plain",
     one_of({each.value: each for each in Format}),
-    "plain: lines for people; json: one JSON object a line",
+    "plain: text for people; json: one JSON object per line",
 )
 NAMESPACES = Option(
     "--namespaces",
     "NAMES",
     None,
     namespaces,
-    "the only namespaces to look at, with commas between; without it all of the cluster",
+    "namespaces to serve, separated by commas; default: all namespaces",
 )
 KUBECONFIG = Option(
     "--kubeconfig",
     "FILE",
     None,
     file,
-    "the cluster to work on; without it the Pod's own service account, and outside a Pod what "
-    "kubectl would use",
+    "path of a kubeconfig; default: the Pod's service account, and outside a Pod kubectl's "
+    "kubeconfig",
 )
 CONTEXT = Option(
-    "--context", "NAME", None, str, "a context of the kubeconfig other than its current one"
+    "--context", "NAME", None, str, "context of the kubeconfig; default: its current context"
 )
 
 
@@ -200,7 +200,7 @@ def read_pod_template(path: str) -> Mapping[str, Any]:
     """Read a PodTemplateSpec from a YAML or JSON file; an empty file is an empty template.
 
     Raises:
-        ValueError: the template cannot be used; the message says what to write instead.
+        ValueError: the template cannot be used; the message states the correction.
     """
     try:
         content = yaml.safe_load(Path(path).read_text())
@@ -218,7 +218,7 @@ def read_pod_template(path: str) -> Mapping[str, Any]:
 def _check_keys(part: Any, place: str, known: set[str]) -> None:
     unknown = [str(key) for key in part if key not in known] if isinstance(part, dict) else None
     if unknown is None:
-        raise ValueError(f"{place} in that file is no mapping: write a PodTemplateSpec")
+        raise ValueError(f"{place} in that file is not a mapping: write a PodTemplateSpec")
     if unknown:
         allowed = " and ".join(sorted(known))
         raise ValueError(f"{place} in that file has {', '.join(unknown)}: write only {allowed}")
@@ -227,9 +227,9 @@ def _check_keys(part: Any, place: str, known: set[str]) -> None:
 def _check_spec(spec: Any) -> None:
     forbidden = spec.keys() & {"nodeName"} if isinstance(spec, dict) else None
     if forbidden is None:
-        raise ValueError("template.spec in that file is no mapping: write a PodSpec")
+        raise ValueError("template.spec in that file is not a mapping: write a PodSpec")
     if forbidden:
-        raise ValueError("spec.nodeName in that file would go round the scheduler: leave it out")
+        raise ValueError("spec.nodeName in that file bypasses the scheduler: leave it out")
     if spec.get("restartPolicy", "Never") != "Never":
         raise ValueError("spec.restartPolicy in that file is not Never: leave it out")
     try:
@@ -274,31 +274,31 @@ class Settings:
 _OPTIONS = (
     LOG_FORMAT,
     Option("--log-level", "LEVEL", "info", one_of(_LEVELS),
-            "the least severe lines to write: debug, info, warning or error"),
+            "lowest level that is logged: debug, info, warning or error"),
     Option("--workers", "N", "8", whole(1, 256),
-            "how many runs are worked on at the same time"),
+            "number of runs that are processed at the same time"),
     Option("--default-ttl", "SECONDS", "604800", whole(-1, _MOST_SECONDS),
-            "seconds after its end at which a TaskRun is deleted that does not say it itself; "
+            "seconds from its end until a TaskRun without ttlSecondsAfterFinished is deleted; "
             "0: at once, -1: never"),
     Option("--default-delete-delay", "DURATION", "30s", duration,
-            "how long a finished Pod is kept for readers of its log, where its TaskRun does "
-            "not say it"),
+            "how long a finished Pod is kept so that its log can be read, unless its TaskRun "
+            "sets podGC.deleteDelayDuration"),
     Option("--default-startup-timeout", "SECONDS", "600", whole(1, _MOST_SECONDS),
-            "seconds that main may take to start once its Pod has a node, where its TaskRun "
-            "does not say it"),
+            "seconds that main may take to start once its Pod has a node, unless its TaskRun "
+            "sets startupTimeoutSeconds"),
     Option("--pod-template", "FILE", None, read_pod_template,
-            "a PodTemplateSpec in YAML or JSON that lies under every Pod: what it sets, the "
-            "TaskRun's template and fields replace"),
+            "a PodTemplateSpec in YAML or JSON with defaults for every Pod; the TaskRun's template "
+            "and fields take precedence"),
     Option("--probes-host", "ADDRESS", "127.0.0.1", str,
             "address on which /livez and /readyz are served"),
     Option("--probes-port", "PORT", "8080", whole(0, _LARGEST_PORT),
-            "their port; 0 lets the system choose one, which the log then names"),
+            "port for /livez and /readyz; 0: chosen by the system and logged"),
     Option("--metrics-host", "ADDRESS", "127.0.0.1", str,
             "address on which /metrics is served to Prometheus"),
     Option("--metrics-port", "PORT", "8081", or_off(whole(0, _LARGEST_PORT)),
-            "its port; 0 lets the system choose one, which the log then names; off: not served"),
+            "port for /metrics; 0: chosen by the system and logged; off: not served"),
     Option("--resync-seconds", "SECONDS", "60", whole(1, 3600),
-            "how often the watch is compared with a list of what exists"),
+            "interval at which the cache is compared with lists of all TaskRuns and Pods"),
     NAMESPACES,
     KUBECONFIG,
     CONTEXT,
@@ -314,9 +314,9 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     values = Parser(
         "taskruns-controller",
         "Runs TaskRuns: one Pod per attempt, its outcome in the TaskRun's status.\n\n"
-        "Before an uninstall, `taskruns-controller cleanup` lets go of their Pods; see its --help.",
-        "Each setting can also be given by the environment variable named with it; a flag counts\n"
-        "first.",
+        "Before an uninstall, `taskruns-controller cleanup` releases their Pods; see its --help.",
+        "Each setting can also be set by the environment variable in brackets; the flag takes\n"
+        "precedence.",
         _OPTIONS,
     ).read(argv, environment)
     site = SiteDefaults(

@@ -53,15 +53,15 @@ class NoCreates(EngineWrapper):
 
     @override
     async def create_pod(self, manifest: Object) -> NoReturn:
-        raise NoRequests("no Pod is created any more")
+        raise NoRequests("no Pod is created during a cleanup")
 
     @override
     async def release_gate(self, pod: PodRef) -> NoReturn:
-        raise NoRequests("no Pod is let run any more")
+        raise NoRequests("no Pod is started during a cleanup")
 
     @override
     async def delete_run(self, run: RunRef, resource_version: str) -> NoReturn:
-        raise NoRequests("no TaskRun is deleted")
+        raise NoRequests("no TaskRun is deleted during a cleanup")
 
 
 class Uninstall:
@@ -85,7 +85,7 @@ class Uninstall:
             cache, strays = await self._read(namespace)
             pods = [pod for key in set(cache.keys()) for pod in _facts(cache, key)]
             lines += [f"{_name(pod.ref)}: {_fate(pod)}" for pod in pods if _needs(pod)]
-            lines += [f"{_name(stray)}: let go" for stray in strays]
+            lines += [f"{_name(stray)}: released" for stray in strays]
         return sorted(lines)
 
     async def release_pods(self, *, patient: bool) -> int:
@@ -94,7 +94,7 @@ class Uninstall:
         Args:
             patient: leave two kinds of Pods for the next call: those whose run could not be
                 processed now, and those that are being deleted but have not ended, because their
-                outcome is still to come.
+                outcome is still unknown.
 
         Raises:
             NotAllowed: a namespace may not be listed; the others have been processed.
@@ -150,7 +150,7 @@ class Uninstall:
         """
         for pod in _facts(cache, key):
             if _unstarted(pod) and not pod.deleting:
-                log.info("%s: deleted: it was never let run", _name(pod.ref))
+                log.info("%s: deleted, because it never started", _name(pod.ref))
                 response = await self._engine.delete_pod(pod.ref, pod.resource_version)
                 if response is None:
                     cache.drop_pod(pod.ref.uid)
@@ -168,7 +168,7 @@ class Uninstall:
                 log.debug("%s", refusal)
         return "deletionTimestamp" not in run["metadata"]
 
-    async def _release(self, pod: PodRef, fate: str = "let go") -> None:
+    async def _release(self, pod: PodRef, fate: str = "released") -> None:
         async with self._free:
             try:
                 await self._engine.release_pod(pod)
@@ -193,8 +193,8 @@ def _unstarted(pod: PodFacts) -> bool:
 
 def _fate(pod: PodFacts) -> str:
     if _unstarted(pod):
-        return "to be deleted: it was never let run"
-    return "let go: it has ended" if pod.ended else "let go: it goes on"
+        return "deleted, because it never started"
+    return "released, because it has ended" if pod.ended else "released; it continues to run"
 
 
 def _name(pod: PodRef) -> str:
@@ -206,14 +206,14 @@ log = logging.getLogger(__name__)
 COMMAND = "cleanup"
 
 PAUSE_SECONDS = 1.0
-"""Delay between two checks of what is left, in seconds."""
+"""Delay between two rounds, or two checks of the controller's Pod, in seconds."""
 
 PATIENCE_SECONDS = 30.0
 """Maximum wait, in seconds, for Pods that are being deleted and for runs that cannot be processed.
 Afterwards their Pods are released all the same."""
 
 STOP_CHECKS = 40
-"""Maximum number of checks whether the controller's Pod is gone; on a lost node it never goes."""
+"""Maximum number of checks of the controller's Pod, which never ends on a lost node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,24 +241,25 @@ def _deployment(text: str) -> tuple[str, str]:
 
 _OPTIONS = (
     Option("--deployment", "NAMESPACE/NAME", None, _deployment,
-           "the controller's Deployment: it is scaled to 0 first, for a controller that is at work "
-           "goes on creating Pods"),
+           "the controller's Deployment, which is scaled to 0 first, because a running controller "
+           "keeps creating Pods"),
     NAMESPACES,
-    Option("--timeout", "SECONDS", "120", whole(1, 86400), "how long it may take"),
-    switch("--dry-run", "only say which Pods there are and what would be done about each"),
+    Option("--timeout", "SECONDS", "120", whole(1, 86400), "time limit"),
+    switch("--dry-run", "print each Pod with its action, and change nothing"),
     LOG_FORMAT,
     KUBECONFIG,
     CONTEXT,
 )  # fmt: skip
 
 _DESCRIPTION = """\
-Lets go of every Pod of TaskRuns, so that none is left waiting for a controller that is gone:
+Releases every Pod of TaskRuns, so that no Pod waits for a controller that was uninstalled:
 
-  - what has ended is recorded in its TaskRun, and let go;
-  - what runs goes on, and is let go: the next controller takes it over;
-  - what was never let run is deleted; its TaskRun goes on with the next controller.
+  - a Pod that has ended is released after its outcome is recorded in its TaskRun;
+  - a running Pod is released and continues to run; the next controller adopts it;
+  - a Pod that never started is deleted; the next controller creates another one.
 
-TaskRuns stay as they are. End the controller first (--deployment does). It can be repeated."""
+TaskRuns are not deleted. Stop the controller first (--deployment does so). The command can be
+repeated."""
 
 _EXAMPLES = """\
 examples:
@@ -266,7 +267,7 @@ examples:
   taskruns-controller cleanup --deployment taskruns-system/taskruns
   taskruns-controller cleanup --namespaces team-a,team-b --timeout 300
 
-exit codes: 0 nothing is left; 1 something is, or it cannot be told; 2 wrong settings"""
+exit codes: 0 no Pod is left; 1 Pods are left, or cannot be listed; 2 invalid settings"""
 
 
 def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -288,7 +289,7 @@ def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     except NoConfiguration as error:
         log.critical("no cluster to clean up: %s", error)
     except EngineError as error:
-        log.critical("cannot go on: %s", error)
+        log.critical("the cleanup failed: %s", error)
     return 1
 
 
@@ -310,7 +311,7 @@ async def _show(uninstall: Uninstall) -> int:
     lines = await uninstall.preview()
     for line in lines:
         log.info("%s", line)
-    log.info("%d Pods; nothing was done about them (--dry-run)", len(lines))
+    log.info("%d Pods; none was changed (--dry-run)", len(lines))
     return 0
 
 
@@ -324,18 +325,18 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
     body = {"spec": {"replicas": 0}}
     response = await connection.send(SCALE_DEPLOYMENT, path, body, content_type=MERGE_PATCH)
     if response.code == HTTPStatus.NOT_FOUND:
-        log.warning("there is no Deployment %s/%s: going on without it", namespace, name)
+        log.warning("Deployment %s/%s not found; continuing", namespace, name)
         return
     if not response.ok:
         raise EngineError(f"Deployment {namespace}/{name} is not scaled to 0: {response.message}")
-    log.info("scaled Deployment %s/%s to 0; it stays so if this does not end well", namespace, name)
+    log.info("scaled Deployment %s/%s to 0; it stays at 0 if the cleanup fails", namespace, name)
     selector = response.body["status"]["selector"]
     for _ in range(STOP_CHECKS):
         if not await count_selected(connection, namespace, selector):
-            log.info("the controller has ended")
+            log.info("the controller has stopped")
             return
         await asyncio.sleep(PAUSE_SECONDS)
-    log.warning("the controller's Pod is still there: going on, as if it had ended")
+    log.warning("the controller's Pod still exists; continuing all the same")
 
 
 async def _release_all(uninstall: Uninstall, seconds: float) -> int:
@@ -346,19 +347,19 @@ async def _release_all(uninstall: Uninstall, seconds: float) -> int:
         seconds: time limit, in seconds; no round begins after it.
     """
     loop = asyncio.get_running_loop()
-    started, left = loop.time(), "nothing could be listed"
+    started, left = loop.time(), "the Pods could not be listed"
     patience = min(PATIENCE_SECONDS, seconds / 2)
     while (elapsed := loop.time() - started) <= seconds:
         try:
             number = await uninstall.release_pods(patient=elapsed < patience)
         except EngineError as error:
-            log.warning("%s; trying again", error)
+            log.warning("%s; retrying", error)
         else:
             if not number:
-                log.info("nothing is left that waits for the controller")
+                log.info("no Pod waits for the controller")
                 return 0
-            left = f"{number} Pods needed it at the last look"
+            left = f"{number} Pods had to be released or deleted in the last round"
         await asyncio.sleep(PAUSE_SECONDS)
-    log.error("not done within %g s: %s", seconds, left)
-    log.error("if Pods keep coming, a controller is at work: end it (--deployment) and try again")
+    log.error("the cleanup is not complete after %g s: %s", seconds, left)
+    log.error("if Pods are still created, stop the controller (--deployment) and run this again")
     return 1

@@ -361,11 +361,11 @@ class WorkQueue(Generic[K]):
         at_least = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
         delay = self._backlog.fail(key, self._seconds(), at_least, OUTAGE_CAP if away else inf)
         if away or isinstance(error, NotSettled):
-            log.warning("%s; trying again in %.1f s", error, delay)
+            log.warning("%s; retrying in %.1f s", error, delay)
             return PUT_OFF
         first = self._backlog.failures(key) == 1
         cause = f"{type(error).__name__}: {error}"
-        log.error("failed: %s; trying again in %.1f s", cause, delay, exc_info=first and error)
+        log.error("failed: %s; retrying in %.1f s", cause, delay, exc_info=first and error)
         return FAILED
 
     def _seconds(self) -> float:

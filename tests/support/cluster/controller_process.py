@@ -109,7 +109,7 @@ class ControllerProcess:
     def address(self, what: str) -> str:
         """Return the last logged address of `probes` or `metrics`; empty if there is none yet."""
         addresses = re.findall(
-            rf"{what} are answered on http://([^/]+)/", self.log.read_text(errors="replace")
+            rf"serving {what} on http://([^/]+)/", self.log.read_text(errors="replace")
         )
         return addresses[-1] if addresses else ""
 

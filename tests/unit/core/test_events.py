@@ -142,7 +142,9 @@ def test_a_deleted_pod_that_does_not_end_is_told_of_as_overdue(phase: str) -> No
     pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(3)})
     event = event_of(a_run(status=a_claimed_status(phase)), pod, seconds=13)
     assert (event.reason, event.pod) == (EventReason.OVERDUE, POD)
-    assert event.message.startswith("PodDeleted: The Pod was to end by 2026-01-01T12:00:03Z and")
+    assert event.message.startswith(
+        "PodDeleted: The Pod was deleted and due to end by 2026-01-01T12:00:03Z, but"
+    )
 
 
 @pytest.mark.parametrize("kubelet", ["ErrImagePull", "CreateContainerConfigError"])

@@ -122,7 +122,7 @@ def test_attempts_are_ignored_up_to_a_hundred_in_all(number: int, phase: str) ->
     pod = a_pod(number=number, main=ended(42))
     written = judged(pod, codes("Ignore", "In", 42), number=number)
     assert (written.phase, written.failed) == (phase, 0)
-    assert ("100 attempts are all" in written.message) is (phase == "Failed")
+    assert ("100 attempts are the limit" in written.message) is (phase == "Failed")
 
 
 def test_mains_verdict_by_policy_stands_while_other_containers_are_stopped() -> None:

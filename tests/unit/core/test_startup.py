@@ -61,7 +61,8 @@ def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
     written = status_for(claimed(), troubled(word), seconds=5)
     assert (written.phase, written.reason) == ("Pending", reason)
     assert written.message == (
-        f"Container main cannot start: no such thing. It is tried again until {stamp(5 + patience)}"
+        "Container main cannot start: no such thing. "
+        f"The start is retried until {stamp(5 + patience)}"
     )
     waits = plan_for(noted(reason, 5), troubled(word), seconds=4 + patience)
     assert waits.idle
@@ -104,7 +105,7 @@ def test_what_passes_is_waited_for_until_the_start_up_timeout(word: str, message
         "StartDelayed",
         None,
     )
-    assert (written.message or "").endswith(f"It is tried again until {stamp(601)}")
+    assert (written.message or "").endswith(f"The start is retried until {stamp(601)}")
     run = noted("StartDelayed", 5)
     waits = plan_for(run, troubled(word, message), seconds=600)
     assert waits.idle

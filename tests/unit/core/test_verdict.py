@@ -218,7 +218,7 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
     status = judged(pod)
     assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert "The end of the main container is unknown" in status.message
-    assert "nobody heard" not in status.message, "it is said once"
+    assert "exit code" not in status.message, "it is reported once"
 
 
 def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
@@ -229,13 +229,13 @@ def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
     assert summarize(status) == ("Failed", "Evicted", "Disrupted", None)
     message = status.message or ""
     assert "137" not in message
-    assert "; nobody heard how container main ended" in message
+    assert "; the exit code of container main is unknown" in message
 
 
 def test_a_stopped_container_whose_end_nobody_saw_is_told_so() -> None:
     status = judged(a_pod(main=unknown()), {**stopped("Cancelled"), "startedTime": stamp(2)})
     assert summarize(status) == ("Cancelled", "Cancelled", "Stopped", None)
-    assert "; nobody heard how container main ended" in status.message
+    assert "; the exit code of container main is unknown" in status.message
 
 
 def test_an_end_that_the_restarted_node_did_not_see_has_no_exit_code() -> None:
@@ -295,7 +295,7 @@ def test_a_disruption_is_told_in_the_clusters_own_words() -> None:
 
 def test_what_nobody_heard_of_is_told_so() -> None:
     pod = a_pod(phase="Failed", conditions=[disrupted("DeletionByPodGC")])
-    assert "nobody heard how container main ended" in judged(pod).message
+    assert "the exit code of container main is unknown" in judged(pod).message
 
 
 def test_a_condition_that_does_not_hold_is_no_disruption() -> None:

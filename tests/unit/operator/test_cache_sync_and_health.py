@@ -130,7 +130,7 @@ def test_a_pulse_is_missed_only_once_it_has_begun() -> None:
     ticks[0] = 110.0
     assert pulse.missing(10) == ""
     ticks[0] = 111.0
-    assert pulse.missing(10) == "no sign of life for 11 s"
+    assert pulse.missing(10) == "no activity for 11 s"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ async def test_a_watch_that_stays_behind_is_found_out(cache: Cache, listed: Vers
     checker = a_resync(cache, listed)
     await checker.compare()
     await checker.compare()
-    assert "1 objects changed" in checker.trouble()
+    assert "1 changed objects" in checker.trouble()
 
 
 async def test_a_watch_that_catches_up_is_well_again(cache: Cache) -> None:
@@ -121,7 +121,7 @@ async def test_lists_are_tried_until_one_comes_through(
     checker = a_resync(cache, Unavailable("down"), NotInstalled("no resource taskruns"), listed)
     assert await checker.take_stock() == listed
     assert [record.getMessage() for record in caplog.records] == [
-        "cannot list what exists: down",
+        "cannot list TaskRuns and Pods: down",
         "no resource taskruns; install it from crds/taskruns.yaml",
     ]
 
@@ -167,7 +167,7 @@ async def test_a_namespace_that_comes_back_is_told_of(
     await checker.take_stock()
     await checker.take_stock()
     assert checker.closed() == ""
-    assert caplog.messages[1:] == ["namespace m is served from now on"]
+    assert caplog.messages[1:] == ["namespace m is now served"]
 
 
 async def test_nothing_is_taken_stock_of_while_no_namespace_may_be_listed(
@@ -177,7 +177,7 @@ async def test_nothing_is_taken_stock_of_while_no_namespace_may_be_listed(
     listed = Versions({"run-1": 1}, {})
     checker = a_resync(cache, NotAllowed("no role"), listed)
     assert await checker.take_stock() == listed
-    assert caplog.messages == ["cannot list what exists: no role"]
+    assert caplog.messages == ["cannot list TaskRuns and Pods: no role"]
 
 
 async def test_only_what_may_need_something_is_looked_at(cache: Cache) -> None:

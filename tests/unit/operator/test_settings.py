@@ -139,14 +139,14 @@ def test_an_empty_pod_template_sets_nothing(tmp_path: Path) -> None:
     [
         ("a: [", "write YAML or JSON into that file"),
         ("\x00", "write YAML or JSON into that file"),
-        ("- a", "template in that file is no mapping: write a PodTemplateSpec"),
+        ("- a", "template in that file is not a mapping: write a PodTemplateSpec"),
         ("specs: {}", "template in that file has specs: write only metadata and spec"),
         (
             "metadata: {name: a}",
             "template.metadata in that file has name: write only annotations and labels",
         ),
-        ("spec: [a]", "template.spec in that file is no mapping: write a PodSpec"),
-        ("spec: {nodeName: a}", "spec.nodeName in that file would go round the scheduler"),
+        ("spec: [a]", "template.spec in that file is not a mapping: write a PodSpec"),
+        ("spec: {nodeName: a}", "spec.nodeName in that file bypasses the scheduler"),
         ("spec: {restartPolicy: Always}", "spec.restartPolicy in that file is not Never"),
         (
             "spec: {containers: [{name: main, restartPolicy: OnFailure}]}",

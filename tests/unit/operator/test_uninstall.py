@@ -86,15 +86,18 @@ async def test_it_is_done_when_a_look_finds_nothing(caplog: pytest.LogCaptureFix
     assert await uninstall._release_all(looks, 60) == 0
     assert looks.patient == [True] * 4
     assert caplog.messages == [
-        "down; trying again",
-        "nothing is left that waits for the controller",
+        "down; retrying",
+        "no Pod waits for the controller",
     ]
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
-    [(2, "2 Pods needed it at the last look"), (NotAllowed("no role"), "no role")],
-    ids=["Pods keep coming", "a namespace is closed"],
+    [
+        (2, "2 Pods had to be released or deleted in the last round"),
+        (NotAllowed("no role"), "no role"),
+    ],
+    ids=["Pods are still created", "a namespace is forbidden"],
 )
 async def test_it_gives_up_in_time_and_says_why(
     found: int | EngineError,
@@ -108,4 +111,4 @@ async def test_it_gives_up_in_time_and_says_why(
     assert looks.patient[0]
     assert not looks.patient[-1]
     assert said in caplog.text
-    assert "a controller is at work: end it (--deployment)" in caplog.text
+    assert "stop the controller (--deployment)" in caplog.text

@@ -173,7 +173,7 @@ async def test_an_expected_error_is_one_line(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.exc_info is None
-    assert record.getMessage() == f"{error}; trying again in 1.0 s"
+    assert record.getMessage() == f"{error}; retrying in 1.0 s"
 
 
 async def test_the_apiserver_says_when_to_come_again() -> None:

@@ -1,4 +1,4 @@
-"""The spec of a TaskRun: what its user writes."""
+"""The spec of a TaskRun, written by its user."""
 
 from datetime import timedelta
 from enum import StrEnum

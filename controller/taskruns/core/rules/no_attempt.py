@@ -40,7 +40,7 @@ def release_of_ended(situation: Unreadable, context: DecisionContext) -> Plan | 
 def fail(situation: Unreadable, context: DecisionContext) -> Plan | None:
     """Nothing runs: Failed, InvalidTaskRun."""
     reason = Reason.INVALID_TASK_RUN
-    message = f"The TaskRun cannot be understood: {situation.problem}. {reason.advice}"
+    message = f"The TaskRun is invalid: {situation.problem}. {reason.advice}"
     return Plan(status=status.failed(situation.run, reason, message, context.now))
 
 

@@ -81,8 +81,8 @@ def show_overdue(situation: Underway, context: DecisionContext) -> Plan | None:
         return None
     due = "" if pod.deletion_due is None else f" by {stamp(pod.deletion_due)}"
     message = (
-        f"The Pod was to end{due} and its node {pod.node} has not "
-        f"reported its end. Until then nothing else is started. If the node is gone for good: "
+        f"The Pod was deleted and due to end{due}, but its node {pod.node} has not "
+        f"reported its end. No other attempt starts until then. If the node is lost, run: "
         f"kubectl delete node {pod.node}"
     )
     return Plan(status=status.overdue(run, pod, reason, message, context.now))
@@ -94,11 +94,11 @@ def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | 
         return None
     pod = situation.pod
     gates = (
-        "it is held by the scheduling gates " + ", ".join(pod.foreign_gates)
+        "the Pod has the scheduling gates " + ", ".join(pod.foreign_gates)
         if pod.foreign_gates
         else ""
     )
-    details = pod.unschedulable or gates or "the scheduler has not said why"
+    details = pod.unschedulable or gates or "the scheduler has reported no reason"
     cause = f"No node was found within scheduleTimeoutSeconds: {details}"
     return _stop(situation, Reason.SCHEDULE_TIMEOUT, cause, context)
 
@@ -139,7 +139,7 @@ def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
             situation, context
         )
         reason = failure.reason
-        until = "" if ends is None else f". It is tried again until {stamp(ends)}"
+        until = "" if ends is None else f". The start is retried until {stamp(ends)}"
         message = f"{failure.cause.rstrip('.')}{until}"
     else:
         reason, details = _waits_for(pod)

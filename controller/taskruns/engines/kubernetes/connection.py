@@ -189,7 +189,7 @@ class Connection:
                     code(response.status)
                 answered(response)
                 if response.status == HTTPStatus.UNAUTHORIZED:
-                    log.warning("the apiserver does not know our credentials; trying again")
+                    log.warning("the apiserver rejected the credentials (401); retrying")
                 elif response.status != HTTPStatus.FORBIDDEN:
                     return response
                 response.release()
@@ -253,7 +253,7 @@ async def connect(
         program: name of the program in the User-Agent header.
 
     Raises:
-        NoConfiguration: there is no usable configuration; the message says what was tried.
+        NoConfiguration: there is no usable configuration; the message names its source.
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = connections
