@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TABLE = (
-    (ROOT / "docs/airflow-deaths.md").read_text().partition("\n## What becomes of the task\n")[2]
+    (ROOT / "docs/airflow-deaths.md")
+    .read_text()
+    .partition("\n## Effects on the task and its run\n")[2]
 )
 ROWS = [line for line in TABLE.splitlines() if line.startswith("| ")][1:]
 
