@@ -1,6 +1,5 @@
 """The `taskrun` program: lazily imported commands, exit codes, and hints for mistyped commands."""
 
-import difflib
 import os
 from collections.abc import Collection, Sequence
 from importlib import import_module
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from taskruns.cli.exit_status import MEANINGS, CommandError, ExitCode
-from taskruns.cli.notices import say
+from taskruns.cli.output import say
 from taskruns.cli.streams import OutputFailed, drop, program_name, release
 
 _OTHERS = MappingProxyType({
@@ -26,6 +25,8 @@ _OTHERS = MappingProxyType({
 
 def unknown_command(word: str, known: Collection[str]) -> str:
     """Return the message for an unknown command, with the most similar known one."""
+    import difflib  # noqa: PLC0415 - only this message needs it
+
     near = difflib.get_close_matches(word.lower(), [*known, *_OTHERS], 1)
     suggestion = _OTHERS.get(near[0], near[0]) if near else ""
     return f"No such command {word!r}." + (f" Did you mean {suggestion!r}?" if suggestion else "")

@@ -5,19 +5,12 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
-
-from taskruns.cli.output import replace_control_characters
+from taskruns.cli.output import say
 
 _AGAIN_SECONDS = 600.0
 _NUMBER = re.compile(r"\d+")
 
 Say = Callable[[str], None]
-
-
-def say(sentence: str) -> None:
-    """Write one line to standard error."""
-    click.echo(f"taskrun: {' '.join(replace_control_characters(sentence).split())}", err=True)
 
 
 class Notices(logging.Handler):

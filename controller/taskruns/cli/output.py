@@ -1,6 +1,5 @@
-"""TaskRuns as tables for people, and as JSON, YAML or names for scripts."""
+"""Messages, and TaskRuns as tables for people, and as JSON, YAML or names for scripts."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,6 +20,11 @@ def replace_control_characters(words: str) -> str:
         letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}"
         for letter in words
     )
+
+
+def say(sentence: str) -> None:
+    """Write one line to standard error."""
+    click.echo(f"taskrun: {' '.join(replace_control_characters(sentence).split())}", err=True)
 
 
 def age(since: object, now: datetime) -> str:
@@ -104,9 +108,11 @@ def show_run(run: Run, form: str, now: datetime) -> None:
 def show_object(manifest: Mapping[str, Any], form: str) -> None:
     """Print an object as JSON or YAML."""
     if form == "json":
+        import json  # noqa: PLC0415 - tables do not need it
+
         click.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
         return
-    import yaml  # noqa: PLC0415 - tables do not need it
+    import yaml  # noqa: PLC0415 - as above
 
     click.echo(yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True), nl=False)
 

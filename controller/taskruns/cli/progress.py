@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.reasons import Reason
-from taskruns.cli.notices import say
-from taskruns.cli.output import replace_control_characters
+from taskruns.cli.output import replace_control_characters, say
 from taskruns.core.unstructured import Object, mapping, text
 from taskruns.engines.docker.words import translated
 

@@ -1,6 +1,7 @@
 """The program starts fast: a command imports only what it needs."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,11 @@ def imported(folder: Path, *commands: Sequence[str]) -> list[set[str]]:
     """
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)],
-        env={"TASKRUNS_STATE_DIR": str(folder), "HOME": str(folder)},
+        env={
+            "TASKRUNS_STATE_DIR": str(folder),
+            "HOME": str(folder),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -50,5 +55,6 @@ def test_a_command_imports_what_it_needs_and_nothing_heavy(tmp_path: Path) -> No
     *sets, as_json, as_table = imported(tmp_path, *light, ["list", "-o", "json"], ["list"])
     for command, modules in zip(light, sets, strict=True):
         assert modules & (HEAVY | {"asyncio"}) == set(), command
+    assert sets[0] & {"difflib", "hashlib", "logging"} == set()
     assert as_json & HEAVY == set()
     assert as_table & HEAVY == {"rich"}

@@ -30,8 +30,7 @@ def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
       taskrun list --on kubernetes -A -o wide
       taskrun list -o json | jq -r '.items[] | select(.status.phase == "Failed") | .metadata.name'
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
-    from taskruns.cli.notices import say
-    from taskruns.cli.output import show_runs
+    from taskruns.cli.output import say, show_runs
     from taskruns.clock import now
 
     listing = choice.act(lambda place: place.runs(everywhere=everywhere))

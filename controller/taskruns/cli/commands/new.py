@@ -1,6 +1,5 @@
 """Command that prints a commented TaskRun to start from."""
 
-import json
 import re
 
 import click
@@ -55,7 +54,11 @@ def template(name: str, image: str) -> str:
 
 def _word(words: str) -> str:
     """Format a text as a YAML scalar, with quotes if it could be read as another type."""
-    return words if re.fullmatch(r"[a-z][a-z0-9./:@_-]*", words) else json.dumps(words)
+    if re.fullmatch(r"[a-z][a-z0-9./:@_-]*", words):
+        return words
+    import json
+
+    return json.dumps(words)
 
 
 @click.command("new")
