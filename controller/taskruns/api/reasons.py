@@ -24,6 +24,8 @@ class Reason(StrEnum):
     advice: str
     docker_advice: str
     """Advice on a Docker host; by default the advice for clusters."""
+    docker_meaning: str
+    """Meaning on a Docker host, which has no Pods and nodes; by default that for clusters."""
 
     def __new__(
         cls,
@@ -32,6 +34,7 @@ class Reason(StrEnum):
         meaning: str,
         advice: str,
         docker_advice: str = "",
+        docker_meaning: str = "",
     ) -> Self:
         """Create a member whose value is its name in the API."""
         member = str.__new__(cls, value)
@@ -40,6 +43,7 @@ class Reason(StrEnum):
         member.meaning = meaning
         member.advice = advice
         member.docker_advice = docker_advice or advice
+        member.docker_meaning = docker_meaning or meaning
         return member
 
     def advice_in(self, place: Place) -> str:
@@ -73,6 +77,7 @@ class Reason(StrEnum):
             "scheduleTimeoutSeconds and startupTimeoutSeconds limit the wait."
         ),
         "If it persists, check docker ps and the daemon; startupTimeoutSeconds limits the wait.",
+        "The attempt's container has not started yet.",
     )
     START_DELAYED = (
         "StartDelayed",
@@ -245,12 +250,15 @@ class Reason(StrEnum):
             "instead."
         ),
         "Run it again, or set disruptionLimit to retry it. To stop a run, use taskrun cancel.",
+        "Another client removed the container.",
     )
     POD_REJECTED = (
         "PodRejected",
         FailureKind.INFRASTRUCTURE,
         "The node rejected the Pod, or ended it without a status of its main container.",
         "Correct the cause that the message contains, or run it again.",
+        "",
+        "The container ended before its program started.",
     )
     FINAL_STATE_UNKNOWN = (
         "FinalStateUnknown",
@@ -260,6 +268,8 @@ class Reason(StrEnum):
             "it was removed by force."
         ),
         "Check whether the work was done before running it again.",
+        "",
+        "The container was removed before its end was known.",
     )
     DEADLINE_EXCEEDED = (
         "DeadlineExceeded",

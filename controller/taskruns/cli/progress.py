@@ -12,7 +12,6 @@ from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.reasons import Reason
 from taskruns.cli.output import replace_control_characters, say
 from taskruns.core.unstructured import Object, mapping, text
-from taskruns.engines.docker.words import translated
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -91,5 +90,5 @@ class ProgressPrinter:
 def _beyond(reason: str, message: str) -> str:
     """Return the message if it adds information to its reason, or an empty string."""
     known = Reason.named(reason)
-    general = {known.meaning, translated(known.meaning)} if known is not None else {reason}
+    general = {known.meaning, known.docker_meaning} if known is not None else {reason}
     return "" if message in general else message

@@ -21,7 +21,6 @@ from taskruns.cli.following import Followed, LogWriter, follow
 from taskruns.cli.notices import Notices
 from taskruns.cli.progress import ProgressPrinter
 from taskruns.cli.streams import OutputFailed
-from taskruns.engines.docker.words import translated
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.log_position import LogLost
 
@@ -223,9 +222,7 @@ def output_of(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list
 def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     known = {"reason": "ImagePullFailed"}
     sentences = [f"no such image. This is waited for until 10:00:0{n} UTC" for n in range(3)]
-    general = run_in(
-        "Pending", translated(Reason.WAITING_TO_START.meaning), reason="WaitingToStart"
-    )
+    general = run_in("Pending", Reason.WAITING_TO_START.docker_meaning, reason="WaitingToStart")
     pending = [run_in("Pending", sentence, **known) for sentence in sentences]
     assert output_of(
         capsys, general, *pending, general, pending[0], run_in("Running", "it runs")

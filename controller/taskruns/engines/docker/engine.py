@@ -23,7 +23,7 @@ from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import pull_policy
 from taskruns.engines.docker.state_file import Record, StateFile, uid_of
-from taskruns.engines.docker.words import in_docker_words
+from taskruns.engines.docker.words import translate_status
 from taskruns.engines.engine import AlreadyExists, Conflict, Refused, RunRef
 
 
@@ -56,7 +56,7 @@ class DockerEngine:
             if live is None:
                 return None
             _check_version(live, patch["metadata"]["resourceVersion"])
-            live["status"] = merged(live.get("status"), in_docker_words(patch["status"]))
+            live["status"] = merged(live.get("status"), translate_status(patch["status"]))
         return live
 
     async def create_pod(self, manifest: Object) -> Object:
