@@ -76,7 +76,7 @@ async def test_a_name_that_is_taken(engine: KubernetesEngine, namespace: str) ->
 
 async def test_a_namespace_that_is_not_there(engine: KubernetesEngine) -> None:
     kind, _ = await refusal(engine, a_pod("nowhere-at-all"))
-    assert kind == RefusalKind.NAMESPACE_GOING
+    assert kind == RefusalKind.NAMESPACE_TERMINATING
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def going(kube: Kube, namespace: str) -> Iterator[str]:
 )
 async def test_a_namespace_that_is_going(engine: KubernetesEngine, going: str) -> None:
     kind, _ = await refusal(engine, a_pod(going))
-    assert kind == RefusalKind.NAMESPACE_GOING
+    assert kind == RefusalKind.NAMESPACE_TERMINATING
 
 
 async def test_pod_security(engine: KubernetesEngine, kube: Kube, namespace: str) -> None:
@@ -120,7 +120,7 @@ async def test_a_quota_that_is_used_up_now(
     limit(cluster, kube, namespace, pods="1")
     first = await engine.create_pod(a_pod(namespace))
     kind, message = await refusal(engine, a_pod(namespace, "another"))
-    assert kind == RefusalKind.NO_ROOM
+    assert kind == RefusalKind.QUOTA_EXCEEDED
     assert "exceeded quota: small" in message
     await engine.delete_pod(PodRef(namespace, "hello", first["metadata"]["uid"]))
 

@@ -106,7 +106,7 @@ class Cluster:
         namespace = manifest["metadata"]["namespace"]
         if namespace in self._going:
             message = f"namespace {namespace} is being terminated"
-            raise Refused(Refusal(RefusalKind.NAMESPACE_GOING, message))
+            raise Refused(Refusal(RefusalKind.NAMESPACE_TERMINATING, message))
         for admission in self.admission:
             if (refusal := admission(manifest)) is not None:
                 raise Refused(refusal)
@@ -308,7 +308,8 @@ def quota(cluster: Cluster, pods: int) -> Admission:
             f"exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={pods}"
         )
         return Refusal(
-            RefusalKind.NO_ROOM, f"pods {manifest['metadata']['name']!r} is forbidden: {message}"
+            RefusalKind.QUOTA_EXCEEDED,
+            f"pods {manifest['metadata']['name']!r} is forbidden: {message}",
         )
 
     return admission

@@ -24,13 +24,13 @@ The kubelet truncates startedAt to the second, so main has run for at least one 
 OVERDUE_SHOWN_AFTER = timedelta(seconds=10)
 """Delay after a deleted Pod's grace period before its status shows it as overdue."""
 
-LAST_WORDS_PATIENCE = timedelta(seconds=30)
+EXIT_CODE_PATIENCE = timedelta(seconds=30)
 """Time to wait for main's exit code after the Pod's end was reported.
 
 The kubelet reports it within moments unless it dies in between.
 """
 
-NO_ROOM_RETRY = timedelta(seconds=10)
+QUOTA_RETRY = timedelta(seconds=10)
 """Interval at which a create is retried while a quota is used up, before jitter."""
 
 NO_SERVICE_ACCOUNT_RETRY = timedelta(seconds=2)
@@ -127,7 +127,8 @@ def _retry_number(run: TaskRun, attempt: Attempt) -> int:
 def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
     """Return when an attempt ended; `end` for an attempt whose outcome is not recorded yet.
 
-    A finished record without an end time is forged. Its latest recorded time is used instead: a
+    The controller writes no finished record without an end time, but another client may. Its latest
+    recorded time is used then: a
     due time counted from the current time would never be reached. A record without any time gives
     None.
     """
@@ -203,7 +204,7 @@ def pod_deletion_at(
 def run_deletion_at(run: TaskRun, site: SiteDefaults) -> datetime | None:
     """Return when the TTL of a finished run ends, or None if it is never deleted.
 
-    A status without completionTime is forged; the TTL then counts from the run's creation.
+    If another client removed completionTime, the TTL counts from the run's creation.
     """
     seconds = run.spec.ttl_seconds_after_finished
     if seconds is None:

@@ -21,11 +21,11 @@ from taskruns.core.situation import (
     Due,
     Ended,
     Finished,
+    Missing,
     Ownerless,
     Situation,
     Underway,
     Unreadable,
-    Vanished,
     classify,
 )
 from taskruns.core.unstructured import mapping, number, text
@@ -101,7 +101,7 @@ def _answer(situation: Situation, context: DecisionContext) -> Plan:
 
 
 def _answer_for_attempt(
-    situation: Due | Underway | Ended | Vanished, context: DecisionContext
+    situation: Due | Underway | Ended | Missing, context: DecisionContext
 ) -> Plan:
     match situation:
         case Due():
@@ -110,8 +110,8 @@ def _answer_for_attempt(
             return _first(underway.RULES, situation, context)
         case Ended():
             return _first(ended.ENDED_RULES, situation, context)
-        case Vanished():
-            return _first(ended.VANISHED_RULES, situation, context)
+        case Missing():
+            return _first(ended.MISSING_RULES, situation, context)
         case _:
             assert_never(situation)
 

@@ -58,7 +58,7 @@ class Container:
     """Whether its program has started; `started_at` is None if the end was not observed."""
     ending: Ending | None = None
     waiting_reason: str = ""
-    """Reason in state.waiting, which says why it has not started; empty if it is not waiting."""
+    """Reason in state.waiting, why it has not started; empty if it is not waiting."""
     waiting_message: str = ""
 
     @property
@@ -160,7 +160,7 @@ def message_limit(spec: Mapping[str, Any]) -> int:
 _MAX_ATTEMPT_DIGITS = 9
 
 ENDED_PHASES = frozenset({"Succeeded", "Failed"})
-"""Phases of a Pod whose containers have all ended for good."""
+"""Terminal phases of a Pod: all its containers have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class PodFacts:
     """Attempt number in its label; 0 if there is none."""
     gated: bool
     """Whether it has our scheduling gate, so that it cannot have been scheduled."""
-    foreign_gates: tuple[str, ...]
+    other_gates: tuple[str, ...]
     """Scheduling gates of other controllers, such as Kueue's."""
     held: bool
     """Whether it has our finalizer."""
@@ -214,7 +214,7 @@ class PodFacts:
     main: Container
     containers: tuple[Container, ...]
     """All containers that the kubelet reports, init containers first."""
-    leftovers: tuple[str, ...]
+    remaining: tuple[str, ...]
     """Names of containers that have not ended, other than main and init containers."""
     failed_init: Container | None
     """Init container whose failure kept main from starting, or None."""
@@ -240,7 +240,7 @@ def counted_from(pod: PodFacts, started_at: datetime | None) -> PodFacts:
     """Return the facts of a Pod with main's start corrected by the recorded one.
 
     If main has run but the kubelet reports no start, main counts from when the Pod was scheduled,
-    or else created. So main's clocks never restart.
+    or else created. So main's deadlines never restart.
 
     Args:
         pod: the facts as reported.
@@ -277,7 +277,7 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         owner_uid=_owner_uid(metadata),
         attempt=_attempt(labels),
         gated=names.GATE_CLAIM in gates,
-        foreign_gates=tuple(gate for gate in gates if gate != names.GATE_CLAIM),
+        other_gates=tuple(gate for gate in gates if gate != names.GATE_CLAIM),
         held=names.FINALIZER_OUTCOME in strings(metadata.get("finalizers")),
         deleting=bool(metadata.get("deletionTimestamp")),
         deletion_due=moment(metadata.get("deletionTimestamp")),
@@ -296,14 +296,14 @@ def read_pod(pod: Mapping[str, Any]) -> PodFacts:
         conditions={kind: text(each.get("status")) for kind, each in conditions.items()},
         main=_main(pod, next((each for each in reported if each.name == main), Container(main))),
         containers=(*inits, *reported),
-        leftovers=_leftovers(spec, reported, main),
+        remaining=_remaining(spec, reported, main),
         failed_init=_failed_init(mappings(spec.get("initContainers")), inits),
         message_limit=message_limit(spec),
     )
 
 
 def _main(pod: Mapping[str, Any], main: Container) -> Container:
-    """Return main without an exit after which the kubelet restarts it, because main goes on.
+    """Return main without an exit after which the kubelet restarts it, because main continues.
 
     If the Pod has ended anyway, the exit is kept without its time: main ended with the Pod.
     """
@@ -316,7 +316,7 @@ def _main(pod: Mapping[str, Any], main: Container) -> Container:
     return replace(main, ending=None)
 
 
-def _leftovers(
+def _remaining(
     spec: Mapping[str, Any], reported: tuple[Container, ...], main: str
 ) -> tuple[str, ...]:
     ended = (each for each in reported if each.ending is not None)

@@ -142,13 +142,13 @@ class RefusalKind(StrEnum):
     """Refused by admission or a policy, or 403 by a quota that the Pod can never fit; final."""
     NAME_TAKEN = "name-taken"
     """409, and the existing Pod is not owned by this run."""
-    NO_ROOM = "no-room"
+    QUOTA_EXCEEDED = "quota-exceeded"
     """403: a quota is used up at present."""
     NO_SERVICE_ACCOUNT = "no-service-account"
     """403: the service account does not exist (yet)."""
     WEBHOOK_FAILED = "webhook-failed"
     """5xx from an admission webhook or for lack of its response; not the apiserver's own error."""
-    NAMESPACE_GOING = "namespace-going"
+    NAMESPACE_TERMINATING = "namespace-terminating"
     """403 or 404: the namespace, and so the run, is being deleted."""
 
 
@@ -159,7 +159,7 @@ class Refusal:
     kind: RefusalKind
     message: str
     retry_at: datetime | None = None
-    """For NO_ROOM: when to retry the create; None if the engine enqueues the run itself."""
+    """For QUOTA_EXCEEDED: when to retry the create; None if the engine enqueues the run itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns.core import deadlines
 from taskruns.core.facts import PodFacts
 from taskruns.core.plan import Action, DeletePod, DiscardPod, Plan, ReleasePod, StopPod
-from taskruns.core.situation import DecisionContext, Due, Ended, Finished, Underway, Vanished
+from taskruns.core.situation import DecisionContext, Due, Ended, Finished, Missing, Underway
 
-Alive = Finished | Due | Underway | Ended | Vanished
+Alive = Finished | Due | Underway | Ended | Missing
 
 
 def collect_pods(situation: Alive, context: DecisionContext) -> Plan:
@@ -40,7 +40,7 @@ def _is_in_use(pod: PodFacts, situation: Alive) -> bool:
             candidate = situation.candidate
             claimable = not situation.run.spec.suspend and not pod.deleting
             return candidate is not None and pod.ref == candidate.ref and claimable
-        case Underway() | Ended() | Vanished():
+        case Underway() | Ended() | Missing():
             return pod.ref.uid == situation.attempt.pod_uid
         case Finished():
             return False
@@ -55,7 +55,7 @@ def _is_past(pod: PodFacts, run: TaskRun) -> bool:
     """Return whether the Pod belongs to a finished attempt or a finished run.
 
     Status keeps the last 20 records only; a Pod with an older attempt number counts as finished. A
-    terminal phase is final even if other fields of a forged status contradict it.
+    terminal phase is final even if other fields of the status contradict it.
     """
     if run.is_terminal:
         return True

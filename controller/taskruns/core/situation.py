@@ -1,6 +1,6 @@
-"""The situations of a run: a closed set of states, each with exactly the data that it guarantees.
+"""The situations of a run: a closed set of states, each with the data that it guarantees.
 
-`classify` finds the situation of a run. The rules decide what to do in it.
+`classify` returns the situation of a run. The rules of a situation return the plan for it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,12 +33,12 @@ class DecisionContext:
 
 @dataclass(frozen=True, slots=True)
 class Ownerless:
-    """The TaskRun is gone; Pods that carry its uid may be left."""
+    """The TaskRun does not exist; Pods with its uid may."""
 
     uid: str
     pods: Pods
     gone: bool
-    """Whether a live read has confirmed that the TaskRun is gone."""
+    """Whether a live read has confirmed that the TaskRun does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """No attempt is open: one is to be created now, or when its time comes."""
+    """No attempt is open: the next one is created at its due time."""
 
     run: TaskRun
     pods: Pods
@@ -100,16 +100,16 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Vanished:
-    """The claimed Pod of the open attempt is not seen."""
+class Missing:
+    """The claimed Pod of the open attempt is not in the cache."""
 
     run: TaskRun
     pods: Pods
     attempt: Attempt
     last_seen: PodFacts | None
-    """The Pod as it was in the cache before it vanished; None if it never was in the cache."""
+    """The Pod as it was in the cache before it was removed; None if it never was in the cache."""
     confirmed: bool
-    """Whether a live read has confirmed that the Pod is gone."""
+    """Whether a live read has confirmed that the Pod does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Deleting:
     run: TaskRun
     pods: Pods
     """All Pods whose label names the run's uid, owned by the run or not."""
-    apart: "Unreadable | Finished | Due | Underway | Ended | Vanished"
+    apart: "Unreadable | Finished | Due | Underway | Ended | Missing"
     """The situation that the run would be in without its deletion."""
     deleted_at: datetime | None
     """Time in deletionTimestamp; None if it cannot be parsed."""
@@ -127,7 +127,7 @@ class Deleting:
     """Whether the deletion keeps the Pods (`--cascade=orphan`)."""
 
 
-Situation = Ownerless | Deleting | Unreadable | Finished | Due | Underway | Ended | Vanished
+Situation = Ownerless | Deleting | Unreadable | Finished | Due | Underway | Ended | Missing
 
 _WITH_POD = frozenset({Phase.PENDING, Phase.RUNNING, Phase.STOPPING})
 """Phases that require an open attempt."""
@@ -162,7 +162,7 @@ def classify(
 
 def _recognise_run(
     run: Mapping[str, Any], pods: Pods, findings: Findings
-) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
+) -> Unreadable | Finished | Due | Underway | Ended | Missing:
     uid = text(mapping(run.get("metadata")).get("uid"))
     parsed = _parse(run)
     if isinstance(parsed, str):
@@ -181,7 +181,7 @@ def _recognise_run(
 
 def _classify_attempt(
     run: TaskRun, pods: Pods, findings: Findings
-) -> Unreadable | Finished | Due | Underway | Ended | Vanished:
+) -> Unreadable | Finished | Due | Underway | Ended | Missing:
     status = run.status
     if run.is_terminal:
         return Finished(run, pods)
@@ -200,7 +200,7 @@ def _classify_attempt(
             return kind(run, pods, attempt, counted_from(pod, attempt.started_time))
     gone = findings.gone
     last_seen = gone.get(attempt.pod_uid)
-    return Vanished(
+    return Missing(
         run,
         pods,
         attempt,
@@ -226,7 +226,7 @@ def _open_attempt(run: TaskRun) -> Attempt | None:
 
 
 def _names_its_pod(attempt: Attempt, run: TaskRun) -> bool:
-    """Whether a record names the Pod of its attempt; a forged record may name any Pod."""
+    """Return whether a record names its attempt's Pod; another client may have altered it."""
     meta = run.metadata
     return attempt.pod_name == names.pod_name(meta.name, meta.uid, attempt.number)
 

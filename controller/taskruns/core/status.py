@@ -55,7 +55,7 @@ def claimed(run: TaskRun, pod: PodFacts, number: int, now: datetime) -> TaskRunS
 
     If the run was never queued, startTime is the creation time of its first Pod.
     """
-    # attempts[] is keyed by podUID, so a forged record that names this Pod must go.
+    # attempts[] is keyed by podUID, so another record with this Pod's uid is dropped.
     records = (each for each in run.status.attempts or () if each.pod_uid != pod.ref.uid)
     attempt = Attempt(
         number=number,
@@ -118,13 +118,13 @@ def stopping(
     return with_last_attempt(status, _observed(_last(run), pod).model_copy(update=update))
 
 
-def stopping_leftovers(
+def stopping_remaining(
     run: TaskRun, pod: PodFacts, verdict: Verdict, now: datetime
 ) -> TaskRunStatus:
     """Record main's own, final verdict and that the remaining containers are to be stopped."""
     status = stopping(run, pod, Reason.MAIN_ENDED, verdict.cause, now)
-    leftovers = ", ".join(pod.leftovers)
-    message = f"{verdict.cause}; stopping the remaining containers: {leftovers}"
+    remaining = ", ".join(pod.remaining)
+    message = f"{verdict.cause}; stopping the remaining containers: {remaining}"
     update = {"message": one_line(message, MAX_MESSAGE)}
     attempt = _judged(_last(status_of(run, status)), pod, verdict, now)
     return with_last_attempt(status.model_copy(update=update), attempt)

@@ -1,7 +1,7 @@
 """Untyped JSON: readers that return a value of their type or an empty one, and changed copies.
 
-The apiserver validates the objects that it stores, but statuses can be forged and templates pass
-unchecked. A decision must be possible for any content, so the readers never raise.
+The apiserver does not check templates, and any client with the right to do so can write a status.
+A decision must be possible for any content, so the readers never raise.
 The functions that return changed copies do not modify the originals.
 """
 

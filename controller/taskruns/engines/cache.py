@@ -16,7 +16,7 @@ from taskruns.engines.engine import RunRef
 
 _TOMBSTONES = 1_000
 """Number of deleted objects that are remembered. Their late events are ignored, and a Pod that
-vanished is judged by its last known state."""
+was deleted is judged by its last known state."""
 
 _KEPT_METADATA = (
     "name",

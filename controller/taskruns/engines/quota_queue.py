@@ -52,7 +52,7 @@ _PODS, _POD_OBJECTS = "pods", "count/pods"
 
 @dataclass(frozen=True, slots=True)
 class QuotaError:
-    """A quota without enough room for a Pod. Amounts that cannot be parsed are assumed to fit."""
+    """A quota that a Pod would exceed. Amounts that cannot be parsed are assumed to fit."""
 
     sentence: str
     """The apiserver's message from `exceeded quota` on; nothing in it is specific to one Pod."""
@@ -61,7 +61,7 @@ class QuotaError:
     could_fit: bool
     """Whether the request would fit if nothing else used the quota."""
     counts_pods: bool
-    """Whether only the number of Pods is exceeded; then each Pod that ends makes room for one."""
+    """Whether only the number of Pods is exceeded; then each Pod that ends frees quota for one."""
     until_gone: bool
     """Whether ended Pods use quota until they are deleted."""
 
@@ -77,9 +77,9 @@ class Line:
         """Time from which the head may try; None, as before the first refusal, means at once."""
         self._ages: dict[RunKey, Age] = {}
         self._heap: list[tuple[Age, str, RunKey]] = []
-        self._room = 0
-        """Number of Pods that have ended and whose room has not been used by a new Pod."""
-        self._room_made: datetime | None = None
+        self._freed = 0
+        """Number of ended Pods whose quota no new Pod has used."""
+        self._freed_at: datetime | None = None
         self._refused: datetime | None = None
         self._refusals = 0
 
@@ -112,31 +112,31 @@ class Line:
         self.shortage = shortage
         self._refused = now
         self._refusals += 1
-        if self._room_made is not None and now < self._room_made + ONCE_MORE_AFTER:
-            self.next_try = self._room_made + ONCE_MORE_AFTER
+        if self._freed_at is not None and now < self._freed_at + ONCE_MORE_AFTER:
+            self.next_try = self._freed_at + ONCE_MORE_AFTER
         else:
-            self._room = 0
+            self._freed = 0
             self._try_later(now)
 
     def admit(self, key: RunKey, now: datetime) -> None:
         """Remove the head, whose Pod was created, and schedule the try of the next run.
 
-        The next run may try at once if there may be more room. If the quota counts Pods, each Pod
-        that ended makes room for exactly one. If it counts sizes, or if no Pod was seen to end,
-        only a try shows whether there is room.
+        The next run may try at once if quota may be left. If the quota counts Pods, each Pod that
+        ended frees quota for exactly one. If it counts resources, or if no Pod was seen to end,
+        only a try shows whether quota is left.
         """
         self.leave(key)
-        must_probe = self._room == 0 or not self.shortage.counts_pods
-        self._room = max(self._room - 1, 0)
-        if must_probe or self._room:
+        must_probe = self._freed == 0 or not self.shortage.counts_pods
+        self._freed = max(self._freed - 1, 0)
+        if must_probe or self._freed:
             self.next_try = now
         else:
             self._try_later(now)
 
-    def make_room(self, now: datetime) -> None:
+    def free_quota(self, now: datetime) -> None:
         """Record that a Pod of the namespace no longer uses quota, and schedule a try."""
-        self._room += 1
-        self._room_made = now
+        self._freed += 1
+        self._freed_at = now
         at = now + COUNTED_AFTER
         if self._refused is not None:
             at = max(at, self._refused + ONCE_MORE_AFTER)
@@ -145,7 +145,7 @@ class Line:
     def _try_later(self, now: datetime) -> None:
         """Schedule the next try by the timer, jittered so that lines do not retry together."""
         uid = self.head.uid if self.head is not None else ""
-        self.next_try = now + deadlines.NO_ROOM_RETRY * (1 + deadlines.jitter(uid, self._refusals))
+        self.next_try = now + deadlines.QUOTA_RETRY * (1 + deadlines.jitter(uid, self._refusals))
 
 
 class Lines:
@@ -197,9 +197,9 @@ class Lines:
             with self._notifying_head(key.namespace, line):
                 line.admit(key, now)
 
-    def make_room(self, line: Line, now: datetime) -> None:
+    def free_quota(self, line: Line, now: datetime) -> None:
         """Schedule an early try of a line's head, because a Pod no longer uses quota."""
-        line.make_room(now)
+        line.free_quota(now)
         if line.head is not None:
             self._enqueue(line.head)
 
@@ -223,7 +223,7 @@ _PASSES_FOR_ONE_MORE = 4
 class QuotaQueue(EngineWrapper):
     """Engine that wraps another one and delays `create_pod` while a quota is used up.
 
-    `enqueue` is called with a run whose turn has come, for a reconcile.
+    `enqueue` is called with the head of a line when it may try, for a reconcile.
     """
 
     def __init__(
@@ -271,12 +271,12 @@ class QuotaQueue(EngineWrapper):
             self.lines.join(key, _age(run), shortage)
 
     def pod_changed(self, before: Object, after: Object | None) -> None:
-        """Schedule early tries if a Pod has ended or is gone, because there may be room."""
+        """Schedule early tries if a Pod has ended or was deleted, because quota may be free."""
         gone = after is None
         ends = not _has_ended(before) and (after is None or _has_ended(after))
         for line in self.lines.within(before["metadata"]["namespace"]):
             if gone if line.shortage.until_gone else ends:
-                self.lines.make_room(line, self._now())
+                self.lines.free_quota(line, self._now())
 
     def _check(self, waiter: "_Waiter") -> None:
         """Raise Refused unless a run may send its create now."""
@@ -294,7 +294,7 @@ class QuotaQueue(EngineWrapper):
     def _learn(self, waiter: "_Waiter", refusal: Refusal) -> Refused:
         """Add a run whose Pod was rejected to the line of the quota; return the error to raise."""
         shortage = read_shortage(refusal.message)
-        if refusal.kind is not RefusalKind.NO_ROOM or shortage is None:
+        if refusal.kind is not RefusalKind.QUOTA_EXCEEDED or shortage is None:
             return Refused(refusal)
         line = self.lines.join(waiter.key, waiter.age, shortage)
         line.shapes.add(waiter.shape)
@@ -368,7 +368,7 @@ class _CreateLimiter:
 
 def _refused(line: Line, key: RunKey) -> Refused:
     at = line.next_try if key == line.head else None
-    return Refused(Refusal(RefusalKind.NO_ROOM, line.shortage.sentence, at))
+    return Refused(Refusal(RefusalKind.QUOTA_EXCEEDED, line.shortage.sentence, at))
 
 
 def _awaited(run: Object) -> QuotaError | None:

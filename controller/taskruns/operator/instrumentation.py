@@ -36,7 +36,7 @@ from taskruns.operator.workqueue import Observer
 PODS = "pods"
 _QUEUED = Phase.QUEUED.value
 _OTHER = "Other"
-"""Label of an unknown reason, as a forged status may contain."""
+"""Label of a reason that is not one of ours, written by another client."""
 
 
 class Lives:

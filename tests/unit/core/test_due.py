@@ -114,13 +114,13 @@ def test_a_create_refused_for_good_fails_the_run_in_the_servers_words(
     "In a namespace that is terminating or gone nothing is created; the run is deleted with it"
 )
 def test_a_run_goes_with_its_namespace() -> None:
-    assert plan_for(a_run(), findings=refused(RefusalKind.NAMESPACE_GOING)) == Plan()
+    assert plan_for(a_run(), findings=refused(RefusalKind.NAMESPACE_TERMINATING)) == Plan()
 
 
 def no_room(quota: str, used: int = 3, retry: float | None = None) -> Findings:
     message = f"exceeded quota: {quota}, requested: pods=1, used: pods={used}, limited: pods=3"
     at_ = None if retry is None else at(retry)
-    return Findings(refusal=Refusal(RefusalKind.NO_ROOM, message, at_))
+    return Findings(refusal=Refusal(RefusalKind.QUOTA_EXCEEDED, message, at_))
 
 
 @pytest.mark.parametrize("retry", [12.0, None])
@@ -143,7 +143,7 @@ def test_a_queued_run_is_written_again_for_another_quota_alone() -> None:
 def test_a_queued_run_wakes_for_its_deadline() -> None:
     plan = plan_for(
         a_run(activeDeadlineSeconds=5, status={"startTime": stamp(0)}),
-        findings=refused(RefusalKind.NO_ROOM),
+        findings=refused(RefusalKind.QUOTA_EXCEEDED),
     )
     assert plan.wake_at == at(5)
 
@@ -288,7 +288,7 @@ def test_waiting_for_room_counts_for_the_schedule_timeout() -> None:
     message = "exceeded quota: pods"
     waiting = {"phase": "Queued", "startTime": stamp(0), "message": message}
     run = a_run(scheduleTimeoutSeconds=30, status=waiting)
-    assert plan_for(run, seconds=25, findings=refused(RefusalKind.NO_ROOM)).wake_at == at(30)
+    assert plan_for(run, seconds=25, findings=refused(RefusalKind.QUOTA_EXCEEDED)).wake_at == at(30)
     written = status_for(run, seconds=30)
     assert (written.phase, written.reason) == ("Failed", "ScheduleTimeout")
     assert message in (written.message or "")

@@ -110,7 +110,7 @@ def test_a_full_quota_is_told_in_the_servers_words_and_of_no_pod() -> None:
     event = event_of(
         a_run(backoffLimit=1, status=status),
         seconds=60,
-        findings=refused(RefusalKind.NO_ROOM, QUOTA),
+        findings=refused(RefusalKind.QUOTA_EXCEEDED, QUOTA),
     )
     assert event == Event(EventReason.BLOCKED, f"QuotaExceeded: {QUOTA}", None, at(60))
 
@@ -124,7 +124,7 @@ def test_a_service_account_that_is_missing_is_told() -> None:
 
 def test_waiting_on_for_the_same_quota_is_told_no_second_time() -> None:
     status = {"phase": "Queued", "reason": "QuotaExceeded", "message": QUOTA, "startTime": stamp(0)}
-    plan = plan_for(a_run(status=status), findings=refused(RefusalKind.NO_ROOM, QUOTA))
+    plan = plan_for(a_run(status=status), findings=refused(RefusalKind.QUOTA_EXCEEDED, QUOTA))
     assert plan.idle
     assert plan.events == ()
 

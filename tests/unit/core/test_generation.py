@@ -67,7 +67,7 @@ def test_a_change_that_needs_nothing_else_is_observed(phase: str) -> None:
 
 
 def test_a_queued_run_is_observed() -> None:
-    full = refused(RefusalKind.NO_ROOM, "exceeded quota: pods, requested: pods=1")
+    full = refused(RefusalKind.QUOTA_EXCEEDED, "exceeded quota: pods, requested: pods=1")
     status = {"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)}
     status["message"] = "exceeded quota: pods, requested: pods=1"
     run = a_run(status={**status, "observedGeneration": 1}, metadata=CHANGED)

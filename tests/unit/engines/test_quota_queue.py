@@ -188,7 +188,7 @@ def test_a_quota_that_does_not_concern_a_run_does_not_hold_it_up() -> None:
     def scoped(manifest: Object) -> Refusal | None:
         high = manifest["spec"].get("priorityClassName") == "high"
         message = "exceeded quota: high, requested: pods=1, used: pods=0, limited: pods=0.5"
-        return Refusal(RefusalKind.NO_ROOM, message) if high else None
+        return Refusal(RefusalKind.QUOTA_EXCEEDED, message) if high else None
 
     quota_runs.admit(scoped)
     quota_runs.create("a", "b", "c", priorityClassName="high")
@@ -216,7 +216,7 @@ def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
         if used + requested <= 3:
             return None
         numbers = f"requested: cpu={requested}, used: cpu={used}, limited: cpu=3"
-        return Refusal(RefusalKind.NO_ROOM, f"exceeded quota: cpu, {numbers}")
+        return Refusal(RefusalKind.QUOTA_EXCEEDED, f"exceeded quota: cpu, {numbers}")
 
     quota_runs.admit(capacity)
     for name in ("a-small", "b-small", "c-large", "d-small", "e-small"):

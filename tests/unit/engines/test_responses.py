@@ -17,11 +17,11 @@ def status(code: int, message: str = "", reason: str = "", **details: object) ->
 FORBIDDEN = {
     "quota that is used up now": (
         "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3",
-        RefusalKind.NO_ROOM,
+        RefusalKind.QUOTA_EXCEEDED,
     ),
     "quota of several, used up now": (
         "exceeded quota: q, requested: cpu=1,pods=1, used: cpu=3,pods=1, limited: cpu=3,pods=3",
-        RefusalKind.NO_ROOM,
+        RefusalKind.QUOTA_EXCEEDED,
     ),
     "quota below the request": (
         "exceeded quota: q, requested: limits.cpu=1500m, used: limits.cpu=0, limited: limits.cpu=1",
@@ -31,7 +31,7 @@ FORBIDDEN = {
         "exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0",
         RefusalKind.FORBIDDEN,
     ),
-    "quota in words not known": ("exceeded quota: all of it", RefusalKind.NO_ROOM),
+    "quota in words not known": ("exceeded quota: all of it", RefusalKind.QUOTA_EXCEEDED),
     "quota that wants a limit": (
         "failed quota: q: must specify limits.memory for: main",
         RefusalKind.FORBIDDEN,
@@ -101,11 +101,11 @@ REFUSED = {
             "Forbidden",
             causes=[{"reason": "NamespaceTerminating", "field": "metadata.namespace"}],
         ),
-        RefusalKind.NAMESPACE_GOING,
+        RefusalKind.NAMESPACE_TERMINATING,
     ),
     "a namespace that is gone": (
         status(404, 'namespaces "x" not found', "NotFound", kind="namespaces", name="x"),
-        RefusalKind.NAMESPACE_GOING,
+        RefusalKind.NAMESPACE_TERMINATING,
     ),
 }
 

@@ -1,7 +1,7 @@
 """Rules for a TaskRun that is being deleted: delete its Pods and record the outcome.
 
 The object still exists because of a finalizer of another program, or because foreground deletion
-waits for the Pods. TaskRuns have no finalizer of ours. The finalizer on the running attempt's Pod
+waits for the Pods. TaskRuns have none of our finalizers. The finalizer on the running attempt's Pod
 stays until the Pod has ended, but no longer than its grace period plus OVERDUE_SHOWN_AFTER.
 """
 
@@ -20,40 +20,40 @@ from taskruns.core.situation import (
     Deleting,
     Due,
     Ended,
+    Missing,
     Underway,
     Unreadable,
-    Vanished,
 )
 from taskruns.core.verdict import finished_at, judge_deleted
 
 
 def record_end(situation: Deleting, context: DecisionContext) -> Plan | None:
-    """Pod ended: record the outcome, and the run's end."""
+    """Pod ended: record its outcome and the run's end."""
     apart = situation.apart
     if not isinstance(apart, Ended):
         return None
-    waiting = ended.await_last_words(apart, context)
+    waiting = ended.await_exit_code(apart, context)
     return waiting or _conclude(situation, apart.attempt, apart.pod, context)
 
 
-def record_vanished(situation: Deleting, context: DecisionContext) -> Plan | None:
-    """Claimed Pod not seen: read it live, then record the run's end."""
+def record_missing(situation: Deleting, context: DecisionContext) -> Plan | None:
+    """Claimed Pod not in the cache: read it live, then record the run's end."""
     apart = situation.apart
-    if not isinstance(apart, Vanished):
+    if not isinstance(apart, Missing):
         return None
-    confirming = ended.confirm_vanished(apart, context)
+    confirming = ended.confirm_missing(apart, context)
     return confirming or _conclude(situation, apart.attempt, apart.last_seen, context)
 
 
 def release(situation: Deleting, context: DecisionContext) -> Plan | None:
-    """Held Pods whose end is not waited for: remove our finalizer."""
+    """Pods with our finalizer, except a running attempt's: remove the finalizer."""
     held = (pod for pod in situation.pods if pod.held and not _is_awaited(pod, situation, context))
     actions = tuple(ReleasePod(pod.ref) for pod in held)
     return Plan(actions=actions) if actions else None
 
 
 def delete_pods(situation: Deleting, context: DecisionContext) -> Plan | None:
-    """Pods of the run are left: delete them, unless they are orphaned."""
+    """Pods of the run exist: delete them, unless they are orphaned."""
     pods = (pod for pod in situation.pods if _is_ours(pod, situation) and not pod.deleting)
     # With the resourceVersion as a precondition, a Pod that the garbage collector has orphaned
     # since is not deleted.
@@ -62,7 +62,7 @@ def delete_pods(situation: Deleting, context: DecisionContext) -> Plan | None:
 
 
 def await_end(situation: Deleting, context: DecisionContext) -> Plan | None:
-    """Pods of the run have not ended: wait."""
+    """Pods of the run have not ended: wait for their end."""
     apart = situation.apart
     if isinstance(apart, Underway):
         at = _release_at(apart.pod)
@@ -73,7 +73,7 @@ def await_end(situation: Deleting, context: DecisionContext) -> Plan | None:
 
 
 def end(situation: Deleting, context: DecisionContext) -> Plan | None:
-    """Nothing of the run is running: Cancelled, TaskRunDeleted."""
+    """No Pod runs: Cancelled, TaskRunDeleted."""
     if isinstance(situation.apart, Unreadable) and not situation.apart.finished:
         return no_attempt.fail(situation.apart, context)
     if not isinstance(situation.apart, Due):
@@ -113,4 +113,4 @@ def _release_at(pod: PodFacts) -> datetime | None:
     return None if due is None else deadlines.later(due, deadlines.OVERDUE_SHOWN_AFTER)
 
 
-RULES = (record_end, record_vanished, release, delete_pods, await_end, end)
+RULES = (record_end, record_missing, release, delete_pods, await_end, end)

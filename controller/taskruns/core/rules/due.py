@@ -29,7 +29,7 @@ _PASSING_REFUSALS = {
 
 
 def cancel(situation: Due, context: DecisionContext) -> Plan | None:
-    """spec.cancel: Cancelled at once."""
+    """spec.cancel is true: Cancelled."""
     if not situation.run.spec.cancel:
         return None
     message = "The run was cancelled while no Pod of it was running"
@@ -37,7 +37,7 @@ def cancel(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def hold(situation: Due, context: DecisionContext) -> Plan | None:
-    """spec.suspend: Suspended, nothing until it is taken back."""
+    """spec.suspend is true: Suspended, until it is false."""
     if not situation.run.spec.suspend:
         return None
     if situation.run.status.phase is Phase.SUSPENDED:
@@ -55,7 +55,7 @@ def resume(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def end_at_deadline(situation: Due, context: DecisionContext) -> Plan | None:
-    """activeDeadlineSeconds over: Failed, DeadlineExceeded."""
+    """activeDeadlineSeconds exceeded: Failed, DeadlineExceeded."""
     deadline = deadlines.deadline_at(situation.run)
     if deadline is None or context.now < deadline:
         return None
@@ -64,7 +64,7 @@ def end_at_deadline(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def end_at_schedule_timeout(situation: Due, context: DecisionContext) -> Plan | None:
-    """scheduleTimeoutSeconds over without a Pod: Failed, ScheduleTimeout."""
+    """scheduleTimeoutSeconds exceeded without a Pod: Failed, ScheduleTimeout."""
     timeout = _schedule_timeout(situation, context)
     if timeout is None or context.now < timeout:
         return None
@@ -75,7 +75,7 @@ def end_at_schedule_timeout(situation: Due, context: DecisionContext) -> Plan | 
 
 
 def end_on_refusal(situation: Due, context: DecisionContext) -> Plan | None:
-    """Create refused for good: Failed, the server's sentence."""
+    """Create rejected permanently: Failed, with the apiserver's message."""
     refusal = context.findings.refusal
     reason = _FINAL_REFUSALS.get(refusal.kind) if refusal is not None else None
     if refusal is None or reason is None:
@@ -83,14 +83,14 @@ def end_on_refusal(situation: Due, context: DecisionContext) -> Plan | None:
     return _fail(situation, reason, refusal.message, context)
 
 
-def leave_with_namespace(situation: Due, context: DecisionContext) -> Plan | None:
-    """Namespace being deleted: nothing."""
+def ignore_terminating_namespace(situation: Due, context: DecisionContext) -> Plan | None:
+    """Namespace being deleted: do nothing."""
     refusal = context.findings.refusal
-    return Plan() if refusal and refusal.kind == RefusalKind.NAMESPACE_GOING else None
+    return Plan() if refusal and refusal.kind == RefusalKind.NAMESPACE_TERMINATING else None
 
 
 def wait_for_admission(situation: Due, context: DecisionContext) -> Plan | None:
-    """No service account yet, or a webhook without answer: Queued for a minute, then Failed."""
+    """Service account missing or webhook failing: Queued for a minute, then Failed."""
     refusal = context.findings.refusal
     if refusal is None or refusal.kind not in _PASSING_REFUSALS:
         return None
@@ -107,10 +107,10 @@ def wait_for_admission(situation: Due, context: DecisionContext) -> Plan | None:
     return Plan(status=with_refusal(queued, run, reason, context.now), wake_at=wake_at)
 
 
-def wait_for_room(situation: Due, context: DecisionContext) -> Plan | None:
-    """Quota used up: Queued, until its turn in line comes."""
+def wait_for_quota(situation: Due, context: DecisionContext) -> Plan | None:
+    """Quota exceeded: Queued, until the quota queue retries the create."""
     refusal = context.findings.refusal
-    if refusal is None or refusal.kind != RefusalKind.NO_ROOM:
+    if refusal is None or refusal.kind != RefusalKind.QUOTA_EXCEEDED:
         return None
     reason = Reason.QUOTA_EXCEEDED
     wake_at = deadlines.earliest(refusal.retry_at, _limit(situation, context))
@@ -120,8 +120,8 @@ def wait_for_room(situation: Due, context: DecisionContext) -> Plan | None:
     return Plan(status=queued, wake_at=wake_at)
 
 
-def await_others(situation: Due, context: DecisionContext) -> Plan | None:
-    """Another Pod of the run still runs: wait for its end (only a forged status overlooks one)."""
+def await_other_pods(situation: Due, context: DecisionContext) -> Plan | None:
+    """Another Pod of the run still runs (status was altered): wait for its end."""
     policy = situation.run.spec.pod_replacement_policy
     if policy is PodReplacementPolicy.TERMINATING_OR_FAILED:
         return None
@@ -133,7 +133,7 @@ def await_others(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def claim(situation: Due, context: DecisionContext) -> Plan | None:
-    """Gated Pod of the attempt there: claim it."""
+    """Gated Pod of the attempt exists: claim it."""
     pod = situation.candidate
     if pod is None or not pod.gated or pod.deleting:
         return None
@@ -141,13 +141,13 @@ def claim(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def await_removal(situation: Due, context: DecisionContext) -> Plan | None:
-    """Pod of the attempt being deleted unclaimed: wait until it is gone."""
+    """Unclaimed Pod of the attempt is being deleted: wait until it is deleted."""
     pod = situation.candidate
     return Plan(wake_at=_limit(situation, context)) if pod is not None and pod.deleting else None
 
 
 def refuse_ungated(situation: Due, context: DecisionContext) -> Plan | None:
-    """Pod of the attempt there without our gate: Failed, PodNameConflict."""
+    """Pod of the attempt exists without our gate: Failed, PodNameConflict."""
     pod = situation.candidate
     if pod is None:
         return None
@@ -156,7 +156,7 @@ def refuse_ungated(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def back_off(situation: Due, context: DecisionContext) -> Plan | None:
-    """Not due yet: wait."""
+    """Attempt not due yet: wait."""
     at = deadlines.due_at(situation.run, context.now)
     if context.now >= at:
         return None
@@ -164,7 +164,7 @@ def back_off(situation: Due, context: DecisionContext) -> Plan | None:
 
 
 def create(situation: Due, context: DecisionContext) -> Plan | None:
-    """Due: create the Pod, gated."""
+    """Attempt due: create its Pod, with our gate."""
     try:
         return Plan(actions=(CreatePod(build_pod(situation.run, situation.number, context.site)),))
     except InvalidTemplate as error:
@@ -208,10 +208,10 @@ RULES = (
     end_at_deadline,
     end_at_schedule_timeout,
     end_on_refusal,
-    leave_with_namespace,
+    ignore_terminating_namespace,
     wait_for_admission,
-    wait_for_room,
-    await_others,
+    wait_for_quota,
+    await_other_pods,
     claim,
     await_removal,
     refuse_ungated,

@@ -17,7 +17,7 @@ from taskruns.core.verdict import disruption_of, judge
 
 
 def carry_out_stop(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Stopping recorded: stop the Pod, or delete one without a node."""
+    """Phase Stopping: stop the Pod, or delete it if it has no node."""
     if situation.run.status.phase != Phase.STOPPING:
         return None
     pod = situation.pod
@@ -28,17 +28,17 @@ def carry_out_stop(situation: Underway, context: DecisionContext) -> Plan | None
     return Plan()
 
 
-def stop_leftovers(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Main ended, others go on: record main's verdict and Stopping."""
+def stop_remaining_containers(situation: Underway, context: DecisionContext) -> Plan | None:
+    """Main ended and other containers run: record main's verdict and Stopping."""
     pod = situation.pod
-    if pod.main.ending is None or not pod.leftovers:
+    if pod.main.ending is None or not pod.remaining:
         return None
     verdict = judge(pod, situation.attempt, situation.run.spec.pod_failure_policy)
-    return Plan(status=status.stopping_leftovers(situation.run, pod, verdict, context.now))
+    return Plan(status=status.stopping_remaining(situation.run, pod, verdict, context.now))
 
 
 def await_end(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Main ended, the kubelet ends the rest: wait for the Pod's end, and show if it is overdue."""
+    """Main ended: wait for the Pod's end, and report it if it is overdue."""
     if situation.pod.main.ending is None:
         return None
     return show_overdue(situation, context) or Plan(wake_at=_overdue_wake(situation, context))
@@ -60,8 +60,8 @@ def stop(situation: Underway, context: DecisionContext) -> Plan | None:
     return None
 
 
-def replace_at_once(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Being deleted by somebody, TerminatingOrFailed: record it if another attempt follows."""
+def replace_deleted(situation: Underway, context: DecisionContext) -> Plan | None:
+    """Pod deleted by another client, TerminatingOrFailed: record it if a retry follows."""
     run, pod = situation.run, situation.pod
     eager = run.spec.pod_replacement_policy is PodReplacementPolicy.TERMINATING_OR_FAILED
     if not eager or not pod.deleting:
@@ -74,7 +74,7 @@ def replace_at_once(situation: Underway, context: DecisionContext) -> Plan | Non
 
 
 def show_overdue(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Deleted by somebody and not ended in time: show what is waited for."""
+    """Pod deleted by another client and overdue: report its node."""
     run, pod = situation.run, situation.pod
     at, reason = _overdue_at(situation), disruption_of(pod)
     if at is None or reason is None or context.now < at or run.status.reason == reason:
@@ -89,14 +89,12 @@ def show_overdue(situation: Underway, context: DecisionContext) -> Plan | None:
 
 
 def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | None:
-    """No node within scheduleTimeoutSeconds: record Stopping."""
+    """scheduleTimeoutSeconds exceeded: record Stopping."""
     if not _is_over(_schedule_timeout(situation, context), context):
         return None
     pod = situation.pod
     gates = (
-        "the Pod has the scheduling gates " + ", ".join(pod.foreign_gates)
-        if pod.foreign_gates
-        else ""
+        "the Pod has the scheduling gates " + ", ".join(pod.other_gates) if pod.other_gates else ""
     )
     details = pod.unschedulable or gates or "the scheduler has reported no reason"
     cause = f"No node was found within scheduleTimeoutSeconds: {details}"
@@ -104,12 +102,12 @@ def give_up_scheduling(situation: Underway, context: DecisionContext) -> Plan | 
 
 
 def release_gate(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Claimed and still gated: release the gate."""
+    """Claimed Pod still gated: release the gate."""
     return Plan(actions=(ReleaseGate(situation.pod.ref),)) if situation.pod.gated else None
 
 
 def give_up_starting(situation: Underway, context: DecisionContext) -> Plan | None:
-    """A container cannot start, or main has not in time: record Stopping."""
+    """Start-up failure or start-up timeout: record Stopping."""
     failure = find_startup_failure(situation.pod, situation.attempt)
     ends = None if failure is None else failure.ends_at(situation.attempt, context.now)
     if failure is not None and _is_over(ends, context):
@@ -126,7 +124,7 @@ def give_up_starting(situation: Underway, context: DecisionContext) -> Plan | No
 
 
 def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
-    """What keeps main from starting came, went or changed: show it."""
+    """Reason why main has not started changed: report it."""
     pod, run = situation.pod, situation.run
     if pod.main.started_at is not None or run.status.phase is Phase.RUNNING:
         return None
@@ -153,15 +151,15 @@ def show_waiting(situation: Underway, context: DecisionContext) -> Plan | None:
 
 def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
     """Return the reason for which main has not started, and details such as names of gates."""
-    if pod.foreign_gates:
-        return Reason.SCHEDULING_GATED, ", ".join(pod.foreign_gates)
+    if pod.other_gates:
+        return Reason.SCHEDULING_GATED, ", ".join(pod.other_gates)
     if pod.unschedulable:
         return Reason.UNSCHEDULABLE, pod.unschedulable
     return Reason.WAITING_TO_START, ""
 
 
 def show_running(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Main has run for a while: Running."""
+    """Main has run for two seconds: Running."""
     shown_at = _running_shown_at(situation)
     if shown_at is None or context.now < shown_at:
         return None
@@ -227,10 +225,10 @@ def _is_over(deadline: datetime | None, context: DecisionContext) -> bool:
 
 RULES = (
     carry_out_stop,
-    stop_leftovers,
+    stop_remaining_containers,
     await_end,
     stop,
-    replace_at_once,
+    replace_deleted,
     show_overdue,
     give_up_scheduling,
     release_gate,

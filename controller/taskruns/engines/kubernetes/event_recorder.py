@@ -118,7 +118,7 @@ class EventRecorder:
     def _note(self, series: Series, answer: Response) -> None:
         if answer.ok:
             self._failing = False
-        elif not responses.is_namespace_going(answer):
+        elif not responses.is_namespace_terminating(answer):
             self._note_failure(series, answer.message)
 
     def _note_failure(self, series: Series, why: str) -> None:

@@ -89,8 +89,8 @@ def create_error(response: Response) -> EngineError:
             return _refused(_invalid_kind(response), response)
         case HTTPStatus.FORBIDDEN:
             return _forbidden(response)
-        case HTTPStatus.NOT_FOUND if is_namespace_going(response):
-            return _refused(RefusalKind.NAMESPACE_GOING, response)
+        case HTTPStatus.NOT_FOUND if is_namespace_terminating(response):
+            return _refused(RefusalKind.NAMESPACE_TERMINATING, response)
         case code if is_too_large(code, response.message):
             return _refused(RefusalKind.INVALID, response)
         case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR and _WEBHOOK_FAILURE.search(
@@ -106,7 +106,7 @@ def is_server_failure(code: int) -> bool:
     return code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def is_namespace_going(response: Response) -> bool:
+def is_namespace_terminating(response: Response) -> bool:
     """Whether a create failed because its namespace is being deleted, or is gone."""
     if response.code == HTTPStatus.NOT_FOUND:
         return response.details.get("kind") == "namespaces"
@@ -120,12 +120,12 @@ def unavailable(response: Response) -> Unavailable:
 
 def _forbidden(response: Response) -> EngineError:
     message = response.message
-    if is_namespace_going(response):
-        return _refused(RefusalKind.NAMESPACE_GOING, response)
+    if is_namespace_terminating(response):
+        return _refused(RefusalKind.NAMESPACE_TERMINATING, response)
     if _OWN_RIGHTS.search(message) or any(words in message for words in _NOT_YET):
         return unavailable(response)
     if (shortage := read_shortage(message)) is not None:
-        kind = RefusalKind.NO_ROOM if shortage.could_fit else RefusalKind.FORBIDDEN
+        kind = RefusalKind.QUOTA_EXCEEDED if shortage.could_fit else RefusalKind.FORBIDDEN
         return _refused(kind, response)
     if _NO_SERVICE_ACCOUNT.search(message):
         return _refused(RefusalKind.NO_SERVICE_ACCOUNT, response)
