@@ -139,7 +139,7 @@ def test_a_definition_of_another_version_is_to_be_handed_over(
     template.write_text(template.read_text().replace("description: Why.", "description: Other."))
     with owned(cluster, DEFINITION):
         output = install(cluster, chart=chart)
-    assert "is there in another version, and belongs to the release gone/former" in output
+    assert "exists in another version, and belongs to the release gone/former" in output
     assert "kubectl annotate --overwrite customresourcedefinition taskruns" in output
 
 
@@ -167,7 +167,7 @@ def test_a_deployment_that_kubectl_applied_is_refused_in_a_sentence(cluster: Clu
         output = install(cluster, "--take-ownership")
     finally:
         cluster.kubectl("delete", "deployment", "taskruns")
-    assert "the Deployment taskruns in the namespace default was made without Helm" in output
+    assert "the Deployment taskruns in the namespace default was created without Helm" in output
     assert "kubectl label --overwrite -f manifests/install.yaml" in output
 
 

@@ -203,7 +203,7 @@ def test_with_a_list_of_namespaces_nothing_belongs_to_the_whole_cluster() -> Non
 def test_a_binding_outside_the_namespaces_that_are_served_is_refused() -> None:
     binding = ["bindings[0].namespace=b", "bindings[0].serviceAccount=runner"]
     settings = ["namespaces={a}", *(f"roles.client.{each}" for each in binding)]
-    with pytest.raises(ValueError, match="names the namespace b, which namespaces does not"):
+    with pytest.raises(ValueError, match="names the namespace b, which is not in namespaces"):
         helm_tool.template(CHART, "taskruns-system", settings)
 
 

@@ -262,17 +262,17 @@ REFUSED = {
     "an address for a CIDR": ({"networkPolicy.apiserverCIDRs": ["10.0.0.0"]}, "apiserverCIDRs/0"),
     "a CIDR beyond its bytes": (
         {"networkPolicy.apiserverCIDRs": ["10.0.0.256/8"]},
-        "apiserverCIDRs has 10.0.0.256/8, which is no CIDR",
+        "apiserverCIDRs has 10.0.0.256/8, which is not a CIDR",
     ),
     "a CIDR with too long a prefix": (
         {"networkPolicy.apiserverCIDRs": ["10.0.0.0/33"]},
-        "10.0.0.0/33, which is no CIDR",
+        "10.0.0.0/33, which is not a CIDR",
     ),
     "a CIDR of nine groups": (
         {"networkPolicy.apiserverCIDRs": ["1:2:3:4:5:6:7:8:9/64"]},
-        "which is no CIDR",
+        "which is not a CIDR",
     ),
-    "a CIDR of one group": ({"networkPolicy.apiserverCIDRs": ["fd00/8"]}, "which is no CIDR"),
+    "a CIDR of one group": ({"networkPolicy.apiserverCIDRs": ["fd00/8"]}, "which is not a CIDR"),
     "a name in capitals": ({"nameOverride": "Runs"}, "at '/nameOverride': 'Runs'"),
     "a name too long": ({"fullnameOverride": "a" * 64}, "at '/fullnameOverride': maxLength"),
     "a name with a dot": ({"fullnameOverride": "a.b"}, "at '/fullnameOverride': 'a.b'"),
@@ -283,7 +283,7 @@ REFUSED = {
     "a label that is a fraction": ({"podLabels": {"a": 1.1}}, "'/podLabels/a': got number"),
     "an annotation's key with a space": ({"podAnnotations": {"a b": ""}}, "'/podAnnotations'"),
     "a tag that is a fraction": ({"image.tag": 1.1}, "'/image/tag': got number"),
-    "a tag of a file that may be 1.0": ({"image.tag": 1}, "image.tag is the number 1, which"),
+    "a tag of a file that may be 1.0": ({"image.tag": 1}, "image.tag is the number 1, and"),
     "a tag with a plus sign": ({"image.tag": "1+2"}, "'/image/tag': '1+2'"),
     "a tag within the repository": ({"image.repository": "a/b:1"}, "'/image/repository': 'a/b:1'"),
     "a service account's name": ({"serviceAccount.name": "A_b"}, "'/serviceAccount/name'"),
@@ -314,7 +314,7 @@ REFUSED = {
     "a fraction for a toleration's value": ({"tolerations": [{"value": 1.5}]}, "'/tolerations/0"),
     "a mount without its volume": (
         {"extraVolumeMounts": [{"name": "a", "mountPath": "/a"}]},
-        "extraVolumeMounts names the volume a, which extraVolumes does not have",
+        "extraVolumeMounts names the volume a, which is not in extraVolumes",
     ),
     "a PriorityClass of Kubernetes' own": (
         {"priorityClass.create": True, "priorityClassName": "system-mine"},

@@ -152,5 +152,5 @@ def test_the_service_and_its_monitor_find_the_controller() -> None:
 @pytest.mark.usefixtures("helm")
 def test_a_monitor_without_metrics_is_refused() -> None:
     settings = ["serviceMonitor.enabled=true", "metrics.enabled=false"]
-    with pytest.raises(ValueError, match=r"serviceMonitor\.enabled needs metrics\.enabled"):
+    with pytest.raises(ValueError, match=r"serviceMonitor\.enabled requires metrics\.enabled"):
         helm_tool.template(CHART, "taskruns-system", settings)

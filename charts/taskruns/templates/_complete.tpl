@@ -1,7 +1,7 @@
 {{- /*
 Every template begins with this. A group of values may be null, or missing after an upgrade with
---reuse-values from an older chart: it then gets the chart's default. What the schema cannot refuse
-in a clear sentence is refused here.
+--reuse-values from an older chart: it then gets the chart's default. Checks for which the schema has
+no clear message are here.
 */ -}}
 {{- define "taskruns.complete" -}}
 {{- include "taskruns.fill" (list .Values (include "taskruns.defaults" . | fromJson)) -}}
@@ -25,10 +25,10 @@ in a clear sentence is refused here.
 {{- fail "metrics.port is 8080, where the controller serves its probes: choose another port" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.metrics.enabled) }}
-{{- fail "serviceMonitor.enabled needs metrics.enabled: there is nothing to scrape without it" }}
+{{- fail "serviceMonitor.enabled requires metrics.enabled: without it there are no metrics to scrape" }}
 {{- end }}
 {{- if and (kindIs "float64" .Values.image.tag) (lt (int64 .Values.image.tag) 1000) }}
-{{- fail (printf "image.tag is the number %v, which 1.0 and 1 both are in YAML: write it in quotes, or use --set-string" .Values.image.tag) }}
+{{- fail (printf "image.tag is the number %v, and YAML does not distinguish 1.0 from 1: write the tag in quotes, or use --set-string" .Values.image.tag) }}
 {{- end }}
 {{- if .Values.priorityClass.create }}
 {{- $name := include "taskruns.priorityClassName" . }}
@@ -44,7 +44,7 @@ in a clear sentence is refused here.
 {{- range .Values.roles.client.bindings }}
 {{- $namespace := include "taskruns.text" .namespace }}
 {{- if and $.Values.namespaces (not (has $namespace (include "taskruns.namespaces" $ | fromJsonArray))) }}
-{{- fail (printf "roles.client.bindings names the namespace %s, which namespaces does not" $namespace) }}
+{{- fail (printf "roles.client.bindings names the namespace %s, which is not in namespaces: add it there, or remove the binding" $namespace) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -57,7 +57,7 @@ in a clear sentence is refused here.
 {{- $six := printf "^((%s:){7}%s|(%s(:%s){0,6})?::(%s(:%s){0,6})?)%s" $group $group $group $group $group $group $length }}
 {{- $groups := regexFindAll $group (regexReplaceAll "/.*" . "") -1 | len }}
 {{- if not (or (regexMatch $four .) (and (regexMatch $six .) (or (not (contains "::" .)) (lt $groups 8)))) }}
-{{- fail (printf "networkPolicy.apiserverCIDRs has %s, which is no CIDR: write an address and the length of its prefix, such as 10.0.0.0/24" .) }}
+{{- fail (printf "networkPolicy.apiserverCIDRs has %s, which is not a CIDR: write an address and the length of its prefix, such as 10.0.0.0/24" .) }}
 {{- end }}
 {{- end }}
 
@@ -66,15 +66,15 @@ in a clear sentence is refused here.
 {{- $names := list }}
 {{- range .Values.extraVolumes }}{{ $names = append $names .name }}{{ end }}
 {{- if and .Values.taskPodDefaults (has "settings" $names) }}
-{{- fail "extraVolumes has the name settings, which is that of the chart's own volume: choose another name" }}
+{{- fail "extraVolumes has a volume named settings, as the chart's own volume: choose another name" }}
 {{- end }}
 {{- $paths := list }}
 {{- range .Values.extraVolumeMounts }}
 {{- if not (has .name $names) }}
-{{- fail (printf "extraVolumeMounts names the volume %s, which extraVolumes does not have" .name) }}
+{{- fail (printf "extraVolumeMounts names the volume %s, which is not in extraVolumes: add it there" .name) }}
 {{- end }}
 {{- if or (has .mountPath $paths) (and $.Values.taskPodDefaults (eq (trimSuffix "/" .mountPath) "/etc/taskruns")) }}
-{{- fail (printf "extraVolumeMounts has the mountPath %s, where another volume is mounted" .mountPath) }}
+{{- fail (printf "extraVolumeMounts has the mountPath %s, where another volume is mounted: choose another path" .mountPath) }}
 {{- end }}
 {{- $paths = append $paths .mountPath }}
 {{- end }}
@@ -85,7 +85,7 @@ in a clear sentence is refused here.
 {{- $list := index . 0 }}
 {{- range index . 1 }}
 {{- if has .name $names }}
-{{- fail (printf "%s has the name %s twice" $list .name) }}
+{{- fail (printf "%s has the name %s twice: names must be unique" $list .name) }}
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}

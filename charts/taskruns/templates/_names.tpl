@@ -1,9 +1,9 @@
-{{- /* A scalar as text. Helm reads numbers of a file as floats, which would print as 2e+06. */ -}}
+{{- /* A scalar as a string. Helm reads numbers of a file as floats, which would print as 2e+06. */ -}}
 {{- define "taskruns.text" -}}
 {{- if kindIs "float64" . }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end }}
 {{- end }}
 
-{{- /* A mapping of texts, as YAML; a key whose value is null is left out. */ -}}
+{{- /* A mapping of strings, as YAML, without keys whose value is null. */ -}}
 {{- define "taskruns.texts" -}}
 {{- $texts := dict }}
 {{- range $name, $value := . }}
@@ -67,26 +67,26 @@
 {{- end }}
 {{- end }}
 
-{{- /* The namespaces that are served, as a JSON list of texts. */ -}}
+{{- /* The namespaces that are served, as a JSON list of strings. */ -}}
 {{- define "taskruns.namespaces" -}}
 {{- $names := list }}
 {{- range .Values.namespaces }}{{ $names = append $names (include "taskruns.text" .) }}{{ end }}
 {{- toJson $names }}
 {{- end }}
 
-{{- /* What finds the controller's Pod; it never changes within a release. */ -}}
+{{- /* The selector of the controller's Pod; it never changes within a release. */ -}}
 {{- define "taskruns.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "taskruns.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: controller
 {{- end }}
 
-{{- /* The chart's own labels win over commonLabels: selectors and Helm rest on them. */ -}}
+{{- /* The chart's own labels override commonLabels: selectors and Helm depend on them. */ -}}
 {{- define "taskruns.labels" -}}
 {{- include "taskruns.labelsWith" (list . dict) }}
 {{- end }}
 
-{{- /* The labels of an object that has further ones: the chart's own win over them. */ -}}
+{{- /* The labels of an object with additional labels; the chart's own override these. */ -}}
 {{- define "taskruns.labelsWith" -}}
 {{- $root := index . 0 -}}
 {{- $labels := include "taskruns.texts" $root.Values.commonLabels | fromYaml -}}
@@ -101,7 +101,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | include "taskruns.labelValue" | quote }}
 {{- end }}
 
-{{- /* A version as a label's value: the build after a plus sign keeps its place. */ -}}
+{{- /* A version as a label's value, in which a plus sign is replaced. */ -}}
 {{- define "taskruns.labelValue" -}}
 {{ toString . | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
@@ -124,7 +124,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | include "taskruns.
 {{- end }}
 {{- end }}
 
-{{- /* Whether rights are given everywhere, or in each of the namespaces that are served. */ -}}
+{{- /* Whether permissions are granted in all namespaces, or in each that is served. */ -}}
 {{- define "taskruns.roleKind" -}}
 {{ ternary "Role" "ClusterRole" (gt (len .Values.namespaces) 0) }}
 {{- end }}

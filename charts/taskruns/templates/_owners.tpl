@@ -1,7 +1,7 @@
 {{- /*
-An object may be there already, of another release or of kubectl. Helm then refuses the installation
-in words that name no way out, unless --take-ownership is given; templates cannot know that flag. So
-a definition that kubectl applied is left to Helm and the flag, and the rest is handled here.
+An object may exist already, created by another release or by kubectl. Helm then refuses the
+installation without naming a remedy, unless --take-ownership is set, which templates cannot read.
+Therefore a definition that kubectl applied is left to Helm and that flag; the rest is handled here.
 */ -}}
 
 {{- /* The release that an object belongs to, as namespace/name, unless it is this one. */ -}}
@@ -17,8 +17,8 @@ a definition that kubectl applied is left to Helm and the flag, and the rest is 
 {{- end }}
 
 {{- /*
-The other release that the definition of the TaskRun resource belongs to, when this one does without
-its own. A release that once had the definition goes on with it: Helm would delete what it leaves out.
+The other release that owns the definition of the TaskRun resource, if this release does not install
+it. A release that once installed the definition keeps it: Helm would delete an object that is left out.
 */ -}}
 {{- define "taskruns.definitionOwner" -}}
 {{- $found := dict }}
@@ -28,7 +28,7 @@ its own. A release that once had the definition goes on with it: Helm would dele
 {{- $owner := include "taskruns.otherRelease" (list . $found) }}
 {{- if and $owner (or .Release.IsInstall (include "taskruns.didWithout" .)) }}
 {{- if ne (dig "spec" "versions" list $found | toJson) ((include "taskruns.definition" . | fromYaml).spec.versions | toJson) }}
-{{- fail (printf "the CustomResourceDefinition taskruns.taskruns.dev is there in another version, and belongs to the release %s: if that release is there, upgrade it first; if it is uninstalled, give the definition to this one (%s)" $owner (include "taskruns.handOver" .)) }}
+{{- fail (printf "the CustomResourceDefinition taskruns.taskruns.dev exists in another version, and belongs to the release %s: if that release is installed, upgrade it first; if it is uninstalled, transfer the definition to this one (%s)" $owner (include "taskruns.handOver" .)) }}
 {{- end }}
 {{- $owner }}
 {{- end }}
@@ -38,7 +38,7 @@ its own. A release that once had the definition goes on with it: Helm would dele
 kubectl annotate --overwrite customresourcedefinition taskruns.taskruns.dev meta.helm.sh/release-name={{ .Release.Name }} meta.helm.sh/release-namespace={{ .Release.Namespace }}
 {{- end }}
 
-{{- /* Whether this release did without the definition when it was last installed or upgraded. */ -}}
+{{- /* Whether this release lacked the definition when it was last installed or upgraded. */ -}}
 {{- define "taskruns.didWithout" -}}
 {{- $found := lookup "apps/v1" "Deployment" .Release.Namespace (include "taskruns.fullname" .) }}
 {{- index (dig "metadata" "annotations" dict $found) "taskruns.dev/definition-of" }}
@@ -50,11 +50,11 @@ kubectl annotate --overwrite customresourcedefinition taskruns.taskruns.dev meta
 {{- $found := lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" $name }}
 {{- $owner := include "taskruns.otherRelease" (list . $found) }}
 {{- if $owner }}
-{{- fail (printf "the ClusterRole %s belongs to the release %s, whose controller works on every namespace: upgrade or uninstall that release, or give this one another fullnameOverride and its own namespaces" $name $owner) }}
+{{- fail (printf "the ClusterRole %s belongs to the release %s, whose controller serves every namespace: upgrade or uninstall that release, or give this one another fullnameOverride and its own namespaces" $name $owner) }}
 {{- end }}
 {{- end }}
 {{- $found := lookup "apps/v1" "Deployment" .Release.Namespace $name }}
 {{- if and $found (not (include "taskruns.owner" $found)) }}
-{{- fail (printf "the Deployment %s in the namespace %s was made without Helm, such as by kubectl apply -f manifests/install.yaml: give what that made to this release (kubectl label --overwrite -f manifests/install.yaml app.kubernetes.io/managed-by=Helm; kubectl annotate --overwrite -f manifests/install.yaml meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s) and repeat this with --force-conflicts" $name .Release.Namespace .Release.Name .Release.Namespace) }}
+{{- fail (printf "the Deployment %s in the namespace %s was created without Helm, such as by kubectl apply -f manifests/install.yaml: transfer its objects to this release (kubectl label --overwrite -f manifests/install.yaml app.kubernetes.io/managed-by=Helm; kubectl annotate --overwrite -f manifests/install.yaml meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s) and repeat the command with --force-conflicts" $name .Release.Namespace .Release.Name .Release.Namespace) }}
 {{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{- /* What the Pods of the controller and of the cleanup have in common. */ -}}
+{{- /* The common part of the Pods of the controller and of the cleanup. */ -}}
 
 {{- define "taskruns.podSettings" -}}
 serviceAccountName: {{ include "taskruns.serviceAccountName" . | quote }}
@@ -26,7 +26,7 @@ securityContext:
 {{- uniq $secrets | toYaml }}
 {{- end }}
 
-{{- /* A list of mappings, as YAML, whose `value` is a text: of variables, or of tolerations. */ -}}
+{{- /* A list of variables or tolerations, as YAML, with each `value` as a string. */ -}}
 {{- define "taskruns.valueTexts" -}}
 {{- $items := list }}
 {{- range . }}
