@@ -95,6 +95,13 @@ cluster-up: setup ## Start the cluster that tests run on (root and Go; slow the 
 cluster-down: setup ## Stop it and remove what it made; what was built stays cached
 	$(PYTHON) -m tests.cluster down --name test
 
+##@ Benchmarks
+
+.PHONY: bench-quick
+bench-quick: setup ## Compare one run at a time and 300 at once with bare Pods and Jobs (root and Go)
+	$(PYTHON) -m benchmarks.throughput --workload one,burst --rounds 1 \
+		--system pods,jobs,taskruns-default,taskruns
+
 ##@ Upkeep
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -78,7 +78,11 @@ KUBERNETES = Module(
 ETCD = Module("etcd", ("etcd",), "about 30 s", renamed=(("server", "etcd"),))
 HELM = Module("helm", ("helm",), "about 2 min")
 PAUSE = Module("pause", ("pause",), "a few seconds", target=".")
+KWOK = Module("kwok", ("kwok",), "about 1 min")
+"""Simulator of nodes and Pods; only benchmarks build it."""
+
 ALL = (KUBERNETES, ETCD, HELM, PAUSE)
+"""What every cluster needs."""
 
 
 def content_key(words: Iterable[str], files: Iterable[Path] = ()) -> str:

@@ -1,9 +1,11 @@
 """Clusters by name: the interface for tests, the demo and the command line."""
 
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.driver import AUTO, Driver, of, record
@@ -12,10 +14,15 @@ from tests.cluster.image_build import ImageBuild
 from tests.cluster.local import LocalDriver
 from tests.cluster.lock import held
 from tests.cluster.place import Place
+from tests.cluster.process import Process
 from tests.cluster.progress import Progress, Write, to_stderr
 from tests.cluster.python_base import PythonBase
 from tests.cluster.slot import SPARE_NODES
 from tests.cluster.status import READY, Status
+from tests.cluster.tuning import Tuning
+
+SIMULATED = ("taskruns.dev/simulated-node", "kwok")
+"""Label of the simulated Node, and its taint, which keeps out other Pods."""
 
 
 class Cluster:
@@ -115,6 +122,27 @@ class Cluster:
         self.driver.remove_node(number)
         self.kubectl("delete", "node", self.node(number), "--ignore-not-found")
 
+    def simulate_node(self, stages: str, progress: Write = to_stderr) -> str:
+        """Add a Node whose Pods kwok moves through Stage objects, and return its name.
+
+        `stages` is a configuration file of kwok with the Stage objects of Node and Pods.
+        It is tainted `taskruns.dev/simulated-node=kwok:NoSchedule`, and has the label of the same
+        key and value.
+        """
+        name = self.place.simulated_node
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(_simulated_node(name)))
+        self.driver.simulate_node(stages, Progress(progress))
+        return name
+
+    def tune(self, tuning: Tuning, progress: Write = to_stderr) -> None:
+        """Change settings of the control plane; components that run are restarted."""
+        self.driver.tune(tuning, Progress(progress))
+
+    def pid(self, component: str) -> int | None:
+        """Return the process id of a component of a local cluster, or None if it does not run."""
+        process = Process.read(self.place.run / f"{component}.process")
+        return process.pid if process and process.alive else None
+
     def load_image(self, archive: Path) -> None:
         """Load an archive from `docker save`. Pods use it by its tag, without a pull."""
         self.driver.load_image(archive)
@@ -157,3 +185,14 @@ class Cluster:
         if check and done.returncode:
             raise ClusterError(f"kubectl {' '.join(args)} failed:\n{done.stderr.strip()}")
         return done
+
+
+def _simulated_node(name: str) -> dict[str, Any]:
+    key, value = SIMULATED
+    taint = {"key": key, "value": value, "effect": "NoSchedule"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {key: value}},
+        "spec": {"taints": [taint]},
+    }

@@ -9,6 +9,7 @@ from typing import Any
 from tests.cluster.node import Node
 from tests.cluster.place import Place
 from tests.cluster.slot import Slot
+from tests.cluster.tuning import Tuning
 
 CNI_PLUGINS = "/usr/lib/cni"
 PAUSE_IMAGE = "localhost/taskruns/pause:1"
@@ -68,13 +69,13 @@ def audit_policy() -> str:
     return _json({**kind, "omitStages": stages, "rules": rules})
 
 
-def scheduler(kubeconfig: Path) -> str:
+def scheduler(kubeconfig: Path, tuning: Tuning) -> str:
     return _json(
         {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
             "leaderElection": {"leaderElect": False},
-            "clientConnection": {"kubeconfig": str(kubeconfig)},
+            "clientConnection": {"kubeconfig": str(kubeconfig), **tuning.scheduler_connection()},
         }
     )
 

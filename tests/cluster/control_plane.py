@@ -7,6 +7,7 @@ from tests.cluster.node import Node
 from tests.cluster.place import Place
 from tests.cluster.slot import SERVICE_CIDR, Slot
 from tests.cluster.supervisor import Component
+from tests.cluster.tuning import Tuning
 
 NAMES = (
     "etcd",
@@ -16,16 +17,19 @@ NAMES = (
     "kube-scheduler",
     "kubelet",
 )
+KWOK = "kwok"
+"""Component of a cluster with a simulated node."""
 LOOPBACK = "127.0.0.1"
 
 
 def component(name: str, place: Place, slot: Slot) -> Component:
-    """Return a component by name: one of NAMES, or one of a spare node."""
+    """Return a component by name: one of NAMES, KWOK, or one of a spare node."""
     make = {
         "etcd": etcd,
         "kube-apiserver": apiserver,
         "kube-controller-manager": controller_manager,
         "kube-scheduler": scheduler,
+        KWOK: kwok,
     }
     node = node_of(name, place, slot)
     of_a_node = {node.own("containerd"): containerd, node.own("kubelet"): kubelet}
@@ -88,13 +92,19 @@ def apiserver(place: Place, slot: Slot) -> Component:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki}/service-account.pub",
             f"--service-account-signing-key-file={pki}/service-account.key",
-            f"--audit-policy-file={policy}",
-            f"--audit-log-path={place.audit_log}",
-            "--audit-log-maxsize=100",
-            "--audit-log-maxbackup=3",
+            *(_audit(place, policy) if Tuning.read(place).audit else ()),
         ),
         files={policy: configuration.audit_policy()},
         grace=20,
+    )
+
+
+def _audit(place: Place, policy: Path) -> tuple[str, ...]:
+    return (
+        f"--audit-policy-file={policy}",
+        f"--audit-log-path={place.audit_log}",
+        "--audit-log-maxsize=100",
+        "--audit-log-maxbackup=3",
     )
 
 
@@ -112,6 +122,7 @@ def controller_manager(place: Place, slot: Slot) -> Component:
             "--use-service-account-credentials",
             f"--root-ca-file={place.pki}/ca.crt",
             f"--service-account-private-key-file={place.pki}/service-account.key",
+            *Tuning.read(place).controller_manager_flags(),
         ),
         files={path: text},
     )
@@ -129,7 +140,23 @@ def scheduler(place: Place, slot: Slot) -> Component:
             f"--secure-port={slot.port('scheduler')}",
             f"--cert-dir={place.run}/scheduler",
         ),
-        files={path: text, config: configuration.scheduler(path)},
+        files={path: text, config: configuration.scheduler(path, Tuning.read(place))},
+    )
+
+
+def kwok(place: Place, slot: Slot) -> Component:
+    path, text = client_config(place, slot, "admin")
+    stages = place.config / "stages.yaml"
+    return Component(
+        KWOK,
+        (
+            f"{place.bin}/kwok",
+            f"--kubeconfig={path}",
+            f"--config={stages}",
+            f"--manage-single-node={place.simulated_node}",
+            f"--node-ip={slot.gateway}",
+        ),
+        files={path: text, stages: place.stages.read_text()},
     )
 
 

@@ -12,6 +12,7 @@ from tests.cluster.place import Place
 from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
 from tests.cluster.status import Status
+from tests.cluster.tuning import Tuning
 
 AUTO = "auto"
 DRIVERS: Mapping[str, type[LocalDriver] | type[KindDriver]] = {
@@ -42,6 +43,10 @@ class Driver(Protocol):
     def add_node(self, number: int, progress: Progress) -> None: ...
 
     def power_off(self, number: int) -> None: ...
+
+    def simulate_node(self, stages: str, progress: Progress) -> None: ...
+
+    def tune(self, tuning: Tuning, progress: Progress) -> None: ...
 
     def remove_node(self, number: int) -> None: ...
 

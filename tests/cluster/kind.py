@@ -20,6 +20,7 @@ from tests.cluster.place import Place
 from tests.cluster.progress import Progress
 from tests.cluster.python_base import PythonBase
 from tests.cluster.status import ComponentStatus, Status
+from tests.cluster.tuning import Tuning
 
 MINIMUM_VERSION = (0, 32)
 """kind's oldest version: the first whose `kind load` works with the node's image, and which
@@ -170,6 +171,12 @@ class KindDriver:
 
     def remove_node(self, number: int) -> None:  # noqa: ARG002 - as above
         raise ClusterError(NO_SPARE_NODES)
+
+    def simulate_node(self, stages: str, progress: Progress) -> None:  # noqa: ARG002 - as above
+        raise ClusterError("a simulated node needs `--driver local`")
+
+    def tune(self, tuning: Tuning, progress: Progress) -> None:  # noqa: ARG002 - as above
+        raise ClusterError("other settings of the control plane need `--driver local`")
 
     def load_image(self, archive: Path) -> None:
         run(["kind", "load", "image-archive", archive, "--name", self.kind_name], within=LIMIT)

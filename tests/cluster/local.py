@@ -29,6 +29,7 @@ from tests.cluster.python_base import PythonBase
 from tests.cluster.slot import Slot
 from tests.cluster.status import ComponentStatus, Status
 from tests.cluster.supervisor import Supervisor
+from tests.cluster.tuning import TUNED, Tuning
 
 RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 START_LIMIT = 60.0
@@ -170,6 +171,7 @@ class LocalDriver:
                 f"https://{LOOPBACK}:{slot.port('scheduler')}/healthz"
             ),
             node.own("kubelet"): lambda: answers(f"http://{LOOPBACK}:{slot.port(health)}/healthz"),
+            control_plane.KWOK: lambda: self.api.node_is_ready(self.place.simulated_node),
         }
         return probes[name]
 
@@ -264,6 +266,20 @@ class LocalDriver:
         nodes.remove_disk(node)
         for group in (node.system_group, node.pods_group):
             self.group.child(group).remove()
+
+    def simulate_node(self, stages: str, progress: Progress) -> None:
+        """Start kwok with these Stage objects, and wait until its Node is ready."""
+        binary.build(binary.KWOK, progress)
+        _link_all(binary.KWOK.built, self.place.bin)
+        self.place.stages.write_text(stages)
+        self.start(control_plane.KWOK, progress)
+
+    def tune(self, tuning: Tuning, progress: Progress) -> None:
+        """Record settings of the control plane, and restart the components that they change."""
+        tuning.record(self.place)
+        for name in TUNED:
+            if self._supervisor_of(name).process(name):
+                self.start(name, progress)
 
     def start(self, name: str, progress: Progress) -> None:
         """Start one component and wait until it is ready."""

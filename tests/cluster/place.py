@@ -72,6 +72,11 @@ class Place:
         return f"{self.name}-node-{number}" if number else f"{self.name}-node"
 
     @property
+    def simulated_node(self) -> str:
+        """Name of the Node that kwok simulates."""
+        return f"{self.name}-simulated"
+
+    @property
     def slot(self) -> Path:
         return self.folder / "slot"
 
@@ -86,6 +91,15 @@ class Place:
     @property
     def bin(self) -> Path:
         return self.folder / "bin"
+
+    @property
+    def tuning(self) -> Path:
+        return self.folder / "tuning.json"
+
+    @property
+    def stages(self) -> Path:
+        """Configuration of kwok, with the Stage objects of the simulated node."""
+        return self.folder / "stages.yaml"
 
     @property
     def pki(self) -> Path:

@@ -26,7 +26,7 @@ def test_words_do_not_run_into_each_other() -> None:
     assert binary.content_key(["ab", "c"]) != binary.content_key(["a", "bc"])
 
 
-@pytest.mark.parametrize("module", binary.ALL, ids=lambda module: str(module.name))
+@pytest.mark.parametrize("module", [*binary.ALL, binary.KWOK], ids=lambda module: str(module.name))
 def test_every_module_is_pinned(module: Module) -> None:
     assert re.search(r"^go 1\.\d+", (module.folder / "go.mod").read_text(), re.MULTILINE)
     if module.target == "tool":
