@@ -309,9 +309,13 @@ def test_a_task_is_a_task_run_that_runs_the_program(dag: DAG) -> None:
 
 
 def test_a_python_command_of_the_wrong_type_fails_the_task_by_its_name(dag: DAG) -> None:
+    @taskrun_task(image="python:3.13-slim", python_command=3)
+    def load() -> None:
+        pass
+
     with dag:
-        taskrun_task(add, image="python:3.13-slim", python_command=3)(1, 2)
-    made = dag.get_task("add")
+        load()
+    made = dag.get_task("load")
     assert isinstance(made, TaskRunDecoratedOperator)
     with pytest.raises(TaskRunMisconfigured, match="python_command: is of type int; write a str"):
         made.build_task_run(OWN)
