@@ -183,7 +183,7 @@ class Api:
                     raise
             except BROKEN as error:
                 if loop.time() + wait > deadline:
-                    raise Unreachable(f"the apiserver does not answer: {error!r}") from error
+                    raise Unreachable(f"the apiserver does not respond: {error!r}") from error
             await asyncio.sleep(wait)
         raise AssertionError("pauses never end")
 
@@ -230,13 +230,15 @@ class Api:
     def _advice(self, status: int, message: str) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED:
-                return "renew the token or the certificate that the connection has"
+                return "renew the token or certificate of the connection"
             case HTTPStatus.FORBIDDEN if _BY_ITS_ROLES in message:
-                return f"bind the role {names.CLIENT_ROLE} to it in namespace {self._namespace}"
+                return (
+                    f"bind the role {names.CLIENT_ROLE} to this user in namespace {self._namespace}"
+                )
             case HTTPStatus.NOT_FOUND if message == _NO_SUCH_KIND:
-                return "install taskruns on this cluster, or choose another in the connection"
+                return "install taskruns on this cluster, or select another one in the connection"
         if is_too_large(status, message):
-            return "a TaskRun may have 1.5 MiB in all: pass less in the task's arguments"
+            return "a TaskRun has at most 1.5 MiB: pass less data in the task's arguments"
         return ""
 
 

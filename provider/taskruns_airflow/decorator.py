@@ -48,7 +48,9 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
     def __init__(self, *, python_command: str | Sequence[str] = "python3", **kwargs: Any) -> None:
         refused = [name for name in _OURS if kwargs.get(name) is not None]
         if refused:
-            raise ValueError(f"{refused[0]}: the function is what runs; leave it out")
+            raise ValueError(
+                f"{refused[0]}: cannot be set, because the container runs the function; remove it"
+            )
         super().__init__(**kwargs)
         self.python_command = python_command
         self._function = Function.of(self.python_callable)

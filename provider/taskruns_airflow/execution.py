@@ -175,7 +175,8 @@ class Execution:
         self._own = own
         self._namespace = self._worker.run(self._hook.namespace(namespace))
         if too_long or not goes_on(self._context, standing_of(self._context).states):
-            self._log.info("Nobody waits for the TaskRun of this try any more: it is cancelled")
+            cause = "timed out" if too_long else "failed, and no other try follows"
+            self._log.info("Cancelling the TaskRun of this try: the deferral %s", cause)
             self._cancel()
 
     def conclude(self, run: TaskRun, codes: ExitCodes, *, with_result: bool) -> Any:
@@ -221,7 +222,7 @@ class Execution:
         try:
             self._context["ti"].xcom_push(key=key, value=value)
         except Exception as error:  # noqa: BLE001  # see the docstring
-            self._log.warning("The XCom %s could not be left: %r", key, error)
+            self._log.warning("XCom %s could not be pushed: %r", key, error)
 
     def stop(self) -> None:
         """Interrupt what is under way; safe to call from a signal handler."""
@@ -290,9 +291,13 @@ class Execution:
             )
         if not state.superseded and not goes_on(self._context, state.states):
             self._cancel()
-            return AirflowException("The worker was told to stop, and there is no try after this")
-        left = f"TaskRun {self._ref} goes on" if self._ref else "what it has started goes on"
-        return AirflowException(f"The worker was told to stop; {left}, and the next try with it")
+            return AirflowException(
+                "The task received a stop signal and no other try follows: its TaskRun is cancelled"
+            )
+        run = f"TaskRun {self._ref}" if self._ref else "any TaskRun that it has created"
+        return AirflowException(
+            f"The task received a stop signal; {run} continues, and the next try reattaches to it"
+        )
 
     def _cancel(self) -> None:
         """Cancel the run, or all active runs of this task if the run is not known yet."""
@@ -321,7 +326,9 @@ class Execution:
         try:
             remember(self._context, ref.uid)
         except Exception as error:  # noqa: BLE001  # the next try also finds the run by its label
-            self._log.warning("Airflow does not keep TaskRun %s with this try: %r", ref, error)
+            self._log.warning(
+                "The uid of TaskRun %s could not be stored in Airflow: %r", ref, error
+            )
         else:
             self._remembered = ref.uid
 

@@ -63,13 +63,13 @@ def keep(value: Any, path: str, most: int) -> None:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         sys.exit(
-            f"The function's result is not JSON: {error}. Return what JSON can hold, or set "
+            f"The function's result is not JSON: {error}. Return a JSON value, or set "
             "do_xcom_push=False."
         )
     if len(text) > most:
         sys.exit(
-            f"The function's result is {len(text)} bytes of JSON, and {most} are the limit: "
-            "store it, and return where it is."
+            f"The function's result has {len(text)} bytes of JSON; the limit is {most}. "
+            "Store the data elsewhere, and return its location."
         )
     with open(path, "w") as file:  # noqa: PTH123
         file.write(text)

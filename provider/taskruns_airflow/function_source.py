@@ -54,11 +54,11 @@ class Function:
         function = inspect.unwrap(function)
         name = getattr(function, "__name__", type(function).__name__)
         if not inspect.isfunction(function) or name == "<lambda>":
-            raise ValueError(f"{name}: not a function that was made by `def`, so it has no source")
+            raise ValueError(f"{name}: is not a function defined by `def`, so it has no source")
         try:
             lines, line = inspect.getsourcelines(function)
         except OSError:
-            raise ValueError(f"{name}: its source is nowhere to be found") from None
+            raise ValueError(f"{name}: its source cannot be found") from None
         flags = function.__code__.co_flags & __future__.annotations.compiler_flag
         first = _first_line(lines)
         file = Path(function.__code__.co_filename).name
@@ -75,8 +75,8 @@ class Function:
         code = compile_function(self.source, self.file, self.line, self.flags)
         if missing := sorted(_names(code) - _MODULE_NAMES - {self.name}):
             raise ValueError(
-                f"{self.name}: uses {', '.join(missing)} of the DAG's file, and the container gets "
-                "this function alone: import or define it inside, or pass it as an argument"
+                f"{self.name}: uses {', '.join(missing)} of the DAG's file, which the container "
+                "does not have: import or define it in the function, or pass it as an argument"
             )
 
     def call(self, args: Iterable[Any], kwargs: Mapping[str, Any], result_path: str) -> str:
@@ -102,8 +102,8 @@ class Function:
         text = json.dumps(call).replace("$", "\\u0024")
         if len(text) > MOST_OF_A_CALL:
             raise ValueError(
-                f"{self.name}: source and arguments take {len(text)} bytes, and {MOST_OF_A_CALL} "
-                "are the limit: store what is large, and pass where it is"
+                f"{self.name}: source and arguments have {len(text)} bytes; the limit is "
+                f"{MOST_OF_A_CALL}: store large data elsewhere, and pass its location"
             )
         return text
 
@@ -122,9 +122,9 @@ def as_json(value: Any, place: str) -> Any:
         return {key: as_json(each, f"{place}[{key!r}]") for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [as_json(each, f"{place}[{n}]") for n, each in enumerate(value)]
-    fault = "a mapping with keys that are no text" if isinstance(value, Mapping) else ""
+    fault = "a mapping with keys that are not strings" if isinstance(value, Mapping) else ""
     fault = fault or f"{type(value).__name__}{', which is not finite' * isinstance(value, float)}"
-    raise ValueError(f"{place}: {fault}: pass what JSON can hold, such as its text")
+    raise ValueError(f"{place}: {fault}; pass a JSON value, such as a string")
 
 
 def _first_line(lines: Sequence[str]) -> int:

@@ -162,7 +162,7 @@ class TaskRunHook(BaseHook):
         engine = DOCKER if access.docker.settings else own.pop("engine", access.default_engine)
         if engine not in ENGINES:
             raise ValueError(
-                f"connection {access.taskruns_conn_id}: engine {engine!r}: "
+                f"connection {access.taskruns_conn_id}: unknown engine {engine!r}; "
                 f"write {' or '.join(ENGINES)}"
             )
         if engine == DOCKER:
@@ -181,8 +181,8 @@ def _docker_edge(settings: dict[str, Any], namespace: str) -> Client:
         from taskruns_airflow.docker_client import docker_edge  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
         raise ValueError(
-            f"the connection says docker, and {missing.name} is not installed: "
-            "install the provider with its extra docker on workers and triggerers"
+            f"the connection selects the engine docker, but {missing.name} is not installed: "
+            "install the provider with its extra `docker` on workers and triggerers"
         ) from missing
     return docker_edge(settings, namespace)
 

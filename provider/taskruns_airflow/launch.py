@@ -43,17 +43,17 @@ async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: 
     async with edge.connect() as api:
         inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
         for each in inherited.superseded:
-            audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try, to start anew")
+            audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try")
             await api.cancel(Ref.to(each))
         for each in inherited.superseded:
             await _end_of(edge, Ref.to(each), audience)
         if inherited.adopted is not None:
-            audience.note(f"Going on with TaskRun {Ref.to(inherited.adopted)}")
+            audience.note(f"Reattaching to TaskRun {Ref.to(inherited.adopted)}")
             return inherited.adopted
         run = await api.create(manifest)
     found_try = Try.of(run.metadata.annotations)
     if found_try is None or found_try.key != own.key:
-        raise NameTaken(f"TaskRun {Ref.to(run)} exists and is not this try's: remove it")
+        raise NameTaken(f"TaskRun {Ref.to(run)} exists and does not belong to this try: delete it")
     audience.note(f"Created TaskRun {Ref.to(run)}")
     return run
 
@@ -84,16 +84,16 @@ async def follow(
     if shown:
         line, note, room = audience.line, audience.note, audience.room
         log = LogReader(edge.connect, ref, shown, line, note, room)
-    before = ""
+    last_state = ""
     unseen = asyncio.create_task(_note_unseen(ref, edge.unseen_advice, audience))
     try:
         async for run in watch.follow(ref):
             if run.status.phase is not None:
                 unseen.cancel()
-            now = f"{run.status.phase or 'not yet seen by a controller'}: {run.status.message}"
-            if now != before:
-                audience.note(f"TaskRun {ref} is {now.removesuffix(': None')}")
-                before = now
+            state = _describe(run)
+            if state != last_state:
+                audience.note(f"TaskRun {ref} {state}")
+                last_state = state
             if log is not None:
                 log.see(run)
         if log is not None:
@@ -103,6 +103,13 @@ async def follow(
         if log is not None:
             await log.stop()
     return run
+
+
+def _describe(run: TaskRun) -> str:
+    """Return a run's phase and message, as the end of a sentence."""
+    if run.status.phase is None:
+        return "has no status yet"
+    return f"is {run.status.phase}" + (f": {run.status.message}" if run.status.message else "")
 
 
 async def _note_unseen(ref: Ref, advice: str, audience: LogSink) -> None:

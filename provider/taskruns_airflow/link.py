@@ -19,8 +19,8 @@ def link_to(dashboard: str, *, namespace: str, name: str) -> str:
         return dashboard.format(namespace=namespace, name=name)
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"dashboard {dashboard!r}: write {{namespace}} and {{name}} in it and no other "
-            f"placeholder; a brace that stands for itself is doubled ({error!r})"
+            f"dashboard {dashboard!r}: invalid placeholder ({error!r}); use only {{namespace}} and "
+            "{name}, and double a literal brace"
         ) from None
 
 

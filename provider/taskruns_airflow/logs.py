@@ -259,7 +259,7 @@ class LogReader:
             if not self._task.done() and (patience <= 0 or self._delivered == delivered):
                 cause = f" ({self._trouble})" if self._trouble else ""
                 self._warn(
-                    f"The log could not be read to its end in time{cause}; the rest is left out."
+                    f"The log could not be read to its end in time{cause}; the rest is omitted."
                 )
                 break
         await self.stop()
@@ -376,15 +376,15 @@ class LogReader:
         started, over = attempt.started_time is not None, self._is_over(attempt.number)
         if refused.status == HTTPStatus.FORBIDDEN and not self._allowed:
             return _Round.NEVER, (
-                "may not be read: the role of Airflow's service account needs `get` on `pods/log` "
+                "cannot be read: the role of Airflow's service account needs `get` on `pods/log` "
                 f"in namespace {self._ref.namespace}"
             )
         if refused.status == HTTPStatus.BAD_REQUEST and _NO_SUCH_CONTAINER in refused.sentence:
-            return _Round.NEVER, "is not there"
+            return _Round.NEVER, "does not exist"
         if refused.status == HTTPStatus.NOT_FOUND and (started or over):
-            return _Round.NEVER, "is gone" if started else ""
+            return _Round.NEVER, "no longer exists" if started else ""
         if refused.status == HTTPStatus.BAD_REQUEST and over:
-            return _Round.NEVER, "is empty, it never ran" if started else ""
+            return _Round.NEVER, "is empty: the container did not run" if started else ""
         if refused.status == HTTPStatus.NOT_IMPLEMENTED:
             return _Round.NEVER, "cannot be read"
         early = refused.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)

@@ -143,14 +143,16 @@ def build(order: Order, own: Try, called: Mapping[str, str] = _OWN_NAMES) -> Obj
 def lost_identity(made: Any, name: str, own: Try) -> str | None:
     """Return why a later try could not find a TaskRun; None if its identity is intact."""
     if not isinstance(made, Mapping):
-        return f"it has returned a {type(made).__name__}: return a TaskRun as a dict, or nothing"
+        return f"result: is of type {type(made).__name__}; return a TaskRun as a dict, or None"
     metadata = made.get("metadata") or {}
     if metadata.get("name") != name:
-        return f"name: a TaskRun is named after its try: leave {name} as it is"
+        return f"name: must remain {name}, by which the try finds its TaskRun"
     for part, ours in (("labels", own.labels), ("annotations", own.annotations)):
         present = metadata.get(part) or {}
         if lost := sorted(key for key, value in ours.items() if present.get(key) != value):
-            return f"{part}: {', '.join(lost)} must stay: a later try finds the TaskRun by them"
+            return (
+                f"{part}: {', '.join(lost)} must not change: later tries find the TaskRun by them"
+            )
     return None
 
 

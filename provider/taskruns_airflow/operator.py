@@ -177,7 +177,9 @@ class TaskRunOperator(RunArguments):
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Finish the task with the outcome that the trigger reports."""
         if is_of_another_try(context, str(event.get("uid") or "")):
-            self.log.info("An earlier try's trigger has spoken: this try's own TaskRun goes on")
+            self.log.info(
+                "Ignoring the event of an earlier try's trigger: waiting for this try's TaskRun"
+            )
             return self.execute(context)
         execution = self._begin(context)
         return self._conclude(execution, execution.learn(event))

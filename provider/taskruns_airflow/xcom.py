@@ -48,7 +48,7 @@ def result_of(run: TaskRun) -> Any:
         raise _invalid(f"is nested more than {MAX_DEPTH} levels deep", text) from None
     except ValueError as error:
         raise TaskRunResultInvalid(
-            f"The result is not JSON ({error}): {_shown(text)}. Write JSON, such as a text in "
+            f"The result is not JSON ({error}): {_shown(text)}. Write JSON, such as a string in "
             "quotes; or set do_xcom_push=False to leave the result in the TaskRun's status."
         ) from error
     if problem := find_unstorable(value):
@@ -69,7 +69,7 @@ def find_unstorable(value: Any) -> str | None:
         if isinstance(part, float) and not math.isfinite(part):
             return "holds a number that is too large for a float"
         if isinstance(part, int) and part not in _INTEGERS:
-            return "holds an integer of more than 64 bits; write it as text"
+            return "holds an integer of more than 64 bits; write it as a string"
         if isinstance(part, Mapping) and (
             part.keys() & _RESERVED_KEYS or part.keys() >= _RESERVED_PAIR
         ):

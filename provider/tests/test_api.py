@@ -82,7 +82,11 @@ async def test_a_refusal_is_told_in_the_words_of_the_apiserver(status: int) -> N
     ("status", "said", "advice"),
     [
         (401, "Unauthorized", "renew the token"),
-        (403, "taskruns is forbidden: User x cannot", "bind the role taskruns-client to it in "),
+        (
+            403,
+            "taskruns is forbidden: User x cannot",
+            "bind the role taskruns-client to this user in ",
+        ),
         (403, "exceeded quota: runs", ""),
         (404, "404 page not found", "install taskruns on this cluster"),
         (404, "namespaces jobs not found", ""),

@@ -123,7 +123,7 @@ def test_a_function_that_is_told_to_stop_cleans_up() -> None:
     [
         ("object()", "not JSON: Object of type object"),
         ("float('nan')", "not JSON"),
-        ("'x' * 5000", "5002 bytes of JSON, and 4095 are the limit"),
+        ("'x' * 5000", "5002 bytes of JSON; the limit is 4095"),
     ],
 )
 def test_a_result_that_cannot_be_kept_says_what_to_do(
@@ -170,8 +170,8 @@ def outside_in_a_class() -> Any:
         (outside_by_default, "uses OUTSIDE"),
         (outside_in_a_class, "uses OUTSIDE"),
         (closure(), "uses inside"),
-        (lambda: 1, "<lambda>: not a function"),
-        (print, "print: not a function"),
+        (lambda: 1, "<lambda>: is not a function"),
+        (print, "print: is not a function"),
         (json.JSONDecoder().decode, "decode: "),
     ],
 )
@@ -255,9 +255,9 @@ def test_a_wrapped_function_is_what_is_sent() -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ({"a": [1, {1, 2}]}, r"x\['a'\]\[1\]: set: pass what JSON can hold"),
-        (datetime(2026, 1, 1, tzinfo=UTC), "x: datetime: "),
-        ({1: "secret"}, "x: a mapping with keys that are no text"),
+        ({"a": [1, {1, 2}]}, r"x\['a'\]\[1\]: set; pass a JSON value"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "x: datetime; "),
+        ({1: "secret"}, "x: a mapping with keys that are not strings"),
         (float("nan"), "x: float, which is not finite"),
         (b"secret", "x: bytes"),
     ],
@@ -276,7 +276,7 @@ def test_sequences_become_lists() -> None:
 
 def test_what_is_too_long_is_refused_with_its_length() -> None:
     assert len(Function.of(add).call(["x" * 120_000], {}, "")) <= MOST_OF_A_CALL
-    with pytest.raises(ValueError, match="131071 are the limit: store what is large"):
+    with pytest.raises(ValueError, match="the limit is 131071: store large data"):
         Function.of(add).call(["x" * 131_000], {}, "")
 
 
@@ -353,7 +353,9 @@ def test_a_task_can_be_mapped(dag: DAG) -> None:
 
 
 def test_what_the_function_replaces_is_refused() -> None:
-    with pytest.raises(ValueError, match="arguments: the function is what runs"):
+    with pytest.raises(
+        ValueError, match="arguments: cannot be set, because the container runs the function"
+    ):
         TaskRunDecoratedOperator(task_id="load", python_callable=add, arguments=["a"], op_args=[1])
 
 

@@ -36,7 +36,7 @@ TMP_DIR = "AIRFLOW_TMP_DIR"
 COUNTS: Counter[str] = Counter()
 
 
-REFUSAL = "DockerOperator, as a TaskRun: "
+REFUSAL = "DockerOperator: unsupported arguments: "
 
 
 class NotAccepted(Exception):

@@ -69,7 +69,7 @@ def test_auto_remove_is_taken_as_every_version_took_it(given: Any, strategy: str
 def test_earlier_names_mean_what_they_meant() -> None:
     load = DockerOperator(task_id="load", image="a", skip_exit_code=99, xcom_push=False)
     assert (load.skip_on_exit_code, load.do_xcom_push) == (99, False)
-    with pytest.raises((ValueError, AirflowException), match=r"volumes: write mounts=\[Mount"):
+    with pytest.raises((ValueError, AirflowException), match=r"volumes: use mounts=\[Mount"):
         DockerOperator(task_id="old", image="a", volumes=["/srv:/data:ro"])
 
 
@@ -91,7 +91,9 @@ def test_sizes_are_dockers(size: Any, limit: int) -> None:
 @pytest.mark.parametrize("name", ["shm_size", "mem_limit"])
 @pytest.mark.parametrize("size", ["512Mi", "2t", "much", "-1m", -1, True, [1]])
 def test_what_is_no_size_of_dockers_is_refused(name: str, size: Any) -> None:
-    with pytest.raises((ValueError, AirflowException), match=f"{name}.*write bytes, or as 512m"):
+    with pytest.raises(
+        (ValueError, AirflowException), match=f"{name}.*write a number of bytes, 512m or 2g"
+    ):
         spec_of(**{name: size})
 
 
@@ -115,10 +117,10 @@ def test_an_env_file_is_read_by_python_dotenv() -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"A": None}, " A: without a value it would be taken from the image"),
+        ({"A": None}, ": A has no value; taking the value from the image is not supported"),
         ({"": "hunter2"}, ": write a name without `=`"),
         ({"A=hunter2": "1"}, ": write a name without `=`"),
-        ("A=hunter2", ": write a mapping of names to values"),
+        ("A=hunter2", ": is of type str; write a dict of names to values"),
     ],
 )
 def test_variables_that_cannot_be_had_are_refused_without_their_values(
@@ -206,7 +208,9 @@ def test_what_another_task_returns_is_known_later() -> None:
         )
         mount = {"target": "/data", "source": first.output}
         DockerOperator(task_id="third", image="a", mounts=[mount], environment={"A": first.output})
-        with pytest.raises((ValueError, AirflowException), match="/data: type 'nfs': write bind"):
+        with pytest.raises(
+            (ValueError, AirflowException), match="/data: unknown type 'nfs'; write bind"
+        ):
             DockerOperator(task_id="fourth", image="a", mounts=[{**mount, "type": "nfs"}])
 
 
@@ -299,23 +303,32 @@ def test_a_daemon_is_named_as_docker_py_takes_it(url: Any, found: str | None) ->
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"command": 5}, "command: a value of type int: write a text or a list"),
+        ({"command": 5}, "command: is of type int; write a string or a list"),
         ({"command": "echo 'open"}, "command: No closing quotation"),
-        ({"entrypoint": "", "command": [""]}, "command: an empty word is no program"),
-        ({"cpus": "1"}, "cpus: a value of type str: write a number"),
+        ({"entrypoint": "", "command": [""]}, "command: the program is an empty string"),
+        ({"cpus": "1"}, "cpus: is of type str; write a number"),
         ({"cpus": -1}, "cpus -1: write a number"),
         ({"dns": "1.1.1.1"}, r"dns '1.1.1.1': write a list: \['1.1.1.1'\]"),
-        ({"docker_url": "npipe://x"}, "docker_url 'npipe://x': write unix://"),
-        ({"extra_hosts": ["h"]}, "extra_hosts: write a mapping of names to addresses"),
-        ({"hostname": 5}, "hostname: a value of type int: write a text"),
-        ({"labels": {"a": 1}}, "labels a: write texts"),
-        ({"labels": ["dag_id"]}, "labels dag_id: taskruns sets it"),
-        ({"mounts": ["/a:/b"]}, "mounts: item 0: write a Mount"),
+        ({"docker_url": "npipe://x"}, "docker_url 'npipe://x': unknown scheme; write unix://"),
+        ({"extra_hosts": ["h"]}, "extra_hosts: write a dict of host names to addresses"),
+        ({"hostname": 5}, "hostname: is of type int; write a string"),
+        ({"labels": {"a": 1}}, "labels a: write strings"),
+        ({"labels": ["dag_id"]}, "labels dag_id: reserved by taskruns"),
+        ({"mounts": ["/a:/b"]}, "mounts\\[0\\]: write a Mount"),
         ({"mounts": "/a:/b"}, "mounts: write a list of Mount"),
-        ({"mounts": [{"target": "/d", "source": None}]}, "/d: a volume without a source would"),
-        ({"mounts": [{"target": "/d", "type": "bind"}]}, "/d: a bind mount needs the path"),
-        ({"mounts": [{"target": "/d", "type": "x"}]}, "/d: type 'x': write bind, volume, tmpfs"),
-        ({"network_mode": 5}, "network_mode: a value of type int"),
+        (
+            {"mounts": [{"target": "/d", "source": None}]},
+            "/d: a volume without a source would contain",
+        ),
+        (
+            {"mounts": [{"target": "/d", "type": "bind"}]},
+            "/d: a bind mount needs a source, the path",
+        ),
+        (
+            {"mounts": [{"target": "/d", "type": "x"}]},
+            "/d: unknown type 'x'; write bind, volume, tmpfs",
+        ),
+        ({"network_mode": 5}, "network_mode: is of type int; write a string"),
         ({"skip_on_exit_code": "1"}, "skip_on_exit_code: write a number"),
         ({"docker_url": [5]}, "docker_url: write the daemon's URL"),
     ],

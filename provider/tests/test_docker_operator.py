@@ -154,27 +154,36 @@ def test_folders_of_the_host_are_mounted(mount: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"container_name": "c"}, "container_name: leave it out"),
-        ({"device_requests": [{}]}, "device_requests: on a cluster"),
+        ({"container_name": "c"}, "container_name: remove it"),
+        ({"device_requests": [{}]}, "device_requests: use a cluster"),
         ({"docker_conn_id": "d"}, "docker_conn_id: log in with `docker login`"),
-        ({"docker_url": ["a", "b"]}, "docker_url: name one daemon"),
-        ({"docker_url": "ssh://far"}, "docker_url ssh://: forward the daemon's socket"),
-        ({"host_tmp_dir": "/t"}, "host_tmp_dir: leave it out"),
+        ({"docker_url": ["a", "b"]}, "docker_url: write exactly one address"),
+        (
+            {"docker_url": "ssh://far"},
+            "docker_url: ssh:// is not supported; forward the daemon's socket",
+        ),
+        ({"host_tmp_dir": "/t"}, "host_tmp_dir: remove it"),
         ({"ipc_mode": "shareable"}, "write private or host"),
         ({"log_opts_max_size": "1m"}, "log_opts_max_size: set it for all"),
-        ({"mem_limit": "much"}, "mem_limit 'much': write bytes"),
+        ({"mem_limit": "much"}, "mem_limit 'much': write a number of bytes"),
         (
             {"mounts": [{"target": "/d", "source": "/s", "type": "bind", "no_copy": 1}]},
-            "no_copy: leave it out",
+            "no_copy is not supported; remove it",
         ),
-        ({"network_mode": "container:db"}, "network_mode 'container:db': write a network's name"),
+        (
+            {"network_mode": "container:db"},
+            "network_mode 'container:db': is invalid; write a network's name",
+        ),
         ({"port_bindings": {80: 80}}, "port_bindings: use network_mode='host'"),
         ({"retrieve_output": True}, "retrieve_output_path"),
         ({"tls_hostname": "other"}, "tls_hostname: write False"),
-        ({"tls_verify": False, "tls_ca_cert": "/ca"}, "tls_verify=False: name the authority"),
-        ({"ulimits": [{}]}, "ulimits: raise it in the command"),
-        ({"user": "airflow"}, "user 'airflow': write numbers"),
-        ({"auto_remove": "maybe"}, "auto_remove 'maybe': write never, success, force"),
+        (
+            {"tls_verify": False, "tls_ca_cert": "/ca"},
+            "tls_verify: False is not supported; set tls_ca_cert",
+        ),
+        ({"ulimits": [{}]}, "ulimits: set it in the command"),
+        ({"user": "airflow"}, "user 'airflow': is not numeric; write numbers"),
+        ({"auto_remove": "maybe"}, "auto_remove 'maybe': is unknown; write never, success, force"),
     ],
 )
 def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed(
@@ -196,7 +205,9 @@ def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
         ]
     )
     task.render_template_fields({"params": {"v": "/data"}})
-    with pytest.raises(TaskRunMisconfigured, match="mounts: /data: tmpfs_size: leave it out"):
+    with pytest.raises(
+        TaskRunMisconfigured, match="mounts: /data: tmpfs_size is not supported; remove it"
+    ):
         task.build_task_run(OWN)
 
 
@@ -208,5 +219,7 @@ def test_it_runs_on_docker_at_the_daemon_that_it_names() -> None:
 
 
 def test_what_cannot_be_had_of_a_mapped_task_is_refused_when_the_dag_is_parsed() -> None:
-    with pytest.raises(ValueError, match="DockerOperator, as a TaskRun: ipc_mode 'host:1'"):
+    with pytest.raises(
+        ValueError, match="DockerOperator: unsupported arguments: ipc_mode 'host:1'"
+    ):
         DockerOperator.partial(task_id="load", image="a", ipc_mode="host:1")

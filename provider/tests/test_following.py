@@ -73,7 +73,7 @@ class Unseen:
 
     def note(self, text: str) -> None:
         self.logged.append(text)
-        if sum("no status" in each for each in self.logged) == self._notes:
+        if sum("has had no status" in each for each in self.logged) == self._notes:
             self._enough.set()
 
     async def follow(self, ref: Ref) -> AsyncIterator[TaskRun]:
@@ -95,7 +95,7 @@ async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
     ref = Ref("jobs", OWN.name, "i2")
     audience = LogSink(lambda _: None, unseen.note)
     await follow(cast("Client", unseen), unseen, ref, None, audience)
-    notices = [each for each in unseen.logged if "no status" in each]
+    notices = [each for each in unseen.logged if "has had no status" in each]
     assert notices == [f"TaskRun {ref} has had no status for 0 s. Check the controller"] * 2
 
 

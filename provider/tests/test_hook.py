@@ -106,7 +106,7 @@ def test_a_kubernetes_connection_may_have_the_names_of_long_ago(
 
 def test_an_engine_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, taskruns_default={"engine": "podman"})
-    with pytest.raises(ValueError, match="'podman': write kubernetes or docker"):
+    with pytest.raises(ValueError, match="unknown engine 'podman'; write kubernetes or docker"):
         settings()
 
 
@@ -117,7 +117,7 @@ def test_a_dashboard_that_links_to_nothing_is_refused_before_anything_is_created
     monkeypatch: pytest.MonkeyPatch, dashboard: str
 ) -> None:
     connect(monkeypatch, taskruns_default={"dashboard": dashboard})
-    with pytest.raises(ValueError, match=r"write \{namespace\} and \{name\} in it and no other"):
+    with pytest.raises(ValueError, match=r"use only \{namespace\} and \{name\}"):
         asyncio.run(TaskRunHook().namespace("jobs"))
 
 

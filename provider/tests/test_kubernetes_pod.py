@@ -298,20 +298,36 @@ def test_a_file_that_is_not_there_fails_the_task() -> None:
     [
         ({"durable": False}, "durable: "),
         ({"on_finish_action": "burn"}, "write one of delete_pod"),
-        ({"on_finish_action": "keep_pod", "pod_gc": {"strategy": "Never"}}, "pod_gc: given as"),
-        ({"pod_template_dict": {"a": 1}, "pod_template_file": "b"}, "give one of them"),
-        ({"full_pod_spec": {"spec": {}}, "template": {"spec": {}}}, "template: given as full_pod"),
-        ({"cmds": ["a"], "command": ["b"]}, "command: given as cmds, too"),
-        ({"node_selectors": {}, "node_selector": {}}, "node_selector: given as node_selectors"),
-        ({"init_container_logs": True, "get_logs": False}, "init_container_logs: get_logs=False"),
+        (
+            {"on_finish_action": "keep_pod", "pod_gc": {"strategy": "Never"}},
+            "pod_gc: cannot be combined with on_finish_action",
+        ),
+        ({"pod_template_dict": {"a": 1}, "pod_template_file": "b"}, "are both set; remove one"),
+        (
+            {"full_pod_spec": {"spec": {}}, "template": {"spec": {}}},
+            "template: cannot be combined with full_pod",
+        ),
+        ({"cmds": ["a"], "command": ["b"]}, "command: set both by this name and as cmds"),
+        (
+            {"node_selectors": {}, "node_selector": {}},
+            "node_selector: set both by this name and as node_selectors",
+        ),
+        (
+            {"init_container_logs": True, "get_logs": False},
+            "init_container_logs: contradicts get_logs=False",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed_mapped_or_not(
     arguments: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"KubernetesPodOperator, as a TaskRun: .*{sentence}"):
+    with pytest.raises(
+        ValueError, match=f"KubernetesPodOperator: unsupported arguments: .*{sentence}"
+    ):
         KubernetesPodOperator(task_id="load", image="a", **arguments)
-    with pytest.raises(ValueError, match=f"KubernetesPodOperator, as a TaskRun: .*{sentence}"):
+    with pytest.raises(
+        ValueError, match=f"KubernetesPodOperator: unsupported arguments: .*{sentence}"
+    ):
         KubernetesPodOperator.partial(task_id="load", image="a", **arguments)
 
 

@@ -150,7 +150,7 @@ def test_a_template_field_may_be_one_template(name: str) -> None:
     native = {"render_template_as_native_obj": True}
     assert rendered({name: text}, context, **native) == spec_of(**{name: value})
     if not isinstance(value, str):
-        with pytest.raises(TaskRunMisconfigured, match=f"{name}: a template renders to text"):
+        with pytest.raises(TaskRunMisconfigured, match=f"{name}: a template renders to a string"):
             rendered({name: text}, context)
 
 
@@ -298,42 +298,42 @@ OWNED = {"metadata": {"ownerReferences": [{"name": "x"}]}}
 TWO_BASES = {"spec": {"containers": [{"name": "side"}, {"name": "base"}]}}
 FALLBACK = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"cmds": "echo hi"}, "cmds: of type str: write a list"),
-    ({"arguments": ["a", 5]}, "arguments: item 2 is of type int: write text"),
-    ({"configmaps": "abc"}, "configmaps: of type str: write a list"),
-    ({"env_vars": "A=b"}, "env_vars: of type str: write a dict"),
+    ({"cmds": "echo hi"}, "cmds: is of type str; write a list"),
+    ({"arguments": ["a", 5]}, "arguments: item 2 is of type int; write a string"),
+    ({"configmaps": "abc"}, "configmaps: is of type str; write a list"),
+    ({"env_vars": "A=b"}, "env_vars: is of type str; write a dict"),
     ({"env_vars": {"A": True}}, "env_vars: the value of A is of type bool"),
     ({"env_vars": [k8s.V1EnvVar(name="A", value=True)]}, "env_vars: the value of A is of type"),
     ({"env_vars": ["A=b"]}, "env_vars: item 1 has no name"),
     ({"env_vars": [{"name": "A", "value": "x"}, FALLBACK]}, "env_vars: A has a value and then"),
-    ({"labels": "a=b"}, "labels: of type str: write a dict"),
+    ({"labels": "a=b"}, "labels: is of type str; write a dict"),
     ({"labels": {"a": True}}, "labels: the value of a is of type bool"),
-    ({"node_selector": ["a"]}, "node_selector: of type list"),
-    ({"volumes": k8s.V1Volume(name="v")}, "volumes: of type V1Volume: write a list"),
+    ({"node_selector": ["a"]}, "node_selector: is of type list;"),
+    ({"volumes": k8s.V1Volume(name="v")}, "volumes: is of type V1Volume; write a list"),
     ({"volume_mounts": ["/v"]}, "volume_mounts: item 1 is of type str"),
     ({"ports": [80]}, "ports: item 1 is of type int"),
-    ({"image_pull_secrets": {"name": "a"}}, "image_pull_secrets: of type dict: write a list"),
-    ({"secrets": ["s"]}, "secrets: an item is of type str: write Secret"),
-    ({"secrets": 5}, "secrets: of type int: write a list"),
-    ({"volumes": 5}, "volumes: of type int: write a list"),
-    ({"init_containers": [None]}, "init_containers: item 1 is None: write an object"),
-    ({"pod_template_file": 5}, "pod_template_file: of type int: write the path"),
-    ({"on_finish_action": ["keep_pod"]}, "on_finish_action: ['keep_pod']: write one of"),
-    ({"container_resources": "1Gi"}, "container_resources: of type str"),
-    ({"security_context": [1]}, "security_context: of type list"),
-    ({"hostnetwork": "yes"}, "hostnetwork: 'yes': write True or False"),
-    ({"is_delete_operator_pod": "False"}, "is_delete_operator_pod: 'False': write True or False"),
+    ({"image_pull_secrets": {"name": "a"}}, "image_pull_secrets: is of type dict; write a list"),
+    ({"secrets": ["s"]}, "secrets: an item is of type str; write Secret"),
+    ({"secrets": 5}, "secrets: is of type int; write a list"),
+    ({"volumes": 5}, "volumes: is of type int; write a list"),
+    ({"init_containers": [None]}, "init_containers: item 1 is None; write an object"),
+    ({"pod_template_file": 5}, "pod_template_file: is of type int; write the path"),
+    ({"on_finish_action": ["keep_pod"]}, "on_finish_action: ['keep_pod'] is unknown; write one of"),
+    ({"container_resources": "1Gi"}, "container_resources: is of type str;"),
+    ({"security_context": [1]}, "security_context: is of type list;"),
+    ({"hostnetwork": "yes"}, "hostnetwork: 'yes' is invalid; write True or False"),
+    ({"is_delete_operator_pod": "False"}, "is_delete_operator_pod: 'False' is invalid; write"),
     ({"is_delete_operator_pod": True, "on_finish_action": "keep_pod"},
-     "on_finish_action: is_delete_operator_pod=True means delete_pod"),
-    ({"on_finish_action": True}, "on_finish_action: True: write one of delete_pod"),
-    ({"active_deadline_seconds": 0}, "active_deadline_seconds: 0: write a whole number"),
-    ({"startup_timeout_seconds": "60"}, "startup_timeout_seconds: '60': write a number"),
-    ({"startup_timeout_seconds": 0}, "startup_timeout_seconds: 0: write a number"),
-    ({"termination_grace_period": -1}, "termination_grace_period: -1: write"),
-    ({"image": 3.11}, "image: of type float: write text"),
+     "on_finish_action: contradicts is_delete_operator_pod=True, which means delete_pod"),
+    ({"on_finish_action": True}, "on_finish_action: True is unknown; write one of delete_pod"),
+    ({"active_deadline_seconds": 0}, "active_deadline_seconds: 0 is invalid; write a whole number"),
+    ({"startup_timeout_seconds": "60"}, "startup_timeout_seconds: '60' is invalid; write a number"),
+    ({"startup_timeout_seconds": 0}, "startup_timeout_seconds: 0 is invalid; write a number"),
+    ({"termination_grace_period": -1}, "termination_grace_period: -1 is invalid; write"),
+    ({"image": 3.11}, "image: is of type float; write a string"),
     ({"full_pod_spec": NODE}, "full_pod_spec: nodeName bypasses the scheduler"),
     ({"pod_template_dict": OWNED}, "pod_template_dict: ownerReferences"),
-    ({"pod_template_dict": TWO_BASES}, "pod_template_dict: its first container becomes base"),
+    ({"pod_template_dict": TWO_BASES}, "pod_template_dict: its first container is renamed to base"),
 ]  # fmt: skip
 
 
@@ -342,7 +342,9 @@ def test_a_wrong_form_is_refused_when_the_dag_is_parsed_mapped_or_not(
     arguments: dict[str, Any], sentence: str
 ) -> None:
     for make in (KubernetesPodOperator, KubernetesPodOperator.partial):
-        with pytest.raises(ValueError, match="KubernetesPodOperator, as a TaskRun: ") as refusal:
+        with pytest.raises(
+            ValueError, match="KubernetesPodOperator: unsupported arguments: "
+        ) as refusal:
             make(task_id="load", **{"image": "a", **arguments})
         assert sentence in str(refusal.value)
 

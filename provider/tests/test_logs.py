@@ -210,7 +210,7 @@ async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_wa
 @pytest.mark.parametrize(
     ("refusal", "sentence"),
     [
-        (Refused(404, 'pods "p1" not found'), "The log of main is gone"),
+        (Refused(404, 'pods "p1" not found'), "The log of main no longer exists"),
         (Refused(403, "forbidden"), "`get` on `pods/log` in namespace jobs"),
         (Refused(501, "the driver does not support reading"), "The log of main cannot be read"),
     ],
@@ -258,7 +258,7 @@ async def test_a_log_that_never_ends_does_not_hold_the_verdict(
             yield pieces_of(chunks())
 
     await read(Silent(), run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert warned == ["The log could not be read to its end in time; the rest is left out."]
+    assert warned == ["The log could not be read to its end in time; the rest is omitted."]
 
 
 async def test_trouble_that_nobody_foresaw_is_told_and_raises_nothing(
@@ -346,9 +346,9 @@ async def test_trouble_with_one_container_leaves_the_others(
     await read(kubelet, run("Running", attempt(1)), shown=ALL)
     assert told == ["[main] hello"]
     assert [each.partition(":")[0] for each in warned] == [
-        "The log of fetch is not there",
+        "The log of fetch does not exist",
         "The log of unpack could not be read",
-        "The log of proxy is gone",
+        "The log of proxy no longer exists",
     ]
 
 

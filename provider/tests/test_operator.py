@@ -98,7 +98,7 @@ def test_a_task_run_can_be_altered_in_place_or_replaced(how: Any, field: str, va
         (lambda made: made["metadata"].update(labels=None), "labels"),
         (lambda made: made["metadata"]["labels"].update({LABEL_TASK: "another"}), "labels"),
         (lambda made: made["metadata"]["labels"].pop(LABEL_TASK) and None, "labels"),
-        (lambda made: made["metadata"]["labels"].pop(LABEL_TASK), "it has returned a str"),
+        (lambda made: made["metadata"]["labels"].pop(LABEL_TASK), "result"),
         (lambda made: {"spec": made["spec"]}, "name"),
     ],
 )

@@ -35,7 +35,7 @@ def ends_well(task: Task, try_number: int = 1) -> None:
 def goes_on(task: Task, try_number: int) -> None:
     """Wait until another try has found the run, and release that run."""
     run = task.run()
-    task.says(f"Going on with TaskRun {run.namespace}/{run.name}", try_number)
+    task.says(f"Reattaching to TaskRun {run.namespace}/{run.name}", try_number)
     task.cue(run)
     ends_well(task, try_number)
 
@@ -72,7 +72,7 @@ def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next_try(task: Task
     task.says("\nbegun")
     task.stop_worker()
     goes_on(task, try_number=2)
-    assert "the next try with it" in task.log(1)
+    assert "the next try reattaches to it" in task.log(1)
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
@@ -153,7 +153,7 @@ def without_controller(started: dict[str, Task], installation: Installation) -> 
             task.start()
         for task in tasks:
             task.run()
-            task.says("not yet seen by a controller")
+            task.says("has no status yet")
 
 
 @pytest.mark.usefixtures("without_controller")

@@ -61,7 +61,7 @@ def test_the_try_after_a_killed_worker_goes_on_with_its_container(task: DockerTa
     uid = task.begins()
     task.kill_worker()
     task.reaches("running", try_number=2)
-    task.says("Going on with TaskRun", try_number=2)
+    task.says("Reattaching to TaskRun", try_number=2)
     task.let_end(uid)
     task.succeeds(try_number=2)
     assert task.xcom() == {"answer": 42}
@@ -74,7 +74,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_container_to_the_next_try(
 ) -> None:
     uid = task.begins()
     task.stop_worker()
-    task.says("Going on with TaskRun", try_number=2)
+    task.says("Reattaching to TaskRun", try_number=2)
     task.let_end(uid)
     task.succeeds(try_number=2)
     assert task.xcom() == {"answer": 42}

@@ -95,5 +95,5 @@ def test_a_worker_that_is_told_to_stop_cancels_a_run_that_no_try_would_find(task
     task.stop_worker()
     is_cancelled(task, run)
     task.fails()
-    assert "there is no try after this" in task.log()
+    assert "no other try follows" in task.log()
     assert task.counted() == ONCE

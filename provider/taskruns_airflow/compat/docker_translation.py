@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from taskruns.api.names import ANNOTATION_DOCKER_NETWORK, GROUP, LABEL_MANAGED_BY
-from taskruns_airflow.argument_types import check_template, list_of, mapping_of
+from taskruns_airflow.argument_types import check_template, list_of, mapping_of, wrong_type
 from taskruns_airflow.compat.docker_values import (
     bytes_of,
     hosts_of,
@@ -29,8 +29,8 @@ _PARTS = ("env_file", "environment", "private_environment")
 """Parameters with variables, in ascending order of precedence."""
 _TEMPLATED = ("env_file", "environment")
 _INSTEAD = (
-    "without a value it would be taken from the image, which taskruns cannot do: "
-    "write the value that it is to have, or leave it out"
+    "has no value; taking the value from the image is not supported: set a value, or remove the "
+    "variable"
 )
 
 
@@ -63,13 +63,13 @@ def refused_variables(arguments: Mapping[str, Any]) -> Iterator[str]:
 def _part(name: str, value: Any) -> Iterator[tuple[str, str]]:
     mapping = _read_file(value) if name == "env_file" else value or {}
     if not isinstance(mapping, Mapping):
-        raise ValueError(f"{name}: write a mapping of names to values")  # noqa: TRY004
+        raise wrong_type(name, mapping, "a dict of names to values")
     for variable, content in mapping.items():
         key = str(variable)
         if not key or "=" in key:
             raise ValueError(f"{name}: write a name without `=` for each variable")
         if content is None:
-            raise ValueError(f"{name} {key}: {_INSTEAD}")
+            raise ValueError(f"{name}: {key} {_INSTEAD}")
         yield key, content.decode(errors="replace") if isinstance(content, bytes) else f"{content}"
 
 
@@ -83,8 +83,8 @@ def _read_file(text: Any) -> Mapping[str, str | None]:
         from dotenv import dotenv_values  # noqa: PLC0415  # optional, from Airflow's provider
     except ModuleNotFoundError:
         raise ValueError(
-            "env_file: python-dotenv reads it and is not installed: install it, "
-            "or write the variables in environment"
+            "env_file: needs python-dotenv, which is not installed; install it, or set the "
+            "variables in `environment`"
         ) from None
     return dotenv_values(stream=StringIO(text))
 
@@ -123,11 +123,11 @@ def volumes(arguments: Mapping[str, Any]) -> Iterator[Volume]:
 def mounted(mounts: Any) -> Iterator[Volume]:
     """Yield the volumes of `mounts`."""
     if mounts is not None and not isinstance(mounts, list | tuple):
-        raise ValueError("mounts: write a list of Mount, or of its arguments as dicts")
+        raise ValueError("mounts: write a list of Mount, or of dicts with its arguments")
     for number, mount in enumerate(mounts or ()):
         if not isinstance(mount, Mapping):
             raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
-                f"mounts: item {number}: write a Mount, or its arguments as a dict"
+                f"mounts[{number}]: write a Mount, or a dict with its arguments"
             )
         yield _mounted(f"mount-{number}", _by_api_names(mount))
 
@@ -168,23 +168,23 @@ def _mounted(name: str, mount: Object) -> Volume:
     target, source = mount.pop("Target", None), mount.pop("Source", None)
     kind, read_only = mount.pop("Type", "volume"), mount.pop("ReadOnly", False)
     if not isinstance(target, str):
-        raise ValueError("mounts: each needs its path in the container: target")  # noqa: TRY004
+        raise ValueError("mounts: a mount has no target; write its path in the container")  # noqa: TRY004
     where = f"mounts: {target}"
     if kind not in _KINDS:
-        raise ValueError(f"{where}: type {kind!r}: write {', '.join(_KINDS)}")
+        raise ValueError(f"{where}: unknown type {kind!r}; write {', '.join(_KINDS)}")
     if source is not None and not isinstance(source, str):
-        raise ValueError(f"{where}: source: write a text")
+        raise ValueError(f"{where}: source is of type {type(source).__name__}; write a string")
     source_of = {"bind": _folder, "volume": _volume_of_docker, "tmpfs": _in_memory}[kind]
     volume = source_of(where, source, mount)
     if mount:
-        raise ValueError(f"{where}: {', '.join(map(_argument, mount))}: leave it out")
+        raise ValueError(f"{where}: {', '.join(map(_argument, mount))} is not supported; remove it")
     made, place = _volume(name, target, **volume)
     return made, place | ({"readOnly": True} if read_only else {})
 
 
 def _folder(where: str, source: str | None, _: Object) -> Object:
     if not source:
-        raise ValueError(f"{where}: a bind mount needs the path on the host: source")
+        raise ValueError(f"{where}: a bind mount needs a source, the path on the host")
     return {"hostPath": {"path": source}}
 
 
@@ -193,15 +193,15 @@ def _volume_of_docker(where: str, source: str | None, mount: Object) -> Object:
         return {"persistentVolumeClaim": {"claimName": source}}
     if not mount.pop("NoCopy", False):
         raise ValueError(
-            f"{where}: a volume without a source would begin with the image's files: "
-            "name a volume (source), or write no_copy=True for an empty one"
+            f"{where}: a volume without a source would contain the image's files, which is not "
+            "supported; write the name of a volume as source, or no_copy=True for an empty one"
         )
     return {"emptyDir": {}}
 
 
 def _in_memory(where: str, source: str | None, mount: Object) -> Object:
     if source:
-        raise ValueError(f"{where}: a tmpfs mount has no source: leave it out")
+        raise ValueError(f"{where}: a tmpfs mount has no source; remove it")
     size = bytes_of(f"{where}: tmpfs_size", mount.pop("SizeBytes", 0))
     return {"emptyDir": {"medium": "Memory"} | ({"sizeLimit": str(size)} if size else {})}
 
@@ -268,12 +268,12 @@ def refusals(arguments: Mapping[str, Any]) -> Iterator[str]:
     yield from refused_daemons(arguments)
     yield from refused_variables(arguments)
     if arguments["retrieve_output"] and not arguments["retrieve_output_path"]:
-        yield "retrieve_output: say where the task writes its JSON with retrieve_output_path"
+        yield "retrieve_output: needs retrieve_output_path, the file that has the task's JSON"
     if isinstance(arguments["skip_on_exit_code"], str):
         yield "skip_on_exit_code: write a number, or a list of numbers"
     own_volumes = arguments.get("volumes")
     if isinstance(own_volumes, list | tuple) and any(isinstance(v, str) for v in own_volumes):
-        yield "volumes: write mounts=[Mount(source='/folder', target='/place', type='bind')]"
+        yield "volumes: use mounts=[Mount(source='/folder', target='/place', type='bind')]"
     for check in _CHECKS:
         try:
             check(arguments)
@@ -293,7 +293,7 @@ def _commands(arguments: Mapping[str, Any]) -> tuple[list[str] | None, list[str]
         return None, command
     if not entrypoint:
         if command == _NO_ENTRYPOINT:
-            raise ValueError("command: an empty word is no program: write the program to run")
+            raise ValueError("command: the program is an empty string; write the program to run")
         return command or _NO_ENTRYPOINT, None
     return [_literal(word) for word in entrypoint], command
 
@@ -330,7 +330,9 @@ def _security(arguments: Mapping[str, Any]) -> Object:
     if arguments["user"] is not None and (text := str(arguments["user"])):
         user = _USER.fullmatch(text)
         if user is None:
-            raise ValueError(f"user {text!r}: write numbers, as 1000 or 1000:1000")
+            raise ValueError(
+                f"user {text!r}: is not numeric; write numbers, such as 1000 or 1000:1000"
+            )
         context["runAsUser"] = int(user[1])
         if user[2]:
             context["runAsGroup"] = int(user[2])
@@ -365,7 +367,8 @@ def _template(before: Any, arguments: Mapping[str, Any]) -> Any:
         return before
     if isinstance(before, str):
         raise ValueError(  # noqa: TRY004  # invalid arguments raise ValueError throughout
-            "template: say all of it there, or none: a file is not added to"
+            "template: a string cannot be merged with other arguments; write a dict, or set these "
+            "fields in the template"
         )
     check_template("template", before)
     own = dict(before or {})
@@ -383,14 +386,16 @@ def _check_template(arguments: Mapping[str, Any]) -> None:
 def _network(arguments: Mapping[str, Any]) -> str:
     network = text_of("network_mode", arguments["network_mode"])
     if network and not _NETWORK.fullmatch(network):
-        raise ValueError(f"network_mode {network!r}: write a network's name, bridge, host or none")
+        raise ValueError(
+            f"network_mode {network!r}: is invalid; write a network's name, bridge, host or none"
+        )
     return network
 
 
 def _ipc_mode(arguments: Mapping[str, Any]) -> str:
     mode = text_of("ipc_mode", arguments["ipc_mode"])
     if mode not in ("", "private", "host"):
-        raise ValueError(f"ipc_mode {mode!r}: write private or host")
+        raise ValueError(f"ipc_mode {mode!r}: is not supported; write private or host")
     return mode
 
 
@@ -404,7 +409,7 @@ def _dns(arguments: Mapping[str, Any]) -> Object:
 def _labels(arguments: Mapping[str, Any]) -> dict[str, str]:
     labels = labels_of(arguments["labels"])
     if taken := sorted(name for name in labels if name in _LABELS_OF_TRY or GROUP in name):
-        raise ValueError(f"labels {', '.join(taken)}: taskruns sets it: choose another name")
+        raise ValueError(f"labels {', '.join(taken)}: reserved by taskruns; use another name")
     return labels
 
 
@@ -412,7 +417,9 @@ def _strategy(arguments: Mapping[str, Any]) -> str:
     choice = arguments["auto_remove"]
     strategy = _STRATEGIES.get("never" if choice in (None, "") else str(choice))
     if strategy is None:
-        raise ValueError(f"auto_remove {choice!r}: write never, success, force, True or False")
+        raise ValueError(
+            f"auto_remove {choice!r}: is unknown; write never, success, force, True or False"
+        )
     return strategy
 
 

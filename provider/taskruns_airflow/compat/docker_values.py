@@ -44,16 +44,22 @@ def refused_daemons(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield "docker_url: write the daemon's URL, such as unix:///var/run/docker.sock"
         return
     if isinstance(named, list | tuple) and len(named) > 1:
-        yield "docker_url: name one daemon: a run stays where it was begun"
+        yield "docker_url: write exactly one address"
     url = daemon_url(named) or ""
     if url.startswith("ssh://"):
-        yield "docker_url ssh://: forward the daemon's socket with `ssh -L`, and name that: unix://"
+        yield (
+            "docker_url: ssh:// is not supported; forward the daemon's socket with `ssh -L`, and "
+            "write its unix:// address"
+        )
     elif url and not url.startswith(_SCHEMES):
-        yield f"docker_url {url!r}: write unix:// with a socket, or tcp:// with a host and port"
+        yield (
+            f"docker_url {url!r}: unknown scheme; write unix:// with a socket, or tcp:// with a "
+            "host and port"
+        )
     if not arguments["tls_verify"] and arguments["tls_ca_cert"]:
-        yield "tls_verify=False: name the authority of the daemon's certificate: tls_ca_cert"
+        yield "tls_verify: False is not supported; set tls_ca_cert to the CA of the daemon"
     if isinstance(arguments["tls_hostname"], str) and arguments["tls_hostname"]:
-        yield "tls_hostname: write False where the daemon's certificate is for another name"
+        yield "tls_hostname: write False if the daemon's certificate is for another host name"
 
 
 _FIRST_LOOK = 8
@@ -121,16 +127,16 @@ def words_of(name: str, value: Any) -> list[str] | None:
         try:
             value = ast.literal_eval(value.strip()) if is_list else shlex.split(value)
         except (ValueError, SyntaxError) as error:
-            raise ValueError(f"{name}: {error}: write a list of words") from None
+            raise ValueError(f"{name}: {error}; write a list of strings") from None
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{name}: {_type(value)}: write a text or a list of words")  # noqa: TRY004
+        raise ValueError(f"{name}: {_type(value)}; write a string or a list of strings")  # noqa: TRY004
     return [str(word) for word in value]
 
 
 def bytes_of(name: str, value: Any) -> int:
     """Return a size in bytes, as docker-py's `parse_bytes` does; 0 means that none is set."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{name}: {_type(value)}: {_SIZES}")  # noqa: TRY004
+        raise ValueError(f"{name}: {_type(value)}; {_SIZES}")  # noqa: TRY004
     try:
         size = int(_bytes_in(value) if isinstance(value, str) else value)
     except (ValueError, OverflowError):
@@ -140,7 +146,7 @@ def bytes_of(name: str, value: Any) -> int:
     return size
 
 
-_SIZES = "write bytes, or as 512m or 2g"
+_SIZES = "write a number of bytes, 512m or 2g"
 
 
 def _bytes_in(text: str) -> float:
@@ -160,7 +166,7 @@ def _bytes_in(text: str) -> float:
 def shares_of(cpus: Any) -> int:
     """Return the CPU shares of a number of CPUs; 0 means that none are set."""
     if not isinstance(cpus, int | float):
-        raise ValueError(f"cpus: {_type(cpus)}: write a number, such as 0.5")  # noqa: TRY004
+        raise ValueError(f"cpus: {_type(cpus)}; write a number, such as 0.5")  # noqa: TRY004
     try:
         shares = round(cpus * 1024)
     except (ValueError, OverflowError):
@@ -176,7 +182,7 @@ def texts_of(name: str, value: Any) -> list[str]:
         raise ValueError(f"{name} {value!r}: write a list: [{value!r}]")
     texts = list(value) if isinstance(value, Iterable) else [value] if value else []
     if not all(isinstance(each, str) for each in texts):
-        raise ValueError(f"{name}: write a list of texts")
+        raise ValueError(f"{name}: {_type(value)}; write a list of strings")
     return texts
 
 
@@ -184,7 +190,7 @@ def text_of(name: str, value: Any) -> str:
     """Return a string; empty if none is given."""
     if value is None or isinstance(value, str):
         return value or ""
-    raise ValueError(f"{name}: {_type(value)}: write a text")
+    raise ValueError(f"{name}: {_type(value)}; write a string")
 
 
 def hosts_of(value: Any) -> dict[str, str]:
@@ -194,7 +200,7 @@ def hosts_of(value: Any) -> dict[str, str]:
     pairs = value.items() if isinstance(value, Mapping) else _pairs("extra_hosts", value)
     hosts = dict(pairs)
     if not all(isinstance(each, str) for pair in hosts.items() for each in pair):
-        raise ValueError("extra_hosts: write names and addresses as texts")
+        raise ValueError("extra_hosts: write names and addresses as strings")
     return hosts
 
 
@@ -202,7 +208,7 @@ def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
     for each in value if isinstance(value, Sequence) and not isinstance(value, str) else [None]:
         host, colon, address = each.partition(":") if isinstance(each, str) else ("", "", "")
         if not (host and colon and address):
-            raise ValueError(f"{name}: write a mapping of names to addresses")
+            raise ValueError(f"{name}: write a dict of host names to addresses")
         yield host, address
 
 
@@ -214,10 +220,10 @@ def labels_of(value: Any) -> dict[str, str]:
     for name, label in pairs.items():
         if not isinstance(name, str) or not isinstance(label, str | None):
             raise ValueError(  # noqa: TRY004
-                f"labels {name}: write texts, such as {{{name!r}: '1'}}"
+                f"labels {name}: write strings, such as {{{name!r}: '1'}}"
             )
     return {name: label or "" for name, label in pairs.items()}
 
 
 def _type(value: object) -> str:
-    return f"a value of type {type(value).__name__}"
+    return f"is of type {type(value).__name__}"

@@ -2,29 +2,32 @@
 
 from taskruns_airflow.compat.parameters import Fate, kept, needless, refused, translated
 
-_WATCHED = "nothing is polled; what changes is told at once"
+_WATCHED = "not needed: changes are watched, not polled"
 _ADOPTED = (
-    "a retry goes on with a run that is still active, so that none overlaps it; "
-    "clear the task to start anew"
+    "a retry reattaches to an active run, so that two runs never overlap; clear the task to start "
+    "a new run"
 )
 _PODS = "the Pod's `{}`"
 
 PARAMETERS = (
-    translated("kubernetes_conn_id", "the same; `kubernetes_default`, the default, may be missing"),
-    kept("namespace", "the same; else the Pod template's, the connection's, Airflow's own"),
+    translated(
+        "kubernetes_conn_id", "the same; the default, `kubernetes_default`, need not be defined"
+    ),
+    kept("namespace", "the same; default: the Pod template's, the connection's, or Airflow's own"),
     kept("image"),
-    translated("name", "the first part of the TaskRun's name, and so of its Pods'"),
+    translated("name", "the prefix of the names of the TaskRun and its Pods"),
     refused(
         "random_name_suffix",
-        "a TaskRun is named after its try, so that none is created twice; find it by its labels",
+        "the TaskRun's name is derived from the try, which prevents duplicates; use its labels to "
+        "find it",
         harmless=True,
     ),
     translated("cmds", "`command`"),
-    kept("arguments", "the same; items are texts"),
+    kept("arguments", "the same; items are strings"),
     translated("ports", "the container's `ports`, after the template's"),
     kept("volume_mounts"),
     kept("volumes"),
-    translated("env_vars", "`env`; of a name that comes twice the last definition rules"),
+    translated("env_vars", "`env`; of several definitions of a name, the last one applies"),
     kept("env_from"),
     translated("secrets", "`env`, `env_from`, or `volumes` and `volume_mounts`: references"),
     kept("in_cluster"),
@@ -40,14 +43,22 @@ PARAMETERS = (
         _ADOPTED,
         harmless=True,
     ),
-    kept("startup_timeout_seconds", "the same; default: the site's (ten minutes), not 120 s"),
+    kept(
+        "startup_timeout_seconds",
+        "the same; default: the site default (ten minutes) instead of 120 s",
+    ),
     needless("startup_check_interval_seconds", _WATCHED, harmless=5),
-    kept("schedule_timeout_seconds", "the same; default, and 0: none, a task waits for its node"),
+    kept(
+        "schedule_timeout_seconds", "the same; by default, and with 0, scheduling has no time limit"
+    ),
     kept("get_logs"),
     translated("base_container_name", "the main container's name; default `base`"),
     needless("base_container_status_polling_interval", _WATCHED, harmless=1),
-    translated("init_container_logs", "`container_logs`; each is told before the main's"),
-    translated("container_logs", "the same; True leaves init containers to `init_container_logs`"),
+    translated("init_container_logs", "`container_logs`; copied before the main container's log"),
+    translated(
+        "container_logs",
+        "the same; True does not include init containers, see `init_container_logs`",
+    ),
     kept("image_pull_policy"),
     kept("annotations", "the same, on TaskRun and Pods"),
     kept("container_resources"),
@@ -55,27 +66,34 @@ PARAMETERS = (
     kept("config_file"),
     translated("runtime_class_name", _PODS.format("runtimeClassName")),
     kept("node_selector"),
-    translated("image_pull_secrets", "the same; a text is split at its commas"),
+    translated("image_pull_secrets", "the same; a string is split at commas"),
     kept("service_account_name"),
     translated(
         "automount_service_account_token",
-        "the Pod's `automountServiceAccountToken`; default: only where a service account is named",
+        "the Pod's `automountServiceAccountToken`; default: True only with `service_account_name`",
     ),
     translated("hostnetwork", _PODS.format("hostNetwork")),
     translated("host_aliases", _PODS.format("hostAliases")),
     kept("tolerations"),
     translated("security_context", _PODS.format("securityContext")),
     translated("container_security_context", "`security_context`"),
-    refused("xcom_sidecar_container_security_context", "leave it out: results need no sidecar"),
+    refused("xcom_sidecar_container_security_context", "remove it: results need no sidecar"),
     translated("dnspolicy", _PODS.format("dnsPolicy")),
     translated("dns_config", _PODS.format("dnsConfig")),
     translated("hostname", _PODS.format("hostname")),
     translated("subdomain", _PODS.format("subdomain")),
     translated("schedulername", _PODS.format("schedulerName")),
-    translated("full_pod_spec", "`template`; over `pod_template_file` or `pod_template_dict`"),
+    translated(
+        "full_pod_spec",
+        "`template`; takes precedence over `pod_template_file` and `pod_template_dict`",
+    ),
     translated("init_containers", "the Pod's `initContainers`, merged with the template's by name"),
-    needless("log_events_on_failure", "a failure's message has its cause", harmless=False),
-    needless("log_events_on_startup", "the log says what a start waits for", harmless=True),
+    needless("log_events_on_failure", "the failure message contains the cause", harmless=False),
+    needless(
+        "log_events_on_startup",
+        "the task's log shows why a container does not start",
+        harmless=True,
+    ),
     translated("do_xcom_push", "the same, without a sidecar; default False"),
     translated("pod_template_file", "`template`, read when the task runs; not a Jinja template"),
     translated("pod_template_dict", "`template`"),
@@ -86,7 +104,11 @@ PARAMETERS = (
     kept("skip_on_exit_code"),
     kept("deferrable"),
     needless("poll_interval", _WATCHED, harmless=2),
-    needless("log_pod_spec_on_failure", "it is never logged: it may hold secrets", harmless=True),
+    needless(
+        "log_pod_spec_on_failure",
+        "the spec is never logged, because it may contain secrets",
+        harmless=True,
+    ),
     translated(
         "on_finish_action",
         "`pod_gc`: `delete_pod` is `OnPodCompletion`, `delete_succeeded_pod` is `OnPodSuccess`, "
@@ -94,35 +116,36 @@ PARAMETERS = (
     ),
     refused(
         "on_kill_action",
-        "whoever marks or clears a task stops its container; its TaskRun stays, as a record",
+        "marking or clearing a task stops its container and keeps the TaskRun as a record",
         harmless="delete_pod",
     ),
     translated("is_delete_operator_pod", "`on_finish_action`: True `delete_pod`, False `keep_pod`"),
-    needless("termination_message_policy", "it is `FallbackToLogsOnError`", harmless="File"),
+    needless("termination_message_policy", "always `FallbackToLogsOnError`", harmless="File"),
     translated(
         "active_deadline_seconds",
-        "`attemptDeadlineSeconds`, from the container's start; a smaller `execution_timeout` rules",
+        "`attemptDeadlineSeconds`, from the container's start; a shorter `execution_timeout` takes "
+        "precedence",
     ),
     refused(
         "callbacks",
-        "use `mutate` for what is created, and Airflow's `on_*_callback` for how it ends",
+        "use `mutate` to change the TaskRun, and Airflow's `on_*_callback` to act on its outcome",
         harmless=[],
     ),
-    refused("progress_callback", "lines of the log go to the task's log alone"),
-    needless("logging_interval", "the log is live while a task is deferred"),
-    refused("trigger_kwargs", "leave it out: its trigger takes nothing more", harmless={}),
+    refused("progress_callback", "remove it: log lines are written only to the task's log"),
+    needless("logging_interval", "the log is followed while a task is deferred"),
+    refused("trigger_kwargs", "remove it: the trigger has no further arguments", harmless={}),
     translated(
         "container_name_log_prefix_enabled",
-        "False: lines without their container's name; where one log is shown they never have it",
+        "False: no container name before each line; a single log never has one",
     ),
-    refused("log_formatter", "lines of the log come as the container wrote them"),
+    refused("log_formatter", "remove it: log lines are copied unchanged"),
 )
 """Parameters of version 10.25 of the provider, in its order."""
 
 EARLIER = (
     translated("node_selectors", "`node_selector`"),
     translated("xcom_push", "`do_xcom_push`"),
-    refused("resources", "say limits and requests by `container_resources`"),
+    refused("resources", "use `container_resources` for requests and limits"),
 )
 """Parameters under names of earlier versions, which DAGs may still use."""
 

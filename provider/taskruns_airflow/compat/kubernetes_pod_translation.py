@@ -67,11 +67,11 @@ def refusals(arguments: Mapping[str, Any]) -> Iterator[str]:
     """
     for earlier, now in EARLIER_NAMES.items():
         if arguments.get(earlier) is not None and arguments.get(now) is not None:
-            yield f"{now}: given as {earlier}, too"
+            yield f"{now}: set both by this name and as {earlier}; remove one of the two"
     if arguments.get("command") and arguments.get("cmds"):
-        yield "command: given as cmds, too"
+        yield "command: set both by this name and as cmds; remove one of the two"
     if arguments.get("init_container_logs") and arguments.get("get_logs") is False:
-        yield "init_container_logs: get_logs=False shows none: leave one of them out"
+        yield "init_container_logs: contradicts get_logs=False; remove one of the two"
     sentences = list(wrong_forms(arguments, rendered=False))
     yield from sentences
     for check in (_one_template, _retention, _check_pods, *(() if sentences else (_check_env,))):
@@ -115,7 +115,9 @@ def translate(order: Order, arguments: Mapping[str, Any]) -> Order:
         raise ValueError("; ".join(sentences))
     base = pod_of(arguments)
     if base and order.template is not None:
-        raise ValueError("template: leave it out beside a Pod template or full_pod_spec")
+        raise ValueError(
+            "template: cannot be combined with a Pod template or full_pod_spec; remove one of them"
+        )
     base = base or pod_template(plain(order.template) or {})
     pod = reconcile_pods(_without_replaced(base, arguments), _own_pod(order, arguments))
     main = pod["spec"]["containers"][0]
@@ -139,10 +141,10 @@ def _one_template(arguments: Mapping[str, Any]) -> str | None:
     """Return the name of the parameter that holds or names a Pod template, or None."""
     named = [name for name in _SOURCES if arguments.get(name)]
     if len(named) > 1:
-        raise ValueError(f"{' and '.join(named)}: give one of them")
+        raise ValueError(f"{' and '.join(named)}: are both set; remove one of the two")
     pods = [*named, *(["full_pod_spec"] if arguments.get("full_pod_spec") else ())]
     if pods and arguments.get("template") is not None:
-        raise ValueError(f"template: given as {pods[0]}, too")
+        raise ValueError(f"template: cannot be combined with {pods[0]}; remove one of the two")
     return named[0] if named else None
 
 
@@ -157,20 +159,20 @@ def _check_pod(source: str, pod: Mapping[str, Any], arguments: Mapping[str, Any]
     spec, metadata = _mapping(pod.get("spec")), _mapping(pod.get("metadata"))
     if spec.get("nodeName"):
         raise ValueError(
-            f"{source}: nodeName bypasses the scheduler: use node_selector or affinity"
+            f"{source}: nodeName bypasses the scheduler; use node_selector or affinity"
         )
     if metadata.get("ownerReferences"):
         raise ValueError(
-            f"{source}: ownerReferences: a Pod belongs to its TaskRun: leave them out, or set them "
-            "on the TaskRun by mutate"
+            f"{source}: ownerReferences are not supported, because a Pod belongs to its TaskRun; "
+            "remove them, or set them on the TaskRun with mutate"
         )
     containers = spec.get("containers")
     others = containers[1:] if isinstance(containers, list) else ()
     other_names = [_mapping(each).get("name") for each in others]
     if (main := arguments.get("base_container_name")) in other_names:
         raise ValueError(
-            f"{source}: its first container becomes {main}, and another has that name: put it "
-            "first, or set base_container_name"
+            f"{source}: its first container is renamed to {main}, and another one has that name; "
+            "move that one to the front, or set base_container_name"
         )
 
 
@@ -186,7 +188,7 @@ def _read(source: str, value: Any) -> Pod:
         if source == "pod_template_file":
             value = loaded(Path(value).read_text())
         if value is not None and not isinstance(value, Mapping):
-            raise ValueError("not a Pod")  # noqa: TRY301  # handled like the other errors below
+            raise ValueError("is not a Pod")  # noqa: TRY301  # handled like the other errors below
         return typed(value or {}, "V1Pod")
     except OSError as error:
         raise ValueError(f"{source}: {error.strerror}: {value}") from None
@@ -341,13 +343,14 @@ def _retention(arguments: Mapping[str, Any]) -> dict[str, str] | None:
         former = "delete_pod" if deletes else "keep_pod"
         if action not in (None, former):
             raise ValueError(
-                f"on_finish_action: is_delete_operator_pod={deletes} means {former}: leave one out"
+                f"on_finish_action: contradicts is_delete_operator_pod={deletes}, which means "
+                f"{former}; remove one of the two"
             )
         action = former
     if not isinstance(action, str) or action not in RETENTION:
         return None  # not given, or refused by pod_forms
     if arguments.get("pod_gc"):
-        raise ValueError("pod_gc: given as on_finish_action, too")
+        raise ValueError("pod_gc: cannot be combined with on_finish_action; remove one of the two")
     return {"strategy": RETENTION[action]}
 
 
@@ -357,5 +360,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _once(name: str, own: Any, other_name: str, translated: Any) -> Any:
     if own and translated:
-        raise ValueError(f"{name}: given as {other_name}, too")
+        raise ValueError(
+            f"{name}: set both by this name and as {other_name}; remove one of the two"
+        )
     return own or translated

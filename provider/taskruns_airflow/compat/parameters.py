@@ -1,4 +1,4 @@
-"""Tables that say how a parameter of another provider's operator is handled.
+"""Tables that define how a parameter of another provider's operator is handled.
 
 A parameter is kept, translated, needless or refused. One table per operator is the single source
 for the constructor's signature, for the refusals and for the migration page.
@@ -77,13 +77,13 @@ def check(table: Iterable[Parameter], arguments: Mapping[str, Any], operator: st
     rejected = [each for each in table if each.fate is Fate.REFUSED and each.has_effect(arguments)]
     if rejected:
         sentences = "; ".join(f"{each.name}: {each.description}" for each in rejected)
-        raise ValueError(f"{operator}, as a TaskRun: {sentences}")
+        raise ValueError(f"{operator}: unsupported arguments: {sentences}")
 
 
 def notes(table: Iterable[Parameter], arguments: Mapping[str, Any]) -> list[str]:
     """Return a note for each needless parameter that is given, with the reason."""
     needless = (each for each in table if each.fate is Fate.NEEDLESS and each.has_effect(arguments))
-    return [f"{each.name} has nothing to do in a TaskRun: {each.description}" for each in needless]
+    return [f"{each.name} has no effect in a TaskRun: {each.description}" for each in needless]
 
 
 def named(table: Iterable[Parameter]) -> Callable[[C], C]:
@@ -132,7 +132,7 @@ class Migrated(TaskRunOperator):
         values = {each.name: None for each in cls.parameters} | dict(arguments)
         check(cls.parameters, values, cls.stands_for)
         if sentences := list(cls.refusals(values)):
-            raise ValueError(f"{cls.stands_for}, as a TaskRun: {'; '.join(sentences)}")
+            raise ValueError(f"{cls.stands_for}: unsupported arguments: {'; '.join(sentences)}")
 
     @classmethod
     @override

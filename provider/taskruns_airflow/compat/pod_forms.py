@@ -17,7 +17,7 @@ Check = Callable[[Any], str | None]
 """Returns the problem and what to write instead; None if the value has a valid form."""
 
 _RENDERED_TEXT = (
-    "a template renders to text: write a {} whose values are templates, an XComArg, or set "
+    "a template renders to a string; write a {} whose values are templates, an XComArg, or set "
     "render_template_as_native_obj=True on the DAG"
 )
 
@@ -52,24 +52,25 @@ def _type(value: object) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) else f"of type {_type(value)}: write text"
+    return None if isinstance(value, str) else f"is of type {_type(value)}; write a string"
 
 
 def _path(value: Any) -> str | None:
     is_path = isinstance(value, str | PathLike)
-    return None if is_path else f"of type {_type(value)}: write the path of a file"
+    return None if is_path else f"is of type {_type(value)}; write the path of a file"
 
 
 def _texts(value: Any) -> str | None:
     if not value:
         return None
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
-        return f"of type {_type(value)}: write a list of texts, such as ['sh', '-c', 'echo hello']"
+        example = "['sh', '-c', 'echo hello']"
+        return f"is of type {_type(value)}; write a list of strings, such as {example}"
     for number, item in enumerate(value, 1):
         if not isinstance(item, str) and not is_pending(item):
             return (
-                f"item {number} is of type {_type(item)}: write text; where "
-                "render_template_as_native_obj makes another type of it, add quotes: \"'1'\""
+                f"item {number} is of type {_type(item)}; write a string. With "
+                "render_template_as_native_obj, add quotes around a number: \"'1'\""
             )
     return None
 
@@ -78,10 +79,10 @@ def _text_values(value: Any) -> str | None:
     if not value:
         return None
     if not isinstance(value, Mapping):
-        return f"of type {_type(value)}: write a dict of texts"
+        return f"is of type {_type(value)}; write a dict of strings"
     for key, each in value.items():
         if not _is_text_or_number(each) and each is not None and not is_pending(each):
-            return f"the value of {key} is of type {_type(each)}: write text"
+            return f"the value of {key} is of type {_type(each)}; write a string"
     return None
 
 
@@ -91,18 +92,18 @@ def _environment(value: Any) -> str | None:
     if isinstance(value, Mapping):
         bad = (key for key, each in value.items() if not _is_env_value(each))
         key = next(bad, None)
-        form = "text, a number, or its source, as {'secretKeyRef': {...}}"
-        return None if key is None else f"the value of {key} is of type {_type(value[key])}: {form}"
+        form = "write a string, a number, or a source such as {'secretKeyRef': {...}}"
+        return None if key is None else f"the value of {key} is of type {_type(value[key])}; {form}"
     if isinstance(value, str) or not isinstance(value, Sequence):
-        return f"of type {_type(value)}: write a dict, or a list of V1EnvVar"
+        return f"is of type {_type(value)}; write a dict, or a list of V1EnvVar"
     for number, item in enumerate(value, 1):
         if is_pending(item):
             continue
         name, text = (_part(item, part) for part in ("name", "value"))
         if not name:
-            return f"item {number} has no name: write a dict, or a list of V1EnvVar"
+            return f"item {number} has no name; write a dict, or a list of V1EnvVar"
         if not _is_text_or_number(text) and text is not None and not is_pending(text):
-            return f"the value of {name} is of type {_type(text)}: write text"
+            return f"the value of {name} is of type {_type(text)}; write a string"
     return None
 
 
@@ -125,20 +126,20 @@ _OBJECT_FORMS = "write an object of the Kubernetes client, or a dict"
 def _object(value: Any) -> str | None:
     if not value or isinstance(value, Mapping) or is_model(value):
         return None
-    return f"of type {_type(value)}: {_OBJECT_FORMS}"
+    return f"is of type {_type(value)}; {_OBJECT_FORMS}"
 
 
 def _objects(value: Any) -> str | None:
     if not value:
         return None
     if isinstance(value, str | Mapping) or is_model(value) or not isinstance(value, Iterable):
-        return f"of type {_type(value)}: write a list"
+        return f"is of type {_type(value)}; write a list"
     if not isinstance(value, Sequence):
         return None
     for number, item in enumerate(value, 1):
-        sentence = _object(item) if item is not None else f"None: {_OBJECT_FORMS}"
+        sentence = _object(item) if item is not None else f"is None; {_OBJECT_FORMS}"
         if sentence and not is_pending(item):
-            return f"item {number} is {sentence}"
+            return f"item {number} {sentence}"
     return None
 
 
@@ -153,13 +154,13 @@ def _secrets(value: Any) -> str | None:
     if not value:
         return None
     if not isinstance(value, Iterable):
-        return f"of type {_type(value)}: write a list of Secret(...)"
+        return f"is of type {_type(value)}; write a list of Secret(...)"
     wrong = [item for item in value if not hasattr(item, "deploy_type")]
-    return f"an item is of type {_type(wrong[0])}: write Secret(...)" if wrong else None
+    return f"an item is of type {_type(wrong[0])}; write Secret(...)" if wrong else None
 
 
 def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else f"{value!r}: write True or False"
+    return None if isinstance(value, bool) else f"{value!r} is invalid; write True or False"
 
 
 def _seconds(least: int, *, whole: bool) -> Check:
@@ -167,7 +168,7 @@ def _seconds(least: int, *, whole: bool) -> Check:
         number = isinstance(value, int) or (isinstance(value, float) and not whole)
         if isinstance(value, bool) or not number or ceil(value) < least:
             kind = "a whole number" if whole else "a number"
-            return f"{value!r}: write {kind} of seconds, at least {least}"
+            return f"{value!r} is invalid; write {kind} of seconds, at least {least}"
         return None
 
     return check
@@ -176,7 +177,7 @@ def _seconds(least: int, *, whole: bool) -> Check:
 def _action(value: Any) -> str | None:
     value = value.value if isinstance(value, Enum) else value
     known = isinstance(value, str) and value in RETENTION
-    return None if known else f"{value!r}: write one of {', '.join(RETENTION)}"
+    return None if known else f"{value!r} is unknown; write one of {', '.join(RETENTION)}"
 
 
 RETENTION = {

@@ -124,7 +124,7 @@ def typed(value: Mapping[str, Any], model: str) -> dict[str, Any]:
             plain(value), getattr(models, model)
         )
     except (AttributeError, TypeError) as error:
-        raise ValueError(f"not a {model.removeprefix('V1')}: {error}") from None
+        raise ValueError(f"is not a {model.removeprefix('V1')}: {error}") from None
     completed: dict[str, Any] = _with_unknown(plain(value), client.sanitize_for_serialization(read))
     return completed
 
@@ -186,8 +186,8 @@ def _refuse_fallbacks(env: Sequence[EnvVar]) -> None:
         optional = any(isinstance(each, Mapping) and each.get("optional") for each in sources)
         if optional and item["name"] in defined:
             raise ValueError(
-                f"env_vars: {item['name']} has a value and then an optional source: a TaskRun "
-                "has each variable once: leave one of the two out"
+                f"env_vars: {item['name']} has a value and then an optional source, but a TaskRun "
+                "has each variable once; remove one of the two"
             )
         defined.add(item["name"])
 
