@@ -147,7 +147,7 @@ def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["describe", "nobody"], 1, "there is no TaskRun nobody"),
+        (["describe", "nobody"], 1, "TaskRun nobody not found"),
         (["run", "/no/such/file.yaml"], 2, "cannot be read: No such file"),
         (["run"], 2, "taskrun run --help"),
         (["run", "-"], 2, "exactly one TaskRun"),

@@ -62,14 +62,14 @@ def test_a_run_is_suspended_and_resumed_and_each_attempt_has_its_log(taskrun: Co
         assert following.communicate(timeout=SECONDS)[0] == "bye\n"
     until("it is suspended", lambda: status(taskrun, "held")["phase"] == "Suspended")
     waited = run(taskrun, "wait", "held", "--timeout", "0.2", code=124)
-    assert waited == "taskrun: held has not ended within 0.2 s: it goes on\n"
+    assert waited == "taskrun: held has not ended within 0.2 s and continues\n"
     assert run(taskrun, "resume", "held") == "held resumed\n"
     assert run(taskrun, "wait", "held") == ""
     for attempt, log in (("1", "attempt 1\nbye\n"), ("2", "attempt 2\n")):
         assert run(taskrun, "logs", "held", "--attempt", attempt) == log
     assert run(taskrun, "logs", "held") == "attempt 2\n"
     none = run(taskrun, "logs", "held", "--attempt", "3", code=1)
-    assert none == "taskrun: held has no attempt 3: `taskrun describe held` tells how it stands\n"
+    assert none == "taskrun: held has no attempt 3: `taskrun describe held` shows its state\n"
     assert [each["outcome"] for each in status(taskrun, "held")["attempts"]] == [
         "Stopped",
         "Succeeded",
@@ -84,7 +84,7 @@ def test_retries_are_followed_and_described_as_a_timeline(taskrun: CommandLine) 
     story = run(taskrun, "describe", "lucky")
     summary, first, second = re.split(r"\n(?=Attempt )", story)
     assert summary.startswith("lucky: Succeeded, Completed\n")
-    assert "1 of 1 that are retried" in summary
+    assert "1 (limit 1)" in summary
     assert first.startswith("Attempt 1: Failed, NonZeroExitCode, exit code 7\n")
     assert second.startswith("Attempt 2: Succeeded, Completed, exit code 0\n")
     assert [step for step in TIME.findall(first) if step != "queued"] == [

@@ -75,7 +75,7 @@ def show(screen: Screen) -> None:
     screen.title(f"That was all of it, in {time.monotonic() - began:.0f}s. What to type next:")
     screen.output(
         "pip install '.[cli]'\n"
-        "taskrun new mine > mine.yaml                # a commented task to begin with\n"
+        "taskrun new mine > mine.yaml                # a commented task to start from\n"
         "taskrun validate mine.yaml\n"
         "taskrun run mine.yaml                       # wherever a Docker daemon runs\n"
     )

@@ -1,6 +1,6 @@
 """Output of `taskrun describe`: the cause of a failure first, then the attempts as a timeline."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,15 @@ from rich.text import Text
 from taskruns.api.conditions import Outcome
 from taskruns.cli.backend import Step
 from taskruns.cli.output import age, length, phase_style, replace_control_characters, write
-from taskruns.core.unstructured import mapping, mappings, moment, text
+from taskruns.core.unstructured import Object, mapping, mappings, moment, text
 
-Told = Mapping[str, Any]
 Steps = Callable[[str], Awaitable[Sequence[Step]]]
 
 _STYLES = {Outcome.SUCCEEDED: "green", Outcome.FAILED: "bold red"}
 _INDENT = (0, 0, 0, 2)
 
 
-async def show_description(run: Told, now: datetime, steps: Steps) -> None:
+async def show_description(run: Object, now: datetime, steps: Steps) -> None:
     """Print the description of a run.
 
     Args:
@@ -37,12 +36,12 @@ async def show_description(run: Told, now: datetime, steps: Steps) -> None:
         before = moment(attempt.get("finishedTime"))
 
 
-def _summary(run: Told, status: Told, now: datetime) -> Iterator[Any]:
+def _summary(run: Object, status: Object, now: datetime) -> Iterator[Any]:
     """Yield the phase with its cause, then the facts of the run."""
     metadata = mapping(run.get("metadata"))
     phase, reason = text(status.get("phase")), text(status.get("reason"))
     head = Text.assemble((text(metadata.get("name")), "bold"), ": ")
-    head.append(phase or "not looked at yet", phase_style(phase) or "default")
+    head.append(phase or "no status yet", phase_style(phase) or "default")
     yield head.append(f", {reason}" if reason else "")
     message = replace_control_characters(text(status.get("message")))
     if message:
@@ -54,13 +53,13 @@ def _summary(run: Told, status: Told, now: datetime) -> Iterator[Any]:
     yield facts
 
 
-def _facts(run: Told, status: Told, now: datetime) -> Iterator[tuple[str, str]]:
+def _facts(run: Object, status: Object, now: datetime) -> Iterator[tuple[str, str]]:
     metadata, spec = mapping(run.get("metadata")), mapping(run.get("spec"))
     yield "namespace", text(metadata.get("namespace"))
     if spec.get("image"):
         yield "image", text(spec.get("image"))
     if status.get("failureKind"):
-        yield "kind of failure", text(status.get("failureKind"))
+        yield "failure kind", text(status.get("failureKind"))
     if status.get("exitCode") is not None:
         yield "exit code", str(status["exitCode"])
     if status.get("result"):
@@ -71,16 +70,16 @@ def _facts(run: Told, status: Told, now: datetime) -> Iterator[tuple[str, str]]:
         yield ("took" if end else "has taken"), length((end or now) - begin)
     for limit, count in (("backoffLimit", "failed"), ("disruptionLimit", "disrupted")):
         if spec.get(limit):
-            yield count, f"{status.get(count) or 0} of {spec[limit]} that are retried"
+            yield count, f"{status.get(count) or 0} (limit {spec[limit]})"
 
 
 def _attempt(
-    attempt: Told, due: datetime | None, more: Sequence[Step], now: datetime
+    attempt: Object, due: datetime | None, more: Sequence[Step], now: datetime
 ) -> Iterator[Any]:
     outcome, reason = text(attempt.get("outcome")), text(attempt.get("reason"))
     style = _STYLES.get(Outcome(outcome), "yellow") if outcome in set(Outcome) else "cyan"
     head = Text.assemble((f"Attempt {attempt.get('number')}", "bold"), ": ")
-    head.append(outcome or "under way", style).append(f", {reason}" if reason else "")
+    head.append(outcome or "in progress", style).append(f", {reason}" if reason else "")
     if attempt.get("exitCode") is not None:
         head.append(f", exit code {attempt['exitCode']}")
     yield head
@@ -96,7 +95,7 @@ def _attempt(
 
 
 def _timeline(
-    attempt: Told, due: datetime | None, more: Sequence[Step]
+    attempt: Object, due: datetime | None, more: Sequence[Step]
 ) -> Iterator[tuple[str, datetime, datetime | None]]:
     """Yield the name, start and end of each step; the end is None while the step continues."""
     created, scheduled, started, finished = (

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Step
-from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept, none_of_that_name
+from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept, not_found
 from taskruns.cli.target import NAME_HINT, is_name
 from taskruns.clock import now
 from taskruns.core.unstructured import Object, mapping, mappings, text
@@ -65,7 +65,7 @@ class DockerBackend:
             CommandError: the name or the namespace is invalid.
         """
         if not is_name(name):
-            raise none_of_that_name(name, "here")
+            raise not_found(name, self.namespace)
         if not is_name(self.namespace):
             raise CommandError(f"namespace {self.namespace!r}: {NAME_HINT}", ExitCode.USAGE)
         return self._host.file(self.namespace, name)
@@ -95,7 +95,7 @@ class DockerBackend:
         """Return a TaskRun. Raises CommandError if it does not exist."""
         run = await self._file(name).read_run()
         if run is None:
-            raise none_of_that_name(name, "here")
+            raise not_found(name, self.namespace)
         return run
 
     async def create(self, manifest: Object) -> Object:
@@ -113,7 +113,7 @@ class DockerBackend:
         file = await self._own(name)
         changed = await patch_run(file, patch)
         if changed is None:
-            raise none_of_that_name(name, "here")
+            raise not_found(name, self.namespace)
         async with self._host.following(file) as follower:
             await follower.settle()
         return changed
@@ -151,7 +151,7 @@ class DockerBackend:
         async with self._host.daemon() as daemon:
             await claim(self._file(_name(run)), daemon)
             if await daemon.inspect(pod) is None:
-                raise CommandError(f"{_name(run)} has no container {pod} any more, nor its log")
+                raise CommandError(f"container {pod} has been removed, and its log with it")
             async for piece in daemon.logs(pod, follow=False):
                 yield piece
 
@@ -204,7 +204,7 @@ class _Following:
                 yield piece
         except DaemonError as error:
             if error.code == HTTPStatus.NOT_FOUND and pod in self._ran:
-                raise CommandError(f"the container {pod} has been removed") from error
+                raise CommandError(f"container {pod} has been removed") from error
             if error.code == HTTPStatus.NOT_IMPLEMENTED:
                 raise LogNotKept(f"Docker keeps no log of it: {error}") from error
             if error.code != HTTPStatus.NOT_FOUND:  # otherwise the container never ran
@@ -232,7 +232,7 @@ class _Following:
         try:
             await self._daemon.stop(pod, _AT_ONCE)
         except DaemonError as error:
-            raise CommandError(f"it cannot be killed: {error}") from error
+            raise CommandError(f"container {pod} cannot be killed: {error}") from error
 
 
 @contextmanager

@@ -24,17 +24,17 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Mapping[ExitCode, str] = {
-    ExitCode.SUCCESS: "the run succeeded, or the command did what it was asked to",
-    ExitCode.FAILURE: "it did not: the line on standard error says what to do",
+    ExitCode.SUCCESS: "the run succeeded, or the command succeeded",
+    ExitCode.FAILURE: "the command failed; a line on standard error has the cause",
     ExitCode.USAGE: "wrong usage, or a file that cannot be read",
     ExitCode.OUTPUT: "the task succeeded but its log is not complete, or standard output cannot be "
     "written",
-    ExitCode.TIMEOUT: "a deadline of the run passed, or the time that wait was given",
-    ExitCode.NOT_RUN: "the task did not run, nobody knows how it ended, or there is no daemon, no "
-    "cluster or no right to ask",
-    ExitCode.CANCELLED: "the run was cancelled, or left by Ctrl-C",
-    ExitCode.PIPE: "the reader of standard output went away, as head does; run, follow and rerun "
-    "go on to the run's end instead",
+    ExitCode.TIMEOUT: "a deadline of the run passed, or the --timeout of wait",
+    ExitCode.NOT_RUN: "the task did not run, its outcome is unknown, or the daemon or cluster is "
+    "unavailable or denies access",
+    ExitCode.CANCELLED: "the run was cancelled, or Ctrl-C ended the command",
+    ExitCode.PIPE: "the reader of standard output, such as head, has exited; run, follow and rerun "
+    "continue to the end of the run instead",
 }
 """Meaning of each exit code. Any other code of run, follow, rerun and wait is the task's own."""
 
@@ -70,6 +70,8 @@ def exit_code_of(run: Mapping[str, Any]) -> int:
     return ExitCode.NOT_RUN
 
 
-def none_of_that_name(name: str, where: str) -> CommandError:
+def not_found(name: str, namespace: str) -> CommandError:
     """Return the error for a TaskRun that does not exist."""
-    return CommandError(f"there is no TaskRun {name} {where}: `taskrun list` shows all")
+    return CommandError(
+        f"TaskRun {name} not found in namespace {namespace}: `taskrun list` shows all"
+    )

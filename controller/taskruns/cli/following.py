@@ -73,10 +73,10 @@ class Interrupt:
         if self.is_over:
             self._leave()
         elif self._cancelling is None:
-            self._teller.say("cancelling; once more asks for its end at once")
+            self._teller.say("cancelling the run; press Ctrl-C again to kill its container")
             self._cancelling = asyncio.create_task(self._cancel())
         elif self._is_cancelled and self._killing is None and self.pod:
-            self._teller.say("killing its container; once more leaves it")
+            self._teller.say("killing the container; press Ctrl-C again to exit")
             self._killing = asyncio.create_task(self._kill())
         else:
             self._leave()
@@ -85,7 +85,7 @@ class Interrupt:
         try:
             await self._following.cancel()
         except (CommandError, EngineError) as error:
-            self._teller.warn(f"not cancelled: {error}; once more leaves it")
+            self._teller.warn(f"not cancelled: {error}; press Ctrl-C again to exit")
             return False
         return True
 
@@ -94,7 +94,7 @@ class Interrupt:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._following.kill(self.pod)
         except CommandError as error:
-            self._teller.warn(f"{error}; once more leaves it")
+            self._teller.warn(f"{error}; press Ctrl-C again to exit")
         except (Unavailable, TimeoutError):
             self._leave()
 
@@ -104,18 +104,20 @@ class Interrupt:
             return
         if self.is_over:
             command = command_for(self._place, "logs", self._name)
-            self.exit_message = f"{self._name} has ended, its log is not complete here: `{command}`"
+            self.exit_message = (
+                f"{self._name} has ended, but its log is not complete here: `{command}` prints it"
+            )
         elif self._is_cancelled:
             self._place.leave_follower(self._name)
             command = command_for(self._place, "wait", self._name)
             self.exit_message = (
-                f"leaving {self._name} before its end, its cancellation is requested: `{command}` "
-                "waits for it"
+                f"exiting before the end of {self._name}, whose cancellation is requested: "
+                f"`{command}` waits for it"
             )
         else:
             command = command_for(self._place, "follow", self._name)
             self.exit_message = (
-                f"leaving {self._name}, which is not cancelled: `{command}` comes back to it"
+                f"exiting; {self._name} is not cancelled: `{command}` follows it again"
             )
         self._task.cancel()
 
@@ -303,7 +305,7 @@ class _Logs:
             if self._writer.received == received and not self._writer.is_blocked:
                 break
         if self._copying is not None and not self._copying.done():
-            self._lose(f"nothing more of it came for {_SILENT_SECONDS:g} s")
+            self._lose(f"nothing more of it arrived within {_SILENT_SECONDS:g} s")
 
     def stop(self) -> None:
         """Cancel the copying of logs."""
@@ -331,7 +333,7 @@ class _Logs:
         self.is_lost |= counts
         self._teller.warn(
             f"the log of {self._name} is not complete: {why}. `taskrun logs {self._name}` prints "
-            "what there is"
+            "what is available"
         )
 
     async def _stage(self, pod: str) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from taskruns.api import names
 from taskruns.api.conditions import is_terminal
 from taskruns.cli.backend import IMAGE_PULL, Following, Listing, Step
-from taskruns.cli.exit_status import CommandError, ExitCode, none_of_that_name
+from taskruns.cli.exit_status import CommandError, ExitCode, not_found
 from taskruns.core.facts import main_name
 from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
@@ -27,45 +27,45 @@ def refusal(call: Endpoint, answer: Response, namespace: str) -> CommandError:
     match answer.code:
         case 401:
             return CommandError(
-                "the cluster does not know you (401): log in again, or choose another user with "
-                "--context",
+                "the cluster rejected the credentials (401): log in again, or choose another user "
+                "with --context",
                 ExitCode.NOT_RUN,
             )
         case 403 if "forbidden: User" in answer.message or "cannot" in answer.message:
             return CommandError(_without_right(request, answer, namespace), ExitCode.NOT_RUN)
         case 404 if answer.details.get("kind") == "namespaces":
             return CommandError(
-                f"there is no namespace {namespace}: create it, or choose another with --namespace",
+                f"namespace {namespace} not found: create it, or choose another with --namespace",
                 ExitCode.NOT_RUN,
             )
         case 404 if not answer.details.get("name"):
             return CommandError(
-                f"the cluster does not know {names.PLURAL}.{names.GROUP}: install taskruns there "
-                "with Helm, or choose another cluster with --context",
+                f"the cluster has no resource {names.PLURAL}.{names.GROUP}: install taskruns with "
+                "Helm, or choose another cluster with --context",
                 ExitCode.NOT_RUN,
             )
         case 404 if call.resource == "pods/log":
             return CommandError(
-                f"Pod {text(answer.details.get('name'))} is gone, and its log with it: podGC says "
-                "how long finished Pods are kept"
+                f"Pod {text(answer.details.get('name'))} has been deleted, and its log with it: "
+                "podGC sets how long finished Pods are kept"
             )
         case 409 if answer.reason == "AlreadyExists":
             name = text(answer.details.get("name"))
             return CommandError(
-                f"there is a TaskRun {name} already: delete it, or choose another with --name"
+                f"TaskRun {name} already exists: delete it, or choose another name with --name"
             )
-    return CommandError(f"the cluster says no: {answer.message}")
+    return CommandError(f"the cluster rejected the request: {answer.message}")
 
 
 def _without_right(request: str, answer: Response, namespace: str) -> str:
     if "at the cluster scope" in answer.message:
         return (
-            f"you may not {request} of all namespaces: name one with --namespace in place of "
+            f"no permission to {request} in all namespaces: use --namespace instead of "
             f"--all-namespaces ({answer.message})"
         )
     return (
-        f"you may not {request} in namespace {namespace}: have the ClusterRole {names.CLIENT_ROLE} "
-        f"bound to you there ({answer.message})"
+        f"no permission to {request} in namespace {namespace}: ask its administrator to bind the "
+        f"ClusterRole {names.CLIENT_ROLE} to you ({answer.message})"
     )
 
 
@@ -120,7 +120,7 @@ class KubernetesBackend:
         """Return a TaskRun. Raises CommandError if it does not exist."""
         run = await self._client.read_run(self.namespace, name)
         if run is None:
-            raise none_of_that_name(name, f"in namespace {self.namespace}")
+            raise not_found(name, self.namespace)
         return run
 
     async def create(self, manifest: Object) -> Object:
@@ -238,7 +238,7 @@ class _Following:
             await self._client.end_pod(self._namespace, pod)
         except Denied as error:
             raise CommandError(
-                f"it ends with its grace period, for its Pod may not be deleted: {error}"
+                f"Pod {pod} cannot be deleted and ends with its grace period: {error}"
             ) from error
 
     def _note(self, run: Object) -> None:
@@ -273,8 +273,8 @@ def _plain_errors(server: str, namespace: str) -> Iterator[None]:
         raise refusal(error.call, error.answer, namespace) from error
     except Unavailable as error:
         raise CommandError(
-            f"{server} does not answer ({error}): see that the cluster is up, or choose another "
-            "with --context",
+            f"cannot connect to the cluster at {server} ({error}): check that it is running, or "
+            "choose another with --context",
             ExitCode.NOT_RUN,
         ) from error
     except EngineError as error:

@@ -43,23 +43,23 @@ def conflict_of(words: Sequence[str], image: str | None, *, separated: bool) -> 
     if image is not None:
         if words and not separated and _is_manifest(words[0]):
             return (
-                f"--image runs a command in an image, and {words[0]} is a file: leave --image out "
-                "and write spec.image into the file, or put -- before a command of that name. "
-                "--name, -e, --env-file and --secret go with a file"
+                f"--image cannot be used with the file {words[0]}: set spec.image in the file, or "
+                "put -- before a command of that name. --name, -e, --env-file and --secret can be "
+                "used with a file"
             )
         return ""
     if not words:
-        return "name a file, or an image and a command"
+        return "a file, or --image and a command, is required"
     if len(words) > 1:
         image = words[0] if not _is_manifest(words[0]) else "IMAGE"
         command = " ".join(words[1:])
         return (
-            "a command is run in an image, a file has its own: write "
-            f"`taskrun run --image {image} -- {command}`, or the file alone"
+            "a command requires --image, and a file contains its own command: write "
+            f"`taskrun run --image {image} -- {command}`, or only the file"
         )
     if not _is_manifest(words[0]) and not Path(words[0]).exists() and "." not in words[0][-5:]:
         return (
-            f"there is no file {words[0]}: for an image of that name write "
+            f"file {words[0]} not found: to run an image of that name, write "
             f"`taskrun run --image {words[0]}`"
         )
     return ""
@@ -176,7 +176,10 @@ def _explained(error: Exception) -> tuple[str, int]:
             return error.format_message(), error.exit_code
         case _:
             detail = f"{type(error).__name__}: {error}"
-            return f"this is a bug ({detail}): {DEBUG_VARIABLE}=1 shows where", ExitCode.FAILURE
+            return (
+                f"internal error ({detail}): set {DEBUG_VARIABLE}=1 for the traceback",
+                ExitCode.FAILURE,
+            )
 
 
 def _run() -> Any:
@@ -194,8 +197,8 @@ _EXIT_CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.i
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def program() -> None:
-    """Run containerised tasks to completion, and see how they ended.
+    """Run containerised tasks to completion and show their outcome.
 
-    A TaskRun runs on this machine's Docker, or with --on kubernetes on a cluster that has taskruns
-    on it. Set TASKRUN_ON=kubernetes to mean the cluster always.
+    TaskRuns run on a Docker host or, with --on kubernetes, on a cluster where taskruns is
+    installed. Set TASKRUN_ON=kubernetes to use the cluster by default.
     """

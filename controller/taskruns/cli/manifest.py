@@ -26,7 +26,7 @@ def read_variables(arguments: Sequence[str], file: str | None) -> dict[str, str]
     for line in lines:
         name, equals, value = line.partition("=")
         if not name or "\0" in line:
-            raise click.UsageError("a variable has a name: write NAME=VALUE")
+            raise click.UsageError("a variable needs a name: write NAME=VALUE")
         if equals:
             variables[name] = value
         elif name in os.environ:
@@ -41,7 +41,7 @@ def _lines_of(file: str) -> Iterator[str]:
     except OSError as error:
         raise click.UsageError(f"--env-file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"--env-file {file} is no text in UTF-8") from error
+        raise click.UsageError(f"--env-file {file} is not valid UTF-8") from error
     for number, line in enumerate(content.split("\n"), 1):
         entry = line.removesuffix("\r").lstrip()
         if not entry or entry.startswith("#"):
@@ -90,7 +90,7 @@ def read_manifest(path: str) -> Document:
     documents = read_documents(path)
     if len(documents) != 1 or not isinstance(documents[0].content, dict):
         where = "standard input" if path == STANDARD_INPUT else path
-        raise CommandError(f"{where} must hold exactly one TaskRun", ExitCode.USAGE)
+        raise CommandError(f"{where} must contain exactly one TaskRun", ExitCode.USAGE)
     return documents[0]
 
 
@@ -178,4 +178,6 @@ def check_namespace(manifest: Object, namespace: str) -> None:
     """
     own = mapping(manifest.get("metadata")).get("namespace")
     if own and own != namespace:
-        raise CommandError(f"metadata.namespace is {own} and not {namespace}: say -n {own}")
+        raise CommandError(
+            f"metadata.namespace {own} does not match namespace {namespace}: use -n {own}"
+        )

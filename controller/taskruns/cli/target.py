@@ -39,16 +39,16 @@ T = TypeVar("T")
 _OPTIONS = (
     click.option(
         "--on", type=click.Choice([DOCKER, KUBERNETES]), envvar=PLACE_VARIABLE,
-        help=f"Where the TaskRuns are.  [default: {PLACE_VARIABLE}; kubernetes with --context, "
+        help=f"Backend of the TaskRuns.  [default: {PLACE_VARIABLE}; kubernetes with --context, "
         "--kubeconfig or as kubectl taskrun; else docker]",
     ),
     click.option(
         "-n", "--namespace", help="Namespace of the TaskRuns.  [default: the context's; default]"
     ),
-    click.option("--context", help="Context of the kubeconfig.  [default: the current one]"),
+    click.option("--context", help="Context of the kubeconfig to use.  [default: the current one]"),
     click.option(
         "--kubeconfig", type=click.Path(dir_okay=False),
-        help="The kubeconfig to use.  [default: as kubectl]",
+        help="Path of the kubeconfig.  [default: as kubectl]",
     ),
 )  # fmt: skip
 

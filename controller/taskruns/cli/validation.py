@@ -149,11 +149,11 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "enum": lambda words: f"write one of {', '.join(words)}",
     "minimum": lambda bound: f"write at least {bound:g}",
     "maximum": lambda bound: f"write at most {bound:g}",
-    "minLength": lambda _: "it is empty: write something, or leave it out",
+    "minLength": lambda _: "it is empty: write a value, or leave it out",
     "minItems": lambda _: "it is empty: write an item, or leave it out",
     "maxLength": lambda bound: f"it is too long: write at most {bound} characters",
     "maxItems": lambda bound: f"it has too many items: write at most {bound}",
-    "pattern": lambda pattern: f"write what matches {pattern}",
+    "pattern": lambda pattern: f"write a value that matches {pattern}",
 }
 
 
@@ -190,7 +190,7 @@ def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:
         for index, item in enumerate(value):
             identity = [item.get(key) for key in keys] if keys else item
             if identity in identities:
-                yield Problem((*place, index), "it stands there twice: leave one out")
+                yield Problem((*place, index), "duplicate item: remove one")
             identities.append(identity)
     for index, item in enumerate(value):
         yield from _of_lists(schema.get("items", {}), item, (*place, index))
@@ -268,7 +268,7 @@ Said = tuple[Place, str]
 def misplaced(content: Any) -> Iterator[Said]:
     """Yield the problems of a document outside its spec."""
     if not isinstance(content, Mapping):
-        yield (), "this is no TaskRun: `taskrun new` writes one to begin with"
+        yield (), "not a TaskRun: `taskrun new` prints a template"
         return
     for key, value in (("apiVersion", names.API_VERSION), ("kind", names.KIND)):
         if content.get(key) != value:
@@ -276,7 +276,7 @@ def misplaced(content: Any) -> Iterator[Said]:
     for key in content.keys() - set(_TOP):
         yield (key,), unknown(key, _TOP)
     if not isinstance(content.get("spec"), Mapping):
-        yield ("spec",), "say what to run: write at least spec.image"
+        yield ("spec",), "it is missing: write at least spec.image"
     metadata = content.get("metadata")
     if metadata is not None and not isinstance(metadata, Mapping):
         yield ("metadata",), "it must be of type object"
@@ -302,7 +302,7 @@ def without_nulls(metadata: Any) -> Any:
 def unknown(name: str, known: Collection[str]) -> str:
     """Return the message for an unknown field, with the most similar known one."""
     near = difflib.get_close_matches(name, known, 1)
-    return "there is no such field" + (f": did you mean {near[0]}?" if near else "")
+    return "unknown field" + (f": did you mean {near[0]}?" if near else "")
 
 
 def _of_metadata(metadata: Mapping[str, Any]) -> Iterator[Said]:

@@ -62,7 +62,7 @@ def read_documents(path: str) -> list[Document]:
     except OSError as error:
         raise CommandError(f"{where} cannot be read: {error.strerror}", ExitCode.USAGE) from error
     except ValueError as error:
-        raise CommandError(f"{where} is no text in UTF-8", ExitCode.USAGE) from error
+        raise CommandError(f"{where} is not valid UTF-8", ExitCode.USAGE) from error
     if len(words) > _MOST_LETTERS:
         raise CommandError(f"{where} is too large for a TaskRun", ExitCode.USAGE)
     try:
@@ -70,10 +70,10 @@ def read_documents(path: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         why = " ".join(filter(None, (error.context, error.problem)))
-        raise CommandError(f"{where}:{line}: this is no YAML: {why}", ExitCode.USAGE) from error
+        raise CommandError(f"{where}:{line}: invalid YAML: {why}", ExitCode.USAGE) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         why = " ".join(str(error).split())
-        raise CommandError(f"{where}: this is no YAML: {why}", ExitCode.USAGE) from error
+        raise CommandError(f"{where}: invalid YAML: {why}", ExitCode.USAGE) from error
     except RecursionError as error:
         raise CommandError(f"{where} is nested too deeply", ExitCode.USAGE) from error
 
@@ -96,14 +96,14 @@ def _documents(words: str, where: str) -> Iterator[Document]:
 def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
     """Convert a node to JSON values and record the lines of its fields; aliases are expanded."""
     if len(lines) > _MOST_LETTERS // 10:
-        raise ValueError("its aliases unfold into too much")
+        raise ValueError("its aliases expand to too many values")
     if isinstance(node, yaml.MappingNode):
         loader.flatten_mapping(node)
         fields: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = _key(loader, key_node)
             if key in fields:
-                raise yaml.MarkedYAMLError(None, None, f"{key} stands twice", key_node.start_mark)
+                raise yaml.MarkedYAMLError(None, None, f"duplicate key {key}", key_node.start_mark)
             below = (*place, key)
             lines[below] = key_node.start_mark.line + 1
             fields[key] = _read(loader, value_node, below, lines)
@@ -116,10 +116,10 @@ def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int
             items.append(_read(loader, item, below, lines))
         return items
     value = loader.construct_object(node)
-    plain = value is None or isinstance(value, str | int | float)
-    if not plain or (isinstance(value, float) and not math.isfinite(value)):
+    is_scalar = value is None or isinstance(value, str | int | float)
+    if not is_scalar or (isinstance(value, float) and not math.isfinite(value)):
         raise yaml.MarkedYAMLError(
-            None, None, f"{node.tag} is nothing that JSON can hold: quote it", node.start_mark
+            None, None, f"{node.tag} cannot be represented in JSON: quote it", node.start_mark
         )
     return value
 
@@ -127,5 +127,5 @@ def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int
 def _key(loader: _Loader, node: yaml.Node) -> str:
     key = loader.construct_object(node)
     if not isinstance(key, str):
-        raise yaml.MarkedYAMLError(None, None, f"the key {key!r} is no text", node.start_mark)
+        raise yaml.MarkedYAMLError(None, None, f"key {key!r} is not a string", node.start_mark)
     return key

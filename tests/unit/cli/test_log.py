@@ -55,7 +55,7 @@ async def test_the_log_of_a_container_that_ran_and_is_gone_is_lost() -> None:
     following = following_of(Removed(started=True))
     async for _ in following.changes():
         pass
-    with pytest.raises(CommandError, match="the container hello-1 has been removed"):
+    with pytest.raises(CommandError, match="container hello-1 has been removed"):
         await _read(following)
 
 

@@ -105,7 +105,7 @@ def test_what_is_no_name_is_nobodys(name: str, tmp_path: Path) -> None:
     (tmp_path / "default" / "good.json").write_text(RECORD)
     done = in_state(tmp_path, "get", name)
     assert done.code == ExitCode.FAILURE
-    assert "there is no TaskRun" in done.err
+    assert "not found in namespace" in done.err
 
 
 def test_nothing_was_ever_run_here(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_without_a_command_the_help_is_shown_as_it_is_meant_to_be_read() -> None
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run"], "name a file, or an image and a command. See taskrun run --help"),
+        (["run"], "a file, or --image and a command, is required. See taskrun run --help"),
         (["list", "more"], "Got unexpected extra argument (more). See taskrun list --help"),
         (["run", "--imag", "x"], "Did you mean '--image'? See taskrun run --help"),
         (["lst"], "No such command 'lst'. Did you mean 'list'? See taskrun --help"),
@@ -62,7 +62,7 @@ def test_a_file_for_another_namespace_is_not_run_in_this_one() -> None:
         spec: {image: "busybox:1"}
     """
     refused = here("run", "-", stdin=manifest)
-    assert "metadata.namespace is team and not default: say -n team" in refused.err
+    assert "metadata.namespace team does not match namespace default: use -n team" in refused.err
     assert "metadata.namespace" not in here("run", "-n", "team", "-", stdin=manifest).err
 
 

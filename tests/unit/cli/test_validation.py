@@ -58,7 +58,7 @@ def test_a_name_that_is_no_label_and_one_that_is_none() -> None:
 def test_an_exit_code_that_is_listed_twice() -> None:
     rule = {"action": "Count", "onExitCodes": {"operator": "In", "values": [3, 3]}}
     assert (
-        "twice"
+        "duplicate item"
         in found(SMALLEST | policy(rule))["spec.podFailurePolicy.rules[0].onExitCodes.values[1]"]
     )
     assert (
@@ -85,7 +85,7 @@ def test_several_containers_of_which_none_is_main() -> None:
 @pytest.mark.parametrize(
     ("words", "line", "said"),
     [
-        (HEAD + "spec:\n  imagee: a\n", 6, "spec.imagee: there is no such field: did you mean ima"),
+        (HEAD + "spec:\n  imagee: a\n", 6, "spec.imagee: unknown field: did you mean ima"),
         (
             HEAD + "spec:\n  image: a\n  backoffLimit: -1\n",
             7,
@@ -94,12 +94,12 @@ def test_several_containers_of_which_none_is_main() -> None:
         (HEAD + "spec:\n  image: a b\n", 6, "spec.image: an image cannot contain white space"),
         (HEAD + "spec:\n  image: a\n  env:\n  - name: A\n    value: 1\n", 9, "put it in quotes"),
         (HEAD + "spec:\n  image: a\n  env:\n  - value: a\n", 8, "spec.env[0].name: it is missing"),
-        (HEAD + "spec:\n  image: a\n  image: b\n", 7, "image stands twice"),
-        (HEAD + "spec:\n  image: [a\n", 7, "this is no YAML"),
-        (HEAD + "spec:\n  image: a\n  1: b\n", 7, "is no text"),
-        (HEAD + "spec:\n  image: !!binary aGVsbG8=\n", 6, "nothing that JSON can hold"),
-        (HEAD + "spec:\n  image: a\n  resources: {a: .inf}\n", 7, "nothing that JSON can hold"),
-        (HEAD, 1, "spec: say what to run"),
+        (HEAD + "spec:\n  image: a\n  image: b\n", 7, "duplicate key image"),
+        (HEAD + "spec:\n  image: [a\n", 7, "invalid YAML"),
+        (HEAD + "spec:\n  image: a\n  1: b\n", 7, "is not a string"),
+        (HEAD + "spec:\n  image: !!binary aGVsbG8=\n", 6, "cannot be represented in JSON"),
+        (HEAD + "spec:\n  image: a\n  resources: {a: .inf}\n", 7, "cannot be represented in JSON"),
+        (HEAD, 1, "spec: it is missing: write at least spec.image"),
         ("kind: Pod\n", 1, "kind: write TaskRun"),
         ("- a\n", 1, "taskrun new"),
     ],

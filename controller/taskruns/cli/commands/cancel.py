@@ -13,7 +13,7 @@ from taskruns.cli.target import Target, name_argument, placed
 @name_argument
 @placed
 def cancel_command(choice: Target, name: str) -> None:
-    """Stop a TaskRun with its grace period, for good."""
+    """Cancel a TaskRun; a running attempt is stopped with its grace period."""
     choice.act(lambda place: _cancel(place, name))
 
 
@@ -21,7 +21,7 @@ def cancel_command(choice: Target, name: str) -> None:
 @name_argument
 @placed
 def suspend_command(choice: Target, name: str) -> None:
-    """Stop a TaskRun's attempt, uncounted, until `taskrun resume`."""
+    """Suspend a TaskRun until `taskrun resume`; a running attempt is stopped and not counted."""
     choice.act(lambda place: _change(place, name, {"suspend": True}, "suspended"))
 
 
@@ -29,7 +29,7 @@ def suspend_command(choice: Target, name: str) -> None:
 @name_argument
 @placed
 def resume_command(choice: Target, name: str) -> None:
-    """Let a suspended TaskRun go on."""
+    """Resume a suspended TaskRun."""
     choice.act(lambda place: _change(place, name, {"suspend": False}, "resumed"))
 
 
@@ -42,7 +42,7 @@ async def _change(place: Backend, name: str, spec: dict[str, Any], done: str) ->
     from taskruns.api.conditions import is_terminal
 
     if is_terminal(await place.run(name)):
-        raise CommandError(f"{name} has ended: `taskrun rerun {name}` runs the same again")
+        raise CommandError(f"{name} has ended: `taskrun rerun {name}` runs it again")
     await place.patch(name, {"spec": spec})
     click.echo(f"{name} {done}")
 
@@ -51,6 +51,6 @@ async def _change(place: Backend, name: str, spec: dict[str, Any], done: str) ->
 @name_argument
 @placed
 def delete_command(choice: Target, name: str) -> None:
-    """Delete a TaskRun; what runs of it is stopped first, with its grace period."""
+    """Delete a TaskRun; a running attempt is stopped first, with its grace period."""
     choice.act(lambda place: place.delete(name))
     click.echo(f"{name} deleted")

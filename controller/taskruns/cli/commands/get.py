@@ -13,12 +13,18 @@ FORMATS = ("table", "wide", "json", "yaml", "name")
 
 _FORMAT = click.option(
     "-o", "--output", "form", type=click.Choice(FORMATS), default="table",
-    show_default=True, help="How to show it.",
+    show_default=True, help="Output format.",
 )  # fmt: skip
 
 
 @click.command("list")
-@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of every namespace.")
+@click.option(
+    "-A",
+    "--all-namespaces",
+    "everywhere",
+    is_flag=True,
+    help="List the TaskRuns of all namespaces.",
+)
 @_FORMAT
 @placed
 def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
@@ -45,7 +51,7 @@ def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
 @name_argument
 @placed
 def describe_command(choice: Target, name: str) -> None:
-    """Tell the whole story of a TaskRun: why it failed, and its attempts as a timeline."""
+    """Describe a TaskRun: the cause of its failure, and its attempts as a timeline."""
     from taskruns.cli.describe import show_description
     from taskruns.clock import now
 
@@ -61,7 +67,7 @@ def describe_command(choice: Target, name: str) -> None:
 @_FORMAT
 @placed
 def get_command(choice: Target, name: str, form: str) -> None:
-    """Show one TaskRun."""
+    """Print one TaskRun."""
     from taskruns.cli.output import show_run
     from taskruns.clock import now
 
@@ -71,9 +77,11 @@ def get_command(choice: Target, name: str, form: str) -> None:
 @click.command("logs")
 @name_argument
 @click.option(
-    "-f", "--follow", "following", is_flag=True, help="Wait for it, and go on to its end."
+    "-f", "--follow", "following", is_flag=True, help="Wait for the log, and follow it to its end."
 )
-@click.option("--attempt", type=click.IntRange(min=1), help="Number of it.  [default: the last]")
+@click.option(
+    "--attempt", type=click.IntRange(min=1), help="Number of the attempt.  [default: the last]"
+)
 @placed
 def logs_command(choice: Target, name: str, *, following: bool, attempt: int | None) -> None:
     """Print the log of a TaskRun's attempt.
@@ -98,7 +106,7 @@ async def _print_log(place: Backend, name: str, attempt: int | None, *, followin
         await copy_log(place.log(run, pod))
     if not pod:
         which = f"attempt {attempt}" if attempt else "attempt yet"
-        raise CommandError(f"{name} has no {which}: `taskrun describe {name}` tells how it stands")
+        raise CommandError(f"{name} has no {which}: `taskrun describe {name}` shows its state")
 
 
 async def _copy_to_its_end(watched: Following, attempt: int | None) -> str:

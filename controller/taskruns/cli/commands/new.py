@@ -17,7 +17,7 @@ spec:
   command: [sh, -c]
   args: ["echo hello from $TASKRUN_NAME"]
 
-  # Variables; TASKRUN_NAME, TASKRUN_NAMESPACE, TASKRUN_UID and TASKRUN_ATTEMPT are there anyway.
+  # Variables; TASKRUN_NAME, TASKRUN_NAMESPACE, TASKRUN_UID and TASKRUN_ATTEMPT are always set.
   # env:
   #   - {{name: GREETING, value: hello}}
   #   - name: PASSWORD
@@ -26,7 +26,7 @@ spec:
   # resources:
   #   limits: {{cpu: "1", memory: 512Mi}}
 
-  # Try again after a failure, and how long to wait before each try.
+  # Number of retries after failures, and the delay before each.
   # backoffLimit: 3
   # backoff: {{duration: 10s, factor: 2, cap: 10m}}
 
@@ -34,10 +34,10 @@ spec:
   # activeDeadlineSeconds: 3600
   # attemptDeadlineSeconds: 1800
 
-  # A file whose content becomes status.result when the program exits with 0.
+  # File whose content becomes status.result if the program exits with 0.
   # resultPath: /dev/termination-log
 
-  # Seconds after its end at which the TaskRun is deleted.
+  # Seconds after its end until the TaskRun is deleted.
   # ttlSecondsAfterFinished: 86400
 
   # Everything else of a Pod; `kubectl explain taskrun.spec` and docs/fields.md have every field.
@@ -65,7 +65,7 @@ def _word(words: str) -> str:
 @click.argument("name", default="hello")
 @click.option("--image", default="busybox:1", show_default=True, help="Image of the task.")
 def new_command(name: str, image: str) -> None:
-    """Print a TaskRun to begin with, and what else it could say.
+    """Print a TaskRun to start from, with the most common fields as comments.
 
     \b
     Examples:
@@ -76,5 +76,5 @@ def new_command(name: str, image: str) -> None:
     if not is_name(name):
         like = suggested(name)
         hint = f", such as {like}" if like else ""
-        raise click.UsageError(f"{name!r} is no name of a TaskRun: {NAME_HINT}{hint}")
+        raise click.UsageError(f"invalid name {name!r}: {NAME_HINT}{hint}")
     click.echo(template(name, image), nl=False)

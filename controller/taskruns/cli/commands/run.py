@@ -13,8 +13,12 @@ from taskruns.core.unstructured import Object
 if TYPE_CHECKING:
     from taskruns.cli.following import Followed
 
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Only the task's own output.")
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print only the task's own output.")
 
+
+_DETACH = click.option(
+    "-d", "--detach", is_flag=True, help="Print the name of the TaskRun and return at once."
+)
 
 _SEPARATED = "taskruns.cli.separated"
 
@@ -32,26 +36,26 @@ class _RunCommand(click.Command):
 @click.argument("file", required=False, shell_complete=lambda *_: _files())
 @click.argument("command", nargs=-1)
 @click.option("--image", help="Run a command in this image instead of a file.")
-@click.option("--name", help="Name of the TaskRun.  [default: the file's; run- and five letters]")
+@click.option("--name", help="Name of the TaskRun.  [default: the file's, or run- and a suffix]")
 @click.option(
     "-e",
     "--env",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help="Another variable, or another value; NAME alone takes the value here, if it is set.",
+    help="Set an environment variable; NAME alone takes the value from here, if it is set.",
 )
-@click.option("--env-file", type=click.Path(dir_okay=False), help="A file of NAME=VALUE lines.")
+@click.option("--env-file", type=click.Path(dir_okay=False), help="File with NAME=VALUE lines.")
 @click.option("--secret", multiple=True, metavar="NAME/KEY=VALUE", help="Value of a secretKeyRef.")
-@click.option("-d", "--detach", is_flag=True, help="Print its name and return at once.")
+@_DETACH
 @_QUIET
 @placed
 def run_command(
     choice: Target, file: str | None, command: tuple[str, ...], image: str | None,
     name: str | None, **options: Any,
 ) -> int:  # fmt: skip
-    """Run a TaskRun to its end, with its log, and exit with its task's exit code.
+    """Run a TaskRun to its end, print its log, and exit with the task's exit code.
 
-    Ctrl-C cancels it with its grace period; a second one asks for its end at once.
+    Ctrl-C cancels the run with its grace period; a second Ctrl-C kills its container.
 
     \b
     Examples:
@@ -85,9 +89,11 @@ def _with_secrets(
 ) -> Target:
     """Return the target with values for secretKeyRefs, which are kept in memory only."""
     if choice.on != DOCKER:
-        raise click.UsageError("--secret is for Docker: a cluster has its own, make one there.")
+        raise click.UsageError("--secret is for Docker only: create a Secret in the cluster.")
     if detach:
-        raise click.UsageError("--secret is known to this program alone: leave --detach out.")
+        raise click.UsageError(
+            "--secret cannot be used with --detach: only this process has the value."
+        )
     from taskruns.engines.docker.container import Secrets
 
     return choice.with_secrets(Secrets(secrets))
@@ -125,7 +131,7 @@ async def _run(place: Backend, manifest: Object, options: dict[str, Any]) -> int
 @_QUIET
 @placed
 def follow_command(choice: Target, name: str, *, quiet: bool) -> int:
-    """Follow a TaskRun that is there to its end, and exit with its task's exit code."""
+    """Follow an existing TaskRun to its end, and exit with the task's exit code."""
     from taskruns.cli.following import follow
     from taskruns.cli.progress import ProgressPrinter
 
@@ -134,12 +140,12 @@ def follow_command(choice: Target, name: str, *, quiet: bool) -> int:
 
 @click.command("rerun")
 @name_argument
-@click.option("--as", "new_name", help="Name of the new TaskRun.  [default: a suffix more]")
-@click.option("-d", "--detach", is_flag=True, help="Print its name and return at once.")
+@click.option("--as", "new_name", help="Name of the copy.  [default: the name with a suffix]")
+@_DETACH
 @_QUIET
 @placed
 def rerun_command(choice: Target, name: str, new_name: str | None, **options: bool) -> int:
-    """Run the same again, as another TaskRun, and follow it."""
+    """Create a copy of a TaskRun, and follow it to its end."""
     from taskruns.cli.manifest import repeated
 
     async def rerun(place: Backend) -> int:
@@ -150,10 +156,10 @@ def rerun_command(choice: Target, name: str, new_name: str | None, **options: bo
 
 @click.command("wait")
 @name_argument
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up then.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Longest wait.")
 @placed
 def wait_command(choice: Target, name: str, timeout: float | None) -> int:
-    """Wait for a TaskRun's end and exit with its task's exit code."""
+    """Wait for the end of a TaskRun, and exit with the task's exit code."""
     return _code(choice.act(lambda place: _wait(place, name, timeout)))
 
 
@@ -166,7 +172,7 @@ async def _wait(place: Backend, name: str, seconds: float | None) -> Object:
             async for run in following.changes():
                 last = run
     except TimeoutError:
-        message = f"{name} has not ended within {seconds:g} s: it goes on"
+        message = f"{name} has not ended within {seconds:g} s and continues"
         raise CommandError(message, ExitCode.TIMEOUT) from None
     return last
 

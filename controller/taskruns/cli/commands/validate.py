@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @click.argument("files", nargs=-1, required=True)
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing where all is well.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
-    """Say what a cluster would refuse about TaskRuns, with the line, without a cluster.
+    """Validate TaskRuns by the rules of the CRD, without a cluster; print errors with their lines.
 
-    The rules are those of the CRD. What only a cluster knows is not looked at: the fields below
-    template, quantities, and whether a Secret, a volume or a service account is there.
+    Properties that only a cluster can check are skipped: the fields below template, quantities, and
+    the existence of Secrets, volumes and service accounts.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
     for file in files:
         documents = read_documents(file)
         if not documents:
-            raise CommandError(f"{file} holds no TaskRun", ExitCode.USAGE)
+            raise CommandError(f"{file} contains no TaskRun", ExitCode.USAGE)
         for document in documents:
             invalid = problems(document)
             wrong += len(invalid)
@@ -54,7 +54,7 @@ def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
 def render_command(file: str, on: str, form: str) -> None:
     """Print the Pod of a TaskRun's first attempt or, with --on docker, its container.
 
-    The uid in it is made up, and what a site's settings add to every Pod is not in it.
+    The uid is a placeholder, and the site's defaults for all Pods are not included.
     """
     from taskruns.cli.output import show_object
     from taskruns.cli.yaml_source import read_documents

@@ -17,10 +17,10 @@ _FILES, _NO_FILES = 0, 4
 
 
 @click.command("version")
-@click.option("--client", is_flag=True, help="Only this program's.")
+@click.option("--client", is_flag=True, help="Print only the version of this program.")
 @placed
 def version_command(choice: Target, *, client: bool) -> None:
-    """Print the version of this program, and of what it reaches."""
+    """Print the versions of this program and of the Docker daemon or the cluster."""
     from importlib.metadata import version
 
     click.echo(f"taskrun {version('taskruns')}")
@@ -39,7 +39,7 @@ def version_command(choice: Target, *, client: bool) -> None:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """Print what makes a shell complete commands, options and the names of TaskRuns.
+    """Print the script with which a shell completes commands, options and TaskRun names.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def completion_command(shell: str) -> None:
 
     completion_class = get_completion_class(shell)
     if completion_class is None:
-        raise click.UsageError(f"nothing is known of {shell}")
+        raise click.UsageError(f"unsupported shell {shell}")
     click.echo(completion_class(program, {}, "taskrun", COMPLETION_VARIABLE).source())
 
 

@@ -42,7 +42,9 @@ async def create_run(file: StateFile, manifest: Object, now: datetime) -> Object
     _check(run)
     async with file.change() as record:
         if record.run is not None:
-            raise AlreadyExists(f"there is a TaskRun {file.name} already: delete it, or rename")
+            raise AlreadyExists(
+                f"TaskRun {file.name} already exists: delete it, or choose another name"
+            )
         record.run = run
     return run
 
