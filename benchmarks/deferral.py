@@ -1,17 +1,16 @@
-"""What do hundreds of deferred tasks cost that do nothing but wait?
+"""Cost of hundreds of deferred tasks that only wait: requests, processor time and memory.
 
     python -m benchmarks.deferral [--runs 500] [--seconds 60] [--cluster NAME] [--json]
 
-On a test cluster that is up (`make cluster-up`), without a controller, and with the Airflow that
-`make airflow` builds. As many TaskRuns and as many Pods are made and said to run; none is ever
-given a node, since nothing is asked of them but to be waited for. Then the triggers of
-TaskRunOperator, and after them those of KubernetesPodOperator with its defaults, wait for all of
-them in one process and one event loop, as they do in a triggerer. It prints how many requests the
-API server has answered to each, by its own audit log, and what the process has used.
+It requires a running test cluster (`make cluster-up`), without a controller, and the Airflow that
+`make airflow` builds. It creates the same number of TaskRuns and of Pods, with a status of running;
+none gets a node, because they are only waited for. First the triggers of TaskRunOperator, then
+those of KubernetesPodOperator with its defaults, wait for all of them in one process and one event
+loop, as in a triggerer. It prints the number of requests of each in the API server's audit log, and
+the resources that the process used.
 
-Live logs are left out on both sides: TaskRunOperator's trigger follows a log by one request more,
-which lasts as long as the container; KubernetesPodOperator's shows none unless `logging_interval`
-is given.
+Live logs are excluded for both: TaskRunOperator's trigger follows a log by one more request, which
+lasts as long as the container; KubernetesPodOperator's shows none unless `logging_interval` is set.
 """
 
 import json
@@ -85,7 +84,7 @@ class Place:
         self._kube.close()
 
     def make(self, kind: str, runs: int) -> list[Object]:
-        """Create `runs` objects of one kind whose status says that they run."""
+        """Create `runs` objects of one kind with a status of running."""
         make = {OURS: self._task_run, THEIRS: self._pod}[kind]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(make, [f"waits-{number:04d}" for number in range(runs)]))
@@ -176,11 +175,11 @@ def table(outcomes: list[Outcome]) -> str:
 def main(argv: list[str]) -> int:
     """Run the benchmark and print the outcomes."""
     parser = options("deferral", __doc__)
-    parser.add_argument("--runs", type=int, default=500, metavar="N", help="of each (500)")
-    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="to wait (60)")
+    parser.add_argument("--runs", type=int, default=500, metavar="N", help="of each kind (500)")
+    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="of waiting (60)")
     args = parser.parse_args(argv)
     if not PYTHON.exists():
-        parser.error("no Airflow: `make airflow` makes it")
+        parser.error("there is no Airflow: run `make airflow`")
     outcomes = measure(cluster_with_definition(args.cluster), args.runs, args.seconds)
     figures = [asdict(each) for each in outcomes]
     print(json.dumps(figures, indent=2) if args.json else table(outcomes))

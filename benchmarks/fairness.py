@@ -1,13 +1,13 @@
-"""Does one namespace's trouble hold up another's runs?
+"""Effect of bad runs in one namespace on the latency of runs in another.
 
     python -m benchmarks.fairness [--bad 1000] [--good 20] [--cluster NAME] [--json]
 
-On a test cluster that is up (`make cluster-up`), with a controller of its own: short runs one after
-the other in one namespace, first alone, then while a thousand bad ones are poured into another. A
-quarter each are no valid Pods, are refused by admission, crash at once and are retried, or are
-giants that crash; a quota lets the last two in by fives, so that the node has little to do with it
-and what is compared is the controller. It prints how long the good ones took from their creation to
-their Pod, and to their end.
+It requires a running test cluster (`make cluster-up`) and starts its own controller. Short runs are
+created one after the other in one namespace: first alone, then while a thousand bad runs are
+created in another. A quarter each have an invalid Pod, are refused by admission, crash at once and
+are retried, or are very large and crash. A quota admits five Pods of the last two kinds at a time,
+so that the result depends on the controller, not on the node. It prints the time of the good runs
+from their creation to their Pod, and to their end.
 """
 
 import json

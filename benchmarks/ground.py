@@ -52,6 +52,8 @@ def options(name: str, text: str | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     chosen = os.environ.get("TASKRUNS_TEST_CLUSTER", "test")
-    parser.add_argument("--cluster", default=chosen, metavar="NAME", help=f"({chosen})")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--cluster", default=chosen, metavar="NAME", help=f"test cluster ({chosen})"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

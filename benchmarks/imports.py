@@ -1,10 +1,10 @@
-"""How long does a DAG processor take to import an operator: ours, and the one that it replaces?
+"""Import time of TaskRunOperator and of KubernetesPodOperator in a DAG processor.
 
     python -m benchmarks.imports [--times 10] [--json]
 
-Each import is made by a new process of the Airflow that `make airflow` builds, which has loaded
-what every DAG processor has loaded before, and finds all modules compiled; they take turns, so that
-whatever else the machine does is shared. What counts is the ratio: it holds on any machine.
+Each import runs in a new process of the Airflow that `make airflow` builds. The process has loaded
+the modules that every DAG processor loads before, and all modules are compiled. The operators take
+turns, so that other load of the machine affects all of them. The ratio holds on any machine.
 """
 
 import argparse
@@ -103,7 +103,12 @@ def table(outcomes: list[Outcome]) -> str:
         f"{each.modules:>9}{original.fastest / each.fastest:>7.0f}"
         for each in outcomes
     ]
-    return "\n".join([*lines, f"ratio: how often it goes into the fastest import of {ORIGINAL}"])
+    return "\n".join(
+        [
+            *lines,
+            f"ratio: fastest import of {ORIGINAL} / fastest of this operator",
+        ]
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -113,11 +118,11 @@ def main(argv: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--times", type=int, default=10, metavar="N", help="of each (10)")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--times", type=int, default=10, metavar="N", help="imports of each (10)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
     if not PYTHON.exists():
-        parser.error("no Airflow: `make airflow` makes it")
+        parser.error("there is no Airflow: run `make airflow`")
     outcomes = compare(args.times)
     figures = [asdict(each) for each in outcomes]
     print(json.dumps(figures, indent=2) if args.json else table(outcomes))

@@ -1,16 +1,16 @@
-"""How much memory does a long log take, where Airflow reads it?
+"""Memory of the Airflow processes that read a long log.
 
     python -m benchmarks.logs [--megabytes 100] [--rate 2] [--cluster NAME] [--json]
 
-On a test cluster that is up (`make cluster-up`), with a controller and an Airflow of its own, which
-`make airflow` builds. A task that writes one megabyte and one that writes as many as asked for are
-run twice, once waiting in a worker and once deferred. Lines have a hundred bytes. What is told is
-the most memory that each process which the log went through ever had: the task's own process or
-the triggerer's, and the supervisor of Airflow's that writes down what these tell.
+It requires a running test cluster (`make cluster-up`) and the Airflow that `make airflow` builds,
+and starts its own controller and Airflow. A task that writes one megabyte and one that writes
+`--megabytes` run twice, once waiting in a worker and once deferred. Lines have a hundred bytes. It
+prints the peak memory of each process that handles the log: the task's process or the triggerer,
+and Airflow's supervisor of it, which writes the log.
 
-The rate, in megabytes a second, is the container's. Of a log the kubelet lets one file be read, the
-newest, which it begins anew at 10 MiB unless told otherwise: lines are lost where a container
-writes as much before somebody reads it, or faster than it is read. So it waits a while first.
+The rate is that of the container, in megabytes per second. The kubelet serves only the newest file
+of a log, and starts a new one at 10 MiB by default. Lines are lost if a container writes that much
+before they are read, or faster than they are read. Therefore the container waits before it writes.
 """
 
 import json
@@ -56,7 +56,7 @@ class Outcome:
     megabytes: float
     written: int
     """Number of lines that the task wrote."""
-    told: int
+    shown: int
     """Number of lines in Airflow's log."""
     seconds: float
     """Time from the task's start to its end."""
@@ -118,7 +118,7 @@ def measure(airflow: Airflow, mode: str, megabytes: float) -> Outcome:
         if instance["state"] in TERMINAL:
             break
         if time.monotonic() - began > PATIENCE:
-            raise RuntimeError(f"{dag} does not end")
+            raise RuntimeError(f"{dag} did not end within {PATIENCE:.0f} s")
         if mode == "triggerer":
             supervisor, reader = airflow.pids(TRIGGERER)[:2]
         elif instance["state"] == "running" and not reader:
@@ -132,7 +132,7 @@ def measure(airflow: Airflow, mode: str, megabytes: float) -> Outcome:
         waits_in=mode,
         megabytes=megabytes,
         written=int(megabytes * MEGABYTE / LINE),
-        told=_count_lines(airflow.home / "logs" / f"dag_id={dag}"),
+        shown=_count_lines(airflow.home / "logs" / f"dag_id={dag}"),
         seconds=round(time.monotonic() - began, 1),
         reader=round(memory.peaks[reader], 1),
         supervisor=round(memory.peaks[supervisor], 1),
@@ -171,10 +171,10 @@ def airflow_on(cluster: Cluster, scenarios: Sequence[Mapping[str, Any]]) -> Iter
 
 def table(outcomes: list[Outcome]) -> str:
     """Return the outcomes as a table for readers."""
-    heads = ("waits in", "log", "lines told", "time", "reader", "supervisor")
+    heads = ("waits in", "log", "lines shown", "time", "reader", "supervisor")
     lines = [f"{heads[0]:12}{heads[1]:>8}{heads[2]:>22}{heads[3]:>9}{heads[4]:>11}{heads[5]:>12}"]
     lines += [
-        f"{each.waits_in:12}{each.megabytes:>5g} MB{f'{each.told} of {each.written}':>22}"
+        f"{each.waits_in:12}{each.megabytes:>5g} MB{f'{each.shown} of {each.written}':>22}"
         f"{each.seconds:>7.0f} s{each.reader:>7.0f} MiB{each.supervisor:>8.0f} MiB"
         for each in outcomes
     ]
@@ -184,11 +184,11 @@ def table(outcomes: list[Outcome]) -> str:
 def main(argv: list[str]) -> int:
     """Run the benchmark and print the outcomes."""
     parser = options("logs", __doc__)
-    parser.add_argument("--megabytes", type=float, default=100, metavar="N", help="(100)")
-    parser.add_argument("--rate", type=float, default=2, metavar="N", help="a second (2)")
+    parser.add_argument("--megabytes", type=float, default=100, metavar="N", help="long log (100)")
+    parser.add_argument("--rate", type=float, default=2, metavar="N", help="MB per second (2)")
     args = parser.parse_args(argv)
     if not PROGRAM.exists():
-        parser.error("no Airflow: `make airflow` makes it")
+        parser.error("there is no Airflow: run `make airflow`")
     tasks = [(mode, size) for mode in MODES for size in (1, args.megabytes)]
     scenarios = [scenario(mode, size, args.rate) for mode, size in tasks]
     with airflow_on(cluster_with_definition(args.cluster), scenarios) as airflow:

@@ -1,12 +1,12 @@
-"""How much memory does the controller need for what there is?
+"""Memory of the controller with many finished and active runs.
 
     python -m benchmarks.memory [--finished 10000] [--active 1000] [--env 20] [--cluster NAME]
 
-On a test cluster that is up (`make cluster-up`). A controller first brings one run to its end, and
-the active ones to where somebody else's scheduling gate holds their Pods; then it is stopped, and
-as many finished TaskRuns are made as copies of the one that has ended. What is measured is a new
-controller's start on all of that, and its next list of what exists. It prints the memory beside the
-chart's limit.
+It requires a running test cluster (`make cluster-up`). A first controller runs one TaskRun to its
+end, and creates the Pods of the active runs, which a scheduling gate of the benchmark holds. After
+that controller has stopped, finished TaskRuns are created as copies of the ended one. The benchmark
+measures the start of a new controller with all these objects, and its next list of all objects. It
+prints the memory and the chart's limit.
 """
 
 import json
@@ -83,7 +83,7 @@ class Place:
         return run.get("status") or {}
 
     def seed_active(self, number: int) -> None:
-        """Create runs whose Pods are held by a foreign scheduling gate, and wait for the Pods."""
+        """Create runs whose Pods another scheduling gate holds, and wait for the Pods."""
         names = [f"active-{n:05d}" for n in range(number)]
         _each(lambda name: self.create(name, "true", **HELD), names)
         for name in names:
@@ -221,12 +221,12 @@ def _await(look: Callable[[], bool], condition: str) -> None:
 def table(outcome: Outcome) -> str:
     """Return the outcome as a table for readers."""
     rows = {
-        "memory with no run": f"{outcome.empty:.0f} MiB",
+        "memory without runs": f"{outcome.empty:.0f} MiB",
         "memory at rest": f"{outcome.at_rest:.0f} MiB",
-        "memory at most": f"{outcome.peak:.0f} MiB, of {outcome.limit} that the chart allows",
+        "peak memory": f"{outcome.peak:.0f} MiB; the chart's limit is {outcome.limit}",
         "ready after": f"{outcome.ready:.1f} s, and {outcome.cpu:.1f} s of processor time",
-        "every run looked at after": f"{outcome.looked_at:.1f} s",
-        "everything listed again after": f"{outcome.listed_again:.1f} s",
+        "every run reconciled after": f"{outcome.looked_at:.1f} s",
+        "all objects listed again after": f"{outcome.listed_again:.1f} s",
     }
     title = f"{outcome.finished} finished and {outcome.active} active runs"
     return "\n".join([title, *(f"{name:32}{value}" for name, value in rows.items())])

@@ -1,14 +1,13 @@
-"""How soon is everything as it should be once the API server is back?
+"""Recovery time of the controller after an outage of the API server.
 
     python -m benchmarks.recovery [--rounds 3] [--seconds 60] [--cluster NAME] [--json]
 
-On a test cluster that is up (`make cluster-up`), with a controller of its own. A hundred runs stand
-at every stage of their lives when the API server is stopped. Meanwhile tasks end, retries and
-deletions come due, and nobody can be told. It prints, in seconds from the first time that the API
-server called itself ready again: when the controller had first looked at a run that was created at
-that moment, when the kubelet had reported the last Pod that ended meanwhile, and when the last of
-all that had come due was done. The times are those at which a watch of the benchmark's own, which
-is opened anew every half second, told of it.
+It requires a running test cluster (`make cluster-up`) and starts its own controller. The API server
+is stopped during a hundred runs at every stage. Meanwhile tasks end, and retries and deletions come
+due. It prints times in seconds after the API server was ready again: until the first reconcile of a
+run that was created at that moment, until the kubelet had reported the last Pod that ended
+meanwhile, and until all due work was done. The times are those of events of the benchmark's own
+watch, which is reopened every half second.
 """
 
 import json
@@ -147,7 +146,7 @@ class ProvingGround:
         starting.join()
         due = [(name, run) for name in DUE for run in scenario_runs.runs[name]]
         pods = [run for name, run in due if name in ENDED]
-        looked = self._await(partial(_looked_at, fresh), "the new run is looked at")
+        looked = self._await(partial(_looked_at, fresh), "the new run is reconciled")
         ended = self._await(partial(_reported, pods), "the kubelet has reported all ends")
         done = self._await(lambda: _last([_done(*each) for each in due]), "all is done")
         first, last, end = (round((at - began).total_seconds(), 1) for at in (looked, ended, done))
@@ -188,21 +187,23 @@ def table(recoveries: list[Recovery]) -> str:
         f"{f'round {number}':>10}" for number in range(1, len(recoveries) + 1)
     )
     rows = {
-        "first look at a new run": [each.first_look for each in recoveries],
+        "first reconcile of a new run": [each.first_look for each in recoveries],
         "last end reported by the kubelet": [each.last_report for each in recoveries],
-        "all that had come due was done": [each.all_done for each in recoveries],
+        "all due work done": [each.all_done for each in recoveries],
     }
     lines = [
         f"{name:42}" + "".join(f"{each:10.1f}" for each in values) for name, values in rows.items()
     ]
-    return "\n".join([heads, *lines, f"{recoveries[0].runs} of 100 runs had something due"])
+    return "\n".join([heads, *lines, f"{recoveries[0].runs} of 100 runs had due work"])
 
 
 def main(argv: list[str]) -> int:
     """Run the benchmark and print the outcomes."""
     parser = options("recovery", __doc__)
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="outages (3)")
-    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="of each (60)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="number of outages (3)")
+    parser.add_argument(
+        "--seconds", type=float, default=60, metavar="N", help="of each outage (60)"
+    )
     args = parser.parse_args(argv)
     with proving_ground(args.cluster) as place:
         rounds = [place.measure(args.seconds) for _ in range(args.rounds)]

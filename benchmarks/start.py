@@ -1,9 +1,9 @@
-"""How long `taskrun` takes to start: the fastest and the middle of many starts.
+"""Start-up time of `taskrun`: minimum and median of many starts.
 
     python -m benchmarks.start
 
-A machine that does nothing else shows what a person waits for; the fastest is what the program
-itself takes. Nothing is asserted: what keeps it fast, few imports, is held by a test.
+On an idle machine the median is the time that a user waits; the minimum is the time of the program
+itself. Nothing is asserted; a test limits the imports, which determine this time.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
         for line in COMMANDS:
             taken = measure(line, times, folder)
             middle = statistics.median(taken)
-            print(f"taskrun {line:<18} fastest {min(taken):.3f} s, middle {middle:.3f} s")
+            print(f"taskrun {line:<18} minimum {min(taken):.3f} s, median {middle:.3f} s")
 
 
 if __name__ == "__main__":

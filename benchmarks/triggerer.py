@@ -1,7 +1,7 @@
-"""Waits with many real triggers in one event loop, as a triggerer does.
+"""Wait with many real triggers in one event loop, as a triggerer does.
 
-It is started by `benchmarks.deferral`, with Airflow's own Python, and is told on its input what to
-wait for. It prints what the waiting has cost this process.
+`benchmarks.deferral` starts it with Airflow's own Python, and writes the objects to wait for to its
+standard input. It prints the processor time and the memory that the wait used.
 """
 
 import argparse

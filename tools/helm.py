@@ -47,7 +47,7 @@ def render(chart: Path, namespace: str, *flags: str, release: str = "taskruns") 
     """
     rendered = subprocess.run(
         [PROGRAM, "template", release, chart, "--namespace", namespace, *flags],
-        env=os.environ | {"GOGC": "off"},  # collection takes a fifth of so short a run
+        env=os.environ | {"GOGC": "off"},  # garbage collection would take a fifth of so short a run
         capture_output=True,
         text=True,
         check=False,

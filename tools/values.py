@@ -43,13 +43,13 @@ _OF_ITEMS = frozenset({"pattern", "maxLength"})
 INTRODUCTION = """\
 # Values of the chart
 
-What can be set when taskruns is installed by Helm: `--set name=value`, or a file after `--values`.
-A name that is not in this list, and a value of another type or out of bounds, is refused before
-anything is installed.
+Set a value with `--set name=value`, or in a file after `--values`, when you install or upgrade with
+Helm. An unknown name, and a value of another type or out of bounds, is refused before anything is
+installed.
 
-There is one controller: it is replaced, not added to, when it changes, so that a budget for
-disruptions would only hold up the draining of its node, and rules that spread replicas have nothing
-to spread. TaskRuns that are under way do not notice that it is gone for a moment.
+There is one controller, and an upgrade replaces its Pod. Therefore the chart has no
+PodDisruptionBudget, which would only block the drain of its node, and no rules to spread replicas.
+Running TaskRuns are not affected while the controller is replaced.
 
 | value | default | meaning |
 |---|---|---|
@@ -162,7 +162,7 @@ def _comment(key: yaml.Node, lines: list[str]) -> tuple[str, Schema]:
     block = [line.strip("# ") for line in _comment_above(key.start_mark.line, lines)]
     words = " ".join(line for line in block if not line.startswith("@"))
     if not words:
-        raise ValueError(f"{SOURCE}: {key.value} has no comment: say what it means")
+        raise ValueError(f"{SOURCE}: {key.value} has no comment: describe it")
     return words, dict(_bound(line) for line in block if line.startswith("@"))
 
 

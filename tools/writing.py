@@ -31,5 +31,5 @@ def framed(page: str, frame: str, content: str) -> str:
     place = re.compile(rf"(<!-- {frame}: [^\n]*-->\n).*?(<!-- /{frame} -->)", re.DOTALL)
     filled, frames = place.subn(lambda match: match[1] + content + match[2], page)
     if frames != 1:
-        raise ValueError(f"the page is to hold one frame called {frame}")
+        raise ValueError(f"the page must have exactly one section named {frame}")
     return filled

@@ -1,7 +1,7 @@
 """Command line of the test cluster: results on standard output, progress on standard error.
 
-Exit codes: 0 well; 1 it failed, and a sentence said why; 2 wrong usage; from `status` also 3 when
-the cluster is down and 4 when only a part of it is well.
+Exit codes: 0 success; 1 failure, with a message on standard error; 2 wrong usage; from `status`
+also 3 if the cluster is down, and 4 if some components are not healthy.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
+        print("interrupted: the same command continues from here", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -46,20 +46,18 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = program.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_up(commands)
-    _add(commands, "down", down, "stop the cluster and remove everything of it but the cache")
-    status_parser = _add(commands, "status", status, "tell how each component is doing")
-    status_parser.add_argument("--json", action="store_true", help="for a program to read")
+    _add(commands, "down", down, "stop the cluster and remove it; the cache is kept")
+    status_parser = _add(commands, "status", status, "show the state of each component")
+    status_parser.add_argument("--json", action="store_true", help="print JSON")
     _add(commands, "kubeconfig", kubeconfig, "print the path of the administrator's kubeconfig")
     _add(commands, "env", env, 'print shell settings: eval "$(python -m tests.cluster env)"')
     load = _add(commands, "load-image", load_image, "load image archives into the cluster")
     load.add_argument("archives", nargs="+", type=Path, metavar="TAR", help="from `docker save`")
-    python = _add(commands, "load-python", load_python, "load python:3.x-slim, for Pods to use")
+    python = _add(commands, "load-python", load_python, "build and load the image python:3.x-slim")
     _add_suite(python)
     _add_build_image(commands)
     _add_component_commands(commands)
-    list_parser = commands.add_parser(
-        "list", help="name the clusters of this user, and their state"
-    )
+    list_parser = commands.add_parser("list", help="list the clusters of this user and their state")
     list_parser.set_defaults(command=list_clusters)
     build_parser = commands.add_parser(
         "build", help="only build the programs into the cache", description=binary.__doc__
@@ -69,13 +67,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    up_parser = _add(commands, "up", up, "start the cluster, or what is missing; quick if it runs")
+    up_parser = _add(commands, "up", up, "start the cluster, or its missing components")
     up_parser.add_argument(
         "--driver",
         choices=(AUTO, *DRIVERS),
         default=AUTO,
         help="local: processes of this machine; kind: a container, needs Docker and a registry; "
-        "auto: kind where all that it needs answers, else local (default: auto)",
+        "auto: kind if its prerequisites are met, else local (default: auto)",
     )
 
 
@@ -83,13 +81,13 @@ def _add_component_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> None:
     for name, command, text in (
-        ("start", start, "start one component again, and wait until it answers"),
-        ("stop", stop, "stop one component, as a test of a failure would"),
+        ("start", start, "start one component, and wait until it is ready"),
+        ("stop", stop, "stop one component, for example to test a failure"),
     ):
         added = _add(commands, name, command, text)
         added.add_argument("component", choices=control_plane.NAMES)
         if command is stop:
-            added.add_argument("--kill", action="store_true", help="as in a crash: with no warning")
+            added.add_argument("--kill", action="store_true", help="kill it, as in a crash")
 
 
 def _add(
@@ -99,9 +97,7 @@ def _add(
     text: str,
 ) -> argparse.ArgumentParser:
     added = commands.add_parser(name, help=text, description=text)
-    added.add_argument(
-        "--name", default="test", help="which cluster; several live side by side (default: test)"
-    )
+    added.add_argument("--name", default="test", help="name of the cluster (default: test)")
     added.set_defaults(command=command)
     return added
 
@@ -111,25 +107,25 @@ def _add_suite(added: argparse.ArgumentParser) -> None:
         "--suite",
         choices=PYTHONS,
         default="trixie",
-        help="Debian's release that Python comes from (default: trixie, which has Python 3.13)",
+        help="Debian release of the Python packages (default: trixie, with Python 3.13)",
     )
 
 
 def _add_build_image(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     text = "build an image from a Dockerfile and load it into the cluster"
     added = _add(commands, "build-image", build_image, text)
-    added.add_argument("--tag", required=True, help="the name that Pods ask for")
+    added.add_argument("--tag", required=True, help="tag of the image")
     added.add_argument("--file", type=Path, help="the Dockerfile (default: DIR/Dockerfile)")
     added.add_argument(
-        "--context", type=Path, default=Path(), metavar="DIR", help="what it copies from"
+        "--context", type=Path, default=Path(), metavar="DIR", help="folder of the build context"
     )
     added.add_argument(
         "--build-arg",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="repeatable; where the Dockerfile declares ARG BASE and none is given, BASE is a "
-        "base image made of Debian's packages",
+        help="repeatable; if the Dockerfile declares ARG BASE and none is given, BASE is a base "
+        "image of Debian packages",
     )
 
 
@@ -159,7 +155,9 @@ def kubeconfig(args: argparse.Namespace) -> int:
 def _existing(name: str) -> Cluster:
     cluster = Cluster(name)
     if not cluster.kubeconfig.exists():
-        raise ClusterError(f"no kubeconfig yet: `python -m tests.cluster up --name {name}` first")
+        raise ClusterError(
+            f"there is no cluster {name!r}: run `python -m tests.cluster up --name {name}`"
+        )
     return cluster
 
 

@@ -77,7 +77,7 @@ def _interrupted(demo: list[str]) -> None:
         os.killpg(started.pid, signal.SIGINT)
         output = started.stdout.read()
     assert started.returncode == INTERRUPTED, output
-    assert f"`TASKRUNS_DEMO_CLUSTER={NAME} make demo` goes on from here" in output
+    assert f"`TASKRUNS_DEMO_CLUSTER={NAME} make demo` continues from here" in output
 
 
 def _environment() -> dict[str, str]:

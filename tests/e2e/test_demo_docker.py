@@ -19,7 +19,7 @@ def test_the_demo_on_docker_shows_what_it_promises(docker_address: str) -> None:
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "on the Docker daemon that is there" in done.stdout
+    assert "on the running Docker daemon" in done.stdout
     assert "  hello from a TaskRun\n" in done.stdout
     assert re.search(r"^  failing +Failed +NonZeroExitCode +3 +1 ", done.stdout, re.MULTILINE)
     assert "  $ echo $?\n  3\n" in done.stdout

@@ -1,7 +1,7 @@
-"""`make picture`: a cluster, a controller, a Prometheus, some minutes of runs, and a picture of it.
+"""`make picture`: record some minutes of runs on a new cluster, and draw the dashboard.
 
-The cluster is one of its own and is taken down at the end. What Prometheus answered is kept in
-.build/picture, and `--redraw` draws that again.
+The cluster is removed at the end. The responses of Prometheus are kept in .build/picture, and
+`--redraw` draws them again.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SCRAPES = 5
 
 
 def record(minutes: float) -> None:
-    """Run a load for some minutes, and save the answers of Prometheus for each panel."""
+    """Run a load for some minutes, and save the responses of Prometheus for each panel."""
     prometheus.install()
     cluster = Cluster(CLUSTER)
     try:
@@ -92,7 +92,7 @@ def _minutes(at: float, start: float) -> float:
 
 
 def redraw() -> None:
-    """Draw the answers that were saved last."""
+    """Draw the responses that were saved last."""
     paths = [str(path) for path in (ROOT / grafana.PATH, ANSWERS, PICTURE)]
     python = FOLDER / "bin" / "python"
     subprocess.run([python, "-m", "tools.dashboard.drawing", *paths], cwd=ROOT, check=True)
@@ -102,8 +102,8 @@ def redraw() -> None:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.dashboard", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=6, help="of runs (6)")
-    parser.add_argument("--redraw", action="store_true", help="draw what was recorded last")
+    parser.add_argument("--minutes", type=float, default=6, help="duration of the recording (6)")
+    parser.add_argument("--redraw", action="store_true", help="draw the last recording again")
     arguments = parser.parse_args()
     try:
         if not arguments.redraw:

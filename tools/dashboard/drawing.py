@@ -1,4 +1,4 @@
-"""Drawing of the dashboard, from its definition and from recorded answers of Prometheus.
+"""Drawing of the dashboard, from its definition and from recorded responses of Prometheus.
 
 It imitates Grafana for the three types of panel that the dashboard has. Positions, titles, units,
 colours and thresholds come from the definition. It needs only the packages of
@@ -243,7 +243,7 @@ _DRAWN: Mapping[str, Callable[[Picture, Json, Series, Box], None]] = {
 
 
 def main(dashboard: str, answers: str, target: str) -> None:
-    """Draw a dashboard file and a file of answers into a picture."""
+    """Draw a dashboard file and a file of responses into a picture."""
     mpl.rcParams["font.family"] = "DejaVu Sans"
     figure = draw(json.loads(Path(dashboard).read_text()), json.loads(Path(answers).read_text()))
     # The file must not depend on the machine or the time.

@@ -39,7 +39,7 @@ SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 def dashboard(_root: Path) -> str:
     """Return the whole dashboard, one item per line."""
     content: Json = {
-        "description": f"How the controller of TaskRuns does. "
+        "description": f"State and performance of the controller of TaskRuns. "
         f"{made_from('tools/dashboard/panels.py')}",
         "title": "TaskRuns",
         "uid": "taskruns",

@@ -26,7 +26,7 @@ HEALTH = Row(
     (
         Panel(
             "Controller",
-            "Whether every controller says that it is ready to work on runs (/readyz).",
+            "Whether every controller is ready to reconcile runs (/readyz).",
             (Query(f"min(taskruns_ready{{{JOB}}})"),),
             kind=Kind.STAT,
             words={1: ("Ready", "green"), 0: ("Not ready", "red")},
@@ -40,8 +40,8 @@ HEALTH = Row(
         ),
         Panel(
             "Age of the watches",
-            "Seconds since the older of the two watches told of a change, or a list showed that it "
-            "had missed none. Lists come once a minute: more than two of them missing is a fault.",
+            "Time since the older of the two watches delivered an event, or a list showed that it "
+            "had missed none. Lists are made once a minute: two missing lists are a problem.",
             (Query(f"max(taskruns_watch_age_seconds{{{JOB}}})"),),
             unit="s",
             kind=Kind.STAT,
@@ -49,7 +49,7 @@ HEALTH = Row(
         ),
         Panel(
             "Longest wait",
-            "For how long the run that waits longest has been waiting for a free worker.",
+            "Time for which the longest waiting run has waited for a free worker.",
             (Query(f"max(taskruns_queue_longest_wait_seconds{{{JOB}}})"),),
             unit="s",
             kind=Kind.STAT,
@@ -57,7 +57,7 @@ HEALTH = Row(
         ),
         Panel(
             "Busy workers",
-            "The share of workers that are working on a run. At 100 % for long, runs wait.",
+            "Share of the workers that are reconciling a run. If it stays at 100 %, runs wait.",
             (Query(f"sum(taskruns_workers_busy{{{JOB}}}) / sum(taskruns_workers{{{JOB}}})"),),
             unit="percentunit",
             kind=Kind.STAT,
@@ -65,8 +65,8 @@ HEALTH = Row(
         ),
         Panel(
             "Faults",
-            "Looks at runs that failed by a fault of the controller's within the time that is "
-            "shown. Any is worth a report.",
+            "Reconciles within the time shown that failed because of an error in the controller. "
+            "Please report each.",
             (
                 Query(
                     "sum(increase(taskruns_reconcile_duration_seconds_count"
@@ -79,7 +79,7 @@ HEALTH = Row(
         ),
         Panel(
             "Memory",
-            "Memory of the controller's process that is in use. The chart's limit is 512 MiB.",
+            "Resident memory of the controller's process. The chart's limit is 512 MiB.",
             (Query(f"max(process_resident_memory_bytes{{{JOB}}})"),),
             unit="bytes",
             kind=Kind.STAT,
@@ -87,7 +87,7 @@ HEALTH = Row(
         ),
         Panel(
             "CPU",
-            "Cores that the controllers use. One can use one core.",
+            "Cores that the controllers use. Each can use one core at most.",
             (Query(f"sum(rate(process_cpu_seconds_total{{{JOB}}}[$__rate_interval]))"),),
             kind=Kind.STAT,
             thresholds=(0.7, 0.9),
@@ -112,20 +112,20 @@ LOAD = Row(
         ),
         Panel(
             "Ended per minute, by phase",
-            "TaskRuns that came to their end, however they did.",
+            "TaskRuns that ended, in any final phase.",
             (_per_minute("taskruns_finished_total", "phase"),),
             stacked=True,
         ),
         Panel(
             "Queued, by reason",
-            "TaskRuns that wait for something that is not the controller's: a quota, a gate such "
-            "as Kueue's, a service account.",
+            "TaskRuns that wait for something outside of the controller: a quota, a scheduling "
+            "gate such as Kueue's, a service account.",
             (Query(f"sum by (reason) (taskruns_runs_queued{{{JOB}}})", "{{reason}}"),),
             stacked=True,
         ),
         Panel(
             "Kept",
-            "TaskRuns that there are, ended ones until their time to live is over, and their Pods.",
+            "Existing TaskRuns, including ended ones until their TTL is over, and their Pods.",
             (
                 Query(f"sum(taskruns_runs{{{JOB}}})", "TaskRuns"),
                 Query(f"sum(taskruns_pods{{{JOB}}})", "Pods"),
@@ -139,29 +139,28 @@ SPEED = Row(
     (
         Panel(
             "From creation to Pod",
-            "From the creation of a TaskRun to the answer to the create of its first Pod, where "
-            "nothing held it back. Creation is told to the second: a second more or less says "
-            "nothing.",
+            "Time from the creation of a TaskRun to that of its first Pod, unless a quota or a "
+            "suspension delayed it. The creation time has a resolution of one second.",
             _quantiles("taskruns_create_to_pod_seconds"),
             unit="s",
         ),
         Panel(
             "From main's end to status",
-            "From the end of the main container, by its node's clock and to the second, to the "
-            "status that says how: what whoever waits for the run notices.",
+            "Time from the end of the main container, by its node's clock and with a resolution of "
+            "one second, to the status with its outcome: the delay that clients observe.",
             _quantiles("taskruns_main_end_to_status_seconds"),
             unit="s",
         ),
         Panel(
             "The controller's share of it",
-            "From when the watch told that the Pod had ended to the answer to the status write.",
+            "Time from the watch event of the Pod's end to the status write.",
             _quantiles("taskruns_pod_end_to_status_seconds"),
             unit="s",
         ),
         Panel(
             "Wait for a worker, and a look",
-            "The slowest of 20: how long a run that was to be looked at waited for a free worker, "
-            "and how long the look took, its requests included.",
+            "95th percentile of the time that a run waited in the work queue for a free worker, "
+            "and of the duration of a reconcile, including its requests.",
             (
                 Query(_quantiles("taskruns_queue_wait_seconds")[1].expression, "wait"),
                 Query(_quantiles("taskruns_reconcile_duration_seconds")[1].expression, "look"),
@@ -188,7 +187,7 @@ FAILURES = Row(
         ),
         Panel(
             "Whose failure it was",
-            "TaskRuns that did not succeed within the time that is shown, by failure kind.",
+            "TaskRuns within the time shown that did not succeed, by failure kind.",
             (
                 Query(
                     "sum by (failure_kind) (increase(taskruns_finished_total"
@@ -209,8 +208,8 @@ FAILURES = Row(
         ),
         Panel(
             "Looks that did not go well, per minute",
-            "put_off: the apiserver did not answer, or the run changed faster than it could be "
-            "followed. failed: a fault of the controller's. Both are tried again.",
+            "put_off: the apiserver did not respond, or the run changed faster than it could be "
+            "reconciled. failed: an error in the controller. Both are retried.",
             (
                 _per_minute(
                     "taskruns_reconcile_duration_seconds_count", "result", 'result!="done",'
@@ -239,8 +238,8 @@ COST = Row(
         ),
         Panel(
             "Not answered with success, per minute",
-            "Requests by code. 409: somebody else was faster, which is harmless. 403 on create: a "
-            "quota, or admission. 429 and 5xx: the apiserver is overloaded. <error>: no answer.",
+            "Requests by code. 409: a conflicting write, which is retried. 403 on create: a quota, "
+            "or admission. 429 and 5xx: the apiserver is overloaded. <error>: no response.",
             (
                 Query(
                     "sum by (verb, resource, code) (rate(taskruns_api_requests_total"
@@ -252,7 +251,7 @@ COST = Row(
         ),
         Panel(
             "Time to an answer, 95 of 100",
-            "How long the apiserver took to answer 95 of 100 requests.",
+            "95th percentile of the time until the apiserver responded.",
             (
                 Query(
                     _quantiles("taskruns_api_request_duration_seconds", "verb, ", 'verb!="watch",')[
@@ -266,7 +265,7 @@ COST = Row(
         ),
         Panel(
             "Open files",
-            "Files and connections that the controller's process holds open.",
+            "Open files and connections of the controller's process.",
             (Query(f"max(process_open_fds{{{JOB}}})", "open"),),
         ),
     ),

@@ -26,7 +26,7 @@ def shown(value: float, unit: str) -> str:
         case "bytes":
             return _bytes(value)
         case _:
-            raise ValueError(f"the unit {unit} is not known here yet")
+            raise ValueError(f"the unit {unit} is not supported")
 
 
 def _plain(value: float) -> str:

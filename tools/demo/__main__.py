@@ -1,7 +1,7 @@
 """`python -m tools.demo up|down`: from nothing to finished tasks on a real Kubernetes, and back.
 
-It needs no packages. It may be interrupted and run again at any point: every step first looks at
-what is there.
+It needs no packages. It may be interrupted and run again at any point: every step continues
+from the present state.
 """
 
 import argparse
@@ -97,7 +97,7 @@ class Demo:
         )
         if releases:
             line = f"helm uninstall taskruns --namespace {NAMESPACE} --wait"
-            self.screen.progress("an earlier installation was interrupted: removing it first")
+            self.screen.progress("removing an earlier installation that was interrupted")
             self.screen.command(line)
             self.commands.run(line)
 
@@ -108,7 +108,7 @@ class Demo:
             path = f"manifests/samples/{name}.yaml"
             self.screen.command(f"kubectl apply --filename {path}")
             self.commands.run("kubectl apply --filename", str(ROOT / path))
-        self.screen.output("Every change of theirs, as kubectl get taskruns --watch tells it:")
+        self.screen.output("Their changes, as kubectl get taskruns --watch shows them:")
         with self._reporting():
             ended = Following(self.commands, self.screen).until_all_end(SAMPLES)
         for name in SAMPLES:
@@ -127,8 +127,10 @@ class Demo:
         self.screen.output(run.status[field])
 
     def _show_pods_gone(self, ended: Mapping[str, Ended]) -> None:
-        self.screen.output("A finished Pod is kept for half a minute for readers of its log.")
-        self.screen.output("Whoever has read it says so, and it goes at once:")
+        self.screen.output("A finished Pod is kept for half a minute, so that its log can be read.")
+        self.screen.output(
+            "A client that has read the log annotates the TaskRun; the Pod is then deleted:"
+        )
         runs = [ended[name] for name in SAMPLES]
         for run in runs:
             collected = f"taskruns.dev/collected={run.status['podUID']}"
@@ -145,18 +147,18 @@ class Demo:
 
     def _show_next_steps(self, seconds: float) -> None:
         minutes, rest = divmod(round(seconds), 60)
-        self.screen.title(f"That was all of it, in {minutes}m{rest:02}s. What to type next:")
+        self.screen.title(f"Done in {minutes}m{rest:02}s. Commands to try next:")
         self.screen.output(
             f"export KUBECONFIG={self.cluster.kubeconfig}\n"
             f"export PATH={self.cluster.bin_dir}:$PATH\n"
-            "kubectl get trun                                    # what you have just seen\n"
+            "kubectl get trun                                    # the runs of this demo\n"
             "kubectl apply -f manifests/samples/retries.yaml     # fails twice, then succeeds\n"
             "kubectl get trun --watch\n"
             "kubectl explain trun.spec                           # every field, to write your own\n"
         )
         self.screen.line(
-            "\nREADME.md goes on from here; docs/reasons.md lists every way in which a run can end."
-            f"\nTo take it all down: {make('demo-down')}"
+            "\nREADME.md has the next steps; docs/reasons.md lists every reason of an end."
+            f"\nTo remove the cluster: {make('demo-down')}"
         )
 
 
@@ -182,14 +184,14 @@ def main() -> int:
         demo.up() if action == "up" else demo.down()
     except KeyboardInterrupt:
         screen.line(
-            f"\nInterrupted. `{make('demo')}` goes on from here, what is built stays built; "
-            f"`{make('demo-down')}` takes everything down."
+            f"\nInterrupted. `{make('demo')}` continues from here, and finished builds are kept; "
+            f"`{make('demo-down')}` removes the cluster."
         )
         return INTERRUPTED
     except (ClusterError, CommandFailed, TooSlow, subprocess.SubprocessError, OSError) as error:
         screen.problem(str(error))
         screen.line(
-            f"`{make('demo')}` tries again from here; `{make('demo-down')}` takes everything down."
+            f"`{make('demo')}` retries from here; `{make('demo-down')}` removes the cluster."
         )
         return 1
     return 0

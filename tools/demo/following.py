@@ -51,7 +51,7 @@ class Following:
                     return self.ended
         late = [name for name in names if name not in self.ended]
         raise TooSlow(
-            f"{', '.join(late)} did not end within {PATIENCE}s; look at it with\n"
+            f"{', '.join(late)} did not end within {PATIENCE}s; check it with\n"
             f"  kubectl describe taskrun {late[0]}"
         )
 

@@ -39,7 +39,7 @@ def daemon(screen: Screen) -> Iterator[Mapping[str, str]]:
         ClusterError: no daemon runs and none can be started; the message says what is missing.
     """
     if _answers():
-        screen.progress("on the Docker daemon that is there; it pulls busybox:1 if it has none")
+        screen.progress("on the running Docker daemon; it pulls busybox:1 if necessary")
         yield dict(os.environ)
         return
     engine = DockerEngine.for_containers(NAME)
@@ -72,12 +72,12 @@ def show(screen: Screen) -> None:
         finally:
             for name in ("hello", "result", "failing"):
                 _taskrun(f"delete {name}", mine)
-    screen.title(f"That was all of it, in {time.monotonic() - began:.0f}s. What to type next:")
+    screen.title(f"Done in {time.monotonic() - began:.0f}s. Commands to try next:")
     screen.output(
         "pip install '.[cli]'\n"
         "taskrun new mine > mine.yaml                # a commented task to start from\n"
         "taskrun validate mine.yaml\n"
-        "taskrun run mine.yaml                       # wherever a Docker daemon runs\n"
+        "taskrun run mine.yaml                       # on any machine with a Docker daemon\n"
     )
     screen.line("\ndocs/cli.md has every command. On a real Kubernetes: make demo")
 
@@ -113,11 +113,11 @@ def main() -> int:
     try:
         show(screen)
     except KeyboardInterrupt:
-        screen.line("\nInterrupted; nothing of it is left.")
+        screen.line("\nInterrupted. Its runs and containers were removed.")
         return INTERRUPTED
     except (ClusterError, subprocess.SubprocessError, OSError) as error:
         screen.problem(str(error))
-        screen.line("`make demo-docker` tries again.")
+        screen.line("Run `make demo-docker` to retry.")
         return 1
     return 0
 

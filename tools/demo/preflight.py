@@ -10,7 +10,7 @@ from tests.cluster.command import run
 from tests.cluster.kind import KindDriver
 from tests.cluster.local import LocalDriver
 
-KIND = "by kind, on the Docker daemon that answers here"
+KIND = "by kind, on the Docker daemon of this machine"
 LOCAL = "of local processes (built once, then cached)"
 _WAYS = {KindDriver.name: KIND, LocalDriver.name: LOCAL}
 
@@ -40,14 +40,14 @@ def describe(driver: str) -> str:
 
 def explain(kind: list[str], local: list[str], *, docker_answers: bool) -> str:
     """Return what is missing for each way, and what works without it."""
-    lines = ["`make demo` needs one of the two:"]
+    lines = ["`make demo` needs one of these:"]
     for title, obstacles in (
         ("a cluster by kind; missing here:", kind),
         ("a cluster of local processes; missing here:", local),
     ):
         lines += [f"  - {title}", *(f"      {obstacle}" for obstacle in obstacles)]
     if docker_answers:
-        lines.append("A Docker daemon answers: `make demo-docker` runs the same tasks on it.")
+        lines.append("A Docker daemon is running: `make demo-docker` runs the same tasks on it.")
     else:
         lines.append(
             "Without a cluster, start a Docker daemon and run `make demo-docker`: it takes seconds."

@@ -69,7 +69,7 @@ class Screen:
         def live() -> None:
             while not over.wait(1):
                 if time.monotonic() - self._spoke >= _SIGN_OF_LIFE:
-                    self.progress(f"... still at it, {time.monotonic() - began:.0f}s so far")
+                    self.progress(f"... still running after {time.monotonic() - began:.0f}s so far")
 
         alive = threading.Thread(target=live, daemon=True)
         alive.start()

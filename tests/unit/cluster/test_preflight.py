@@ -56,7 +56,7 @@ def test_a_cluster_that_exists_keeps_its_driver(
 @pytest.mark.parametrize(
     ("docker", "advice"),
     [
-        (True, "A Docker daemon answers: `make demo-docker` runs the same tasks on it."),
+        (True, "A Docker daemon is running: `make demo-docker` runs the same tasks on it."),
         (False, "start a Docker daemon and run `make demo-docker`"),
     ],
 )
