@@ -14,7 +14,7 @@ SENTENCE = re.compile(r"[A-Za-z].*[.]", re.DOTALL)
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_reason_tells_what_it_means_and_what_to_do(reason: Reason) -> None:
+def test_every_reason_has_a_meaning_and_advice(reason: Reason) -> None:
     assert SENTENCE.fullmatch(reason.meaning)
     assert SENTENCE.fullmatch(reason.advice)
     assert "\n" not in reason.meaning + reason.advice
@@ -28,12 +28,12 @@ def test_a_reason_is_one_word_named_like_its_member(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_reason_is_found_by_its_word(reason: Reason) -> None:
+def test_a_reason_is_found_by_its_name(reason: Reason) -> None:
     assert Reason.named(str(reason)) is reason
 
 
 @pytest.mark.parametrize("word", [None, "", "Unheard", "completed"])
-def test_what_is_no_reason_of_ours_is_not_found(word: str | None) -> None:
+def test_an_unknown_reason_is_not_found(word: str | None) -> None:
     assert Reason.named(word) is None
 
 
@@ -41,11 +41,11 @@ def test_every_kind_of_failure_has_a_reason() -> None:
     assert {reason.kind for reason in Reason} == {None, *FailureKind}
 
 
-def test_no_two_reasons_mean_the_same() -> None:
+def test_reasons_have_distinct_meanings() -> None:
     assert len({reason.meaning for reason in Reason}) == len(Reason)
 
 
-def test_three_phases_are_the_end() -> None:
+def test_three_phases_are_terminal() -> None:
     assert {phase for phase in Phase if phase.terminal} == TERMINAL_PHASES
     assert sorted(TERMINAL_PHASES) == ["Cancelled", "Failed", "Succeeded"]
 

@@ -22,7 +22,7 @@ FIELDS = {schemas.written(path): each for path, each in schemas.fields(SCHEMA) i
 NAMED = {place: each for place, each in FIELDS.items() if not place.endswith("]")}
 
 
-def test_it_is_a_structural_schema() -> None:
+def test_the_crd_is_a_structural_schema() -> None:
     assert list(structural_schema.problems(SCHEMA)) == []
 
 
@@ -36,12 +36,14 @@ def test_it_is_a_structural_schema() -> None:
         ({"type": "object", "required": ["name"]}, "['name'] required but not declared"),
     ],
 )
-def test_the_check_finds_what_is_not_structural(broken: dict[str, Any], problem: str) -> None:
+def test_the_check_rejects_schemas_that_are_not_structural(
+    broken: dict[str, Any], problem: str
+) -> None:
     schema = {"type": "object", "properties": {"spec": broken}}
     assert list(structural_schema.problems(schema)) == [f".spec: {problem}"]
 
 
-def test_client_side_apply_has_room_for_it() -> None:
+def test_the_crd_fits_into_the_annotation_of_client_side_apply() -> None:
     assert len(json.dumps(crd())) < 40_000 < LARGEST_FOR_CLIENT_SIDE_APPLY
 
 
@@ -51,21 +53,21 @@ def test_a_field_is_described_by_a_sentence(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", sorted(each for each in NAMED if each.startswith("spec.")))
-def test_a_field_of_spec_says_what_holds_without_it(place: str) -> None:
+def test_a_field_of_spec_states_its_default(place: str) -> None:
     parent, _, name = place.rpartition(".")
     needed = name in FIELDS[parent].get("required", ()) or parent == "spec.template"
     assert needed or "Default: " in NAMED[place]["description"]
 
 
 @pytest.mark.parametrize("place", sorted(NAMED))
-def test_a_description_tells_the_bounds_that_the_schema_sets(place: str) -> None:
+def test_a_description_states_the_bounds_of_the_schema(place: str) -> None:
     schema, description = NAMED[place], NAMED[place].get("description", "")
     for keyword in ("maxLength", "maxItems", "minimum", "maximum"):
         bound = schema.get(keyword)
         assert bound is None or abs(bound) >= 2**31 - 1 or f"{bound:g}" in description
 
 
-def test_nothing_is_written_into_a_run_but_the_status_of_one_unseen() -> None:
+def test_only_the_status_of_a_new_run_has_a_default() -> None:
     defaults = {place: each["default"] for place, each in FIELDS.items() if "default" in each}
     assert defaults == {"status": {"observedGeneration": -1}}
 
@@ -97,18 +99,18 @@ def test_columns_are_those_of_the_contract() -> None:
     assert wide == ["POD", "NODE", "IMAGE"]
 
 
-def test_every_call_makes_a_crd_of_its_own() -> None:
+def test_every_call_returns_another_crd() -> None:
     crd()["spec"]["versions"].clear()
     assert crd()["spec"]["versions"]
 
 
-def test_every_rule_stands_in_the_schema() -> None:
+def test_every_rule_is_in_the_schema() -> None:
     standing = sum(len(each.get("x-kubernetes-validations", ())) for each in FIELDS.values())
     standing += len(SCHEMA["x-kubernetes-validations"])
     assert standing == sum(len(each) for each in rules.RULES.values())
 
 
-def test_a_field_of_spec_is_fixed_unless_it_is_known_to_be_mutable() -> None:
+def test_a_field_of_spec_is_immutable_unless_listed_as_mutable() -> None:
     aliases = {field.alias for field in TaskRunSpec.model_fields.values()}
     fixed = {rule.field for rule in rules.RULES["spec"] if "is immutable:" in rule.message}
     assert fixed == aliases - rules.MUTABLE
@@ -117,7 +119,7 @@ def test_a_field_of_spec_is_fixed_unless_it_is_known_to_be_mutable() -> None:
 @pytest.mark.parametrize(
     "rule", [rule for each in rules.RULES.values() for rule in each], ids=lambda rule: rule.message
 )
-def test_a_message_says_what_to_write_in_one_line(rule: rules.Rule) -> None:
+def test_a_message_states_the_correction_in_one_line(rule: rules.Rule) -> None:
     assert "\n" not in rule.message
     assert re.search(r"\b(write|create|leave)\b", rule.message) or rule.field == "attempt"
     assert not rule.message.endswith("."), "the apiserver goes on after it"

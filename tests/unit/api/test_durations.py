@@ -57,28 +57,28 @@ def test_a_duration_is_the_sum_of_its_terms(text: str, seconds: float) -> None:
         "\N{ARABIC-INDIC DIGIT FIVE}s",
     ],
 )
-def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_duration_is_rejected_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write a duration such as 30s, 5m or 1h30m"):
         parse_duration(text)
     assert not re.search(DURATION_PATTERN.replace("$", r"\Z"), text)
 
 
-def test_more_than_can_be_counted_is_refused() -> None:
+def test_a_duration_that_overflows_is_rejected() -> None:
     with pytest.raises(ValueError, match="is too long a duration: write a shorter one"):
         parse_duration("99999999999999h")
 
 
 @given(durations)
-def test_what_is_written_reads_back(duration: timedelta) -> None:
+def test_a_formatted_duration_parses_to_the_same_value(duration: timedelta) -> None:
     assert parse_duration(format_duration(duration)) == duration
 
 
 @given(accepted)
-def test_what_the_crd_accepts_can_be_read_here_and_by_cel(text: str) -> None:
+def test_a_duration_that_the_crd_accepts_can_be_parsed_here_and_by_cel(text: str) -> None:
     assert timedelta(0) <= parse_duration(text) < MOST_OF_GO
 
 
-def test_the_longest_that_the_crd_accepts_can_be_read_by_cel() -> None:
+def test_cel_parses_the_longest_duration_that_the_crd_accepts() -> None:
     longest = "999999h999999h99999h"
     assert len(longest) == MAX_DURATION_LENGTH
     assert parse_duration(longest) < MOST_OF_GO

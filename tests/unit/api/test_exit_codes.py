@@ -25,7 +25,7 @@ def test_the_signals_that_end_a_process_are_named_as_python_names_them() -> None
 
 
 @pytest.mark.parametrize("code", range(256))
-def test_a_signal_is_claimed_only_where_the_system_sends_it(code: int) -> None:
+def test_only_signals_that_the_system_sends_are_reported(code: int) -> None:
     sent = {132, 133, 134, 135, 136, 137, 139, 143, 159}
     assert signal_of(code) == (code - 128 if code in sent else None)
 
@@ -44,5 +44,5 @@ def test_a_code_without_a_meaning_is_only_a_number(code: int) -> None:
         (141, "exited with code 141 (128+13, by convention SIGPIPE)"),
     ],
 )
-def test_a_code_is_stated_with_its_signal(code: int, text: str) -> None:
+def test_an_exit_code_is_described_with_its_signal(code: int, text: str) -> None:
     assert describe_exit(code) == text

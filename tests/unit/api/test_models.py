@@ -25,25 +25,25 @@ def a_run(spec: Any, status: Any) -> dict[str, Any]:
 
 
 @given(spec=schemas.SPECS, status=schemas.STATUSES)
-def test_what_the_schema_accepts_can_be_read(spec: Any, status: Any) -> None:
+def test_the_models_parse_every_object_that_the_schema_accepts(spec: Any, status: Any) -> None:
     TaskRun.model_validate(a_run(spec, status))
 
 
 @given(spec=schemas.SPECS)
-def test_a_spec_that_is_read_and_written_says_the_same(spec: Any) -> None:
+def test_a_parsed_spec_is_serialized_unchanged(spec: Any) -> None:
     read = TaskRunSpec.model_validate(spec)
     assert TaskRunSpec.model_validate(read.to_json()) == read
 
 
 @given(status=schemas.STATUSES)
-def test_a_status_that_is_read_and_written_is_the_same(status: Any) -> None:
+def test_a_parsed_status_is_serialized_unchanged(status: Any) -> None:
     for condition in status.get("conditions", ()):
         condition.setdefault("message", "")
     assert TaskRunStatus.model_validate(status).to_json() == status
 
 
 @given(spec=schemas.SPECS, data=st.data())
-def test_a_field_that_nobody_knows_does_no_harm(spec: Any, data: st.DataObject) -> None:
+def test_an_unknown_field_is_ignored(spec: Any, data: st.DataObject) -> None:
     extra = data.draw(schemas.ANYTHING)
     assert TaskRunSpec.model_validate({**spec, "introducedLater": extra}) == (
         TaskRunSpec.model_validate(spec)
@@ -55,7 +55,7 @@ def test_an_absent_field_stays_absent() -> None:
     assert TaskRunStatus.model_validate({}).to_json() == {}
 
 
-def test_a_condition_of_somebody_else_is_read_as_it_is() -> None:
+def test_a_condition_of_another_client_is_parsed_unchanged() -> None:
     condition = {
         "type": "Archived",
         "status": "True",
@@ -102,10 +102,10 @@ def test_the_crd_accepts_every_time_from_the_year_1000_on(seconds: int) -> None:
         "2026-01-01 00:00:00Z",
     ],
 )
-def test_the_crd_refuses_what_is_no_time(text: str) -> None:
+def test_the_crd_rejects_invalid_times(text: str) -> None:
     assert not re.fullmatch(TIME_PATTERN, text)
 
 
 @pytest.mark.parametrize("text", ["2024-02-29T00:00:00Z", "2000-02-29T23:59:59Z"])
-def test_leap_years_have_their_day(text: str) -> None:
+def test_leap_years_have_february_29(text: str) -> None:
     assert re.fullmatch(TIME_PATTERN, text)

@@ -18,7 +18,7 @@ attempts = st.integers(1, 1_000_000)
 
 
 @given(run_names, uids, attempts)
-def test_it_is_a_valid_name_that_also_fits_a_label(run: str, uid: str, attempt: int) -> None:
+def test_a_pod_name_is_valid_and_fits_a_label(run: str, uid: str, attempt: int) -> None:
     name = names.pod_name(run, uid, attempt)
     assert len(name) <= names.MAX_LABEL_LENGTH
     assert SUBDOMAIN.fullmatch(name)
@@ -26,7 +26,7 @@ def test_it_is_a_valid_name_that_also_fits_a_label(run: str, uid: str, attempt: 
 
 
 @given(run_names, uids, attempts)
-def test_it_is_the_same_for_the_same_run_and_attempt(run: str, uid: str, attempt: int) -> None:
+def test_a_pod_name_depends_only_on_run_and_attempt(run: str, uid: str, attempt: int) -> None:
     assert names.pod_name(run, uid, attempt) == names.pod_name(run, uid, attempt)
 
 
@@ -43,15 +43,13 @@ def test_runs_of_one_name_have_different_pods(run: str, one: str, other: str, at
 
 
 @given(uids, attempts)
-def test_two_long_names_that_start_alike_have_different_pods_by_their_uids(
-    uid: str, attempt: int
-) -> None:
+def test_long_names_with_a_common_start_have_different_pod_names(uid: str, attempt: int) -> None:
     long = "a" * 62
     assert names.pod_name(f"{long}b", uid, attempt) == names.pod_name(f"{long}c", uid, attempt)
     assert names.pod_name(f"{long}b", uid, attempt) != names.pod_name(f"{long}c", "x", attempt)
 
 
-def test_it_starts_with_the_name_of_the_run_and_ends_with_the_attempt() -> None:
+def test_a_pod_name_starts_with_the_run_and_ends_with_the_attempt() -> None:
     uid = "9f3c1a77-0000-4000-8000-00000000abcd"
     assert re.fullmatch(r"hello-[0-9a-f]{10}-1", names.pod_name("hello", uid, 1))
     assert re.fullmatch(r"etl\.orders-[0-9a-f]{10}-12", names.pod_name("etl.orders", uid, 12))

@@ -55,11 +55,11 @@ def field_schema(annotation: Any, **field: Any) -> Any:
         (list[int], {"type": "array", "items": {"type": "integer"}}),
     ],
 )  # fmt: skip
-def test_a_type_is_said_in_the_terms_of_a_crd(annotation: Any, expected: Any) -> None:
+def test_a_type_is_expressed_in_the_terms_of_a_crd(annotation: Any, expected: Any) -> None:
     assert field_schema(annotation) == expected
 
 
-def test_a_definition_is_put_where_it_is_referred_to() -> None:
+def test_a_referenced_definition_is_inlined() -> None:
     assert field_schema(Leaf | None) == {
         "description": "A leaf.",
         "type": "object",
@@ -67,7 +67,7 @@ def test_a_definition_is_put_where_it_is_referred_to() -> None:
     }
 
 
-def test_a_field_describes_itself_better_than_its_type() -> None:
+def test_a_fields_description_takes_precedence_over_its_types() -> None:
     schema = field_schema(Colour | None, description="Of the door.")
     assert schema == {
         "description": "Of the door.",
@@ -91,7 +91,7 @@ def test_a_description_ends_with_the_bounds(bounds: dict[str, int], said: str) -
     )
 
 
-def test_no_default_gets_into_a_crd() -> None:
+def test_defaults_are_dropped_from_a_crd() -> None:
     assert field_schema(int, default=3) == {"type": "integer"}
 
 
@@ -105,14 +105,14 @@ def test_no_default_gets_into_a_crd() -> None:
         (Annotated[str, Field(json_schema_extra={"readOnly": True})], "readOnly"),
     ],
 )
-def test_what_a_crd_cannot_say_is_refused_by_the_name_of_the_field(
+def test_an_unsupported_keyword_is_rejected_with_the_name_of_the_field(
     annotation: Any, named: str
 ) -> None:
     with pytest.raises(UnsupportedSchema, match=rf"Example\.part: .*{named}"):
         field_schema(annotation)
 
 
-def test_a_model_that_forbids_unknown_fields_is_refused() -> None:
+def test_a_model_that_forbids_unknown_fields_is_rejected() -> None:
     class Closed(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
@@ -120,10 +120,10 @@ def test_a_model_that_forbids_unknown_fields_is_refused() -> None:
         structural(Closed)
 
 
-def test_a_model_that_contains_itself_is_refused() -> None:
+def test_a_model_that_contains_itself_is_rejected() -> None:
     with pytest.raises(UnsupportedSchema, match="contains itself"):
         structural(Tree)
 
 
-def test_what_comes_out_is_structural() -> None:
+def test_every_generated_schema_is_structural() -> None:
     assert [each for each in checker.problems(structural(Leaf)) if each] == []

@@ -79,7 +79,7 @@ CONTAINER = [
 
 @pytest.mark.parametrize(("cause", "advice"), CONTAINER)
 @pytest.mark.parametrize("reason", [Reason.CONTAINER_CONFIG_ERROR, Reason.CONTAINER_CANNOT_START])
-def test_a_container_that_cannot_be_made_is_advised_on_by_its_cause(
+def test_advice_on_a_container_that_cannot_be_created_follows_its_cause(
     reason: Reason, cause: str, advice: str
 ) -> None:
     advised = advise(reason, f"Container main cannot start: {cause}", Place.CLUSTER)
@@ -90,7 +90,7 @@ def test_a_container_that_cannot_be_made_is_advised_on_by_its_cause(
 
 
 @pytest.mark.parametrize(("cause", "advice"), CONTAINER)
-def test_only_a_missing_object_is_to_be_created(cause: str, advice: str) -> None:
+def test_only_a_missing_object_is_advised_to_be_created(cause: str, advice: str) -> None:
     advised = advise(Reason.CONTAINER_CONFIG_ERROR, cause, Place.CLUSTER)
     assert ("Create the ConfigMap or Secret" in advised) == advice.startswith("Create")
 
@@ -104,7 +104,9 @@ def test_only_a_missing_object_is_to_be_created(cause: str, advice: str) -> None
         ("docker.io/library/x:1: not found", "name and tag"),
     ],
 )
-def test_an_image_that_cannot_be_pulled_is_advised_on_by_its_cause(cause: str, advice: str) -> None:
+def test_advice_on_an_image_that_cannot_be_pulled_follows_its_cause(
+    cause: str, advice: str
+) -> None:
     assert advice in advise(Reason.IMAGE_PULL_FAILED, cause, Place.CLUSTER)
 
 
@@ -139,7 +141,7 @@ ON_DOCKER = [
 
 
 @pytest.mark.parametrize("reason", ON_DOCKER)
-def test_a_user_of_docker_reads_no_word_of_the_cluster(reason: Reason) -> None:
+def test_messages_on_docker_contain_no_cluster_terms(reason: Reason) -> None:
     for cause in ("something", *(cause for cause, _ in CONTAINER[4:])):
         advice = advise(reason, cause, Place.DOCKER)
         assert not CLUSTER_WORDS.search(advice), advice
@@ -155,7 +157,7 @@ def message_of(run: Any, pod: Any, site: SiteDefaults = DOCKER) -> str:
     return status.message or ""
 
 
-def test_a_failure_on_docker_is_told_in_dockers_words() -> None:
+def test_a_failure_on_docker_is_reported_in_dockers_terms() -> None:
     run = a_run(status=a_claimed_status("Running"))
     pod = a_pod(main=ended(3), node="docker")
     message = message_of(run, pod)
@@ -176,7 +178,7 @@ def test_a_run_on_docker_names_no_node_and_no_cluster(main: Any) -> None:
         assert message_of(run, a_pod(main=main, node="docker")) == "Container main is running"
 
 
-def test_an_advice_names_the_runs_own_namespace_pod_and_container() -> None:
+def test_advice_names_the_runs_namespace_pod_and_container() -> None:
     run = a_run(status=a_claimed_status("Running"))
     pod = a_pod(main=ended(3))
     command = f"kubectl logs -n default {pod['metadata']['name']} -c main"

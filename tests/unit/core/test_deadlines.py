@@ -25,31 +25,31 @@ def seconds_of(retry: int, uid: str = "u", **backoff: Any) -> float:
 @pytest.mark.parametrize(
     ("retry", "least"), [(0, 10), (1, 20), (2, 40), (5, 320), (6, 600), (7, 600), (10**9, 600)]
 )
-def test_the_wait_grows_up_to_its_cap_and_a_tenth(retry: int, least: float) -> None:
+def test_the_backoff_grows_up_to_its_cap_plus_jitter(retry: int, least: float) -> None:
     assert least <= seconds_of(retry) <= least * 1.1
 
 
-def test_the_wait_is_the_same_after_a_restart_and_another_for_another_run() -> None:
+def test_the_backoff_is_stable_across_restarts_and_differs_between_runs() -> None:
     assert seconds_of(0, "one") == seconds_of(0, "one")
     assert seconds_of(0, "one") != seconds_of(0, "two")
     assert seconds_of(0, "one") * 2 != seconds_of(1, "one")
 
 
-def test_a_factor_of_one_does_not_grow() -> None:
+def test_a_factor_of_one_keeps_the_backoff_constant() -> None:
     assert 10 <= seconds_of(50, factor=1) <= 11
 
 
-def test_a_duration_beyond_its_cap_is_cut() -> None:
+def test_a_duration_above_the_cap_is_limited_to_it() -> None:
     long, short = timedelta(hours=2), timedelta(seconds=5)
     assert 5 <= seconds_of(0, duration=long, cap=short) <= 5.5
 
 
-def test_a_wait_without_length_is_none() -> None:
+def test_a_backoff_of_zero_does_not_wait() -> None:
     assert seconds_of(3, duration=timedelta(0)) == 0
 
 
 @pytest.mark.parametrize("cap", [timedelta.max, timedelta(days=10**8)])
-def test_the_longest_wait_can_still_be_counted(cap: timedelta) -> None:
+def test_the_longest_backoff_does_not_overflow(cap: timedelta) -> None:
     assert seconds_of(10**9, duration=timedelta.max, factor=10, cap=cap) <= 1e13
 
 
@@ -60,7 +60,7 @@ def test_a_retry_counts_from_the_end_of_the_attempt_before() -> None:
     assert at(100 + 40) <= due <= at(100 + 44)
 
 
-def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> None:
+def test_a_retry_of_an_unrecorded_attempt_counts_from_its_end() -> None:
     run = run_of(status={"attempt": 1, "attempts": [a_record(1)]})
     assert at(50 + 10) <= deadlines.retry_at(run, at(50)) <= at(50 + 11)
 
@@ -74,7 +74,7 @@ def test_a_retry_of_an_attempt_that_is_not_recorded_counts_from_its_end() -> Non
         ({"createdTime": stamp(10)}, 10),
     ],
 )
-def test_a_forged_record_without_an_end_counts_from_the_last_that_it_tells_of(
+def test_a_record_without_an_end_counts_from_its_latest_time(
     recorded_times: dict[str, str], least: int, outcome: dict[str, str]
 ) -> None:
     record = {"number": 1, "podName": "p", "podUID": "1", **outcome, **recorded_times}
@@ -84,7 +84,7 @@ def test_a_forged_record_without_an_end_counts_from_the_last_that_it_tells_of(
 
 
 @pytest.mark.parametrize("outcome", [{}, {"outcome": "Failed"}])
-def test_a_forged_record_without_any_time_holds_nothing_up(outcome: dict[str, str]) -> None:
+def test_a_record_without_any_time_delays_nothing(outcome: dict[str, str]) -> None:
     record = {"number": 1, "podName": "p", "podUID": "1", **outcome}
     run = run_of(status={"attempt": 1, "attempts": [record]})
     assert deadlines.due_at(run, at(50)) == at(50)
@@ -92,36 +92,36 @@ def test_a_forged_record_without_any_time_holds_nothing_up(outcome: dict[str, st
     assert deadlines.due_at(begun, at(50)) == at(3)
 
 
-def test_the_first_attempt_is_due_since_the_run_was_first_seen() -> None:
+def test_the_first_attempt_is_due_at_the_first_reconcile() -> None:
     assert deadlines.due_at(run_of(), at(7)) == at(7)
     assert deadlines.due_at(run_of(status={"startTime": stamp(3)}), at(7)) == at(3)
 
 
-def test_what_is_too_far_to_be_counted_is_far() -> None:
+def test_a_time_that_overflows_is_the_latest_time() -> None:
     far = datetime.max.replace(tzinfo=UTC) - timedelta(seconds=1)
     assert deadlines.later(far, timedelta(days=1)) == deadlines.FAR
     run = run_of(activeDeadlineSeconds=MAX_SECONDS, status={"startTime": "9999-12-31T23:59:59Z"})
     assert deadlines.deadline_at(run) == deadlines.FAR
 
 
-def test_what_is_far_wakes_nobody() -> None:
+def test_the_latest_time_causes_no_wake_up() -> None:
     assert deadlines.earliest(deadlines.FAR, None) is None
     assert deadlines.earliest(None, at(3), deadlines.FAR, at(2)) == at(2)
 
 
-def test_deadlines_that_are_not_set_do_not_exist() -> None:
+def test_deadlines_that_are_not_set_are_none() -> None:
     run = run_of(status={"startTime": stamp(0)})
     assert deadlines.deadline_at(run) is None
     assert deadlines.attempt_deadline_at(run, T0) is None
 
 
-def test_a_deadline_counts_from_the_first_look() -> None:
+def test_a_deadline_counts_from_the_first_reconcile() -> None:
     run = run_of(activeDeadlineSeconds=60, status={"startTime": stamp(5)})
     assert deadlines.deadline_at(run) == at(65)
     assert deadlines.deadline_at(run_of(activeDeadlineSeconds=60)) is None
 
 
-def test_the_spread_is_a_fraction() -> None:
+def test_the_jitter_is_a_fraction() -> None:
     fractions = [deadlines.jitter("uid", number) for number in range(200)]
     assert all(0 <= fraction < 1 for fraction in fractions)
     assert max(fractions) - min(fractions) > 0.9
@@ -137,5 +137,5 @@ def test_the_spread_is_a_fraction() -> None:
         ({"cap": "1m"}, "1m"),
     ],
 )
-def test_a_first_wait_beyond_the_default_cap_raises_it(given: Any, longest: str) -> None:
+def test_a_duration_above_the_default_cap_raises_the_cap(given: Any, longest: str) -> None:
     assert Backoff.model_validate(given).longest == parse_duration(longest)

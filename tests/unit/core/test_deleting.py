@@ -44,7 +44,7 @@ def kinds(actions: tuple[Action, ...]) -> list[type[Action]]:
 
 
 @pytest.mark.parametrize("finalizers", [FOREIGN, ["foregroundDeletion"], []])
-def test_its_pod_is_deleted_as_it_was_seen_and_held_until_it_has_ended(finalizers: Any) -> None:
+def test_the_pod_is_deleted_with_its_version_and_held_until_it_has_ended(finalizers: Any) -> None:
     run, pod = deleted(finalizers=finalizers), a_pod(main=running())
     plan = plan_for(run, pod, seconds=6)
     assert plan.actions == (DeletePod(ref_of(pod), "2000"),)
@@ -58,7 +58,7 @@ def ref_of(pod: Any) -> Any:
     return plan_for(None, pod, findings=gone(RUN_UID)).actions[0].pod  # type: ignore[union-attr]
 
 
-def test_our_finalizer_outlives_the_pods_grace_period_by_a_moment_only() -> None:
+def test_our_finalizer_outlives_the_grace_period_only_briefly() -> None:
     """The node may be gone, and a deletion must not hang on our finalizer."""
     pod = a_pod(main=running(), metadata=TERMINATING)
     assert kinds(plan_for(deleted(), pod, seconds=45).actions) == [ReleasePod]
@@ -110,7 +110,7 @@ def test_the_outcome_is_recorded_before_the_pod_is_released(
         assert plan.status.observed_generation == 2
 
 
-def test_then_the_pod_goes_and_nothing_more_is_written() -> None:
+def test_the_released_pod_is_deleted_without_another_write() -> None:
     status = {**an_ended_status("Cancelled"), "observedGeneration": 2}
     pod = a_pod(main=ended(143), metadata=TERMINATING)
     assert kinds(plan_for(deleted(status), pod, seconds=9).actions) == [ReleasePod]
@@ -140,7 +140,7 @@ def test_a_run_without_a_pod_ends_at_once(status: Any, spec: Any) -> None:
     assert written.failure_kind == "Cancelled"
 
 
-def test_a_failure_is_not_retried_and_the_message_says_why() -> None:
+def test_a_failure_of_a_deleted_run_is_not_retried_and_the_message_names_the_deletion() -> None:
     pod = a_pod(main=ended(7, finished=4), metadata=TERMINATING, phase="Failed")
     written = status_for(deleted(backoffLimit=3), pod, seconds=9)
     assert (written.phase, written.reason, written.failed) == ("Failed", "NonZeroExitCode", 1)
@@ -155,7 +155,7 @@ def test_a_stop_that_was_recorded_keeps_its_reason() -> None:
     assert (written.phase, written.reason) == ("Failed", "AttemptDeadlineExceeded")
 
 
-def test_a_suspension_that_was_not_over_does_not_suspend_what_is_deleted() -> None:
+def test_a_deleted_run_is_not_suspended_by_a_pending_suspension() -> None:
     attempts = [a_record(stopTime=stamp(3), reason="Suspended")]
     run = deleted(a_claimed_status("Stopping", attempts=attempts), suspend=True)
     pod = a_pod(main=ended(143, finished=7), metadata=TERMINATING)
@@ -163,14 +163,14 @@ def test_a_suspension_that_was_not_over_does_not_suspend_what_is_deleted() -> No
     assert (written.phase, written.reason) == ("Cancelled", "TaskRunDeleted")
 
 
-def test_mains_own_verdict_stands_where_others_had_to_be_stopped() -> None:
+def test_mains_verdict_is_final_when_other_containers_are_stopped() -> None:
     attempts = [a_record(stopTime=stamp(3), outcome="Succeeded", reason="Completed", exitCode=0)]
     run = deleted(a_claimed_status("Stopping", attempts=attempts))
     pod = a_pod(main=ended(0, finished=2), metadata=TERMINATING)
     assert status_for(run, pod, seconds=9).phase == "Succeeded"
 
 
-def test_a_pod_that_vanished_is_read_live_and_judged_as_it_was_last_seen() -> None:
+def test_a_missing_pod_is_read_live_and_judged_by_its_last_known_state() -> None:
     plan = plan_for(deleted(), seconds=9)
     assert kinds(plan.actions) == [ConfirmPodGone]
     written = status_for(deleted(), seconds=9, findings=gone(pod_uid(1)))
@@ -184,7 +184,7 @@ def test_a_pod_that_vanished_is_read_live_and_judged_as_it_was_last_seen() -> No
     assert written.phase == "Succeeded"
 
 
-def test_a_gated_pod_has_run_nothing() -> None:
+def test_a_gated_pod_counts_as_not_started() -> None:
     run = deleted(a_claimed_status())
     assert kinds(plan_for(run, a_pod(gated=True), seconds=6).actions) == [DeletePod]
     pod = a_pod(gated=True, metadata={"deletionTimestamp": stamp(6)})
@@ -193,7 +193,7 @@ def test_a_gated_pod_has_run_nothing() -> None:
     assert "before its main container started" in (written.message or "")
 
 
-def test_pods_are_left_to_themselves_when_that_was_asked_for() -> None:
+def test_orphaned_pods_are_left_alone() -> None:
     """The Pods continue, and their end is recorded while the TaskRun exists."""
     run = deleted(finalizers=["orphan", *FOREIGN])
     assert kinds(plan_for(run, a_pod(main=running()), seconds=6).actions) == [ReleasePod]
@@ -207,7 +207,7 @@ def test_pods_are_left_to_themselves_when_that_was_asked_for() -> None:
     assert (written.phase, written.reason) == ("Failed", "NonZeroExitCode")
 
 
-def test_pods_of_other_attempts_go_and_a_run_ends_once_none_is_at_work() -> None:
+def test_pods_of_other_attempts_are_deleted_and_the_run_ends_when_none_runs() -> None:
     run = deleted(a_claimed_status("BackingOff", 2, attempts=[a_record(2, outcome="Failed")]))
     at_work = a_pod(number=1, main=running())
     assert kinds(plan_for(run, at_work, seconds=6).actions) == [ReleasePod]
@@ -219,7 +219,7 @@ def test_pods_of_other_attempts_go_and_a_run_ends_once_none_is_at_work() -> None
     assert kinds(plan.actions) == [ObserveGeneration]
 
 
-def test_a_run_that_cannot_be_understood_ends_too() -> None:
+def test_an_unreadable_run_that_is_deleted_ends_too() -> None:
     run = deleted({"phase": "Running", "attempt": "odd"})
     assert kinds(plan_for(run, a_pod(main=running()), seconds=6).actions) == [ReleasePod]
     written = status_for(run, seconds=6)

@@ -34,7 +34,7 @@ def backing_off(**overrides: Any) -> dict[str, Any]:
     return a_claimed_status("BackingOff", attempts=[failed], failed=1, **overrides)
 
 
-def test_a_run_seen_for_the_first_time_gets_its_pod() -> None:
+def test_the_first_reconcile_creates_the_pod() -> None:
     plan = plan_for(a_run())
     (action,) = plan.actions
     assert isinstance(action, CreatePod)
@@ -42,7 +42,7 @@ def test_a_run_seen_for_the_first_time_gets_its_pod() -> None:
     assert plan.status is None
 
 
-def test_a_pod_is_created_gated_and_held() -> None:
+def test_a_pod_is_created_with_gate_and_finalizer() -> None:
     (action,) = plan_for(a_run()).actions
     assert isinstance(action, CreatePod)
     assert action.manifest["spec"]["schedulingGates"] == [{"name": names.GATE_CLAIM}]
@@ -50,7 +50,7 @@ def test_a_pod_is_created_gated_and_held() -> None:
 
 
 @pytest.mark.parametrize("recorded_times", [{}, {"createdTime": stamp(1)}])
-def test_a_forged_record_without_an_end_holds_up_no_attempt(recorded_times: dict[str, str]) -> None:
+def test_a_record_without_an_end_delays_no_attempt(recorded_times: dict[str, str]) -> None:
     forged = {"number": 1, "podName": "p", "podUID": "1", "outcome": "Failed", **recorded_times}
     status = a_claimed_status("BackingOff", attempts=[forged], failed=1)
     run = a_run(backoffLimit=1, status=status)
@@ -58,7 +58,7 @@ def test_a_forged_record_without_an_end_holds_up_no_attempt(recorded_times: dict
     assert isinstance(action, CreatePod)
 
 
-def test_a_forged_record_of_the_very_pod_that_is_claimed_gives_way() -> None:
+def test_another_record_of_the_claimed_pod_is_replaced() -> None:
     run = a_run(status={"attempts": [a_record(7, podUID=pod_uid(1), outcome="Failed")]})
     written = status_for(run, a_pod(run, 1, gated=True))
     assert [(kept.number, kept.pod_uid) for kept in written.attempts or ()] == [(1, pod_uid(1))]
@@ -75,7 +75,7 @@ def test_cancel_without_a_pod_ends_the_run_at_once(status: dict[str, Any] | None
     assert written.completion_time == at(0)
 
 
-def test_the_total_deadline_counts_while_waiting() -> None:
+def test_the_deadline_of_the_run_counts_while_waiting() -> None:
     run = a_run(activeDeadlineSeconds=60, backoffLimit=3, status=backing_off())
     assert plan_for(run, seconds=59.9).status is None
     written = status_for(run, seconds=60)
@@ -87,7 +87,7 @@ def test_the_total_deadline_counts_while_waiting() -> None:
     assert "attempt 2" in (written.message or "")
 
 
-def test_cancel_goes_before_the_deadline() -> None:
+def test_cancel_takes_precedence_over_the_deadline() -> None:
     run = a_run(activeDeadlineSeconds=1, cancel=True, status=backing_off())
     assert status_for(run, seconds=100).reason == "Cancelled"
 
@@ -100,7 +100,7 @@ def test_cancel_goes_before_the_deadline() -> None:
         (RefusalKind.NAME_TAKEN, "PodNameConflict"),
     ],
 )
-def test_a_create_refused_for_good_fails_the_run_in_the_servers_words(
+def test_a_permanently_rejected_create_fails_the_run_with_the_apiservers_message(
     kind: RefusalKind, reason: str
 ) -> None:
     written = status_for(a_run(), findings=refused(kind))
@@ -113,7 +113,7 @@ def test_a_create_refused_for_good_fails_the_run_in_the_servers_words(
 @pytest.mark.guarantee(
     "In a namespace that is terminating or gone nothing is created; the run is deleted with it"
 )
-def test_a_run_goes_with_its_namespace() -> None:
+def test_a_run_in_a_terminating_namespace_is_left_alone() -> None:
     assert plan_for(a_run(), findings=refused(RefusalKind.NAMESPACE_TERMINATING)) == Plan()
 
 
@@ -124,7 +124,7 @@ def no_room(quota: str, used: int = 3, retry: float | None = None) -> Findings:
 
 
 @pytest.mark.parametrize("retry", [12.0, None])
-def test_a_full_quota_queues_the_run_until_its_turn(retry: float | None) -> None:
+def test_an_exceeded_quota_queues_the_run_until_the_retry(retry: float | None) -> None:
     plan = plan_for(a_run(), findings=no_room("small", retry=retry))
     assert plan.status is not None
     assert (plan.status.phase, plan.status.reason) == ("Queued", "QuotaExceeded")
@@ -132,7 +132,7 @@ def test_a_full_quota_queues_the_run_until_its_turn(retry: float | None) -> None
     assert plan.wake_at == (None if retry is None else at(retry))
 
 
-def test_a_queued_run_is_written_again_for_another_quota_alone() -> None:
+def test_the_status_of_a_queued_run_changes_only_for_another_quota() -> None:
     run = a_run(status=status_for(a_run(), findings=no_room("small")).to_json())
     plan = plan_for(run, seconds=30, findings=no_room("small", used=2, retry=41))
     assert plan.idle
@@ -159,7 +159,7 @@ def test_a_queued_run_wakes_for_its_deadline() -> None:
         (RefusalKind.WEBHOOK_FAILED, "WebhookFailed", 6),
     ],
 )
-def test_what_may_be_mended_soon_is_waited_for_a_minute(
+def test_a_transient_rejection_is_retried_for_a_minute(
     kind: RefusalKind, reason: str, interval: int
 ) -> None:
     """The minute counts from the first such refusal, after any wait for quota."""
@@ -178,7 +178,7 @@ def test_what_may_be_mended_soon_is_waited_for_a_minute(
     assert written.failure_kind == "Configuration"
 
 
-def test_one_minute_is_for_all_that_may_be_mended_soon() -> None:
+def test_one_minute_applies_to_all_transient_rejections_together() -> None:
     run = a_run()
     for seconds, kind in ((5, RefusalKind.NO_SERVICE_ACCOUNT), (50, RefusalKind.WEBHOOK_FAILED)):
         written = status_for(run, seconds=seconds, findings=refused(kind))
@@ -187,14 +187,14 @@ def test_one_minute_is_for_all_that_may_be_mended_soon() -> None:
     assert status_for(run, seconds=65, findings=refused(kind)).phase == "Failed"
 
 
-def test_the_minute_begins_anew_after_a_wait_for_room() -> None:
+def test_the_minute_restarts_after_a_wait_for_quota() -> None:
     run = a_run(status=status_for(a_run(), findings=refused(RefusalKind.WEBHOOK_FAILED)).to_json())
     run = a_run(status=status_for(run, seconds=30, findings=no_room("small")).to_json())
     written = status_for(run, seconds=90, findings=refused(RefusalKind.WEBHOOK_FAILED))
     assert (written.phase, written.reason) == ("Queued", "WebhookFailed")
 
 
-def test_since_when_a_pod_is_refused_is_noted_where_an_older_controller_has_not() -> None:
+def test_the_time_of_the_first_rejection_is_recorded_if_an_older_controller_did_not() -> None:
     findings = refused(RefusalKind.WEBHOOK_FAILED)
     status = status_for(a_run(), findings=findings).to_json()
     older = a_run(status={**status, "conditions": []})
@@ -213,7 +213,7 @@ def test_a_gated_pod_of_the_attempt_is_claimed() -> None:
     assert (record.number, record.pod_uid, record.outcome) == (1, pod_uid(1), None)
 
 
-def test_a_late_pod_of_an_attempt_that_is_not_due_is_thrown_away() -> None:
+def test_a_late_pod_of_an_attempt_that_is_not_due_is_discarded() -> None:
     run = a_run(backoffLimit=3, status=backing_off())
     plan = plan_for(run, a_pod(number=3, gated=True), seconds=11)
     assert [type(action) for action in plan.actions] == [DiscardPod]
@@ -227,7 +227,7 @@ def test_a_pod_made_by_hand_is_not_claimed() -> None:
     assert [type(action) for action in plan.actions] == [DiscardPod, CreatePod]
 
 
-def test_a_pod_of_the_attempt_that_is_being_deleted_is_let_go_and_awaited() -> None:
+def test_a_deleted_pod_of_the_attempt_is_released_and_awaited() -> None:
     pod = a_pod(gated=True, metadata={"deletionTimestamp": stamp(1)})
     plan = plan_for(a_run(), pod)
     assert [type(action) for action in plan.actions] == [ReleasePod]
@@ -238,12 +238,12 @@ def test_a_pod_of_the_attempt_that_is_being_deleted_is_let_go_and_awaited() -> N
     assert waiting.wake_at == at(9)
 
 
-def test_a_pod_of_the_attempt_without_our_gate_is_not_taken_over() -> None:
+def test_a_pod_of_the_attempt_without_our_gate_is_not_claimed() -> None:
     written = status_for(a_run(), a_pod(gated=False))
     assert (written.phase, written.reason) == ("Failed", "PodNameConflict")
 
 
-def test_the_next_attempt_waits_for_its_time() -> None:
+def test_the_next_attempt_waits_until_it_is_due() -> None:
     run = a_run(backoffLimit=3, backoff={"duration": "30s"}, status=backing_off())
     plan = plan_for(run, seconds=20)
     assert plan.idle
@@ -254,7 +254,7 @@ def test_the_next_attempt_waits_for_its_time() -> None:
     assert action.manifest["metadata"]["labels"][names.LABEL_ATTEMPT] == "2"
 
 
-def test_a_wait_ends_early_for_the_total_deadline() -> None:
+def test_a_wait_ends_early_at_the_deadline_of_the_run() -> None:
     run = a_run(
         backoffLimit=3,
         backoff={"duration": "1h", "cap": "2h"},
@@ -272,7 +272,7 @@ def test_a_wait_ends_early_for_the_total_deadline() -> None:
         ({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}, "default-container"),
     ],
 )
-def test_a_template_that_makes_no_pod_fails_the_run_and_says_what_to_write(
+def test_an_invalid_template_fails_the_run_with_the_correction(
     template: dict[str, Any], word: str
 ) -> None:
     written = status_for(a_run(template=template))
@@ -284,7 +284,7 @@ def test_a_template_that_makes_no_pod_fails_the_run_and_says_what_to_write(
     "`scheduleTimeoutSeconds` counts from when the attempt was due; other clients' scheduling "
     "gates and full quotas count"
 )
-def test_waiting_for_room_counts_for_the_schedule_timeout() -> None:
+def test_waiting_for_quota_counts_for_the_schedule_timeout() -> None:
     message = "exceeded quota: pods"
     waiting = {"phase": "Queued", "startTime": stamp(0), "message": message}
     run = a_run(scheduleTimeoutSeconds=30, status=waiting)
@@ -309,19 +309,19 @@ def overlooked() -> dict[str, Any]:
     return a_run(backoffLimit=3, status=backing_off())
 
 
-def test_no_attempt_is_made_while_a_pod_runs_that_a_forged_status_calls_over() -> None:
+def test_no_attempt_is_created_while_a_pod_runs_that_the_status_calls_ended() -> None:
     plan = plan_for(overlooked(), a_pod(main=running()), seconds=1000)
     assert [type(action) for action in plan.actions] == [StopPod]
     assert plan.status is None
 
 
-def test_a_pod_that_waits_for_its_claim_is_not_claimed_either() -> None:
+def test_an_unclaimed_pod_is_not_claimed_meanwhile() -> None:
     next_pod = a_pod(number=2, gated=True)
     plan = plan_for(overlooked(), a_pod(main=running()), next_pod, seconds=1000)
     assert plan.status is None
 
 
-def test_where_two_pods_at_a_time_are_asked_for_the_next_attempt_is_made() -> None:
+def test_with_terminating_or_failed_the_next_attempt_is_created() -> None:
     eager = a_run(podReplacementPolicy="TerminatingOrFailed", disruptionLimit=3)
     run = eager | {"status": backing_off()}
     plan = plan_for(run, a_pod(main=running()), seconds=1000)

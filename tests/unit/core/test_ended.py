@@ -35,7 +35,7 @@ def test_failures_are_retried_within_the_backoff_limit(limit: int | None, phase:
     assert (written.phase, written.failed) == (phase, 1)
 
 
-def test_the_last_failure_allowed_fails_the_run() -> None:
+def test_a_failure_beyond_the_backoff_limit_fails_the_run() -> None:
     before = [record_of("Failed", 1), record_of("Failed", 2)]
     run = a_run(backoffLimit=2, status=at_attempt(3, before, failed=2))
     written = status_for(run, a_pod(run, 3, main=ended(1)), seconds=5)
@@ -43,7 +43,7 @@ def test_the_last_failure_allowed_fails_the_run() -> None:
     assert "Attempt 3 of 3. " in (written.message or "")
 
 
-def test_a_retry_says_when_it_is_due() -> None:
+def test_the_message_of_a_retry_states_its_due_time() -> None:
     run = a_run(backoffLimit=1, backoff={"duration": "60s"}, status=a_claimed_status("Running"))
     written = status_for(run, a_pod(main=ended(1, finished=4)), seconds=300)
     assert "The next attempt is due at 2026-01-01T12:01:" in (written.message or ""), (
@@ -52,7 +52,7 @@ def test_a_retry_says_when_it_is_due() -> None:
     assert written.completion_time is None
 
 
-def test_counts_end_at_what_a_status_can_hold() -> None:
+def test_counts_stop_at_the_maximum_of_the_status() -> None:
     full = a_claimed_status("Running", failed=2**31 - 1, disrupted=2**31 - 1)
     for pod in (a_pod(main=ended(1)), a_pod(main=ended(1), reason="Evicted")):
         written = status_for(a_run(status=full), pod, seconds=5)
@@ -63,7 +63,7 @@ ENDED_IN_PART = a_pod(main=running(), phase="Failed", reason="DeadlineExceeded")
 """A Pod as kubelets of 1.36 report it when it was stopped during an apiserver outage."""
 
 
-def test_a_pod_that_has_ended_while_main_is_said_to_run_is_not_judged_yet() -> None:
+def test_an_ended_pod_whose_main_is_reported_running_is_not_judged_yet() -> None:
     run = a_run(status=a_claimed_status("Running"))
     written = status_for(run, ENDED_IN_PART, seconds=5)
     assert written.attempts is not None
@@ -80,14 +80,14 @@ def test_a_pod_that_has_ended_while_main_is_said_to_run_is_not_judged_yet() -> N
 
 
 @pytest.mark.parametrize("noted", [stamp(0), stamp(1000)])
-def test_a_word_that_does_not_come_is_not_waited_for_long(noted: str) -> None:
+def test_a_missing_exit_code_is_awaited_for_a_limited_time(noted: str) -> None:
     status = a_claimed_status("Running", attempts=[a_record(finishedTime=noted)])
     written = status_for(a_run(status=status), a_pod(main=running(), phase="Failed"), seconds=30)
     assert (written.phase, written.reason) == ("Failed", "FinalStateUnknown")
     assert (written.exit_code, written.disrupted) == (None, 1)
 
 
-def test_nothing_is_waited_for_where_the_kubelet_is_lost() -> None:
+def test_an_exit_code_is_not_awaited_from_a_lost_kubelet() -> None:
     lost = a_pod(main=running(), phase="Failed", conditions=[disrupted("DeletionByPodGC")])
     written = status_for(a_run(status=a_claimed_status("Running")), lost, seconds=5)
     assert (written.phase, written.reason) == ("Failed", "NodeLost")
@@ -104,7 +104,7 @@ def test_an_attempt_that_never_started_is_replaced_three_times(replaced: int, ph
     assert (written.phase, written.failed, written.disrupted) == (phase, 0, 0)
 
 
-def test_a_disruption_after_the_start_is_not_retried_unasked() -> None:
+def test_a_disruption_after_the_start_is_not_retried_by_default() -> None:
     run = a_run(backoffLimit=5, status=a_claimed_status("Running"))
     written = status_for(run, a_pod(main=ended(137), reason="Evicted"), seconds=5)
     assert (written.phase, written.disrupted, written.failed) == ("Failed", 1, 0)
@@ -124,7 +124,7 @@ def test_an_attempt_past_its_own_deadline_is_retried() -> None:
     assert (written.phase, written.failed) == ("BackingOff", 1)
 
 
-def test_the_record_tells_the_whole_attempt() -> None:
+def test_the_record_of_an_attempt_is_complete() -> None:
     run = a_run(status=a_claimed_status("Running"))
     pod = a_pod(main=ended(137, started=2, finished=4, message="out of luck"))
     (record,) = status_for(run, pod, seconds=9).attempts or []
@@ -155,7 +155,7 @@ def test_only_the_last_twenty_records_are_kept() -> None:
     assert numbers == list(range(5, 25))
 
 
-def test_a_verdict_that_was_final_is_not_judged_again() -> None:
+def test_a_recorded_verdict_is_not_judged_again() -> None:
     record = a_record(
         stopTime=stamp(5),
         finishedTime=stamp(4),
@@ -173,7 +173,7 @@ def test_a_verdict_that_was_final_is_not_judged_again() -> None:
     assert (written.phase, written.reason, written.exit_code) == ("Failed", "NonZeroExitCode", 3)
 
 
-def test_a_verdict_that_was_final_outlives_its_pod() -> None:
+def test_a_recorded_verdict_outlives_its_pod() -> None:
     end: dict[str, Any] = {
         "finishedTime": stamp(4),
         "outcome": "Succeeded",
@@ -187,7 +187,7 @@ def test_a_verdict_that_was_final_outlives_its_pod() -> None:
     assert [kept.to_json() for kept in written.attempts or []] == [record]
 
 
-def test_a_claimed_pod_that_is_not_seen_is_read_live_first() -> None:
+def test_a_claimed_pod_that_is_not_cached_is_read_live_first() -> None:
     plan = plan_for(a_run(status=a_claimed_status("Running")), seconds=5)
     assert plan.actions == (ConfirmPodGone(PodRef("default", a_record()["podName"], pod_uid(1))),)
     assert plan.status is None
@@ -201,7 +201,7 @@ def test_a_claimed_pod_that_is_gone_is_not_created_again() -> None:
     assert plan.status.phase == "Failed"
 
 
-def test_an_end_is_told_to_machines_too() -> None:
+def test_the_end_of_a_run_sets_the_conditions() -> None:
     run = a_run(status=a_claimed_status("Running"))
     good = status_for(run, a_pod(main=ended(0)), seconds=5)
     bad = status_for(run, a_pod(main=ended(1)), seconds=5)
@@ -256,7 +256,9 @@ DELETED = {"deletionTimestamp": stamp(3)}
         ({"disruptionLimit": 1}, None),
     ],
 )
-def test_a_terminating_pod_is_given_up_only_for_another(spec: Any, phase: str | None) -> None:
+def test_a_terminating_pod_is_abandoned_only_if_a_retry_follows(
+    spec: Any, phase: str | None
+) -> None:
     run = a_run(status=a_claimed_status("Running"), **spec)
     pod = a_pod(main={"running": {"startedAt": stamp(2)}}, metadata=DELETED)
     plan = plan_for(run, pod, seconds=5)

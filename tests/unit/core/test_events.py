@@ -52,26 +52,26 @@ def backing_off(**overrides: Any) -> Any:
     return a_claimed_status("BackingOff", attempts=[failed], failed=1, **overrides)
 
 
-def test_a_claimed_pod_is_told_with_its_name_and_attempt() -> None:
+def test_a_claim_sends_an_event_with_pod_and_attempt() -> None:
     event = event_of(a_run(), a_pod(gated=True))
     assert event == Event(
         EventReason.POD_CREATED, f"Created Pod {POD.name} for attempt 1", POD, at(5)
     )
 
 
-def test_main_at_work_is_told_with_its_node() -> None:
+def test_a_running_main_sends_an_event_with_its_node() -> None:
     event = event_of(a_run(status=CLAIMED), a_pod(main=running()))
     assert event.reason is EventReason.STARTED
     assert event.message == "Container main is running on node node-1"
 
 
-def test_a_success_is_told_with_its_pod() -> None:
+def test_a_success_sends_an_event_with_its_pod() -> None:
     event = event_of(a_run(status=CLAIMED), a_pod(main=ended(0)))
     assert (event.reason, event.pod) == (EventReason.SUCCEEDED, POD)
     assert event.message == "Container main completed on node node-1"
 
 
-def test_a_failure_is_told_with_its_reason_and_advice_and_without_the_tasks_words() -> None:
+def test_a_failure_sends_an_event_with_reason_and_advice_but_no_output() -> None:
     run = a_run(status=CLAIMED)
     pod = a_pod(main=ended(3, message="the password is: Last output: 12345"))
     event = event_of(run, pod)
@@ -85,7 +85,7 @@ def test_a_failure_is_told_with_its_reason_and_advice_and_without_the_tasks_word
     assert "12345" not in event.message
 
 
-def test_the_end_of_a_run_whose_main_was_judged_before_repeats_no_output() -> None:
+def test_the_event_of_a_run_whose_main_was_judged_before_has_no_output() -> None:
     """The attempt's record holds main's last output as a part of its message."""
     record = a_record(
         stopTime=stamp(3), reason="NonZeroExitCode", outcome="Failed", exitCode=1,
@@ -97,7 +97,7 @@ def test_the_end_of_a_run_whose_main_was_judged_before_repeats_no_output() -> No
     assert "secret" not in event.message
 
 
-def test_a_retry_says_why_and_when() -> None:
+def test_the_event_of_a_retry_states_cause_and_time() -> None:
     event = event_of(a_run(backoffLimit=1, status=CLAIMED), a_pod(main=ended(7, message="oh no")))
     assert event.reason is EventReason.RETRYING
     assert "NonZeroExitCode: Container main exited with code 7" in event.message
@@ -105,7 +105,7 @@ def test_a_retry_says_why_and_when() -> None:
     assert "oh no" not in event.message
 
 
-def test_a_full_quota_is_told_in_the_servers_words_and_of_no_pod() -> None:
+def test_an_exceeded_quota_sends_an_event_with_the_apiservers_message_and_no_pod() -> None:
     status = backing_off()
     event = event_of(
         a_run(backoffLimit=1, status=status),
@@ -115,21 +115,21 @@ def test_a_full_quota_is_told_in_the_servers_words_and_of_no_pod() -> None:
     assert event == Event(EventReason.BLOCKED, f"QuotaExceeded: {QUOTA}", None, at(60))
 
 
-def test_a_service_account_that_is_missing_is_told() -> None:
+def test_a_missing_service_account_sends_an_event() -> None:
     findings = refused(RefusalKind.NO_SERVICE_ACCOUNT, "it is not there")
     event = event_of(a_run(), seconds=0, findings=findings)
     assert event.reason is EventReason.BLOCKED
     assert event.message == "ServiceAccountNotFound: it is not there"
 
 
-def test_waiting_on_for_the_same_quota_is_told_no_second_time() -> None:
+def test_waiting_for_the_same_quota_sends_no_second_event() -> None:
     status = {"phase": "Queued", "reason": "QuotaExceeded", "message": QUOTA, "startTime": stamp(0)}
     plan = plan_for(a_run(status=status), findings=refused(RefusalKind.QUOTA_EXCEEDED, QUOTA))
     assert plan.idle
     assert plan.events == ()
 
 
-def test_a_foreign_gate_is_told_with_its_name() -> None:
+def test_another_gate_sends_an_event_with_its_name() -> None:
     pod = a_pod(gated=True)
     pod["spec"]["schedulingGates"] = [{"name": "example.com/gate"}]
     event = event_of(a_run(status=CLAIMED), pod)
@@ -138,7 +138,7 @@ def test_a_foreign_gate_is_told_with_its_name() -> None:
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Running"])
-def test_a_deleted_pod_that_does_not_end_is_told_of_as_overdue(phase: str) -> None:
+def test_a_deleted_pod_that_does_not_end_sends_overdue(phase: str) -> None:
     pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(3)})
     event = event_of(a_run(status=a_claimed_status(phase)), pod, seconds=13)
     assert (event.reason, event.pod) == (EventReason.OVERDUE, POD)
@@ -148,7 +148,9 @@ def test_a_deleted_pod_that_does_not_end_is_told_of_as_overdue(phase: str) -> No
 
 
 @pytest.mark.parametrize("kubelet", ["ErrImagePull", "CreateContainerConfigError"])
-def test_a_container_that_cannot_start_is_told_and_its_recovery_is_not(kubelet: str) -> None:
+def test_a_container_that_cannot_start_sends_an_event_and_its_recovery_sends_none(
+    kubelet: str,
+) -> None:
     event = event_of(a_run(status=CLAIMED), a_pod(main=waiting(kubelet, "no such thing")))
     assert event.reason is EventReason.CANNOT_START
     assert "Container main cannot start: no such thing" in event.message
@@ -166,7 +168,7 @@ def test_a_container_that_cannot_start_is_told_and_its_recovery_is_not(kubelet: 
         ({"attemptDeadlineSeconds": 2}, "The attempt passed attemptDeadlineSeconds"),
     ],
 )
-def test_a_stop_is_told_with_its_cause(spec: Any, cause: str) -> None:
+def test_a_stop_sends_an_event_with_its_cause(spec: Any, cause: str) -> None:
     event = event_of(a_run(status=CLAIMED, **spec), a_pod(main=running()))
     assert (event.reason, event.message, event.pod) == (EventReason.STOPPING, cause, POD)
 
@@ -176,14 +178,14 @@ def unschedulable(said: str) -> Any:
     return a_pod(node="", conditions=[condition | {"message": said}])
 
 
-def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words() -> None:
+def test_an_unschedulable_pod_sends_an_event_with_the_schedulers_message() -> None:
     event = event_of(a_run(status=CLAIMED), unschedulable("0/1 nodes are available: no room"))
     assert event.reason is EventReason.CANNOT_START
     assert event.message.startswith("Unschedulable: ")
     assert event.message.endswith("0/1 nodes are available: no room")
 
 
-def test_news_of_why_no_node_takes_it_is_told_and_the_same_again_is_not() -> None:
+def test_a_new_scheduler_message_sends_an_event_and_a_repeated_one_sends_none() -> None:
     first = plan_for(a_run(status=CLAIMED), unschedulable("no room"), seconds=5).status
     assert first is not None
     run = a_run(status=first.to_json())
@@ -191,13 +193,13 @@ def test_news_of_why_no_node_takes_it_is_told_and_the_same_again_is_not() -> Non
     assert plan_for(run, unschedulable("no room"), seconds=6).events == ()
 
 
-def test_a_pod_given_up_for_want_of_a_node_is_told_so() -> None:
+def test_a_schedule_timeout_sends_an_event() -> None:
     event = event_of(a_run(scheduleTimeoutSeconds=3, status=CLAIMED), unschedulable("no room"))
     assert event.reason is EventReason.STOPPING
     assert event.message.endswith("scheduleTimeoutSeconds: no room")
 
 
-def test_containers_that_are_stopped_after_main_are_told_of_by_the_end_alone() -> None:
+def test_stopping_containers_after_main_sends_only_the_final_event() -> None:
     pod = a_pod(main=ended(0), phase="Running")
     pod["spec"]["containers"].append({"name": "log", "image": "busybox:1"})
     pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "main"}
@@ -217,18 +219,20 @@ def test_containers_that_are_stopped_after_main_are_told_of_by_the_end_alone() -
         (a_run(backoff="odd"), [], EventReason.FAILED),
     ],
 )
-def test_every_other_turn_is_told(run: Any, pods: list[Any], reason: EventReason) -> None:
+def test_every_other_transition_sends_an_event(
+    run: Any, pods: list[Any], reason: EventReason
+) -> None:
     assert event_of(run, *pods).reason is reason
 
 
-def test_a_resumed_run_that_backs_off_is_told_as_resumed_and_of_no_pod() -> None:
+def test_a_resumed_run_that_backs_off_sends_resumed_without_a_pod() -> None:
     status = backing_off() | {"phase": "Suspended", "reason": "Suspended"}
     waits = {"duration": "60s", "factor": 1}
     event = event_of(a_run(backoffLimit=3, backoff=waits, status=status))
     assert (event.reason, event.pod) == (EventReason.RESUMED, None)
 
 
-def test_a_second_attempt_is_told_of_its_own_pod() -> None:
+def test_the_event_of_a_second_attempt_names_its_own_pod() -> None:
     run = a_run(backoffLimit=1, status=backing_off())
     event = event_of(run, a_pod(number=2, gated=True), seconds=60)
     assert event.pod is not None
@@ -236,7 +240,7 @@ def test_a_second_attempt_is_told_of_its_own_pod() -> None:
     assert "attempt 2" in event.message
 
 
-def test_what_ends_without_a_pod_says_so_by_its_reason() -> None:
+def test_a_run_that_ends_without_a_pod_has_a_reason_in_its_event() -> None:
     findings = refused(RefusalKind.INVALID, "unknown field spec.oops")
     event = event_of(a_run(), findings=findings)
     assert (event.reason, event.pod) == (EventReason.FAILED, None)
@@ -244,7 +248,7 @@ def test_what_ends_without_a_pod_says_so_by_its_reason() -> None:
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.terminal])
-def test_a_status_that_says_nothing_new_is_not_told_again(phase: Phase) -> None:
+def test_an_unchanged_status_sends_no_event(phase: Phase) -> None:
     status = {"phase": phase, "reason": "QuotaExceeded", "message": "so it is", "attempt": 1}
     run = TaskRun.model_validate(a_run(status=status))
     after = run.status.model_copy(update={"observed_generation": 2})
@@ -256,7 +260,7 @@ def test_without_a_status_there_is_no_event() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "€", "😀"])
-def test_a_message_is_cut_between_letters(letter: str) -> None:
+def test_a_message_is_cut_between_characters(letter: str) -> None:
     shortened = cut(letter * 2000)
     assert MAX_EVENT_BYTES - 4 < len(shortened.encode()) <= MAX_EVENT_BYTES
     assert set(shortened) == {letter}
@@ -268,6 +272,6 @@ def test_a_long_refusal_is_cut_and_stays_one_line() -> None:
     assert "\n" not in event.message
 
 
-def test_every_end_is_told() -> None:
+def test_every_end_sends_an_event() -> None:
     assert {reason.value for reason in EventReason} >= {p.value for p in Phase if p.terminal}
     assert EventReason.FAILED.type is EventType.WARNING

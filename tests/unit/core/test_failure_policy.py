@@ -73,7 +73,7 @@ def test_exit_code_0_of_a_container_matches_nothing() -> None:
 
 
 @pytest.mark.guarantee("A rule without `containerName` applies to init containers too")
-def test_no_container_named_means_init_containers_too() -> None:
+def test_without_a_container_name_init_containers_match_too() -> None:
     template = {"spec": {"initContainers": [{"name": "prepare", "image": "busybox:1"}]}}
     init = [container_status("prepare", ended(42))]
     pod = a_pod(a_run(template=template), phase="Failed", initContainerStatuses=init)
@@ -93,22 +93,24 @@ def test_no_container_named_means_init_containers_too() -> None:
         ({"type": "Other"}, ("Failed", "Disrupted")),
     ],
 )
-def test_a_policy_goes_before_a_disruption(pattern: Any, expected: tuple[str, str]) -> None:
+def test_a_policy_takes_precedence_over_a_disruption(
+    pattern: Any, expected: tuple[str, str]
+) -> None:
     pod = a_pod(main=ended(143), phase="Failed", conditions=[EVICTED])
     assert outcome_of(pod, condition("Ignore", **pattern)) == expected
 
 
-def test_a_policy_goes_before_a_replacement() -> None:
+def test_a_policy_takes_precedence_over_a_replacement() -> None:
     pod = a_pod(phase="Failed", conditions=[EVICTED])
     assert outcome_of(pod, condition("FailJob")) == ("Failed", "Failed")
 
 
-def test_a_success_is_no_matter_for_a_policy() -> None:
+def test_a_policy_does_not_apply_to_a_success() -> None:
     pod = a_pod(main=ended(0), conditions=[EVICTED])
     assert outcome_of(pod, condition("FailJob")) == ("Succeeded", "Succeeded")
 
 
-def test_what_was_stopped_is_no_matter_for_a_policy() -> None:
+def test_a_policy_does_not_apply_to_a_stopped_attempt() -> None:
     record = a_record(stopTime=stamp(3), reason="Cancelled")
     status = a_claimed_status("Stopping", attempts=[record])
     rules = {"rules": [codes("Ignore", "In", 42)]}
@@ -125,7 +127,7 @@ def test_attempts_are_ignored_up_to_a_hundred_in_all(number: int, phase: str) ->
     assert ("100 attempts are the limit" in written.message) is (phase == "Failed")
 
 
-def test_mains_verdict_by_policy_stands_while_other_containers_are_stopped() -> None:
+def test_mains_verdict_by_policy_is_kept_while_other_containers_are_stopped() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     statuses = [container_status("main", ended(42)), container_status("log", running())]
     rules = {"rules": [codes("FailJob", "In", 42)]}

@@ -54,7 +54,7 @@ STANDING: dict[str, tuple[Any, Any, list[Any]]] = {
 
 
 @pytest.mark.parametrize("phase", STANDING)
-def test_a_change_that_needs_nothing_else_is_observed(phase: str) -> None:
+def test_a_change_without_another_write_updates_observed_generation(phase: str) -> None:
     status, spec, pods = STANDING[phase]
     assert plan_for(a_run(status=status, **spec), *pods, seconds=6).idle
     changed = a_run(status={**status, "observedGeneration": 1}, metadata=CHANGED, **spec)
@@ -66,7 +66,7 @@ def test_a_change_that_needs_nothing_else_is_observed(phase: str) -> None:
     assert again.idle, "one write for each look"
 
 
-def test_a_queued_run_is_observed() -> None:
+def test_a_queued_run_updates_observed_generation() -> None:
     full = refused(RefusalKind.QUOTA_EXCEEDED, "exceeded quota: pods, requested: pods=1")
     status = {"phase": "Queued", "reason": "QuotaExceeded", "startTime": stamp(0)}
     status["message"] = "exceeded quota: pods, requested: pods=1"
@@ -74,12 +74,12 @@ def test_a_queued_run_is_observed() -> None:
     assert plan_for(run, seconds=3, findings=full).actions == (ObserveGeneration(2),)
 
 
-def test_a_run_that_is_new_costs_no_write_for_it() -> None:
+def test_a_new_run_needs_no_extra_write_for_observed_generation() -> None:
     plan = plan_for(a_run())
     assert [type(action).__name__ for action in plan.actions] == ["CreatePod"]
 
 
-def test_a_status_that_is_written_anyway_observes_by_itself() -> None:
+def test_a_status_write_includes_observed_generation() -> None:
     run = a_run(status=a_claimed_status(), metadata=CHANGED, cancel=True)
     plan = plan_for(run, a_pod(main=running()), seconds=3)
     assert plan.status is not None
@@ -93,7 +93,7 @@ def test_a_status_that_is_written_anyway_observes_by_itself() -> None:
     generation=st.sampled_from([None, 1, 2, 10**6, "2", True]),
     observed=st.sampled_from([None, -1, 1, 2, 7, "1"]),
 )
-def test_a_look_never_asks_for_it_twice(
+def test_a_reconcile_writes_observed_generation_at_most_once(
     run: Any, pods: Any, generation: Any, observed: Any
 ) -> None:
     if not isinstance(run.get("metadata"), dict) or not isinstance(run.get("status"), dict):
@@ -108,7 +108,7 @@ def test_a_look_never_asks_for_it_twice(
         assert plan_for(run, *pods, seconds=9).idle
 
 
-def test_of_an_ended_run_the_part_that_is_kept_tells_it() -> None:
+def test_the_reduced_copy_of_an_ended_run_keeps_observed_generation() -> None:
     """The cache keeps only part of an ended run, so a patch made from that would truncate it."""
     whole = a_run(status=an_ended_status(observedGeneration=1, message="kept"), metadata=CHANGED)
     assert plan_for(slim(whole), seconds=11) == plan_for(whole, seconds=11)

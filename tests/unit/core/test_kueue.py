@@ -68,7 +68,7 @@ EVICTIONS = [
 
 @pytest.mark.parametrize(("condition", "reason"), EVICTIONS)
 @pytest.mark.parametrize("main", [None, ended(143), ended(1)])
-def test_what_kueue_ends_is_queued_again_and_counted_for_nothing(
+def test_an_attempt_that_kueue_stops_is_queued_again_and_not_counted(
     condition: str, reason: str, main: Any
 ) -> None:
     run = queued_run()
@@ -80,7 +80,7 @@ def test_what_kueue_ends_is_queued_again_and_counted_for_nothing(
     assert "; the run is queued again. The next attempt is due at 2026-" in (written.message or "")
 
 
-def test_a_queue_that_only_the_pod_names_counts_as_well() -> None:
+def test_a_queue_that_only_the_pod_names_is_recognized() -> None:
     """Kueue gives a Pod the namespace's default queue, or queues Pods without one."""
     run = a_run(status=a_claimed_status("Running"))
     for label in ({"kueue.x-k8s.io/queue-name": "default"}, {"kueue.x-k8s.io/managed": "true"}):
@@ -114,7 +114,7 @@ def test_a_deactivated_workload_is_not_queued_again(cause: str, main: Any, outco
     assert "the workload was deactivated, so it is not queued again" in (written.message or "")
 
 
-def test_a_task_that_ends_well_within_its_grace_period_has_succeeded() -> None:
+def test_a_task_that_succeeds_within_its_grace_period_has_succeeded() -> None:
     run = queued_run()
     pod = pod_of(run, main=ended(0), phase="Succeeded")
     assert status_for(run, pod, seconds=5).phase == "Succeeded"
@@ -145,12 +145,12 @@ CONDITION = {"action": "FailJob", "onPodConditions": [{"type": "TerminationTarge
 
 
 @pytest.mark.parametrize(("rule", "phase"), [(CODES, "BackingOff"), (CONDITION, "Failed")])
-def test_of_a_policy_only_rules_on_conditions_apply(rule: Any, phase: str) -> None:
+def test_only_policy_rules_on_conditions_apply_to_a_requeue(rule: Any, phase: str) -> None:
     run = queued_run(podFailurePolicy={"rules": [rule]})
     assert status_for(run, pod_of(run, main=ended(143)), seconds=5).phase == phase
 
 
-def test_it_is_queued_again_however_often() -> None:
+def test_requeues_have_no_limit() -> None:
     """A requeue counts against no limit and does not lengthen the backoff."""
     run: Any = a_run(metadata=QUEUE, backoff={"duration": "10s", "factor": 10})
     status: dict[str, Any] = {}

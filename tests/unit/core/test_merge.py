@@ -21,7 +21,7 @@ def test_a_containers_named_items_are_replaced_whole(field: str) -> None:
 @pytest.mark.guarantee(
     "Containers are merged by name and field; items in them that have a name are replaced whole"
 )
-def test_mounts_are_known_by_their_path() -> None:
+def test_mounts_are_merged_by_path() -> None:
     base = [{"name": "x", "mountPath": "/a"}, {"name": "x", "mountPath": "/b"}]
     over = [{"name": "y", "mountPath": "/b"}]
     assert merge_container({"volumeMounts": base}, {"volumeMounts": over}) == {
@@ -55,7 +55,7 @@ def test_a_node_selector_is_merged_by_key() -> None:
 @pytest.mark.guarantee(
     "Labels and selectors are merged by key, tolerations are united, everything else is replaced"
 )
-def test_tolerations_are_united() -> None:
+def test_tolerations_are_added() -> None:
     merged = merge_pod_spec({"tolerations": [A, B]}, {"tolerations": [B, OTHER_A]})
     assert merged == {"tolerations": [A, B, OTHER_A]}
 
@@ -68,12 +68,12 @@ def test_everything_else_is_replaced() -> None:
     assert merge_container({"args": ["a"]}, {"args": []}) == {"args": []}
 
 
-def test_null_says_nothing() -> None:
+def test_null_overrides_nothing() -> None:
     assert merge_pod_spec({"affinity": {"a": 1}}, {"affinity": None}) == {"affinity": {"a": 1}}
 
 
 @pytest.mark.parametrize("odd", [["odd"], [{"name": 1}], [{}], {"name": "a"}, "odd", 7])
-def test_what_cannot_be_merged_is_passed_on(odd: Any) -> None:
+def test_values_that_cannot_be_merged_pass_unchanged(odd: Any) -> None:
     assert merge_container({"env": odd}, {"env": [A]}) == {"env": [A]}
     assert merge_container({"env": [A]}, {"env": odd}) == {"env": odd}
     assert merge_pod_spec({"tolerations": odd}, {"tolerations": [A]})["tolerations"][-1] == A

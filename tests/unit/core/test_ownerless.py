@@ -18,7 +18,7 @@ def released(pod: Any) -> Any:
 
 
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(main=running()), a_pod(main=ended(0))])
-def test_a_run_that_is_not_seen_is_read_live_before_its_pods_are_let_go(pod: Any) -> None:
+def test_a_run_that_is_not_cached_is_read_live_before_its_pods_are_released(pod: Any) -> None:
     assert kinds(plan_for(None, pod).actions) == [ConfirmRunGone]
     assert kinds(plan_for(None, pod, findings=gone(RUN_UID)).actions) == [ReleasePod]
 
@@ -30,5 +30,5 @@ def test_the_pods_of_a_run_that_is_gone_are_not_judged_or_deleted() -> None:
     assert plan.wake_at is None
 
 
-def test_nothing_is_read_for_pods_that_hold_nothing() -> None:
+def test_pods_without_our_finalizer_cause_no_live_read() -> None:
     assert plan_for(None, released(a_pod(main=running()))).idle

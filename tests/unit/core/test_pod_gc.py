@@ -36,7 +36,7 @@ def released(pod: Any) -> Any:
     return {**pod, "metadata": {**pod["metadata"], "finalizers": []}}
 
 
-def test_a_recorded_pod_is_let_go_at_once_and_deleted_at_its_time() -> None:
+def test_a_recorded_pod_is_released_at_once_and_deleted_when_due() -> None:
     plan = plan_for(finished(), a_pod(main=ended(0)), seconds=10)
     assert kinds(plan.actions) == [ReleasePod]
     assert plan.wake_at == at(40)
@@ -55,14 +55,14 @@ def test_the_wait_begins_when_the_end_is_recorded() -> None:
 
 
 @pytest.mark.parametrize(("delay", "due"), [("5s", 15), ("0s", 10), ("2m", 130)])
-def test_a_runs_own_delay_goes_before_the_sites(delay: str, due: float) -> None:
+def test_a_runs_delay_takes_precedence_over_the_site_default(delay: str, due: float) -> None:
     run = finished(podGC={"deleteDelayDuration": delay})
     pod = released(a_pod(main=ended(0)))
     assert plan_for(run, pod, seconds=due - 0.1).idle
     assert kinds(plan_for(run, pod, seconds=due).actions) == [DeletePod]
 
 
-def test_a_pod_that_is_due_is_let_go_before_it_is_deleted() -> None:
+def test_a_due_pod_is_released_before_it_is_deleted() -> None:
     plan = plan_for(finished(), a_pod(main=ended(0)), seconds=100)
     assert kinds(plan.actions) == [ReleasePod, DeletePod]
 
@@ -84,7 +84,7 @@ def test_collected_ends_the_wait_of_the_pod_that_it_names() -> None:
         ("Never", "Failed", False),
     ],
 )
-def test_the_strategy_says_which_pods_are_deleted(
+def test_the_strategy_selects_the_pods_to_delete(
     strategy: str, phase: str, *, deleted: bool
 ) -> None:
     run = finished(phase, podGC={"strategy": strategy}, ttlSecondsAfterFinished=-1)
@@ -93,7 +93,7 @@ def test_the_strategy_says_which_pods_are_deleted(
     assert ReleasePod in kinds(plan.actions), "a kept Pod can still be deleted by anybody"
 
 
-def test_a_pod_that_somebody_deletes_is_only_let_go() -> None:
+def test_a_pod_that_another_client_deletes_is_only_released() -> None:
     pod = a_pod(main=ended(0), metadata=DELETING)
     assert kinds(plan_for(finished(), pod, seconds=100).actions) == [ReleasePod]
 
@@ -119,7 +119,7 @@ def test_a_past_attempts_pod_waits_from_its_own_end() -> None:
     assert plan_for(shown, *pods, seconds=34).wake_at == at(35)
 
 
-def test_a_past_attempts_pod_is_cleared_even_if_its_record_was_forged_without_an_end() -> None:
+def test_a_past_attempts_pod_is_cleared_even_if_its_record_has_no_end() -> None:
     past = {"number": 1, "podName": "p", "podUID": pod_uid(1), "outcome": "Failed"}
     status = a_claimed_status("Running", 2, attempts=[past, a_record(2)])
     run = a_run(backoffLimit=1, status=status)
@@ -133,13 +133,13 @@ def test_a_pod_whose_record_has_been_dropped_is_cleared_at_once() -> None:
     assert kinds(plan.actions) == [ReleasePod, DeletePod]
 
 
-def test_a_pod_without_a_record_is_not_stopped_for_what_its_label_says() -> None:
+def test_a_pod_without_a_record_is_not_stopped_by_its_label() -> None:
     run = a_run(backoffLimit=99, status=a_claimed_status("Running", 30))
     going_on = a_pod(run, 2, main=running())
     assert plan_for(run, going_on, a_pod(run, 30, main=running()), seconds=3).idle
 
 
-def test_an_unclaimed_gated_pod_is_thrown_away_with_the_version_seen() -> None:
+def test_an_unclaimed_gated_pod_is_discarded_with_its_version() -> None:
     run = finished()
     plan = plan_for(run, a_pod(run, 2, gated=True), seconds=11)
     (action,) = plan.actions
@@ -147,7 +147,7 @@ def test_an_unclaimed_gated_pod_is_thrown_away_with_the_version_seen() -> None:
     assert (action.pod.uid, action.resource_version) == (pod_uid(2), "2000")
 
 
-def test_an_unclaimed_pod_on_its_way_out_loses_our_finalizer() -> None:
+def test_an_unclaimed_pod_that_is_being_deleted_is_released() -> None:
     run = finished()
     plan = plan_for(run, a_pod(run, 2, gated=True, metadata=DELETING), seconds=11)
     assert kinds(plan.actions) == [ReleasePod]
@@ -161,19 +161,19 @@ def test_a_pod_in_no_record_without_our_gate_is_left_alone() -> None:
         assert plan_for(run, claimed, pod, seconds=3).idle
 
 
-def test_an_end_lets_nothing_run_and_nothing_stay_whatever_its_records_say() -> None:
+def test_a_terminal_run_stops_and_releases_all_pods_regardless_of_its_records() -> None:
     run = a_run(status=an_ended_status(attempts=[]))
     assert kinds(plan_for(run, a_pod(run, main=running()), seconds=11).actions) == [StopPod]
     over = plan_for(run, a_pod(run, main=ended(0)), seconds=11)
     assert kinds(over.actions) == [ReleasePod, DeletePod]
 
 
-def test_the_pod_that_is_run_is_not_cleared() -> None:
+def test_the_current_pod_is_not_cleared() -> None:
     run = a_run(status=a_claimed_status("Running", 1))
     assert plan_for(run, a_pod(run, main=running()), seconds=3.9).idle
 
 
-def test_a_recorded_pod_that_goes_on_is_stopped() -> None:
+def test_a_recorded_pod_that_still_runs_is_stopped() -> None:
     run = finished("Failed")
     going_on = a_pod(run, main=running())
     assert kinds(plan_for(run, going_on, seconds=11).actions) == [StopPod]
@@ -181,7 +181,7 @@ def test_a_recorded_pod_that_goes_on_is_stopped() -> None:
     assert plan_for(run, going_on, seconds=11).idle
 
 
-def test_pods_of_others_with_our_label_are_not_touched() -> None:
+def test_pods_of_other_owners_with_our_label_are_left_alone() -> None:
     run = finished()
     pod = a_pod(main=ended(0), metadata={"uid": "another", "ownerReferences": []})
     assert plan_for(run, pod, seconds=1000).actions == ()
@@ -198,20 +198,20 @@ def test_pods_of_others_with_our_label_are_not_touched() -> None:
         (None, 604810, True),
     ],
 )
-def test_a_run_is_deleted_when_its_time_to_live_is_over(
+def test_a_run_is_deleted_when_its_ttl_expires(
     ttl: int | None, seconds: float, *, expires: bool
 ) -> None:
     plan = plan_for(finished(ttlSecondsAfterFinished=ttl), seconds=seconds)
     assert kinds(plan.actions) == ([DeleteRun] if expires else [])
 
 
-def test_the_pod_of_a_forged_record_without_an_end_is_not_kept_for_ever() -> None:
+def test_the_pod_of_a_record_without_an_end_is_deleted() -> None:
     record = {"number": 1, "podName": "hello-1", "podUID": pod_uid(1)}
     run = a_run(status=an_ended_status(attempts=[record], podUID="another"))
     assert kinds(plan_for(run, released(a_pod(main=ended(0))), seconds=9).actions) == [DeletePod]
 
 
-def test_a_forged_end_without_its_time_does_not_keep_a_run_for_ever() -> None:
+def test_a_terminal_run_without_a_completion_time_is_deleted() -> None:
     run = a_run(status=an_ended_status(completionTime=None), ttlSecondsAfterFinished=60)
     assert plan_for(run, seconds=59).wake_at == at(60)
     assert kinds(plan_for(run, seconds=60).actions) == [DeleteRun]
@@ -222,7 +222,7 @@ def test_a_run_that_has_ended_wakes_for_its_deletion() -> None:
     assert plan_for(finished(ttlSecondsAfterFinished=-1), seconds=20).wake_at is None
 
 
-def test_pods_are_let_go_before_their_run_is_deleted() -> None:
+def test_pods_are_released_before_their_run_is_deleted() -> None:
     plan = plan_for(finished(ttlSecondsAfterFinished=0), a_pod(main=ended(0)), seconds=10)
     assert kinds(plan.actions) == [ReleasePod, DeleteRun]
 

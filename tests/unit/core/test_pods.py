@@ -34,7 +34,7 @@ def pod_of(attempt: int = 1, metadata: dict[str, Any] | None = None, **spec: Any
     "The template overrides the site defaults, and the short fields override both"
 )
 @pytest.mark.parametrize("case", CASES)
-def test_a_task_run_makes_its_pod(golden: Golden, case: str) -> None:
+def test_a_task_run_builds_the_expected_pod(golden: Golden, case: str) -> None:
     path = FOLDER / "pods" / case
     source, *_ = path.read_text().partition("---\n")
     case_input = yaml.safe_load(source)
@@ -46,7 +46,7 @@ def test_a_task_run_makes_its_pod(golden: Golden, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_must_hold_of_every_pod(case: str) -> None:
+def test_every_pod_has_the_required_fields(case: str) -> None:
     case_input = yaml.safe_load((FOLDER / "pods" / case).read_text().partition("---\n")[0])
     run = a_run(metadata=case_input["metadata"])
     site = SiteDefaults(pod_template=case_input.get("site", {}))
@@ -61,12 +61,12 @@ def test_what_must_hold_of_every_pod(case: str) -> None:
     assert len(metadata["name"]) <= 63
 
 
-def test_the_same_run_and_attempt_make_the_same_pod() -> None:
+def test_the_same_run_and_attempt_build_the_same_pod() -> None:
     assert pod_of() == pod_of()
     assert pod_of(1)["metadata"]["name"] != pod_of(2)["metadata"]["name"]
 
 
-def test_runs_of_one_name_make_pods_of_different_names() -> None:
+def test_runs_of_one_name_have_pods_of_different_names() -> None:
     assert pod_of()["metadata"]["name"] != pod_of(metadata={"uid": "other"})["metadata"]["name"]
 
 
@@ -102,14 +102,14 @@ def test_building_changes_nothing_of_the_run() -> None:
         ),
     ],
 )
-def test_what_makes_no_pod_is_refused_with_what_to_write(spec: Any, words: list[str]) -> None:
+def test_an_invalid_template_is_rejected_with_the_correction(spec: Any, words: list[str]) -> None:
     with pytest.raises(InvalidTemplate) as error:
         pod_of(**spec)
     assert all(word in str(error.value) for word in words)
 
 
 @pytest.mark.parametrize("container", [{"name": "main"}, {"name": "main", "imgae": "typo"}])
-def test_what_is_odd_in_a_template_is_passed_on_to_the_apiserver(container: Any) -> None:
+def test_unknown_parts_of_a_template_are_passed_to_the_apiserver(container: Any) -> None:
     pod = pod_of(template={"spec": {"containers": [container], "nonsense": True}})
     assert pod["spec"]["nonsense"] is True
     assert container.items() <= pod["spec"]["containers"][0].items()

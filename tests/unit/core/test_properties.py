@@ -59,7 +59,7 @@ ANY_PODS = st.lists(distorted(PODS) | MAPPINGS, max_size=3)
 
 
 @given(run=ANY_RUN, pods=ANY_PODS, now=NOWS, findings=FINDINGS, site=SITES)
-def test_odd_input_never_raises_and_makes_wire_form(
+def test_arbitrary_input_never_raises_and_gives_wire_form(
     run: Any, pods: Any, now: datetime, findings: Findings, site: SiteDefaults
 ) -> None:
     plan = decide(run, pods, now, findings, site)
@@ -83,21 +83,21 @@ def assert_storable(status: TaskRunStatus) -> None:
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_no_single_oddity_of_a_run_raises(run: Any) -> None:
+def test_no_single_arbitrary_value_in_a_run_raises(run: Any) -> None:
     pod = a_pod(main=ended(1))
     for odd in filter(is_mapping, with_one_oddity(run)):
         plan_for(odd, pod, seconds=9)
 
 
 @pytest.mark.parametrize("pod", PODS)
-def test_no_single_oddity_of_a_pod_raises(pod: Any) -> None:
+def test_no_single_arbitrary_value_in_a_pod_raises(pod: Any) -> None:
     run = a_run(status=a_claimed_status())
     for odd in filter(is_mapping, with_one_oddity(pod)):
         plan_for(run, odd, seconds=9)
 
 
 @given(run=ANY_RUN, pods=ANY_PODS, now=NOWS, findings=FINDINGS, site=SITES)
-def test_the_same_input_always_gives_the_same_plan_and_stays_as_it_is(
+def test_the_same_input_gives_the_same_plan_and_is_not_modified(
     run: Any, pods: Any, now: datetime, findings: Findings, site: SiteDefaults
 ) -> None:
     before = json.dumps([run, pods])
@@ -120,7 +120,7 @@ def test_a_terminal_status_is_never_written_again(
     pods=ANY_PODS,
     site=SITES,
 )
-def test_what_a_run_waits_for_comes(run: Any, pods: Any, site: SiteDefaults) -> None:
+def test_every_wait_of_a_run_ends(run: Any, pods: Any, site: SiteDefaults) -> None:
     """A time that is counted from each reconcile would never come."""
     now = at(0)
     for _ in range(MOST_CLOCKS):

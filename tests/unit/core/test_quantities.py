@@ -25,15 +25,15 @@ from taskruns.core.unstructured import read_quantity
         ("12E", "12000000000000000000"),
     ],
 )
-def test_quantities_are_read_as_kubernetes_writes_them(text: str, value: str) -> None:
+def test_quantities_are_parsed_as_in_kubernetes(text: str, value: str) -> None:
     assert read_quantity(text) == Decimal(value)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1x", "Ki", "1.2.3", "1 Gi"])
-def test_what_is_no_quantity_is_nothing(text: str) -> None:
+def test_an_invalid_quantity_is_none(text: str) -> None:
     assert read_quantity(text) is None
 
 
 @given(st.text())
-def test_no_text_is_too_odd(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     assert read_quantity(text) is None or text

@@ -49,7 +49,7 @@ def build(template: Any, site: Any = None) -> Any:
 
 
 @pytest.mark.parametrize("policy", ["OnFailure", "Always", "always", "", 5])
-def test_a_restart_policy_of_main_is_refused_in_the_words_for_the_pods_own(policy: Any) -> None:
+def test_a_restart_policy_of_main_is_rejected_like_the_pods(policy: Any) -> None:
     with pytest.raises(InvalidTemplate) as error:
         build(spec_of(container(restartPolicy=policy)))
     assert str(error.value) == (
@@ -86,7 +86,7 @@ def test_a_restart_policy_of_main_is_refused_in_the_words_for_the_pods_own(polic
         ),
     ],
 )
-def test_whatever_restarts_main_is_refused(template: Any, place: str) -> None:
+def test_every_restart_of_main_is_rejected(template: Any, place: str) -> None:
     with pytest.raises(InvalidTemplate) as error:
         build(template)
     assert str(error.value).startswith(place)
@@ -193,7 +193,7 @@ def run_of(record: Any, phase: str = "Pending", **spec: Any) -> Any:
 
 
 @given(state=STATES, record=RECORDS, phase=PHASES, policy=POLICIES, count=st.integers(1, 9))
-def test_mains_clocks_count_from_its_first_start_whatever_the_kubelet_shows(
+def test_mains_deadlines_count_from_its_first_start(
     state: Any, record: Any, phase: str, policy: str, count: int
 ) -> None:
     pod = restarted(state, policy=policy, count=count, phase="Running")
@@ -211,7 +211,7 @@ def test_mains_clocks_count_from_its_first_start_whatever_the_kubelet_shows(
     assert (written.attempts or [])[0].started_time == at(2)
 
 
-def test_a_main_that_was_restarted_counts_from_its_node_where_no_start_is_known() -> None:
+def test_a_restarted_main_without_a_known_start_counts_from_scheduling() -> None:
     pod = restarted(waiting("CrashLoopBackOff"), first=None, phase="Running")
     run = run_of({}, attemptDeadlineSeconds=60, startupTimeoutSeconds=10)
     assert status_for(run, pod, seconds=60).phase == "Running"
@@ -226,7 +226,7 @@ def test_a_main_in_back_off_is_shown_as_running_and_stays_so() -> None:
     assert plan_for(run_of({"startedTime": stamp(2)}, "Running"), pod, seconds=900).idle
 
 
-def test_an_exit_that_a_restart_follows_is_no_end() -> None:
+def test_an_exit_before_a_restart_is_no_end() -> None:
     pod = restarted(ended(1, started=50, finished=51), phase="Running")
     pod["spec"]["containers"].append(container("other"))
     pod["status"]["containerStatuses"].append(container_status("other", running()))
@@ -239,7 +239,7 @@ def test_an_exit_that_a_restart_follows_is_no_end() -> None:
 
 
 @pytest.mark.parametrize(("policy", "phase"), [("Always", "Stopping"), ("Never", None)])
-def test_a_container_beside_main_that_is_restarted_is_left_over(
+def test_a_restarted_container_beside_main_is_a_remaining_container(
     policy: str, phase: str | None
 ) -> None:
     """In back-off the kubelet reports it as terminated, for up to five minutes."""
@@ -298,7 +298,7 @@ def test_only_always_makes_a_sidecar_of_an_init_container(init: Any) -> None:
         assert message in (written.message or "")
 
 
-def test_a_sidecar_that_failed_keeps_main_from_nothing() -> None:
+def test_a_failed_sidecar_does_not_fail_main() -> None:
     template = {"spec": {"initContainers": [container("proxy", restartPolicy="Always")]}}
     run = a_run(status=a_claimed_status(), template=template)
     shown = [container_status("proxy", ended(7))]

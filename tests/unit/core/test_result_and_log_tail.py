@@ -21,7 +21,7 @@ def stored(status: Any) -> str | None:
 
 
 @pytest.mark.parametrize("text", ['{"rows": 42}', "x" * 4095, "ü" * 2047, "\n", "line\nline\n"])
-def test_what_was_written_is_the_result_unchanged(text: str) -> None:
+def test_the_result_is_the_written_content(text: str) -> None:
     status = ended_with(text)
     assert status.result == text
     assert stored(status) is None
@@ -43,7 +43,7 @@ def test_a_result_of_exactly_the_limit_was_cut(text: str) -> None:
 
 @pytest.mark.guarantee("Four containers and more have equal shares of 12 KiB for their results")
 @pytest.mark.parametrize(("others", "limit"), [(0, 4096), (2, 4096), (3, 3072), (5, 2048)])
-def test_all_containers_share_what_the_kubelet_keeps(others: int, limit: int) -> None:
+def test_all_containers_share_the_kubelets_message_limit(others: int, limit: int) -> None:
     assert ended_with("x" * (limit - 1), extra_containers=others).result is not None
     assert stored(ended_with("x" * limit, extra_containers=others)) == "ResultTooLarge"
 
@@ -55,7 +55,7 @@ def test_init_containers_count_too() -> None:
     assert stored(status) == "ResultTooLarge"
 
 
-def test_bytes_that_are_not_utf8_come_back_as_replacement_characters() -> None:
+def test_invalid_utf8_is_returned_as_replacement_characters() -> None:
     assert ended_with("\N{REPLACEMENT CHARACTER}" * 100).result == "\N{REPLACEMENT CHARACTER}" * 100
 
 
@@ -65,21 +65,21 @@ def test_a_result_of_other_bytes_may_have_been_cut_within_two_bounds() -> None:
     assert stored(ended_with("\N{REPLACEMENT CHARACTER}" + "x" * 4094)) is None
 
 
-def test_a_failure_has_no_result_and_tells_its_last_lines() -> None:
+def test_a_failure_has_no_result_and_its_message_has_the_last_lines() -> None:
     status = ended_with("first\n\n  second  \nthird", exit_code=3)
     assert status.result is None
     assert "first | second | third" in status.message
     assert "\n" not in status.message
 
 
-def test_only_the_last_lines_are_told() -> None:
+def test_a_message_contains_only_the_last_lines() -> None:
     status = ended_with("\n".join(f"line {number}" for number in range(100)), exit_code=3)
     assert "line 99" in status.message
     assert "line 90" in status.message
     assert "line 89" not in status.message
 
 
-def test_a_message_has_an_end() -> None:
+def test_a_message_is_truncated() -> None:
     status = ended_with("x" * 4000, exit_code=3)
     assert len(status.message) <= 2048
     assert len(status.attempts[0].message) <= 256
@@ -95,7 +95,7 @@ def test_the_result_of_an_earlier_attempt_does_not_survive() -> None:
 
 
 @pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "a\x07b\x7fc", "\u202ebackwards", "\u2028"])
-def test_a_message_cannot_command_a_terminal_or_turn_its_words_round(text: str) -> None:
+def test_a_message_contains_no_control_or_direction_characters(text: str) -> None:
     status = ended_with(f"before {text} after", exit_code=1)
     assert status.message.isprintable()
     assert "before" in status.message

@@ -27,7 +27,7 @@ def rules_of(module: ModuleType) -> Iterator[tuple[str, list[int]]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_rules_stand_in_the_order_in_which_they_are_evaluated(module: ModuleType) -> None:
+def test_rules_are_defined_in_the_order_of_evaluation(module: ModuleType) -> None:
     assert list(rules_of(module))
     for name, lines in rules_of(module):
         assert lines == sorted(lines), name

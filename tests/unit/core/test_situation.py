@@ -22,7 +22,7 @@ def owner(**overrides: object) -> dict[str, object]:
     return {"ownerReferences": [{**reference, **overrides}]}
 
 
-def test_a_claimed_pod_is_the_runs_although_its_owner_was_taken_away() -> None:
+def test_a_claimed_pod_belongs_to_the_run_without_an_owner_reference() -> None:
     run = a_run(status=a_claimed_status("Running"))
     assert plan_for(run, a_pod(main=running(), metadata=UNOWNED), seconds=100).idle
     written = status_for(run, a_pod(main=ended(3), metadata=UNOWNED), seconds=100)
@@ -51,7 +51,7 @@ def test_another_version_of_our_api_is_still_our_owner() -> None:
     assert plan_for(a_run(), pod).status is not None
 
 
-def test_the_claim_is_the_uid_and_not_the_name() -> None:
+def test_the_uid_and_not_the_name_is_the_claim() -> None:
     run = a_run(status=a_claimed_status("Running"))
     foreign = a_pod(main=running(), metadata={"uid": "another"})
     assert [type(action) for action in plan_for(run, foreign).actions] == [ConfirmPodGone]
@@ -59,7 +59,7 @@ def test_the_claim_is_the_uid_and_not_the_name() -> None:
     assert DiscardPod in [type(action) for action in plan_for(run, gated).actions]
 
 
-def test_a_pod_that_a_live_read_did_not_find_is_gone_whatever_is_seen() -> None:
+def test_a_pod_that_a_live_read_did_not_find_is_missing() -> None:
     run = a_run(status=a_claimed_status("Running"))
     written = status_for(run, a_pod(main=running()), findings=gone(pod_uid(1)))
     assert written.reason == "FinalStateUnknown"
@@ -76,7 +76,7 @@ def test_an_attempt_that_backs_off_is_not_open() -> None:
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Running", "Stopping"])
-def test_a_forged_record_that_names_anybodys_pod_cannot_be_understood(phase: str) -> None:
+def test_a_record_that_names_another_pod_is_unreadable(phase: str) -> None:
     record = a_record(podName="bystander", podUID="bystander")
     status = a_claimed_status(
         phase, podName="bystander", podUID="bystander", attempts=[record], reason="Cancelled"
@@ -88,7 +88,7 @@ def test_a_forged_record_that_names_anybodys_pod_cannot_be_understood(phase: str
     assert not plan.actions
 
 
-def test_a_forged_record_of_the_past_reaches_no_pod_of_another_name() -> None:
+def test_an_earlier_record_that_names_another_pod_does_not_claim_it() -> None:
     record = a_record(podUID="bystander", finishedTime="2026-01-01T12:00:00Z", outcome="Failed")
     run = a_run(status=a_claimed_status("Failed", podUID="bystander", attempts=[record]))
     bystander = a_pod(main=running(), metadata={**UNOWNED, "name": "bystander", "uid": "bystander"})

@@ -73,13 +73,13 @@ LASTING = [
 
 
 @pytest.mark.parametrize("error", PASSING)
-def test_an_error_that_says_not_now_passes(error: str) -> None:
+def test_an_error_that_reports_overload_is_transient(error: str) -> None:
     assert is_passing(error.replace("{ref}", "docker.io/library/busybox:1"))
 
 
 @pytest.mark.parametrize("ref", ["busybox:1", "timeout:503", "eof:EOF", "toomanyrequests:429"])
 @pytest.mark.parametrize("error", LASTING)
-def test_an_error_about_the_image_or_the_pod_lasts(error: str, ref: str) -> None:
+def test_an_error_about_the_image_or_the_pod_is_permanent(error: str, ref: str) -> None:
     for name in (ref, f"docker.io/library/{ref}"):
         assert not is_passing(error.replace("{ref}", name))
 
@@ -101,7 +101,7 @@ def test_any_text_has_a_class(text: str) -> None:
 
 
 @given(st.from_regex(r"[a-z0-9]+([._-][a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,20})?"))
-def test_no_image_makes_a_lasting_error_pass(image: str) -> None:
+def test_no_image_name_makes_a_permanent_error_transient(image: str) -> None:
     image = image.strip()
     error = f'failed to resolve reference "docker.io/library/{image}": docker.io/library/{image}'
     assert not is_passing(f"{error}: not found")

@@ -55,7 +55,7 @@ def troubled(reason: str, message: str = "no such thing") -> Any:
         ("CreateContainerError", "ContainerConfigError", 30),
     ],
 )
-def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
+def test_a_start_up_failure_is_written_once_and_ends_the_run_after_its_time_limit(
     word: str, reason: str, patience: int
 ) -> None:
     written = status_for(claimed(), troubled(word), seconds=5)
@@ -72,7 +72,7 @@ def test_trouble_is_shown_once_and_ends_the_run_when_patience_does(
     assert (written.attempts or [])[0].stop_time == at(5 + patience)
 
 
-def test_what_is_given_up_is_told_in_full_beside_its_node_and_what_to_do() -> None:
+def test_a_failed_start_is_reported_with_node_and_advice() -> None:
     """The record of an attempt keeps only the beginning of a long message."""
     problem = "Container main cannot start: no " + "very " * 60 + "such thing."
     record = a_record(stopTime=stamp(65), reason="ImagePullFailed", message=problem[:256])
@@ -98,7 +98,7 @@ BACK_OFF = 'Back-off pulling image "x:1"'
         ("CreateContainerError", "context deadline exceeded"),
     ],
 )
-def test_what_passes_is_waited_for_until_the_start_up_timeout(word: str, message: str) -> None:
+def test_a_transient_error_is_retried_until_the_start_up_timeout(word: str, message: str) -> None:
     written = status_for(claimed(), troubled(word, message), seconds=5)
     assert (written.phase, written.reason, written.failure_kind) == (
         "Pending",
@@ -140,7 +140,7 @@ def test_a_back_off_keeps_the_class_of_the_last_error(
     assert (status["phase"], status["reason"]) == (phase, reason)
 
 
-def test_the_clock_of_a_lasting_error_begins_with_it() -> None:
+def test_the_time_limit_of_a_permanent_error_begins_with_it() -> None:
     steps = [(5, "ErrImagePull", QPS), (50, "ImagePullBackOff", BACK_OFF)]
     status = follow(*steps, (100, "ErrImagePull", MISSING), (159, "ImagePullBackOff", BACK_OFF))
     assert (status["phase"], status["reason"]) == ("Pending", "ImagePullFailed")
@@ -149,12 +149,12 @@ def test_the_clock_of_a_lasting_error_begins_with_it() -> None:
     assert follow(*steps)["phase"] == "Stopping"
 
 
-def test_an_error_that_passes_ends_the_clock_of_a_lasting_one() -> None:
+def test_a_transient_error_resets_the_time_limit_of_a_permanent_one() -> None:
     steps = [(5, "ErrImagePull", MISSING), (40, "ErrImagePull", QPS), (70, "ErrImagePull", MISSING)]
     assert follow(*steps)["phase"] == "Pending"
 
 
-def test_a_lasting_error_is_not_hidden_by_one_that_passes() -> None:
+def test_a_permanent_error_is_not_hidden_by_a_transient_one() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     shown = [
         container_status("main", waiting("ErrImagePull", QPS)),
@@ -164,19 +164,19 @@ def test_a_lasting_error_is_not_hidden_by_one_that_passes() -> None:
     assert status_for(claimed(template=template), pod, seconds=5).reason == "ImagePullFailed"
 
 
-def test_an_image_name_that_can_never_be_pulled_is_given_up_at_once() -> None:
+def test_an_invalid_image_name_fails_at_once() -> None:
     written = status_for(claimed(), troubled("InvalidImageName"), seconds=5)
     assert (written.phase, written.reason) == ("Stopping", "ImagePullFailed")
 
 
-def test_another_trouble_has_its_own_patience() -> None:
+def test_another_start_up_failure_has_its_own_time_limit() -> None:
     run = noted("ContainerConfigError", 5)
     written = status_for(run, troubled("ErrImagePull"), seconds=40)
     assert (written.phase, written.reason) == ("Pending", "ImagePullFailed")
     assert (written.attempts or [])[0].trouble_time == at(40)
 
 
-def test_trouble_that_is_over_is_taken_back() -> None:
+def test_a_start_up_failure_that_is_over_is_cleared() -> None:
     run = noted("ContainerConfigError", 5)
     written = status_for(run, troubled("ContainerCreating"), seconds=9)
     assert (written.phase, written.reason) == ("Pending", "WaitingToStart")
@@ -184,14 +184,14 @@ def test_trouble_that_is_over_is_taken_back() -> None:
     assert (record.reason, record.trouble_time) == (None, None)
 
 
-def test_trouble_that_ended_with_a_start_is_taken_back_when_running_is_shown() -> None:
+def test_a_start_up_failure_is_cleared_with_phase_running() -> None:
     run = noted("ContainerConfigError", 5)
     assert plan_for(run, a_pod(main=running(since=9)), seconds=10).idle
     (record,) = status_for(run, a_pod(main=running(since=9)), seconds=11).attempts or []
     assert (record.reason, record.trouble_time) == (None, None)
 
 
-def test_a_container_beside_a_running_main_that_cannot_start_is_no_trouble() -> None:
+def test_a_container_that_cannot_start_beside_a_running_main_is_ignored() -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log", "image": "busybox:1"}]}}
     statuses = [
         container_status("main", running()),
@@ -201,7 +201,7 @@ def test_a_container_beside_a_running_main_that_cannot_start_is_no_trouble() -> 
     assert plan_for(claimed(template=template), pod, seconds=3).idle
 
 
-def test_an_init_container_that_cannot_start_is_trouble() -> None:
+def test_an_init_container_that_cannot_start_is_a_start_up_failure() -> None:
     template = {"spec": {"initContainers": [{"name": "prepare", "image": "x"}]}}
     init = [container_status("prepare", waiting("ErrImagePull", "not found"))]
     pod = a_pod(a_run(template=template), initContainerStatuses=init)
@@ -214,7 +214,7 @@ def test_an_init_container_that_cannot_start_is_trouble() -> None:
     "only the Pod's Events contain"
 )
 @pytest.mark.parametrize(("own", "seconds"), [({}, 21), ({"startupTimeoutSeconds": 7}, 8)])
-def test_main_has_so_long_to_start_from_its_node_on(own: Any, seconds: int) -> None:
+def test_the_start_up_timeout_counts_from_scheduling(own: Any, seconds: int) -> None:
     site = SiteDefaults(startup_timeout_seconds=20)
     before = plan_for(claimed(**own), a_pod(), seconds=seconds - 1, site=site)
     assert before.idle
@@ -227,7 +227,7 @@ def test_main_has_so_long_to_start_from_its_node_on(own: Any, seconds: int) -> N
 @pytest.mark.parametrize(
     ("events", "said"), [((), "startupTimeoutSeconds"), (("old", "no mount"), ": no mount")]
 )
-def test_a_start_that_took_too_long_is_told_by_the_last_event(
+def test_a_start_up_timeout_is_explained_by_the_last_event(
     events: tuple[str, ...], said: str
 ) -> None:
     findings = Findings(events={pod_uid(1): events})
@@ -236,14 +236,14 @@ def test_a_start_that_took_too_long_is_told_by_the_last_event(
     assert (written.message or "").endswith(said)
 
 
-def test_known_trouble_is_told_without_asking_for_events() -> None:
+def test_a_known_start_up_failure_is_reported_without_reading_events() -> None:
     run = noted("ImagePullFailed", 5, startupTimeoutSeconds=9)
     written = status_for(run, troubled("ErrImagePull", "not found"), seconds=10)
     assert written.reason == "StartupTimeout"
     assert "not found" in (written.message or "")
 
 
-def test_the_time_to_start_does_not_run_without_a_node_nor_once_main_has_started() -> None:
+def test_the_start_up_timeout_applies_only_between_scheduling_and_start() -> None:
     assert plan_for(claimed(), a_pod(node=""), seconds=9999).idle
     shown = claimed(status={"phase": "Running"})
     assert plan_for(shown, a_pod(main=running()), seconds=9999).idle
@@ -253,7 +253,7 @@ def test_the_time_to_start_does_not_run_without_a_node_nor_once_main_has_started
     "`scheduleTimeoutSeconds` counts from when the attempt was due; other clients' scheduling "
     "gates and full quotas count"
 )
-def test_a_node_is_waited_for_from_when_the_attempt_was_due() -> None:
+def test_the_schedule_timeout_counts_from_the_due_time() -> None:
     run = claimed(scheduleTimeoutSeconds=30)
     before = plan_for(run, a_pod(node=""), seconds=29)
     assert before.wake_at == at(30)
@@ -263,7 +263,7 @@ def test_a_node_is_waited_for_from_when_the_attempt_was_due() -> None:
     assert plan_for(run, a_pod(), seconds=30).status is None
 
 
-def test_a_retry_waits_for_its_node_from_its_own_time() -> None:
+def test_the_schedule_timeout_of_a_retry_counts_from_its_own_due_time() -> None:
     failed = a_record(1, finishedTime=stamp(100), outcome="Failed")
     status = a_claimed_status(number=2, attempts=[failed, a_record(2)], failed=1)
     run = a_run(
@@ -277,7 +277,7 @@ def test_a_retry_waits_for_its_node_from_its_own_time() -> None:
     assert at(140) <= wake_at <= at(141)
 
 
-def test_an_attempt_that_is_given_up_is_not_released_before() -> None:
+def test_an_attempt_past_its_schedule_timeout_is_not_released() -> None:
     plan = plan_for(claimed(scheduleTimeoutSeconds=5), a_pod(gated=True), seconds=5)
     assert plan.actions == ()
     assert plan.status is not None
@@ -288,7 +288,7 @@ def without_node(sentence: str) -> Any:
     return a_pod(node="", conditions=[{**NO_NODE[0], "message": sentence}])
 
 
-def test_the_schedulers_sentence_is_shown_as_soon_as_it_says_one() -> None:
+def test_the_schedulers_message_is_written_to_the_status() -> None:
     written = status_for(claimed(), without_node("0/3 nodes are available: 3 Insufficient cpu."))
     assert (written.phase, written.reason) == ("Pending", "Unschedulable")
     assert "0/3 nodes are available: 3 Insufficient cpu." in (written.message or "")
@@ -307,7 +307,7 @@ def test_the_schedulers_sentence_is_shown_as_soon_as_it_says_one() -> None:
         ("0/5 nodes are available: 2 Insufficient memory, 3 node(s) didn't match.", 1),
     ],
 )
-def test_the_schedulers_sentence_is_written_again_for_another_cause_alone(
+def test_the_schedulers_message_is_rewritten_only_for_another_cause(
     sentence: str, writes: int
 ) -> None:
     first = "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match."
@@ -317,7 +317,7 @@ def test_the_schedulers_sentence_is_written_again_for_another_cause_alone(
     assert plan.status is None or sentence in (plan.status.message or "")
 
 
-def test_a_gate_of_two_that_goes_is_shown() -> None:
+def test_the_removal_of_one_of_two_gates_is_written() -> None:
     pod = gated_pod()
     pod["spec"]["schedulingGates"].append({"name": "example.test/other"})
     before = a_run(status=status_for(claimed(), pod).to_json())
@@ -335,7 +335,7 @@ def gated_pod() -> Any:
     return pod
 
 
-def test_somebody_elses_gate_is_shown_as_queued() -> None:
+def test_another_controllers_gate_is_shown_as_queued() -> None:
     written = status_for(claimed(), gated_pod(), seconds=3)
     assert (written.phase, written.reason) == ("Queued", "SchedulingGated")
     assert "kueue.x-k8s.io/admission" in (written.message or "")
@@ -346,13 +346,13 @@ def test_somebody_elses_gate_is_shown_as_queued() -> None:
         assert (shown.phase, shown.reason) == ("Pending", "WaitingToStart")
 
 
-def test_somebody_elses_gate_counts_for_the_schedule_timeout_and_is_told() -> None:
+def test_another_controllers_gate_counts_for_the_schedule_timeout_and_is_reported() -> None:
     written = status_for(claimed(scheduleTimeoutSeconds=5), gated_pod(), seconds=5)
     assert written.reason == "ScheduleTimeout"
     assert "kueue.x-k8s.io/admission" in (written.message or "")
 
 
-def test_a_sidecar_that_was_killed_with_a_failed_init_container_is_not_to_blame() -> None:
+def test_a_sidecar_killed_with_a_failed_init_container_is_not_the_cause() -> None:
     inits = [
         {"name": "proxy", "image": "busybox:1", "restartPolicy": "Always"},
         {"name": "prepare", "image": "busybox:1"},

@@ -23,11 +23,11 @@ def after(run: Any, wanted: TaskRunStatus) -> Any:
     return {**run, "status": merged(run["status"], status_patch(run, wanted)["status"])}
 
 
-def test_a_patch_carries_the_version_that_was_seen() -> None:
+def test_a_patch_contains_the_resource_version() -> None:
     assert status_patch(a_run(), TaskRunStatus())["metadata"] == {"resourceVersion": "1000"}
 
 
-def test_a_patch_leads_to_the_wanted_status() -> None:
+def test_a_patch_produces_the_new_status() -> None:
     run = a_run(status=a_claimed_status("Running"))
     target = status_for(run, a_pod(main=ended(0)), seconds=9)
     assert after(run, target)["status"] == target.to_json()
@@ -41,7 +41,7 @@ def test_a_patch_holds_only_what_changes() -> None:
     assert not {"podUID", "attempt", "startTime"} & set(patch)
 
 
-def test_what_the_status_no_longer_says_is_removed() -> None:
+def test_a_patch_removes_absent_fields() -> None:
     run = a_run(status=a_claimed_status("BackingOff", failureKind="Application", unknown=1))
     target = TaskRunStatus(phase=Phase.PENDING)
     patch = status_patch(run, target)["status"]
@@ -49,7 +49,7 @@ def test_what_the_status_no_longer_says_is_removed() -> None:
     assert patch["unknown"] is None
 
 
-def test_observed_generation_is_the_one_that_was_decided_on() -> None:
+def test_observed_generation_is_that_of_the_decision() -> None:
     run = a_run(metadata={"generation": 7}, cancel=True)
     assert status_for(run).observed_generation == 7
 
@@ -66,13 +66,13 @@ def test_a_condition_keeps_its_time_while_its_value_stays() -> None:
     assert reconciling.reason == "Cancelled"
 
 
-def test_an_end_is_no_longer_on_its_way() -> None:
+def test_an_ended_run_is_not_reconciling() -> None:
     run = a_run(status=a_claimed_status("Running"))
     status = status_for(run, a_pod(main=ended(1)), seconds=5)
     assert "Reconciling" not in {condition.type for condition in status.conditions or []}
 
 
-def test_backing_off_tells_whose_failure_it_was_and_the_next_attempt_forgets_it() -> None:
+def test_backing_off_has_a_failure_kind_and_the_next_attempt_clears_it() -> None:
     run = a_run(backoffLimit=1, status=a_claimed_status("Running"))
     backing_off = status_for(run, a_pod(main=ended(3)), seconds=5)
     assert (backing_off.failure_kind, backing_off.exit_code) == ("Application", 3)

@@ -30,31 +30,31 @@ def backing_off(**overrides: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", [{}, {"phase": "Queued", "startTime": stamp(0)}, backing_off()])
-def test_without_a_pod_a_run_is_held_at_once_and_its_clock_is_taken_off(status: Any) -> None:
+def test_without_a_pod_a_run_is_suspended_at_once_and_loses_its_start_time(status: Any) -> None:
     written = status_for(a_run(suspend=True, activeDeadlineSeconds=1, status=status), seconds=0.5)
     assert (written.phase, written.reason, written.start_time) == ("Suspended", "Suspended", None)
     assert conditions_of(written) == {"Suspended": "True"}
 
 
-def test_a_held_run_does_and_awaits_nothing() -> None:
+def test_a_suspended_run_neither_acts_nor_waits() -> None:
     run = a_run(suspend=True, activeDeadlineSeconds=1, scheduleTimeoutSeconds=1, status=SUSPENDED)
     plan = plan_for(run, seconds=1000)
     assert plan.idle
     assert plan.wake_at is None
 
 
-def test_a_held_run_is_cancelled_at_once() -> None:
+def test_a_suspended_run_is_cancelled_at_once() -> None:
     run = a_run(suspend=True, cancel=True, status=SUSPENDED)
     assert status_for(run).phase == "Cancelled"
 
 
 @pytest.mark.parametrize("status", [{}, SUSPENDED])
-def test_a_pod_that_was_made_and_not_claimed_does_not_wait_with_the_run(status: Any) -> None:
+def test_an_unclaimed_pod_of_a_suspended_run_is_discarded(status: Any) -> None:
     plan = plan_for(a_run(suspend=True, status=status), a_pod(gated=True))
     assert [type(action) for action in plan.actions] == [DiscardPod]
 
 
-def test_a_resumed_run_starts_anew() -> None:
+def test_a_resumed_run_gets_a_new_start_time() -> None:
     condition = {
         "type": "Suspended",
         "status": "True",
@@ -87,7 +87,7 @@ def test_a_resumed_run_keeps_the_due_time_of_its_retry() -> None:
 
 
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(), a_pod(main=running())])
-def test_a_pod_is_stopped_after_that_is_recorded(pod: Any) -> None:
+def test_a_pod_is_stopped_after_the_stop_is_recorded(pod: Any) -> None:
     plan = plan_for(a_run(suspend=True, status=a_claimed_status()), pod, seconds=5)
     assert plan.actions == ()
     assert plan.status is not None
@@ -113,7 +113,7 @@ def test_a_success_before_the_stop_is_a_success() -> None:
     assert written.phase == "Succeeded"
 
 
-def test_a_pod_that_vanished_while_it_was_stopped_leaves_the_run_suspended() -> None:
+def test_a_pod_that_is_missing_during_its_stop_leaves_the_run_suspended() -> None:
     written = status_for(stopping(), findings=gone("51d3b2c0-0000-4000-8000-000000000001"))
     assert written.phase == "Suspended"
 

@@ -14,13 +14,13 @@ def _spec(**spec: Any) -> Object:
     return built
 
 
-def test_whatever_can_fail_the_run_leaves_its_last_words() -> None:
+def test_every_container_that_can_fail_the_run_has_a_termination_message() -> None:
     spec = _spec(template={"spec": {"initContainers": [{"name": "prepare", "image": "a"}]}})
     assert spec["initContainers"][0][POLICY] == "FallbackToLogsOnError"
     assert spec["containers"][0][POLICY] == "FallbackToLogsOnError"
 
 
-def test_a_policy_of_the_templates_own_stays() -> None:
+def test_a_message_policy_of_the_template_is_kept() -> None:
     init = {"name": "prepare", "image": "a", POLICY: "File"}
     spec = _spec(template={"spec": {"initContainers": [init]}})
     assert spec["initContainers"] == [init]

@@ -60,7 +60,7 @@ def test_a_run_that_is_shown_as_running_is_left_alone() -> None:
     assert plan.wake_at is None
 
 
-def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
+def test_an_overdue_pod_is_reported_once() -> None:
     """The node may be lost; then the controller waits for it without limit."""
     pod = a_pod(main=running(), metadata={"deletionTimestamp": stamp(30)})
     assert plan_for(claimed("Running"), pod, seconds=39).wake_at == at(40)
@@ -76,7 +76,7 @@ def test_a_deleted_pod_that_does_not_end_in_time_is_shown_once() -> None:
     assert plan_for(unstarted, unstarted_pod, seconds=50).idle
 
 
-def test_a_pod_whose_main_has_ended_and_that_does_not_end_in_time_is_shown_too() -> None:
+def test_an_overdue_pod_whose_main_has_ended_is_reported_too() -> None:
     """The kubelet was ending a native sidecar when its node was lost."""
     metadata = {"deletionTimestamp": stamp(30)}
     pod = a_pod(main=ended(0), phase="Running", metadata=metadata)
@@ -97,7 +97,7 @@ def test_cancel_is_recorded_before_anything_is_stopped(pod: Any) -> None:
     assert (record.stop_time, record.reason) == (at(5), "Cancelled")
 
 
-def test_the_total_deadline_stops_the_pod() -> None:
+def test_the_deadline_of_the_run_stops_the_pod() -> None:
     run = claimed("Running", activeDeadlineSeconds=30)
     before = plan_for(run, a_pod(main=running()), seconds=29)
     assert before.idle
@@ -130,7 +130,7 @@ def test_a_recorded_stop_stops_a_pod_that_has_a_node() -> None:
     assert isinstance(action, StopPod)
 
 
-def test_a_stop_is_asked_for_once() -> None:
+def test_a_stop_is_requested_once() -> None:
     pod = a_pod(main=running())
     pod["spec"]["activeDeadlineSeconds"] = 1
     assert plan_for(stopping(), pod, seconds=6).idle
@@ -149,7 +149,7 @@ def test_a_stop_does_not_release_the_gate() -> None:
 @pytest.mark.parametrize(
     ("code", "outcome", "reason"), [(0, "Succeeded", "Completed"), (3, "Failed", "NonZeroExitCode")]
 )
-def test_mains_verdict_is_final_while_other_containers_go_on(
+def test_mains_verdict_is_final_while_other_containers_run(
     code: int, outcome: str, reason: str
 ) -> None:
     statuses = [container_status("main", ended(code)), container_status("log", running())]
@@ -179,7 +179,7 @@ def test_other_containers_are_stopped_once_and_their_pod_is_kept_held() -> None:
     assert isinstance(action, StopPod)
 
 
-def test_nothing_is_stopped_once_main_has_ended_alone() -> None:
+def test_nothing_is_stopped_if_main_was_the_only_container() -> None:
     """The kubelet is about to report the Pod's end, which has more information."""
     plan = plan_for(claimed(cancel=True), a_pod(main=ended(0), phase="Running"), seconds=5)
     assert plan.idle

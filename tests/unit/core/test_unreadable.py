@@ -32,7 +32,7 @@ BAD_SPECS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("spec", BAD_SPECS)
-def test_a_spec_that_cannot_be_read_fails_the_run_and_names_the_field(spec: Any) -> None:
+def test_an_invalid_spec_fails_the_run_and_names_the_field(spec: Any) -> None:
     written = status_for(a_run(**spec))
     assert (written.phase, written.reason, written.failure_kind) == (
         "Failed",
@@ -42,7 +42,7 @@ def test_a_spec_that_cannot_be_read_fails_the_run_and_names_the_field(spec: Any)
     assert f"spec.{next(iter(spec))}" in (written.message or "")
 
 
-def test_what_runs_is_stopped_first() -> None:
+def test_running_pods_are_stopped_first() -> None:
     run = a_run(backoffLimit="many", status=a_claimed_status("Running"))
     pods = (a_pod(gated=True), a_pod(number=2, main=running()))
     plan = plan_for(run, *pods)
@@ -58,13 +58,13 @@ def test_a_stop_is_awaited() -> None:
     assert plan.wake_at is None
 
 
-def test_it_ends_when_nothing_runs_any_more() -> None:
+def test_an_unreadable_run_ends_when_no_pod_runs() -> None:
     written = status_for(a_run(backoffLimit="many"), a_pod(main=ended(137)))
     assert (written.phase, written.reason) == ("Failed", "InvalidTaskRun")
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Cancelled"])
-def test_a_run_that_has_ended_keeps_its_end_and_lets_its_pods_go(phase: str) -> None:
+def test_a_terminal_run_keeps_its_phase_and_releases_its_pods(phase: str) -> None:
     run = a_run(backoffLimit="many", status=an_ended_status(phase))
     plan = plan_for(run, a_pod(main=ended(0)))
     assert kinds(plan.actions) == [ReleasePod]
@@ -82,7 +82,7 @@ def test_a_run_that_has_ended_keeps_its_end_and_lets_its_pods_go(phase: str) -> 
         {"attempts": [{"number": 1, "podName": "x", "podUID": "another"}]},
     ],
 )
-def test_a_status_that_contradicts_itself_is_not_acted_upon(phase: str, forged: Any) -> None:
+def test_a_contradictory_status_causes_no_action(phase: str, forged: Any) -> None:
     written = status_for(a_run(status=a_claimed_status(phase, **forged)))
     assert (written.phase, written.reason) == ("Failed", "InvalidTaskRun")
 
@@ -90,21 +90,21 @@ def test_a_status_that_contradicts_itself_is_not_acted_upon(phase: str, forged: 
 @pytest.mark.parametrize(
     "status", [{"phase": "Dancing"}, {"attempts": "none"}, {"startTime": "yesterday"}]
 )
-def test_a_forged_status_fails_the_run(status: Any) -> None:
+def test_an_invalid_status_fails_the_run(status: Any) -> None:
     assert status_for(a_run(status=status)).reason == "InvalidTaskRun"
 
 
-def test_the_number_of_its_attempt_stays_because_it_never_gets_smaller() -> None:
+def test_the_attempt_number_of_an_unreadable_run_is_kept() -> None:
     written = status_for(a_run(status=a_claimed_status("Running", attempt=7)))
     assert (written.phase, written.attempt) == ("Failed", 7)
 
 
-def test_a_number_after_which_there_is_none_fails_the_run() -> None:
+def test_the_largest_attempt_number_fails_the_run() -> None:
     written = status_for(a_run(status={"phase": "BackingOff", "attempt": 2**31 - 1}))
     assert (written.reason, written.attempt) == ("InvalidTaskRun", 2**31 - 1)
 
 
 @pytest.mark.parametrize("attempt", [-1, 2**31, "three", True])
-def test_a_number_that_is_none_goes(attempt: Any) -> None:
+def test_an_invalid_attempt_number_is_removed(attempt: Any) -> None:
     written = status_for(a_run(status={"phase": "Dancing", "attempt": attempt}))
     assert (written.reason, written.attempt) == ("InvalidTaskRun", None)

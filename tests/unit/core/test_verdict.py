@@ -59,12 +59,12 @@ def unknown() -> dict[str, Any]:
         a_pod(phase="Succeeded"),
     ],
 )
-def test_work_that_succeeded_stays_succeeded_whatever_came_after(pod: Any) -> None:
+def test_a_success_stays_a_success_after_later_events(pod: Any) -> None:
     phase, reason, outcome, _ = summarize(judged(pod))
     assert (phase, reason, outcome) == ("Succeeded", "Completed", "Succeeded")
 
 
-def test_work_that_succeeded_before_the_stop_was_recorded_has_succeeded() -> None:
+def test_a_success_before_the_recorded_stop_is_a_success() -> None:
     pod = a_pod(main=ended(0, finished=4))
     assert summarize(judged(pod, stopped("Cancelled")))[0] == "Succeeded"
 
@@ -101,7 +101,7 @@ def test_a_stop_is_judged_by_its_recorded_reason_and_keeps_the_exit_code(
     assert f"code {code}" in status.message
 
 
-def test_a_failure_before_the_stop_was_recorded_is_the_applications() -> None:
+def test_a_failure_before_the_recorded_stop_is_the_applications() -> None:
     pod = a_pod(main=ended(3, finished=4))
     assert summarize(judged(pod, stopped("Cancelled"))) == (
         "Failed",
@@ -111,7 +111,7 @@ def test_a_failure_before_the_stop_was_recorded_is_the_applications() -> None:
     )
 
 
-def test_a_stop_for_a_reason_that_is_no_verdict_does_not_judge_main() -> None:
+def test_a_stop_without_a_verdict_does_not_judge_main() -> None:
     pod = a_pod(main=ended(3, finished=6), phase="Failed")
     assert summarize(judged(pod, stopped("MainEnded")))[1:] == ("NonZeroExitCode", "Failed", 3)
 
@@ -176,7 +176,7 @@ def test_the_epoch_as_start_means_that_main_never_started() -> None:
 
 @pytest.mark.parametrize("phase", ["Pending", "Running"])
 @pytest.mark.parametrize("main", [None, waiting("ContainerCreating")])
-def test_a_lost_node_that_said_nothing_may_have_started_main(phase: str, main: Any) -> None:
+def test_a_lost_node_without_a_report_may_have_started_main(phase: str, main: Any) -> None:
     pod = a_pod(main=main, conditions=[disrupted("DeletionByPodGC")])
     pod["status"]["phase"] = "Failed"
     assert summarize(judged(pod)) == ("Failed", "NodeLost", "Disrupted", None), phase
@@ -187,7 +187,7 @@ def test_a_pod_that_never_had_a_node_cannot_have_started_main() -> None:
     assert summarize(judged(pod)) == ("BackingOff", "NodeLost", "Replaced", None)
 
 
-def test_a_start_that_was_recorded_is_not_forgotten() -> None:
+def test_a_recorded_start_is_kept() -> None:
     record = a_record(startedTime=stamp(2))
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
     status = status_for(run, a_pod(main=unknown(), phase="Failed"), seconds=20)
@@ -195,7 +195,7 @@ def test_a_start_that_was_recorded_is_not_forgotten() -> None:
     assert [record.started_time for record in status.attempts or []] == [at(2)]
 
 
-def test_a_node_that_was_recorded_is_not_forgotten() -> None:
+def test_a_recorded_node_is_kept() -> None:
     record = a_record(nodeName="node-1", stopTime=stamp(5), reason="Cancelled")
     run = a_run(status=a_claimed_status("Stopping", attempts=[record]))
     status = status_for(run, a_pod(node="", metadata={"deletionTimestamp": stamp(6)}), seconds=9)
@@ -221,7 +221,7 @@ def test_a_container_that_the_kubelet_lost_track_of_may_have_worked(evidence: An
     assert "exit code" not in status.message, "it is reported once"
 
 
-def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
+def test_an_evicted_container_with_an_unobserved_end_has_no_exit_code() -> None:
     """The kubelet may remove it before it has read how it ended."""
     record = a_record(startedTime=stamp(2))
     run = a_run(status=a_claimed_status("Running", attempts=[record]))
@@ -232,13 +232,13 @@ def test_an_evicted_container_whose_end_nobody_saw_has_no_exit_code() -> None:
     assert "; the exit code of container main is unknown" in message
 
 
-def test_a_stopped_container_whose_end_nobody_saw_is_told_so() -> None:
+def test_a_stopped_container_with_an_unobserved_end_has_an_unknown_exit_code() -> None:
     status = judged(a_pod(main=unknown()), {**stopped("Cancelled"), "startedTime": stamp(2)})
     assert summarize(status) == ("Cancelled", "Cancelled", "Stopped", None)
     assert "; the exit code of container main is unknown" in status.message
 
 
-def test_an_end_that_the_restarted_node_did_not_see_has_no_exit_code() -> None:
+def test_an_end_during_a_node_restart_has_no_exit_code() -> None:
     status = judged(a_pod(main=ended(255, reason="Unknown")))
     assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert (status.failed, status.disrupted) == (0, 1)
@@ -276,7 +276,9 @@ def test_an_init_container_that_a_restart_ended_has_not_failed() -> None:
         ),
     ],
 )
-def test_a_disruption_after_the_start_is_nobodys_failure(pod: Any, reason: str) -> None:
+def test_a_disruption_after_the_start_is_no_failure_of_the_application(
+    pod: Any, reason: str
+) -> None:
     status = judged(pod)
     phase, told_reason, outcome, _ = summarize(status)
     assert (phase, told_reason, outcome) == ("Failed", reason, "Disrupted")
@@ -284,7 +286,7 @@ def test_a_disruption_after_the_start_is_nobodys_failure(pod: Any, reason: str) 
     assert (status.failed, status.disrupted) == (0, 1)
 
 
-def test_a_disruption_is_told_in_the_clusters_own_words() -> None:
+def test_a_disruption_is_reported_with_the_clusters_message() -> None:
     condition = {**disrupted("DeletionByTaintManager"), "message": "deleting due to a taint"}
     message = judged(a_pod(main=ended(137), conditions=[condition])).message
     assert "(node node-1): deleting due to a taint; container main ended with exit code 137" in (
@@ -293,12 +295,12 @@ def test_a_disruption_is_told_in_the_clusters_own_words() -> None:
     assert "disruptionLimit" in message
 
 
-def test_what_nobody_heard_of_is_told_so() -> None:
+def test_an_unobserved_end_is_reported_as_unknown() -> None:
     pod = a_pod(phase="Failed", conditions=[disrupted("DeletionByPodGC")])
     assert "the exit code of container main is unknown" in judged(pod).message
 
 
-def test_a_condition_that_does_not_hold_is_no_disruption() -> None:
+def test_a_condition_that_is_not_true_is_no_disruption() -> None:
     condition = {"type": "DisruptionTarget", "status": "False", "reason": "EvictionByEvictionAPI"}
     pod = a_pod(main=ended(1), conditions=[condition])
     assert summarize(judged(pod))[1:3] == ("NonZeroExitCode", "Failed")
@@ -348,7 +350,7 @@ def test_an_init_container_that_failed_is_named_with_its_code() -> None:
     assert all(word in status.message for word in ("fetch", "code 7", "no route"))
 
 
-def test_a_disruption_goes_before_a_failed_init_container() -> None:
+def test_a_disruption_takes_precedence_over_a_failed_init_container() -> None:
     """An evicted init container reports exit code 137, which it did not cause."""
     init = container_status("fetch", ended(137, reason="ContainerStatusUnknown"))
     pod = a_pod(phase="Failed", reason="Evicted", initContainerStatuses=[init])
@@ -364,7 +366,7 @@ def vanished(last_seen: Any = None, record: dict[str, Any] | None = None) -> Sta
     return status_for(a_run(status=status), findings=gone(uid, last_seen), seconds=20)
 
 
-def test_an_outcome_that_was_seen_counts_although_the_pod_is_gone() -> None:
+def test_an_observed_outcome_counts_although_the_pod_is_missing() -> None:
     assert summarize(vanished(a_pod(main=ended(0)))) == ("Succeeded", "Completed", "Succeeded", 0)
     assert summarize(vanished(a_pod(main=ended(3), phase="Running")))[1:] == (
         "NonZeroExitCode",
@@ -374,18 +376,18 @@ def test_an_outcome_that_was_seen_counts_although_the_pod_is_gone() -> None:
 
 
 @pytest.mark.parametrize("pod", [a_pod(gated=True), a_pod(node="")])
-def test_a_vanished_pod_without_a_node_is_replaced(pod: Any) -> None:
+def test_a_missing_pod_without_a_node_is_replaced(pod: Any) -> None:
     assert summarize(vanished(pod)) == ("BackingOff", "PodDeleted", "Replaced", None)
 
 
 @pytest.mark.parametrize("pod", [None, a_pod(), a_pod(main=running())])
-def test_a_vanished_pod_that_may_have_run_has_an_unknown_end(pod: Any) -> None:
+def test_a_missing_pod_that_may_have_run_has_an_unknown_end(pod: Any) -> None:
     status = vanished(pod)
     assert summarize(status) == ("Failed", "FinalStateUnknown", "Disrupted", None)
     assert status.failure_kind == "Infrastructure"
     assert status.completion_time == at(20)
 
 
-def test_a_vanished_pod_that_was_being_stopped_was_stopped() -> None:
+def test_a_missing_pod_that_was_being_stopped_was_stopped() -> None:
     status = vanished(a_pod(main=running()), {"stopTime": stamp(5), "reason": "Cancelled"})
     assert summarize(status) == ("Cancelled", "Cancelled", "Stopped", None)

@@ -36,7 +36,9 @@ def versions(cache: Cache) -> list[int]:
 
 
 @pytest.mark.parametrize(("first", "second", "kept"), [(1, 2, 2), (2, 1, 2), (9, 10, 10)])
-def test_the_newer_is_kept_in_whatever_order_it_comes(first: int, second: int, kept: int) -> None:
+def test_the_cache_keeps_the_newest_version_in_any_order(
+    first: int, second: int, kept: int
+) -> None:
     cache = Cache()
     cache.put_pod(a_pod(first))
     cache.put_pod(a_pod(second))
@@ -48,7 +50,7 @@ def test_the_newer_is_kept_in_whatever_order_it_comes(first: int, second: int, k
     assert run["metadata"]["resourceVersion"] == str(kept)
 
 
-def test_a_run_that_is_gone_stays_gone() -> None:
+def test_a_dropped_run_does_not_return() -> None:
     cache = Cache()
     cache.put_run(a_run(1))
     cache.drop_run("run-1")
@@ -56,7 +58,7 @@ def test_a_run_that_is_gone_stays_gone() -> None:
     assert cache.view(KEY).run is None
 
 
-def test_a_pod_that_is_proved_gone_stays_gone_and_is_remembered() -> None:
+def test_a_dropped_pod_does_not_return_and_its_last_state_is_kept() -> None:
     cache = Cache()
     pod = a_pod(1)
     cache.put_pod(pod)
@@ -66,7 +68,7 @@ def test_a_pod_that_is_proved_gone_stays_gone_and_is_remembered() -> None:
     assert cache.drop_pod("pod-1") == pod
 
 
-def test_a_pod_out_of_sight_comes_back_only_when_something_newer_is_seen() -> None:
+def test_a_lost_pod_returns_only_with_a_newer_version() -> None:
     cache = Cache()
     cache.put_pod(a_pod(5))
     cache.lose_pod("pod-1")
@@ -76,7 +78,7 @@ def test_a_pod_out_of_sight_comes_back_only_when_something_newer_is_seen() -> No
     assert versions(cache) == [6]
 
 
-def test_a_pod_that_was_lost_is_judged_by_its_last_sight() -> None:
+def test_a_lost_pod_is_judged_by_its_last_known_state() -> None:
     cache = Cache()
     last = a_pod(5)
     cache.put_pod(last)
@@ -84,7 +86,7 @@ def test_a_pod_that_was_lost_is_judged_by_its_last_sight() -> None:
     assert cache.drop_pod("pod-1") == last
 
 
-def test_a_pod_without_our_label_is_kept_when_a_live_read_has_shown_it() -> None:
+def test_a_pod_without_our_label_is_cached_after_a_live_read() -> None:
     cache = Cache()
     cache.put_pod(a_pod(5))
     cache.lose_pod("pod-1")
@@ -95,20 +97,20 @@ def test_a_pod_without_our_label_is_kept_when_a_live_read_has_shown_it() -> None
     assert list(cache.keys()) == []
 
 
-def test_a_live_read_does_not_replace_what_came_in_meanwhile() -> None:
+def test_a_live_read_does_not_replace_a_newer_version() -> None:
     cache = Cache()
     cache.put_pod(a_pod(6))
     cache.keep_pod(a_pod(5), KEY)
     assert versions(cache) == [6]
 
 
-def test_a_pod_of_nobody_is_not_taken_in() -> None:
+def test_a_pod_without_a_run_is_not_cached() -> None:
     cache = Cache()
     assert cache.put_pod(a_pod(labelled=False)) is None
     assert list(cache.pods()) == []
 
 
-def test_graves_are_not_kept_for_ever() -> None:
+def test_the_number_of_tombstones_is_limited() -> None:
     cache = Cache()
     for number in range(3000):
         cache.drop_run(f"run-{number}")
@@ -117,7 +119,7 @@ def test_graves_are_not_kept_for_ever() -> None:
     assert [uid for _, uid in map(astuple, cache.keys())] == ["run-0"]
 
 
-def test_what_may_need_something_is_what_has_not_ended_or_has_a_pod() -> None:
+def test_unfinished_runs_are_active_or_have_a_pod() -> None:
     cache = Cache()
     cache.put_run(a_run(uid="new"))
     cache.put_run(a_run(uid="running", phase="Running"))
@@ -130,13 +132,13 @@ def test_what_may_need_something_is_what_has_not_ended_or_has_a_pod() -> None:
     assert {key.uid for key in cache.unfinished()} == {"new", "running", "run-1", "nobody"}
 
 
-def test_a_run_is_named_by_its_pods_when_it_is_not_seen() -> None:
+def test_a_run_that_is_not_cached_is_named_by_its_pods() -> None:
     cache = Cache()
     cache.put_pod(a_pod())
     assert cache.view(KEY).ref.name == "hello"
 
 
-def test_a_run_that_has_ended_is_kept_small() -> None:
+def test_an_ended_run_is_reduced() -> None:
     run = a_run(phase="Succeeded", result="x" * 4000, completionTime="2026-01-01T12:00:00Z")
     run["metadata"]["annotations"] = {names.ANNOTATION_COLLECTED: "pod-1", "other": "y" * 4000}
     run["spec"] |= {"ttlSecondsAfterFinished": 5, "podGC": {"strategy": "Never"}}

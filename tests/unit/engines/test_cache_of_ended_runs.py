@@ -46,7 +46,7 @@ def ended_runs(draw: st.DrawFn) -> Any:
     pods=st.lists(st.sampled_from(PODS), max_size=2),
     seconds=st.sampled_from([0, 9, 10**8]),
 )
-def test_a_run_that_has_ended_is_decided_of_as_the_whole_would_be(
+def test_a_reduced_run_gives_the_same_plan_as_the_full_one(
     run: Any, pods: Any, seconds: int
 ) -> None:
     whole, kept = (plan_for(each, *pods, seconds=seconds) for each in (run, slim(run)))

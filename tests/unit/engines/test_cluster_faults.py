@@ -32,7 +32,7 @@ def pod_at_work(simulation: Simulation) -> Object:
     return pod
 
 
-def test_a_run_waits_in_a_full_quota_and_uses_up_no_attempt() -> None:
+def test_a_run_waits_for_quota_without_using_an_attempt() -> None:
     simulation = world_with(Script(seconds=100))
     simulation.cluster.admission.append(quota(simulation.cluster, pods=1))
     simulation.settle()
@@ -49,7 +49,7 @@ def test_a_run_waits_in_a_full_quota_and_uses_up_no_attempt() -> None:
 
 
 @pytest.mark.parametrize("reason", ["EvictionByEvictionAPI", "PreemptionByScheduler"])
-def test_a_pod_evicted_at_work_is_a_disruption(reason: str) -> None:
+def test_a_running_pod_that_is_evicted_is_a_disruption(reason: str) -> None:
     simulation = world_with(LONG)
     simulation.cluster.evict(pod_at_work(simulation), reason)
     simulation.until()
@@ -79,7 +79,7 @@ def test_a_pod_deleted_before_it_has_a_node_is_replaced() -> None:
     assert summary_of(simulation) == ("Succeeded", "Completed", 0, ["Replaced", "Succeeded"])
 
 
-def test_an_outcome_on_a_lost_node_is_awaited_and_told_when_it_is_back() -> None:
+def test_an_outcome_on_a_lost_node_is_awaited_and_reported_when_the_node_returns() -> None:
     simulation = world_with(LONG)
     pod_at_work(simulation)
     simulation.cluster.lose_node("node-1")
@@ -96,7 +96,7 @@ def test_an_outcome_on_a_lost_node_is_awaited_and_told_when_it_is_back() -> None
     assert summary_of(simulation) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 
-def test_a_node_that_is_removed_takes_the_attempt_with_it() -> None:
+def test_the_removal_of_a_node_ends_the_attempt() -> None:
     simulation = world_with(LONG)
     pod_at_work(simulation)
     simulation.cluster.lose_node("node-1")
@@ -109,7 +109,7 @@ def test_a_node_that_is_removed_takes_the_attempt_with_it() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1])
-def test_what_a_restarted_node_did_not_see_the_end_of_is_a_disruption(limit: int) -> None:
+def test_an_end_during_a_node_restart_is_a_disruption(limit: int) -> None:
     simulation = world_with(LONG, disruptionLimit=limit)
     pod_at_work(simulation)
     simulation.cluster.reboot_node("node-1")
@@ -121,7 +121,7 @@ def test_what_a_restarted_node_did_not_see_the_end_of_is_a_disruption(limit: int
     assert len(simulation.cluster.kubelet.executions) == 1 + limit
 
 
-def test_a_run_goes_with_its_namespace_and_holds_nothing_up() -> None:
+def test_a_run_is_deleted_with_its_namespace_and_blocks_nothing() -> None:
     simulation = world_with(LONG)
     pod_at_work(simulation)
     simulation.cluster.terminate_namespace("default")
@@ -130,7 +130,7 @@ def test_a_run_goes_with_its_namespace_and_holds_nothing_up() -> None:
     assert not simulation.pods()
 
 
-def test_nothing_is_created_in_a_namespace_that_goes() -> None:
+def test_nothing_is_created_in_a_terminating_namespace() -> None:
     simulation = world_with(LONG)
     simulation.cluster.terminate_namespace("default")
     simulation.until()

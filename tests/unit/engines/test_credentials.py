@@ -64,7 +64,7 @@ async def authorization(found: Connection) -> str | None:
     return headers.get("Authorization")
 
 
-async def test_in_a_pod_the_token_of_the_moment_is_used(rotate: Callable[[str], None]) -> None:
+async def test_in_a_pod_the_current_token_is_used(rotate: Callable[[str], None]) -> None:
     rotate("first")
     connection = await connect(None, None, 4)
     assert connection.configuration.host == "https://10.96.0.1:443"
@@ -74,7 +74,7 @@ async def test_in_a_pod_the_token_of_the_moment_is_used(rotate: Callable[[str], 
     await connection.close()
 
 
-async def test_a_plugins_token_is_asked_for_and_kept_fresh(tmp_path: Path) -> None:
+async def test_a_plugins_token_is_requested_and_renewed(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(EXEC)
     connection = await connect(str(path), None, 4)
@@ -95,7 +95,7 @@ async def test_a_plugins_token_is_asked_for_and_kept_fresh(tmp_path: Path) -> No
     ],
     ids=["none", "one", "not for this server", "not for this scheme"],
 )
-async def test_the_proxy_of_the_environment_counts(
+async def test_the_proxy_of_the_environment_is_used(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
@@ -118,7 +118,7 @@ async def test_the_proxy_of_the_environment_counts(
     ["", "]", "{}", "current-context: none\nclusters: []\ncontexts: []\nusers: []"],
     ids=["empty", "no YAML", "nothing in it", "no such context"],
 )
-async def test_a_kubeconfig_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
+async def test_an_invalid_kubeconfig_gives_a_one_line_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises(NoConfiguration, match="cannot be used") as raised:

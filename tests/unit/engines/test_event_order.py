@@ -48,14 +48,14 @@ class Bench:
         await apply(self.plan, self.view, self.cache, self.engine)
 
 
-async def test_a_status_that_is_written_is_told_of() -> None:
+async def test_a_written_status_sends_an_event() -> None:
     bench = Bench()
     await bench.apply()
     assert bench.sent_events() == list(bench.plan.events)
     assert len(bench.plan.events) == 1
 
 
-async def test_a_status_that_meets_a_conflict_is_not() -> None:
+async def test_a_conflict_sends_no_event() -> None:
     bench = Bench()
     bench.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"labels": {"a": "b"}}})
     with pytest.raises(Conflict):
@@ -63,14 +63,14 @@ async def test_a_status_that_meets_a_conflict_is_not() -> None:
     assert bench.sent_events() == []
 
 
-async def test_a_status_whose_answer_is_lost_is_not() -> None:
+async def test_a_status_write_without_a_response_sends_no_event() -> None:
     bench = Bench(Silent)
     with pytest.raises(Unavailable):
         await bench.apply()
     assert bench.sent_events() == []
 
 
-async def test_a_run_that_is_gone_is_not() -> None:
+async def test_a_deleted_run_sends_no_event() -> None:
     bench = Bench()
     view = bench.view
     bench.cluster.delete_run("default", "hello")
@@ -83,7 +83,7 @@ def told_in(simulation: Simulation) -> list[tuple[str, int]]:
     return [(series.event.reason, series.count) for series in series_list]
 
 
-def test_a_run_that_is_deleted_or_goes_with_its_namespace_tells_nothing_of_that() -> None:
+def test_the_deletion_of_a_run_or_its_namespace_sends_no_event() -> None:
     def delete(simulation: Simulation) -> None:
         simulation.cluster.delete_run("default", "hello")
 
@@ -99,7 +99,7 @@ def test_a_run_that_is_deleted_or_goes_with_its_namespace_tells_nothing_of_that(
         assert told_in(simulation) == [("PodCreated", 1)]
 
 
-def test_a_run_that_waits_long_in_a_full_quota_is_told_as_blocked_once() -> None:
+def test_a_long_wait_for_quota_sends_blocked_once() -> None:
     simulation = Simulation(Cluster(lambda _pod, _container: Script(seconds=1000)))
     simulation.cluster.admission.append(quota(simulation.cluster, pods=1))
     simulation.cluster.create_run(a_run(ttlSecondsAfterFinished=-1))

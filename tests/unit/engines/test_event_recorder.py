@@ -61,7 +61,7 @@ class Wire:
         return EventRecorder(self)  # type: ignore[arg-type]
 
 
-async def test_an_event_is_written_whole() -> None:
+async def test_an_event_is_written_with_every_field() -> None:
     wire = Wire()
     recorder = wire.recorder
     recorder.record(RUN, event())
@@ -102,7 +102,7 @@ async def test_an_event_is_written_whole() -> None:
     ]
 
 
-async def test_the_same_again_only_counts() -> None:
+async def test_a_repeated_event_increments_the_count() -> None:
     wire = Wire()
     recorder = wire.recorder
     for seconds in (0, 60):
@@ -127,7 +127,7 @@ async def test_other_runs_and_other_reasons_are_other_events() -> None:
     assert len({body["metadata"]["name"] for _, _, body in wire.sent}) == 3
 
 
-async def test_one_that_has_expired_is_made_anew_with_its_count() -> None:
+async def test_an_expired_event_is_created_again_with_its_count() -> None:
     wire = Wire(Response(201), Response(404), Response(201))
     recorder = wire.recorder
     for seconds in (0, 7200):
@@ -140,7 +140,7 @@ async def test_one_that_has_expired_is_made_anew_with_its_count() -> None:
     assert wire.sent[-1][2]["firstTimestamp"] == "2026-01-01T12:00:00Z"
 
 
-async def test_who_tells_of_an_event_does_not_wait_and_what_waits_is_written_once() -> None:
+async def test_recording_does_not_block_and_queued_repeats_are_written_once() -> None:
     wire = Wire(Response(201), Response(404), Response(201))
     wire.open.clear()
     recorder = wire.recorder
@@ -154,7 +154,7 @@ async def test_who_tells_of_an_event_does_not_wait_and_what_waits_is_written_onc
     assert wire.sent[-1][2]["count"] == 50
 
 
-async def test_what_waits_longest_is_dropped_when_too_many_do() -> None:
+async def test_the_oldest_queued_event_is_dropped_when_the_queue_is_full() -> None:
     wire = Wire()
     wire.open.clear()
     recorder = wire.recorder
@@ -177,7 +177,7 @@ async def test_what_waits_longest_is_dropped_when_too_many_do() -> None:
         Unavailable("no answer"),
     ],
 )
-async def test_a_failure_is_told_once_and_nothing_is_tried_again(
+async def test_a_failed_write_is_logged_once_and_not_retried(
     answer: Response | Unavailable, caplog: pytest.LogCaptureFixture
 ) -> None:
     wire = Wire(answer, answer, Response(201), answer)
@@ -199,7 +199,7 @@ async def test_a_failure_is_told_once_and_nothing_is_tried_again(
         Response(404, {"details": {"kind": "namespaces"}}),
     ],
 )
-async def test_a_namespace_that_goes_is_nobodys_fault(
+async def test_a_terminating_namespace_is_not_logged(
     answer: Response, caplog: pytest.LogCaptureFixture
 ) -> None:
     wire = Wire(answer)
@@ -211,7 +211,7 @@ async def test_a_namespace_that_goes_is_nobodys_fault(
     assert len(wire.sent) == 1
 
 
-async def test_a_stop_drops_what_cannot_be_written_soon() -> None:
+async def test_a_stop_drops_events_that_cannot_be_written_in_time() -> None:
     wire = Wire()
     wire.open.clear()
     recorder = wire.recorder
@@ -222,7 +222,7 @@ async def test_a_stop_drops_what_cannot_be_written_soon() -> None:
     assert not wire.sent
 
 
-async def test_lines_about_writing_are_not_about_the_run_that_happened_to_wake_the_writer() -> None:
+async def test_log_lines_of_the_writer_name_no_run() -> None:
     subject: ContextVar[str] = ContextVar("subject", default="none")
     subjects = []
 
@@ -239,7 +239,7 @@ async def test_lines_about_writing_are_not_about_the_run_that_happened_to_wake_t
     assert subjects == ["none"]
 
 
-async def test_a_drain_of_nothing_is_over_at_once() -> None:
+async def test_draining_an_empty_queue_returns_at_once() -> None:
     await Wire().recorder.drain(1)
 
 
@@ -253,32 +253,32 @@ def granted(
     return count
 
 
-def test_a_namespace_has_a_burst_of_warnings_and_then_a_trickle() -> None:
+def test_warnings_of_a_namespace_have_a_burst_and_then_a_rate() -> None:
     budget = TokenBucket()
     assert granted(budget, EventReason.FAILED) == BURST
     assert granted(budget, EventReason.FAILED, seconds=10) == 10 * PER_SECOND
     assert granted(budget, EventReason.FAILED, seconds=10_000) == BURST
 
 
-def test_success_leaves_something_to_warnings() -> None:
+def test_normal_events_leave_tokens_for_warnings() -> None:
     budget = TokenBucket()
     assert granted(budget, EventReason.SUCCEEDED) == BURST - RESERVED
     assert granted(budget, EventReason.FAILED) == RESERVED
 
 
-def test_one_namespace_takes_nothing_from_another() -> None:
+def test_namespaces_have_separate_rate_limits() -> None:
     budget = TokenBucket()
     assert granted(budget, EventReason.FAILED) == BURST
     assert granted(budget, EventReason.FAILED, namespace="b") == BURST
 
 
-def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
+def test_a_clock_set_back_changes_no_rate_limit() -> None:
     budget = TokenBucket()
     assert granted(budget, EventReason.FAILED, seconds=100) == BURST
     assert granted(budget, EventReason.FAILED, seconds=0) == 0
 
 
-async def test_a_thousand_bad_runs_write_no_more_than_a_burst() -> None:
+async def test_a_thousand_failing_runs_write_no_more_than_a_burst() -> None:
     wire = Wire()
     recorder = wire.recorder
     for number in range(1000):
@@ -287,7 +287,7 @@ async def test_a_thousand_bad_runs_write_no_more_than_a_burst() -> None:
     assert len(wire.sent) == BURST
 
 
-async def test_what_waits_already_costs_no_more_when_it_is_told_again() -> None:
+async def test_repeating_a_queued_event_uses_no_token() -> None:
     wire = Wire()
     recorder = wire.recorder
     for _ in range(2 * BURST):
@@ -299,7 +299,7 @@ async def test_what_waits_already_costs_no_more_when_it_is_told_again() -> None:
     assert wire.sent[0][2]["count"] == 2 * BURST
 
 
-def test_what_is_remembered_is_bounded_and_the_oldest_goes() -> None:
+def test_the_number_of_series_is_limited_and_the_oldest_is_dropped() -> None:
     chronicle = EventCorrelator()
     for number in range(REMEMBERED + 1):
         chronicle.note(run(number), event())

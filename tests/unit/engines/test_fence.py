@@ -43,7 +43,7 @@ def bench() -> Bench:
     return Bench()
 
 
-async def test_an_unclaimed_pod_is_discarded_while_its_run_is_as_it_was_seen(bench: Bench) -> None:
+async def test_an_unclaimed_pod_is_discarded_while_its_run_is_unchanged(bench: Bench) -> None:
     pod = bench.cluster.create_pod(bench.manifest)
     await apply(bench.discard(pod), bench.view, bench.cache, bench.engine)
     stored = bench.pod()
@@ -51,7 +51,7 @@ async def test_an_unclaimed_pod_is_discarded_while_its_run_is_as_it_was_seen(ben
     assert "deletionTimestamp" in stored["metadata"]
 
 
-async def test_a_pod_that_somebody_may_have_claimed_since_is_not_discarded(bench: Bench) -> None:
+async def test_a_pod_that_may_have_been_claimed_since_is_not_discarded(bench: Bench) -> None:
     pod = bench.cluster.create_pod(bench.manifest)
     claim = {"status": {"podUID": pod["metadata"]["uid"]}}
     changed = bench.cluster.patch(Kind.RUN, "default", "hello", claim)
@@ -70,7 +70,7 @@ async def test_a_pod_that_has_changed_since_is_not_discarded(bench: Bench) -> No
     assert bench.pod() == changed
 
 
-async def test_the_pod_of_a_run_that_is_gone_is_not_discarded(bench: Bench) -> None:
+async def test_the_pod_of_a_deleted_run_is_not_discarded(bench: Bench) -> None:
     pod = bench.cluster.create_pod(bench.manifest)
     view = bench.view
     bench.cluster.delete_run("default", "hello")
@@ -82,7 +82,7 @@ async def test_the_pod_of_a_run_that_is_gone_is_not_discarded(bench: Bench) -> N
 @pytest.mark.guarantee(
     "A Pod that was created, or existed already, is claimed and only then released to the scheduler"
 )
-async def test_a_create_that_got_through_before_is_gone_on_with(bench: Bench) -> None:
+async def test_a_pod_of_an_earlier_create_is_used(bench: Bench) -> None:
     pod = bench.cluster.create_pod(bench.manifest)
     create = Plan(actions=(CreatePod(bench.manifest),))
     findings = await apply(create, bench.view, bench.cache, bench.engine)
@@ -101,7 +101,7 @@ JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "nightly", "uid": "u-1"}
         ([{"kind": "Node", "name": "n", "uid": "u-0"}, JOB | {"controller": True}], "Job/nightly"),
     ],
 )
-async def test_a_foreign_pod_of_that_name_is_a_refusal(
+async def test_another_owners_pod_of_that_name_is_a_refusal(
     bench: Bench, owners: list[dict[str, object]], whose: str
 ) -> None:
     metadata = {**bench.manifest["metadata"], "ownerReferences": owners}

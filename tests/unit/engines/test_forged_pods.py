@@ -46,7 +46,7 @@ def test_a_pod_of_another_namespace_changes_nothing_for_the_run_that_it_names(
     assert "finalizers" not in pod["metadata"]
 
 
-def test_a_run_that_a_pod_has_named_before_it_was_seen_is_not_taken_for_gone() -> None:
+def test_a_run_known_only_from_a_pods_label_is_not_taken_for_deleted() -> None:
     simulation = a_world()
     run = simulation.cluster.create_run(a_kept_run())
     controller = simulation.controllers[0]
@@ -59,7 +59,7 @@ def test_a_run_that_a_pod_has_named_before_it_was_seen_is_not_taken_for_gone() -
     assert simulation.status()["phase"] == "Succeeded"
 
 
-def test_a_held_pod_that_does_not_name_its_run_is_let_go_without_asking() -> None:
+def test_a_held_pod_without_a_run_name_is_released_without_a_live_read() -> None:
     simulation = a_world()
     labels = {names.LABEL_UID: "made-up"}
     simulation.cluster.create_pod(forged(a_run(), gated=True, labels=labels, ownerReferences=[]))

@@ -59,7 +59,7 @@ class Pod:
     ),
     st.lists(st.integers(0, 900), max_size=6),
 )
-async def test_every_byte_comes_once_across_breaks_and_crossing_times(
+async def test_every_byte_is_read_once_despite_interruptions_and_unordered_times(
     steps: list[tuple[int, int, bytes]], answers: list[int]
 ) -> None:
     clock, lines = 0, []
@@ -79,7 +79,7 @@ async def test_a_response_that_ends_early_is_not_the_end_of_the_log() -> None:
 
 
 @pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
-async def test_what_was_allowed_is_asked_for_again(code: int) -> None:
+async def test_a_request_that_was_allowed_before_is_retried(code: int) -> None:
     answers = iter([True, False])
     over = asyncio.Event()
     line = START.isoformat().encode() + b" one\n"
@@ -121,7 +121,7 @@ async def test_a_pod_that_is_deleted_before_its_log_was_read_is_an_error() -> No
         await anext(pieces)
 
 
-async def test_a_pod_that_is_deleted_after_its_log_was_read_is_none() -> None:
+async def test_a_pod_that_is_deleted_after_its_log_was_read_is_no_error() -> None:
     over = asyncio.Event()
     pieces = vanishing(over, complete=True, absent=99).pieces()
     assert await anext(pieces) == b"one\n"
@@ -129,12 +129,12 @@ async def test_a_pod_that_is_deleted_after_its_log_was_read_is_none() -> None:
     assert [piece async for piece in pieces] == []
 
 
-async def test_a_kubelet_that_does_not_know_the_pod_yet_is_asked_again() -> None:
+async def test_a_kubelet_that_does_not_know_the_pod_yet_is_retried() -> None:
     reader = vanishing(asyncio.Event(), complete=False, absent=3)
     assert b"".join([piece async for piece in reader.pieces()]) == b"one\n"
 
 
-async def test_a_kubelets_sentence_in_place_of_the_log_is_an_error() -> None:
+async def test_a_kubelets_error_message_in_the_log_is_an_error() -> None:
     over = asyncio.Event()
     over.set()
 
@@ -158,5 +158,7 @@ async def test_a_kubelets_sentence_in_place_of_the_log_is_an_error() -> None:
         ("", None),
     ],
 )
-def test_a_time_is_an_instant_whatever_its_offset(time: str, nanoseconds: int | None) -> None:
+def test_times_with_different_offsets_compare_as_instants(
+    time: str, nanoseconds: int | None
+) -> None:
     assert nanoseconds_of(time) == nanoseconds

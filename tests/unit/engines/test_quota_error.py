@@ -49,7 +49,7 @@ def test_the_quota_is_named_and_the_pod_is_not() -> None:
         ("pods=odd", False, False),
     ],
 )
-def test_what_is_used_up_says_what_makes_room(
+def test_the_quota_error_distinguishes_ended_and_deleted_pods(
     requested: str,
     counts_pods: bool,  # noqa: FBT001
     until_gone: bool,  # noqa: FBT001
@@ -58,12 +58,12 @@ def test_what_is_used_up_says_what_makes_room(
     assert (error.counts_pods, error.until_gone) == (counts_pods, until_gone)
 
 
-def test_other_sentences_are_no_shortage() -> None:
+def test_other_messages_are_no_quota_error() -> None:
     assert read_shortage("failed quota: small: must specify limits.memory for: main") is None
 
 
 @given(st.text())
-def test_no_sentence_is_too_odd(text: str) -> None:
+def test_no_message_raises(text: str) -> None:
     error = read_shortage(f"exceeded quota: {text}")
     assert error is not None
     assert error.quota in text

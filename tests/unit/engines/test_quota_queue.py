@@ -69,7 +69,7 @@ class QuotaRuns:
 TWELVE = [f"run-{number:02d}" for number in range(12)]
 
 
-def test_twelve_runs_share_three_places_in_order_and_hardly_ask() -> None:
+def test_twelve_runs_share_a_quota_of_three_in_order_with_few_requests() -> None:
     quota_runs = QuotaRuns()
     quota_runs.limit(pods=3)
     quota_runs.create(*TWELVE)
@@ -84,7 +84,7 @@ def test_twelve_runs_share_three_places_in_order_and_hardly_ask() -> None:
     assert quota_runs.line == 0
 
 
-def test_a_freed_place_is_taken_at_once() -> None:
+def test_freed_quota_is_used_at_once() -> None:
     quota_runs = QuotaRuns(seconds=5)
     quota_runs.limit(pods=1)
     quota_runs.create("first", "second")
@@ -92,7 +92,7 @@ def test_a_freed_place_is_taken_at_once() -> None:
     assert quota_runs.created == ["first", "second"]
 
 
-def test_all_who_wait_say_so_once() -> None:
+def test_every_waiting_run_writes_its_status_once() -> None:
     quota_runs = QuotaRuns(seconds=300)
     quota_runs.limit(pods=1)
     quota_runs.create(*TWELVE)
@@ -107,7 +107,7 @@ def test_all_who_wait_say_so_once() -> None:
     assert len(writes) == 2 + len(waiting)
 
 
-def test_while_nothing_ends_only_the_first_asks_and_seldom() -> None:
+def test_while_no_pod_ends_only_the_head_retries() -> None:
     quota_runs = QuotaRuns(seconds=10_000)
     quota_runs.limit(pods=1)
     quota_runs.create(*TWELVE)
@@ -119,7 +119,7 @@ def test_while_nothing_ends_only_the_first_asks_and_seldom() -> None:
     assert 30 <= len(quota_runs.refused) <= 61, "every 10 to 20 seconds"
 
 
-def test_room_that_others_make_is_found_and_used_up() -> None:
+def test_quota_that_other_pods_free_is_found_and_used() -> None:
     quota_runs = QuotaRuns(seconds=10_000)
     quota_runs.limit(pods=1)
     quota_runs.create(*TWELVE)
@@ -129,7 +129,7 @@ def test_room_that_others_make_is_found_and_used_up() -> None:
     assert quota_runs.created == TWELVE[:5]
 
 
-def test_a_controller_that_starts_anew_finds_the_line_as_it_was() -> None:
+def test_a_restarted_controller_restores_the_line() -> None:
     quota_runs = QuotaRuns(seconds=300)
     quota_runs.limit(pods=1)
     quota_runs.create(*reversed(TWELVE))
@@ -144,7 +144,7 @@ def test_a_controller_that_starts_anew_finds_the_line_as_it_was() -> None:
     assert len(controller.answers.requests) == requests + 1, "and nothing is written anew"
 
 
-def test_the_oldest_goes_first_after_a_restart_that_found_room() -> None:
+def test_after_a_restart_with_free_quota_the_oldest_run_is_first() -> None:
     quota_runs = QuotaRuns(seconds=300)
     quota_runs.limit(pods=1)
     quota_runs.create(*reversed(TWELVE))
@@ -156,7 +156,7 @@ def test_the_oldest_goes_first_after_a_restart_that_found_room() -> None:
 
 
 @pytest.mark.parametrize("change", [{"cancel": True}, {"suspend": True}, None])
-def test_whoever_leaves_the_line_does_not_hold_it_up(change: Object | None) -> None:
+def test_a_run_that_leaves_the_line_does_not_block_it(change: Object | None) -> None:
     quota_runs = QuotaRuns(seconds=30)
     quota_runs.limit(pods=1)
     quota_runs.create("a", "b", "c")
@@ -170,7 +170,7 @@ def test_whoever_leaves_the_line_does_not_hold_it_up(change: Object | None) -> N
     assert quota_runs.created == ["a", "c"]
 
 
-def test_a_run_whose_time_is_up_leaves_the_line() -> None:
+def test_a_run_past_its_deadline_leaves_the_line() -> None:
     quota_runs = QuotaRuns(seconds=30)
     quota_runs.limit(pods=1)
     quota_runs.create("a")
@@ -182,7 +182,7 @@ def test_a_run_whose_time_is_up_leaves_the_line() -> None:
     assert quota_runs.created == ["a", "c"]
 
 
-def test_a_quota_that_does_not_concern_a_run_does_not_hold_it_up() -> None:
+def test_a_quota_does_not_block_runs_that_it_does_not_apply_to() -> None:
     quota_runs = QuotaRuns(seconds=300)
 
     def scoped(manifest: Object) -> Refusal | None:
@@ -198,7 +198,7 @@ def test_a_quota_that_does_not_concern_a_run_does_not_hold_it_up() -> None:
     assert quota_runs.refused == ["a"]
 
 
-def test_runs_of_every_size_wait_in_one_line_for_one_quota() -> None:
+def test_runs_of_different_sizes_wait_in_one_line_per_quota() -> None:
     """Once a quota is known to cover both, a small run does not overtake a large one."""
     quota_runs = QuotaRuns(seconds=5)
     cpu = {"small": 1, "large": 3}
@@ -272,7 +272,7 @@ class Rush:
         return [pod["metadata"]["labels"][names.LABEL_NAME] for pod in pods]
 
 
-async def test_of_many_that_ask_at_once_the_oldest_go_first_and_one_is_refused() -> None:
+async def test_of_many_simultaneous_creates_the_oldest_are_first_and_one_is_rejected() -> None:
     rush = Rush(*reversed(TWELVE))
     rush.cluster.admission.append(quota(rush.cluster, pods=3))
     answers = await rush.create()
@@ -281,14 +281,14 @@ async def test_of_many_that_ask_at_once_the_oldest_go_first_and_one_is_refused()
     assert sum(r.verb == "create_pod" for r in rush.engine.requests) == 4
 
 
-async def test_where_there_is_room_creates_are_soon_made_side_by_side() -> None:
+async def test_with_free_quota_creates_soon_run_concurrently() -> None:
     rush = Rush(*(f"run-{number:03d}" for number in range(100)))
     await rush.create()
     assert len(rush.created) == 100
     assert rush.engine.most >= 8
 
 
-async def test_one_that_gives_up_at_the_door_does_not_block_it() -> None:
+async def test_a_cancelled_create_does_not_block_the_limiter() -> None:
     rush = Rush("a", "b", "c")
     tasks = [asyncio.create_task(rush.turnstile.create_pod(m)) for m in rush.manifests]
     await asyncio.sleep(0)

@@ -72,7 +72,7 @@ async def test_a_create_that_is_rejected_is_no_change(caplog: pytest.LogCaptureF
     assert lines(caplog)[0] == ("debug", "Due, create: no change", "Due", "create", "")
 
 
-async def test_a_write_that_meets_a_conflict_is_no_change(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_write_that_conflicts_is_no_change(caplog: pytest.LogCaptureFixture) -> None:
     cluster = Cluster()
     bench = Bench(a_run(cancel=True), cluster)
     plan = plan_for(bench.run)

@@ -86,7 +86,7 @@ SCENARIOS = {
 @pytest.mark.guarantee("Nothing is lost or repeated when requests arrive late, twice or not at all")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_request_that_goes_wrong_changes_nothing_of_the_end(name: str, fault: Fault) -> None:
+def test_a_faulty_request_does_not_change_the_outcome(name: str, fault: Fault) -> None:
     scenario = SCENARIOS[name]
     expected, requests = undisturbed(name)
     for fault_at in range(1, requests + 1):

@@ -36,7 +36,7 @@ class Wire:
         return KubernetesEngine(self)  # type: ignore[arg-type]
 
 
-def test_every_call_of_the_module_is_in_a_table() -> None:
+def test_every_endpoint_is_in_a_permission_table() -> None:
     made = {value for value in vars(endpoints).values() if isinstance(value, Endpoint)}
     people = endpoints.CLIENT_CALLS | endpoints.CURIOUS_CALLS
     assert made == endpoints.CALLS | endpoints.CLEANUP_CALLS | people
@@ -62,7 +62,7 @@ def test_all_namespaces_are_listed_at_once() -> None:
     assert endpoints.CREATE_POD.path("team") == "/api/v1/namespaces/team/pods"
 
 
-async def test_a_pod_is_created_strictly() -> None:
+async def test_a_pod_is_created_with_strict_validation() -> None:
     wire = Wire(Response(201, THE_POD))
     manifest = {"metadata": {"namespace": "team", "name": "hello-1"}}
     assert await wire.engine.create_pod(manifest) == THE_POD
@@ -76,7 +76,7 @@ async def test_a_pod_is_created_strictly() -> None:
     ]
 
 
-async def test_patches_of_a_pod_name_its_uid() -> None:
+async def test_patches_of_a_pod_contain_its_uid() -> None:
     wire = Wire(*[Response(200, THE_POD)] * 3)
     await wire.engine.release_gate(POD)
     await wire.engine.stop_pod(POD)
@@ -129,24 +129,24 @@ async def test_deletions_have_preconditions() -> None:
 
 
 @pytest.mark.parametrize("code", [409, 422])
-async def test_another_pod_of_the_name_means_gone(code: int) -> None:
+async def test_another_pod_of_the_name_means_deleted(code: int) -> None:
     wire = Wire(Response(code), Response(200, ANOTHER))
     assert await wire.engine.release_gate(POD) is None
     assert [call for call, *_ in wire.sent] == [endpoints.PATCH_POD, endpoints.GET_POD]
 
 
-async def test_a_conflict_about_the_very_pod_is_a_conflict() -> None:
+async def test_a_conflict_on_the_same_pod_is_a_conflict() -> None:
     with pytest.raises(Conflict):
         await Wire(Response(409), Response(200, THE_POD)).engine.delete_pod(POD, "5")
 
 
-async def test_a_pod_that_cannot_be_patched_is_not_called_gone() -> None:
+async def test_a_pod_that_cannot_be_patched_does_not_count_as_deleted() -> None:
     wire = Wire(Response(422, {"message": "is invalid"}), Response(200, THE_POD))
     with pytest.raises(EngineError, match="is invalid"):
         await wire.engine.stop_pod(POD)
 
 
-async def test_what_is_not_found_is_gone() -> None:
+async def test_a_404_means_deleted() -> None:
     async def gone(what: Any) -> None:
         assert await what is None
 
@@ -175,6 +175,6 @@ def terminating(**metadata: Any) -> dict[str, Any]:
         (THE_POD, False),
     ],
 )
-async def test_the_last_sight_of_a_pod_means_gone(answer: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
+async def test_the_response_to_a_removal_means_deleted(answer: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
     result = await Wire(Response(200, answer)).engine.delete_pod(POD)
     assert result == (None if gone else answer)

@@ -27,11 +27,11 @@ def test_a_run_of_under_a_second_costs_six_writes_and_no_read(code: int, seconds
 
 
 @pytest.mark.parametrize("seconds", [3, 100, 10_000])
-def test_a_longer_run_costs_one_write_more(seconds: float) -> None:
+def test_a_longer_run_costs_one_more_write(seconds: float) -> None:
     assert requests_of(Script(seconds=seconds), ttlSecondsAfterFinished=-1) == LONGER
 
 
-def test_a_time_to_live_costs_one_write_more() -> None:
+def test_a_ttl_costs_one_more_write() -> None:
     assert requests_of(Script(), ttlSecondsAfterFinished=60) == [*SHORT, "delete_run"]
 
 
@@ -40,7 +40,7 @@ def test_each_retry_costs_what_a_run_costs() -> None:
     assert sorted(requests) == sorted(SHORT * 3)
 
 
-def test_a_cancelled_run_costs_two_writes_more_than_a_short_one() -> None:
+def test_a_cancelled_run_costs_two_more_writes_than_a_short_one() -> None:
     spec = {"activeDeadlineSeconds": 3, "ttlSecondsAfterFinished": -1}
     stubborn = Script(seconds=1000)
     assert sorted(requests_of(stubborn, **spec)) == sorted([*LONGER, "stop_pod", "write_status"])

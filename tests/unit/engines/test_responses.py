@@ -53,7 +53,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("case", FORBIDDEN)
-def test_a_forbidden_create_says_what_it_means_for_the_run(case: str) -> None:
+def test_a_forbidden_create_is_classified(case: str) -> None:
     message, kind = FORBIDDEN[case]
     error = responses.create_error(status(403, POD + message, "Forbidden"))
     assert isinstance(error, Refused)
@@ -111,7 +111,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_refused_create_belongs_to_the_run(case: str) -> None:
+def test_a_rejected_create_is_attributed_to_the_run(case: str) -> None:
     answer, kind = REFUSED[case]
     error = responses.create_error(answer)
     assert isinstance(error, Refused)
@@ -143,7 +143,7 @@ NOT_THE_RUNS = {
 
 
 @pytest.mark.parametrize("answer", [TOO_LARGE_FOR_ETCD, status(413, "limit is 3145728")])
-def test_what_cannot_be_stored_is_no_outage(answer: Response) -> None:
+def test_an_object_that_is_too_large_is_no_outage(answer: Response) -> None:
     error = responses.error(answer)
     assert type(error) is EngineError
     assert "too large to be stored" in str(error)
@@ -153,11 +153,11 @@ def test_what_cannot_be_stored_is_no_outage(answer: Response) -> None:
     "Too many requests, server errors and missing responses are retried and never fail the run"
 )
 @pytest.mark.parametrize("case", NOT_THE_RUNS)
-def test_what_is_not_the_runs_fault_is_tried_again(case: str) -> None:
+def test_errors_that_the_run_did_not_cause_are_retried(case: str) -> None:
     assert isinstance(responses.create_error(NOT_THE_RUNS[case]), Unavailable)
 
 
-def test_a_name_that_is_taken_is_told_apart_from_a_race() -> None:
+def test_a_name_conflict_is_distinguished_from_a_quota_conflict() -> None:
     assert isinstance(responses.create_error(status(409, "", "AlreadyExists")), AlreadyExists)
 
 
@@ -174,7 +174,9 @@ def test_a_name_that_is_taken_is_told_apart_from_a_race() -> None:
         (status(422, "invalid", "Invalid"), EngineError),
     ],
 )
-def test_other_requests_never_blame_the_run(answer: Response, kind: type[EngineError]) -> None:
+def test_other_requests_are_never_attributed_to_the_run(
+    answer: Response, kind: type[EngineError]
+) -> None:
     assert type(responses.error(answer)) is kind
 
 
@@ -189,18 +191,20 @@ def test_other_requests_never_blame_the_run(answer: Response, kind: type[EngineE
         (Response(503), None),
     ],
 )
-def test_the_apiserver_says_when_to_come_again(answer: Response, seconds: float | None) -> None:
+def test_the_delay_that_the_apiserver_requests_is_used(
+    answer: Response, seconds: float | None
+) -> None:
     error = responses.error(answer)
     assert isinstance(error, Unavailable)
     assert error.retry_after == seconds
 
 
 @pytest.mark.parametrize("body", [{}, {"message": 1, "details": [], "reason": None}])
-def test_an_answer_of_any_shape_has_a_sentence(body: dict[str, object]) -> None:
+def test_every_response_has_a_message(body: dict[str, object]) -> None:
     for code in (400, 403, 404, 409, 422, 429, 500):
         assert str(responses.error(Response(code, body))) == f"HTTP {code}"
         assert str(responses.create_error(Response(code, body))) == f"HTTP {code}"
 
 
-def test_a_sentence_is_one_line() -> None:
+def test_a_message_is_one_line() -> None:
     assert status(422, "first\n  second").message == "first second"

@@ -14,7 +14,7 @@ from taskruns.operator.health import CannotServe, Health, Pulse, probes
 from taskruns.operator.watch import EventHandler
 
 
-def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:
+def test_the_cache_is_synced_when_every_listed_object_has_arrived() -> None:
     barrier = CacheSync()
     assert barrier.trouble() == "starting"
     barrier.expect(["a", "b"])
@@ -26,7 +26,7 @@ def test_a_barrier_opens_when_all_that_was_there_has_arrived() -> None:
     assert barrier.trouble() == ""
 
 
-def test_a_barrier_does_not_wait_for_what_is_gone() -> None:
+def test_the_cache_sync_does_not_wait_for_deleted_objects() -> None:
     barrier = CacheSync()
     barrier.expect(["a", "b"])
     barrier.arrive("a")
@@ -34,13 +34,13 @@ def test_a_barrier_does_not_wait_for_what_is_gone() -> None:
     assert barrier.is_open
 
 
-def test_a_barrier_with_nothing_to_wait_for_is_open() -> None:
+def test_a_cache_sync_without_objects_is_complete() -> None:
     barrier = CacheSync()
     barrier.expect([])
     assert barrier.is_open
 
 
-async def test_waiting_for_a_barrier_ends_when_it_opens() -> None:
+async def test_waiting_for_the_cache_sync_ends_when_it_completes() -> None:
     barrier = CacheSync()
     barrier.expect(["a"])
     assert not await barrier.wait(0)
@@ -49,7 +49,7 @@ async def test_waiting_for_a_barrier_ends_when_it_opens() -> None:
     await barrier.opened()
 
 
-async def test_a_barrier_is_waited_for_as_long_as_something_arrives() -> None:
+async def test_the_cache_sync_is_awaited_as_long_as_objects_arrive() -> None:
     barrier = CacheSync()
     awaited = [str(number) for number in range(50)]
     barrier.expect(awaited)
@@ -91,7 +91,7 @@ KEY = RunKey("n", "run-1")
 
 
 @pytest.mark.parametrize("type_", [None, "ADDED", "MODIFIED"])
-def test_an_event_goes_into_the_cache_and_the_run_onto_the_queue(type_: str | None) -> None:
+def test_an_event_updates_the_cache_and_enqueues_the_run(type_: str | None) -> None:
     desk = Desk()
     desk.intake.take_run(event(type_, a_run()))
     desk.intake.take_pod(event(type_, a_pod()))
@@ -102,7 +102,7 @@ def test_an_event_goes_into_the_cache_and_the_run_onto_the_queue(type_: str | No
     assert desk.arrived == ["run-1", "pod-1"]
 
 
-def test_what_is_deleted_is_looked_at_once_more() -> None:
+def test_a_deletion_enqueues_the_run() -> None:
     desk = Desk()
     desk.intake.take_run(event("ADDED", a_run()))
     desk.intake.take_pod(event("ADDED", a_pod()))
@@ -114,7 +114,7 @@ def test_what_is_deleted_is_looked_at_once_more() -> None:
     assert desk.cache.drop_pod("pod-1") == a_pod(2, "Succeeded")
 
 
-def test_a_pod_that_names_no_run_concerns_nobody() -> None:
+def test_a_pod_without_a_run_is_ignored() -> None:
     desk = Desk()
     pod = a_pod()
     del pod["metadata"]["labels"]
@@ -142,7 +142,7 @@ def test_a_pulse_is_missed_only_once_it_has_begun() -> None:
         ("dead", "waits", (500, "a: dead\n"), (500, "a: dead\nb: waits\n")),
     ],
 )
-async def test_probes_say_what_is_wrong(
+async def test_probes_name_the_problem(
     alive: str, ready: str, livez: tuple[int, str], readyz: tuple[int, str]
 ) -> None:
     health = Health({"a": lambda: alive}, {"b": lambda: ready})
@@ -158,7 +158,7 @@ async def test_probes_say_what_is_wrong(
         await site.stop()
 
 
-async def test_a_port_that_is_taken_is_an_error() -> None:
+async def test_a_port_in_use_is_an_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

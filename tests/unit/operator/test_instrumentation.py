@@ -129,7 +129,7 @@ def test_a_run_that_ends_without_an_attempt_is_counted(metrics: Metrics, lives: 
         (Outcome.IGNORED, "ignored"),
     ],
 )
-def test_a_retry_is_counted_by_what_it_is_charged_to(
+def test_a_retry_is_counted_by_its_limit(
     metrics: Metrics, lives: Lives, outcome: Outcome, kind: str
 ) -> None:
     lives.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(outcome)))
@@ -145,7 +145,7 @@ def test_a_retry_is_counted_by_what_it_is_charged_to(
         (Phase.BACKING_OFF, Phase.CANCELLED),
     ],
 )
-def test_what_happens_between_two_attempts_is_no_retry_and_no_end_of_one(
+def test_status_writes_between_attempts_count_as_no_retry_and_no_end(
     metrics: Metrics, lives: Lives, before: Phase, after: Phase
 ) -> None:
     ended = attempt(Outcome.FAILED)
@@ -163,7 +163,9 @@ def test_an_attempt_that_is_stopped_for_a_suspension_is_no_retry(
     assert not any(samples_of(metrics.registry, "taskruns_retries_total").values())
 
 
-def test_from_creation_to_the_first_pod(metrics: Metrics, lives: Lives, time: Time) -> None:
+def test_the_time_from_creation_to_the_first_pod_is_observed(
+    metrics: Metrics, lives: Lives, time: Time
+) -> None:
     time.passes(1)
     lives.pod_created(run(None))
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 1.5)
@@ -179,20 +181,20 @@ def test_from_creation_to_the_first_pod(metrics: Metrics, lives: Lives, time: Ti
     ],
     ids=["a later attempt", "after a wait", "after a suspension", "of a run that is gone"],
 )
-def test_no_other_pod_is_timed(metrics: Metrics, lives: Lives, of: Object | None) -> None:
+def test_other_pods_are_not_timed(metrics: Metrics, lives: Lives, of: Object | None) -> None:
     lives.pod_created(of)
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (0, 0)
 
 
-def test_a_clock_that_is_behind_counts_as_no_time(
-    metrics: Metrics, lives: Lives, time: Time
-) -> None:
+def test_a_negative_duration_counts_as_zero(metrics: Metrics, lives: Lives, time: Time) -> None:
     time.passes(-60)
     lives.pod_created(run(None))
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 0)
 
 
-def test_from_the_end_of_a_pod_to_its_status(metrics: Metrics, lives: Lives, time: Time) -> None:
+def test_the_time_from_the_end_of_a_pod_to_its_status_is_observed(
+    metrics: Metrics, lives: Lives, time: Time
+) -> None:
     lives.pod_told(pod("Running"), gone=False)
     time.passes(5)
     lives.pod_told(pod("Succeeded"), gone=False)
@@ -232,14 +234,14 @@ def test_main_that_never_ran_has_no_end(metrics: Metrics, lives: Lives) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone", "released"])
-def test_nothing_is_remembered_of_a_pod_that_is_done_with(lives: Lives, how: str) -> None:
+def test_the_state_of_a_finished_pod_is_dropped(lives: Lives, how: str) -> None:
     lives.pod_told(pod("Succeeded"), gone=False)
     assert lives._ended
     lives.pod_told(pod("Succeeded", held=how != "released"), gone=how == "gone")
     assert not lives._ended
 
 
-def test_a_wait_and_a_look_are_timed(metrics: Metrics, time: Time) -> None:
+def test_waits_and_reconciles_are_timed(metrics: Metrics, time: Time) -> None:
     turns = Turns(metrics.queue)
     turns.waits("a")
     time.passes(2)
@@ -254,7 +256,7 @@ def test_a_wait_and_a_look_are_timed(metrics: Metrics, time: Time) -> None:
     assert took == {("done",): 3, ("put_off",): 0, ("failed",): 0}
 
 
-async def test_the_queue_tells_of_every_wait_and_of_every_look(metrics: Metrics) -> None:
+async def test_the_queue_reports_every_wait_and_every_reconcile(metrics: Metrics) -> None:
     through = asyncio.Event()
 
     async def work(key: str) -> datetime | None:
@@ -278,7 +280,7 @@ async def test_the_queue_tells_of_every_wait_and_of_every_look(metrics: Metrics)
     assert timed(metrics, "taskruns_queue_wait_seconds")[0] == 4
 
 
-def test_a_watch_ages_until_it_tells_of_something(time: Time) -> None:
+def test_a_watch_ages_until_it_delivers_an_event(time: Time) -> None:
     watches = Watches()
     assert watches.ages() == {}
     watches.told("pods")
@@ -288,7 +290,7 @@ def test_a_watch_ages_until_it_tells_of_something(time: Time) -> None:
     assert watches.ages() == {"pods": 0}
 
 
-def test_a_list_shows_which_watch_has_missed_nothing(time: Time) -> None:
+def test_a_list_resets_the_age_of_a_complete_watch(time: Time) -> None:
     watches = Watches()
     listed = Versions({"run": 5}, {"pod": 7})
     watches.compared(listed, {})
@@ -297,7 +299,7 @@ def test_a_list_shows_which_watch_has_missed_nothing(time: Time) -> None:
     assert watches.ages() == {"pods": 60, names.PLURAL: 0}
 
 
-def test_a_census_knows_our_own_words_only() -> None:
+def test_the_census_has_only_known_labels() -> None:
     runs = [
         run(None),
         run(Phase.RUNNING),

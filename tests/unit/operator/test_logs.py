@@ -29,11 +29,11 @@ def test_a_plain_line_names_its_run() -> None:
     assert line == "2026-01-01T12:00:00.123Z INFO team/hello[2] said x (a.b)"
 
 
-def test_a_plain_line_about_no_run_names_none() -> None:
+def test_a_plain_line_without_a_run_names_none() -> None:
     assert PlainFormatter().format(a_record()) == "2026-01-01T12:00:00.123Z INFO said x (a.b)"
 
 
-def test_a_plain_line_stays_one_line_whatever_is_said() -> None:
+def test_a_plain_record_is_always_one_line() -> None:
     line = PlainFormatter().format(a_record("%s", "one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü"))
     assert line.isprintable()
     assert r"one\ntwo\r\nthree\x1b[2J\x85\u2028\u202eü" in line
@@ -54,7 +54,7 @@ def test_a_json_line_carries_the_run_and_its_attempt() -> None:
     }
 
 
-def test_a_json_line_about_no_run_has_no_run() -> None:
+def test_a_json_line_without_a_run_has_no_run() -> None:
     assert set(json.loads(JsonFormatter().format(a_record()))) == {
         "time",
         "level",
@@ -70,14 +70,14 @@ def test_a_traceback_is_part_of_the_one_json_line() -> None:
     assert "RuntimeError: boom" in PlainFormatter().format(a_record(failed=True))
 
 
-def test_the_attempt_is_that_of_the_moment() -> None:
+def test_the_attempt_is_the_current_one() -> None:
     attempts = iter((1, 2))
     with structured_logging.about(lambda: Subject("team", "hello", "uid-1", next(attempts))):
         lines = [json.loads(JsonFormatter().format(a_record())) for _ in range(2)]
     assert [line["attempt"] for line in lines] == [1, 2]
 
 
-async def test_runs_at_work_at_the_same_time_are_not_mixed_up() -> None:
+async def test_concurrent_runs_are_not_confused() -> None:
     async def work(name: str) -> str:
         with structured_logging.about(lambda: Subject("team", name, name, 1)):
             await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_runs_at_work_at_the_same_time_are_not_mixed_up() -> None:
 
 
 @pytest.mark.parametrize("form", Format)
-def test_configuring_replaces_what_was_there(form: Format) -> None:
+def test_configuring_replaces_existing_handlers(form: Format) -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     quiet = {name: logging.getLogger(name).level for name in structured_logging._QUIET}

@@ -59,12 +59,12 @@ def test_names_follow_the_convention(metrics: Metrics) -> None:
             assert family.name.endswith("_seconds"), family.name
 
 
-def test_every_metric_says_what_it_means_in_a_sentence(metrics: Metrics) -> None:
+def test_every_metric_has_a_description(metrics: Metrics) -> None:
     for family in families(metrics.registry):
         assert family.documentation.endswith("."), family.name
 
 
-def test_every_end_and_every_retry_is_there_before_it_happens(metrics: Metrics) -> None:
+def test_known_labels_are_exported_as_zero(metrics: Metrics) -> None:
     ends = samples_of(metrics.registry, "taskruns_finished_total")
     assert set(ends.values()) == {0}
     reasons = {reason for reason in Reason if reason.kind is not None} | {Reason.COMPLETED}
@@ -74,18 +74,18 @@ def test_every_end_and_every_retry_is_there_before_it_happens(metrics: Metrics) 
     assert samples_of(metrics.registry, "taskruns_retries_total").keys() == kinds
 
 
-def test_runs_are_told_by_every_phase_there_is(metrics: Metrics) -> None:
+def test_runs_are_counted_by_every_phase(metrics: Metrics) -> None:
     phases = {(UNSEEN,)} | {(phase.value,) for phase in Phase}
     assert samples_of(metrics.registry, "taskruns_runs").keys() == phases
 
 
-def test_two_controllers_in_one_process_share_nothing(metrics: Metrics) -> None:
+def test_two_controllers_in_one_process_share_no_metrics(metrics: Metrics) -> None:
     second = Metrics("1.2.3", lambda: NOTHING)
     second.runs.retries.labels("application").inc()
     assert samples_of(metrics.registry, "taskruns_retries_total")["application",] == 0
 
 
-def test_the_version_and_the_process_are_told(metrics: Metrics) -> None:
+def test_the_version_and_the_process_are_exported(metrics: Metrics) -> None:
     (labels,) = samples_of(metrics.registry, "taskruns_build_info")
     assert "1.2.3" in labels
     for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"):
@@ -99,7 +99,7 @@ def test_the_version_and_the_process_are_told(metrics: Metrics) -> None:
         ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text"),
     ],
 )
-async def test_they_are_served_in_the_form_that_is_asked_for(
+async def test_metrics_are_served_in_the_requested_format(
     metrics: Metrics, accept: str, kind: str
 ) -> None:
     site = metrics.site("127.0.0.1", 0)

@@ -49,12 +49,12 @@ def a_resync(cache: Cache, *lists: Versions | Exception) -> Resync:
     return Resync(Lists(*lists), cache, lambda _: None, 60.0)
 
 
-async def test_what_exists_no_more_is_dropped(cache: Cache) -> None:
+async def test_deleted_objects_are_dropped(cache: Cache) -> None:
     await a_resync(cache, Versions({"run-2": 1}, {})).take_stock()
     assert cache.versions() == Versions({"run-2": 1}, {})
 
 
-async def test_what_came_in_during_the_list_is_kept(cache: Cache) -> None:
+async def test_objects_that_arrive_during_the_list_are_kept(cache: Cache) -> None:
     async def late_list(_: str) -> Versions:
         cache.put_run(a_run("run-3"))
         return Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
@@ -63,7 +63,7 @@ async def test_what_came_in_during_the_list_is_kept(cache: Cache) -> None:
     assert set(cache.versions().runs) == {"run-1", "run-2", "run-3"}
 
 
-async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
+async def test_a_short_lag_of_the_watch_is_normal(cache: Cache) -> None:
     listed = Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1})
     checker = a_resync(cache, listed)
     await checker.compare()
@@ -82,14 +82,14 @@ async def test_a_watch_that_is_a_moment_behind_is_well(cache: Cache) -> None:
     ],
     ids=["a run changed", "a Pod changed", "a run was created"],
 )
-async def test_a_watch_that_stays_behind_is_found_out(cache: Cache, listed: Versions) -> None:
+async def test_a_stale_watch_is_detected(cache: Cache, listed: Versions) -> None:
     checker = a_resync(cache, listed)
     await checker.compare()
     await checker.compare()
     assert "1 changed objects" in checker.trouble()
 
 
-async def test_a_watch_that_catches_up_is_well_again(cache: Cache) -> None:
+async def test_a_watch_that_catches_up_is_healthy_again(cache: Cache) -> None:
     checker = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
     await checker.compare()
     await checker.compare()
@@ -98,7 +98,7 @@ async def test_a_watch_that_catches_up_is_well_again(cache: Cache) -> None:
     assert checker.trouble() == ""
 
 
-async def test_a_watch_that_takes_its_time_at_the_start_is_not_dead(cache: Cache) -> None:
+async def test_a_slow_start_of_the_watch_is_not_stale(cache: Cache) -> None:
     checker = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
     await checker.take_stock()
     await checker.take_stock()
@@ -107,13 +107,13 @@ async def test_a_watch_that_takes_its_time_at_the_start_is_not_dead(cache: Cache
     assert checker.trouble() == ""
 
 
-def test_what_is_deleted_between_two_lists_is_not_missed() -> None:
+def test_an_object_deleted_between_two_lists_is_not_reported() -> None:
     nothing = Versions({}, {})
     assert behind(Versions({"a": 3}, {"b": 4}), nothing) == {"a": 3, "b": 4}
     assert still_behind({"a": 3, "b": 4}, nothing, nothing) == frozenset()
 
 
-async def test_lists_are_tried_until_one_comes_through(
+async def test_lists_are_retried_until_one_succeeds(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
@@ -142,7 +142,7 @@ def in_two_namespaces(cache: Cache, **lists: Versions | Exception) -> Resync:
     return Resync(lambda name: each[name](name), cache, lambda _: None, 60.0, tuple(lists))
 
 
-async def test_a_namespace_that_may_not_be_listed_keeps_what_is_known_of_it(
+async def test_a_forbidden_namespace_keeps_its_cached_objects(
     cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = a_run("away")
@@ -158,7 +158,7 @@ async def test_a_namespace_that_may_not_be_listed_keeps_what_is_known_of_it(
     assert message.startswith("namespace m is not served: no role")
 
 
-async def test_a_namespace_that_comes_back_is_told_of(
+async def test_a_namespace_that_is_served_again_is_logged(
     cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -170,7 +170,7 @@ async def test_a_namespace_that_comes_back_is_told_of(
     assert caplog.messages[1:] == ["namespace m is now served"]
 
 
-async def test_nothing_is_taken_stock_of_while_no_namespace_may_be_listed(
+async def test_without_a_permitted_namespace_the_list_is_retried(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
@@ -180,7 +180,7 @@ async def test_nothing_is_taken_stock_of_while_no_namespace_may_be_listed(
     assert caplog.messages == ["cannot list TaskRuns and Pods: no role"]
 
 
-async def test_only_what_may_need_something_is_looked_at(cache: Cache) -> None:
+async def test_only_unfinished_runs_are_enqueued(cache: Cache) -> None:
     enqueued: list[RunKey] = []
     listed = Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
     turn = asyncio.create_task(Resync(Lists(listed), cache, enqueued.append, 0.0).run())

@@ -12,7 +12,7 @@ from taskruns.operator.settings import Settings
 from taskruns.operator.structured_logging import Format
 
 
-def test_everything_has_a_default() -> None:
+def test_every_setting_has_a_default() -> None:
     assert settings.read([], {}) == Settings(
         log_format=Format.PLAIN,
         log_level=logging.INFO,
@@ -29,7 +29,7 @@ def test_everything_has_a_default() -> None:
     )
 
 
-def test_flags_are_read() -> None:
+def test_flags_are_parsed() -> None:
     flags = "--log-format=json --log-level debug --workers 3 --default-ttl=-1"
     more = "--default-delete-delay 1m30s --default-startup-timeout=45 --resync-seconds=5"
     sites = "--probes-host 0.0.0.0 --probes-port 0 --metrics-host ::1 --metrics-port off"
@@ -42,13 +42,13 @@ def test_flags_are_read() -> None:
     assert (read.resync_seconds, read.namespaces) == (5, ("team-a", "b"))
 
 
-def test_a_flag_counts_before_the_environment() -> None:
+def test_a_flag_takes_precedence_over_the_environment() -> None:
     environment = {"TASKRUNS_WORKERS": "3", "TASKRUNS_LOG_FORMAT": "json"}
     options = settings.read(["--workers=5"], environment)
     assert (options.workers, options.log_format) == (5, Format.JSON)
 
 
-def test_an_empty_variable_counts_as_none() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     assert settings.read([], {"TASKRUNS_NAMESPACES": ""}).namespaces is None
     assert settings.read([], {"TASKRUNS_WORKERS": "", "TASKRUNS_KUBECONFIG": ""}).workers == 8
 
@@ -83,7 +83,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("flag", WRONG)
-def test_a_wrong_value_is_one_sentence_and_exit_code_2(
+def test_an_invalid_value_gives_a_one_line_error_and_exit_code_2(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
@@ -93,13 +93,13 @@ def test_a_wrong_value_is_one_sentence_and_exit_code_2(
 
 
 @pytest.mark.parametrize("names", ["", "a,", "Team", "a b", "a_b", "*", "-a", "a" * 64])
-def test_what_is_no_namespace_is_refused(names: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_namespace_is_rejected(names: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         settings.read([f"--namespaces={names}"], {})
     assert "with commas between, such as team-a,team-b" in capsys.readouterr().err
 
 
-def test_a_wrong_variable_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_names_an_invalid_variable(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         settings.read([], {"TASKRUNS_WORKERS": "x"})
     assert "TASKRUNS_WORKERS is 'x'" in capsys.readouterr().err
@@ -115,13 +115,13 @@ def test_help_names_every_variable_and_default(capsys: pytest.CaptureFixture[str
         assert option.default is None or f"default {option.default}]" in output
 
 
-def test_a_kubeconfig_that_is_there_is_taken(tmp_path: Path) -> None:
+def test_an_existing_kubeconfig_is_used(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.touch()
     assert settings.read([f"--kubeconfig={path}"], {}).kubeconfig == str(path)
 
 
-def test_a_pod_template_is_read(tmp_path: Path) -> None:
+def test_a_pod_template_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text("metadata: {labels: {team: data}}\nspec: {restartPolicy: Never}\n")
     parsed = settings.read([f"--pod-template={path}"], {}).site.pod_template
@@ -154,7 +154,7 @@ def test_an_empty_pod_template_sets_nothing(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_pod_template_is_one_sentence(
+def test_an_invalid_pod_template_gives_a_one_line_error(
     content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "template.yaml"

@@ -14,7 +14,7 @@ from taskruns.operator.structured_logging import Format
 from taskruns.operator.uninstall import Uninstall
 
 
-def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
+def test_without_flags_all_namespaces_are_cleaned_up() -> None:
     assert uninstall.read([], {}) == uninstall.Settings(
         deployment=None,
         namespaces=None,
@@ -26,7 +26,7 @@ def test_without_a_word_it_looks_at_all_of_the_cluster() -> None:
     )
 
 
-def test_flags_and_variables_are_read() -> None:
+def test_flags_and_variables_are_parsed() -> None:
     flags = "--deployment taskruns-system/taskruns --timeout=5 --dry-run --namespaces a,b"
     options = uninstall.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
     assert options.deployment == ("taskruns-system", "taskruns")
@@ -36,7 +36,7 @@ def test_flags_and_variables_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["taskruns", "/taskruns", "a/", "a/b/c"])
-def test_a_deployment_without_its_namespace_is_refused(
+def test_a_deployment_without_a_namespace_is_rejected(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
@@ -48,7 +48,7 @@ def test_a_deployment_without_its_namespace_is_refused(
     )
 
 
-def test_help_has_examples_that_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_in_the_help_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         __main__.main(["cleanup", "--help"])
     assert exit_.value.code == 0
@@ -80,7 +80,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uninstall, "PAUSE_SECONDS", 0.0)
 
 
-async def test_it_is_done_when_a_look_finds_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_cleanup_ends_when_a_round_finds_no_pod(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     looks = Looks(3, Unavailable("down"), 1, 0)
     assert await uninstall._release_all(looks, 60) == 0
@@ -99,7 +99,7 @@ async def test_it_is_done_when_a_look_finds_nothing(caplog: pytest.LogCaptureFix
     ],
     ids=["Pods are still created", "a namespace is forbidden"],
 )
-async def test_it_gives_up_in_time_and_says_why(
+async def test_the_cleanup_ends_at_its_timeout_and_logs_the_cause(
     found: int | EngineError,
     said: str,
     caplog: pytest.LogCaptureFixture,

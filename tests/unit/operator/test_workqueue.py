@@ -75,7 +75,7 @@ async def nudge(queue: WorkQueue[str]) -> None:
     await settle()
 
 
-async def test_different_keys_at_the_same_time_one_key_never_twice() -> None:
+async def test_different_keys_are_processed_concurrently_and_one_key_serially() -> None:
     desk = Desk()
     async with running(desk.work, Clock()) as queue:
         for key in "abab":
@@ -89,7 +89,7 @@ async def test_different_keys_at_the_same_time_one_key_never_twice() -> None:
         assert desk.begun == ["a", "b", "a"]
 
 
-async def test_no_more_at_once_than_there_are_workers() -> None:
+async def test_at_most_one_key_per_worker_is_in_progress() -> None:
     desk = Desk()
     async with running(desk.work, Clock(), workers=2) as queue:
         for key in "abcd":
@@ -100,7 +100,7 @@ async def test_no_more_at_once_than_there_are_workers() -> None:
         assert (desk.begun, queue.busy, queue.depth) == (["a", "b", "c"], 2, 1)
 
 
-async def test_a_key_comes_back_when_its_work_said_so() -> None:
+async def test_a_key_is_requeued_at_the_returned_time() -> None:
     desk, clock = Desk(), Clock()
     async with running(desk.work, clock) as queue:
         queue.add("a")
@@ -114,7 +114,7 @@ async def test_a_key_comes_back_when_its_work_said_so() -> None:
         assert desk.begun == ["a", "a"]
 
 
-async def test_a_time_that_is_over_never_spins() -> None:
+async def test_a_time_in_the_past_causes_no_busy_loop() -> None:
     desk, clock = Desk(), Clock()
     async with running(desk.work, clock) as queue:
         queue.add("a")
@@ -127,7 +127,7 @@ async def test_a_time_that_is_over_never_spins() -> None:
         assert desk.begun == ["a", "a"]
 
 
-async def test_one_failing_key_stops_no_other_and_comes_back_ever_later() -> None:
+async def test_a_failing_key_blocks_no_other_and_backs_off() -> None:
     desk, clock = Desk(), Clock()
     async with running(desk.work, clock) as queue:
         for delay in (1, 2, 4):
@@ -176,7 +176,7 @@ async def test_an_expected_error_is_one_line(
     assert record.getMessage() == f"{error}; retrying in 1.0 s"
 
 
-async def test_the_apiserver_says_when_to_come_again() -> None:
+async def test_the_delay_that_the_apiserver_requests_is_used() -> None:
     desk, clock = Desk(), Clock()
     async with running(desk.work, clock) as queue:
         queue.add("a")
@@ -190,7 +190,7 @@ async def test_the_apiserver_says_when_to_come_again() -> None:
         assert desk.begun == ["a", "a"]
 
 
-async def test_after_a_long_outage_everything_goes_on_soon() -> None:
+async def test_after_a_long_outage_every_key_is_processed_soon() -> None:
     desk, clock = Desk(), Clock()
     async with running(desk.work, clock) as queue:
         queue.add("a")
@@ -202,7 +202,7 @@ async def test_after_a_long_outage_everything_goes_on_soon() -> None:
         assert len(desk.begun) == 21
 
 
-async def test_what_is_under_way_may_end_when_the_queue_stops() -> None:
+async def test_work_in_progress_completes_when_the_queue_stops() -> None:
     desk = Desk()
     queue = WorkQueue(desk.work, 8, Clock())
     task = asyncio.create_task(queue.run())
@@ -221,7 +221,7 @@ async def test_what_is_under_way_may_end_when_the_queue_stops() -> None:
     assert queue.busy == 0
 
 
-async def test_what_takes_too_long_is_cut_off_when_the_queue_stops() -> None:
+async def test_work_past_the_grace_period_is_cancelled_when_the_queue_stops() -> None:
     desk = Desk()
     queue = WorkQueue(desk.work, 8, Clock())
     task = asyncio.create_task(queue.run())
@@ -233,7 +233,7 @@ async def test_what_takes_too_long_is_cut_off_when_the_queue_stops() -> None:
     assert queue.busy == 0
 
 
-async def test_a_queue_that_runs_gives_signs_of_life() -> None:
+async def test_a_running_queue_beats() -> None:
     ticks = [0.0]
     queue = WorkQueue(Desk().work, 1, Clock())
     queue.pulse._ticks = lambda: ticks[0]
@@ -248,7 +248,7 @@ async def test_a_queue_that_runs_gives_signs_of_life() -> None:
     assert "11 s" in queue.pulse.missing(10.0)
 
 
-async def test_a_thousand_keys_of_one_lane_do_not_hold_up_anothers() -> None:
+async def test_a_thousand_keys_of_one_lane_do_not_block_another_lane() -> None:
     desk = Desk()
     async with running(desk.work, Clock(), workers=2) as queue:
         for number in range(1000):

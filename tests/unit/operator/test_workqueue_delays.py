@@ -19,7 +19,7 @@ def taken(found: DelayingQueue[str]) -> list[str]:
     return keys
 
 
-def test_keys_take_turns_in_the_order_of_their_asking() -> None:
+def test_keys_are_processed_in_the_order_of_their_requests() -> None:
     queue = backlog()
     for key in "abacb":
         queue.add(key)
@@ -28,7 +28,7 @@ def test_keys_take_turns_in_the_order_of_their_asking() -> None:
     assert (queue.depth, queue.busy) == (0, 3)
 
 
-def test_a_key_is_never_worked_on_twice_at_once_and_no_asking_is_lost() -> None:
+def test_a_key_is_processed_serially_and_no_request_is_lost() -> None:
     queue = backlog()
     queue.add("a")
     assert queue.take() == "a"
@@ -39,7 +39,7 @@ def test_a_key_is_never_worked_on_twice_at_once_and_no_asking_is_lost() -> None:
     assert taken(queue) == ["a"]
 
 
-def test_a_key_that_was_asked_for_again_lets_others_go_first() -> None:
+def test_a_key_that_is_requested_again_is_queued_behind_others() -> None:
     queue = backlog()
     queue.add("a")
     queue.take()
@@ -49,7 +49,7 @@ def test_a_key_that_was_asked_for_again_lets_others_go_first() -> None:
     assert taken(queue) == ["b", "a"]
 
 
-def test_a_key_comes_back_at_its_time() -> None:
+def test_a_key_is_requeued_at_its_time() -> None:
     queue = backlog()
     queue.add("a")
     queue.take()
@@ -70,7 +70,7 @@ def test_a_new_time_replaces_the_old_one() -> None:
     assert (queue.depth, queue.sleeping) == (0, 1)
 
 
-def test_no_time_removes_the_old_one() -> None:
+def test_no_time_removes_the_timer() -> None:
     queue = backlog()
     for at in (50.0, None):
         queue.add("a")
@@ -89,7 +89,7 @@ def test_an_event_does_not_wait_for_the_timer() -> None:
     assert taken(queue) == ["a"]
 
 
-def test_failures_are_held_back_ever_longer_up_to_a_cap() -> None:
+def test_failures_back_off_exponentially_up_to_a_cap() -> None:
     queue = backlog(cap=8.0)
     queue.add("a")
     now, delays = 0.0, []
@@ -101,7 +101,7 @@ def test_failures_are_held_back_ever_longer_up_to_a_cap() -> None:
     assert delays == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
-def test_a_failure_is_not_brought_back_by_events() -> None:
+def test_events_do_not_shorten_a_backoff() -> None:
     queue = backlog()
     queue.add("a")
     queue.take()
@@ -112,7 +112,7 @@ def test_a_failure_is_not_brought_back_by_events() -> None:
     assert taken(queue) == ["a"]
 
 
-def test_a_success_ends_the_row_of_failures() -> None:
+def test_a_success_resets_the_backoff() -> None:
     queue = backlog()
     queue.add("a")
     queue.take()
@@ -126,7 +126,7 @@ def test_a_success_ends_the_row_of_failures() -> None:
     assert queue.fail("a", 10.0) == 1.0
 
 
-def test_a_wait_that_was_asked_for_is_kept_to() -> None:
+def test_a_requested_delay_is_honoured() -> None:
     queue = backlog()
     queue.add("a")
     queue.take()
@@ -134,7 +134,7 @@ def test_a_wait_that_was_asked_for_is_kept_to() -> None:
     assert queue.advance(29.0) == 30.0
 
 
-def test_a_wait_can_be_bounded_but_not_below_what_was_asked_for() -> None:
+def test_a_backoff_can_be_limited_but_not_below_the_requested_delay() -> None:
     queue = backlog()
     for failure, expected in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)):
         queue.add("a")
@@ -145,7 +145,7 @@ def test_a_wait_can_be_bounded_but_not_below_what_was_asked_for() -> None:
     assert queue.fail("a", 0.0, at_least=9.0, at_most=3.0) == 9.0
 
 
-def test_delays_are_spread_and_never_overflow() -> None:
+def test_delays_have_jitter_and_never_overflow() -> None:
     backoff = RateLimiter(first=1.0, factor=2.0, cap=10.0, spread=lambda: 0.5)
     assert backoff.delay(1) == 1.5
     assert backoff.delay(10**6) == 15.0
@@ -161,14 +161,14 @@ def test_replaced_timers_do_not_pile_up(rounds: int) -> None:
     assert len(queue._heap) < 200
 
 
-def test_a_backlog_takes_turns_between_its_lanes() -> None:
+def test_lanes_take_turns() -> None:
     queue: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0])
     for key in ("a1", "a2", "a3", "b1", "c1", "b2"):
         queue.add(key)
     assert taken(queue) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_a_lane_has_so_many_at_once_until_one_ends_well_or_not() -> None:
+def test_a_lane_is_limited_until_one_of_its_keys_is_done() -> None:
     queue: DelayingQueue[str] = DelayingQueue(RateLimiter(), lambda key: key[0], at_once=2)
     for key in ("a1", "a2", "a3", "a4", "b1"):
         queue.add(key)

@@ -50,7 +50,7 @@ class Watched:
 
 
 @given(st.lists(st.sampled_from([*KEYS, "take", "end"]), max_size=200))
-def test_turns_are_fair_whatever_is_asked(steps: list[str]) -> None:
+def test_turns_are_fair_for_any_requests(steps: list[str]) -> None:
     watched = Watched()
     for step in steps:
         match step:
