@@ -79,7 +79,7 @@ class Place:
         wait_until(
             lambda: self._kube.get(NAMESPACES, None, self.name) is None,
             within=PATIENCE,
-            what=f"namespace {self.name} is gone",
+            condition=f"namespace {self.name} is gone",
         )
         self._kube.close()
 

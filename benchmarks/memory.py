@@ -215,7 +215,7 @@ def _each(make: Callable[[str], object], names: list[str]) -> None:
 
 
 def _await(look: Callable[[], bool], condition: str) -> None:
-    wait_until(look, within=PATIENCE, what=condition)
+    wait_until(look, within=PATIENCE, condition=condition)
 
 
 def table(outcome: Outcome) -> str:

@@ -1,8 +1,8 @@
 """Kubernetes, etcd and Helm as programs, built from the Go module proxy alone.
 
-No package registry holds a kube-apiserver; Go modules do, as source. Each folder of `build/` is a
-module that pins what it builds by hash (go.sum) and names it as a tool. What is built lies in the
-user's cache under a key of its content, so a checkout builds it once, and so does the next one.
+No package registry has a kube-apiserver, but its source is a Go module. Each folder of `build/` is
+a module that pins the sources by hash (go.sum) and declares the programs as tools. The programs are
+in the user's cache under a key of their sources, so that all checkouts build them once.
 """
 
 import hashlib
@@ -116,7 +116,7 @@ def _build(module: Module, progress: Progress) -> None:
         scratch.chmod(0o755)
         run_long(
             ["go", "build", "-v", *module.flags(), "-o", f"{scratch}/", module.target],
-            what=task,
+            task=task,
             log=log,
             progress=progress,
             within=LIMIT,

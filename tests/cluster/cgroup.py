@@ -72,11 +72,13 @@ class Cgroup:
                 process.send(signal.SIGKILL)
             return not left
 
-        wait_until(emptied, within=30, what=f"the processes of control group {self.path} to end")
+        wait_until(
+            emptied, within=30, condition=f"the processes of control group {self.path} to end"
+        )
 
     def remove(self) -> None:
         """Remove the group from the leaves up; retry, because the kernel may need a moment."""
-        wait_until(self._removed, within=15, what=f"control group {self.path} to be removed")
+        wait_until(self._removed, within=15, condition=f"control group {self.path} to be removed")
 
     def _removed(self) -> bool:
         for folder in self.folders:

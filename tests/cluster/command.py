@@ -35,7 +35,7 @@ def run(
 def run_long(
     argv: Sequence[str | Path],
     *,
-    what: str,
+    task: str,
     log: Path,
     progress: Progress,
     within: float,
@@ -55,18 +55,18 @@ def run_long(
             cwd=cwd,
         )
         try:
-            _follow(process, what, progress, within, note)
+            _follow(process, task, progress, within, note)
         finally:
             if process.poll() is None:
                 process.kill()
             process.wait()
     if process.returncode:
-        raise ClusterError(f"{what} failed ({process.returncode}). {tail(log)}")
+        raise ClusterError(f"{task} failed ({process.returncode}). {tail(log)}")
 
 
 def _follow(
     process: "subprocess.Popen[bytes]",
-    what: str,
+    task: str,
     progress: Progress,
     within: float,
     note: Callable[[], str],
@@ -75,11 +75,11 @@ def _follow(
     while True:
         left = began + within - time.monotonic()
         if left <= 0:
-            raise ClusterError(f"{what} did not end within {within / 60:.0f} minutes")
+            raise ClusterError(f"{task} did not end within {within / 60:.0f} minutes")
         try:
             process.wait(timeout=min(HEARTBEAT, left))
         except subprocess.TimeoutExpired:
-            progress.say(f"... still {what}{note()}")
+            progress.say(f"... still {task}{note()}")
         else:
             return
 

@@ -9,7 +9,7 @@ INTERVAL = 0.01
 SLOWEST_INTERVAL = 0.5
 
 
-def wait_until(probe: Callable[[], bool], *, within: float, what: str) -> None:
+def wait_until(probe: Callable[[], bool], *, within: float, condition: str) -> None:
     """Wait until the probe returns true.
 
     Raises:
@@ -19,6 +19,6 @@ def wait_until(probe: Callable[[], bool], *, within: float, what: str) -> None:
     interval = INTERVAL
     while not probe():
         if time.monotonic() >= end:
-            raise ClusterError(f"{what}: not within {within:.0f} s")
+            raise ClusterError(f"{condition}: not within {within:.0f} s")
         time.sleep(interval)
         interval = min(interval * 1.2, SLOWEST_INTERVAL)

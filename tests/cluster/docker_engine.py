@@ -83,7 +83,7 @@ class DockerEngine:
                     self._clear()
 
     def _start(self, progress: Progress) -> None:
-        progress.say("starting a Docker engine of our own")
+        progress.say("starting a private Docker engine")
         self.group.child("system").make()
         self.group.child("containers").make()
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -162,7 +162,7 @@ address = "{self.run}/container.sock"
     ) -> str:
         """Build an image and return its id."""
         task = f"building image {tag}"
-        progress.say(f"{task} (a log of it: {self.build_log})")
+        progress.say(f"{task} (log: {self.build_log})")
         proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}
         all_args = {**proxies, **build_args}
         args = [f"--build-arg={name}={value}" for name, value in all_args.items()]
@@ -170,7 +170,7 @@ address = "{self.run}/container.sock"
         argv = ["docker", "build", "--network=host", group, *args, "--tag", tag, "--file"]
         run_long(
             [*argv, dockerfile, context],
-            what=task,
+            task=task,
             log=self.build_log,
             progress=progress,
             within=BUILD_LIMIT,

@@ -57,17 +57,19 @@ class Driver(Protocol):
     def build_image(self, build: ImageBuild, progress: Progress) -> str: ...
 
 
-def of(place: Place, wanted: str) -> Driver:
+def of(place: Place, requested: str) -> Driver:
     """Return the cluster's recorded driver; for a new cluster, the requested or default driver."""
     recorded = place.driver.read_text().strip() if place.driver.exists() else ""
-    if recorded and wanted not in (AUTO, recorded):
+    if recorded and requested not in (AUTO, recorded):
         raise ClusterError(
-            f"cluster {place.name!r} was made by the driver {recorded!r}: take it down first, or "
-            "choose another name"
+            f"cluster {place.name!r} was created by the driver {recorded!r}: take it down first, "
+            "or choose another name"
         )
-    name = recorded or (wanted if wanted != AUTO else likely())
+    name = recorded or (requested if requested != AUTO else likely())
     if name not in DRIVERS:
-        raise ClusterError(f"no driver {name!r}: choose {AUTO} or one of {', '.join(DRIVERS)}")
+        raise ClusterError(
+            f"there is no driver {name!r}: choose {AUTO} or one of {', '.join(DRIVERS)}"
+        )
     return DRIVERS[name](place)
 
 

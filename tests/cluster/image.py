@@ -64,7 +64,8 @@ def cached(name: str, key: str, progress: Progress, make: Make) -> Path:
 def busybox(progress: Progress) -> Path:
     if needs_interpreter(BUSYBOX.read_bytes()):
         raise ClusterError(
-            f"{BUSYBOX} needs libraries, which a container has not: install Debian's busybox-static"
+            f"{BUSYBOX} is linked dynamically, but a container has no libraries: install "
+            "Debian's busybox-static"
         )
 
     def make(scratch: Path, made: Path) -> None:

@@ -28,7 +28,7 @@ class ImageBuild:
     def file(self) -> Path:
         file = self.dockerfile or self.context / "Dockerfile"
         if not file.is_file():
-            raise ClusterError(f"there is no {file} to build {self.tag} from")
+            raise ClusterError(f"cannot build {self.tag}: {file} does not exist")
         return file
 
     def run(

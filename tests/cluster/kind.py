@@ -32,7 +32,7 @@ KUBEADM_API = "kubeadm.k8s.io/v1beta4"
 NODE_IMAGE = "kindest/node:v1.36.1"
 """The image that was published with kind 0.32.0."""
 
-NO_SPARE_NODES = "nodes that come and go need `--driver local`"
+NO_SPARE_NODES = "spare nodes need `--driver local`"
 NEEDED = ("docker", "kind", "kubectl", "helm")
 LIMIT = 15 * 60.0
 AUDIT = "/etc/taskruns"
@@ -55,7 +55,7 @@ class KindDriver:
         if absent := [program for program in NEEDED if not shutil.which(program)]:
             return [f"not installed: {', '.join(absent)}"]
         if not _succeeds("docker", "info"):
-            return ["no Docker daemon answers: start it, or set DOCKER_HOST"]
+            return ["no Docker daemon responds: start it, or set DOCKER_HOST"]
         version = run(["kind", "version"], within=10, check=False).stdout
         if parse_version(version) < MINIMUM_VERSION:
             needed = ".".join(map(str, MINIMUM_VERSION))
@@ -65,7 +65,7 @@ class KindDriver:
         if not _succeeds("docker", "image", "inspect", NODE_IMAGE) and not _succeeds(
             "docker", "manifest", "inspect", NODE_IMAGE
         ):
-            return [f"the image {NODE_IMAGE} is neither on this machine nor can it be pulled"]
+            return [f"the image {NODE_IMAGE} is not on this machine and cannot be pulled"]
         return []
 
     @property
@@ -91,7 +91,7 @@ class KindDriver:
             argv += ["--kubeconfig", str(self.place.kubeconfig), "--wait", "5m"]
             run_long(
                 [*argv, "--config", settings],
-                what="kind create cluster",
+                task="kind create cluster",
                 log=self.place.log / "kind.log",
                 progress=progress,
                 within=LIMIT,
@@ -193,7 +193,7 @@ class KindDriver:
         args = [f"--build-arg={name}={value}" for name, value in build.build_args.items()]
         run_long(
             ["docker", "build", "--tag", build.tag, "--file", build.file, *args, build.context],
-            what=f"building image {build.tag}",
+            task=f"building image {build.tag}",
             log=self.place.log / "build-image.log",
             progress=progress,
             within=LIMIT,

@@ -71,7 +71,7 @@ class LocalDriver:
         if slot is None:
             raise ClusterError(
                 f"there is no cluster {self.place.name!r}: "
-                f"`python -m tests.cluster up --name {self.place.name}` makes it"
+                f"run `python -m tests.cluster up --name {self.place.name}`"
             )
         return slot
 
@@ -220,7 +220,9 @@ class LocalDriver:
             lambda: api.node_is_ready(node.name, since),
             NODE_LIMIT,
         )
-        wait_until(api.has_default_account, within=NODE_LIMIT, what="the first service account")
+        wait_until(
+            api.has_default_account, within=NODE_LIMIT, condition="the first service account"
+        )
 
     def down(self, progress: Progress) -> None:
         """Stop all processes, then remove their traces; repeatable after a failure."""

@@ -15,12 +15,12 @@ PATIENCE = 45 * 60.0  # the longest operation under a lock is a first build
 
 
 @contextmanager
-def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[None]:
+def held(path: Path, resource: str, progress: Progress | None = None) -> Iterator[None]:
     """Hold a lock for the block, and wait for another holder first.
 
     Args:
         path: the lock file.
-        what: description of the locked resource, for messages.
+        resource: the locked resource, for messages.
         progress: receives a line if the lock must be waited for.
 
     Raises:
@@ -29,11 +29,13 @@ def held(path: Path, what: str, progress: Progress | None = None) -> Iterator[No
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path)
     if descriptor is None and progress:
-        progress.say(f"another command has {what}: waiting for it")
+        progress.say(f"another command uses {resource}: waiting for it")
     end = time.monotonic() + PATIENCE
     while descriptor is None:
         if time.monotonic() > end:
-            raise ClusterError(f"another command has had {what} for {PATIENCE / 60:.0f} minutes")
+            raise ClusterError(
+                f"another command has used {resource} for {PATIENCE / 60:.0f} minutes"
+            )
         time.sleep(INTERVAL)
         descriptor = _take(path)
     try:

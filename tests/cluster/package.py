@@ -55,7 +55,7 @@ def can_install() -> bool:
 def require_root() -> None:
     if os.geteuid():
         raise ClusterError(
-            "a node mounts, makes bridges and control groups: run this as root, for example with "
+            "root is required, for mounts, bridges and control groups: run this for example with "
             "`sudo --preserve-env=PATH`"
         )
 
@@ -67,8 +67,8 @@ def install(packages: Mapping[str, str], progress: Progress) -> None:
         return
     if not can_install():
         raise ClusterError(
-            f"install these first (their names in Debian): {', '.join(absent)}; they are installed "
-            "by this command itself where it runs as root on Debian"
+            f"not installed (names of Debian packages): {', '.join(absent)}. Install them; as root "
+            "on Debian, this command does it"
         )
     with held(place.state() / ".packages.lock", "apt-get", progress):
         absent = missing(packages)
@@ -76,7 +76,7 @@ def install(packages: Mapping[str, str], progress: Progress) -> None:
             progress.say(f"installing {' '.join(absent)} by apt-get (cold: about 30 s)")
             _install(absent, progress)
     if absent := missing(packages):
-        raise ClusterError(f"apt-get ended well, but there is no {', '.join(absent)}")
+        raise ClusterError(f"apt-get succeeded, but these files do not exist: {', '.join(absent)}")
 
 
 def _install(names: Iterable[str], progress: Progress) -> None:
@@ -88,7 +88,7 @@ def _install(names: Iterable[str], progress: Progress) -> None:
         for step in (["update"], ["install", recommended, *names]):
             run_long(
                 ["apt-get", *options, *step],
-                what=f"apt-get {step[0]}",
+                task=f"apt-get {step[0]}",
                 log=place.state() / f"apt-{step[0]}.log",
                 progress=progress,
                 within=LIMIT,

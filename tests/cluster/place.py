@@ -47,12 +47,12 @@ class Place:
     def of(cls, name: str, environ: Mapping[str, str] = os.environ) -> "Place":
         if not NAME.fullmatch(name):
             raise ClusterError(
-                f"{name!r} is no name for a cluster: use up to 30 of a-z, 0-9 and inner dashes"
+                f"{name!r} is not a valid cluster name: use up to 30 of a-z, 0-9 and inner dashes"
             )
         folder = clusters(environ) / name
         if len(str(folder)) > LONGEST_FOLDER:
             raise ClusterError(
-                f"{folder} is too long a path for the sockets below it (at most {LONGEST_FOLDER} "
+                f"{folder} is too long for the paths of sockets below it (at most {LONGEST_FOLDER} "
                 "characters): choose a shorter name, or set XDG_STATE_HOME to a shorter folder"
             )
         return cls(name, folder)

@@ -51,14 +51,11 @@ def explain(slot: Slot, answer: str, rules: str, tables: str) -> str:
     suspects += [f"addresses: {each}" for each in network.foreign_addresses(slot)]
     suspects += [f"filter: {line}" for line in rules.splitlines() if _closes_input(line, slot)]
     suspects += [f"nft: {line}" for line in tables.splitlines() if "kube-proxy" in line]
-    lines = (
-        "\n".join(f"  {each}" for each in suspects)
-        or "  nothing that is known to be: `nft list ruleset`"
-    )
+    lines = "\n".join(f"  {each}" for each in suspects) or "  none found; check `nft list ruleset`"
     return (
-        f"a Pod on {slot.handle} ({slot.pod_cidr}) does not reach the API at {API_SERVICE}:443: "
-        f"{answer}. In the way may be:\n{lines}\n"
-        "Remove it, or take this cluster down and up again, so that it gets other addresses."
+        f"a Pod on {slot.handle} ({slot.pod_cidr}) cannot reach the API at {API_SERVICE}:443: "
+        f"{answer}. Possible causes:\n{lines}\n"
+        "Remove the cause, or take this cluster down and up again, so that it gets other addresses."
     )
 
 

@@ -76,7 +76,9 @@ class Process:
         if grace > 0:
             self.send(signal.SIGTERM)
             with contextlib.suppress(ClusterError):
-                wait_until(lambda: not self.alive, within=grace, what=f"process {self.pid} to end")
+                wait_until(
+                    lambda: not self.alive, within=grace, condition=f"process {self.pid} to end"
+                )
                 return
         self.send(signal.SIGKILL)
-        wait_until(lambda: not self.alive, within=10, what=f"process {self.pid} to be killed")
+        wait_until(lambda: not self.alive, within=10, condition=f"process {self.pid} to be killed")

@@ -34,7 +34,9 @@ class PythonBase:
     @property
     def tag(self) -> str:
         if self.suite not in PYTHONS:
-            raise ClusterError(f"no Debian {self.suite!r} here: choose of {', '.join(PYTHONS)}")
+            raise ClusterError(
+                f"Debian {self.suite!r} is not supported: choose one of {', '.join(PYTHONS)}"
+            )
         return f"{self.name}:{self.suite}" if self.name else f"python:{PYTHONS[self.suite]}-slim"
 
     def archive(self, progress: Progress) -> Path:
@@ -66,10 +68,10 @@ class PythonBase:
         package.install(package.BUILD, progress)
 
         def make(_: Path, made: Path) -> None:
-            task = f"making a Debian {self.suite} with Python"
+            task = f"building Debian {self.suite} with Python"
             progress.say(f"{task} (cold: about 30 s)")
             log = place.cache() / "log" / f"mmdebstrap-{self.suite}.log"
-            run_long(self._command(made), what=task, log=log, progress=progress, within=LIMIT)
+            run_long(self._command(made), task=task, log=log, progress=progress, within=LIMIT)
 
         return image.cached(f"system-{self.suite}", self._system_key, progress, make)
 

@@ -85,10 +85,11 @@ def allocate(place: Place, is_free: Callable[[Slot], bool]) -> Slot:
         slot = next((s for s in _candidates() if s.number not in taken and is_free(s)), None)
         if slot is None:
             names = ", ".join(sorted(taken.values())) or "none of this user"
+            ranges = ", ".join(describe(0) for describe in RANGES)
             raise ClusterError(
                 f"all {SLOTS} slots are in use ({names}): take a cluster down first. Addresses and "
-                "bridges of others count, too (`ip route`, `ip link`): the Pods' addresses would "
-                f"be from {', '.join(describe(0) for describe in RANGES)} or the ranges after them"
+                "bridges of other programs count too (`ip route`, `ip link`). The Pods' addresses "
+                f"would be from {ranges} or the ranges after them"
             )
         place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         place.slot.write_text(f"{slot.number} {slot.range}\n")

@@ -1,4 +1,4 @@
-"""Supervisor of components, which run on after this program has ended.
+"""Supervisor of components, which continue after this program has ended.
 
 Each component records its identity (process id and start time) before it executes the real program,
 so it never runs unrecorded. A digest of its arguments and configuration shows whether a running
@@ -92,7 +92,7 @@ class Supervisor:
         # A forked session receives no signals of the terminal and needs no parent to reap it.
         bare = [f"{name}={value}" for name, value in environ.items()]
         run(["env", "--ignore-environment", *bare, "setsid", "--fork", *launch])
-        wait_until(record.exists, within=10, what=f"{component.name} to be started")
+        wait_until(record.exists, within=10, condition=f"{component.name} to be started")
 
     def wait_ready(self, component: Component, probe: Callable[[], bool], within: float) -> None:
         """Wait until the component is ready; raise at once if it has ended."""
@@ -101,14 +101,14 @@ class Supervisor:
             return self.process(component.name) is None or probe()
 
         try:
-            wait_until(ready_or_dead, within=within, what=f"{component.name} to be ready")
+            wait_until(ready_or_dead, within=within, condition=f"{component.name} to be ready")
         except ClusterError as error:
             raise ClusterError(f"{error}. {self._advice(component.name)}") from error
         if self.process(component.name) is None:
             raise ClusterError(f"{component.name} has ended. {self._advice(component.name)}")
 
     def _advice(self, name: str) -> str:
-        return f"{tail(self.log(name))}\nOnce its cause is gone, the same command goes on from here"
+        return f"{tail(self.log(name))}\nFix the cause, then repeat the command to continue"
 
     def stop(self, name: str, grace: float = 10) -> None:
         """Stop the component if it runs. It counts as outdated even if this call is interrupted."""

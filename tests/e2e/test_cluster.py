@@ -53,7 +53,7 @@ def _ended(cluster: Cluster, name: str) -> dict[str, Any]:
         state.update(statuses[0].get("state", {}).get("terminated", {}))
         return bool(state)
 
-    wait_until(has_ended, within=60, what=f"Pod {name} to end")
+    wait_until(has_ended, within=60, condition=f"Pod {name} to end")
     return state
 
 
@@ -99,7 +99,9 @@ def test_a_killed_kubelet_comes_back_and_its_pods_have_gone_on(other: Cluster) -
 def test_after_the_death_of_everything_it_goes_on(other: Cluster) -> None:
     Cgroup(f"/{_slot(other).handle}").kill()
     # Threads of a killed program may outlive its first thread for a moment.
-    wait_until(lambda: other.status().state == "down", within=30, what="the cluster to be down")
+    wait_until(
+        lambda: other.status().state == "down", within=30, condition="the cluster to be down"
+    )
     other.up(progress=_quietly)
     assert other.kubectl("get", "pod", "three", "-o", "name").stdout == "pod/three\n"
     assert _run(other, "after-death", "exit 0")["exitCode"] == 0

@@ -18,5 +18,5 @@ def serve_definition(cluster: Cluster) -> None:
     wait_until(
         lambda: cluster.kubectl("get", "taskruns", check=False).returncode == 0,
         within=_SECONDS_TO_SERVE,
-        what="the apiserver to serve TaskRuns",
+        condition="the apiserver to serve TaskRuns",
     )

@@ -63,7 +63,7 @@ def test_without_a_cluster_the_way_to_one_is_said(
 
 def test_a_bad_name_is_an_error_not_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["up", "--name", "../x"]) == 1
-    assert "is no name for a cluster" in capsys.readouterr().err
+    assert "is not a valid cluster name" in capsys.readouterr().err
 
 
 def test_wrong_usage_has_its_own_code() -> None:

@@ -104,5 +104,5 @@ def test_the_python_image_is_called_as_the_official_one() -> None:
 
 
 def test_a_missing_dockerfile_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match=r"there is no .*Dockerfile to build x from"):
+    with pytest.raises(ClusterError, match=r"cannot build x: .*Dockerfile does not exist"):
         _ = ImageBuild("x", tmp_path).file

@@ -151,7 +151,7 @@ def test_a_probe_that_fails_names_what_may_be_in_the_way(machine: Machine, tmp_p
     with pytest.raises(ClusterError) as error:
         probe.check(Slot(2), tmp_path)
     words = str(error.value)
-    assert "does not reach the API at 10.96.0.1:443: TimeoutError: timed out" in words
+    assert "cannot reach the API at 10.96.0.1:443: TimeoutError: timed out" in words
     assert f"rule of nat: {LEFT_BEHIND}" in words
     assert "addresses: 10.246.0.0/24 on cni0" in words
     assert "filter: :INPUT DROP" in words

@@ -23,12 +23,12 @@ def test_without_a_proper_variable_the_home_is_used(given: dict[str, str]) -> No
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "A", "-a", "a-", "a" * 31, "a.b"])
 def test_a_name_that_would_leave_its_folder_is_refused(name: str) -> None:
-    with pytest.raises(ClusterError, match="is no name"):
+    with pytest.raises(ClusterError, match="is not a valid cluster name"):
         Place.of(name, {"HOME": "/h"})
 
 
 def test_a_path_that_no_socket_could_have_is_refused() -> None:
-    with pytest.raises(ClusterError, match="too long a path"):
+    with pytest.raises(ClusterError, match="is too long for the paths of sockets"):
         Place.of("test", {"HOME": "/h" + "o" * 60 + "me"})
 
 

@@ -96,7 +96,7 @@ def test_a_component_sees_nothing_of_the_environment(supervisor: Supervisor) -> 
     program = "import json, os; print(json.dumps(sorted(os.environ)))"
     supervisor.start(Component("it", ("python3", "-c", program), environ={"GIVEN": "1"}))
     log = supervisor.log("it")
-    wait_until(lambda: bool(log.read_text()), within=5, what="the program to print")
+    wait_until(lambda: bool(log.read_text()), within=5, condition="the program to print")
     variables = set(json.loads(log.read_text()))
     assert {"GIVEN", "HOME", "PATH"} <= variables
     assert not {"PYTEST_CURRENT_TEST", "KUBECONFIG"} & variables

@@ -15,7 +15,7 @@ from tests.cluster.progress import Progress
 
 def test_a_wait_ends_and_says_what_it_was_for() -> None:
     with pytest.raises(ClusterError, match="the sun to rise: not within 0 s"):
-        wait_until(lambda: False, within=0.02, what="the sun to rise")
+        wait_until(lambda: False, within=0.02, condition="the sun to rise")
 
 
 def test_a_failed_command_shows_what_it_printed() -> None:
@@ -41,7 +41,7 @@ def test_a_long_command_shows_signs_of_life_and_keeps_its_output(
     log = tmp_path / "log"
     command.run_long(
         ["sh", "-c", "echo one; sleep 0.15; echo two"],
-        what="counting",
+        task="counting",
         log=log,
         progress=Progress(lines.append),
         within=10,
@@ -55,7 +55,7 @@ def test_a_long_command_that_fails_ends_with_the_tail_of_its_log(tmp_path: Path)
     with pytest.raises(ClusterError, match=r"counting failed \(4\)(.|\n)*\| line 60"):
         command.run_long(
             [sys.executable, "-c", "print(*map('line {}'.format, range(61)), sep='\\n'); exit(4)"],
-            what="counting",
+            task="counting",
             log=tmp_path / "log",
             progress=Progress(lambda _: None),
             within=10,
@@ -67,7 +67,7 @@ def test_a_long_command_past_its_limit_is_killed(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="counting did not end"):
         command.run_long(
             ["sleep", "60"],
-            what="counting",
+            task="counting",
             log=tmp_path / "log",
             progress=Progress(lambda _: None),
             within=0.05,
@@ -94,7 +94,7 @@ def test_one_at_a_time_holds_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert reported.wait(5)
         order.append("first")
     thread.join(5)
-    assert order == ["command has the thing: waiting for it", "first", "second"]
+    assert order == ["command uses the thing: waiting for it", "first", "second"]
 
 
 def test_a_lock_that_was_removed_excludes_nobody(tmp_path: Path) -> None:
