@@ -26,30 +26,30 @@ _RUNS = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{{namespace}}/{names.PL
 _LOG = "/api/v1/namespaces/{namespace}/pods/{pod}/log"
 
 _SECONDS_PER_REQUEST = 30
-_PATIENCE = 60.0
+_RETRY_SECONDS = 60.0
 """Time for which a request is retried, in seconds."""
 
-_MOST_OF_A_LINE = 8 * 1024 * 1024
+_MAX_LINE_BYTES = 8 * 1024 * 1024
 """Maximum length of a line of a watch, in bytes; more than any object that the apiserver stores."""
 
-_BY_ITS_ROLES = "is forbidden: User"
-_NO_SUCH_KIND = "404 page not found"
-"""Texts of the apiserver for a request that RBAC denies, and for an unknown kind."""
+_RBAC_DENIAL = "is forbidden: User"
+_UNKNOWN_KIND = "404 page not found"
+"""Texts in the apiserver's responses if RBAC denies a request, and if a kind is unknown."""
 
-_MOST_OF_A_PAGE = 500
+_PAGE_SIZE = 500
 """Page size of lists; a namespace may hold tens of thousands of runs, ended ones included."""
 
-_PERHAPS_LATER = {408, 429, 500, 502, 503, 504}
+_TRANSIENT_CODES = {408, 429, 500, 502, 503, 504}
 
 
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
-"""Exceptions of a connection that breaks or cannot be opened."""
+"""Exceptions of a connection that cannot be opened or is interrupted."""
 
 
 class Api:
     """Requests about the TaskRuns of one namespace, through an open client."""
 
-    def __init__(self, client: Any, namespace: str, patience: float = _PATIENCE) -> None:
+    def __init__(self, client: Any, namespace: str, patience: float = _RETRY_SECONDS) -> None:
         self._client = client
         self._patience = patience
         self._runs = _RUNS.format(namespace=namespace)
@@ -104,7 +104,7 @@ class Api:
             Refused: The apiserver refused the request; with status 410 if the continue token has
                 expired.
         """
-        query = {**selector, "limit": str(_MOST_OF_A_PAGE)}
+        query = {**selector, "limit": str(_PAGE_SIZE)}
         while True:
             page = await self._request("GET", self._runs, query)
             token = page["metadata"].get("continue")
@@ -126,7 +126,7 @@ class Api:
             "timeoutSeconds": str(seconds),
         }
         async with self._stream(self._runs, query, seconds + _SECONDS_PER_REQUEST) as chunks:
-            yield (json.loads(line) async for line in lines(chunks, _MOST_OF_A_LINE))
+            yield (json.loads(line) async for line in lines(chunks, _MAX_LINE_BYTES))
 
     @asynccontextmanager
     async def log(
@@ -162,7 +162,7 @@ class Api:
                 "PATCH", f"{self._runs}/{ref.name}", {}, {**change, "metadata": metadata}
             )
         except Refused as refused:
-            # The run is gone, or another one has its name: there is nothing to change.
+            # The run no longer exists, or another one has its name: there is nothing to change.
             if refused.status not in (404, 409, 422) or await self.get(ref) is not None:
                 raise
 
@@ -175,7 +175,7 @@ class Api:
     ) -> Object:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience
-        for wait in pauses():
+        for wait in backoff_delays():
             try:
                 return await self._request_once(method, path, query or {}, body)
             except Refused as refused:
@@ -185,7 +185,7 @@ class Api:
                 if loop.time() + wait > deadline:
                     raise Unreachable(f"the apiserver does not respond: {error!r}") from error
             await asyncio.sleep(wait)
-        raise AssertionError("pauses never end")
+        raise AssertionError("backoff_delays never end")
 
     async def _request_once(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
@@ -231,11 +231,11 @@ class Api:
         match status:
             case HTTPStatus.UNAUTHORIZED:
                 return "renew the token or certificate of the connection"
-            case HTTPStatus.FORBIDDEN if _BY_ITS_ROLES in message:
+            case HTTPStatus.FORBIDDEN if _RBAC_DENIAL in message:
                 return (
                     f"bind the role {names.CLIENT_ROLE} to this user in namespace {self._namespace}"
                 )
-            case HTTPStatus.NOT_FOUND if message == _NO_SUCH_KIND:
+            case HTTPStatus.NOT_FOUND if message == _UNKNOWN_KIND:
                 return "install taskruns on this cluster, or select another one in the connection"
         if is_too_large(status, message):
             return "a TaskRun has at most 1.5 MiB: pass less data in the task's arguments"
@@ -244,10 +244,10 @@ class Api:
 
 def _is_transient(refused: Refused) -> bool:
     """Whether the same request may succeed later."""
-    return refused.status in _PERHAPS_LATER and not refused.is_too_large
+    return refused.status in _TRANSIENT_CODES and not refused.is_too_large
 
 
-def pauses(longest: float = 10.0) -> Iterator[float]:
+def backoff_delays(longest: float = 10.0) -> Iterator[float]:
     """Yield backoff delays in seconds without end: 0.5, doubled up to `longest`."""
     wait = 0.5
     while True:

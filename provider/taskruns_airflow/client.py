@@ -13,9 +13,9 @@ from taskruns_airflow.log_position import Piece
 
 
 class Refused(Exception):
-    """A request was answered with an error; `status` is an HTTP status code.
+    """The server rejected a request; `status` is the HTTP status code.
 
-    The message consists of the server's sentence and, if there is any, `advice`.
+    The message consists of the server's message and of `advice`, if there is any.
     """
 
     def __init__(self, status: int, sentence: str, advice: str = "") -> None:
@@ -25,12 +25,12 @@ class Refused(Exception):
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the object is too large to be stored; retries are useless then."""
+        """Whether the object is too large to be stored; a retry fails as well."""
         return is_too_large(self.status, self.sentence)
 
 
 class Unreachable(Exception):
-    """There was no answer within the time limit."""
+    """The server did not respond within the time limit."""
 
 
 class Gone(Exception):
@@ -55,7 +55,7 @@ class Ref:
         return f"{self.namespace}/{self.name}"
 
 
-def crossing(run: TaskRun) -> dict[str, Any]:
+def redacted(run: TaskRun) -> dict[str, Any]:
     """Return the parts of a run that may pass through Airflow: its identity and its status.
 
     Airflow logs trigger events and stores them in its database, and a spec may hold secrets.
@@ -88,8 +88,7 @@ class Runs(Protocol):
 
         Args:
             ref: The run.
-            leaving: Whether this process is about to end, so that it cannot wait for the run's
-                end.
+            leaving: Whether this process ends soon, so that it cannot wait for the run's end.
         """
 
     async def collect(self, ref: Ref, pod_uid: str) -> None:
@@ -146,7 +145,7 @@ class Client(Protocol):
 
     @property
     def unseen_advice(self) -> str:
-        """Advice to the user when a run gets no status."""
+        """Advice to the user if a run gets no status."""
 
     def connect(self) -> AbstractAsyncContextManager[Runs]:
         """Open a connection to the namespace's TaskRuns."""

@@ -17,7 +17,7 @@ from taskruns_airflow.function_source import PROGRAM, Function
 from taskruns_airflow.manifest import RESULT_PATH, Order
 from taskruns_airflow.operator import TaskRunOperator
 
-_OURS = ("command", "arguments")
+_SET_BY_DECORATOR = ("command", "arguments")
 
 
 class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
@@ -37,7 +37,7 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
         "op_args",
         "op_kwargs",
         "python_command",
-        *(name for name in TaskRunOperator.template_fields if name not in _OURS),
+        *(name for name in TaskRunOperator.template_fields if name not in _SET_BY_DECORATOR),
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **TaskRunOperator.template_fields_renderers,
@@ -46,7 +46,7 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
     }
 
     def __init__(self, *, python_command: str | Sequence[str] = "python3", **kwargs: Any) -> None:
-        refused = [name for name in _OURS if kwargs.get(name) is not None]
+        refused = [name for name in _SET_BY_DECORATOR if kwargs.get(name) is not None]
         if refused:
             raise ValueError(
                 f"{refused[0]}: cannot be set, because the container runs the function; remove it"
@@ -62,14 +62,14 @@ class TaskRunDecoratedOperator(DecoratedOperator, TaskRunOperator):
         python = self.python_command
         forms = "a string or a list of strings"
         python = [python] if isinstance(python, str) else list_of("python_command", python, forms)
-        keywords = {**self._asked_of(context), **self.op_kwargs}
+        keywords = {**self._context_arguments(context), **self.op_kwargs}
         return replace(
             order,
             command=[*python, "-u", "-c", PROGRAM.read_text()],
             arguments=[self._function.call(self.op_args, keywords, path)],
         )
 
-    def _asked_of(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _context_arguments(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of Airflow's context for which the function has parameters."""
         signature = inspect.signature(self.python_callable)
         bound = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments

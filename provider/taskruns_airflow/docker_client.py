@@ -1,8 +1,8 @@
 """Client of a Docker host: TaskRuns in a state directory, and a daemon.
 
-Docker has no controller. Retries, deadlines and cancel act only while a client follows the run. A
-waiter therefore follows its run, and a caller that cancels a run follows it to its end or starts a
-detached follower.
+Docker has no controller. Retries, deadlines and cancel take effect only while a client follows the
+run. A waiter therefore follows its run. A caller that cancels a run follows it to its end, or
+starts a detached follower.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -220,7 +220,7 @@ def _converted_errors() -> Iterator[None]:
         raise Unreachable(str(error)) from error
 
 
-def docker_edge(settings: Mapping[str, Any], namespace: str) -> DockerClient:
+def docker_client_of(settings: Mapping[str, Any], namespace: str) -> DockerClient:
     """Return the client of a namespace on the host that a connection's settings describe."""
     root = settings.get("state_directory")
     endpoint = DaemonAddress(

@@ -25,7 +25,7 @@ from taskruns_airflow.launch import LogSink, NameTaken, cancel_all, follow, laun
 from taskruns_airflow.link import XCOM_LINK
 from taskruns_airflow.log_entries import LogEntries
 from taskruns_airflow.manifest import Object
-from taskruns_airflow.task_instance import goes_on, is_wanted, remember, standing_of
+from taskruns_airflow.task_instance import another_try_follows, current_state, is_wanted, store_uid
 from taskruns_airflow.trigger import TaskRunTrigger
 from taskruns_airflow.xcom import result_of
 
@@ -105,11 +105,11 @@ class Execution:
         self._hook = hook
         self._context = context
         self._log = log
-        self._worker = AsyncRunner()
+        self._runner = AsyncRunner()
         self._namespace = ""
         self._own: Try | None = None
         self._ref: Ref | None = None
-        self._remembered = ""
+        self._stored_uid = ""
         """The run's uid, once it is stored in Airflow's task state store."""
         self._entries = LogEntries(log, dated=False)
         self._audience = LogSink(self._entries.add, self._note)
@@ -117,17 +117,17 @@ class Execution:
         """The last line that was written to the task's log, or None."""
 
     def launch(self, own: Try, manifest: Object, namespace: str | None) -> TaskRun:
-        """Create the try's run, or adopt the run of an earlier try."""
+        """Create the try's run, or reattach to the run of an earlier try."""
         self._own = own
-        self._namespace = self._worker.run(self._hook.namespace(namespace))
-        run = self._worker.run(self._launch(own, manifest))
+        self._namespace = self._runner.run(self._hook.namespace(namespace))
+        run = self._runner.run(self._launch(own, manifest))
         self._ref = ref = Ref.to(run)
-        self._remember(ref)
+        self._store_uid(ref)
         self.push("taskrun_name", ref.name)
         self.push("taskrun_namespace", ref.namespace)
         self.push("taskrun_uid", ref.uid)
         # Pushed even when empty: Airflow logs a warning about a link that has no XCom.
-        self.push(XCOM_LINK, self._worker.run(self._hook.link(ref)))
+        self.push(XCOM_LINK, self._runner.run(self._hook.link(ref)))
         return run
 
     def trigger(self, run: TaskRun, shown: Shown | None) -> TaskRunTrigger:
@@ -136,7 +136,7 @@ class Execution:
         Raises:
             Stopped: `stop` was called, so Airflow may not start the trigger.
         """
-        self._worker.check()
+        self._runner.check()
         return TaskRunTrigger(
             access=self._hook.access.to_json(),
             namespace=run.metadata.namespace,
@@ -147,9 +147,9 @@ class Execution:
 
     def follow(self, run: TaskRun, shown: Shown | None) -> TaskRun:
         """Wait for the run's end, and copy its log meanwhile."""
-        return self._worker.run(self._follow(Ref.to(run), shown))
+        return self._runner.run(self._follow(Ref.to(run), shown))
 
-    def learn(self, event: Mapping[str, Any]) -> TaskRun:
+    def run_of_event(self, event: Mapping[str, Any]) -> TaskRun:
         """Return the ended run from the trigger's event.
 
         Raises:
@@ -173,8 +173,8 @@ class Execution:
     def abandon(self, own: Try, namespace: str | None, *, too_long: bool) -> None:
         """Handle a failed deferral: cancel the run if it took too long or no try follows."""
         self._own = own
-        self._namespace = self._worker.run(self._hook.namespace(namespace))
-        if too_long or not goes_on(self._context, standing_of(self._context).states):
+        self._namespace = self._runner.run(self._hook.namespace(namespace))
+        if too_long or not another_try_follows(self._context, current_state(self._context).states):
             cause = "timed out" if too_long else "failed, and no other try follows"
             self._log.info("Cancelling the TaskRun of this try: the deferral %s", cause)
             self._cancel()
@@ -225,34 +225,35 @@ class Execution:
             self._log.warning("XCom %s could not be pushed: %r", key, error)
 
     def stop(self) -> None:
-        """Interrupt what is under way; safe to call from a signal handler."""
-        self._worker.stop()
+        """Interrupt the coroutine that runs; safe to call from a signal handler."""
+        self._runner.stop()
 
     async def _launch(self, own: Try, manifest: Object) -> TaskRun:
-        return await launch(await self._edge(), own, manifest, self._audience)
+        return await launch(await self._client(), own, manifest, self._audience)
 
     async def _follow(self, ref: Ref, shown: Shown | None) -> TaskRun:
-        edge = await self._edge()
+        client = await self._client()
         try:
-            return await follow(edge, edge.watch(ref), ref, shown, self._audience)
+            return await follow(client, client.watch(ref), ref, shown, self._audience)
         finally:
             self._entries.close()
             self.last_line = self._entries.last_line
 
-    async def _edge(self) -> Client:
+    async def _client(self) -> Client:
         return await self._hook.edge(self._namespace)
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Runs]:
-        async with (await self._edge()).connect() as runs:
+        async with (await self._client()).connect() as runs:
             yield runs
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn every exception inside into an exception for Airflow to handle.
+        """Convert every exception inside into one that Airflow handles.
 
         The context spans from before the create until the run has ended or a trigger follows it.
-        The run is cancelled after a timeout, and after a stop signal unless a later try adopts it.
+        The run is cancelled after a timeout, and after a stop signal unless a later try reattaches
+        to it.
         """
         try:
             yield
@@ -260,7 +261,7 @@ class Execution:
             self._cancel()
             raise
         except Exception as error:
-            if self._worker.stopped:  # Airflow 2 raises its own exception on a stop signal
+            if self._runner.stopped:  # Airflow 2 raises its own exception on a stop signal
                 raise self._interrupted() from None
             failure = self._failure(error)
             if failure is None:
@@ -282,14 +283,14 @@ class Execution:
                 return None
 
     def _interrupted(self) -> AirflowException:
-        """Return the exception for a stopped task; cancel the run unless a later try adopts it."""
-        state = standing_of(self._context, self._remembered)
+        """Return the exception for a stopped task; cancel the run unless another try follows."""
+        state = current_state(self._context, self._stored_uid)
         if not is_wanted(state.states):
             self._cancel()
             return AirflowException(
                 "A user has marked or cleared the task: its TaskRun is cancelled"
             )
-        if not state.superseded and not goes_on(self._context, state.states):
+        if not state.superseded and not another_try_follows(self._context, state.states):
             self._cancel()
             return AirflowException(
                 "The task received a stop signal and no other try follows: its TaskRun is cancelled"
@@ -322,15 +323,15 @@ class Execution:
         self._entries.close()  # write the earlier lines first
         self._log.info(text)
 
-    def _remember(self, ref: Ref) -> None:
+    def _store_uid(self, ref: Ref) -> None:
         try:
-            remember(self._context, ref.uid)
+            store_uid(self._context, ref.uid)
         except Exception as error:  # noqa: BLE001  # the next try also finds the run by its label
             self._log.warning(
                 "The uid of TaskRun %s could not be stored in Airflow: %r", ref, error
             )
         else:
-            self._remembered = ref.uid
+            self._stored_uid = ref.uid
 
 
 async def _log_end(connect: Connect, run: TaskRun, pieces: int | None) -> bytes:

@@ -21,7 +21,7 @@ class TaskRunFailed(AirflowException):
     """A TaskRun did not succeed; Airflow's `retries` apply.
 
     Args:
-        told: The message.
+        message: The message.
         exit_code: Exit code of the main container; None if it never ran.
         reason: The run's reason, one of taskruns' list; empty if there is none.
         log_tail: Last lines of the log or of the termination message; at most ten lines and 1024
@@ -30,12 +30,12 @@ class TaskRunFailed(AirflowException):
 
     def __init__(
         self,
-        *told: object,
+        *message: object,
         exit_code: int | None = None,
         reason: str = "",
         log_tail: Sequence[str] = (),
     ) -> None:
-        super().__init__(*told)
+        super().__init__(*message)
         self.exit_code = exit_code
         self.reason = reason
         self.log_tail = list(log_tail)

@@ -57,7 +57,7 @@ def run(call: "dict[str, Any]") -> Any:
     return value
 
 
-def keep(value: Any, path: str, most: int) -> None:
+def write_result(value: Any, path: str, most: int) -> None:
     """Write a result as JSON to `path`; exit with a message if it has more than `most` bytes."""
     try:
         text = json.dumps(value, allow_nan=False)
@@ -80,4 +80,4 @@ if __name__ == "__main__":
     CALL = json.loads(sys.argv[1])
     RESULT = run(CALL)
     if CALL["result"]:
-        keep(RESULT, CALL["result"], CALL["most"])
+        write_result(RESULT, CALL["result"], CALL["most"])

@@ -23,10 +23,10 @@ from taskruns_airflow.function_runner import compile_function
 PROGRAM = Path(__file__).with_name("function_runner.py")
 """The program that runs the function in the container."""
 
-MOST_OF_A_RESULT = 4095
+MAX_RESULT_BYTES = 4095
 """Maximum size of a TaskRun's result, in bytes."""
 
-MOST_OF_A_CALL = 128 * 1024 - 1
+MAX_CALL_BYTES = 128 * 1024 - 1
 """Maximum size of one program argument on Linux, in bytes."""
 
 _DECORATOR = "taskrun"
@@ -97,13 +97,13 @@ class Function:
             "args": [as_json(each, f"argument {n}") for n, each in enumerate(args, start=1)],
             "kwargs": {name: as_json(each, f"argument {name}") for name, each in kwargs.items()},
             "result": result_path,
-            "most": MOST_OF_A_RESULT,
+            "most": MAX_RESULT_BYTES,
         }
         text = json.dumps(call).replace("$", "\\u0024")
-        if len(text) > MOST_OF_A_CALL:
+        if len(text) > MAX_CALL_BYTES:
             raise ValueError(
                 f"{self.name}: source and arguments have {len(text)} bytes; the limit is "
-                f"{MOST_OF_A_CALL}: store large data elsewhere, and pass its location"
+                f"{MAX_CALL_BYTES}: store large data elsewhere, and pass its location"
             )
         return text
 

@@ -26,10 +26,10 @@ from taskruns_airflow.link import link_to
 DEFAULT_CLUSTER = "kubernetes_default"
 """Default connection of Airflow's Kubernetes provider; used if it is defined."""
 
-_EARLIER = "extra__kubernetes__"
+_FORMER_PREFIX = "extra__kubernetes__"
 """Former prefix of names in the extra of a connection of type `kubernetes`; still accepted."""
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_ELSEWHERE = {"in_cluster": None, "kube_config_path": None, "kube_config": None}
+_CLUSTER_SETTINGS = {"in_cluster": None, "kube_config_path": None, "kube_config": None}
 """Settings by which a Kubernetes connection names its cluster; an operator's choice of one clears
 the others."""
 
@@ -116,10 +116,10 @@ class TaskRunHook(BaseHook):
         """Return the URL of a TaskRun in the connection's dashboard; empty without a dashboard."""
         return _link(await self.settings(), namespace=ref.namespace, name=ref.name)
 
-    async def namespace(self, wanted: str | None = None) -> str:
-        """Return the namespace: `wanted`, or else the connection's, Airflow's own, or `default`."""
+    async def namespace(self, requested: str | None = None) -> str:
+        """Return `requested`, or else the connection's namespace, Airflow's own, or `default`."""
         settings = await self.settings()
-        namespace = wanted or settings.get("namespace")
+        namespace = requested or settings.get("namespace")
         if namespace:
             return str(namespace)
         own = _SERVICE_ACCOUNT / "namespace"
@@ -130,10 +130,10 @@ class TaskRunHook(BaseHook):
         """Return the client of a namespace, on Kubernetes or on Docker."""
         settings = await self.settings()
         if settings["engine"] == DOCKER:
-            return _docker_edge(settings, namespace)
+            return _docker_client(settings, namespace)
         return KubernetesClient(
             open=lambda: self.api(namespace),
-            open_anew=lambda: type(self).of(self.access).api(namespace),
+            open_fresh=lambda: type(self).of(self.access).api(namespace),
             place=(self.access, namespace),
         )
 
@@ -176,15 +176,15 @@ def _link(settings: dict[str, Any], *, namespace: str, name: str) -> str:
     return link_to(str(settings.get("dashboard") or ""), namespace=namespace, name=name)
 
 
-def _docker_edge(settings: dict[str, Any], namespace: str) -> Client:
+def _docker_client(settings: dict[str, Any], namespace: str) -> Client:
     try:
-        from taskruns_airflow.docker_client import docker_edge  # noqa: PLC0415  # an extra
+        from taskruns_airflow.docker_client import docker_client_of  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
         raise ValueError(
             f"the connection selects the engine docker, but {missing.name} is not installed: "
             "install the provider with its extra `docker` on workers and triggerers"
         ) from missing
-    return docker_edge(settings, namespace)
+    return docker_client_of(settings, namespace)
 
 
 async def _extra(conn_id: str) -> dict[str, Any]:
@@ -195,21 +195,25 @@ async def _extra(conn_id: str) -> dict[str, Any]:
             raise
         return {}
     settings = {name: value for name, value in extra.items() if value not in (None, "")}
-    earlier = {n.removeprefix(_EARLIER): v for n, v in settings.items() if n.startswith(_EARLIER)}
+    earlier = {
+        n.removeprefix(_FORMER_PREFIX): v
+        for n, v in settings.items()
+        if n.startswith(_FORMER_PREFIX)
+    }
     return earlier | settings
 
 
 def _with_overrides(connection_settings: dict[str, Any], access: Access) -> dict[str, Any]:
     settings = dict(connection_settings)
     if access.in_cluster:
-        settings |= _ELSEWHERE
+        settings |= _CLUSTER_SETTINGS
     if access.in_cluster is not None:
         settings["in_cluster"] = access.in_cluster
     if access.config_file:
-        settings |= _ELSEWHERE | {"kube_config_path": access.config_file}
+        settings |= _CLUSTER_SETTINGS | {"kube_config_path": access.config_file}
     if access.cluster_context:
         settings["cluster_context"] = access.cluster_context
-    if not any(settings.get(way) for way in _ELSEWHERE) and access.in_cluster is None:
+    if not any(settings.get(way) for way in _CLUSTER_SETTINGS) and access.in_cluster is None:
         settings["in_cluster"] = _runs_in_a_cluster()
     return settings
 

@@ -120,7 +120,7 @@ class Try:
         return json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index])
 
 
-def moment(at: datetime | None) -> str:
+def format_time(at: datetime | None) -> str:
     """Return a time as text that sorts chronologically; empty for None."""
     return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""
 

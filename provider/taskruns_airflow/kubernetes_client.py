@@ -22,7 +22,7 @@ class KubernetesClient:
     """Client of one namespace of a cluster."""
 
     open: OpenApi
-    open_anew: OpenApi
+    open_fresh: OpenApi
     """As `open`, but reads the Airflow connections again, because a shared watch may last weeks."""
     place: Hashable
     """Key of the cluster and namespace."""
@@ -47,5 +47,5 @@ class KubernetesClient:
         """Return the watch of all runs of this namespace, shared within the event loop."""
         watches = _shared_watches.setdefault(asyncio.get_running_loop(), {})
         if self.place not in watches:
-            watches[self.place] = SharedWatch(self.open_anew, {"labelSelector": LABEL_TASK})
+            watches[self.place] = SharedWatch(self.open_fresh, {"labelSelector": LABEL_TASK})
         return watches[self.place]

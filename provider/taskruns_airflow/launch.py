@@ -1,4 +1,4 @@
-"""Launch of a try's run, whether new or adopted, and the wait for its end."""
+"""Launch of a try's run, new or of an earlier try, and the wait for its end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,7 +10,7 @@ from taskruns_airflow.client import Client, Connect, Gone, Ref, Watch
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.identity import LABEL_TASK, Try
 from taskruns_airflow.logs import Line, LogReader
-from taskruns_airflow.reattach import inheritance
+from taskruns_airflow.reattach import plan_reattach
 
 _FIRST_NOTICE = 10.0
 _NEXT_NOTICES = 60.0
@@ -31,8 +31,8 @@ class NameTaken(Exception):
     """A TaskRun of that name exists and does not belong to this try."""
 
 
-async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: LogSink) -> TaskRun:
-    """Return this try's run: a new one, or one that is adopted from an earlier try.
+async def launch(client: Client, own: Try, manifest: Mapping[str, Any], sink: LogSink) -> TaskRun:
+    """Return this try's run: a new one, or that of an earlier try.
 
     All other active runs of earlier tries are cancelled first, and their end is awaited.
 
@@ -40,38 +40,38 @@ async def launch(edge: Client, own: Try, manifest: Mapping[str, Any], audience: 
         Refused: The server refused the TaskRun.
         NameTaken: A TaskRun of that name belongs to something else.
     """
-    async with edge.connect() as api:
-        inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
-        for each in inherited.superseded:
-            audience.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try")
+    async with client.connect() as api:
+        plan = plan_reattach(own, await api.find(LABEL_TASK, own.task_label))
+        for each in plan.superseded:
+            sink.note(f"Cancelling TaskRun {Ref.to(each)} of an earlier try")
             await api.cancel(Ref.to(each))
-        for each in inherited.superseded:
-            await _end_of(edge, Ref.to(each), audience)
-        if inherited.adopted is not None:
-            audience.note(f"Reattaching to TaskRun {Ref.to(inherited.adopted)}")
-            return inherited.adopted
+        for each in plan.superseded:
+            await _end_of(client, Ref.to(each), sink)
+        if plan.reattached is not None:
+            sink.note(f"Reattaching to TaskRun {Ref.to(plan.reattached)}")
+            return plan.reattached
         run = await api.create(manifest)
     found_try = Try.of(run.metadata.annotations)
     if found_try is None or found_try.key != own.key:
         raise NameTaken(f"TaskRun {Ref.to(run)} exists and does not belong to this try: delete it")
-    audience.note(f"Created TaskRun {Ref.to(run)}")
+    sink.note(f"Created TaskRun {Ref.to(run)}")
     return run
 
 
 async def cancel_all(connect: Connect, own: Try) -> None:
-    """Cancel the active runs that a try has created, adopted or superseded.
+    """Cancel the active runs that a try has created, reattached to or superseded.
 
     The calling process is about to end, so their end is not awaited.
     """
     async with connect() as api:
-        inherited = inheritance(own, await api.find(LABEL_TASK, own.task_label))
-        for run in (inherited.adopted, *inherited.superseded):
+        plan = plan_reattach(own, await api.find(LABEL_TASK, own.task_label))
+        for run in (plan.reattached, *plan.superseded):
             if run is not None and not run.is_terminal:
                 await api.cancel(Ref.to(run), leaving=True)
 
 
 async def follow(
-    edge: Client, watch: Watch, ref: Ref, shown: Shown | None, audience: LogSink
+    client: Client, watch: Watch, ref: Ref, shown: Shown | None, sink: LogSink
 ) -> TaskRun:
     """Wait until a run has ended and its logs are copied; return the ended run.
 
@@ -82,20 +82,20 @@ async def follow(
     """
     log = None
     if shown:
-        line, note, room = audience.line, audience.note, audience.room
-        log = LogReader(edge.connect, ref, shown, line, note, room)
+        line, note, room = sink.line, sink.note, sink.room
+        log = LogReader(client.connect, ref, shown, line, note, room)
     last_state = ""
-    unseen = asyncio.create_task(_note_unseen(ref, edge.unseen_advice, audience))
+    unseen = asyncio.create_task(_note_unseen(ref, client.unseen_advice, sink))
     try:
         async for run in watch.follow(ref):
             if run.status.phase is not None:
                 unseen.cancel()
             state = _describe(run)
             if state != last_state:
-                audience.note(f"TaskRun {ref} {state}")
+                sink.note(f"TaskRun {ref} {state}")
                 last_state = state
             if log is not None:
-                log.see(run)
+                log.update(run)
         if log is not None:
             await log.finish()
     finally:
@@ -112,17 +112,17 @@ def _describe(run: TaskRun) -> str:
     return f"is {run.status.phase}" + (f": {run.status.message}" if run.status.message else "")
 
 
-async def _note_unseen(ref: Ref, advice: str, audience: LogSink) -> None:
+async def _note_unseen(ref: Ref, advice: str, sink: LogSink) -> None:
     """Log, after ten seconds and then every minute, that the run has no status yet."""
     waited, pause = 0.0, _FIRST_NOTICE
     while True:
         await asyncio.sleep(pause)
         waited, pause = waited + pause, _NEXT_NOTICES
-        audience.note(f"TaskRun {ref} has had no status for {waited:g} s. {advice}")
+        sink.note(f"TaskRun {ref} has had no status for {waited:g} s. {advice}")
 
 
-async def _end_of(edge: Client, ref: Ref, audience: LogSink) -> None:
+async def _end_of(client: Client, ref: Ref, sink: LogSink) -> None:
     try:
-        await follow(edge, edge.watch(ref), ref, None, audience)
+        await follow(client, client.watch(ref), ref, None, sink)
     except Gone:
         return

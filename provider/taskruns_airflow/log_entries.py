@@ -17,44 +17,44 @@ from weakref import WeakKeyDictionary
 
 from taskruns_airflow.logs import Line
 
-_FULL = 64 * 1024
+_MAX_UNREAD_BYTES = 64 * 1024
 """Number of unread bytes in the pipe, as the kernel counts them, above which writers wait."""
-_SECONDS_BETWEEN_LOOKS = 0.02
-_PATIENCE = 120.0
+_POLL_SECONDS = 0.02
+_DRAIN_SECONDS = 120.0
 """Time that the end of a trigger waits for the pipe, in seconds."""
 
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-"""Locks, one per event loop, that are held while a writer waits for the pipe, so that no other
-writer fills it meanwhile."""
+"""One lock per event loop, held while a writer waits for the pipe, so that no other writer fills it
+meanwhile."""
 
 
 async def room() -> None:
     """Wait until the pipe has room."""
-    await _until(_FULL)
+    await _wait_until_unread(_MAX_UNREAD_BYTES)
 
 
 async def drain() -> bool:
     """Wait until the pipe is empty; return whether it was empty in time."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE):
-            await _until(0)
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            await _wait_until_unread(0)
         return True
     return False
 
 
-async def _until(most: int) -> None:
+async def _wait_until_unread(most: int) -> None:
     async with _lock():
         while True:
-            if _waiting() <= most:
+            if _unread_bytes() <= most:
                 return
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def _lock() -> asyncio.Lock:
     return _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
-def _waiting() -> int:
+def _unread_bytes() -> int:
     """Return the number of bytes that the supervisor has not read; 0 without a pipe."""
     pipe = _pipe()
     if pipe is None:
@@ -80,9 +80,9 @@ def _pipe() -> int | None:
         return None
 
 
-_SECONDS_UNTIL_WHOLE = 1.0
+_BURST_SECONDS = 1.0
 """Time to wait for further lines of the same millisecond, in seconds."""
-_LARGEST = 65_536
+_MAX_ENTRY_CHARACTERS = 65_536
 """Size of an entry, in characters, from which on it takes no further line."""
 _MICROSECOND = timedelta(microseconds=1)
 _STAMPS = 4096
@@ -99,7 +99,7 @@ class _Burst:
     due: asyncio.TimerHandle
 
     def takes(self, time: datetime) -> bool:
-        return self.size < _LARGEST and _millisecond(time) == _millisecond(self.time)
+        return self.size < _MAX_ENTRY_CHARACTERS and _millisecond(time) == _millisecond(self.time)
 
 
 class LogEntries:
@@ -137,9 +137,7 @@ class LogEntries:
             burst.size += len(line.text)
             return
         self._flush(line.container)
-        due = asyncio.get_running_loop().call_later(
-            _SECONDS_UNTIL_WHOLE, self._flush, line.container
-        )
+        due = asyncio.get_running_loop().call_later(_BURST_SECONDS, self._flush, line.container)
         self._bursts[line.container] = _Burst(line.time, [line.text], len(line.text), due)
 
     def close(self) -> None:
@@ -151,7 +149,7 @@ class LogEntries:
         burst = self._bursts.pop(container, None)
         if burst is not None:
             burst.due.cancel()
-            when = {"timestamp": _in_airflows_form(self._stamp(burst.time))} if self._dated else {}
+            when = {"timestamp": _format_timestamp(self._stamp(burst.time))} if self._dated else {}
             self._log.info("\n".join(burst.texts), **when)
 
     def _stamp(self, time: datetime) -> datetime:
@@ -167,5 +165,5 @@ def _millisecond(time: datetime) -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
-def _in_airflows_form(time: datetime) -> str:
+def _format_timestamp(time: datetime) -> str:
     return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -10,7 +10,7 @@ from functools import lru_cache
 from zlib import crc32
 
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
-_LONGEST = 64
+_MAX_TIME_BYTES = 64
 """Maximum length of a timestamp, in bytes."""
 
 MILLION = 1_000_000
@@ -19,7 +19,7 @@ BILLION = 1_000_000_000
 
 def nanoseconds_of(text: bytes) -> int | None:
     """Return an RFC 3339 time as nanoseconds since 1970; None if `text` is no such time."""
-    match = _TIME.fullmatch(text) if len(text) <= _LONGEST else None
+    match = _TIME.fullmatch(text) if len(text) <= _MAX_TIME_BYTES else None
     if match is None:
         return None
     whole, fraction, zone = match.groups()
@@ -54,7 +54,7 @@ def _datetime_of(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-LONGEST_PIECE = 64 * 1024
+MAX_PIECE_BYTES = 64 * 1024
 """Maximum number of bytes of a line in memory."""
 
 
@@ -85,16 +85,16 @@ async def pieces_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            *parts, end = [line] if len(line) <= LONGEST_PIECE else _cut(line)
+            *parts, end = [line] if len(line) <= MAX_PIECE_BYTES else _cut(line)
             for part in parts:
                 yield _piece(part, inside=inside)
                 inside = True
             piece = _piece(end, inside=inside, newline=True)
             timed, inside = timed or piece.time is not None, False
             yield piece
-        while len(rest) > LONGEST_PIECE:
-            yield _piece(rest[:LONGEST_PIECE], inside=inside)
-            rest, inside = rest[LONGEST_PIECE:], True
+        while len(rest) > MAX_PIECE_BYTES:
+            yield _piece(rest[:MAX_PIECE_BYTES], inside=inside)
+            rest, inside = rest[MAX_PIECE_BYTES:], True
     if rest:
         piece = _piece(rest, inside=inside)
         # If lines have timestamps, a rest without one is a timestamp that was cut off.
@@ -103,7 +103,7 @@ async def pieces_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
 
 
 def _cut(line: bytes) -> list[bytes]:
-    return [line[at : at + LONGEST_PIECE] for at in range(0, len(line), LONGEST_PIECE)]
+    return [line[at : at + MAX_PIECE_BYTES] for at in range(0, len(line), MAX_PIECE_BYTES)]
 
 
 def _piece(text: bytes, *, inside: bool, newline: bool = False) -> Piece:
@@ -136,19 +136,19 @@ class Text:
         return self._decoder.decode(b"", final=True) or None
 
 
-_REMEMBERED = 262_144
+_KEPT_RECORDS = 262_144
 """Minimum number of records whose times and checksums are kept; more than a kubelet's log file of
 10 MiB can hold."""
-_READ_AGAIN = 1024 * 1024
+_REREAD_BYTES = 1024 * 1024
 """Size of a log, in bytes, up to which every reading starts at the beginning."""
-_CROSSING_SECONDS = 60
+_DISORDER_SECONDS = 60
 """In a longer log, tolerated difference by which a record may be older than its predecessor, in
 seconds."""
 
 _NO_TIME = -(1 << 62)
 
 
-class Discontinued(Exception):
+class LogDiscontinued(Exception):
     """The records of this reading differ from those that were delivered before."""
 
 
@@ -161,7 +161,7 @@ class _Open:
     size: int = 0
 
 
-class Place:
+class Position:
     """Position in one container's log: times and checksums of the delivered records."""
 
     def __init__(self) -> None:
@@ -200,10 +200,10 @@ class Place:
 
         The time is in whole seconds since 1970.
         """
-        if self._bytes <= _READ_AGAIN or self._timeless or not self._times:
+        if self._bytes <= _REREAD_BYTES or self._timeless or not self._times:
             return None
         latest = min(self._times[-1], self.open.time if self.open else self._times[-1])
-        second = latest // MILLION - _CROSSING_SECONDS
+        second = latest // MILLION - _DISORDER_SECONDS
         return second if second > 0 and second * MILLION > self._latest_forgotten else None
 
     def records(self, since: int | None = None) -> Iterator[tuple[int, int]]:
@@ -241,11 +241,11 @@ class Place:
         self._timeless |= record.time == _NO_TIME
         self._times.append(record.time)
         self._sums.append(record.sum)
-        if len(self._times) >= 2 * _REMEMBERED:
-            latest = max(self._times[:_REMEMBERED])
+        if len(self._times) >= 2 * _KEPT_RECORDS:
+            latest = max(self._times[:_KEPT_RECORDS])
             self._latest_forgotten = max(self._latest_forgotten, latest)
-            self._forgotten += _REMEMBERED
-            del self._times[:_REMEMBERED], self._sums[:_REMEMBERED]
+            self._forgotten += _KEPT_RECORDS
+            del self._times[:_KEPT_RECORDS], self._sums[:_KEPT_RECORDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,15 +263,15 @@ class SearchResult:
 class Reading:
     """One reading of the log: separates new pieces from those that were delivered before."""
 
-    def __init__(self, place: Place, result: SearchResult | None = None) -> None:
+    def __init__(self, position: Position, result: SearchResult | None = None) -> None:
         """Start a reading.
 
         Args:
-            place: The position; updated with what this reading delivers.
-            result: The result of a Search; by default, the whole log is compared with `place`.
+            position: The position; updated with what this reading delivers.
+            result: The result of a Search; by default, the whole log is compared with `position`.
         """
-        self._place = place
-        second = place.since() if result is None else None
+        self._position = position
+        second = position.since() if result is None else None
         self.since = "" if second is None else rfc3339_of(second)
         self._unknown = 0
         """Number of records that are skipped without a comparison."""
@@ -279,13 +279,13 @@ class Reading:
         """Expected time and checksum of the first skipped record; None to accept any."""
         self._expected: Iterator[tuple[int, int]] = iter(())
         if result is None:
-            self._expected = place.records(second)
-            if second is None and place.forgotten:
-                self._unknown, self._first = place.forgotten, place.first
+            self._expected = position.records(second)
+            if second is None and position.forgotten:
+                self._unknown, self._first = position.forgotten, position.first
         elif result.last is not None:
             self._unknown, self._expected = result.skip - 1, iter((result.last,))
         if result is not None and not result.in_record:
-            place.open = None
+            position.open = None
         self._next = next(self._expected, None)
         self._searched = result is not None
         self._record = _Record()
@@ -295,7 +295,7 @@ class Reading:
         """Return the new part of a piece; None if there is none.
 
         Raises:
-            Discontinued: The log does not continue at the position.
+            LogDiscontinued: The log does not continue at the position.
         """
         if piece.first:
             self._record = _Record.of(piece)
@@ -310,49 +310,49 @@ class Reading:
         """Finish the reading at the end of the log.
 
         Raises:
-            Discontinued: The log was rotated after the search.
+            LogDiscontinued: The log was rotated after the search.
         """
         if self._searched and self._next is not None:
-            raise Discontinued
+            raise LogDiscontinued
 
     def _repeat(self, key: tuple[int, int]) -> None:
         if self._unknown:
             first, self._first = self._first, None
             self._unknown -= 1
             if first not in (None, key):
-                raise Discontinued
+                raise LogDiscontinued
             return
         if key != self._next:
-            raise Discontinued
+            raise LogDiscontinued
         self._next = next(self._expected, None)
 
     def _deliver(self, piece: Piece) -> bytes | None:
-        place, content = self._place, piece.content
+        position, content = self._position, piece.content
         if piece.first:
             self._skipped = 0
-            if place.open is not None and place.open.time == self._record.time:
-                self._skipped = place.open.size
-            elif place.open is not None:
-                raise Discontinued
+            if position.open is not None and position.open.time == self._record.time:
+                self._skipped = position.open.size
+            elif position.open is not None:
+                raise LogDiscontinued
             else:
-                place.begin(self._record.time, self._record.sum)
+                position.begin(self._record.time, self._record.sum)
         content, self._skipped = (
             content[self._skipped :],
             max(0, self._skipped - len(content)),
         )
         if not content and not piece.last:
             return None
-        place.add(content, last=piece.last)
+        position.add(content, last=piece.last)
         return content
 
 
 class Search:
     """Searches a whole log for the last record that was delivered."""
 
-    def __init__(self, place: Place) -> None:
-        self._open = place.open
-        self._total = place.total
-        records = list(place.records())
+    def __init__(self, position: Position) -> None:
+        self._open = position.open
+        self._total = position.total
+        records = list(position.records())
         timed = (
             number for number in range(len(records), 0, -1) if records[number - 1][0] > _NO_TIME
         )

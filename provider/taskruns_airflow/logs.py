@@ -10,13 +10,13 @@ from http import HTTPStatus
 
 from taskruns.api.reasons import Reason
 from taskruns.api.v1alpha1 import Attempt, TaskRun
-from taskruns_airflow.api import BROKEN, pauses
+from taskruns_airflow.api import BROKEN, backoff_delays
 from taskruns_airflow.client import Connect, Ref, Refused, Unreachable
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.log_position import (
-    Discontinued,
+    LogDiscontinued,
     Piece,
-    Place,
+    Position,
     Reading,
     Search,
     SearchResult,
@@ -41,9 +41,9 @@ class _Source:
     container: str
     previous: bool = False
 
-    async def search(self, place: Place) -> SearchResult | None:
+    async def search(self, position: Position) -> SearchResult | None:
         """Return the point where delivery continues; None if the last delivered record is gone."""
-        search = Search(place)
+        search = Search(position)
         async with self.connect() as runs:
             opened = runs.log(self.pod, self.container, follow=False, previous=self.previous)
             async with opened as pieces:
@@ -58,12 +58,12 @@ class ContainerLog:
     def __init__(
         self, connect: Connect, pod: str, container: str, deliver: Deliver, warn: Warn
     ) -> None:
-        self._now = _Source(connect, pod, container)
-        self._before = _Source(connect, pod, container, previous=True)
+        self._current = _Source(connect, pod, container)
+        self._previous = _Source(connect, pod, container, previous=True)
         self._container = container
         self._deliver = deliver
         self._warn = warn
-        self._place = Place()
+        self._position = Position()
         self._search_result: SearchResult | None = None
         self._texts: dict[int, Text] = {}
         self._times: dict[int, datetime | None] = {}
@@ -81,10 +81,12 @@ class ContainerLog:
         """
         point, self._search_result = self._search_result, None
         try:
-            await self._read(self._now, Reading(self._place, point), follow=True)
-        except Discontinued:
-            with suppress(Discontinued):  # rotated during the search: the next read searches again
-                await self._find_place()
+            await self._read(self._current, Reading(self._position, point), follow=True)
+        except LogDiscontinued:
+            with suppress(
+                LogDiscontinued
+            ):  # rotated during the search: the next read searches again
+                await self._find_position()
             return False
         return True
 
@@ -109,10 +111,10 @@ class ContainerLog:
                 async for piece in pieces:
                     content = reading.take(piece)
                     if content is not None:
-                        await self._pass_on(piece, content)
+                        await self._deliver_piece(piece, content)
                 reading.end()
 
-    async def _pass_on(self, piece: Piece, content: bytes) -> None:
+    async def _deliver_piece(self, piece: Piece, content: bytes) -> None:
         text = self._texts.get(piece.stream)
         if text is None:
             text = self._texts[piece.stream] = Text()
@@ -123,17 +125,17 @@ class ContainerLog:
         if decoded is not None:
             await self._deliver(self._container, self._times.get(piece.stream), decoded)
 
-    async def _find_place(self) -> None:
+    async def _find_position(self) -> None:
         """Find the position in a log that was rotated or that belongs to a restarted container."""
-        self._search_result = await self._now.search(self._place)
+        self._search_result = await self._current.search(self._position)
         if self._search_result is not None:
             return
         try:
-            point = await self._before.search(self._place)
+            point = await self._previous.search(self._position)
         except Refused as refused:
             if refused.status not in _NO_RESTART:
                 raise
-            since = self._place.last_time
+            since = self._position.last_time
             time = f" after {datetime_of(since).isoformat()}" if since is not None else ""
             self._warn(
                 f"Lines of the log of {self._container} are missing here: the log was rotated"
@@ -145,24 +147,24 @@ class ContainerLog:
                     f"Lines of the log of {self._container} may be missing here: the container "
                     "restarted more than once before they were read"
                 )
-                await self._start_anew()
-            await self._read(self._before, Reading(self._place, point), follow=False)
-        await self._start_anew()
+                await self._reset()
+            await self._read(self._previous, Reading(self._position, point), follow=False)
+        await self._reset()
 
-    async def _start_anew(self) -> None:
+    async def _reset(self) -> None:
         await self.end()
-        self._place = Place()
+        self._position = Position()
 
 
-_SECONDS_BETWEEN_ROUNDS = 2.0
-_SECONDS_BETWEEN_LOOKS = 10.0
+_POLL_SECONDS = 2.0
+_MAX_POLL_SECONDS = 10.0
 """Maximum interval between reads of an init container that has not begun, in seconds."""
-_SECONDS_OF_STANDSTILL = 30.0
+_STALL_SECONDS = 30.0
 """Time after the run's end without a new line after which the rest of the log is given up, in
 seconds."""
-_SECONDS_AFTER_THE_END = 600.0
+_MAX_SECONDS_AFTER_END = 600.0
 """Maximum time after the run's end for reading the rest of the log, in seconds."""
-_BYTES_WITHOUT_ROOM = 32 * 1024
+_CHARACTERS_BETWEEN_WAITS = 32 * 1024
 """Number of characters that are delivered before `room` is awaited again."""
 
 _WITHOUT_NODE = {Reason.UNSCHEDULABLE, Reason.SCHEDULING_GATED}
@@ -185,13 +187,13 @@ class Line:
 class _Round(Enum):
     """Result of one round of reading a log."""
 
-    WHOLE = auto()
+    COMPLETE = auto()
     """The log was read to its end."""
     BROKEN = auto()
     """The connection broke, or the log must be opened again."""
-    EARLY = auto()
+    NOT_STARTED = auto()
     """There is nothing to read yet."""
-    NEVER = auto()
+    UNREADABLE = auto()
     """The log cannot be read; another round is useless."""
 
 
@@ -207,7 +209,7 @@ class LogReader:
         warn: Callable[[str], None],
         room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Create a reader; it starts when `see` is called with a run that has begun.
+        """Create a reader; it starts when `update` is called with a run that has begun.
 
         Args:
             connect: Opens a connection for the logs.
@@ -224,7 +226,7 @@ class LogReader:
         self._warn = warn
         self._attempts: dict[int, Attempt] = {}
         self._without_node = False
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         """Set and replaced when the run has changed."""
         self._ended = False
         self._allowed = False
@@ -232,12 +234,12 @@ class LogReader:
         self._without_room = 0
         self._delivered = 0
         """Number of lines delivered so far."""
-        self._trouble = ""
+        self._last_error = ""
         """The latest error of a connection; cleared by a round without one."""
         self._task: asyncio.Task[None] | None = None
 
-    def see(self, run: TaskRun) -> None:
-        """Take the run's current state; start reading when there is something to read."""
+    def update(self, run: TaskRun) -> None:
+        """Update the run's state; start reading if a log may exist."""
         self._attempts |= {each.number: each for each in run.status.attempts or []}
         self._without_node = run.status.reason in _WITHOUT_NODE
         self._wake()
@@ -251,13 +253,13 @@ class LogReader:
         if self._task is None:
             return
         loop = asyncio.get_running_loop()
-        latest = loop.time() + _SECONDS_AFTER_THE_END
+        latest = loop.time() + _MAX_SECONDS_AFTER_END
         while not self._task.done():
             delivered = self._delivered
-            patience = min(_SECONDS_OF_STANDSTILL, latest - loop.time())
+            patience = min(_STALL_SECONDS, latest - loop.time())
             await asyncio.wait({self._task}, timeout=patience)
             if not self._task.done() and (patience <= 0 or self._delivered == delivered):
-                cause = f" ({self._trouble})" if self._trouble else ""
+                cause = f" ({self._last_error})" if self._last_error else ""
                 self._warn(
                     f"The log could not be read to its end in time{cause}; the rest is omitted."
                 )
@@ -276,7 +278,7 @@ class LogReader:
     async def _read_all(self) -> None:
         number = 0
         while True:
-            news = self._news
+            changed = self._changed
             due = min((each for each in self._attempts if each > number), default=None)
             if due is not None and self._has_begun(self._attempts[due]):
                 number = due
@@ -284,7 +286,7 @@ class LogReader:
             elif self._ended:
                 return
             else:
-                await _happens(news)
+                await _wait_for_change(changed)
 
     async def _read_attempt(self, number: int) -> None:
         if self._shown.before:
@@ -301,36 +303,36 @@ class LogReader:
     async def _read_before(self, number: int) -> None:
         """Read init containers in order, until main has started or the attempt is over."""
         logs = {each: self._log(number, each) for each in self._shown.before}
-        for wait in pauses(_SECONDS_BETWEEN_LOOKS):
-            news = self._news
+        for wait in backoff_delays(_MAX_POLL_SECONDS):
+            changed = self._changed
             last = self._is_over(number) or self._attempts[number].started_time is not None
             broken = False
             for container, log in list(logs.items()):
                 how = await self._round(number, container, log)
                 broken |= how is _Round.BROKEN
-                if how is _Round.NEVER:
+                if how is _Round.UNREADABLE:
                     del logs[container]
-                elif how is not _Round.WHOLE:
+                elif how is not _Round.COMPLETE:
                     break  # later init containers have not begun
             if last and not broken:
                 for log in logs.values():
                     await log.end()
                 return
-            await _happens(news, within=None if self._without_node else wait)
+            await _wait_for_change(changed, within=None if self._without_node else wait)
 
     async def _read(self, number: int, container: str) -> None:
         """Read one container's log until the attempt is over and the log is complete."""
-        log, whole, wait = self._log(number, container), False, _SECONDS_BETWEEN_ROUNDS
+        log, whole, wait = self._log(number, container), False, _POLL_SECONDS
         while True:
-            news, last, delivered = self._news, self._is_over(number), self._delivered
+            changed, last, delivered = self._changed, self._is_over(number), self._delivered
             how = await self._round(number, container, log, again=whole)
-            whole = how is _Round.WHOLE
-            if how is _Round.NEVER or (whole and last):
+            whole = how is _Round.COMPLETE
+            if how is _Round.UNREADABLE or (whole and last):
                 await log.end()
                 return
             idle = whole and self._delivered == delivered
-            wait = min(2 * wait, _SECONDS_OF_STANDSTILL) if idle else _SECONDS_BETWEEN_ROUNDS
-            await _happens(news, within=wait)
+            wait = min(2 * wait, _STALL_SECONDS) if idle else _POLL_SECONDS
+            await _wait_for_change(changed, within=wait)
 
     def _log(self, number: int, container: str) -> ContainerLog:
         pod = self._attempts[number].pod_name
@@ -340,7 +342,7 @@ class LogReader:
         self._add_line(Line(container, time, self._shown.line(container, text)))
         self._delivered += 1
         self._without_room += len(text)
-        if self._room is not None and self._without_room >= _BYTES_WITHOUT_ROOM:
+        if self._room is not None and self._without_room >= _CHARACTERS_BETWEEN_WAITS:
             self._without_room = 0
             await self._room()
 
@@ -352,22 +354,22 @@ class LogReader:
             whole = await log.read()
         except Refused as refused:
             self._allowed |= log.opened
-            how, warning = self._answered(refused, self._attempts[number])
+            how, warning = self._after_refusal(refused, self._attempts[number])
             if warning and not again:
                 self._warn(f"The log of {container} {warning}: {refused.sentence}")
-            self._trouble = str(refused)
-            return _Round.NEVER if again and how is _Round.EARLY else how
+            self._last_error = str(refused)
+            return _Round.UNREADABLE if again and how is _Round.NOT_STARTED else how
         except (*BROKEN, Unreachable) as error:
             self._allowed |= log.opened
-            self._trouble = str(error) or repr(error)
+            self._last_error = str(error) or repr(error)
             return _Round.BROKEN
         except Exception as error:  # noqa: BLE001  # an error of the log must not fail the task
             self._warn(f"The log of {container} could not be read: {error!r}")
-            return _Round.NEVER
-        self._allowed, self._trouble = True, ""
-        return _Round.WHOLE if whole else _Round.BROKEN
+            return _Round.UNREADABLE
+        self._allowed, self._last_error = True, ""
+        return _Round.COMPLETE if whole else _Round.BROKEN
 
-    def _answered(self, refused: Refused, attempt: Attempt) -> tuple[_Round, str]:
+    def _after_refusal(self, refused: Refused, attempt: Attempt) -> tuple[_Round, str]:
         """Return the round's result after a refusal, and the warning to log, if any.
 
         An apiserver that has just started knows no roles yet and forbids everything. A log that
@@ -375,20 +377,20 @@ class LogReader:
         """
         started, over = attempt.started_time is not None, self._is_over(attempt.number)
         if refused.status == HTTPStatus.FORBIDDEN and not self._allowed:
-            return _Round.NEVER, (
+            return _Round.UNREADABLE, (
                 "cannot be read: the role of Airflow's service account needs `get` on `pods/log` "
                 f"in namespace {self._ref.namespace}"
             )
         if refused.status == HTTPStatus.BAD_REQUEST and _NO_SUCH_CONTAINER in refused.sentence:
-            return _Round.NEVER, "does not exist"
+            return _Round.UNREADABLE, "does not exist"
         if refused.status == HTTPStatus.NOT_FOUND and (started or over):
-            return _Round.NEVER, "no longer exists" if started else ""
+            return _Round.UNREADABLE, "no longer exists" if started else ""
         if refused.status == HTTPStatus.BAD_REQUEST and over:
-            return _Round.NEVER, "is empty: the container did not run" if started else ""
+            return _Round.UNREADABLE, "is empty: the container did not run" if started else ""
         if refused.status == HTTPStatus.NOT_IMPLEMENTED:
-            return _Round.NEVER, "cannot be read"
+            return _Round.UNREADABLE, "cannot be read"
         early = refused.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
-        return _Round.EARLY if early else _Round.BROKEN, ""
+        return _Round.NOT_STARTED if early else _Round.BROKEN, ""
 
     def _has_begun(self, attempt: Attempt) -> bool:
         """Whether an attempt may have a log, or has ended without one."""
@@ -402,10 +404,10 @@ class LogReader:
         return self._ended or self._attempts[number].outcome is not None
 
     def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
-async def _happens(news: asyncio.Event, within: float | None = None) -> None:
+async def _wait_for_change(changed: asyncio.Event, within: float | None = None) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(news.wait(), within)
+        await asyncio.wait_for(changed.wait(), within)

@@ -51,7 +51,7 @@ _SPEC_PARAMETERS = [
 
 
 class RunArguments(BaseOperator, SpecFields):
-    """Base operator with the arguments that describe the TaskRun; a row of SpecFields is one.
+    """Base operator with the arguments that describe the TaskRun, one per row of SpecFields.
 
     Objects of the Kubernetes client are stored in wire form.
     """
@@ -119,7 +119,7 @@ def build(order: Order, own: Try, called: Mapping[str, str] = _OWN_NAMES) -> Obj
     Args:
         order: The task's arguments.
         own: The try.
-        called: Argument names for messages, by field of `order`, where an operator's differ.
+        called: Argument names for messages, by field of `order`, if the operator's differ.
 
     Raises:
         ValueError: An argument is invalid. The message names it and says what to write instead.

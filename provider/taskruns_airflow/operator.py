@@ -38,7 +38,7 @@ _TEMPLATE_FILES = (".yaml", ".yml", ".json")
 
 _NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
-_UNANSWERED = "__fail__"
+_FAILED_DEFERRAL = "__fail__"
 """The `next_method` with which Airflow resumes a task whose deferral timed out or whose trigger
 failed."""
 
@@ -182,14 +182,14 @@ class TaskRunOperator(RunArguments):
             )
             return self.execute(context)
         execution = self._begin(context)
-        return self._conclude(execution, execution.learn(event))
+        return self._conclude(execution, execution.run_of_event(event))
 
     @override
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> Any:
-        """Resume after a deferral; after a failed one, cancel the run unless a retry adopts it."""
-        if next_method == _UNANSWERED:
+        """Resume after a deferral; if it failed and no try follows, cancel the run."""
+        if next_method == _FAILED_DEFERRAL:
             own, manifest = self._ordered(context)
             too_long = "timeout" in str((next_kwargs or {}).get("error"))
             self._begin(context).abandon(own, self._namespace(manifest), too_long=too_long)

@@ -1,8 +1,9 @@
-"""Decision which TaskRun of an earlier try a new try adopts, and which it cancels.
+"""Decision which TaskRun of an earlier try a new try reattaches to, and which ones it cancels.
 
-A retry adopts the previous try's run if it is active, or has succeeded without being collected. A
-clear repeats the work, so it adopts nothing. All other active runs of the task must end before a
-new one is created, so that two runs of one task never overlap.
+A retry reattaches to the previous try's run if it is active, or has succeeded without being
+collected. After a clear, a try reattaches to none, because the work is to be repeated. All other
+active runs of the task must end before a run is created, so that two runs of one task never
+overlap.
 """
 
 from collections.abc import Iterable
@@ -15,16 +16,16 @@ from taskruns_airflow.identity import Try
 
 
 @dataclass(frozen=True, slots=True)
-class Inheritance:
+class ReattachPlan:
     """Runs of earlier tries, sorted by what the new try does with them."""
 
-    adopted: TaskRun | None = None
-    """The run to adopt; None to create one."""
+    reattached: TaskRun | None = None
+    """The run to reattach to; None to create one."""
     superseded: tuple[TaskRun, ...] = ()
     """Active runs of this task to cancel and to wait for, before one is created."""
 
 
-def inheritance(own: Try, runs: Iterable[TaskRun]) -> Inheritance:
+def plan_reattach(own: Try, runs: Iterable[TaskRun]) -> ReattachPlan:
     """Decide what a try does with the TaskRuns that have its task label.
 
     Runs of another Airflow with the same label are ignored.
@@ -33,16 +34,16 @@ def inheritance(own: Try, runs: Iterable[TaskRun]) -> Inheritance:
     kin = [(run, each) for run, each in tries if each is not None and _of_one_task(own, each)]
     mine = next((run for run, each in kin if each.key == own.key), None)
     if mine is not None:
-        return Inheritance(adopted=mine)
+        return ReattachPlan(reattached=mine)
     before = sorted(
         ((run, each) for run, each in kin if _order(each) < _order(own)),
         key=lambda pair: _order(pair[1]),
     )
-    adopted = None
-    if before and _is_retry_of(own, before[-1][1]) and _is_adoptable(before[-1][0]):
-        adopted = before[-1][0]
-    active = (run for run, _ in before if run is not adopted and not run.is_terminal)
-    return Inheritance(adopted, tuple(active))
+    reattached = None
+    if before and _is_retry_of(own, before[-1][1]) and _can_reattach(before[-1][0]):
+        reattached = before[-1][0]
+    active = (run for run, _ in before if run is not reattached and not run.is_terminal)
+    return ReattachPlan(reattached, tuple(active))
 
 
 def collected(run: TaskRun) -> bool:
@@ -72,7 +73,7 @@ def _order(each: Try) -> tuple[str, int]:
     return each.run_start, each.try_number
 
 
-def _is_adoptable(run: TaskRun) -> bool:
+def _can_reattach(run: TaskRun) -> bool:
     if run.is_terminal:
         return run.status.phase is Phase.SUCCEEDED and not collected(run)
     return run.metadata.deletion_timestamp is None and not run.spec.cancel

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from taskruns.api.conditions import is_terminal
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.api import BROKEN, Api, Object, pauses
+from taskruns_airflow.api import BROKEN, Api, Object, backoff_delays
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
 
 OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
@@ -21,10 +21,17 @@ OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
 _SECONDS_PER_WATCH = 240
 """Duration of one watch request, in seconds. Each opens its own connection with a current token."""
 
-_REFUSALS_BORNE = 8
+_MAX_REFUSALS = 8
 """Number of consecutive refusals (about a minute) before the error is passed to the waiters."""
 
-_KEPT = ("name", "namespace", "uid", "resourceVersion", "annotations", "deletionTimestamp")
+_METADATA_FIELDS = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "annotations",
+    "deletionTimestamp",
+)
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +93,13 @@ class SharedWatch:
 
     async def _watch(self) -> None:
         version = ""
-        waits, refusals = pauses(), 0
+        waits, refusals = backoff_delays(), 0
         while True:
             try:
                 async with self._connect() as api:
                     version = version or await self._list(api)
                     async with api.watch(self._selector, version, _SECONDS_PER_WATCH) as events:
-                        waits, refusals = pauses(), 0
+                        waits, refusals = backoff_delays(), 0
                         async for event in events:
                             version = self._handle_event(event)
                 continue
@@ -102,11 +109,11 @@ class SharedWatch:
             except Refused as refused:
                 version = "" if refused.status == HTTPStatus.GONE else version
                 refusals += 1
-                if refusals > _REFUSALS_BORNE:
+                if refusals > _MAX_REFUSALS:
                     self._send_to_all(refused)
-                log.warning("cannot watch TaskRuns, trying again: %s", refused)
+                log.warning("cannot watch TaskRuns; retrying: %s", refused)
             except (*BROKEN, Unreachable) as error:
-                log.warning("the watch on TaskRuns broke, opening another: %r", error)
+                log.warning("the watch of TaskRuns was interrupted; opening another: %r", error)
             except Exception as error:  # noqa: BLE001  # for example an undefined connection
                 self._send_to_all(error)
                 self._task = None
@@ -119,7 +126,7 @@ class SharedWatch:
         async for page in api.pages(self._selector):
             version = page["metadata"]["resourceVersion"]
             # Most runs have ended and have no waiter; they are not kept.
-            slim = (_slim(each) for each in page["items"])
+            slim = (_trim(each) for each in page["items"])
             relevant = (each for each in slim if self._waiters(each) or not is_terminal(each))
             kept |= {each["metadata"]["uid"]: each for each in relevant}
         self._active = {}
@@ -138,9 +145,9 @@ class SharedWatch:
                 raise _Expired
             raise Refused(int(run.get("code") or 0), str(run.get("message")))
         if event["type"] == "DELETED":
-            self._remove(_slim(run))
+            self._remove(_trim(run))
         elif event["type"] != "BOOKMARK":
-            self._update(_slim(run))
+            self._update(_trim(run))
         version: str = run["metadata"]["resourceVersion"]
         return version
 
@@ -219,7 +226,9 @@ class _Waiter:
         return outcome
 
 
-def _slim(raw_run: Object) -> Object:
+def _trim(raw_run: Object) -> Object:
     """Return a run with the parts that waiters need: some metadata and the status, no spec."""
-    metadata = {part: raw_run["metadata"][part] for part in _KEPT if part in raw_run["metadata"]}
+    metadata = {
+        part: raw_run["metadata"][part] for part in _METADATA_FIELDS if part in raw_run["metadata"]
+    }
     return {"metadata": metadata, "spec": {}, "status": raw_run.get("status") or {}}

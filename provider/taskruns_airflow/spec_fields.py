@@ -63,7 +63,7 @@ def _env_var(name: str, value: object) -> dict[str, Any]:
 
 _PARTS = ("metadata", "spec")
 _OF_A_POD = ("apiVersion", "kind", "status")
-_PLACE = ("name", "generateName", "namespace", "creationTimestamp")
+_IDENTITY_FIELDS = ("name", "generateName", "namespace", "creationTimestamp")
 """Metadata fields of a Pod that are dropped from a template, because taskruns names the Pods."""
 
 
@@ -84,15 +84,17 @@ def pod_template(value: Mapping[str, Any] | str) -> dict[str, Any]:
         )
     check_template("template", template)
     whole_pod = template.get("kind") == "Pod"
-    strange = [k for k in template if k not in _PARTS and not (whole_pod and k in _OF_A_POD)]
-    if strange:
+    unknown = [k for k in template if k not in _PARTS and not (whole_pod and k in _OF_A_POD)]
+    if unknown:
         raise ValueError(
-            f"template: unknown field {', '.join(map(str, strange))}; a PodTemplateSpec has only "
+            f"template: unknown field {', '.join(map(str, unknown))}; a PodTemplateSpec has only "
             "metadata and spec"
         )
     parts = {part: dict(template[part]) for part in _PARTS if template.get(part)}
     if whole_pod and "metadata" in parts:
-        parts["metadata"] = {k: v for k, v in parts["metadata"].items() if k not in _PLACE}
+        parts["metadata"] = {
+            k: v for k, v in parts["metadata"].items() if k not in _IDENTITY_FIELDS
+        }
     return parts
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from taskruns_airflow.identity import Try, moment
+from taskruns_airflow.identity import Try, format_time
 
-_UNWANTED = {"failed", "success", "skipped", "upstream_failed", "removed", "restarting"}
+_SET_BY_USER = {"failed", "success", "skipped", "upstream_failed", "removed", "restarting"}
 """States that a user can set on a running task by marking or (`restarting`) clearing it."""
 
-_REMEMBERED = "taskrun"
+_STORE_KEY = "taskrun"
 
-_AT_WORK = {"running", "deferred"}
+_ACTIVE_STATES = {"running", "deferred"}
 
-_SECONDS_TO_ASK = 2.0
+_QUERY_SECONDS = 2.0
 """Time limit for querying the state of a task that is being stopped, in seconds."""
 
 
@@ -34,7 +34,7 @@ def try_of(context: Mapping[str, Any]) -> Try:
         map_index=-1 if ti.map_index is None else ti.map_index,
         try_number=ti.try_number,
         max_tries=ti.max_tries,
-        run_start=moment(dag_run.start_date),
+        run_start=format_time(dag_run.start_date),
         instance=instance,
         dag_version=str(getattr(ti, "dag_version_id", None) or "") if instance else "",
         deployment="" if instance else conf.get("webserver", "base_url", fallback=""),
@@ -47,10 +47,10 @@ def is_wanted(states: Collection[str | None]) -> bool:
     An unknown state counts as wanted: the next try finds a run that continues, and the run's
     deadlines still hold.
     """
-    return not _UNWANTED.intersection(states)
+    return not _SET_BY_USER.intersection(states)
 
 
-def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
+def another_try_follows(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
     """Whether another try follows if this one fails, or has been scheduled already.
 
     A scheduler that misses a task's heartbeat, or replaces a dead scheduler, schedules the task
@@ -59,20 +59,20 @@ def goes_on(context: Mapping[str, Any], states: Collection[str | None]) -> bool:
     """
     ti = context["ti"]
     retried = bool(ti.max_tries) and bool(ti.try_number <= ti.max_tries)
-    return retried or any(state not in _AT_WORK for state in states)
+    return retried or any(state not in _ACTIVE_STATES for state in states)
 
 
 @dataclass(slots=True)
 class TaskState:
-    """State of a task in Airflow; the defaults stand for no answer."""
+    """State of a task in Airflow; the defaults mean that Airflow did not respond."""
 
     states: Collection[str | None] = ()
-    """Current state: one item, or none without an answer."""
+    """Current state: one item, or none if Airflow did not respond."""
     superseded: bool = False
-    """Whether a later try is under way, which the task's state alone does not show."""
+    """Whether a later try has begun, which the task's state alone does not show."""
 
 
-def standing_of(context: Mapping[str, Any], remembered: str = "") -> TaskState:
+def current_state(context: Mapping[str, Any], stored_uid: str = "") -> TaskState:
     """Return the task's current state in Airflow, or an empty one after two seconds.
 
     The query runs in a thread, because it may block for longer. Airflow kills a task five seconds
@@ -80,18 +80,18 @@ def standing_of(context: Mapping[str, Any], remembered: str = "") -> TaskState:
 
     Args:
         context: Airflow's context of the task.
-        remembered: The uid that this try has stored in Airflow; empty if none.
+        stored_uid: The uid that this try has stored in Airflow; empty if none.
     """
     state = TaskState()
 
     def query() -> None:
         with suppress(Exception):  # the task ends in any case
             state.states = _states(context["ti"])
-            state.superseded = bool(remembered) and _is_superseded(context, remembered)
+            state.superseded = bool(stored_uid) and _is_superseded(context, stored_uid)
 
-    thread = Thread(target=query, name="taskruns: ask Airflow", daemon=True)
+    thread = Thread(target=query, name="taskruns: query task state", daemon=True)
     thread.start()
-    thread.join(_SECONDS_TO_ASK)
+    thread.join(_QUERY_SECONDS)
     return replace(state)
 
 
@@ -109,17 +109,17 @@ def _states(ti: Any) -> list[str | None]:
     return list(states.get(ti.run_id, {}).values())
 
 
-def remember(context: Mapping[str, Any], uid: str) -> None:
+def store_uid(context: Mapping[str, Any], uid: str) -> None:
     """Store the run's uid in Airflow's task state store (3.3 or newer), if there is one."""
     store = context.get("task_state_store")
     if store is not None:
-        store.set(_REMEMBERED, uid)
+        store.set(_STORE_KEY, uid)
 
 
 def _is_superseded(context: Mapping[str, Any], uid: str) -> bool:
-    """Whether the store no longer returns this try's uid; it answers the latest try only."""
+    """Whether the store returns the uid of a later try; it keeps only the latest."""
     store = context.get("task_state_store")
-    return store is not None and store.get(_REMEMBERED) != uid
+    return store is not None and store.get(_STORE_KEY) != uid
 
 
 def is_of_another_try(context: Mapping[str, Any], uid: str) -> bool:
@@ -130,7 +130,7 @@ def is_of_another_try(context: Mapping[str, Any], uid: str) -> bool:
     """
     store = context.get("task_state_store")
     try:
-        stored = store.get(_REMEMBERED) if store is not None else None
-    except Exception:  # noqa: BLE001  # without an answer, assume that the run is this try's
+        stored = store.get(_STORE_KEY) if store is not None else None
+    except Exception:  # noqa: BLE001  # without a response, assume that the run is this try's
         return False
     return bool(uid and stored) and stored != uid

@@ -9,13 +9,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from typing_extensions import override
 
 from taskruns_airflow import log_entries
-from taskruns_airflow.client import Client, Gone, Ref, crossing
+from taskruns_airflow.client import Client, Gone, Ref, redacted
 from taskruns_airflow.connection import Access
 from taskruns_airflow.containers import Shown
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.launch import LogSink, follow
 from taskruns_airflow.log_entries import LogEntries
-from taskruns_airflow.task_instance import is_wanted, standing_of
+from taskruns_airflow.task_instance import current_state, is_wanted
 
 _SECONDS_TO_CANCEL = 3.0
 """Time that `on_kill` waits for the cancellation, in seconds, so that its result is logged."""
@@ -62,9 +62,9 @@ class TaskRunTrigger(BaseTrigger):
 
     @override
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        dwell = MinimumDeferral()
+        deferral = MinimumDeferral()
         event = await self._outcome()
-        await dwell.over()
+        await deferral.over()
         if not await log_entries.drain():
             event["undelivered"] = True
         self._fired = True
@@ -86,14 +86,14 @@ class TaskRunTrigger(BaseTrigger):
         """
         if _HAS_ON_KILL or self._fired:
             return
-        state = await asyncio.to_thread(standing_of, {"ti": self.task_instance})
+        state = await asyncio.to_thread(current_state, {"ti": self.task_instance})
         if not is_wanted(state.states):
             await self.on_kill()
 
     async def _cancel(self) -> None:
         try:
-            edge = await self._edge()
-            async with edge.connect() as runs:
+            client = await self._client()
+            async with client.connect() as runs:
                 await runs.cancel(self._ref)
         except Exception:
             self.log.exception("TaskRun %s could not be cancelled", self._ref)
@@ -102,10 +102,10 @@ class TaskRunTrigger(BaseTrigger):
 
     async def _outcome(self) -> dict[str, Any]:
         entries = LogEntries(self.log, dated=True)
-        audience = LogSink(entries.add, self.log.info, log_entries.room)
+        sink = LogSink(entries.add, self.log.info, log_entries.room)
         try:
-            edge = await self._edge()
-            run = await follow(edge, edge.shared_watch(), self._ref, self.shown, audience)
+            client = await self._client()
+            run = await follow(client, client.shared_watch(), self._ref, self.shown, sink)
         except Gone:
             return {"gone": str(self._ref)}
         except Exception as error:
@@ -113,23 +113,23 @@ class TaskRunTrigger(BaseTrigger):
             return {"error": f"{type(error).__name__}: {error}"}
         finally:
             entries.close()
-        return {"run": crossing(run), "last_line": entries.last_line}
+        return {"run": redacted(run), "last_line": entries.last_line}
 
     @property
     def _ref(self) -> Ref:
         return Ref(self.namespace, self.name, self.uid)
 
-    async def _edge(self) -> Client:
+    async def _client(self) -> Client:
         return await TaskRunHook.of(self.access).edge(self.namespace)
 
 
-_SHORTEST = 8.0
-_FOR_EACH_OTHER = 0.25
-_LONGEST = 30.0
-"""Minimum length of a deferral, its increase for each other recent deferral, and its upper limit,
-in seconds."""
+_MIN_SECONDS = 8.0
+_SECONDS_PER_DEFERRAL = 0.25
+_MAX_SECONDS = 30.0
+"""Minimum length of a deferral, its increase per other recent deferral, and its upper limit, in
+seconds."""
 
-_begun: deque[float] = deque(maxlen=100)
+_recent_starts: deque[float] = deque(maxlen=100)
 """Start times of this process's latest deferrals; 100 suffice to reach the upper limit."""
 
 
@@ -138,15 +138,15 @@ class MinimumDeferral:
 
     def __init__(self) -> None:
         self._since = asyncio.get_running_loop().time()
-        _begun.append(self._since)
+        _recent_starts.append(self._since)
 
     async def over(self) -> None:
         """Wait until the minimum length has passed."""
         now = asyncio.get_running_loop().time()
-        recent = sum(begun > now - _LONGEST for begun in tuple(_begun)) - 1
-        await asyncio.sleep(self._since + least(recent) - now)
+        recent = sum(begun > now - _MAX_SECONDS for begun in tuple(_recent_starts)) - 1
+        await asyncio.sleep(self._since + minimum_seconds(recent) - now)
 
 
-def least(recent: int) -> float:
+def minimum_seconds(recent: int) -> float:
     """Return the minimum length of a deferral in seconds, given the number of other recent ones."""
-    return min(_LONGEST, _SHORTEST + _FOR_EACH_OTHER * max(recent, 0))
+    return min(_MAX_SECONDS, _MIN_SECONDS + _SECONDS_PER_DEFERRAL * max(recent, 0))

@@ -8,7 +8,7 @@ from typing import Any, Self
 import pytest
 
 from taskruns_airflow import api as api_module
-from taskruns_airflow.api import Api, lines, pauses
+from taskruns_airflow.api import Api, backoff_delays, lines
 from taskruns_airflow.client import Ref, Refused, Unreachable
 
 REF = Ref("jobs", "hello", "uid-1")
@@ -50,7 +50,7 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_module, "pauses", lambda: iter([0.0] * 1000))
+    monkeypatch.setattr(api_module, "backoff_delays", lambda: iter([0.0] * 1000))
 
 
 async def test_a_task_run_is_created_strictly_so_that_a_misspelt_field_is_refused() -> None:
@@ -191,5 +191,5 @@ async def test_a_stream_is_cut_into_lines_and_no_line_grows_without_bound(
 
 
 def test_pauses_grow_to_a_bound() -> None:
-    waits = pauses(longest=3.0)
+    waits = backoff_delays(longest=3.0)
     assert [next(waits) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 from taskruns_airflow.decorator import TaskRunDecoratedOperator, taskrun_task
 from taskruns_airflow.failures import TaskRunMisconfigured
-from taskruns_airflow.function_source import MOST_OF_A_CALL, PROGRAM, Function, as_json
+from taskruns_airflow.function_source import MAX_CALL_BYTES, PROGRAM, Function, as_json
 from taskruns_airflow.identity import Try
 
 OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00", "i1")
@@ -275,7 +275,7 @@ def test_sequences_become_lists() -> None:
 
 
 def test_what_is_too_long_is_refused_with_its_length() -> None:
-    assert len(Function.of(add).call(["x" * 120_000], {}, "")) <= MOST_OF_A_CALL
+    assert len(Function.of(add).call(["x" * 120_000], {}, "")) <= MAX_CALL_BYTES
     with pytest.raises(ValueError, match="the limit is 131071: store large data"):
         Function.of(add).call(["x" * 131_000], {}, "")
 

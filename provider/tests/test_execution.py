@@ -107,7 +107,7 @@ def test_a_run_whose_trigger_failed_is_left_to_the_next_try_alone(
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """Return the cluster of every hook, with long time limits for machines under load."""
-    monkeypatch.setattr(task_instance, "_SECONDS_TO_ASK", 60.0)
+    monkeypatch.setattr(task_instance, "_QUERY_SECONDS", 60.0)
     monkeypatch.setattr(execution, "_SECONDS_TO_CANCEL", 60.0)
     fake = Cluster()
     monkeypatch.setattr(TaskRunHook, "of", lambda _: fake)

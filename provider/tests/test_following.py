@@ -93,8 +93,8 @@ async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
     monkeypatch.setattr(launch, "_NEXT_NOTICES", 0.0)
     unseen = Unseen(notes=2)
     ref = Ref("jobs", OWN.name, "i2")
-    audience = LogSink(lambda _: None, unseen.note)
-    await follow(cast("Client", unseen), unseen, ref, None, audience)
+    sink = LogSink(lambda _: None, unseen.note)
+    await follow(cast("Client", unseen), unseen, ref, None, sink)
     notices = [each for each in unseen.logged if "has had no status" in each]
     assert notices == [f"TaskRun {ref} has had no status for 0 s. Check the controller"] * 2
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try, label_value, moment
+from taskruns_airflow.identity import ANNOTATION_TRY, LABEL_TASK, Try, format_time, label_value
 
 START = "2026-11-25T04:00:00.123456+00:00"
 FIRST = Try(
@@ -138,6 +138,6 @@ def test_moments_sort_as_they_came_wherever_they_were_written() -> None:
     east = timezone(timedelta(hours=5))
     first = datetime(2026, 11, 25, 9, 0, tzinfo=east)
     second = datetime(2026, 11, 25, 4, 0, 0, 1, tzinfo=UTC)
-    assert moment(first) == "2026-11-25T04:00:00.000000+00:00"
-    assert moment(first) < moment(second)
-    assert moment(None) == ""
+    assert format_time(first) == "2026-11-25T04:00:00.000000+00:00"
+    assert format_time(first) < format_time(second)
+    assert format_time(None) == ""

@@ -74,7 +74,7 @@ async def test_containers_that_write_at_one_time_have_entries_of_their_own() -> 
 
 
 async def test_an_entry_is_not_made_larger_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_entries, "_LARGEST", 10)
+    monkeypatch.setattr(log_entries, "_MAX_ENTRY_CHARACTERS", 10)
     texts = [text for text, _ in told(*written(1, 2, 3, 4, 5))]
     assert texts == ["main 0\nmain 1", "main 2\nmain 3", "main 4"]
 
@@ -111,7 +111,7 @@ async def test_what_is_told_again_after_a_death_is_shown_once_and_in_order(died_
 
 @pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no merge of entries by their times")
 async def test_parts_of_a_long_line_that_are_equal_are_all_shown() -> None:
-    parts = [Line("main", BEGIN, "x" * log_entries._LARGEST)] * 5
+    parts = [Line("main", BEGIN, "x" * log_entries._MAX_ENTRY_CHARACTERS)] * 5
     file = File()
     file.tell_all([], parts).close()
     assert shown_of(file) == [part.text for part in parts]

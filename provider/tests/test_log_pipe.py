@@ -75,7 +75,7 @@ async def test_a_pipe_that_is_never_read_does_not_hold_the_end_for_ever(
 ) -> None:
     ours, _ = pipe
     ours.send(b"x")
-    monkeypatch.setattr(log_entries, "_PATIENCE", 0.1)
+    monkeypatch.setattr(log_entries, "_DRAIN_SECONDS", 0.1)
     assert not await log_entries.drain()
 
 

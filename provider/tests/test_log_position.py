@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from taskruns_airflow import log_position
 from taskruns_airflow.client import Refused
-from taskruns_airflow.log_position import LONGEST_PIECE, Piece, Text, nanoseconds_of, pieces_of
+from taskruns_airflow.log_position import MAX_PIECE_BYTES, Piece, Text, nanoseconds_of, pieces_of
 from taskruns_airflow.logs import ContainerLog
 
 BEGIN = datetime(2026, 11, 29, 1, tzinfo=UTC)
@@ -141,12 +141,12 @@ def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
 ) -> None:
     """Read a log that is not read from its start, with times out of order by half a minute."""
     records = [
-        Record(100 + 20 * number + crossing, word)
-        for number, (crossing, word) in enumerate(zip(crossings, words, strict=False))
+        Record(100 + 20 * number + redacted, word)
+        for number, (redacted, word) in enumerate(zip(crossings, words, strict=False))
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_position, "_READ_AGAIN", 0)
-        patch.setattr(log_position, "_REMEMBERED", 8)
+        patch.setattr(log_position, "_REREAD_BYTES", 0)
+        patch.setattr(log_position, "_KEPT_RECORDS", 8)
         lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, 50)))
     assert lines == [line_of(record) for record in records]
     assert warned == []
@@ -189,7 +189,7 @@ def test_pieces_of_long_lines_are_whole_text_together(
         for (second, content), end in zip(clean, ends, strict=False)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_position, "LONGEST_PIECE", longest)
+        patch.setattr(log_position, "MAX_PIECE_BYTES", longest)
         lines, _ = asyncio.run(delivered_by(Kubelet(records, breaks, chunk)))
     whole = b"".join(each.content + (b"\n" if each.ends else b"") for each in records)
     expected = [each.removesuffix("\r") for each in whole.decode(errors="replace").split("\n")]
@@ -197,11 +197,11 @@ def test_pieces_of_long_lines_are_whole_text_together(
 
 
 async def test_a_line_that_breaks_off_goes_on_where_it_was_left() -> None:
-    wide = "€".encode() * LONGEST_PIECE
-    kubelet = Kubelet([Record(1, wide), Record(2, b"end")], [LONGEST_PIECE * 2 + 100], 1000)
+    wide = "€".encode() * MAX_PIECE_BYTES
+    kubelet = Kubelet([Record(1, wide), Record(2, b"end")], [MAX_PIECE_BYTES * 2 + 100], 1000)
     lines, warned = await delivered_by(kubelet)
-    assert "".join(lines) == "€" * LONGEST_PIECE + "end"
-    assert max(map(len, lines)) <= LONGEST_PIECE
+    assert "".join(lines) == "€" * MAX_PIECE_BYTES + "end"
+    assert max(map(len, lines)) <= MAX_PIECE_BYTES
     assert warned == []
 
 
@@ -213,17 +213,17 @@ async def test_a_line_without_an_end_takes_no_memory_of_its_size() -> None:
 
     sizes = [len(piece.content) async for piece in pieces_of(chunks())]
     assert sum(sizes) == 100_000_000
-    assert max(sizes) == LONGEST_PIECE
+    assert max(sizes) == MAX_PIECE_BYTES
 
 
 async def test_what_was_delivered_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_position, "_REMEMBERED", 100)
-    place = log_position.Place()
+    monkeypatch.setattr(log_position, "_KEPT_RECORDS", 100)
+    position = log_position.Position()
     for number in range(10_000):
-        place.begin(number, 0)
-        place.add(b"line", last=True)
-    assert place.total == 10_000
-    assert len(list(place.records())) < 200
+        position.begin(number, 0)
+        position.add(b"line", last=True)
+    assert position.total == 10_000
+    assert len(list(position.records())) < 200
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow import logs
 from taskruns_airflow.client import Ref, Refused
 from taskruns_airflow.containers import Shown
-from taskruns_airflow.log_position import LONGEST_PIECE, pieces_of
+from taskruns_airflow.log_position import MAX_PIECE_BYTES, pieces_of
 from taskruns_airflow.logs import Line, LogReader
 
 REF = Ref("jobs", "hello", "uid-1")
@@ -112,9 +112,9 @@ def attempt(number: int, *, started: bool = True, outcome: str | None = None) ->
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_SECONDS_BETWEEN_ROUNDS", 0.01)
-    monkeypatch.setattr(logs, "pauses", lambda _: iter([0.01] * 1000))
-    monkeypatch.setattr(logs, "_SECONDS_OF_STANDSTILL", 0.2)
+    monkeypatch.setattr(logs, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(logs, "backoff_delays", lambda _: iter([0.01] * 1000))
+    monkeypatch.setattr(logs, "_STALL_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def read(told: list[str], warned: list[str]) -> Callable[..., Any]:
     async def read(kubelet: Kubelet, *seen: TaskRun, shown: Shown = MAIN) -> None:
         reader = reader_of(kubelet, shown, told, warned)
         for each in seen:
-            reader.see(each)
+            reader.update(each)
             await asyncio.sleep(0)
         await reader.finish()
 
@@ -194,10 +194,10 @@ async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_wa
     None
 ):
     delivered: list[Line] = []
-    size = LONGEST_PIECE - len(line(1, ""))
+    size = MAX_PIECE_BYTES - len(line(1, ""))
     lines = [line(1, "x" * size + "2999-11-25T04:00:00Z y", 123_456_789), line(2, "z")]
     reader = LogReader(Kubelet(p1=[lines]).connect, REF, MAIN, delivered.append, print)
-    reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
+    reader.update(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
     first = datetime(2026, 11, 25, 4, 0, 1, 123_456, tzinfo=UTC)
     assert delivered == [
@@ -228,7 +228,7 @@ async def test_a_container_that_is_not_ready_to_be_read_is_asked_again(told: lis
     waiting = Refused(400, 'container "main" is waiting to start')
     kubelet = Kubelet(p1=[[waiting], [waiting], [line(1, "here")]])
     reader = reader_of(kubelet, MAIN, told)
-    reader.see(run("Running", attempt(1)))
+    reader.update(run("Running", attempt(1)))
     await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.finish()
     assert told == ["here"]
@@ -291,10 +291,10 @@ async def test_init_containers_are_followed_before_main_starts() -> None:
         p1_proxy=[],
     )
     reader = reader_of(kubelet, ALL, delivered)
-    reader.see(run("Pending", attempt(1, started=False)))
+    reader.update(run("Pending", attempt(1, started=False)))
     await delivered.come()
     assert delivered == ["[fetch] a", "[fetch] b", "[unpack] c"]
-    reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
+    reader.update(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
     assert delivered[3:] == ["[main] hello"]
 
@@ -327,7 +327,7 @@ async def test_a_pod_without_a_node_is_not_asked_for_its_logs() -> None:
     kubelet = Kubelet(p1_fetch=[], p1_unpack=[], p1_proxy=[])
     waiting = run("Pending", attempt(1, started=False), reason="Unschedulable")
     reader = reader_of(kubelet, ALL, [])
-    reader.see(waiting)
+    reader.update(waiting)
     await asyncio.sleep(0.05)
     assert kubelet.asked == []
     await reader.finish()
@@ -358,7 +358,7 @@ async def test_a_name_that_no_container_has_is_asked_for_once() -> None:
     kubelet.enough = 9
     shown = Shown("main", beside=("main", "proxy"), named=True)
     reader = reader_of(kubelet, shown, [])
-    reader.see(run("Running", attempt(1)))
+    reader.update(run("Running", attempt(1)))
     await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.stop()
     assert [name for name, _ in kubelet.asked].count("p1_proxy") == 1
@@ -379,7 +379,7 @@ async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> N
 
     shown = Shown("main", beside=("main", "proxy"), named=True)
     reader = reader_of(Endless(), shown, delivered)
-    reader.see(run("Running", attempt(1)))
+    reader.update(run("Running", attempt(1)))
     await delivered.come()
     assert delivered == ["[main] here", "[proxy] here"]
     await reader.stop()
@@ -442,13 +442,13 @@ async def test_a_log_is_waited_for_as_long_as_more_of_it_comes(
         rooms += 1
         await asyncio.sleep(0.1)
 
-    monkeypatch.setattr(logs, "_BYTES_WITHOUT_ROOM", 1)
+    monkeypatch.setattr(logs, "_CHARACTERS_BETWEEN_WAITS", 1)
     kubelet = Kubelet(p1=[[line(1, str(number)) for number in range(6)]])
     tell = Lines(6)
     reader = LogReader(
         kubelet.connect, REF, MAIN, lambda each: tell.append(each.text), warned.append, room
     )
-    reader.see(run("Succeeded", attempt(1, outcome="Succeeded")))
+    reader.update(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
     assert tell == list("012345")
     assert warned == []

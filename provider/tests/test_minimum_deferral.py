@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from taskruns_airflow import trigger
-from taskruns_airflow.trigger import MinimumDeferral, least
+from taskruns_airflow.trigger import MinimumDeferral, minimum_seconds
 
 
 @pytest.mark.parametrize(("others", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
 def test_the_more_deferrals_begin_at_once_the_longer_each_takes_up_to_a_limit(
     others: int, seconds: float
 ) -> None:
-    assert least(others) == seconds
+    assert minimum_seconds(others) == seconds
 
 
 def now() -> float:
@@ -26,9 +26,9 @@ async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) ->
         counted.append(others)
         return 0.0
 
-    monkeypatch.setattr(trigger, "least", no_time)
-    trigger._begun.clear()
-    trigger._begun.append(now() - 3600)
+    monkeypatch.setattr(trigger, "minimum_seconds", no_time)
+    trigger._recent_starts.clear()
+    trigger._recent_starts.append(now() - 3600)
     first = MinimumDeferral()
     for _ in range(3):
         MinimumDeferral()
@@ -37,8 +37,8 @@ async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_it_lasts_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trigger, "_SHORTEST", 0.2)
-    monkeypatch.setattr(trigger, "_FOR_EACH_OTHER", 0.0)
+    monkeypatch.setattr(trigger, "_MIN_SECONDS", 0.2)
+    monkeypatch.setattr(trigger, "_SECONDS_PER_DEFERRAL", 0.0)
     began = now()
     await MinimumDeferral().over()
     assert now() - began >= 0.19

@@ -203,7 +203,7 @@ def test_a_task_that_is_told_to_stop_before_it_has_begun_begins_nothing() -> Non
     task.on_kill()
     execution = task._begin({})
     with pytest.raises(Stopped):
-        execution._worker.run(asyncio.sleep(0))
+        execution._runner.run(asyncio.sleep(0))
 
 
 def test_the_last_word_of_an_earlier_trys_trigger_is_not_this_trys_end(

@@ -135,7 +135,7 @@ def test_a_deferred_task_says_that_lines_of_its_log_may_be_missing(
     caplog: pytest.LogCaptureFixture, *, undelivered: bool
 ) -> None:
     execution = Execution(cast("Any", None), {}, logging.getLogger("task"))
-    execution.learn({"run": TALKATIVE.to_json(), "undelivered": undelivered})
+    execution.run_of_event({"run": TALKATIVE.to_json(), "undelivered": undelivered})
     assert ("lines of this log may be missing" in caplog.text) is undelivered
 
 
@@ -143,8 +143,8 @@ def again_from_an_event(failure: TaskRunFailed) -> Any:
     """Return the failure that a deferred task derives from its trigger's event."""
     execution = Execution(cast("Any", None), {}, logging.getLogger("task"))
     event = json.loads(json.dumps({"run": TALKATIVE.to_json()}))
-    assert str(failure) == str(failure_of(execution.learn(event), NO_CODES))
-    return failure_of(execution.learn(event), NO_CODES)
+    assert str(failure) == str(failure_of(execution.run_of_event(event), NO_CODES))
+    return failure_of(execution.run_of_event(event), NO_CODES)
 
 
 def again_from_airflow(failure: TaskRunFailed) -> Any:

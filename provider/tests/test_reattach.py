@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskruns.api.names import ANNOTATION_COLLECTED
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.identity import Try
-from taskruns_airflow.reattach import Inheritance, inheritance
+from taskruns_airflow.reattach import ReattachPlan, plan_reattach
 
 POD = "uid-of-the-pod"
 FIRST = Try(
@@ -58,24 +58,24 @@ def run(
 
 
 def test_nothing_found_means_create() -> None:
-    assert inheritance(FIRST, []) == Inheritance()
+    assert plan_reattach(FIRST, []) == ReattachPlan()
 
 
 @pytest.mark.parametrize("phase", [None, "Queued", "Running", "Succeeded", "Failed", "Cancelled"])
 def test_a_create_that_got_through_is_gone_on_with(phase: str | None) -> None:
     mine = run(FIRST, phase)
-    assert inheritance(FIRST, [mine]) == Inheritance(adopted=mine)
+    assert plan_reattach(FIRST, [mine]) == ReattachPlan(reattached=mine)
 
 
 @pytest.mark.parametrize("phase", [None, "Queued", "Pending", "Running", "BackingOff"])
 def test_a_retry_adopts_what_is_active(phase: str | None) -> None:
     before = run(FIRST, phase)
-    assert inheritance(RETRY, [before]) == Inheritance(adopted=before)
+    assert plan_reattach(RETRY, [before]) == ReattachPlan(reattached=before)
 
 
 def test_a_retry_takes_a_success_that_nobody_has_collected() -> None:
     before = run(FIRST, "Succeeded")
-    assert inheritance(RETRY, [before]) == Inheritance(adopted=before)
+    assert plan_reattach(RETRY, [before]) == ReattachPlan(reattached=before)
 
 
 @pytest.mark.parametrize(
@@ -85,33 +85,33 @@ def test_a_retry_takes_a_success_that_nobody_has_collected() -> None:
 def test_a_retry_starts_anew_after_an_outcome_that_was_told_or_is_no_success(
     before: TaskRun,
 ) -> None:
-    assert inheritance(RETRY, [before]) == Inheritance()
+    assert plan_reattach(RETRY, [before]) == ReattachPlan()
 
 
 @pytest.mark.parametrize("how", [{"cancel": True}, {"deleting": True}])
 def test_a_retry_waits_for_the_end_of_what_is_being_stopped(how: dict[str, bool]) -> None:
     before = run(FIRST, "Stopping", **how)
-    assert inheritance(RETRY, [before]) == Inheritance(superseded=(before,))
+    assert plan_reattach(RETRY, [before]) == ReattachPlan(superseded=(before,))
 
 
 def test_a_retry_goes_on_with_the_latest_of_several_and_ends_the_others() -> None:
     first, second = run(FIRST), run(RETRY)
     third = dataclasses.replace(RETRY, try_number=3, instance="i3")
-    assert inheritance(third, [second, first]) == Inheritance(second, (first,))
+    assert plan_reattach(third, [second, first]) == ReattachPlan(second, (first,))
 
 
 @pytest.mark.parametrize("own", [CLEAR, CLEAR_OF_A_FINISHED_DAG_RUN, CREATED_AGAIN])
 def test_a_clear_adopts_nothing_and_ends_what_is_active(own: Try) -> None:
     active = run(FIRST)
-    assert inheritance(own, [active]) == Inheritance(superseded=(active,))
-    assert inheritance(own, [run(FIRST, "Succeeded")]) == Inheritance()
-    assert inheritance(own, [run(FIRST, "Failed")]) == Inheritance()
+    assert plan_reattach(own, [active]) == ReattachPlan(superseded=(active,))
+    assert plan_reattach(own, [run(FIRST, "Succeeded")]) == ReattachPlan()
+    assert plan_reattach(own, [run(FIRST, "Failed")]) == ReattachPlan()
 
 
 def test_the_try_after_a_clear_that_was_adopted_is_a_retry_of_the_clear() -> None:
     after = dataclasses.replace(CLEAR, try_number=3, instance="i3")
     old, cleared = run(FIRST, "Failed"), run(CLEAR)
-    assert inheritance(after, [old, cleared]) == Inheritance(adopted=cleared)
+    assert plan_reattach(after, [old, cleared]) == ReattachPlan(reattached=cleared)
 
 
 def test_another_airflow_with_the_same_dag_and_run_id_is_left_alone() -> None:
@@ -122,15 +122,15 @@ def test_another_airflow_with_the_same_dag_and_run_id_is_left_alone() -> None:
         run_start="2026-11-25T04:00:00.000002+00:00",
     )
     for own in (RETRY, CLEAR, CLEAR_OF_A_FINISHED_DAG_RUN, CREATED_AGAIN):
-        assert inheritance(own, [run(theirs)]) == Inheritance()
+        assert plan_reattach(own, [run(theirs)]) == ReattachPlan()
 
 
 def test_two_airflows_2_are_told_apart_by_when_their_dag_runs_started() -> None:
     before = dataclasses.replace(FIRST, instance="", dag_version="", deployment="d")
     theirs = dataclasses.replace(before, run_start="2026-11-25T04:00:00.000002+00:00")
     own = dataclasses.replace(before, try_number=2)
-    assert inheritance(own, [run(theirs)]) == Inheritance()
-    assert inheritance(own, [run(before)]) == Inheritance(adopted=run(before))
+    assert plan_reattach(own, [run(theirs)]) == ReattachPlan()
+    assert plan_reattach(own, [run(before)]) == ReattachPlan(reattached=run(before))
 
 
 def test_two_airflows_2_that_try_a_dag_for_the_same_date_are_told_apart_by_their_addresses() -> (
@@ -139,7 +139,7 @@ def test_two_airflows_2_that_try_a_dag_for_the_same_date_are_told_apart_by_their
     before = dataclasses.replace(FIRST, instance="", dag_version="", deployment="d")
     theirs = dataclasses.replace(before, deployment="e")
     own = dataclasses.replace(before, try_number=2)
-    assert inheritance(own, [run(theirs)]) == Inheritance()
+    assert plan_reattach(own, [run(theirs)]) == ReattachPlan()
 
 
 def test_what_tells_of_no_try_is_left_alone() -> None:
@@ -147,11 +147,11 @@ def test_what_tells_of_no_try_is_left_alone() -> None:
     nameless = strange.model_copy(
         update={"metadata": strange.metadata.model_copy(update={"annotations": {}})}
     )
-    assert inheritance(RETRY, [nameless]) == Inheritance()
+    assert plan_reattach(RETRY, [nameless]) == ReattachPlan()
 
 
 def test_a_try_that_came_back_late_leaves_the_later_ones_alone() -> None:
-    assert inheritance(FIRST, [run(RETRY)]) == Inheritance()
+    assert plan_reattach(FIRST, [run(RETRY)]) == ReattachPlan()
 
 
 CASES = [
@@ -168,7 +168,7 @@ CASES = [
 def test_nothing_that_has_ended_is_cancelled_and_nothing_is_both(
     own: Try, found: list[TaskRun]
 ) -> None:
-    decision = inheritance(own, found)
+    decision = plan_reattach(own, found)
     assert all(each in found for each in decision.superseded)
     assert all(each.status.phase not in {"Succeeded", "Failed"} for each in decision.superseded)
-    assert decision.adopted not in decision.superseded or found.count(decision.adopted) > 1
+    assert decision.reattached not in decision.superseded or found.count(decision.reattached) > 1

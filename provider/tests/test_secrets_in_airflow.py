@@ -130,7 +130,7 @@ def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
             return lambda *told, **more: lines.append(f"{told} {more}")
 
     monkeypatch.setattr(TaskRunTrigger, "log", Log(), raising=False)
-    monkeypatch.setattr(trigger, "_LONGEST", 0.0)
+    monkeypatch.setattr(trigger, "_MAX_SECONDS", 0.0)
     with caplog.at_level(logging.DEBUG):
         yield lambda: "\n".join(lines) + caplog.text
 

@@ -110,7 +110,7 @@ class LittleApiserver:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> LittleApiserver:
-    monkeypatch.setattr(lookout_module, "pauses", lambda: iter([0.0] * 1000))
+    monkeypatch.setattr(lookout_module, "backoff_delays", lambda: iter([0.0] * 1000))
     return LittleApiserver()
 
 

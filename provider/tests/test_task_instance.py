@@ -10,11 +10,11 @@ from typing_extensions import override
 from taskruns_airflow import task_instance
 from taskruns_airflow.task_instance import (
     TaskState,
-    goes_on,
+    another_try_follows,
+    current_state,
     is_of_another_try,
     is_wanted,
-    remember,
-    standing_of,
+    store_uid,
 )
 
 
@@ -40,16 +40,16 @@ def context(retries: int = 0, try_number: int = 1, **found: Any) -> dict[str, An
 
 @pytest.mark.parametrize("state", ["failed", "success", "restarting"])
 def test_a_task_that_a_user_has_marked_or_cleared_is_not_wanted(state: str) -> None:
-    assert not is_wanted(standing_of(context(state=state)).states)
+    assert not is_wanted(current_state(context(state=state)).states)
 
 
 @pytest.mark.parametrize("state", ["running", "deferred", "up_for_retry", "queued", None])
 def test_a_task_that_only_its_worker_or_scheduler_has_left_is_wanted(state: str | None) -> None:
-    assert is_wanted(standing_of(context(state=state)).states)
+    assert is_wanted(current_state(context(state=state)).states)
 
 
 def test_where_airflow_does_not_answer_the_task_is_wanted() -> None:
-    assert is_wanted(standing_of(context()).states)
+    assert is_wanted(current_state(context()).states)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_run_goes_on_where_another_try_follows_even_without_retries(
     retries: int, try_number: int, state: str | None, expected: object
 ) -> None:
     running = context(retries, try_number, state=state)
-    assert goes_on(running, standing_of(running).states) is expected
+    assert another_try_follows(running, current_state(running).states) is expected
 
 
 class Store:
@@ -87,28 +87,28 @@ class Store:
 @pytest.mark.parametrize("latest", [True, False])
 def test_a_try_knows_whether_another_is_under_way(latest: object) -> None:
     running = context(state="running") | {"task_state_store": Store()}
-    remember(running, "uid-1")
+    store_uid(running, "uid-1")
     running["task_state_store"].latest = latest
-    assert standing_of(running, "uid-1").superseded is not latest
+    assert current_state(running, "uid-1").superseded is not latest
 
 
 def test_where_airflow_keeps_nothing_for_a_task_no_try_is_superseded() -> None:
     running = context(state="running")
-    remember(running, "uid-1")
-    assert not standing_of(running, "uid-1").superseded
+    store_uid(running, "uid-1")
+    assert not current_state(running, "uid-1").superseded
 
 
 def test_a_try_that_airflow_keeps_nothing_for_is_not_superseded() -> None:
-    assert not standing_of(context(state="running") | {"task_state_store": Store()}).superseded
+    assert not current_state(context(state="running") | {"task_state_store": Store()}).superseded
 
 
 def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> None:
-    monkeypatch.setattr(task_instance, "_SECONDS_TO_ASK", 0.01)
+    monkeypatch.setattr(task_instance, "_QUERY_SECONDS", 0.01)
     answered = threading.Event()
     failed = context(retries=1, state="failed")
     answer = failed["ti"].get_task_states
     failed["ti"].get_task_states = lambda **asked: answered.wait() and answer(**asked)
-    assert standing_of(failed) == TaskState()
+    assert current_state(failed) == TaskState()
     answered.set()
 
 
@@ -126,14 +126,14 @@ def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any
 
     monkeypatch.setattr(task_instance, "Thread", Asking)
     failed = context(state="failed") | {"task_state_store": SimpleNamespace(get=get)}
-    assert standing_of(failed, "uid-1") == TaskState(states=["failed"])
+    assert current_state(failed, "uid-1") == TaskState(states=["failed"])
     answered.set()
 
 
 def test_a_run_that_this_try_did_not_remember_is_another_trys() -> None:
     running = context(state="running") | {"task_state_store": Store()}
     assert not is_of_another_try(running, "uid-1")
-    remember(running, "uid-2")
+    store_uid(running, "uid-2")
     assert is_of_another_try(running, "uid-1")
     assert not is_of_another_try(running, "uid-2")
     assert not is_of_another_try(running, "")

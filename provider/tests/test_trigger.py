@@ -87,7 +87,7 @@ async def test_a_deferred_run_costs_no_request_of_its_own(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(TaskRunHook, "client", client)
     monkeypatch.setattr(TaskRunHook, "settings", _settings)
-    monkeypatch.setattr(trigger, "_LONGEST", 0.0)
+    monkeypatch.setattr(trigger, "_MAX_SECONDS", 0.0)
     waits = [asyncio.create_task(_event_of(trigger_of(name))) for name in names]
     await asyncio.wait_for(apiserver.watched.wait(), 60)
     for name in names:
@@ -108,7 +108,7 @@ async def test_the_event_comes_after_the_log(
         return in_time
 
     monkeypatch.setattr(log_entries, "drain", drain)
-    monkeypatch.setattr(trigger, "_LONGEST", 0.0)
+    monkeypatch.setattr(trigger, "_MAX_SECONDS", 0.0)
     monkeypatch.setattr(TaskRunTrigger, "_outcome", AsyncMock(return_value={"run": {}}))
     event = asyncio.create_task(_event_of(trigger_of("hello")))
     await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from typing import Any
 
 from taskruns_airflow.connection import DockerAccess
 
-_USUAL = "var/run/docker.sock"
+_DEFAULT_SOCKET = "var/run/docker.sock"
 _SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
@@ -32,7 +32,7 @@ def daemon_url(urls: str | Sequence[str] | None) -> str | None:
     if url.startswith("http+unix://"):
         url = url.removeprefix("http+")
     if url.startswith("unix://"):
-        return f"unix:///{url.removeprefix('unix://').lstrip('/') or _USUAL}"
+        return f"unix:///{url.removeprefix('unix://').lstrip('/') or _DEFAULT_SOCKET}"
     return url if "://" in url else f"tcp://{url}"
 
 
@@ -62,8 +62,8 @@ def refused_daemons(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield "tls_hostname: write False if the daemon's certificate is for another host name"
 
 
-_FIRST_LOOK = 8
-_FURTHER = 8
+_FIRST_PIECES = 8
+_PIECES_FACTOR = 8
 """Number of log pieces in the first read of a log's end, and the factor by which each further read
 grows; a line of more than 16 KiB consists of several pieces."""
 
@@ -83,9 +83,9 @@ def last_line(read_end: Callable[[int], bytes | None]) -> str | None:
         read_end: Returns the given number of pieces at the end of the log, where a piece is at
             most a line; returns None if the log cannot be read.
     """
-    count, before, end = _FIRST_LOOK, -1, read_end(_FIRST_LOOK)
+    count, before, end = _FIRST_PIECES, -1, read_end(_FIRST_PIECES)
     while end and b"\n" not in end[:-1] and len(end) > before:
-        before, count = len(end), count * _FURTHER
+        before, count = len(end), count * _PIECES_FACTOR
         end = read_end(count)
     if not end:
         return None

@@ -226,7 +226,7 @@ def _variable(name: str, value: Any) -> dict[str, Any]:
 
 
 def _for_task_run(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments to pass to TaskRunOperator; all others are left to `default_args`."""
+    """Return the arguments for TaskRunOperator; `default_args` may set the others."""
     kept = {
         name: arguments[name] for name in KEPT if arguments[name] is not None and name not in _OWN
     }

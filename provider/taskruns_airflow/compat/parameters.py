@@ -24,7 +24,7 @@ class Fate(StrEnum):
     TRANSLATED = "translated"
     """Other fields of the TaskRun are set from it."""
     NEEDLESS = "needless"
-    """A TaskRun fulfils its purpose without it; a task that sets it logs a note."""
+    """A TaskRun does not need it; a task that sets it logs a note."""
     REFUSED = "refused"
     """Not supported; refused unless its value is the default."""
 
@@ -36,7 +36,7 @@ class Parameter:
     name: str
     fate: Fate
     description: str
-    """Translation, reason why it is needless, or replacement; in Markdown."""
+    """The translation, the reason why it is needless, or the replacement, in Markdown."""
     harmless: Any = None
     """A value without effect, in addition to None."""
 
@@ -58,7 +58,7 @@ def translated(name: str, description: str) -> Parameter:
 
 
 def needless(name: str, description: str, *, harmless: Any = None) -> Parameter:
-    """Return a parameter whose purpose a TaskRun fulfils without it."""
+    """Return a parameter that a TaskRun does not need."""
     return Parameter(name, Fate.NEEDLESS, description, harmless)
 
 
