@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from taskruns.api.crd import resource_schema
-from taskruns.api.rules import MUTABLE, RULES, Rule
+from taskruns.api.rules import MUTABLE, RULES
 from taskruns.api.v1alpha1.model import TIME_PATTERN
 from tools.writing import made_from
 
@@ -77,11 +77,6 @@ def _kind(schema: Schema) -> str:
 def _refusals() -> Iterator[str]:
     for place, rules in RULES.items():
         for rule in rules:
-            if not _is_immutability_rule(rule):
+            if not rule.message_expression:  # the page's introduction describes immutability
                 at = ".".join(filter(None, (place, rule.field)))
                 yield f"| `{at}` | {rule.message.replace('|', '&#124;')} |\n"
-
-
-def _is_immutability_rule(rule: Rule) -> bool:
-    """Return whether a rule only states that a field of spec is immutable; there are many."""
-    return rule.message.startswith(f"{rule.field} is immutable")

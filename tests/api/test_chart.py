@@ -136,7 +136,10 @@ def test_a_definition_of_another_version_is_to_be_handed_over(
 ) -> None:
     chart = shutil.copytree(CHART, tmp_path / "taskruns")
     template = chart / "templates/crd.yaml"
-    template.write_text(template.read_text().replace("description: Why.", "description: Other."))
+    text = template.read_text()
+    column = "description: Reason for the phase."
+    assert column in text
+    template.write_text(text.replace(column, "description: Other."))
     with owned(cluster, DEFINITION):
         output = install(cluster, chart=chart)
     assert "exists in another version, and belongs to the release gone/former" in output

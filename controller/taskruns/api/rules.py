@@ -4,8 +4,11 @@ The apiserver evaluates them when a TaskRun is created or updated, so no webhook
 message says what to write instead. A rule that uses `oldSelf` checks an update only.
 
 CEL's type checker does not know the fields of core/v1 values. `dyn(...)` gives access to them and
-compares them as a whole. Plain `self == oldSelf` does not notice when one unknown field is replaced
-by another; the comparison of maps through `dyn()` does.
+compares them as a whole, and its cost estimate stays within the apiserver's limit.
+
+The apiserver evaluates the rules of spec for every write of status too, and each access to a field
+copies the schemas of all fields beside it (apiextensions-apiserver, `Structural.Properties`). So
+one rule holds all immutable fields, and compares them one by one only if spec has changed.
 
 Quantities in `resources` are not checked. CEL can only compare an untyped value for equality, and
 every type that a CRD offers for them refuses `cpu: 0.5`, which is valid in a Pod.
@@ -31,6 +34,8 @@ class Rule:
     """CEL expression that is true for a valid value."""
     message: str
     """The error and its correction; the apiserver prepends the field's path."""
+    message_expression: str = ""
+    """CEL expression of a message that depends on the value; replaces `message` if it succeeds."""
     field: str = ""
     """Field below the rule's path that the error names; by default the path itself."""
     forbids: bool = False
@@ -39,6 +44,8 @@ class Rule:
     def to_json(self) -> dict[str, str]:
         """Return the rule as an item of x-kubernetes-validations."""
         written = {"rule": self.holds, "message": self.message}
+        if self.message_expression:
+            written["messageExpression"] = self.message_expression
         if self.field:
             written["fieldPath"] = f".{self.field}"
         if self.forbids:
@@ -46,22 +53,38 @@ class Rule:
         return written
 
 
-def fixed(field: str) -> Rule:
-    """Return the rule that forbids to add, change or remove a field of spec."""
-    new, old = f"dyn(self).{field}", f"dyn(oldSelf).{field}"
+def immutable_fields() -> tuple[str, ...]:
+    """Return the fields of spec that cannot change after creation, in the order of the models."""
+    names = (field.alias for field in TaskRunSpec.model_fields.values())
+    return tuple(name for name in names if name is not None and name not in MUTABLE)
+
+
+def immutable(field: str) -> str:
+    """Return the message for a change of an immutable field of spec."""
+    return f"{field}{_IMMUTABLE}"
+
+
+def _immutability(fields: Iterable[str]) -> Rule:
+    """Return the rule that forbids to add, change or remove any of these fields.
+
+    The message names the first field that differs.
+    """
+    unchanged = {field: _is_unchanged(field) for field in fields}
+    named = [f"!({holds}) ? '{field}'" for field, holds in unchanged.items()]
     return Rule(
-        f"has({new}) == has({old}) && (!has({new}) || {new} == {old})",
-        f"{field} is immutable: create another TaskRun instead",
-        field=field,
+        f"self == oldSelf || ({' && '.join(f'({holds})' for holds in unchanged.values())})",
+        f"spec{_IMMUTABLE}",
+        message_expression=f"({' : '.join(named)} : 'spec') + '{_IMMUTABLE}'",
         forbids=True,
     )
 
 
-def _fixed_fields() -> Iterable[str]:
-    names = (field.alias for field in TaskRunSpec.model_fields.values())
-    return (name for name in names if name is not None and name not in MUTABLE)
+def _is_unchanged(field: str) -> str:
+    new, old = f"dyn(self).{field}", f"dyn(oldSelf).{field}"
+    return f"has({new}) == has({old}) && (!has({new}) || {new} == {old})"
 
 
+_IMMUTABLE = " is immutable: create another TaskRun instead"
 _DURATION = (
     Rule(
         f"self.matches('{DURATION_PATTERN}')",
@@ -109,7 +132,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             field="cancel",
             forbids=True,
         ),
-        *(fixed(field) for field in _fixed_fields()),
+        _immutability(immutable_fields()),
     ),
     "spec.template": (
         Rule(

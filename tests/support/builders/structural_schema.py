@@ -25,7 +25,7 @@ KNOWN = {
     "boolean": set[str](),
 }
 EVERYWHERE = {"type", "description", "x-kubernetes-validations"}
-RULE_KEYS = {"rule", "message", "fieldPath", "reason"}
+RULE_KEYS = {"rule", "message", "messageExpression", "fieldPath", "reason"}
 
 
 def problems(schema: Schema, place: str = "") -> Iterator[str]:

@@ -112,8 +112,11 @@ def test_every_rule_is_in_the_schema() -> None:
 
 def test_a_field_of_spec_is_immutable_unless_listed_as_mutable() -> None:
     aliases = {field.alias for field in TaskRunSpec.model_fields.values()}
-    fixed = {rule.field for rule in rules.RULES["spec"] if "is immutable:" in rule.message}
-    assert fixed == aliases - rules.MUTABLE
+    (rule,) = (rule for rule in rules.RULES["spec"] if rule.message_expression)
+    for field in aliases - rules.MUTABLE:
+        assert f"dyn(self).{field} == dyn(oldSelf).{field}" in rule.holds
+        assert f"? '{field}'" in rule.message_expression
+    assert set(rules.immutable_fields()) == aliases - rules.MUTABLE
 
 
 @pytest.mark.parametrize(
