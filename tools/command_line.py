@@ -29,7 +29,7 @@ cluster. `pip install '.[cli]'`, in a checkout, installs it, also as `kubectl ta
 | `--context`, `--kubeconfig`, or the call as `kubectl taskrun` | the cluster |
 | none of these | Docker |
 
-On Docker the daemon is the one that `docker` would use (`DOCKER_HOST`, the current context). Runs
+On Docker the daemon is found as `docker` finds it (`DOCKER_HOST`, the current context). Runs
 are kept in `{STATE_VARIABLE}`, by default a folder of the user's state directory. Retries and
 deadlines act only while a process follows the run: `run`, `follow`, `wait`, or the process that
 `run --detach` and `cancel` start, which ends with the run.

@@ -19,8 +19,8 @@ the cause.
 EVENTS = f"""\
 # Events
 
-What becomes of a run is told by Kubernetes Events about its TaskRun, which
-`kubectl describe taskrun NAME` shows at its end, and `kubectl events --for taskrun/NAME` by itself:
+The controller writes a Kubernetes Event on the TaskRun for each change of a run.
+`kubectl events --for taskrun/NAME` lists them, and `kubectl describe taskrun NAME` ends with them:
 
 ```text
 Events:
@@ -33,15 +33,15 @@ code 7 on node n1. Attempt 1 of 2. The next attempt is due at 2026-11-29T00:45:4
 Attempt 2 of 2
 ```
 
-A run that succeeds at once has two, one of more than a second three. What is told of a run again is
-no other Event: its count goes up and it has the last message; `status.attempts` keeps the message
-of every attempt. The message of a warning begins with the [reason](reasons.md) that is in status.
+A run that succeeds within a second has two Events, a longer one three. A repeated Event is the same
+object, with a higher count and the last message; `status.attempts` has the message of every
+attempt. The message of a warning begins with the [reason](reasons.md) in the status.
 
-Events are for whoever looks, and nothing to rely on: a run never waits for one, one that cannot be
-written is not tried again, and the apiserver drops each after an hour. Of one namespace the
-controller writes at most {event_recorder.BURST} at once, half of them kept for warnings, and
-{event_recorder.PER_SECOND} a second in the long run; further Events are dropped. What a task has
-printed is in `status.message` and never in an Event, which more people may read.
+Events are for people. Do not rely on them: a run never waits for an Event, a failed write is not
+retried, and the apiserver deletes each after an hour. The controller writes at most
+{event_recorder.BURST} Events at once per namespace, half of them reserved for warnings, and
+{event_recorder.PER_SECOND} per second in the long run; further Events are dropped. The output of a
+task is in `status.message` and never in an Event, which more people may read.
 
 | reason | type | meaning |
 |---|---|---|
