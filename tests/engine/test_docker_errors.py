@@ -106,7 +106,7 @@ async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
         while True:
             full.write(b"x" * 512)
     (shared / "go").touch()
-    with pytest.raises(StateError, match=r"No space left.*see that the disk has room"):
+    with pytest.raises(StateError, match=r"No space left.*free disk space"):
         await until(host, file, ended)
     with pytest.raises(StateError, match="No space left"):
         await create_run(host.file("default", "other"), run, now())

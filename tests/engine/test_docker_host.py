@@ -142,7 +142,7 @@ async def forwarded(socket: str) -> AsyncIterator[str]:
 async def test_a_state_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     host = Host(tmp_path / "file", now)
-    with pytest.raises(StateError, match="make it writable and see that the disk has room, or"):
+    with pytest.raises(StateError, match="make it writable, free disk space, or"):
         await create_run(host.file("default", "hello"), manifest("true"), now())
 
 

@@ -75,7 +75,7 @@ def assert_refused(other: str, state: Path) -> None:
     for command in (["wait", "hello"], ["logs", "hello"], ["cancel", "hello"], ["delete", "hello"]):
         done = taskrun(*command)
         assert (done.returncode, done.stdout) == (125, ""), command
-        assert done.stderr.startswith("taskrun: hello is with another Docker daemon")
+        assert done.stderr.startswith("taskrun: hello belongs to another Docker daemon")
         assert len(done.stderr.splitlines()) == 1
 
 

@@ -100,10 +100,10 @@ async def test_who_may_not_pull_is_told_to_log_in(
     message = ""
     async with asyncio.timeout(SECONDS), host.following(file) as follower:
         async for run in follower.changes():
-            if "may not be pulled" in (message := run["status"].get("message") or ""):
+            if "no permission to pull" in (message := run["status"].get("message") or ""):
                 break
     login = f"log in with `docker login {registry}`, as the user who runs this"
-    assert f"main cannot start: {registry}/me/app:2 may not be pulled (" in message
+    assert f"main cannot start: no permission to pull {registry}/me/app:2 (" in message
     assert f"): {login}." in message
 
 

@@ -83,11 +83,11 @@ def test_a_broken_record_hides_no_other_and_is_told_of(content: str, tmp_path: P
     done = in_state(tmp_path, "list", "-o", "name")
     assert done.out == "taskrun.taskruns.dev/good\n"
     assert done.code == ExitCode.NOT_RUN
-    assert "a.json is no record of a run: move it away" in done.err
+    assert "a.json is not a record of a run: move it away" in done.err
     for words in ALL[1:]:
         done = in_state(tmp_path, *words)
         assert done.code == ExitCode.NOT_RUN, words
-        assert "a.json is no record" in done.err
+        assert "a.json is not a record" in done.err
 
 
 def test_a_record_that_is_a_link_to_nothing_is_told_of(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def user_of(spec: Mapping[str, Any], main: Mapping[str, Any]) -> str:
     if context.get("runAsNonRoot") is True and not user:
         raise Unsupported(
             "securityContext.runAsNonRoot without runAsUser",
-            "say which user with runAsUser, other than 0",
+            "set runAsUser to a user other than 0",
         )
     if user is None and group is not None:
-        raise Unsupported("securityContext.runAsGroup without runAsUser", "say the user, too")
+        raise Unsupported("securityContext.runAsGroup without runAsUser", "set runAsUser, too")
     return ":".join(str(part) for part in (user, group) if part is not None)
 
 
@@ -142,7 +142,7 @@ def _only_container(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     if len(containers) != 1:
         raise Unsupported(
             "template.spec.containers with more than the main container",
-            "start what is needed in the main container, or run it on a cluster",
+            "start the other programs in the main container, or run it on a cluster",
         )
     return containers[0]
 
@@ -189,7 +189,7 @@ def _value(
         return None
     raise Unsupported(
         f"env {name}: secretKeyRef {key[0]}/{key[1]} without a value",
-        f"give it with --secret {key[0]}/{key[1]}=VALUE",
+        f"set it with --secret {key[0]}/{key[1]}=VALUE",
     )
 
 
@@ -246,7 +246,7 @@ def _dns(spec: Mapping[str, Any]) -> dict[str, list[str]]:
     ]
     if spec.get("dnsPolicy") == "None":
         if not servers:
-            raise Unsupported("dnsPolicy None without dnsConfig.nameservers", "name a nameserver")
+            raise Unsupported("dnsPolicy None without dnsConfig.nameservers", "add a nameserver")
         searches, options = searches or _NO_SEARCH, options or _NO_OPTION
     return {"Dns": servers, "DnsSearch": searches, "DnsOptions": options}
 

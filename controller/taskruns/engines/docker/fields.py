@@ -9,7 +9,7 @@ from typing import Any
 from taskruns.api import names
 from taskruns.core.unstructured import mapping, read_quantity, text
 
-ELSEWHERE = "Docker has nothing like it: leave it out, or run it on a cluster"
+ELSEWHERE = "Docker has no equivalent: leave it out, or run it on a cluster"
 
 
 class Unsupported(Exception):
@@ -69,7 +69,7 @@ def _read(value: object) -> Decimal | None:
     return amount
 
 
-_FROM_ENV_FILE = "give the variable with --env-file"
+_FROM_ENV_FILE = "set the variable with --env-file"
 _HOST_FOLDER = "mount a folder of the host with hostPath, or run it on a cluster"
 _IN_MAIN = "do that work in the main container, or run it on a cluster"
 _NO_API = "there is no Kubernetes API on a Docker host: run it on a cluster"
@@ -119,8 +119,8 @@ def _one_of(*values: str) -> Kind:
     return Kind(f"write {words}, or leave it out", lambda value: value in values, shown=True)
 
 
-_TEXT = Kind("write a text, in quotes", _is_text)
-_TEXTS = Kind("write a list of texts, each in quotes", _list_of(_is_text))
+_TEXT = Kind("write a string, in quotes", _is_text)
+_TEXTS = Kind("write a list of strings, each in quotes", _list_of(_is_text))
 _WHOLE = Kind("write a whole number, 0 or more", _is_whole, shown=True)
 _WHOLES = Kind("write a list of whole numbers, 0 or more", _list_of(_is_whole), shown=True)
 _FLAG = Kind("write true or false", lambda value: isinstance(value, bool), shown=True)
@@ -192,13 +192,19 @@ _CONTAINER_HONOURED = {
     "command": Honoured(_TEXTS, "Entrypoint"),
     "env[].name": Honoured(_TEXT, "Env"),
     "env[].value": Honoured(_TEXT, "Env"),
-    "env[].valueFrom.secretKeyRef.name": Honoured(_TEXT, "Env, with the value that is given"),
-    "env[].valueFrom.secretKeyRef.key": Honoured(_TEXT, "Env, with the value that is given"),
+    "env[].valueFrom.secretKeyRef.name": Honoured(
+        _TEXT, "Env, with the value from --secret or the Airflow connection"
+    ),
+    "env[].valueFrom.secretKeyRef.key": Honoured(
+        _TEXT, "Env, with the value from --secret or the Airflow connection"
+    ),
     "env[].valueFrom.secretKeyRef.optional": Honoured(
-        _FLAG, "true: the variable is left out where no value is given"
+        _FLAG, "true: without a value, the variable is left out"
     ),
     "image": Honoured(_TEXT, "Image"),
-    "imagePullPolicy": Honoured(_one_of("Always", "IfNotPresent", "Never"), "when it is pulled"),
+    "imagePullPolicy": Honoured(
+        _one_of("Always", "IfNotPresent", "Never"), "when the image is pulled"
+    ),
     "lifecycle.stopSignal": Honoured(_TEXT, "StopSignal"),
     "name": Honoured(_TEXT, "Labels"),
     "resources.limits.cpu": Honoured(_AMOUNT, "HostConfig.NanoCpus"),
@@ -213,7 +219,8 @@ _CONTAINER_HONOURED = {
     "stdin": Honoured(_FLAG, "OpenStdin"),
     "terminationMessagePath": Honoured(_TEXT, "the file that is read when main has ended"),
     "terminationMessagePolicy": Honoured(
-        _one_of("File", "FallbackToLogsOnError"), "whether the end of the log is read, too"
+        _one_of("File", "FallbackToLogsOnError"),
+        "whether the end of the log is used after a failure",
     ),
     "tty": Honoured(_FLAG, "Tty"),
     "volumeMounts[].mountPath": Honoured(_TEXT, "HostConfig.Mounts"),
@@ -242,15 +249,18 @@ HARMLESS: Mapping[str, Honoured] = {
     "securityContext.supplementalGroupsPolicy": Honoured(
         _one_of("Merge"), "groups of the image are kept"
     ),
-    "setHostnameAsFQDN": Honoured(_FALSE, "the host name is as it is given"),
+    "setHostnameAsFQDN": Honoured(_FALSE, "the host name is that of `hostname`"),
     "containers[].securityContext.procMount": Honoured(
         _one_of("Default"), "Docker masks the same paths of /proc"
     ),
     "containers[].volumeMounts[].recursiveReadOnly": Honoured(
-        _one_of("Disabled", "IfPossible"), "a read-only mount is so for mounts below, if it can be"
+        _one_of("Disabled", "IfPossible"),
+        "mounts below a read-only mount are read-only if the daemon supports it",
     ),
     "containers[].restartPolicy": Honoured(_one_of("Never"), "backoffLimit repeats attempts"),
-    "containers[].stdinOnce": Honoured(_FALSE, "standard input stays as it is"),
+    "containers[].stdinOnce": Honoured(
+        _FALSE, "standard input is not closed after the first client"
+    ),
 }
 """Fields that are accepted only with the value that a Docker host has in any case."""
 
@@ -259,18 +269,18 @@ IGNORED: Mapping[str, str] = {
     "nodeName": "taskruns itself writes it; a template that sets it is refused.",
     "tolerations": "A Docker host has no taints.",
     "containers[].ports[].containerPort": "It only documents the port; a container may listen.",
-    "containers[].ports[].name": "It names the port for Services, which a Docker host has not.",
+    "containers[].ports[].name": "It names the port for Services; a Docker host has none.",
     "containers[].ports[].protocol": "It only documents the port.",
     "containers[].resources.requests.ephemeral-storage": "It only chooses a node.",
 }
 """Fields that have no effect on Docker, with the reason; a path includes all paths below it."""
 
 REFUSED: Mapping[str, str] = {
-    "activeDeadlineSeconds": "write activeDeadlineSeconds or attemptDeadlineSeconds of the TaskRun",
+    "activeDeadlineSeconds": "set activeDeadlineSeconds or attemptDeadlineSeconds of the TaskRun",
     "affinity": _ONE_NODE,
     "ephemeralContainers": _IN_MAIN,
     "evictionResponders": ELSEWHERE,
-    "hostnameOverride": "write hostname",
+    "hostnameOverride": "set hostname",
     "imagePullSecrets": "log in with `docker login`: its credentials are used",
     "initContainers": _IN_MAIN,
     "nodeSelector": _ONE_NODE,
@@ -280,7 +290,7 @@ REFUSED: Mapping[str, str] = {
     "priorityClassName": _UNSCHEDULED,
     "readinessGates": ELSEWHERE,
     "resourceClaims": ELSEWHERE,
-    "resources": "write the resources of the main container",
+    "resources": "set the resources of the main container",
     "runtimeClassName": "set default-runtime of the Docker daemon, or run it on a cluster",
     "schedulingGroup": _UNSCHEDULED,
     "securityContext.appArmorProfile.localhostProfile": ELSEWHERE,
@@ -332,16 +342,16 @@ REFUSED: Mapping[str, str] = {
     "containers[].env[].valueFrom.fieldRef": _FROM_ENV_FILE,
     "containers[].env[].valueFrom.fileKeyRef": _FROM_ENV_FILE,
     "containers[].env[].valueFrom.resourceFieldRef": _FROM_ENV_FILE,
-    "containers[].envFrom": "give the variables with --env-file",
+    "containers[].envFrom": "set the variables with --env-file",
     "containers[].lifecycle.postStart": _IN_MAIN,
-    "containers[].lifecycle.preStop": "have the program handle SIGTERM, or run it on a cluster",
+    "containers[].lifecycle.preStop": "handle SIGTERM in the program, or run it on a cluster",
     "containers[].livenessProbe": _UNWATCHED,
     "containers[].ports[].hostIP": _PUBLISH,
     "containers[].ports[].hostPort": _PUBLISH,
     "containers[].readinessProbe": _UNWATCHED,
     "containers[].resizePolicy": "leave it out: a container is not resized",
     "containers[].resources.claims": ELSEWHERE,
-    "containers[].restartPolicyRules": "write backoffLimit for retries",
+    "containers[].restartPolicyRules": "use backoffLimit for retries",
     "containers[].securityContext.appArmorProfile.localhostProfile": ELSEWHERE,
     "containers[].securityContext.seLinuxOptions": ELSEWHERE,
     "containers[].securityContext.seccompProfile.localhostProfile": "write type RuntimeDefault or "
@@ -383,12 +393,12 @@ def check_fields(pod: Mapping[str, Any]) -> None:
     metadata = mapping(pod.get("metadata"))
     for name in mapping(metadata.get("annotations")):
         if name.startswith(_REFUSED_ANNOTATIONS):
-            raise Unsupported(f"template.metadata.annotations[{name}]", "write securityContext")
+            raise Unsupported(f"template.metadata.annotations[{name}]", "use securityContext")
     for name in metadata.get("finalizers") or ():
         if name != names.FINALIZER_OUTCOME:
             raise Unsupported(
                 f"template.metadata.finalizers[{name}]",
-                "nothing here would remove it: leave it out",
+                "no controller removes it: leave it out",
             )
     for name, value in mapping(pod.get("spec")).items():
         _check(value, name, name if name in _SHORTHAND_OF_POD else f"template.spec.{name}")
@@ -412,7 +422,7 @@ def _check(value: Any, pattern: str, place: str) -> None:
 
 def _check_below(value: Any, pattern: str, place: str) -> None:
     if not isinstance(value, Mapping):
-        raise Unsupported(place, "write fields with values there")
+        raise Unsupported(place, "write a mapping")
     for name, below in value.items():
         shorthand = pattern == "containers[]" and name in _SHORTHAND_OF_MAIN
         _check(below, f"{pattern}.{name}", name if shorthand else f"{place}.{name}")
@@ -420,7 +430,7 @@ def _check_below(value: Any, pattern: str, place: str) -> None:
 
 def _items(value: Any, place: str) -> Iterator[tuple[Any, str]]:
     if not isinstance(value, list | tuple):
-        raise Unsupported(place, "write a list there")
+        raise Unsupported(place, "write a list")
     for number, item in enumerate(value):
         keys = (text(mapping(item).get(key)) for key in _KEYS)
         yield item, f"{place}[{next(filter(None, keys), number)}]"

@@ -54,9 +54,9 @@ async def claim(file: StateFile, daemon: Daemon) -> None:
                 record.home = home
     if not await belongs(record, daemon):
         raise OfAnotherDaemon(
-            f"{file.name} is with another Docker daemon, then at {record.home[_ADDRESS]}, than "
-            f"the one at {daemon.address}: set DOCKER_HOST to where that is or, if it is gone for "
-            f"good, remove {file.path}"
+            f"{file.name} belongs to another Docker daemon (last at {record.home[_ADDRESS]}) than "
+            f"the one at {daemon.address}: set DOCKER_HOST to its address or, if it no longer "
+            f"exists, remove {file.path}"
         )
 
 
@@ -184,7 +184,7 @@ class Follower:
             reported_at = await self._node.sync(begin=False)
             moments = [reported_at, await self._decide(), await self._node.sync()]
         except (DaemonError, Unavailable, NotSettled) as error:
-            log.warning("%s; trying again", error)
+            log.warning("%s; retrying", error)
             await asyncio.sleep(_RETRY_SECONDS)
             return self._now()
         return min((moment for moment in moments if moment is not None), default=None)

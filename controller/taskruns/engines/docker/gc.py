@@ -64,7 +64,7 @@ async def _collect_due(
     try:
         state_files = await asyncio.to_thread(records, root)
     except EngineError as error:
-        log.warning("nothing can be cleaned up: %s", error)
+        log.warning("no run can be garbage-collected: %s", error)
         return
     files = [file for file in state_files if file.path != excluded]
     random.shuffle(files)  # short-lived clients together reach every run
@@ -72,7 +72,7 @@ async def _collect_due(
         try:
             await collect_garbage(file, daemon, now, site)
         except EngineError as error:
-            log.warning("%s/%s cannot be cleaned up: %s", file.namespace, file.name, error)
+            log.warning("%s/%s cannot be garbage-collected: %s", file.namespace, file.name, error)
 
 
 async def collect_garbage(file: StateFile, daemon: Daemon, now: Clock, site: SiteDefaults) -> None:

@@ -190,7 +190,8 @@ def explained(image: str, message: str) -> str:
     registry, _ = _with_registry(image)
     login = "docker login" if registry == _HUB else f"docker login {registry}"
     return (
-        f"{image} may not be pulled ({message}): log in with `{login}`, as the user who runs this"
+        f"no permission to pull {image} ({message}): log in with `{login}`, as the user who runs "
+        "this"
     )
 
 

@@ -79,7 +79,7 @@ def advised(message: str) -> str:
     """Return the daemon's message, with advice if a bind source path does not exist."""
     if NO_SUCH_SOURCE not in message:
         return message
-    return f"{message}: create it, or let the hostPath have type DirectoryOrCreate"
+    return f"{message}: create it, or set type DirectoryOrCreate of the hostPath"
 
 
 def _checked(pod: Object) -> dict[str, tuple[str, str]]:
@@ -148,9 +148,9 @@ class Runtime:
         with suppress(EngineError):
             if pull_policy(image) == "Always" and await self._daemon.has_image(image):
                 return (
-                    ". The image is on this Docker host, but one without a tag, or with the tag "
-                    "latest, is pulled for every attempt: to use the one that is here, set "
-                    "imagePullPolicy: IfNotPresent, or give it another tag"
+                    ". The image is on this Docker host, but an image without a tag, or with the "
+                    "tag latest, is pulled for every attempt: to use the local one, set "
+                    "imagePullPolicy: IfNotPresent, or add another tag"
                 )
         return ""
 
@@ -303,7 +303,7 @@ def _is_to_be_put(pod: Object, path: str) -> bool:
         return False
     if mapping(main_container(pod).get("securityContext")).get("readOnlyRootFilesystem") is True:
         raise Unsupported(
-            "resultPath below a read-only root, where the daemon is elsewhere,",
+            "resultPath on a read-only root filesystem of a remote daemon",
             "mount an emptyDir over its folder",
         )
     return True

@@ -123,7 +123,7 @@ class StateFile:
         return run
 
     def _no_record(self) -> StateError:
-        return StateError(f"{self.path} is no record of a run: move it away")
+        return StateError(f"{self.path} is not a record of a run: move it away")
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Record]:
@@ -218,8 +218,8 @@ def _give_versions(before: Record, after: Record) -> None:
 def _trouble(folder: Path, error: OSError) -> StateError:
     why = error.strerror or str(error)
     return StateError(
-        f"{folder} cannot be used ({why}): make it writable and see that the disk has room, "
-        "or name another state directory with TASKRUNS_STATE_DIR"
+        f"{folder} cannot be used ({why}): make it writable, free disk space, or set another state "
+        "directory with TASKRUNS_STATE_DIR"
     )
 
 

@@ -55,7 +55,8 @@ def _bind(mount: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
     for path in (source, target):
         if ":" in path:
             raise Unsupported(
-                f"the path {path!r} with a colon", "create the folder, without a type"
+                f"the path {path!r} with a colon and a hostPath type",
+                "create the folder, and leave the type out",
             )
     options = ("ro" if mount.get("readOnly") is True else "rw", _propagation(mount))
     return f"{source}:{target}:{','.join(filter(None, options))}"
@@ -110,7 +111,7 @@ def _check(volume: Mapping[str, Any]) -> None:
 def _mount(mount: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[str, Any]:
     name, path = _name(mount), text(mount.get("mountPath"))
     if volume is None:
-        raise Unsupported(f"volumeMount {name}", f"there is no volume {name}: add it to volumes")
+        raise Unsupported(f"volumeMount {name}", f"volume {name} not found: add it to volumes")
     claim = mapping(volume.get("persistentVolumeClaim"))
     read_only = mount.get("readOnly") is True or claim.get("readOnly") is True
     common = {"Target": path, "ReadOnly": read_only}
@@ -122,7 +123,7 @@ def _mount(mount: Mapping[str, Any], volume: Mapping[str, Any] | None) -> dict[s
     if mount.get("mountPropagation") not in (None, "", "None"):
         raise Unsupported(
             f"volumeMounts[{name}].mountPropagation {mount['mountPropagation']!r}",
-            "only a hostPath has mounts to share: leave it out",
+            "only a hostPath supports it: leave it out",
         )
     if claim:
         return {"Type": "volume", "Source": text(claim.get("claimName")), **common}

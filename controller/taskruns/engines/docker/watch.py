@@ -75,4 +75,4 @@ class _Watch:
                         callback()
         except OSError as error:
             # For example, the user's limit of watches is reached. Followers also sync at intervals.
-            log.warning("%s cannot be watched, changes are noticed late: %s", self._folder, error)
+            log.warning("%s cannot be watched, changes take effect late: %s", self._folder, error)

@@ -74,7 +74,7 @@ async def test_a_broken_configuration_hands_out_nothing(config: Path, content: s
 )
 def test_who_may_not_pull_is_told_where_to_log_in(image: str, said: str, login: str) -> None:
     advice = f"log in with `{login}`, as the user who runs this"
-    assert explained(image, said) == f"{image} may not be pulled ({said}): {advice}"
+    assert explained(image, said) == f"no permission to pull {image} ({said}): {advice}"
 
 
 @pytest.mark.parametrize("said", ["connection refused", "open /data: permission denied"])

@@ -98,7 +98,7 @@ async def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Pa
 async def test_a_file_that_is_no_record_is_told_as_such(file: StateFile, content: str) -> None:
     file.path.parent.mkdir(parents=True)
     file.path.write_text(content)
-    with pytest.raises(StateError, match="no record"):
+    with pytest.raises(StateError, match="is not a record of a run"):
         await file.read()
 
 
@@ -123,7 +123,7 @@ async def test_a_full_disk_keeps_nothing_of_what_it_had_no_room_for(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", no_room)
-        with pytest.raises(StateError, match=r"No space left.*see that the disk has room"):
+        with pytest.raises(StateError, match=r"No space left.*free disk space"):
             await change()
     assert file.path.read_bytes() == before
     assert [entry.name for entry in file.path.parent.iterdir()] == ["hello.json"]
