@@ -155,7 +155,7 @@ def remove_pod(record: Record, name: str) -> None:
     """Remove a Pod from the record, and the TaskRun if it is being deleted and has no Pod left."""
     pod = record.pods.pop(name, None)
     if pod is not None:
-        record.asked.pop(uid_of(pod), None)
+        record.requests.pop(uid_of(pod), None)
     if record.run is not None and record.run["metadata"].get("deletionTimestamp"):
         record.run = record.run if record.pods else None
 

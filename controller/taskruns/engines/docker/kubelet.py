@@ -216,7 +216,7 @@ class Kubelet:
                 return until
             if live is None or _is_to_end(live):
                 await self._daemon.remove(name)
-                record.asked.pop(uid_of(pod), None)
+                record.requests.pop(uid_of(pod), None)
                 return self._now()
             if await self._runtime.find_mismatch(
                 pod

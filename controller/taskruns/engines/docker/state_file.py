@@ -40,7 +40,7 @@ class Record:
     run: Draft | None = None
     pods: dict[str, Draft] = field(default_factory=dict)
     """Pods by name."""
-    asked: dict[str, dict[str, str]] = field(default_factory=dict)
+    requests: dict[str, dict[str, str]] = field(default_factory=dict)
     """Times of the requests that were sent to the daemon, by Pod uid and kind of request.
 
     A request may take effect at any time after that, even if the client that sent it has died.
@@ -61,15 +61,15 @@ class Record:
 
     def requested_at(self, pod: Mapping[str, Any], request: str) -> datetime | None:
         """Return when a kind of request was last sent for a Pod, or None."""
-        return moment(self.asked.get(uid_of(pod), {}).get(request))
+        return moment(self.requests.get(uid_of(pod), {}).get(request))
 
     def note(self, pod: Mapping[str, Any], request: str, now: datetime) -> None:
         """Record that a request is sent."""
-        self.asked.setdefault(uid_of(pod), {})[request] = stamp(now)
+        self.requests.setdefault(uid_of(pod), {})[request] = stamp(now)
 
     def forget(self, pod: Mapping[str, Any], request: str) -> None:
         """Remove a request that has not taken effect and never will."""
-        self.asked.get(uid_of(pod), {}).pop(request, None)
+        self.requests.get(uid_of(pod), {}).pop(request, None)
 
     def note_pull(self, pod: Mapping[str, Any], step: str, now: datetime) -> None:
         """Record the first start or the latest end of an image pull."""
@@ -81,7 +81,7 @@ class Record:
 
     def copy(self) -> "Record":
         """Return a deep copy of the record."""
-        return Record(**{part: drafted(getattr(self, part)) for part in _PARTS})
+        return Record(**{part: drafted(getattr(self, part)) for part in _KEYS})
 
     @property
     def empty(self) -> bool:
@@ -89,7 +89,8 @@ class Record:
         return self.run is None and not self.pods
 
 
-_PARTS = tuple(part.name for part in fields(Record))
+_KEYS = {part.name: part.name for part in fields(Record)} | {"requests": "asked"}
+"""Keys of the file, by field of a record."""
 
 
 class StateFile:
@@ -162,7 +163,7 @@ class StateFile:
     def _load(self) -> Record:
         try:
             content = json.loads(self.path.read_text())
-            parts = {part: content[part] for part in _PARTS if part in content}
+            parts = {part: content[key] for part, key in _KEYS.items() if key in content}
             record = Record(**{"run": content["run"], **parts})
             _check_form(record)
         except FileNotFoundError as error:
@@ -184,7 +185,7 @@ class StateFile:
         draft = self.path.with_suffix(f".{os.getpid()}.tmp")
         try:
             with draft.open("w") as file:
-                json.dump({part: getattr(record, part) for part in _PARTS}, file)
+                json.dump({key: getattr(record, part) for part, key in _KEYS.items()}, file)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.path)

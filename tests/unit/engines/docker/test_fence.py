@@ -34,7 +34,7 @@ class FakeDaemon:
 
     async def start(self, _name: str) -> None:
         assert self.file is not None
-        self.recorded.append((await self.file.read()).asked)
+        self.recorded.append((await self.file.read()).requests)
         self.effects.append("start")
 
     async def remove(self, _name: str) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,15 @@ async def test_what_was_changed_is_there_for_whoever_comes_next(file: StateFile)
     assert read.run is not None
     assert read.run["metadata"]["name"] == "hello"
     assert read.requested_at(POD, "start") == NOW
+
+
+async def test_the_file_keeps_its_keys(file: StateFile) -> None:
+    async with file.change() as record:
+        record.run = run_named("hello")
+        record.note(POD, "start", NOW)
+    content = json.loads(file.path.read_text())
+    assert content.keys() == {"run", "pods", "asked", "home", "pulls", "version"}
+    assert content["asked"] == {"pod-1": {"start": "2026-01-01T10:00:00Z"}}
 
 
 async def test_only_what_has_changed_gets_a_new_version(file: StateFile) -> None:
