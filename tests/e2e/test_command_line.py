@@ -38,7 +38,7 @@ def test_a_task_is_followed_to_its_end_with_its_log_and_its_exit_code(taskrun: C
     assert "Attempt 1: Failed, NonZeroExitCode" in story
 
 
-def test_a_file_is_run_and_its_result_kept_and_deleted(taskrun: CommandLine) -> None:
+def test_a_file_is_run_and_its_result_is_kept_until_deletion(taskrun: CommandLine) -> None:
     sample = ROOT / "manifests/samples/result.yaml"
     assert taskrun("run", "-", "--quiet", stdin=sample.read_text()).returncode == 0
     run = yaml.safe_load(taskrun("get", "result", "-o", "yaml").stdout)
@@ -48,7 +48,7 @@ def test_a_file_is_run_and_its_result_kept_and_deleted(taskrun: CommandLine) -> 
     assert taskrun("list", "-o", "name").stdout == "taskrun.taskruns.dev/again\n"
 
 
-def test_a_detached_run_is_cancelled_and_waited_for(taskrun: CommandLine) -> None:
+def test_a_detached_run_is_cancelled_and_awaited(taskrun: CommandLine) -> None:
     script = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
     assert shell(taskrun, script, "--detach", "--name", "long").stdout == "long\n"
     assert taskrun("cancel", "long").returncode == 0
@@ -57,7 +57,7 @@ def test_a_detached_run_is_cancelled_and_waited_for(taskrun: CommandLine) -> Non
     assert (again.returncode, "has ended" in again.stderr) == (1, True)
 
 
-def test_a_detached_run_has_the_words_and_variables_that_it_was_given(taskrun: CommandLine) -> None:
+def test_a_detached_run_has_its_command_and_variables(taskrun: CommandLine) -> None:
     options = ("--detach", "--name", "greeting", "-e", "GREETING=hello $(HOME) $$ there")
     assert shell(taskrun, 'test $$ = 1 && echo "$GREETING"', *options).returncode == 0
     assert taskrun("wait", "greeting").returncode == 0
@@ -75,7 +75,7 @@ def test_an_interrupt_cancels_with_the_grace_period(taskrun: CommandLine) -> Non
     assert "cancelling" in err
 
 
-def test_ctrl_c_twice_ends_a_deaf_task_at_once(taskrun: CommandLine) -> None:
+def test_a_second_ctrl_c_kills_a_task_that_ignores_sigterm(taskrun: CommandLine) -> None:
     manifest = taskrun.environment["TASKRUNS_STATE_DIR"] + ".yaml"
     template = {"spec": {"terminationGracePeriodSeconds": 3600}}
     spec = {"image": "busybox:1", "command": ["sh", "-c", DEAF], "template": template}
@@ -91,7 +91,7 @@ def test_ctrl_c_twice_ends_a_deaf_task_at_once(taskrun: CommandLine) -> None:
     assert (run["status"]["phase"], run["status"]["exitCode"]) == ("Cancelled", 137)
 
 
-def test_a_client_killed_at_work_is_followed_by_another(taskrun: CommandLine) -> None:
+def test_a_run_of_a_killed_client_is_followed_by_another(taskrun: CommandLine) -> None:
     script = "echo started; sleep 3; echo ended"
     command = ["run", "--name", "orphan", "--image", "busybox:1", "--", "sh", "-c", script]
     with taskrun.start(*command) as process:
@@ -102,7 +102,7 @@ def test_a_client_killed_at_work_is_followed_by_another(taskrun: CommandLine) ->
     assert taskrun("logs", "orphan").stdout == "started\nended\n"
 
 
-def test_a_command_cleans_up_after_runs_that_nobody_follows(taskrun: CommandLine) -> None:
+def test_a_command_collects_garbage_of_unfollowed_runs(taskrun: CommandLine) -> None:
     sample = (ROOT / "manifests/samples/hello.yaml").read_text() + "  ttlSecondsAfterFinished: 1\n"
     assert taskrun("run", "-", "--quiet", stdin=sample).returncode == 0
     time.sleep(2)  # until its time to live is over
@@ -116,7 +116,7 @@ def test_a_command_cleans_up_after_runs_that_nobody_follows(taskrun: CommandLine
         process.communicate(timeout=SECONDS)
 
 
-def test_a_cancel_stops_what_nobody_follows_and_sees_its_record_end(taskrun: CommandLine) -> None:
+def test_a_cancel_stops_an_unfollowed_run_and_its_record_ends(taskrun: CommandLine) -> None:
     command = ["run", "--name", "left", "--image", "busybox:1", "--", "sh", "-c", LOOP]
     with taskrun.start(*command) as process:
         assert process.stdout is not None
@@ -133,7 +133,7 @@ def test_a_cancel_stops_what_nobody_follows_and_sees_its_record_end(taskrun: Com
     assert taskrun("logs", "left").stdout == "ready\nbye\n"
 
 
-def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
+def test_colour_is_printed_on_terminals_only(taskrun: CommandLine) -> None:
     assert shell(taskrun, "true", "--name", "plain").returncode == 0
     assert "\x1b" not in taskrun("list").stdout + taskrun("describe", "plain").stdout
     for more, coloured in (({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)):
@@ -157,7 +157,7 @@ def test_colour_is_for_a_terminal_that_wants_it(taskrun: CommandLine) -> None:
         (["run", "--image", "x", "-d", "--secret", "a/b=c"], 2, "leave --detach out"),
     ],
 )
-def test_what_cannot_be_is_told_in_a_line(
+def test_errors_are_one_line(
     taskrun: CommandLine, arguments: list[str], code: int, words: str
 ) -> None:
     done = taskrun(*arguments)

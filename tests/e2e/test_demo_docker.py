@@ -11,7 +11,7 @@ from tests.support.cluster.installation import ROOT
 SECONDS = 280
 
 
-def test_the_demo_on_docker_shows_what_it_promises(docker_address: str) -> None:
+def test_the_demo_on_docker_prints_the_documented_output(docker_address: str) -> None:
     environment = os.environ | {"DOCKER_HOST": docker_address}
     before = containers(environment)
     done = subprocess.run(

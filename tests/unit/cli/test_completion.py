@@ -37,7 +37,7 @@ def test_commands_and_names_of_runs_are_completed(tmp_path: Path) -> None:
     assert complete("taskrun logs --attempt 1 ", 4, **state) == ["nightly", "nightly-2", "other"]
 
 
-def test_where_nobody_answers_nothing_is_offered_and_nothing_said() -> None:
+def test_without_a_backend_no_completions_are_printed() -> None:
     assert complete("taskrun describe --on kubernetes ", 4) == []
 
 
@@ -51,7 +51,7 @@ def test_where_nobody_answers_nothing_is_offered_and_nothing_said() -> None:
         (["run", ""], [":0"]),
     ],
 )
-def test_kubectl_is_told_how_its_words_go_on(
+def test_completions_for_kubectl_have_its_format(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -67,7 +67,7 @@ def test_kubectl_is_told_how_its_words_go_on(
     assert output.err == ""
 
 
-def test_the_program_that_kubectl_asks_is_installed(tmp_path: Path) -> None:
+def test_the_completion_program_of_kubectl_is_installed(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name(KUBECTL_ASKS)
     done = subprocess.run(
         [program, "desc"], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
@@ -76,7 +76,7 @@ def test_the_program_that_kubectl_asks_is_installed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_has_its_script(shell: str) -> None:
+def test_each_shell_has_a_completion_script(shell: str) -> None:
     done = here("completion", shell)
     assert (done.code, done.err) == (0, "")
     assert f"_TASKRUN_COMPLETE={shell}_complete" in done.out

@@ -12,9 +12,7 @@ from taskruns.cli.target import is_name, suggested
 from tests.support.command_line import here
 
 
-def test_a_variable_that_is_not_set_here_is_not_set_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_unset_variable_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOPE", raising=False)
     monkeypatch.setenv("HERE", "")
     file = tmp_path / "env"
@@ -22,7 +20,7 @@ def test_a_variable_that_is_not_set_here_is_not_set_there(
     assert read_variables(["NOPE", "HERE"], str(file)) == {"HERE": "", "GIVEN": ""}
 
 
-def test_a_file_of_variables_is_read_as_docker_reads_it(tmp_path: Path) -> None:
+def test_an_env_file_is_read_as_by_docker(tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_bytes(
         "\ufeffA=1\r\n  # no variable\n\n  B= two words \nC=a\u2028b\nA=3\nD='q'\n".encode()
@@ -33,14 +31,16 @@ def test_a_file_of_variables_is_read_as_docker_reads_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["=1", "A B=1", "A B"])
-def test_a_line_that_docker_refuses_is_refused_by_its_number(line: str, tmp_path: Path) -> None:
+def test_an_invalid_line_of_an_env_file_is_reported_by_its_number(
+    line: str, tmp_path: Path
+) -> None:
     file = tmp_path / "env"
     file.write_text(f"A=1\n{line}\n")
     with pytest.raises(click.UsageError, match=r"env:2: write NAME=VALUE"):
         read_variables([], str(file))
 
 
-def test_a_variable_that_is_given_replaces_that_of_the_file() -> None:
+def test_variables_on_the_command_line_override_the_file() -> None:
     own: list[dict[str, Any]] = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)"}]
     changed = with_variables({"spec": {"env": own}}, {"A": "2", "C": "3"})["spec"]["env"]
     assert changed == [{"name": "C", "value": "3"}, {"name": "A", "value": "2"}, own[1]]
@@ -51,12 +51,12 @@ def test_a_variable_that_is_given_replaces_that_of_the_file() -> None:
     [("lst", "list"), ("ps", "list"), ("rm", "delete"), ("desribe", "describe"), ("Run", "run"),
      ("apply", "run"), ("stop", "cancel"), ("logz", "logs"), ("complete", "completion")],
 )  # fmt: skip
-def test_a_command_that_there_is_not_suggests_one(typed: str, meant: str) -> None:
+def test_an_unknown_command_suggests_a_known_one(typed: str, meant: str) -> None:
     assert unknown_command(typed, COMMANDS) == f"No such command {typed!r}. Did you mean {meant!r}?"
     assert f"Did you mean {meant!r}? See taskrun --help" in here(typed).err
 
 
-def test_nothing_is_suggested_for_what_is_like_nothing() -> None:
+def test_a_command_unlike_any_other_gets_no_suggestion() -> None:
     assert unknown_command("xyzzy", COMMANDS) == "No such command 'xyzzy'."
 
 
@@ -74,18 +74,18 @@ def test_nothing_is_suggested_for_what_is_like_nothing() -> None:
         (["new", "-- "], "No such option"),
     ],
 )
-def test_wrong_usage_says_what_to_write(words: list[str], hint: str) -> None:
+def test_usage_errors_contain_the_correction(words: list[str], hint: str) -> None:
     done = here(*words)
     assert (done.code, done.out) == (2, "")
     assert hint in done.err
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_program_may_be_called_like_a_file() -> None:
+def test_a_program_may_have_the_name_of_a_file() -> None:
     assert "cannot be used with the file" not in here("run", "--image", "x", "--", "a.yaml").err
 
 
 @pytest.mark.parametrize("name", ["Bad Name", "a..b", "-a-", "A_b.C", "x" * 80, "\N{SNOWMAN}"])
-def test_a_name_that_is_suggested_is_valid(name: str) -> None:
+def test_suggested_names_are_valid(name: str) -> None:
     assert not is_name(name)
     assert suggested(name) == "" or is_name(suggested(name))

@@ -7,9 +7,7 @@ from pathlib import Path
 from tests.support.documentation import typed
 
 
-def test_a_taskrun_is_written_and_checked_as_it_is_documented(
-    documented: str, tmp_path: Path
-) -> None:
+def test_documented_commands_write_and_validate_a_taskrun(documented: str, tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "KUBECONFIG": "/nowhere/kubeconfig"}
     output = typed(documented, os.environ | nowhere | {"PATH": path}, tmp_path)

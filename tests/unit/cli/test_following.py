@@ -100,7 +100,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         os.close(read_end)  # the test may have closed it
 
 
-async def test_a_reader_that_takes_its_time_gets_every_line(
+async def test_a_slow_reader_gets_every_line(
     stage: Stage, output: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following_module, "_SILENT_SECONDS", 0.01)
@@ -115,7 +115,7 @@ async def test_a_reader_that_takes_its_time_gets_every_line(
     assert not (await work).is_log_lost
 
 
-async def test_a_log_that_stops_after_the_end_is_given_up_with_a_word(
+async def test_a_stalled_log_of_an_ended_run_is_abandoned_with_a_message(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(following_module, "_SILENT_SECONDS", 0.01)
@@ -125,7 +125,7 @@ async def test_a_log_that_stops_after_the_end_is_given_up_with_a_word(
     assert "taskrun: the log of hello is not complete: nothing more" in capsys.readouterr().err
 
 
-async def test_a_log_that_cannot_be_read_is_lost_with_its_reason(
+async def test_an_unreadable_log_is_reported_as_lost_with_the_reason(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def broken() -> AsyncIterator[bytes]:
@@ -140,7 +140,7 @@ async def test_a_log_that_cannot_be_read_is_lost_with_its_reason(
     assert "not complete: the container was removed. `taskrun logs hello`" in output.err
 
 
-async def test_a_reader_that_has_gone_does_not_end_the_run(stage: Stage, output: int) -> None:
+async def test_a_closed_pipe_does_not_end_the_run(stage: Stage, output: int) -> None:
     os.close(output)
     work = asyncio.create_task(stage.followed())
     await asyncio.sleep(0.05)
@@ -149,7 +149,7 @@ async def test_a_reader_that_has_gone_does_not_end_the_run(stage: Stage, output:
     assert not (await work).is_log_lost
 
 
-async def test_a_full_disk_does_not_end_the_run_and_is_a_loss(
+async def test_a_full_disk_loses_log_and_does_not_end_the_run(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_data: bytes) -> int:
@@ -163,7 +163,7 @@ async def test_a_full_disk_does_not_end_the_run_and_is_a_loss(
     assert (await work).is_log_lost
 
 
-async def test_the_event_loop_goes_on_while_standard_output_is_blocked(output: int) -> None:
+async def test_the_event_loop_runs_while_standard_output_is_blocked(output: int) -> None:
     writer = LogWriter()
     waiting = asyncio.create_task(writer.write(LINES + LINES))
     await asyncio.sleep(0.05)
@@ -202,7 +202,7 @@ async def interrupted(stage: Stage, times: int) -> str:
         ("hang", "accept", 2, "not cancelled: `taskrun follow hello`"),
     ],
 )
-async def test_ctrl_c_gets_out_and_says_how_to_come_back(
+async def test_ctrl_c_exits_with_the_command_that_returns_to_the_run(
     stage: Stage, cancel: str, kill: str, times: int, words: str
 ) -> None:
     stage.cancel, stage.kill = getattr(stage, cancel), getattr(stage, kill)
@@ -219,7 +219,7 @@ def output_of(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list
     return capsys.readouterr().err.splitlines()
 
 
-def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cause_of_a_delayed_start_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     known = {"reason": "ImagePullFailed"}
     sentences = [f"no such image. This is waited for until 10:00:0{n} UTC" for n in range(3)]
     general = run_in("Pending", Reason.WAITING_TO_START.docker_meaning, reason="WaitingToStart")
@@ -233,7 +233,7 @@ def test_what_keeps_a_run_from_starting_is_told_once(capsys: pytest.CaptureFixtu
     ]
 
 
-def test_a_notice_is_said_once_and_again_after_a_long_time() -> None:
+def test_a_notice_is_repeated_only_after_a_long_time() -> None:
     messages: list[str] = []
     notices = Notices(messages.append)
     for at, sentence in ((0, "away 1"), (1, "away 2"), (2, "back"), (700, "away 3")):

@@ -38,7 +38,7 @@ def check(done: Ended) -> None:
 
 
 @given(commands, arguments)
-def test_any_arguments(command: str, more: Sequence[str]) -> None:
+def test_any_arguments_end_without_a_traceback(command: str, more: Sequence[str]) -> None:
     given_words = [word for word in (command, *more) if "\0" not in word]
     done = here(*given_words)
     check(done)
@@ -55,7 +55,7 @@ def mutilated(draw: st.DrawFn) -> bytes:
 
 
 @given(mutilated() | st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_file(content: bytes) -> None:
+def test_any_file_ends_without_a_traceback(content: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
@@ -64,7 +64,7 @@ def test_any_file(content: bytes) -> None:
 
 
 @given(schemas.SPECS | schemas.ANYTHING)
-def test_any_spec(spec: object) -> None:
+def test_any_spec_ends_without_a_traceback(spec: object) -> None:
     content = yaml.safe_dump(HEAD | {"spec": spec}).encode()
     valid = here("validate", "-", stdin=content)
     check(valid)
@@ -94,7 +94,7 @@ def test_any_spec(spec: object) -> None:
         b"",
     ],
 )
-def test_files_made_to_hurt(content: bytes) -> None:
+def test_hostile_files_are_refused(content: bytes) -> None:
     done = here("validate", "-", stdin=content)
     check(done)
     assert done.code

@@ -40,7 +40,7 @@ def following_of(follower: Removed) -> _Following:
     return _Following(cast(Follower, follower), cast(StateFile, None))
 
 
-async def test_a_container_that_is_gone_is_waited_for_until_the_runs_end() -> None:
+async def test_a_missing_container_is_awaited_until_the_run_ends() -> None:
     following = following_of(Removed())
     async with asyncio.timeout(10):
         reading = asyncio.create_task(_read(following))
@@ -51,7 +51,7 @@ async def test_a_container_that_is_gone_is_waited_for_until_the_runs_end() -> No
         assert await reading == b""
 
 
-async def test_the_log_of_a_container_that_ran_and_is_gone_is_lost() -> None:
+async def test_the_log_of_a_removed_container_is_lost() -> None:
     following = following_of(Removed(started=True))
     async for _ in following.changes():
         pass
@@ -59,7 +59,7 @@ async def test_the_log_of_a_container_that_ran_and_is_gone_is_lost() -> None:
         await _read(following)
 
 
-async def test_a_daemon_that_keeps_no_log_says_so() -> None:
+async def test_a_log_driver_that_keeps_no_log_is_reported() -> None:
     following = following_of(Removed(started=True, code=501))
     async for _ in following.changes():
         pass

@@ -36,7 +36,7 @@ def shell(script: str, words: Sequence[str], folder: Path) -> "subprocess.Comple
 
 @pytest.mark.parametrize("words", PRINTING, ids=" ".join)
 @pytest.mark.parametrize("to", [">/dev/full", ">&-"])
-def test_output_that_cannot_be_written_is_no_success(
+def test_a_write_error_of_standard_output_is_a_failure(
     words: list[str], to: str, tmp_path: Path
 ) -> None:
     done = shell(f'taskrun "$@" {to}', words, tmp_path)
@@ -46,19 +46,19 @@ def test_output_that_cannot_be_written_is_no_success(
 
 
 @pytest.mark.parametrize("to", ["2>/dev/full", "2>&-", "2>&- <&-"])
-def test_a_message_that_cannot_be_written_changes_nothing(to: str, tmp_path: Path) -> None:
+def test_a_write_error_of_standard_error_is_ignored(to: str, tmp_path: Path) -> None:
     assert shell(f'taskrun "$@" {to}', ["validate", "-q", SAMPLE], tmp_path).returncode == 0
     assert shell(f'taskrun "$@" {to}', ["get", "b"], tmp_path).returncode == ExitCode.FAILURE
 
 
-def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
+def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path: Path) -> None:
     script = 'taskrun "$@" | true; echo "${PIPESTATUS[@]}"'
     done = shell(script, ["new"], tmp_path)
     assert done.stderr == ""
     assert done.stdout in {"141 0\n", "0 0\n"}  # all may be written before the reader ends
 
 
-def test_a_closed_standard_input_is_told_of(tmp_path: Path) -> None:
+def test_a_closed_standard_input_is_reported(tmp_path: Path) -> None:
     done = shell('taskrun "$@" <&-', ["validate", "-"], tmp_path)
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert done.stderr == "taskrun: standard input cannot be read: Bad file descriptor\n"

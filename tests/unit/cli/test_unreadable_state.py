@@ -34,7 +34,7 @@ def a_link_to_nothing(state: Path) -> None:
 
 @pytest.mark.parametrize("make", [a_file, a_file_for_the_namespace])
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
-def test_every_command_says_that_it_cannot_be_used(
+def test_every_command_reports_an_unusable_state_directory(
     make: Callable[[Path], None], words: list[str], tmp_path: Path
 ) -> None:
     make(tmp_path / "state")
@@ -43,14 +43,14 @@ def test_every_command_says_that_it_cannot_be_used(
     assert "cannot be used (Not a directory)" in done.err
 
 
-def test_a_link_to_nothing_is_no_empty_state_directory(tmp_path: Path) -> None:
+def test_a_dangling_link_is_not_an_empty_state_directory(tmp_path: Path) -> None:
     a_link_to_nothing(tmp_path / "state")
     done = in_state(tmp_path / "state", "list")
     assert (done.code, done.out) == (ExitCode.NOT_RUN, "")
     assert "cannot be used (No such file or directory)" in done.err
 
 
-def test_a_directory_that_one_may_not_read_is_told_of_by_every_command(tmp_path: Path) -> None:
+def test_every_command_reports_an_unreadable_directory(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     for words in ALL:  # imports all modules while their files can be read
@@ -76,7 +76,7 @@ def test_a_directory_that_one_may_not_read_is_told_of_by_every_command(tmp_path:
         '{"run": null, "pods": 5}', RECORD.replace('"spec": {}', '"spec": []'), "\0",
     ],
 )  # fmt: skip
-def test_a_broken_record_hides_no_other_and_is_told_of(content: str, tmp_path: Path) -> None:
+def test_a_broken_record_is_reported_and_hides_no_other(content: str, tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "good.json").write_text(RECORD)
     (tmp_path / "default" / "a.json").write_text(content)
@@ -90,7 +90,7 @@ def test_a_broken_record_hides_no_other_and_is_told_of(content: str, tmp_path: P
         assert "a.json is not a record" in done.err
 
 
-def test_a_record_that_is_a_link_to_nothing_is_told_of(tmp_path: Path) -> None:
+def test_a_record_that_is_a_dangling_link_is_reported(tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "a.json").symlink_to(tmp_path / "nowhere")
     for words in ALL:
@@ -100,7 +100,7 @@ def test_a_record_that_is_a_link_to_nothing_is_told_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../default/good", "a/b", "A", "a" * 300, "\udcff", ""])
-def test_what_is_no_name_is_nobodys(name: str, tmp_path: Path) -> None:
+def test_an_invalid_name_is_not_found(name: str, tmp_path: Path) -> None:
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "good.json").write_text(RECORD)
     done = in_state(tmp_path, "get", name)
@@ -108,7 +108,7 @@ def test_what_is_no_name_is_nobodys(name: str, tmp_path: Path) -> None:
     assert "not found in namespace" in done.err
 
 
-def test_nothing_was_ever_run_here(tmp_path: Path) -> None:
+def test_a_missing_state_directory_has_no_runs(tmp_path: Path) -> None:
     assert in_state(tmp_path / "none", "list") == (0, "", "No TaskRuns.\n")
     (tmp_path / "notes.txt").write_text("")
     assert in_state(tmp_path, "list") == (0, "", "No TaskRuns.\n")

@@ -16,7 +16,7 @@ from taskruns.engines.docker.store import create_run
 from tests.support.command_line import here
 
 
-def test_without_a_command_the_help_is_shown_as_it_is_meant_to_be_read() -> None:
+def test_without_a_command_the_help_is_printed() -> None:
     ended = here()
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == here("--help").out
@@ -31,14 +31,14 @@ def test_without_a_command_the_help_is_shown_as_it_is_meant_to_be_read() -> None
         (["lst"], "No such command 'lst'. Did you mean 'list'? See taskrun --help"),
     ],
 )
-def test_what_makes_no_sense_is_told_in_sentences(arguments: list[str], sentence: str) -> None:
+def test_usage_errors_are_one_line(arguments: list[str], sentence: str) -> None:
     ended = here(*arguments)
     assert ended.code != 0
     assert sentence in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_run_that_has_begun_nothing_is_deleted_without_a_daemon(tmp_path: Path) -> None:
+def test_a_run_without_containers_is_deleted_without_a_daemon(tmp_path: Path) -> None:
     file = Host(tmp_path, now).file("default", "early")
     asyncio.run(create_run(file, named(manifest_of("busybox:1", []), "early"), now()))
     ended = here("delete", "early", environment={"TASKRUNS_STATE_DIR": str(tmp_path)})
@@ -47,14 +47,14 @@ def test_a_run_that_has_begun_nothing_is_deleted_without_a_daemon(tmp_path: Path
 
 
 @given(st.text(st.sampled_from("$()NA")))
-def test_words_and_variables_are_taken_as_they_are_typed(word: str) -> None:
+def test_words_and_variables_are_taken_literally(word: str) -> None:
     manifest = with_variables(manifest_of("busybox:1", [word]), {"NAME": word})
     (typed,), (variable,) = manifest["spec"]["command"], manifest["spec"]["env"]
     known = {"N": "value", "A": "value", "": "value", "NA": "value"}
     assert (expanded(typed, known), expanded(variable["value"], known)) == (word, word)
 
 
-def test_a_file_for_another_namespace_is_not_run_in_this_one() -> None:
+def test_a_file_with_another_namespace_is_refused() -> None:
     manifest = b"""
         apiVersion: taskruns.dev/v1alpha1
         kind: TaskRun

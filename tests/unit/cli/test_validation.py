@@ -28,7 +28,7 @@ def found(spec: Any, name: str = "a") -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("path", "value", "answer"), list(bad_values()))
-def test_a_value_of_another_type_or_beyond_a_bound(
+def test_a_wrong_type_or_an_exceeded_bound_is_reported(
     path: schemas.Path, value: Any, answer: str
 ) -> None:
     messages = found(schemas.replaced(full_with(path), path, value))
@@ -37,25 +37,25 @@ def test_a_value_of_another_type_or_beyond_a_bound(
 
 
 @pytest.mark.parametrize(("path", "place"), list(without_what_is_needed()))
-def test_a_value_that_is_missing(path: schemas.Path, place: str) -> None:
+def test_a_missing_value_is_reported(path: schemas.Path, place: str) -> None:
     assert found(schemas.removed(full_with(path), path))[place] == "it is missing"
 
 
 @pytest.mark.parametrize(
     ("rule", "spec", "place"), BROKEN, ids=[f"{place}-{n}" for n, (*_, place) in enumerate(BROKEN)]
 )
-def test_a_broken_rule(rule: Any, spec: Any, place: str) -> None:
+def test_a_violated_rule_is_reported(rule: Any, spec: Any, place: str) -> None:
     assert found(spec)[place] == rule.message
 
 
-def test_a_name_that_is_no_label_and_one_that_is_none() -> None:
+def test_a_name_that_is_invalid_or_too_long_for_a_label_is_reported() -> None:
     (rule,) = RULES[""]
     assert rule.message in found(SMALLEST, "n" * 64).values()
     assert found(SMALLEST, "n" * 63) == {}
     assert "lower-case letters" in found(SMALLEST, "Not_Valid")["metadata.name"]
 
 
-def test_an_exit_code_that_is_listed_twice() -> None:
+def test_a_duplicate_exit_code_is_reported() -> None:
     rule = {"action": "Count", "onExitCodes": {"operator": "In", "values": [3, 3]}}
     assert (
         "duplicate item"
@@ -69,14 +69,14 @@ def test_an_exit_code_that_is_listed_twice() -> None:
     )
 
 
-def test_what_is_good_passes() -> None:
+def test_a_valid_taskrun_passes() -> None:
     assert found(SMALLEST) == found(FULL) == {}
     done = here("validate", *map(str, SAMPLES))
     assert (done.code, done.err) == (0, "")
     assert done.out.count(" is valid") == len(SAMPLES)
 
 
-def test_several_containers_of_which_none_is_main() -> None:
+def test_containers_without_a_main_container_are_reported() -> None:
     containers = [{"name": "a", "image": "a"}, {"name": "b", "image": "b"}]
     messages = found({"template": {"spec": {"containers": containers}}})
     assert "none of them is the main one" in messages["spec.template"]
@@ -104,7 +104,7 @@ def test_several_containers_of_which_none_is_main() -> None:
         ("- a\n", 1, "taskrun new"),
     ],
 )
-def test_the_line_is_named(words: str, line: int, said: str) -> None:
+def test_problems_have_their_line(words: str, line: int, said: str) -> None:
     done = here("validate", "-", stdin=words.encode())
     assert done.code != 0
     assert done.out == ""
@@ -126,7 +126,7 @@ def test_the_line_is_named(words: str, line: int, said: str) -> None:
         ({"labels": []}, "labels"),
     ],
 )
-def test_metadata_that_no_object_has(metadata: dict[str, Any], place: str) -> None:
+def test_invalid_metadata_is_reported(metadata: dict[str, Any], place: str) -> None:
     head = {"apiVersion": API_VERSION, "kind": KIND, "spec": SMALLEST}
     named = {} if "generateName" in metadata else {"name": "a"}
     issues = problems(Document("file", head | {"metadata": named | metadata}, {(): 1}))
@@ -140,17 +140,17 @@ def test_metadata_that_no_object_has(metadata: dict[str, Any], place: str) -> No
         "  labels: {a: null}\n  annotations: null\nspec:\n  image: a\n  backoffLimit: 3.0\n",
     ],
 )
-def test_what_an_apiserver_passes_over_is_passed_over(words: str) -> None:
+def test_null_fields_are_ignored_as_in_the_apiserver(words: str) -> None:
     assert here("validate", "-", "--quiet", stdin=(HEAD + words).encode()) == (0, "", "")
     assert here("render", "--on", "docker", "-", stdin=(HEAD + words).encode()).code == 0
 
 
-def test_a_date_is_text_as_for_kubectl() -> None:
+def test_dates_are_strings_as_in_kubectl() -> None:
     dated = HEAD + "spec:\n  image: a\n  env: [{name: D, value: 2026-01-01}]\n"
     assert here("validate", "-", "--quiet", stdin=dated.encode()) == (0, "", "")
 
 
-def test_what_is_begun_with_is_valid_with_and_without_what_it_leaves_out() -> None:
+def test_the_template_is_valid_with_and_without_its_comments() -> None:
     begun = here("new", "etl", "--image", "python:3.13-slim").out
     more = re.sub(r"^  # (?=[ a-z-]+[A-Za-z]*:( |$)|  )", "  ", begun, flags=re.MULTILINE)
     assert yaml.safe_load(more)["spec"].keys() >= {"env", "resources", "backoff", "template"}
@@ -158,7 +158,7 @@ def test_what_is_begun_with_is_valid_with_and_without_what_it_leaves_out() -> No
         assert here("validate", "-", stdin=words.encode()).code == 0
 
 
-def test_docker_refuses_what_a_cluster_would_before_it_looks_for_a_daemon() -> None:
+def test_run_validates_before_it_connects_to_docker() -> None:
     broken = HEAD + "spec:\n  image: a b\n"
     done = here("run", "-", stdin=broken.encode())
     assert (done.code, done.out) == (1, "")

@@ -22,7 +22,7 @@ def refusal(**spec: Any) -> str:
     return str(caught.value)
 
 
-def test_a_container_is_known_again_by_its_labels() -> None:
+def test_a_container_is_identified_by_its_labels() -> None:
     labels = container()["Labels"]
     assert labels[LABEL_POD_UID] == "pod-1"
     assert labels["taskruns.dev/attempt"] == "1"
@@ -36,26 +36,26 @@ def test_command_and_arguments_replace_entrypoint_and_command() -> None:
     assert body["Cmd"] == ["echo me $(WHO) $(NOBODY)"]
 
 
-def test_what_is_left_out_is_the_images() -> None:
+def test_missing_fields_default_to_the_image() -> None:
     body = container()
     assert (body["Entrypoint"], body["Cmd"], body["WorkingDir"]) == (None, None, "")
 
 
-def test_variables_come_in_their_order_and_may_use_those_before() -> None:
+def test_variables_keep_their_order_and_may_use_earlier_ones() -> None:
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)2"}]
     variables = container(Secrets(env={"A": "0", "Z": "9"}), env=env)["Env"]
     assert "TASKRUN_ATTEMPT=1" in variables
     assert [line for line in variables if line[0] in "ABZ"] == ["A=1", "Z=9", "B=12"]
 
 
-def test_a_secret_whose_value_is_given_is_a_variable() -> None:
+def test_a_secret_with_a_value_becomes_a_variable() -> None:
     env = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]
     assert (
         "KEY=s3cret" in container(Secrets(secrets={("db", "password"): "s3cret"}), env=env)["Env"]
     )
 
 
-def test_limits_are_limits() -> None:
+def test_limits_become_docker_limits() -> None:
     limits = {"cpu": "1500m", "memory": "512Mi"}
     config = container(resources={"limits": limits, "requests": {"cpu": 0.5}})["HostConfig"]
     assert config["NanoCpus"] == 1_500_000_000
@@ -79,7 +79,7 @@ def test_limits_are_limits() -> None:
     ],
     ids=["emptyDir", "in memory", "hostPath", "by name"],
 )
-def test_volumes_are_mounts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> None:
+def test_volumes_become_mounts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> None:
     body = container(
         volumes=[{"name": "data", **volume}],
         volumeMounts=[{"name": "data", "mountPath": "/data", "readOnly": True}],
@@ -101,11 +101,11 @@ def joining(network: str, **spec: Any) -> dict[str, Any]:
         (joining("shop", hostNetwork=True), "host"),
     ],
 )
-def test_a_network_is_joined_by_its_name(spec: dict[str, Any], network: str) -> None:
+def test_a_named_network_is_joined(spec: dict[str, Any], network: str) -> None:
     assert container(**spec)["HostConfig"]["NetworkMode"] == network
 
 
-def test_a_claim_that_is_read_only_is_mounted_so() -> None:
+def test_a_read_only_claim_is_mounted_read_only() -> None:
     body = container(
         volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "d", "readOnly": True}}],
         volumeMounts=[{"name": "d", "mountPath": "/d"}],
@@ -114,7 +114,7 @@ def test_a_claim_that_is_read_only_is_mounted_so() -> None:
     assert mount["ReadOnly"] is True
 
 
-def test_security_is_dockers() -> None:
+def test_the_security_context_becomes_docker_options() -> None:
     body = container(
         securityContext={
             "runAsUser": 1000,
@@ -131,7 +131,7 @@ def test_security_is_dockers() -> None:
     assert (config["CapDrop"], config["CapAdd"]) == (["ALL"], ["NET_ADMIN"])
 
 
-def test_the_grace_period_is_the_pods() -> None:
+def test_the_grace_period_is_that_of_the_pod() -> None:
     assert container()["StopTimeout"] == 30
     assert container(template={"spec": {"terminationGracePeriodSeconds": 3}})["StopTimeout"] == 3
 
@@ -182,7 +182,7 @@ SECRET = {"valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_docker_cannot_do_is_refused_by_name(
+def test_unsupported_features_are_refused_by_name(
     spec: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     message = refusal(**spec)

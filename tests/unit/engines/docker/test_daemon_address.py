@@ -37,7 +37,7 @@ FAR, NEAR = "tcp://host:2376", "unix:///run/docker.sock"
         (DaemonAddress(FAR), {"DOCKER_TLS_VERIFY": ""}, FAR, None),
     ],
 )
-def test_what_an_endpoint_does_not_say_the_environment_does(
+def test_the_environment_fills_in_missing_fields_of_an_address(
     endpoint: DaemonAddress,
     environment: dict[str, str],
     address: str | None,
@@ -63,7 +63,7 @@ FORWARDED = r"`ssh -N -L ~/docker.sock:/run/docker.sock ssh://me@far:22`"
         ({}, "far"),
     ],
 )
-def test_a_daemon_that_is_named_by_ssh_is_refused_with_what_to_do_instead(
+def test_an_ssh_url_is_refused_with_the_command_to_use_instead(
     environment: dict[str, str],
     context: str | None,
     tmp_path: Path,
@@ -80,13 +80,13 @@ def test_a_daemon_that_is_named_by_ssh_is_refused_with_what_to_do_instead(
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_socket_elsewhere_is_forwarded_as_it_is_named() -> None:
+def test_the_command_for_an_ssh_url_contains_its_socket() -> None:
     with pytest.raises(NoDaemon, match=r"docker.sock:/own/socket ssh://far`"):
         asyncio.run(_open(DaemonAddress("ssh://far/own/socket")))
 
 
 @pytest.mark.parametrize("url", ["tcp://host:port", "somewhere", "ssh://[far"])
-def test_what_is_no_address_is_told_with_what_to_set(url: str) -> None:
+def test_an_invalid_address_is_reported_with_the_variable_to_set(url: str) -> None:
     with pytest.raises(NoDaemon, match="set DOCKER_HOST"):
         asyncio.run(_open(DaemonAddress(url)))
 
@@ -105,7 +105,7 @@ async def _open(endpoint: DaemonAddress) -> None:
         pass
 
 
-def test_files_that_are_of_no_use_are_told_of(tmp_path: Path) -> None:
+def test_unusable_tls_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     for name in ("none.pem", "empty.pem"):
         with pytest.raises(NoDaemon, match=r"TLS files.*cannot be used.*DOCKER_CERT_PATH"):

@@ -64,7 +64,7 @@ async def sync(tmp_path: Path, daemon: FakeDaemon, pod: Draft, started: datetime
     return await Kubelet(file, docker, Runtime(file, docker, lambda: NOW)).sync()
 
 
-async def test_a_start_is_recorded_before_it_is_asked_for(
+async def test_a_start_is_recorded_before_it_is_requested(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
     await sync(tmp_path, daemon, a_pod(), None)
@@ -72,7 +72,7 @@ async def test_a_start_is_recorded_before_it_is_asked_for(
     assert daemon.recorded == [{"pod-1": {"start": stamp(NOW)}}]
 
 
-async def test_a_start_that_may_still_arrive_is_waited_for(
+async def test_a_start_that_may_still_take_effect_is_awaited(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
     requested_at = NOW - PATIENCE + SECOND
@@ -80,21 +80,21 @@ async def test_a_start_that_may_still_arrive_is_waited_for(
     assert daemon.effects == []
 
 
-async def test_a_start_that_never_arrived_is_asked_for_again(
-    tmp_path: Path, daemon: FakeDaemon
-) -> None:
+async def test_a_start_that_took_no_effect_is_repeated(tmp_path: Path, daemon: FakeDaemon) -> None:
     await sync(tmp_path, daemon, a_pod(), NOW - PATIENCE)
     assert daemon.effects == ["start"]
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])
-async def test_what_runs_is_not_started(tmp_path: Path, daemon: FakeDaemon, status: str) -> None:
+async def test_a_running_container_is_not_started(
+    tmp_path: Path, daemon: FakeDaemon, status: str
+) -> None:
     daemon.status = status
     await sync(tmp_path, daemon, a_pod(), NOW)
     assert daemon.effects == []
 
 
-async def test_what_was_told_to_stop_before_its_start_is_never_started(
+async def test_a_container_stopped_before_its_start_is_never_started(
     tmp_path: Path, daemon: FakeDaemon
 ) -> None:
     await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), None)
@@ -103,7 +103,7 @@ async def test_what_was_told_to_stop_before_its_start_is_never_started(
 
 @pytest.mark.parametrize("asked", [NOW - SECOND, NOW - PATIENCE])
 @pytest.mark.parametrize("status", ["created", "running", "exited"])
-async def test_what_is_to_stop_just_as_it_starts_keeps_its_grace_period_and_its_outcome(
+async def test_a_container_stopped_as_it_starts_keeps_its_grace_period_and_outcome(
     tmp_path: Path, daemon: FakeDaemon, status: str, asked: datetime
 ) -> None:
     daemon.later = status

@@ -44,7 +44,7 @@ def is_below(path: str, table: Any) -> bool:
     return any(path == each or re.match(rf"{re.escape(each)}[.\[{{]", path) for each in table)
 
 
-def test_the_schema_is_read_whole() -> None:
+def test_the_whole_schema_is_read() -> None:
     assert len(LEAVES) > 700
     assert "volumes[].emptyDir.medium" in LEAVES
     assert "containers[].securityContext.seccompProfile.localhostProfile" in LEAVES
@@ -59,7 +59,7 @@ def test_every_field_is_classified_once() -> None:
     assert [path for path, count in counts.items() if count != 1] == []
 
 
-def test_no_path_is_classified_that_kubernetes_does_not_have() -> None:
+def test_every_classified_path_exists_in_kubernetes() -> None:
     known = {path.replace("{}", "").replace("[]", "") for path in LEAVES}
     for path in (*HONOURED, *HARMLESS, *IGNORED, *REFUSED):
         plain = path.replace("[]", "")
@@ -115,7 +115,7 @@ SAMPLES = {"livenessProbe": {"exec": {}}, "resources": {"limits": {"cpu": "1"}}}
 
 
 @pytest.mark.parametrize("path", sorted(REFUSED))
-def test_what_is_refused_is_refused_by_its_path(path: str) -> None:
+def test_refused_fields_are_reported_by_path(path: str) -> None:
     last = path.rpartition(".")[2].removesuffix("[]")
     spec = placed(path, SAMPLES.get(last, "x"))
     if path.startswith("volumes[].") and "emptyDir" not in path:
@@ -130,7 +130,7 @@ CANDIDATES = (True, False, "linux", "Never", "default-scheduler", "Merge", "Defa
 
 
 @pytest.mark.parametrize("path", sorted(HARMLESS))
-def test_what_a_docker_host_has_anyway_is_accepted_and_nothing_else(path: str) -> None:
+def test_harmless_fields_accept_only_their_harmless_value(path: str) -> None:
     accepted = list(filter(HARMLESS[path].kind.accepts, CANDIDATES))
     assert len(accepted) == 1
     assert body(placed(path, accepted[0])) == body(copy_of(POD))
@@ -196,31 +196,31 @@ MOUNTS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
 }  # fmt: skip
 ELSEWHERE = {
-    "dnsConfig.options[].value": "test_dns_is_the_pods",
-    "dnsPolicy": "test_dns_is_the_pods",
-    "hostAliases[].ip": "test_names_are_added",
-    "hostAliases[].hostnames": "test_names_are_added",
+    "dnsConfig.options[].value": "test_dns_settings_are_those_of_the_pod",
+    "dnsPolicy": "test_dns_settings_are_those_of_the_pod",
+    "hostAliases[].ip": "test_host_aliases_are_added",
+    "hostAliases[].hostnames": "test_host_aliases_are_added",
     "schedulingGates[].name": "test_fence: a Pod is started when its gate is released",
-    "securityContext.runAsGroup": "test_security_is_dockers",
-    "securityContext.runAsNonRoot": "test_what_docker_cannot_do_is_refused_by_name",
+    "securityContext.runAsGroup": "test_the_security_context_becomes_docker_options",
+    "securityContext.runAsNonRoot": "test_unsupported_features_are_refused_by_name",
     "securityContext.sysctls[].name": "test_sysctls_are_set",
     "securityContext.sysctls[].value": "test_sysctls_are_set",
-    "volumes[].name": "test_volumes_are_mounts",
-    "volumes[].emptyDir.medium": "test_volumes_are_mounts",
-    "volumes[].emptyDir.sizeLimit": "test_volumes_are_mounts, test_sizes",
+    "volumes[].name": "test_volumes_become_mounts",
+    "volumes[].emptyDir.medium": "test_volumes_become_mounts",
+    "volumes[].emptyDir.sizeLimit": "test_volumes_become_mounts, test_sizes",
     "volumes[].hostPath.type": "test_host_paths",
-    "volumes[].persistentVolumeClaim.claimName": "test_volumes_are_mounts",
-    "volumes[].persistentVolumeClaim.readOnly": "test_a_claim_that_is_read_only_is_mounted_so",
-    MAIN + "env[].valueFrom.secretKeyRef.name": "test_a_secret_whose_value_is_given_is_a_variable",
-    MAIN + "env[].valueFrom.secretKeyRef.key": "test_a_secret_whose_value_is_given_is_a_variable",
+    "volumes[].persistentVolumeClaim.claimName": "test_volumes_become_mounts",
+    "volumes[].persistentVolumeClaim.readOnly": "test_a_read_only_claim_is_mounted_read_only",
+    MAIN + "env[].valueFrom.secretKeyRef.name": "test_a_secret_with_a_value_becomes_a_variable",
+    MAIN + "env[].valueFrom.secretKeyRef.key": "test_a_secret_with_a_value_becomes_a_variable",
     MAIN + "env[].valueFrom.secretKeyRef.optional": "test_an_optional_secret_may_have_no_value",
     MAIN + "imagePullPolicy": "test_pull_policy",
     MAIN + "name": "LABEL_CONTAINER, read by the Airflow provider",
-    MAIN + "securityContext.runAsGroup": "test_security_is_dockers",
-    MAIN + "securityContext.runAsNonRoot": "test_what_docker_cannot_do_is_refused_by_name",
+    MAIN + "securityContext.runAsGroup": "test_the_security_context_becomes_docker_options",
+    MAIN + "securityContext.runAsNonRoot": "test_unsupported_features_are_refused_by_name",
     MAIN + "terminationMessagePath": "test_unreadable_logs, tests/engine",
     MAIN + "terminationMessagePolicy": "test_unreadable_logs",
-    MAIN + "volumeMounts[].name": "test_volumes_are_mounts",
+    MAIN + "volumeMounts[].name": "test_volumes_become_mounts",
 }
 """Tests of fields whose effect requires several values or is not in the create request."""
 
@@ -230,14 +230,14 @@ def test_every_honoured_field_has_a_test_of_its_effect() -> None:
 
 
 @pytest.mark.parametrize("path", EFFECTS)
-def test_what_is_honoured_has_its_effect(path: str) -> None:
+def test_honoured_fields_have_their_effect(path: str) -> None:
     value, where, expected = EFFECTS[path]
     assert body(copy_of(POD)).get("HostConfig", {}).get(where.rpartition(".")[2]) != expected
     assert at(body(placed(path, value)), where) == expected
 
 
 @pytest.mark.parametrize("path", MOUNTS)
-def test_what_is_honoured_of_a_mount_has_its_effect(path: str) -> None:
+def test_honoured_fields_of_a_mount_have_their_effect(path: str) -> None:
     value, expected = MOUNTS[path]
     (mount,) = body(placed(path, value))["HostConfig"]["Mounts"]
     assert mount == {"Type": "bind", "Source": "/srv", "Target": "/v", "ReadOnly": False} | expected
@@ -257,12 +257,14 @@ def test_what_is_honoured_of_a_mount_has_its_effect(path: str) -> None:
         ({"dnsPolicy": "ClusterFirst"}, ([], [], [])),
     ],
 )
-def test_dns_is_the_pods(config: dict[str, Any], dns: tuple[list[str], ...]) -> None:
+def test_dns_settings_are_those_of_the_pod(
+    config: dict[str, Any], dns: tuple[list[str], ...]
+) -> None:
     host_config = body(copy_of(POD) | config)["HostConfig"]
     assert (host_config["Dns"], host_config["DnsSearch"], host_config["DnsOptions"]) == dns
 
 
-def test_names_are_added() -> None:
+def test_host_aliases_are_added() -> None:
     aliases = [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}]
     host_config = body(copy_of(POD) | {"hostAliases": aliases})["HostConfig"]
     assert host_config["ExtraHosts"] == ["a:10.0.0.1", "b:10.0.0.1"]
@@ -280,7 +282,7 @@ def test_an_optional_secret_may_have_no_value() -> None:
     assert body(placed(f"{MAIN}env", env))["Env"] == []
 
 
-def test_one_empty_word_clears_the_images_entrypoint_and_an_empty_list_does_not() -> None:
+def test_an_empty_word_clears_the_entrypoint_and_an_empty_list_keeps_it() -> None:
     assert body(placed(f"{MAIN}command", [""]))["Entrypoint"] == []
     assert body(placed(f"{MAIN}command", []))["Entrypoint"] is None
 
@@ -306,12 +308,12 @@ def test_one_empty_word_clears_the_images_entrypoint_and_an_empty_list_does_not(
         ("hostAliases", ["a"], "hostAliases[0]"),
     ],
 )
-def test_what_cannot_be_understood_is_refused(path: str, value: Any, words: str) -> None:
+def test_invalid_values_are_refused(path: str, value: Any, words: str) -> None:
     with pytest.raises(Unsupported, match=re.escape(words)):
         body(placed(path, value))
 
 
-def test_propagation_is_for_a_host_path_alone() -> None:
+def test_propagation_is_supported_for_host_paths_only() -> None:
     spec = placed(f"{MAIN}volumeMounts[].mountPropagation", "HostToContainer")
     spec["volumes"] = [{"name": "v", "emptyDir": {}}]
     with pytest.raises(Unsupported, match="only a hostPath"):
@@ -325,6 +327,6 @@ def test_propagation_is_for_a_host_path_alone() -> None:
         {"finalizers": ["example.com/other"]},
     ],
 )
-def test_what_metadata_asks_for_in_vain_is_refused(metadata: dict[str, Any]) -> None:
+def test_unsupported_metadata_is_refused(metadata: dict[str, Any]) -> None:
     with pytest.raises(Unsupported, match=r"template\.metadata"):
         check_fields({"metadata": metadata, "spec": POD})

@@ -49,7 +49,7 @@ def a_pod(kind: str | None, **mount: Any) -> dict[str, Any]:
         (None, None),
     ],
 )
-async def test_what_is_as_its_type_says_is_mounted(kind: str | None, mode: int | None) -> None:
+async def test_a_host_path_of_its_type_is_mounted(kind: str | None, mode: int | None) -> None:
     assert await find_mismatch(cast(Daemon, FakeDaemon(mode)), a_pod(kind)) == ""
 
 
@@ -64,14 +64,14 @@ async def test_what_is_as_its_type_says_is_mounted(kind: str | None, mode: int |
         ("File", None, "cannot be checked"),
     ],
 )
-async def test_what_is_not_as_its_type_says_is_named(
+async def test_a_host_path_of_another_type_is_reported(
     kind: str, mode: int | None, words: str
 ) -> None:
     sentence = await find_mismatch(cast(Daemon, FakeDaemon(mode)), a_pod(kind))
     assert sentence.startswith(f"hostPath /srv/x of type {kind} {words}")
 
 
-async def test_a_file_is_created_where_the_type_says_so() -> None:
+async def test_a_missing_file_is_created_for_file_or_create() -> None:
     for kind in ("File", "FileOrCreate", "DirectoryOrCreate"):
         daemon = FakeDaemon()
         await create_files(cast(Daemon, daemon), a_pod(kind))
@@ -79,7 +79,7 @@ async def test_a_file_is_created_where_the_type_says_so() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "DirectoryOrCreate"])
-def test_a_folder_is_created_by_the_daemon_where_the_type_says_so(kind: str) -> None:
+def test_a_missing_folder_is_created_for_directory_or_create(kind: str) -> None:
     body = container_of(a_pod(kind, readOnly=True, mountPropagation="HostToContainer"))
     assert body["HostConfig"]["Binds"] == ["/srv/x:/out/:ro,rslave"]
     assert body["HostConfig"]["Mounts"] == []
@@ -87,20 +87,20 @@ def test_a_folder_is_created_by_the_daemon_where_the_type_says_so(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", [None, "Directory"])
-def test_any_other_must_be_there(kind: str | None) -> None:
+def test_a_host_path_of_any_other_type_must_exist(kind: str | None) -> None:
     host_config = container_of(a_pod(kind))["HostConfig"]
     assert host_config["Binds"] == []
     assert [mount["Type"] for mount in host_config["Mounts"]] == ["bind"]
 
 
-def test_a_colon_that_would_cut_a_path_is_refused() -> None:
+def test_a_path_with_a_colon_is_refused() -> None:
     pod = a_pod("DirectoryOrCreate")
     pod["spec"]["volumes"][0]["hostPath"]["path"] = "/srv:etc"
     with pytest.raises(Unsupported, match="colon"):
         container_of(pod)
 
 
-def test_a_missing_path_is_told_with_what_to_do() -> None:
+def test_a_missing_path_is_reported_with_advice() -> None:
     missing = "bind source path does not exist: /srv/x"
     assert advised(missing).startswith(f"{missing}: create it, or ")
     assert advised("no space left") == "no space left"

@@ -23,7 +23,7 @@ def container_status(layer: str, status: str, current: int = 0, total: int = 0) 
     return {"id": layer, "status": status, "progressDetail": {"current": current, "total": total}}
 
 
-def test_a_pull_tells_how_much_of_what_it_knows_of_is_here() -> None:
+def test_a_pull_reports_the_downloaded_share_of_known_layers() -> None:
     pull = Pull("busybox:1")
     pull.note({"status": "Pulling from library/busybox", "id": "1"})
     assert str(pull) == "pulling busybox:1"
@@ -37,14 +37,14 @@ def test_a_pull_tells_how_much_of_what_it_knows_of_is_here() -> None:
     assert str(pull) == "pulling busybox:1: 75 %"
 
 
-def test_it_never_goes_back_when_another_layer_comes_to_be_known() -> None:
+def test_progress_never_decreases_when_a_layer_is_added() -> None:
     pull = Pull("busybox:1")
     pull.note(container_status("a", "Downloading", 90, 100))
     pull.note(container_status("b", "Downloading", 0, 900))
     assert str(pull) == "pulling busybox:1: 90 %"
 
 
-def test_what_makes_no_sense_is_passed_over() -> None:
+def test_invalid_progress_messages_are_ignored() -> None:
     pull = Pull("busybox:1")
     for piece in (
         {},
@@ -56,7 +56,7 @@ def test_what_makes_no_sense_is_passed_over() -> None:
     assert str(pull) == "pulling busybox:1"
 
 
-async def test_a_pull_that_failed_and_then_did_not_is_one_in_the_record(tmp_path: Path) -> None:
+async def test_a_repeated_pull_is_recorded_as_one(tmp_path: Path) -> None:
     class Registry:
         failures = 1
 
@@ -79,7 +79,7 @@ async def test_a_pull_that_failed_and_then_did_not_is_one_in_the_record(tmp_path
     assert (await file.read()).pulls == {"hello-1": {"began": stamp(0), "ended": stamp(2)}}
 
 
-async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+async def test_a_pull_is_visible_while_it_lasts(tmp_path: Path) -> None:
     progress: list[str] = []
 
     class Registry:
@@ -113,7 +113,7 @@ async def test_a_pull_is_to_be_seen_for_as_long_as_it_lasts(tmp_path: Path) -> N
         (64 * "a", "IfNotPresent"),
     ],
 )
-def test_the_pull_policy_is_the_one_of_a_cluster(image: str, policy: str) -> None:
+def test_the_default_pull_policy_is_that_of_a_cluster(image: str, policy: str) -> None:
     assert pull_policy(image) == policy
 
 
@@ -143,7 +143,7 @@ class HasAll:
         ("tool", {"imagePullPolicy": "Never"}, []),
     ],
 )
-async def test_an_image_that_is_here_is_pulled_where_its_policy_says_so(
+async def test_a_present_image_is_pulled_with_policy_always(
     tmp_path: Path, image: str, policy: dict[str, str], pulled: list[str]
 ) -> None:
     daemon = HasAll()

@@ -88,7 +88,7 @@ async def read_all(container: Container) -> bytes:
     st.lists(st.tuples(st.integers(0, 3 * 10**9), st.integers(0, 4 * 10**9)), max_size=60),
     st.lists(st.integers(0, 60), max_size=6),
 )
-async def test_every_entry_comes_once_across_breaks_and_crossing_times(
+async def test_every_entry_is_read_once_across_breaks_and_unordered_times(
     steps: list[tuple[int, int]], answers: list[int]
 ) -> None:
     clock, times = 0, []
@@ -105,7 +105,7 @@ async def test_a_complete_log_is_not_read_twice() -> None:
     assert container.requests == 2
 
 
-async def test_a_last_entry_that_the_daemon_kept_back_is_fetched() -> None:
+async def test_a_delayed_last_entry_is_read() -> None:
     container = Container([5, 5, 5], iter([2]))
 
     async def has_ended() -> bool:
@@ -115,7 +115,7 @@ async def test_a_last_entry_that_the_daemon_kept_back_is_fetched() -> None:
     assert b"".join([piece async for piece in pieces]) == b"0\n1\n2\n"
 
 
-async def test_a_container_that_is_removed_before_its_log_was_read_is_an_error() -> None:
+async def test_a_container_removed_before_its_log_was_read_is_an_error() -> None:
     container = Container(range(9), iter([3]))
 
     async def has_ended() -> bool | None:
@@ -125,7 +125,7 @@ async def test_a_container_that_is_removed_before_its_log_was_read_is_an_error()
         [_ async for _ in to_its_end(container.read, has_ended, entries)]
 
 
-async def test_entries_that_rotation_removed_meanwhile_are_an_error() -> None:
+async def test_entries_removed_by_rotation_are_an_error() -> None:
     container = Container(range(9), iter([5]))
     pieces = to_its_end(container.read, container.has_ended, entries)
     assert await anext(pieces) == b"0\n"
@@ -136,7 +136,7 @@ async def test_entries_that_rotation_removed_meanwhile_are_an_error() -> None:
     assert received == [b"1\n", b"2\n", b"3\n", b"4\n", b"7\n", b"8\n"]
 
 
-async def test_the_output_of_a_terminal_goes_on_at_its_byte() -> None:
+async def test_the_output_of_a_terminal_continues_at_its_byte() -> None:
     position = Bytes()
     assert position.query() == {}
     assert position.new([b"abc", b"d"]) == b"abcd"
@@ -145,7 +145,7 @@ async def test_the_output_of_a_terminal_goes_on_at_its_byte() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 30))
-async def test_entries_are_taken_from_chunks_of_any_size(cut: int) -> None:
+async def test_entries_are_parsed_from_chunks_of_any_size(cut: int) -> None:
     data = b"".join(
         bytes([stream, 0, 0, 0]) + len(line).to_bytes(4, "big") + line
         for stream, line in ((1, b"out\n"), (2, b"err\n"), (1, b"end"))
@@ -161,7 +161,7 @@ async def test_entries_are_taken_from_chunks_of_any_size(cut: int) -> None:
         [_ async for _ in entries_of(chunks(data[:-1]))]
 
 
-async def test_an_error_of_the_daemon_is_no_line_of_the_log() -> None:
+async def test_an_error_of_the_daemon_is_not_part_of_the_log() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"\x03\0\0\0\0\0\0\x05wrong"
 

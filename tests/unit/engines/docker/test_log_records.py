@@ -42,19 +42,21 @@ def framed(record: LogRecord) -> bytes:
 
 
 @given(RECORDS, st.integers(1, 50))
-def test_each_record_comes_with_its_stream(records: list[LogRecord], size: int) -> None:
+def test_each_record_has_its_stream(records: list[LogRecord], size: int) -> None:
     assert read(records_of, b"".join(map(framed, records)), size) == records
 
 
 @pytest.mark.parametrize("missing", [1, 5, 40])
-def test_an_answer_that_ends_within_a_record_is_broken(missing: int) -> None:
+def test_a_response_that_ends_within_a_record_is_broken(missing: int) -> None:
     sent = framed(LogRecord(1, TIME, b"whole", ends=True)) * 2
     with pytest.raises(BrokenLog):
         read(records_of, sent[:-missing])
 
 
 @given(st.lists(st.tuples(CONTENTS, st.integers(0, 3))), st.integers(1000, 50_000))
-def test_a_terminals_records_end_by_their_length(lines: list[tuple[bytes, int]], size: int) -> None:
+def test_records_of_a_terminal_end_at_their_length(
+    lines: list[tuple[bytes, int]], size: int
+) -> None:
     """A time within a line is not mistaken for the time that the daemon adds to each part."""
     records = [
         record
@@ -67,6 +69,6 @@ def test_a_terminals_records_end_by_their_length(lines: list[tuple[bytes, int]],
     assert read(records_of_terminal, b"".join(map(line_of, records)), size) == records
 
 
-def test_a_terminals_last_line_needs_no_end() -> None:
+def test_the_last_line_of_a_terminal_needs_no_line_feed() -> None:
     last = LogRecord(1, TIME, b"prompt> ", ends=False)
     assert read(records_of_terminal, line_of(last)) == [last]

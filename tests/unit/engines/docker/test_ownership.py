@@ -39,7 +39,7 @@ async def made(file: StateFile, run: Draft) -> StateFile:
     return file
 
 
-async def test_the_first_has_it_at_whatever_address_and_no_other(file: StateFile) -> None:
+async def test_a_run_belongs_to_the_first_daemon_at_any_address(file: StateFile) -> None:
     await claim(file, daemon("mine"))
     before = file.path.read_bytes()
     await claim(file, daemon("mine", "tcp://127.0.0.1:2375"))
@@ -48,7 +48,7 @@ async def test_the_first_has_it_at_whatever_address_and_no_other(file: StateFile
     assert file.path.read_bytes() == before
 
 
-async def test_a_name_is_free_again_once_its_run_is_gone(file: StateFile) -> None:
+async def test_a_name_is_free_once_its_run_is_deleted(file: StateFile) -> None:
     await claim(file, daemon("mine"))
     async with file.change() as record:
         record.run = None
@@ -57,7 +57,7 @@ async def test_a_name_is_free_again_once_its_run_is_gone(file: StateFile) -> Non
     await claim(file, daemon("other"))
 
 
-async def test_what_another_has_is_not_swept(file: StateFile) -> None:
+async def test_runs_of_another_daemon_are_not_collected(file: StateFile) -> None:
     await claim(file, daemon("mine"))
     async with file.change() as record:
         assert record.run is not None

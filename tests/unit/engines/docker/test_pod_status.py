@@ -40,7 +40,12 @@ def test_a_running_container_is_a_running_pod(status: str) -> None:
         (137, True, "Failed", "OOMKilled"),
     ],
 )
-def test_an_ended_container_tells_how(code: int, oom: bool, phase: str, reason: str) -> None:  # noqa: FBT001
+def test_an_ended_container_has_its_exit_code_and_reason(
+    code: int,
+    oom: bool,  # noqa: FBT001
+    phase: str,
+    reason: str,
+) -> None:
     container = inspected(
         "exited", ExitCode=code, OOMKilled=oom, StartedAt=STARTED, FinishedAt=FINISHED
     )
@@ -59,11 +64,11 @@ def test_a_container_that_could_not_be_started_never_ran() -> None:
     assert pod.main.ending.message == "no such file"
 
 
-def test_what_keeps_a_container_from_being_made_is_told() -> None:
+def test_the_cause_of_a_missing_container_is_reported() -> None:
     pod = facts(None, trouble=StartError("ErrImagePull", "no such image"))
     assert not pod.ended
     assert (pod.main.waiting_reason, pod.main.waiting_message) == ("ErrImagePull", "no such image")
 
 
-def test_conditions_stay() -> None:
+def test_conditions_are_kept() -> None:
     assert facts(inspected("created")).conditions == {"PodScheduled": "True"}

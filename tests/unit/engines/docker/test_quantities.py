@@ -12,13 +12,13 @@ NOT_READ = ["2g", "512MB", "1 Gi", "NaN", "inf", "-1", "-512Mi", "1e99", "1e9999
 
 
 @pytest.mark.parametrize("value", NOT_READ)
-def test_what_is_no_quantity_is_none(value: object) -> None:
+def test_an_invalid_quantity_is_rejected(value: object) -> None:
     assert not is_amount(value)
     assert not is_size(value)
 
 
 @pytest.mark.parametrize("value", ["512m", "64000m", "1u", "3n"])
-def test_thousandths_of_a_byte_are_no_size(value: str) -> None:
+def test_thousandths_of_a_byte_are_not_a_size(value: str) -> None:
     assert not is_size(value)
     assert is_amount(value)
 
@@ -41,11 +41,11 @@ def test_sizes_are_rounded_up_to_bytes(value: object, size: int) -> None:
 
 
 @pytest.mark.parametrize(("value", "cpus"), [("500m", 5 * 10**8), (2, 2 * 10**9), ("1n", 1)])
-def test_cpus_are_billionths(value: object, cpus: int) -> None:
+def test_cpus_are_converted_to_billionths(value: object, cpus: int) -> None:
     assert nano_cpus(value) == cpus
 
 
-def test_a_number_beyond_every_bound_is_no_quantity() -> None:
+def test_a_quantity_out_of_range_is_rejected() -> None:
     assert read_quantity("1e999999E") is None
 
 
@@ -61,7 +61,7 @@ def spec(part: str, value: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", ["sizeLimit", "limits", "requests"])
 @pytest.mark.parametrize("value", [*NOT_READ, "512m"])
-def test_a_size_that_cannot_be_read_is_refused(part: str, value: object) -> None:
+def test_an_invalid_size_is_refused(part: str, value: object) -> None:
     pod = {"metadata": {"name": "p"}, "spec": spec(part, value)}
     with pytest.raises(Unsupported, match="such as 512Mi"):
         container_of(pod)

@@ -118,7 +118,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-async def test_what_is_stopped_before_it_is_made_is_never_made(place: Place) -> None:
+async def test_a_pod_stopped_before_its_container_exists_gets_none(place: Place) -> None:
     place.daemon.meanwhile["has image"] = lambda: place.put(**STOPPED)
     await place.put()
     client = place.client()
@@ -129,7 +129,7 @@ async def test_what_is_stopped_before_it_is_made_is_never_made(place: Place) -> 
     assert await place.phase() == "Failed"
 
 
-async def test_what_was_forgotten_before_it_is_made_is_never_made(place: Place) -> None:
+async def test_a_pod_removed_before_its_container_exists_gets_none(place: Place) -> None:
     async def forget() -> None:
         async with place.file().change() as record:
             record.pods.clear()
@@ -142,7 +142,7 @@ async def test_what_was_forgotten_before_it_is_made_is_never_made(place: Place) 
     assert place.daemon.there == {}
 
 
-async def test_a_container_whose_client_died_before_it_came_is_waited_for_and_removed(
+async def test_a_late_container_of_a_dead_client_is_awaited_and_removed(
     place: Place,
 ) -> None:
     requested = asyncio.Event()
@@ -169,14 +169,14 @@ async def test_a_container_whose_client_died_before_it_came_is_waited_for_and_re
     assert await place.phase() == "Failed"
 
 
-async def test_a_container_that_never_came_is_not_waited_for_for_ever(place: Place) -> None:
+async def test_a_container_that_is_never_created_is_not_awaited_forever(place: Place) -> None:
     await place.put(asked="create", **STOPPED)
     place.now = NOW + PATIENCE
     await place.client().sync()
     assert await place.phase() == "Failed"
 
 
-async def test_a_container_that_another_made_and_started_meanwhile_is_no_lost_one(
+async def test_a_container_started_by_another_client_is_not_lost(
     place: Place,
 ) -> None:
     await place.put()
@@ -188,7 +188,7 @@ async def test_a_container_that_another_made_and_started_meanwhile_is_no_lost_on
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
-async def test_an_end_that_another_has_seen_stays(place: Place, phase: str) -> None:
+async def test_an_end_reported_by_another_client_is_kept(place: Place, phase: str) -> None:
     place.daemon.there["hello-1"] = ("pod-1", "running")
     await place.put(asked="start")
     place.daemon.meanwhile["inspect"] = lambda: place.put(status=phase)
@@ -196,7 +196,7 @@ async def test_an_end_that_another_has_seen_stays(place: Place, phase: str) -> N
     assert await place.phase() == phase
 
 
-async def test_whoever_follows_it_a_container_is_asked_to_end_once(place: Place) -> None:
+async def test_a_container_is_stopped_once_by_all_clients(place: Place) -> None:
     place.daemon.there["hello-1"] = ("pod-1", "running")
     await place.put(**STOPPED, terminationGracePeriodSeconds=5)
     clients = [place.client() for _ in range(3)]
@@ -207,7 +207,7 @@ async def test_whoever_follows_it_a_container_is_asked_to_end_once(place: Place)
     assert set(again) == {NOW + PATIENCE + 5 * SECOND}
 
 
-async def test_a_stop_that_nobody_has_heard_of_is_asked_for_again(place: Place) -> None:
+async def test_a_stop_without_effect_is_repeated(place: Place) -> None:
     async def not_there() -> None:
         raise NoDaemon("gone")
 
@@ -222,7 +222,7 @@ async def test_a_stop_that_nobody_has_heard_of_is_asked_for_again(place: Place) 
     assert place.daemon.received == ["stop", "stop"]
 
 
-async def test_a_container_of_somebody_else_by_that_name_is_told_of(place: Place) -> None:
+async def test_a_foreign_container_with_the_same_name_is_reported(place: Place) -> None:
     place.daemon.there["hello-1"] = ("another", "running")
     await place.put()
     client = place.client()
@@ -243,7 +243,7 @@ async def _waits(place: Place) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_before_it_is_decided_what_to_do_nothing_is_begun(place: Place) -> None:
+async def test_nothing_is_started_before_the_decision(place: Place) -> None:
     await place.put()
     client = place.client()
     await client.sync(begin=False)
@@ -253,7 +253,7 @@ async def test_before_it_is_decided_what_to_do_nothing_is_begun(place: Place) ->
     assert place.daemon.received == []
 
 
-async def test_what_goes_wrong_beside_is_told_at_the_next_look(place: Place) -> None:
+async def test_an_error_of_a_background_task_is_raised_at_the_next_sync(place: Place) -> None:
     async def no_room() -> None:
         raise StateError("the disk is full")
 

@@ -44,7 +44,7 @@ async def test_credentials_are_those_of_the_docker_command(config: Path) -> None
     assert (await credentials_for("other.example/app")).auth is None
 
 
-async def test_a_credential_helper_is_asked(
+async def test_a_credential_helper_is_called(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper = tmp_path / "docker-credential-test"
@@ -60,7 +60,7 @@ async def test_a_credential_helper_is_asked(
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"auths": 1}', '{"credsStore": "nobody"}'])
-async def test_a_broken_configuration_hands_out_nothing(config: Path, content: str) -> None:
+async def test_a_broken_configuration_has_no_credentials(config: Path, content: str) -> None:
     write(config, content)
     assert (await credentials_for("registry.example/app")).auth is None
 
@@ -72,13 +72,15 @@ async def test_a_broken_configuration_hands_out_nothing(config: Path, content: s
         ("me/app", "pull access denied for me/app", "docker login"),
     ],
 )
-def test_who_may_not_pull_is_told_where_to_log_in(image: str, said: str, login: str) -> None:
+def test_a_denied_pull_is_reported_with_the_login_command(
+    image: str, said: str, login: str
+) -> None:
     advice = f"log in with `{login}`, as the user who runs this"
     assert explained(image, said) == f"no permission to pull {image} ({said}): {advice}"
 
 
 @pytest.mark.parametrize("said", ["connection refused", "open /data: permission denied"])
-def test_what_no_login_mends_is_told_as_it_is(said: str) -> None:
+def test_other_pull_errors_are_not_changed(said: str) -> None:
     assert explained("busybox:1", said) == said
 
 
@@ -107,7 +109,7 @@ async def test_a_key_may_be_a_url_or_another_name_of_the_registry(
     assert (await credentials_for(image)).auth == ME
 
 
-async def test_the_exact_key_comes_first_and_an_empty_entry_is_no_login(config: Path) -> None:
+async def test_the_exact_key_comes_first_and_an_empty_entry_is_ignored(config: Path) -> None:
     second_login = {"auth": base64.b64encode(b"you:x").decode()}
     write(
         config, json.dumps({"auths": {"https://a.test/": second_login, "a.test": {"auth": AUTH}}})
@@ -130,7 +132,7 @@ async def test_the_exact_key_comes_first_and_an_empty_entry_is_no_login(config: 
         ("text", None),
     ],
 )
-async def test_every_form_of_a_login_is_read(config: Path, entry: object, auth: object) -> None:
+async def test_every_form_of_credentials_is_read(config: Path, entry: object, auth: object) -> None:
     write(config, json.dumps({"auths": {"a.test": entry}}))
     credentials = (await credentials_for("a.test/app")).auth
     assert (
@@ -158,7 +160,7 @@ def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-async def test_a_helper_of_one_registry_comes_before_that_of_all(
+async def test_a_helper_for_one_registry_overrides_the_default_helper(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper(tmp_path, monkeypatch, 'echo \'{"Username": "<token>", "Secret": "t"}\'')
@@ -181,7 +183,7 @@ async def test_a_helper_of_one_registry_comes_before_that_of_all(
         ("echo credentials not found in native keychain; exit 1", ""),
     ],
 )
-async def test_a_helper_that_fails_hands_out_nothing_and_is_named(
+async def test_a_failing_helper_is_reported_by_name(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, trouble: str
 ) -> None:
     helper(tmp_path, monkeypatch, script)
@@ -192,6 +194,6 @@ async def test_a_helper_that_fails_hands_out_nothing_and_is_named(
     assert bool(request.trouble) == bool(trouble)
 
 
-async def test_a_helper_that_is_missing_is_named(config: Path) -> None:
+async def test_a_missing_helper_is_reported_by_name(config: Path) -> None:
     write(config, json.dumps({"credsStore": "nobody"}))
     assert "docker-credential-nobody cannot be run" in (await credentials_for("a.test/x")).trouble

@@ -62,7 +62,7 @@ async def impatient(standin: Standin, folder: Path) -> AsyncIterator[Daemon]:
         yield docker
 
 
-async def test_a_daemon_that_does_not_even_greet_is_told_of(
+async def test_a_daemon_that_does_not_respond_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemon, "_GREETING_SECONDS", SOON)
@@ -74,13 +74,13 @@ async def test_a_daemon_that_does_not_even_greet_is_told_of(
                 pass
 
 
-async def test_a_request_is_not_waited_for_without_end(tmp_path: Path) -> None:
+async def test_a_request_has_a_timeout(tmp_path: Path) -> None:
     async with impatient(Standin(), tmp_path) as docker:
         with pytest.raises(NoDaemon, match=SENTENCE):
             await docker.inspect("hello-1")
 
 
-async def test_a_log_may_say_nothing_for_as_long_as_it_likes(tmp_path: Path) -> None:
+async def test_a_followed_log_has_no_timeout(tmp_path: Path) -> None:
     async with impatient(Standin(), tmp_path) as docker:
         docker._has_terminal = AsyncMock(return_value=True)  # type: ignore[method-assign]
         assert [each.content async for each in docker.log_records("talks")] == [b"at last"]

@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> StateFile:
     return StateFile(tmp_path, "default", "hello")
 
 
-async def test_what_was_changed_is_there_for_whoever_comes_next(file: StateFile) -> None:
+async def test_changes_are_stored(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
     async with file.change() as record:
@@ -43,7 +43,7 @@ async def test_the_file_keeps_its_keys(file: StateFile) -> None:
     assert content["asked"] == {"pod-1": {"start": "2026-01-01T10:00:00Z"}}
 
 
-async def test_only_what_has_changed_gets_a_new_version(file: StateFile) -> None:
+async def test_only_changed_objects_get_a_new_version(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
         record.pods["a"] = run_named("a")
@@ -55,7 +55,7 @@ async def test_only_what_has_changed_gets_a_new_version(file: StateFile) -> None
     assert int(second.pods["a"]["metadata"]["resourceVersion"]) > first.version
 
 
-async def test_an_error_leaves_everything_as_it_was(file: StateFile) -> None:
+async def test_an_error_leaves_the_record_unchanged(file: StateFile) -> None:
     async with file.change() as record:
         record.run = run_named("hello")
     before = file.path.read_bytes()
@@ -70,7 +70,7 @@ async def test_an_error_leaves_everything_as_it_was(file: StateFile) -> None:
     assert file.path.read_bytes() == before
 
 
-async def test_changes_of_several_clients_come_one_after_the_other(tmp_path: Path) -> None:
+async def test_changes_of_several_clients_are_serialized(tmp_path: Path) -> None:
     async def add(number: int) -> None:
         async with StateFile(tmp_path, "default", "hello").change() as record:
             await asyncio.sleep(0)
@@ -97,7 +97,7 @@ async def test_an_empty_record_leaves_no_file(file: StateFile, tmp_path: Path) -
     assert records(tmp_path) == []
 
 
-async def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+async def test_an_unusable_folder_is_reported_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="TASKRUNS_STATE_DIR"):
         async with StateFile(tmp_path / "file", "default", "hello").change():
@@ -105,19 +105,19 @@ async def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
-async def test_a_file_that_is_no_record_is_told_as_such(file: StateFile, content: str) -> None:
+async def test_an_invalid_record_is_reported(file: StateFile, content: str) -> None:
     file.path.parent.mkdir(parents=True)
     file.path.write_text(content)
     with pytest.raises(StateError, match="is not a record of a run"):
         await file.read()
 
 
-def test_however_many_runs_there_were_the_locks_are_few(tmp_path: Path) -> None:
+def test_the_number_of_lock_files_is_limited(tmp_path: Path) -> None:
     names = {StateFile(tmp_path, "default", f"run-{n}")._lock.name for n in range(3000)}
     assert 500 < len(names) <= 1024
 
 
-async def test_a_full_disk_keeps_nothing_of_what_it_had_no_room_for(
+async def test_a_full_disk_leaves_no_partial_file(
     file: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with file.change() as record:

@@ -43,12 +43,12 @@ def streamed(data: bytes) -> Counting:
 
 
 @pytest.mark.parametrize("content", [b"", b"1", b"x" * (LIMIT - 1) + b"y", b"\0" * 512])
-async def test_a_file_within_the_limit_is_read_whole(content: bytes) -> None:
+async def test_a_file_within_the_limit_is_read_completely(content: bytes) -> None:
     expected = content[-LIMIT:]
     assert await end_of_file(streamed(archived(content)), LIMIT) == expected
 
 
-async def test_of_a_long_file_the_end_is_kept_and_no_more_held_than_a_piece() -> None:
+async def test_a_long_file_is_read_in_pieces_and_its_end_is_kept() -> None:
     stream = streamed(archived(b"x" * 3_000_000 + b"the end"))
     end = await end_of_file(stream, LIMIT)
     assert (len(end), end[-8:]) == (LIMIT, b"xthe end")
@@ -67,11 +67,11 @@ async def test_a_long_name_comes_before_its_file(name: str, dialect: int) -> Non
      archived(kind=tarfile.SYMTYPE), archived(kind=tarfile.FIFOTYPE), empty_file("/a/b")],
     ids=["nothing", "no entry", "no archive", "a folder", "a link", "a pipe", "an empty file"],
 )  # fmt: skip
-async def test_what_is_no_file_has_no_words(data: bytes) -> None:
+async def test_an_entry_that_is_not_a_file_is_empty(data: bytes) -> None:
     assert await end_of_file(streamed(data), LIMIT) == b""
 
 
-async def test_a_file_that_is_cut_is_not_taken_for_whole() -> None:
+async def test_a_truncated_file_is_an_error() -> None:
     whole = archived(b"x" * 2000)
     with pytest.raises(EOFError):
         await end_of_file(streamed(whole[:1500]), LIMIT)

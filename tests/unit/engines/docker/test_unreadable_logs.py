@@ -91,7 +91,7 @@ def ending(pod: Draft) -> Any:
     ],
     ids=["no driver", "gone", "broken file", "broken stream", "silence"],
 )
-async def test_a_failure_without_a_log_ends_at_once_and_says_why(
+async def test_a_failure_without_a_log_ends_at_once_with_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None, word: str
 ) -> None:
     monkeypatch.setattr(runtime, "_READ_SECONDS", 0.01)
@@ -101,20 +101,20 @@ async def test_a_failure_without_a_log_ends_at_once_and_says_why(
     assert word in ending(pods["hello-1"])["message"]
 
 
-async def test_a_daemon_that_is_away_is_waited_for(tmp_path: Path) -> None:
+async def test_an_unavailable_daemon_is_awaited(tmp_path: Path) -> None:
     daemon = FakeDaemon(BROKEN, answers=False)
     with pytest.raises(NoDaemon, match="at all"):
         await sync(tmp_path, daemon, a_pod())
 
 
-async def test_a_run_whose_log_cannot_be_read_can_be_deleted(tmp_path: Path) -> None:
+async def test_a_run_with_an_unreadable_log_can_be_deleted(tmp_path: Path) -> None:
     daemon, pod = FakeDaemon(NO_DRIVER), a_pod()
     pod["metadata"]["deletionTimestamp"] = stamp(NOW)
     assert await sync(tmp_path, daemon, pod) == {}
     assert daemon.removed
 
 
-async def test_a_result_that_cannot_be_read_does_not_keep_a_run_from_ending(
+async def test_an_unreadable_result_does_not_prevent_the_end_of_a_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pod = a_pod(terminationMessagePath="/out/result")
@@ -124,13 +124,13 @@ async def test_a_result_that_cannot_be_read_does_not_keep_a_run_from_ending(
     assert "/out/result cannot be read: no space" in caplog.text
 
 
-async def test_a_log_is_not_read_where_the_policy_is_file(tmp_path: Path) -> None:
+async def test_with_policy_file_the_log_is_not_read(tmp_path: Path) -> None:
     daemon = FakeDaemon(AssertionError("read"))
     pods = await sync(tmp_path, daemon, a_pod(terminationMessagePolicy="File"))
     assert "message" not in ending(pods["hello-1"])
 
 
-async def test_a_result_file_that_its_container_has_locked_counts_as_empty(
+async def test_an_unreadable_result_file_counts_as_empty(
     tmp_path: Path,
 ) -> None:
     words = StateFile(tmp_path, "default", "hello").results("pod-1")

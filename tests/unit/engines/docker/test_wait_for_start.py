@@ -29,7 +29,7 @@ class OneContainer:
             yield await self.news.get()
 
 
-async def test_a_start_is_waited_for_without_asking_again_and_again(tmp_path: Path) -> None:
+async def test_a_start_is_awaited_without_polling(tmp_path: Path) -> None:
     container = OneContainer()
     file = StateFile(tmp_path, "default", "hello")
     file.path.parent.mkdir(parents=True)
