@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from taskruns import clock
 from taskruns.api.names import ANNOTATION_COLLECTED
+from taskruns.api.timestamps import nanoseconds_of
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.container import LABEL_CONTAINER, Secrets
@@ -26,7 +27,7 @@ from taskruns.engines.docker.state_file import StateError, StateFile
 from taskruns.engines.docker.store import InvalidRun, create_run, patch_run
 from taskruns.engines.engine import AlreadyExists
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
-from taskruns_airflow.log_position import Piece, nanoseconds_of
+from taskruns_airflow.log_position import Piece
 
 _BAD_REQUEST, _NOT_VALID = 400, 422
 

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 
 from taskruns.api.reasons import Reason
+from taskruns.api.timestamps import datetime_of
 from taskruns.api.v1alpha1 import Attempt, TaskRun
 from taskruns_airflow.api import BROKEN, backoff_delays
 from taskruns_airflow.client import Connect, Ref, Refused, Unreachable
@@ -21,7 +22,6 @@ from taskruns_airflow.log_position import (
     Search,
     SearchResult,
     Text,
-    datetime_of,
 )
 
 Deliver = Callable[[str, datetime | None, str], Awaitable[None]]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskruns.api.timestamps import nanoseconds_of
 from taskruns_airflow import log_position
 from taskruns_airflow.client import Refused
-from taskruns_airflow.log_position import MAX_PIECE_BYTES, Piece, Text, nanoseconds_of, pieces_of
+from taskruns_airflow.log_position import MAX_PIECE_BYTES, Piece, Text, pieces_of
 from taskruns_airflow.logs import ContainerLog
 
 BEGIN = datetime(2026, 11, 29, 1, tzinfo=UTC)
@@ -224,23 +225,6 @@ async def test_what_was_delivered_takes_little_memory(monkeypatch: pytest.Monkey
         position.add(b"line", last=True)
     assert position.total == 10_000
     assert len(list(position.records())) < 200
-
-
-@pytest.mark.parametrize(
-    "text", [b"", b"x", b"2026-13-01T00:00:00Z", b"2026-11-29T01:00:00", b"20261129T010000Z"]
-)
-def test_what_is_no_time_is_none(text: bytes) -> None:
-    assert nanoseconds_of(text) is None
-
-
-def test_times_compare_as_instants() -> None:
-    times = [
-        b"2026-11-29T01:00:00.09Z",
-        b"2026-11-29T03:00:00.1+02:00",
-        b"2026-11-29T01:00:00.100000001Z",
-    ]
-    instants = [nanoseconds_of(time) or 0 for time in times]
-    assert [instant - instants[0] for instant in instants] == [0, 10_000_000, 10_000_001]
 
 
 async def test_a_log_that_ends_within_a_time_has_no_line_of_it() -> None:

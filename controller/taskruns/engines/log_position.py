@@ -6,14 +6,12 @@ the position is a count: the number of entries read at or after a time well in t
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
 
+from taskruns.api.timestamps import nanoseconds_of
 from taskruns.engines.engine import EngineError
 
 _DISORDER_NANOSECONDS = 10 * 10**9
 """Largest expected difference between the times of adjacent entries that are out of order."""
-_DIGITS = 9
 _LONGEST_TIME = 40
 """Maximum length of the time at the start of a line, in bytes, including the space after it."""
 
@@ -140,7 +138,7 @@ class TimedLines:
         space = data.find(b" ", at, at + _LONGEST_TIME)
         if space < 0 and len(data) - at < _LONGEST_TIME and b"\n" not in data[at:]:
             return None
-        time = nanoseconds_of(data[at:space].decode(errors="replace")) if space > 0 else None
+        time = nanoseconds_of(data[at:space]) if space > 0 else None
         self._within, self._read = True, 0
         if time is None:  # the rest of a long line has no time
             return at
@@ -161,24 +159,3 @@ class TimedLines:
             self._within = False
             self._sent = 0 if self._passing else self._sent
         return new
-
-
-def nanoseconds_of(time: str) -> int | None:
-    """Return an RFC 3339 time in nanoseconds of Unix time, or None if it is not one."""
-    zone = 1 if time.endswith("Z") else 6
-    whole, _, fraction = time[:-zone].partition(".")
-    seconds = _seconds(whole + time[-zone:])
-    if seconds is None or (fraction and not fraction.isdecimal()):
-        return None
-    nanoseconds: int = seconds * 10**_DIGITS
-    return nanoseconds + int(fraction[:_DIGITS].ljust(_DIGITS, "0"))
-
-
-@lru_cache(maxsize=8)
-def _seconds(time: str) -> int | None:
-    """Return a time in whole seconds of Unix time; cached for the lines of the same second."""
-    try:
-        moment = datetime.fromisoformat(time)
-    except ValueError:
-        return None
-    return int(moment.timestamp()) if moment.tzinfo is not None else None

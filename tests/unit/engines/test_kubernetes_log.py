@@ -14,7 +14,7 @@ from taskruns.engines.kubernetes.client import Denied
 from taskruns.engines.kubernetes.endpoints import GET_LOG
 from taskruns.engines.kubernetes.log import LogReader
 from taskruns.engines.kubernetes.responses import Response
-from taskruns.engines.log_position import LogLost, nanoseconds_of
+from taskruns.engines.log_position import LogLost
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
 
@@ -146,19 +146,3 @@ async def test_a_kubelets_error_message_in_the_log_is_an_error() -> None:
     assert await anext(pieces) == b""
     with pytest.raises(LogLost, match="unable to retrieve container logs"):
         await anext(pieces)
-
-
-@pytest.mark.parametrize(
-    ("time", "nanoseconds"),
-    [
-        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
-        ("1970-01-01T02:00:01.000000007+02:00", 1_000_000_007),
-        ("1970-01-01T00:00:01Z", 10**9),
-        ("no time", None),
-        ("", None),
-    ],
-)
-def test_times_with_different_offsets_compare_as_instants(
-    time: str, nanoseconds: int | None
-) -> None:
-    assert nanoseconds_of(time) == nanoseconds

@@ -12,6 +12,7 @@ from typing import Any, Self
 import aiohttp
 from aiodocker import Docker, DockerError
 
+from taskruns.api.timestamps import nanoseconds_of
 from taskruns.core.unstructured import mapping, number, text
 from taskruns.engines.docker.connection import (
     ANSWER_SECONDS,
@@ -36,7 +37,6 @@ from taskruns.engines.docker.log import (
 from taskruns.engines.docker.pod_status import has_ended
 from taskruns.engines.docker.tarball import empty_file, end_of_file, new_file, open_folders
 from taskruns.engines.engine import EngineError
-from taskruns.engines.log_position import nanoseconds_of
 
 _NO_ANSWER = 900
 """Status that the client library reports when there is no HTTP response."""
@@ -226,7 +226,7 @@ class Daemon:
         read = records_of_terminal if await self._has_terminal(name) else records_of
         params: dict[str, Any] = {
             "stdout": True, "stderr": True, "timestamps": True, "follow": follow,
-            "since": since_parameter(nanoseconds_of(since) or 0),
+            "since": since_parameter(nanoseconds_of(since.encode()) or 0),
         }  # fmt: skip
         limit = patient(None if follow else ANSWER_SECONDS)
         with self._converted_errors():

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from aiodocker import DockerError
 
+from taskruns.api.timestamps import nanoseconds_of
 from taskruns.engines.docker.connection import NoDaemon
-from taskruns.engines.log_position import LogLost, LogPosition, nanoseconds_of
+from taskruns.engines.log_position import LogLost, LogPosition
 
 _HEADER = struct.Struct(">BxxxL")
 """Header of a frame: stream number, and length of the content in bytes."""
@@ -163,7 +164,7 @@ class Entries:
         content = []
         for piece in pieces:
             time, _, line = piece.partition(b" ")
-            written_at = nanoseconds_of(time.decode(errors="replace"))
+            written_at = nanoseconds_of(time)
             if written_at is None or self._position.passes(written_at):
                 content.append(line)
                 self._last.append(piece)

@@ -7,6 +7,7 @@ from aiodocker import DockerError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskruns.api.timestamps import nanoseconds_of
 from taskruns.engines.docker import log
 from taskruns.engines.docker.connection import NoDaemon
 from taskruns.engines.docker.log import (
@@ -17,7 +18,7 @@ from taskruns.engines.docker.log import (
     since_parameter,
     to_its_end,
 )
-from taskruns.engines.log_position import LogLost, nanoseconds_of
+from taskruns.engines.log_position import LogLost
 
 START = 1767261600 * 10**9
 
@@ -173,8 +174,8 @@ async def test_an_error_of_the_daemon_is_not_part_of_the_log() -> None:
     ("time", "parameter"),
     [
         (0, "0.000000000"),
-        (nanoseconds_of("2026-01-01T10:00:00.000000002Z"), "1767261600.000000002"),
-        (nanoseconds_of("2026-01-01T10:00:00Z"), "1767261600.000000000"),
+        (nanoseconds_of(b"2026-01-01T10:00:00.000000002Z"), "1767261600.000000002"),
+        (nanoseconds_of(b"2026-01-01T10:00:00Z"), "1767261600.000000000"),
     ],
 )
 def test_the_since_parameter_has_seconds_and_nanoseconds(time: int, parameter: str) -> None:
