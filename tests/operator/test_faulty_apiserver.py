@@ -80,7 +80,7 @@ async def test_namespaces_take_turns(server: StubApiserver, tmp_path: Path) -> N
         looked.append(key.namespace)
 
     async with at_work(server, tmp_path) as running:
-        running.controller.queue._work = look
+        running.controller.queue.work = look
         await running.until(lambda: len(looked) >= 21)
     assert "good" in looked[:2]
 
@@ -125,7 +125,7 @@ async def test_it_outlasts_the_end_of_its_watches(server: StubApiserver, tmp_pat
         await running.ready()
         server.end_watches()
         await running.until(lambda: server.asked("watch", RUNS) == 2)
-        await running.until(lambda: server._watches[RUNS])
+        await running.until(lambda: server.watches[RUNS])
         server.put(RUNS, "hello")
         await running.until(lambda: running.controller.cache.versions().runs)
 
@@ -185,7 +185,7 @@ async def test_a_part_that_hangs_is_not_alive(
         await running.ready()
         part, _, beats = pulse.partition(".")
         heartbeat = getattr(getattr(running.controller, part), beats)
-        heartbeat._last -= 3600
+        heartbeat.last -= 3600
         code, text = await running.probe("livez")
         assert code == 500
         assert re.fullmatch(rf"{name}: no activity for 36\d\d s\n", text)
@@ -196,7 +196,7 @@ async def test_an_apiserver_that_is_away_is_not_our_death(
 ) -> None:
     async with at_work(server, tmp_path) as running:
         await running.ready()
-        running.controller.resync.succeeded._last -= 3600  # type: ignore[operator]
+        running.controller.resync.succeeded.last -= 3600  # type: ignore[operator]
         assert await running.probe("livez") == (200, "ok\n")
         code, text = await running.probe("readyz")
         assert code == 500
@@ -228,8 +228,8 @@ async def test_lists_come_in_pages_of_metadata(server: StubApiserver, tmp_path: 
         [page("x", "a"), expired, page("x", "a"), page("y", "b"), page("", "c")]
     )
     async with at_work(server, tmp_path) as running:
-        await running.until(lambda: running.controller.cache_sync._awaited)
-        assert running.controller.cache_sync._awaited == {"a", "b", "c"}
+        await running.until(lambda: running.controller.cache_sync.awaited)
+        assert running.controller.cache_sync.awaited == {"a", "b", "c"}
 
 
 async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others_none(
@@ -275,7 +275,7 @@ async def test_it_is_not_ready_while_no_namespace_can_be_served(
     for kind in (RUNS, "pods"):
         server.turns["list", f"a/{kind}"].extend([failure(403, "no role")] * 1000)
     async with at_work(server, tmp_path, namespaces=("a",)) as running:
-        await running.until(lambda: 403 in running.controller.watch._answers.values())
+        await running.until(lambda: 403 in running.controller.watch.statuses.values())
         assert await running.probe("readyz") == (500, "start: 0 of 2 watches are open\n")
 
 
@@ -286,7 +286,7 @@ async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
     async with at_work(server, tmp_path, every=0.05) as running:
         await running.ready()
         await running.until(
-            lambda: running.controller._observed.watches.ages().keys() == {RUNS, "pods"}
+            lambda: running.controller.instrumentation.watches.ages().keys() == {RUNS, "pods"}
         )
         code, text = await running.probe("metrics", site=1)
         assert code == 200
@@ -305,7 +305,7 @@ async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
 async def test_a_watch_that_is_deaf_grows_old(server: StubApiserver, tmp_path: Path) -> None:
     async with at_work(server, tmp_path, every=0.05) as running:
         await running.ready()
-        ages = running.controller._observed.watches.ages
+        ages = running.controller.instrumentation.watches.ages
         await running.until(lambda: ages().keys() == {RUNS, "pods"})
         server.put(RUNS, "hello", tell=False)
         await running.until(lambda: ages()[RUNS] > 0.3)

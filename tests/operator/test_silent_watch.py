@@ -42,5 +42,5 @@ async def test_runs_go_on_when_their_watches_have_gone_silent(
 
 
 def test_a_watch_may_be_silent_for_longer_than_the_apiserver_is() -> None:
-    settings = watch._settings().watching
+    settings = watch.kopf_settings().watching
     assert SECONDS_OF_A_BOOKMARK < settings.inactivity_timeout == 70

@@ -20,6 +20,11 @@ class CacheSync:
         """Whether every awaited object has arrived or is gone."""
         return self._open.is_set()
 
+    @property
+    def awaited(self) -> frozenset[str]:
+        """Uids that are still awaited; empty before the first list."""
+        return frozenset(self._awaited or ())
+
     def trouble(self) -> str:
         """Describe what is still awaited; return an empty string once the barrier is open."""
         if self.is_open:

@@ -85,7 +85,7 @@ class Controller:
         self.cache_sync = CacheSync()
         self.metrics = Metrics(release(), self._snapshot)
         connection.observe = self.metrics.requests.ended
-        self._observed = observed = Instrumentation(self.metrics)
+        self.instrumentation = observed = Instrumentation(self.metrics)
         self.queue = WorkQueue(
             self._reconcile,
             settings.workers,
@@ -111,9 +111,9 @@ class Controller:
         )
         self.watch = Watch(connection, event_handler, namespaces)
         self._health = self._checks()
-        self._sites = [probes(self._health, settings.probes_host, settings.probes_port)]
+        self.sites = [probes(self._health, settings.probes_host, settings.probes_port)]
         if settings.metrics_port is not None:
-            self._sites.append(self.metrics.site(settings.metrics_host, settings.metrics_port))
+            self.sites.append(self.metrics.site(settings.metrics_host, settings.metrics_port))
         self._parts: list[asyncio.Task[Any]] = []
 
     async def serve(self) -> int:
@@ -123,7 +123,7 @@ class Controller:
             0 after `stopping` was set or a signal was received; 1 after a part ended unexpectedly.
         """
         _stop_on_signals(self.stopping)
-        for site in self._sites:
+        for site in self.sites:
             await site.start()
         stop = self._part("stop", self.stopping.wait())
         stock = self._part("start", self.resync.take_stock())
@@ -157,7 +157,7 @@ class Controller:
         await asyncio.gather(*self._parts, return_exceptions=True)
         await self.queue.drain(DRAIN_SECONDS)
         await self._kubernetes.drain(EVENTS_SECONDS)
-        for site in self._sites:
+        for site in self.sites:
             await site.stop()
         await self.watch.stop(KOPF_SECONDS)
 
@@ -192,9 +192,9 @@ class Controller:
             runs=phases,
             queued=queued,
             pods=len(self.cache.pods()),
-            watch_ages=self._observed.watches.ages(),
+            watch_ages=self.instrumentation.watches.ages(),
             waiting=self.queue.depth,
-            longest_wait=self._observed.turns.longest_wait(),
+            longest_wait=self.instrumentation.turns.longest_wait(),
             workers=self._settings.workers,
             busy=self.queue.busy,
         )

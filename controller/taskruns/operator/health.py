@@ -43,6 +43,11 @@ class Site:
         host, port = self._runner.addresses[0][:2]
         log.info("serving %s on http://%s:%s%s", self._purpose, host, port, self._paths)
 
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port on which the server listens; None unless it is running."""
+        return self._runner.addresses[0][:2] if self._runner.addresses else None
+
     async def stop(self) -> None:
         """Stop the server and close its remaining connections."""
         await self._runner.cleanup()
@@ -57,20 +62,21 @@ class Pulse:
 
     def __init__(self, ticks: Callable[[], float] | None = None) -> None:
         self._ticks = ticks or asyncio.get_running_loop().time
-        self._last: float | None = None
+        self.last: float | None = None
+        """Time of the last beat, in seconds of `ticks`; None before the first one."""
 
     def beat(self) -> None:
         """Record a beat."""
-        self._last = self._ticks()
+        self.last = self._ticks()
 
     def missing(self, longest: float) -> str:
         """Describe the time since the last beat if it is longer than `longest` seconds.
 
         Otherwise, and before the first beat, return an empty string.
         """
-        if self._last is None:
+        if self.last is None:
             return ""
-        silence = self._ticks() - self._last
+        silence = self._ticks() - self.last
         return f"no activity for {silence:.0f} s" if silence > longest else ""
 
 

@@ -68,6 +68,11 @@ class Lives:
         else:
             self._ended.pop(facts.ref.uid, None)
 
+    @property
+    def pending(self) -> int:
+        """Number of ended Pods whose end is not in a status yet."""
+        return len(self._ended)
+
     def status_written(self, before: Object, after: Object) -> None:
         """Count what a status write changed; `after` is the run in the apiserver's response."""
         status = mapping(after.get("status"))

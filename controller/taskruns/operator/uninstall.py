@@ -302,7 +302,7 @@ async def _run(options: Settings) -> int:
             return await _show(uninstall)
         if options.deployment is not None:
             await _end_controller(connection, *options.deployment)
-        return await _release_all(uninstall, options.timeout)
+        return await release_all(uninstall, options.timeout)
     finally:
         await connection.close()
 
@@ -339,7 +339,7 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
     log.warning("the controller's Pod still exists; continuing all the same")
 
 
-async def _release_all(uninstall: Uninstall, seconds: float) -> int:
+async def release_all(uninstall: Uninstall, seconds: float) -> int:
     """Process Pods in rounds until a round finds nothing to do; return the exit code.
 
     Args:

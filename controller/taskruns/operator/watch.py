@@ -106,7 +106,7 @@ class Watch:
         self._ended: asyncio.Task[None] | None = None
         self._sessions: list[aiohttp.ClientSession] = []
         paths = [call.path(place) for call in (LIST_RUNS, LIST_PODS) for place in namespaces]
-        self._answers: dict[str, int | None] = dict.fromkeys(paths)
+        self.statuses: dict[str, int | None] = dict.fromkeys(paths)
         """HTTP status of the last watch request, or of a failed list, by path; None before it."""
         register(self._registry, event_handler)
         kopf.on.login(registry=self._registry)(self._login)
@@ -116,7 +116,7 @@ class Watch:
         ignored = _NotKopfs(asyncio.all_tasks())
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
-            settings=_settings(),
+            settings=kopf_settings(),
             clusterwide=EVERYWHERE in self._namespaces,
             namespaces=[place for place in self._namespaces if place != EVERYWHERE],
             standalone=True,
@@ -146,7 +146,7 @@ class Watch:
 
         It is complete when at least one watch is open and every other one is forbidden or open.
         """
-        answers = list(self._answers.values())
+        answers = list(self.statuses.values())
         opened, closed = answers.count(HTTPStatus.OK), answers.count(HTTPStatus.FORBIDDEN)
         description = f"{opened} of {len(answers)} watches are open"
         return "" if opened and opened + closed == len(answers) else description
@@ -156,15 +156,15 @@ class Watch:
 
         Return an empty string while all are running, and before all have been answered once.
         """
-        all_of_them = len(self._answers)
-        begun = None not in self._answers.values()
+        all_of_them = len(self.statuses)
+        begun = None not in self.statuses.values()
         lost = begun and (running := len(_watches())) < all_of_them
         return f"{running} of {all_of_them} watches are left" if lost else ""
 
     def _answered(self, response: aiohttp.ClientResponse) -> None:
         path = response.url.path
-        if path in self._answers and ("watch" in response.url.query or not response.ok):
-            self._answers[path] = response.status
+        if path in self.statuses and ("watch" in response.url.query or not response.ok):
+            self.statuses[path] = response.status
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Return a session for kopf that renews its credentials itself.
@@ -198,7 +198,8 @@ def _watches() -> "Collection[asyncio.Task[Any]]":
     return {task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)}
 
 
-def _settings() -> kopf.OperatorSettings:
+def kopf_settings() -> kopf.OperatorSettings:
+    """Return the settings of kopf: watches only, and no write to any object."""
     settings = kopf.OperatorSettings()
     settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_UID
     settings.watching.chunk_size = _PAGE

@@ -139,6 +139,11 @@ class DelayingQueue(Generic[K]):
         """Number of keys with a timer, failed keys in backoff included."""
         return len(self._timers)
 
+    @property
+    def heap_size(self) -> int:
+        """Number of timers in the heap, replaced ones included."""
+        return len(self._heap)
+
     def add(self, key: K) -> None:
         """Enqueue a key.
 
@@ -269,7 +274,8 @@ class WorkQueue(Generic[K]):
         backlog: DelayingQueue[K] | None = None,
         observer: Observer | None = None,
     ) -> None:
-        self._work = work
+        self.work = work
+        """Function that processes a key."""
         self._workers = workers
         self._now = now
         self._around = around
@@ -299,6 +305,10 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Enqueue a key, to be processed as soon as a worker is free."""
         self._backlog.add(key)
+        self.wake()
+
+    def wake(self) -> None:
+        """Make `run` start waiting keys and compare its timers with the clock now."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -332,7 +342,7 @@ class WorkQueue(Generic[K]):
 
     def _end(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
-        self._changed.set()
+        self.wake()
 
     async def _process(self, key: K) -> None:
         self._observer.begins(key)
@@ -347,7 +357,7 @@ class WorkQueue(Generic[K]):
         """Call `work` for a key; return DONE, PUT_OFF or FAILED."""
         try:
             async with asyncio.timeout(WORK_TIMEOUT):
-                wake_at = await self._work(key)
+                wake_at = await self.work(key)
         except asyncio.CancelledError:
             self._backlog.fail(key, self._seconds())
             raise

@@ -45,7 +45,7 @@ class RunningController:
 
     async def ready(self) -> None:
         for _ in range(_TRIES):
-            if self.controller._sites[0]._runner.addresses and await self._is_ready():
+            if self.controller.sites[0].address and await self._is_ready():
                 return
             await asyncio.sleep(_PAUSE)
         raise AssertionError(await self.probe("readyz"))
@@ -54,7 +54,9 @@ class RunningController:
         return (await self.probe("readyz"))[0] == 200
 
     async def probe(self, path: str, site: int = 0) -> tuple[int, str]:
-        host, port = self.controller._sites[site]._runner.addresses[0][:2]
+        address = self.controller.sites[site].address
+        assert address is not None, "it is not running"
+        host, port = address
         url = f"http://{host}:{port}/{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()

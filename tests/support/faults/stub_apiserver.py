@@ -40,7 +40,7 @@ class StubApiserver:
         """Verb, plural and headers of every request."""
         self._held: dict[tuple[str, str], asyncio.Event] = {}
         self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in GROUPS}
-        self._watches: defaultdict[str, list[asyncio.Queue[Object | None]]] = defaultdict(list)
+        self.watches: defaultdict[str, list[asyncio.Queue[Object | None]]] = defaultdict(list)
         self._version = 100
         self._background = Background()
         self._loop = self._background.loop
@@ -96,12 +96,12 @@ class StubApiserver:
     def tell(self, plural: str, event: str, found: Object) -> None:
         """Send an event to every watch that covers the object."""
         place = found.get("metadata", {}).get("namespace", "")
-        for watch in (*self._watches[plural], *self._watches[f"{place}/{plural}"]):
+        for watch in (*self.watches[plural], *self.watches[f"{place}/{plural}"]):
             self._loop.call_soon_threadsafe(watch.put_nowait, {"type": event, "object": found})
 
     def end_watches(self) -> None:
         """Close every watch, as the apiserver does from time to time."""
-        for watches in self._watches.values():
+        for watches in self.watches.values():
             for watch in tuple(watches):
                 self._loop.call_soon_threadsafe(watch.put_nowait, None)
 
@@ -161,14 +161,14 @@ class StubApiserver:
 
     async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
         events: asyncio.Queue[Object | None] = asyncio.Queue()
-        self._watches[plural].append(events)
+        self.watches[plural].append(events)
         response = web.StreamResponse()
         try:
             await response.prepare(request)
             while (event := await events.get()) is not None:
                 await response.write(json.dumps(event).encode() + b"\n")
         finally:
-            self._watches[plural].remove(events)
+            self.watches[plural].remove(events)
         return response
 
     async def _anything_else(self, request: web.Request) -> web.Response:

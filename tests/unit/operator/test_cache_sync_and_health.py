@@ -148,7 +148,8 @@ async def test_probes_name_the_problem(
     health = Health({"a": lambda: alive}, {"b": lambda: ready})
     site = probes(health, "127.0.0.1", 0)
     await site.start()
-    port = site._runner.addresses[0][1]
+    assert site.address is not None
+    port = site.address[1]
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             for path, (code, text) in (("/livez", livez), ("/readyz", readyz)):

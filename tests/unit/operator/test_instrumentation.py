@@ -236,9 +236,9 @@ def test_main_that_never_ran_has_no_end(metrics: Metrics, lives: Lives) -> None:
 @pytest.mark.parametrize("how", ["gone", "released"])
 def test_the_state_of_a_finished_pod_is_dropped(lives: Lives, how: str) -> None:
     lives.pod_told(pod("Succeeded"), gone=False)
-    assert lives._ended
+    assert lives.pending
     lives.pod_told(pod("Succeeded", held=how != "released"), gone=how == "gone")
-    assert not lives._ended
+    assert not lives.pending
 
 
 def test_waits_and_reconciles_are_timed(metrics: Metrics, time: Time) -> None:

@@ -104,7 +104,8 @@ async def test_metrics_are_served_in_the_requested_format(
 ) -> None:
     site = metrics.site("127.0.0.1", 0)
     await site.start()
-    url = f"http://127.0.0.1:{site._runner.addresses[0][1]}/metrics"
+    assert site.address is not None
+    url = f"http://127.0.0.1:{site.address[1]}/metrics"
     headers: Mapping[str, Any] = {"Accept": accept}
     try:
         async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:

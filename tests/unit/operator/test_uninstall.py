@@ -59,17 +59,17 @@ def test_the_examples_in_the_help_are_valid(capsys: pytest.CaptureFixture[str]) 
         assert isinstance(uninstall.read(example.split(), {}), uninstall.Settings)
 
 
-class Looks(Uninstall):
-    """An uninstall whose passes find these numbers of Pods; the last one repeats."""
+class Rounds(Uninstall):
+    """An uninstall whose rounds return or raise these results; the last one repeats."""
 
-    def __init__(self, *found: int | EngineError) -> None:
-        self._found = list(found)
+    def __init__(self, *results: int | EngineError) -> None:
+        self._results = list(results)
         self.patient: list[bool] = []
 
     @override
     async def release_pods(self, *, patient: bool) -> int:
         self.patient.append(patient)
-        result = self._found.pop(0) if len(self._found) > 1 else self._found[0]
+        result = self._results.pop(0) if len(self._results) > 1 else self._results[0]
         if isinstance(result, EngineError):
             raise result
         return result
@@ -82,9 +82,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_cleanup_ends_when_a_round_finds_no_pod(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    looks = Looks(3, Unavailable("down"), 1, 0)
-    assert await uninstall._release_all(looks, 60) == 0
-    assert looks.patient == [True] * 4
+    rounds = Rounds(3, Unavailable("down"), 1, 0)
+    assert await uninstall.release_all(rounds, 60) == 0
+    assert rounds.patient == [True] * 4
     assert caplog.messages == [
         "down; retrying",
         "no Pod waits for the controller",
@@ -92,7 +92,7 @@ async def test_the_cleanup_ends_when_a_round_finds_no_pod(caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("result", "message"),
     [
         (2, "2 Pods had to be released or deleted in the last round"),
         (NotAllowed("no role"), "no role"),
@@ -100,15 +100,15 @@ async def test_the_cleanup_ends_when_a_round_finds_no_pod(caplog: pytest.LogCapt
     ids=["Pods are still created", "a namespace is forbidden"],
 )
 async def test_the_cleanup_ends_at_its_timeout_and_logs_the_cause(
-    found: int | EngineError,
-    said: str,
+    result: int | EngineError,
+    message: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "time", itertools.count().__next__)
-    looks = Looks(found)
-    assert await uninstall._release_all(looks, 60) == 1
-    assert looks.patient[0]
-    assert not looks.patient[-1]
-    assert said in caplog.text
+    rounds = Rounds(result)
+    assert await uninstall.release_all(rounds, 60) == 1
+    assert rounds.patient[0]
+    assert not rounds.patient[-1]
+    assert message in caplog.text
     assert "stop the controller (--deployment)" in caplog.text

@@ -11,6 +11,7 @@ import pytest
 
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
+from taskruns.operator.health import Pulse
 from taskruns.operator.workqueue import OUTAGE_CAP, DelayingQueue, RateLimiter, WorkQueue, share
 
 Work = Callable[[str], Awaitable[datetime | None]]
@@ -71,7 +72,7 @@ async def running(
 
 async def nudge(queue: WorkQueue[str]) -> None:
     """Make the queue read its clock, as after the end of its sleep."""
-    queue._changed.set()
+    queue.wake()
     await settle()
 
 
@@ -236,7 +237,7 @@ async def test_work_past_the_grace_period_is_cancelled_when_the_queue_stops() ->
 async def test_a_running_queue_beats() -> None:
     ticks = [0.0]
     queue = WorkQueue(Desk().work, 1, Clock())
-    queue.pulse._ticks = lambda: ticks[0]
+    queue.pulse = Pulse(lambda: ticks[0])
     assert queue.pulse.missing(10.0) == ""
     task = asyncio.create_task(queue.run())
     await settle()
