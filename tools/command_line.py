@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from taskruns.cli.backend import PLACE_VARIABLE
+from taskruns.cli.backend import BACKEND_VARIABLE
 from taskruns.cli.exit_status import MEANINGS
 from taskruns.cli.main import COMMANDS, DEBUG_VARIABLE, program
 from taskruns.engines.docker.host import STATE_VARIABLE
@@ -25,7 +25,7 @@ cluster. `pip install '.[cli]'`, in a checkout, installs it, also as `kubectl ta
 | setting | place |
 |---|---|
 | `--on docker`, `--on kubernetes` | the named one |
-| the variable `{PLACE_VARIABLE}` | the named one |
+| the variable `{BACKEND_VARIABLE}` | the named one |
 | `--context`, `--kubeconfig`, or the call as `kubectl taskrun` | the cluster |
 | none of these | Docker |
 

@@ -10,7 +10,7 @@ from taskruns.cli.streams import as_plugin, program_name
 from taskruns.core.unstructured import Object
 
 DOCKER, KUBERNETES = "docker", "kubernetes"
-PLACE_VARIABLE = "TASKRUN_ON"
+BACKEND_VARIABLE = "TASKRUN_ON"
 
 IMAGE_PULL = "image pull"
 """Name of the Step for an image pull."""
@@ -109,17 +109,17 @@ class Backend(Protocol):
         """Return the versions of the server components, by component name."""
 
 
-def command_for(place: Backend, verb: str, name: str) -> str:
+def command_for(backend: Backend, verb: str, name: str) -> str:
     """Return the command line that applies a command to a run of this backend.
 
     Args:
-        place: the backend that has the run.
+        backend: the backend that has the run.
         verb: the command, such as `logs`.
         name: the run's name.
     """
     words = [program_name(), verb]
-    if place.kind == KUBERNETES and not (as_plugin() or os.environ.get(PLACE_VARIABLE)):
+    if backend.kind == KUBERNETES and not (as_plugin() or os.environ.get(BACKEND_VARIABLE)):
         words += ["--on", KUBERNETES]
-    if place.namespace != "default":
-        words += ["--namespace", place.namespace]
+    if backend.namespace != "default":
+        words += ["--namespace", backend.namespace]
     return " ".join([*words, name])

@@ -33,7 +33,7 @@ class Interrupt:
     """
 
     def __init__(
-        self, place: Backend, name: str, following: Following, teller: ProgressPrinter
+        self, backend: Backend, name: str, following: Following, printer: ProgressPrinter
     ) -> None:
         self.exit_message = ""
         """Message for an exit before run and log are complete; empty while the run is followed."""
@@ -41,8 +41,8 @@ class Interrupt:
         """The Pod of the current attempt."""
         self.is_over = False
         """Whether the run has ended, and only its log is read."""
-        self._place, self._name, self._following = place, name, following
-        self._teller = teller
+        self._backend, self._name, self._following = backend, name, following
+        self._printer = printer
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._cancelling: asyncio.Task[bool] | None = None
@@ -73,10 +73,10 @@ class Interrupt:
         if self.is_over:
             self._leave()
         elif self._cancelling is None:
-            self._teller.say("cancelling the run; press Ctrl-C again to kill its container")
+            self._printer.say("cancelling the run; press Ctrl-C again to kill its container")
             self._cancelling = asyncio.create_task(self._cancel())
         elif self._is_cancelled and self._killing is None and self.pod:
-            self._teller.say("killing the container; press Ctrl-C again to exit")
+            self._printer.say("killing the container; press Ctrl-C again to exit")
             self._killing = asyncio.create_task(self._kill())
         else:
             self._leave()
@@ -85,7 +85,7 @@ class Interrupt:
         try:
             await self._following.cancel()
         except (CommandError, EngineError) as error:
-            self._teller.warn(f"not cancelled: {error}; press Ctrl-C again to exit")
+            self._printer.warn(f"not cancelled: {error}; press Ctrl-C again to exit")
             return False
         return True
 
@@ -94,7 +94,7 @@ class Interrupt:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._following.kill(self.pod)
         except CommandError as error:
-            self._teller.warn(f"{error}; press Ctrl-C again to exit")
+            self._printer.warn(f"{error}; press Ctrl-C again to exit")
         except (Unavailable, TimeoutError):
             self._leave()
 
@@ -103,19 +103,19 @@ class Interrupt:
         if self.exit_message or self._task is None:
             return
         if self.is_over:
-            command = command_for(self._place, "logs", self._name)
+            command = command_for(self._backend, "logs", self._name)
             self.exit_message = (
                 f"{self._name} has ended, but its log is not complete here: `{command}` prints it"
             )
         elif self._is_cancelled:
-            self._place.leave_follower(self._name)
-            command = command_for(self._place, "wait", self._name)
+            self._backend.leave_follower(self._name)
+            command = command_for(self._backend, "wait", self._name)
             self.exit_message = (
                 f"exiting before the end of {self._name}, whose cancellation is requested: "
                 f"`{command}` waits for it"
             )
         else:
-            command = command_for(self._place, "follow", self._name)
+            command = command_for(self._backend, "follow", self._name)
             self.exit_message = (
                 f"exiting; {self._name} is not cancelled: `{command}` follows it again"
             )
@@ -225,7 +225,7 @@ class Followed:
     """Whether part of the log did not reach standard output although its reader was still there."""
 
 
-async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed:
+async def follow(backend: Backend, name: str, printer: ProgressPrinter) -> Followed:
     """Follow a run to its end. Ctrl-C cancels it; a second Ctrl-C kills its container.
 
     Returns:
@@ -235,14 +235,14 @@ async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed
     Raises:
         CommandError: Ctrl-C ended this program before the run had ended.
     """
-    last = await place.run(name)
-    async with place.following(name) as following:
-        logs = _Logs(following, teller, name)
-        interrupt = Interrupt(place, name, following, teller)
+    last = await backend.run(name)
+    async with backend.following(name) as following:
+        logs = _Logs(following, printer, name)
+        interrupt = Interrupt(backend, name, following, printer)
         try:
-            with NOTICES.through(teller.say):
+            with NOTICES.through(printer.say):
                 async for run in following.changes():
-                    teller.tell(run)
+                    printer.show(run)
                     logs.follow(run)
                     interrupt.pod = pod_of(run)
                     last = run
@@ -255,7 +255,7 @@ async def follow(place: Backend, name: str, teller: ProgressPrinter) -> Followed
             raise
         finally:
             interrupt.forget()
-            teller.close()
+            printer.close()
             logs.stop()
     return Followed(last, logs.is_lost)
 
@@ -268,9 +268,9 @@ def pod_of(run: Object) -> str:
 class _Logs:
     """Copier of each attempt's log to standard output, in order."""
 
-    def __init__(self, following: Following, teller: ProgressPrinter, name: str) -> None:
+    def __init__(self, following: Following, printer: ProgressPrinter, name: str) -> None:
         self.is_lost = False
-        self._following, self._teller, self._name = following, teller, name
+        self._following, self._printer, self._name = following, printer, name
         self._writer = LogWriter()
         self._pods: set[str] = set()
         self._late: set[str] = set()
@@ -291,7 +291,7 @@ class _Logs:
                     self._late.add(pod)
                 self._copying = asyncio.create_task(self._copy(pod, self._copying))
         waiting = text(status.get("phase")) == Phase.PENDING
-        if waiting and self._staging is None and self._teller.live:
+        if waiting and self._staging is None and self._printer.live:
             self._staging = asyncio.create_task(self._stage(pod_of(run)))
         if not waiting and self._staging is not None:
             self._staging.cancel()
@@ -319,19 +319,19 @@ class _Logs:
         if self._is_left:
             return
         try:
-            await copy_log(self._following.log(pod), self._writer, self._teller)
+            await copy_log(self._following.log(pod), self._writer, self._printer)
         except OutputFailed as error:
             self._is_left = True
             if not error.is_left:
                 self._lose(f"standard output cannot be written ({error})")
         except LogNotKept as error:
-            self._teller.warn(f"{self._name} has no log: {error}")
+            self._printer.warn(f"{self._name} has no log: {error}")
         except (CommandError, EngineError) as error:
             self._lose(str(error), counts=pod not in self._late)
 
     def _lose(self, why: str, *, counts: bool = True) -> None:
         self.is_lost |= counts
-        self._teller.warn(
+        self._printer.warn(
             f"the log of {self._name} is not complete: {why}. `taskrun logs {self._name}` prints "
             "what is available"
         )
@@ -339,13 +339,13 @@ class _Logs:
     async def _stage(self, pod: str) -> None:
         with contextlib.suppress(EngineError):
             async for sentence in self._following.stages(pod):
-                self._teller.stage(sentence)
+                self._printer.stage(sentence)
 
 
 async def copy_log(
     log: AsyncIterator[bytes],
     writer: LogWriter | None = None,
-    teller: ProgressPrinter | None = None,
+    printer: ProgressPrinter | None = None,
 ) -> None:
     """Write a log to standard output as it arrives.
 
@@ -356,8 +356,8 @@ async def copy_log(
     writer = writer or LogWriter()
     try:
         async for piece in log:
-            if teller is not None:
-                teller.pause()
+            if printer is not None:
+                printer.pause()
             await writer.write(piece)
     except (CommandError, EngineError):
         await writer.drain()

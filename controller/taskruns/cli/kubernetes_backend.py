@@ -94,9 +94,9 @@ async def open_cluster(
         message = f"no cluster is configured ({error}): set KUBECONFIG or --kubeconfig"
         raise CommandError(message, ExitCode.NOT_RUN) from error
     try:
-        place = namespace or connection.namespace
-        with _plain_errors(connection.configuration.host, place):
-            yield KubernetesBackend(Client(connection), place)
+        used_namespace = namespace or connection.namespace
+        with _plain_errors(connection.configuration.host, used_namespace):
+            yield KubernetesBackend(Client(connection), used_namespace)
     finally:
         await connection.close()
 

@@ -19,14 +19,14 @@ class Notices(logging.Handler):
     def __init__(self, say: Say = say) -> None:
         super().__init__(logging.WARNING)
         self.say = say
-        self._said: dict[str, float] = {}
+        self._printed: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]
         """Print a warning unless a warning that differs only in numbers was printed recently."""
         message = record.getMessage()
         key, now = _NUMBER.sub("#", message), record.created
-        if now - self._said.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
-            self._said[key] = now
+        if now - self._printed.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
+            self._printed[key] = now
             self.say(message)
 
     @contextmanager

@@ -94,7 +94,9 @@ def show_runs(runs: Sequence[Run], form: str, now: datetime, *, namespaces: bool
     elif not runs:
         click.echo("No TaskRuns.", err=True)
     else:
-        _show_table([_row(run, now, wide=form == "wide", place=namespaces) for run in runs])
+        _show_table(
+            [_row(run, now, wide=form == "wide", with_namespace=namespaces) for run in runs]
+        )
 
 
 def show_run(run: Run, form: str, now: datetime) -> None:
@@ -117,10 +119,10 @@ def show_object(manifest: Mapping[str, Any], form: str) -> None:
     click.echo(yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True), nl=False)
 
 
-def _row(run: Run, now: datetime, *, wide: bool, place: bool) -> dict[str, str]:
+def _row(run: Run, now: datetime, *, wide: bool, with_namespace: bool) -> dict[str, str]:
     metadata, status = mapping(run.get("metadata")), mapping(run.get("status"))
     code, attempt = status.get("exitCode"), status.get("attempt")
-    row = {"NAMESPACE": text(metadata.get("namespace"))} if place else {}
+    row = {"NAMESPACE": text(metadata.get("namespace"))} if with_namespace else {}
     row |= {
         "NAME": text(metadata.get("name")),
         "PHASE": text(status.get("phase")) or NOTHING,

@@ -31,7 +31,7 @@ class ProgressPrinter:
         self._printed: set[str] = set()
         self._status: Status | None = None
 
-    def tell(self, run: Object) -> None:
+    def show(self, run: Object) -> None:
         """Print the phase and message of a run if they have changed."""
         status = mapping(run.get("status"))
         phase, reason, message = (text(status.get(key)) for key in ("phase", "reason", "message"))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from taskruns.api import names
-from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE, Backend, Listing
+from taskruns.cli.backend import BACKEND_VARIABLE, DOCKER, KUBERNETES, Backend, Listing
 from taskruns.cli.streams import as_plugin
 from taskruns.core.unstructured import mapping, text
 
@@ -38,8 +38,8 @@ T = TypeVar("T")
 
 _OPTIONS = (
     click.option(
-        "--on", type=click.Choice([DOCKER, KUBERNETES]), envvar=PLACE_VARIABLE,
-        help=f"Backend of the TaskRuns.  [default: {PLACE_VARIABLE}; kubernetes with --context, "
+        "--on", type=click.Choice([DOCKER, KUBERNETES]), envvar=BACKEND_VARIABLE,
+        help=f"Backend of the TaskRuns.  [default: {BACKEND_VARIABLE}; kubernetes with --context, "
         "--kubeconfig or as kubectl taskrun; else docker]",
     ),
     click.option(
@@ -105,8 +105,8 @@ class Target:
         listen()
 
         async def acted() -> T:
-            async with self.open() as place:
-                return await work(place)
+            async with self.open() as backend:
+                return await work(backend)
 
         return asyncio.run(acted())
 
@@ -135,15 +135,15 @@ def current_context() -> str:
     return ""
 
 
-def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a target to a command, and pass it the Target as `choice`."""
+def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a target to a command, and pass it the Target as `target`."""
 
     @wraps(command)
     def chosen(
         *args: Any, on: str | None, namespace: str | None, context: str | None,
         kubeconfig: str | None, **rest: Any,
     ) -> Any:  # fmt: skip
-        return command(*args, choice=choose(on, namespace, context, kubeconfig), **rest)
+        return command(*args, target=choose(on, namespace, context, kubeconfig), **rest)
 
     for option in reversed(_OPTIONS):
         chosen = option(chosen)
@@ -153,20 +153,20 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
 def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of a TaskRun. Return no completions if the backend cannot be read."""
     options = ctx.params
-    choice = choose(
-        options.get("on") or os.environ.get(PLACE_VARIABLE), options.get("namespace"),
+    target = choose(
+        options.get("on") or os.environ.get(BACKEND_VARIABLE), options.get("namespace"),
         options.get("context"), options.get("kubeconfig"),
     )  # fmt: skip
     try:
-        runs = choice.act(_runs).runs
+        runs = target.act(_runs).runs
     except Exception:  # noqa: BLE001 - shell completion cannot show an error
         return []
     run_names = [run["metadata"]["name"] for run in runs]
     return [name for name in run_names if name.startswith(incomplete)]
 
 
-async def _runs(place: Backend) -> Listing:
-    return await place.runs()
+async def _runs(backend: Backend) -> Listing:
+    return await backend.runs()
 
 
 name_argument = click.argument("name", shell_complete=complete_name)

@@ -23,7 +23,7 @@ from taskruns.api.crd import PRESERVED, Schema, resource_schema
 from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.cli.exit_status import CommandError
-from taskruns.cli.yaml_source import Document, Place
+from taskruns.cli.yaml_source import Document, FieldPath
 from taskruns.core.pods import InvalidTemplate, build_pod
 from taskruns.core.unstructured import mapping, text
 
@@ -39,19 +39,19 @@ _OF_A_CHANGE = "oldSelf"
 class Problem:
     """One invalid field, with the correction in its message."""
 
-    place: Place
+    path: FieldPath
     message: str
 
     @override
     def __str__(self) -> str:
-        where = written(self.place)
+        where = written(self.path)
         return f"{where}: {self.message}" if where else self.message
 
 
 def problems(document: Document) -> list[Problem]:
     """Return the problems of a TaskRun; an empty list if the apiserver would accept it."""
     content = _as_taken(document.content)
-    invalid = [Problem(place, sentence) for place, sentence in misplaced(content)]
+    invalid = [Problem(path, sentence) for path, sentence in misplaced(content)]
     if isinstance(content, Mapping) and "spec" in content:
         invalid += _of_schema(content)
     for look in (_of_rules, _of_pod):
@@ -67,13 +67,13 @@ def refuse_invalid(document: Document) -> dict[str, Any]:
         CommandError: the TaskRun is invalid; the message names the first problem.
     """
     for problem in problems(document):
-        raise CommandError(f"{document.where}:{document.line(problem.place)}: {problem}")
+        raise CommandError(f"{document.where}:{document.line(problem.path)}: {problem}")
     return dict(_as_taken(document.content))
 
 
-def written(place: Place) -> str:
+def written(path: FieldPath) -> str:
     """Format a field path as `spec.env[0].name`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
@@ -90,9 +90,9 @@ def _of_schema(content: Mapping[str, Any]) -> Iterator[Problem]:
     schema, checker = _spec_schema()
     errors = sorted(checker.iter_errors(content["spec"]), key=lambda e: [*map(str, e.path)])
     for error in errors:
-        place: Place = ("spec", *error.path)
+        path: FieldPath = ("spec", *error.path)
         for sentence, below in _sentences(error):
-            yield Problem((*place, *below), sentence)
+            yield Problem((*path, *below), sentence)
     if not errors:
         yield from _of_lists(schema, content["spec"], ("spec",))
 
@@ -157,7 +157,7 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-def _sentences(error: Any) -> Iterator[tuple[str, Place]]:
+def _sentences(error: Any) -> Iterator[tuple[str, FieldPath]]:
     """Yield the message and the relative path of each problem, worded as in the CRD's own rules."""
     keyword, bound = error.validator, error.validator_value
     if keyword == "required":
@@ -177,11 +177,11 @@ def _sentences(error: Any) -> Iterator[tuple[str, Place]]:
         yield (say(bound) if say else error.message), ()
 
 
-def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:
+def _of_lists(schema: Schema, value: Any, path: FieldPath) -> Iterator[Problem]:
     """Yield the duplicate items of lists that are sets or maps."""
     for name, below in schema.get("properties", {}).items():
         if isinstance(value, Mapping) and name in value:
-            yield from _of_lists(below, value[name], (*place, name))
+            yield from _of_lists(below, value[name], (*path, name))
     if not isinstance(value, list):
         return
     keys = schema.get(_LIST_KEYS, ())
@@ -190,23 +190,23 @@ def _of_lists(schema: Schema, value: Any, place: Place) -> Iterator[Problem]:
         for index, item in enumerate(value):
             identity = [item.get(key) for key in keys] if keys else item
             if identity in identities:
-                yield Problem((*place, index), "duplicate item: remove one")
+                yield Problem((*path, index), "duplicate item: remove one")
             identities.append(identity)
     for index, item in enumerate(value):
-        yield from _of_lists(schema.get("items", {}), item, (*place, index))
+        yield from _of_lists(schema.get("items", {}), item, (*path, index))
 
 
 def _of_rules(content: Any) -> Iterator[Problem]:
     named = "name" in mapping(content.get("metadata"))
     known = _without_nulls(content)
     for at, rules in RULES.items():
-        for place, value in _values(known, at):
+        for path, value in _values(known, at):
             for rule in rules:
                 if _OF_A_CHANGE in rule.holds or not (at or named):
                     continue
                 if _compiled(rule.holds).eval(data={"self": value}).value() is not True:
                     below = (rule.field,) if rule.field else ()
-                    yield Problem((*place, *below), rule.message)
+                    yield Problem((*path, *below), rule.message)
 
 
 @cache
@@ -227,9 +227,9 @@ def _without_nulls(content: Any) -> Any:
     return [_without_nulls(item) for item in content] if isinstance(content, list) else content
 
 
-def _values(content: Any, at: str) -> list[tuple[Place, Any]]:
+def _values(content: Any, at: str) -> list[tuple[FieldPath, Any]]:
     """Return the values at a path such as `spec.podFailurePolicy.rules[]`, with their places."""
-    items: list[tuple[Place, Any]] = [((), content)]
+    items: list[tuple[FieldPath, Any]] = [((), content)]
     for part in filter(None, at.split(".")):
         name = part.removesuffix("[]")
         items = [((*p, name), v[name]) for p, v in items if isinstance(v, Mapping) and name in v]
@@ -261,11 +261,11 @@ _KEY = re.compile(rf"((?=.{{1,253}}/){names.NAME}/)?{_WORD}")
 _LABEL = re.compile(rf"({_WORD})?")
 _MOST_BYTES_OF_ANNOTATIONS = 256 * 1024
 
-Said = tuple[Place, str]
+Message = tuple[FieldPath, str]
 """Path of a field and the message about it."""
 
 
-def misplaced(content: Any) -> Iterator[Said]:
+def misplaced(content: Any) -> Iterator[Message]:
     """Yield the problems of a document outside its spec."""
     if not isinstance(content, Mapping):
         yield (), "not a TaskRun: `taskrun new` prints a template"
@@ -281,8 +281,8 @@ def misplaced(content: Any) -> Iterator[Said]:
     if metadata is not None and not isinstance(metadata, Mapping):
         yield ("metadata",), "it must be of type object"
         return
-    for place, sentence in _of_metadata(mapping(metadata)):
-        yield ("metadata", *place), sentence
+    for path, sentence in _of_metadata(mapping(metadata)):
+        yield ("metadata", *path), sentence
 
 
 def without_nulls(metadata: Any) -> Any:
@@ -305,7 +305,7 @@ def unknown(name: str, known: Collection[str]) -> str:
     return "unknown field" + (f": did you mean {near[0]}?" if near else "")
 
 
-def _of_metadata(metadata: Mapping[str, Any]) -> Iterator[Said]:
+def _of_metadata(metadata: Mapping[str, Any]) -> Iterator[Message]:
     for key in metadata.keys() - _METADATA:
         yield (key,), unknown(key, _METADATA)
     for key in _TEXTS:
@@ -314,11 +314,11 @@ def _of_metadata(metadata: Mapping[str, Any]) -> Iterator[Said]:
             return
     yield from _of_names(metadata.get("name"), metadata.get("generateName"))
     for kind in ("labels", "annotations"):
-        for place, sentence in _of_words(metadata.get(kind, {}), labels=kind == "labels"):
-            yield (kind, *place), sentence
+        for path, sentence in _of_words(metadata.get(kind, {}), labels=kind == "labels"):
+            yield (kind, *path), sentence
 
 
-def _of_names(name: str | None, prefix: str | None) -> Iterator[Said]:
+def _of_names(name: str | None, prefix: str | None) -> Iterator[Message]:
     if not name and not prefix:
         yield (), "write a name, or a generateName"
     elif name and not re.fullmatch(names.NAME, name):
@@ -327,7 +327,7 @@ def _of_names(name: str | None, prefix: str | None) -> Iterator[Said]:
         yield ("generateName",), "write lower-case letters, digits, - and .; it may end with -"
 
 
-def _of_words(entries: Any, *, labels: bool) -> Iterator[Said]:
+def _of_words(entries: Any, *, labels: bool) -> Iterator[Message]:
     """Yield the problems of labels or annotations. Both have the same rules for keys only."""
     if not isinstance(entries, Mapping):
         yield (), "it must be of type object"
@@ -353,7 +353,7 @@ def pod_of(manifest: Mapping[str, Any], namespace: str = "default") -> dict[str,
     """
     declared = mapping(manifest.get("metadata"))
     name = text(declared.get("name")) or f"{text(declared.get('generateName'))}xxxxx"
-    place = text(declared.get("namespace")) or namespace
-    metadata = {**declared, "name": name, "namespace": place, "uid": UNKNOWN_UID}
+    own_namespace = text(declared.get("namespace")) or namespace
+    metadata = {**declared, "name": name, "namespace": own_namespace, "uid": UNKNOWN_UID}
     run = TaskRun.model_validate({"metadata": metadata, "spec": manifest.get("spec")})
     return build_pod(run, 1)

@@ -19,7 +19,7 @@ _MOST_LETTERS = 3_000_000
 """Maximum length of the input, in characters; more than the apiserver accepts."""
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 """Path of a field, as keys and indexes."""
 
 
@@ -29,13 +29,13 @@ class Document:
 
     where: str
     content: Any
-    lines: Mapping[Place, int]
+    lines: Mapping[FieldPath, int]
 
-    def line(self, place: Place) -> int:
+    def line(self, field_path: FieldPath) -> int:
         """Return the line of a field, or of its closest existing parent."""
-        while place not in self.lines:
-            place = place[:-1]
-        return self.lines[place]
+        while field_path not in self.lines:
+            field_path = field_path[:-1]
+        return self.lines[field_path]
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,7 +85,7 @@ def _documents(words: str, where: str) -> Iterator[Document]:
             node = loader.get_node()
             if node is None:
                 continue
-            lines: dict[Place, int] = {(): node.start_mark.line + 1}
+            lines: dict[FieldPath, int] = {(): node.start_mark.line + 1}
             content = _read(loader, node, (), lines)
             if content is not None:
                 yield Document(where, content, lines)
@@ -93,7 +93,9 @@ def _documents(words: str, where: str) -> Iterator[Document]:
         loader.dispose()
 
 
-def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:
+def _read(
+    loader: _Loader, node: yaml.Node, field_path: FieldPath, lines: dict[FieldPath, int]
+) -> Any:
     """Convert a node to JSON values and record the lines of its fields; aliases are expanded."""
     if len(lines) > _MOST_LETTERS // 10:
         raise ValueError("its aliases expand to too many values")
@@ -104,14 +106,14 @@ def _read(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int
             key = _key(loader, key_node)
             if key in fields:
                 raise yaml.MarkedYAMLError(None, None, f"duplicate key {key}", key_node.start_mark)
-            below = (*place, key)
+            below = (*field_path, key)
             lines[below] = key_node.start_mark.line + 1
             fields[key] = _read(loader, value_node, below, lines)
         return fields
     if isinstance(node, yaml.SequenceNode):
         items = []
         for index, item in enumerate(node.value):
-            below = (*place, index)
+            below = (*field_path, index)
             lines[below] = item.start_mark.line + 1
             items.append(_read(loader, item, below, lines))
         return items

@@ -213,9 +213,9 @@ async def test_ctrl_c_exits_with_the_command_that_returns_to_the_run(
 
 
 def output_of(capsys: pytest.CaptureFixture[str], *runs: dict[str, Any]) -> list[str]:
-    teller = ProgressPrinter()
+    printer = ProgressPrinter()
     for run in runs:
-        teller.tell(run)
+        printer.show(run)
     return capsys.readouterr().err.splitlines()
 
 

@@ -24,7 +24,7 @@ def found(spec: Any, name: str = "a") -> dict[str, str]:
     """Return the messages about a spec, by the place that each is about."""
     manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     issues = problems(Document("file", manifest, {(): 1}))
-    return {written(problem.place): problem.message for problem in issues}
+    return {written(problem.path): problem.message for problem in issues}
 
 
 @pytest.mark.parametrize(("path", "value", "answer"), list(bad_values()))
@@ -130,7 +130,7 @@ def test_invalid_metadata_is_reported(metadata: dict[str, Any], place: str) -> N
     head = {"apiVersion": API_VERSION, "kind": KIND, "spec": SMALLEST}
     named = {} if "generateName" in metadata else {"name": "a"}
     issues = problems(Document("file", head | {"metadata": named | metadata}, {(): 1}))
-    assert [written(problem.place) for problem in issues] == [f"metadata.{place}"]
+    assert [written(problem.path) for problem in issues] == [f"metadata.{place}"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import click
 
 from taskruns.cli.backend import Backend, Following
 from taskruns.cli.exit_status import CommandError, ExitCode
-from taskruns.cli.target import Target, name_argument, placed
+from taskruns.cli.target import Target, name_argument, with_target
 from taskruns.core.unstructured import Object
 
 FORMATS = ("table", "wide", "json", "yaml", "name")
@@ -26,8 +26,8 @@ _FORMAT = click.option(
     help="List the TaskRuns of all namespaces.",
 )
 @_FORMAT
-@placed
-def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
+@with_target
+def list_command(target: Target, *, everywhere: bool, form: str) -> int:
     """List TaskRuns, the oldest first.
 
     \b
@@ -39,7 +39,7 @@ def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
     from taskruns.cli.output import say, show_runs
     from taskruns.clock import now
 
-    listing = choice.act(lambda place: place.runs(everywhere=everywhere))
+    listing = target.act(lambda backend: backend.runs(everywhere=everywhere))
     if listing.runs or not listing.problems:
         show_runs(listing.runs, form, now(), namespaces=everywhere)
     for problem in listing.problems:
@@ -49,29 +49,29 @@ def list_command(choice: Target, *, everywhere: bool, form: str) -> int:
 
 @click.command("describe")
 @name_argument
-@placed
-def describe_command(choice: Target, name: str) -> None:
+@with_target
+def describe_command(target: Target, name: str) -> None:
     """Describe a TaskRun: the cause of its failure, and its attempts as a timeline."""
     from taskruns.cli.describe import show_description
     from taskruns.clock import now
 
-    async def describe(place: Backend) -> None:
-        run = await place.run(name)
-        await show_description(run, now(), lambda pod: place.steps(run, pod))
+    async def describe(backend: Backend) -> None:
+        run = await backend.run(name)
+        await show_description(run, now(), lambda pod: backend.steps(run, pod))
 
-    choice.act(describe)
+    target.act(describe)
 
 
 @click.command("get")
 @name_argument
 @_FORMAT
-@placed
-def get_command(choice: Target, name: str, form: str) -> None:
+@with_target
+def get_command(target: Target, name: str, form: str) -> None:
     """Print one TaskRun."""
     from taskruns.cli.output import show_run
     from taskruns.clock import now
 
-    show_run(choice.act(lambda place: place.run(name)), form, now())
+    show_run(target.act(lambda backend: backend.run(name)), form, now())
 
 
 @click.command("logs")
@@ -82,8 +82,8 @@ def get_command(choice: Target, name: str, form: str) -> None:
 @click.option(
     "--attempt", type=click.IntRange(min=1), help="Number of the attempt.  [default: the last]"
 )
-@placed
-def logs_command(choice: Target, name: str, *, following: bool, attempt: int | None) -> None:
+@with_target
+def logs_command(target: Target, name: str, *, following: bool, attempt: int | None) -> None:
     """Print the log of a TaskRun's attempt.
 
     \b
@@ -91,19 +91,19 @@ def logs_command(choice: Target, name: str, *, following: bool, attempt: int | N
       taskrun logs hello
       taskrun logs --attempt 1 hello
     """  # noqa: D301 - as above
-    choice.act(lambda place: _print_log(place, name, attempt, following=following))
+    target.act(lambda backend: _print_log(backend, name, attempt, following=following))
 
 
-async def _print_log(place: Backend, name: str, attempt: int | None, *, following: bool) -> None:
+async def _print_log(backend: Backend, name: str, attempt: int | None, *, following: bool) -> None:
     from taskruns.cli.following import copy_log
 
-    run = await place.run(name)
+    run = await backend.run(name)
     pod = _pod_of_attempt(run, attempt)
     if following and not _is_over(run, pod):
-        async with place.following(name) as watched:
+        async with backend.following(name) as watched:
             pod = await _copy_to_its_end(watched, attempt)
     elif pod:
-        await copy_log(place.log(run, pod))
+        await copy_log(backend.log(run, pod))
     if not pod:
         which = f"attempt {attempt}" if attempt else "attempt yet"
         raise CommandError(f"{name} has no {which}: `taskrun describe {name}` shows its state")

@@ -7,7 +7,7 @@ import click
 
 from taskruns.cli.backend import DOCKER, Backend
 from taskruns.cli.exit_status import CommandError, ExitCode, exit_code_of
-from taskruns.cli.target import Target, name_argument, placed
+from taskruns.cli.target import Target, name_argument, with_target
 from taskruns.core.unstructured import Object
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class _RunCommand(click.Command):
 @click.option("--secret", multiple=True, metavar="NAME/KEY=VALUE", help="Value of a secretKeyRef.")
 @_DETACH
 @_QUIET
-@placed
+@with_target
 def run_command(
-    choice: Target, file: str | None, command: tuple[str, ...], image: str | None,
+    target: Target, file: str | None, command: tuple[str, ...], image: str | None,
     name: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Run a TaskRun to its end, print its log, and exit with the task's exit code.
@@ -75,20 +75,20 @@ def run_command(
     if image is not None:
         manifest: Object = manifests.manifest_of(image, words)
     else:
-        manifest = _manifest_in(words[0], choice.on)
+        manifest = _manifest_in(words[0], target.on)
     manifest = manifests.named(manifest, name)
     variables = read_variables(options["env"], options["env_file"])
     manifest = manifests.with_variables(manifest, variables)
     if secrets := read_secrets(options["secret"]):
-        choice = _with_secrets(choice, secrets, detach=options["detach"])
-    return choice.act(lambda place: _run(place, manifest, options))
+        target = _with_secrets(target, secrets, detach=options["detach"])
+    return target.act(lambda backend: _run(backend, manifest, options))
 
 
 def _with_secrets(
-    choice: Target, secrets: Mapping[tuple[str, str], str], *, detach: bool
+    target: Target, secrets: Mapping[tuple[str, str], str], *, detach: bool
 ) -> Target:
     """Return the target with values for secretKeyRefs, which are kept in memory only."""
-    if choice.on != DOCKER:
+    if target.on != DOCKER:
         raise click.UsageError("--secret is for Docker only: create a Secret in the cluster.")
     if detach:
         raise click.UsageError(
@@ -96,7 +96,7 @@ def _with_secrets(
         )
     from taskruns.engines.docker.container import Secrets
 
-    return choice.with_secrets(Secrets(secrets))
+    return target.with_secrets(Secrets(secrets))
 
 
 def _manifest_in(file: str, on: str) -> Object:
@@ -112,30 +112,30 @@ def _manifest_in(file: str, on: str) -> Object:
     return manifest
 
 
-async def _run(place: Backend, manifest: Object, options: dict[str, Any]) -> int:
+async def _run(backend: Backend, manifest: Object, options: dict[str, Any]) -> int:
     from taskruns.cli.following import follow
     from taskruns.cli.manifest import check_namespace
     from taskruns.cli.progress import ProgressPrinter
 
-    check_namespace(manifest, place.namespace)
-    name = (await place.create(manifest))["metadata"]["name"]
+    check_namespace(manifest, backend.namespace)
+    name = (await backend.create(manifest))["metadata"]["name"]
     if options["detach"]:
-        place.leave_follower(name)
+        backend.leave_follower(name)
         click.echo(name)
         return ExitCode.SUCCESS
-    return _code_of(await follow(place, name, ProgressPrinter(quiet=options["quiet"])))
+    return _code_of(await follow(backend, name, ProgressPrinter(quiet=options["quiet"])))
 
 
 @click.command("follow")
 @name_argument
 @_QUIET
-@placed
-def follow_command(choice: Target, name: str, *, quiet: bool) -> int:
+@with_target
+def follow_command(target: Target, name: str, *, quiet: bool) -> int:
     """Follow an existing TaskRun to its end, and exit with the task's exit code."""
     from taskruns.cli.following import follow
     from taskruns.cli.progress import ProgressPrinter
 
-    return _code_of(choice.act(lambda place: follow(place, name, ProgressPrinter(quiet=quiet))))
+    return _code_of(target.act(lambda backend: follow(backend, name, ProgressPrinter(quiet=quiet))))
 
 
 @click.command("rerun")
@@ -143,32 +143,32 @@ def follow_command(choice: Target, name: str, *, quiet: bool) -> int:
 @click.option("--as", "new_name", help="Name of the copy.  [default: the name with a suffix]")
 @_DETACH
 @_QUIET
-@placed
-def rerun_command(choice: Target, name: str, new_name: str | None, **options: bool) -> int:
+@with_target
+def rerun_command(target: Target, name: str, new_name: str | None, **options: bool) -> int:
     """Create a copy of a TaskRun, and follow it to its end."""
     from taskruns.cli.manifest import repeated
 
-    async def rerun(place: Backend) -> int:
-        return await _run(place, repeated(await place.run(name), new_name), options)
+    async def rerun(backend: Backend) -> int:
+        return await _run(backend, repeated(await backend.run(name), new_name), options)
 
-    return choice.act(rerun)
+    return target.act(rerun)
 
 
 @click.command("wait")
 @name_argument
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Longest wait.")
-@placed
-def wait_command(choice: Target, name: str, timeout: float | None) -> int:
+@with_target
+def wait_command(target: Target, name: str, timeout: float | None) -> int:
     """Wait for the end of a TaskRun, and exit with the task's exit code."""
-    return _code(choice.act(lambda place: _wait(place, name, timeout)))
+    return _code(target.act(lambda backend: _wait(backend, name, timeout)))
 
 
-async def _wait(place: Backend, name: str, seconds: float | None) -> Object:
+async def _wait(backend: Backend, name: str, seconds: float | None) -> Object:
     import asyncio
 
-    last = await place.run(name)
+    last = await backend.run(name)
     try:
-        async with asyncio.timeout(seconds), place.following(name) as following:
+        async with asyncio.timeout(seconds), backend.following(name) as following:
             async for run in following.changes():
                 last = run
     except TimeoutError:

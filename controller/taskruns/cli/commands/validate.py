@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskruns.cli.backend import DOCKER, KUBERNETES, PLACE_VARIABLE
+from taskruns.cli.backend import BACKEND_VARIABLE, DOCKER, KUBERNETES
 from taskruns.cli.exit_status import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
             invalid = problems(document)
             wrong += len(invalid)
             for problem in invalid:
-                line = document.line(problem.place)
+                line = document.line(problem.path)
                 click.echo(f"{document.where}:{line}: {problem}", err=True)
             if not invalid and not quiet:
                 click.echo(f"{document.where}: {document.content['metadata'].get('name')} is valid")
@@ -47,7 +47,7 @@ def validate_command(files: tuple[str, ...], *, quiet: bool) -> int:
 @click.command("render")
 @click.argument("file")
 @click.option(
-    "--on", type=click.Choice([DOCKER, KUBERNETES]), default=KUBERNETES, envvar=PLACE_VARIABLE,
+    "--on", type=click.Choice([DOCKER, KUBERNETES]), default=KUBERNETES, envvar=BACKEND_VARIABLE,
     show_default=True, help="Show the Pod, or the container.",
 )  # fmt: skip
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), default="yaml")

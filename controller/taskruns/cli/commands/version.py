@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taskruns.cli.backend import DOCKER, KUBERNETES
-from taskruns.cli.target import Target, placed
+from taskruns.cli.target import Target, with_target
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -18,8 +18,8 @@ _FILES, _NO_FILES = 0, 4
 
 @click.command("version")
 @click.option("--client", is_flag=True, help="Print only the version of this program.")
-@placed
-def version_command(choice: Target, *, client: bool) -> None:
+@with_target
+def version_command(target: Target, *, client: bool) -> None:
     """Print the versions of this program and of the Docker daemon or the cluster."""
     from importlib.metadata import version
 
@@ -29,10 +29,10 @@ def version_command(choice: Target, *, client: bool) -> None:
     from taskruns.cli.exit_status import CommandError
 
     try:
-        for name, component_version in choice.act(lambda place: place.versions()).items():
+        for name, component_version in target.act(lambda backend: backend.versions()).items():
             click.echo(f"{name} {component_version}")
     except CommandError as error:
-        server = {DOCKER: "docker", KUBERNETES: "kubernetes"}[choice.on]
+        server = {DOCKER: "docker", KUBERNETES: "kubernetes"}[target.on]
         click.echo(f"{server}: {error.message}")
 
 

@@ -25,11 +25,11 @@ def ssh_message(url: str) -> str:
     parts = urlsplit(url)
     login, _, host = parts.netloc.rpartition("@")
     user = login.partition(":")[0]  # the message must not contain the password
-    place = f"{SSH}{user}@{host}" if user else f"{SSH}{host}"
+    address = f"{SSH}{user}@{host}" if user else f"{SSH}{host}"
     socket = parts.path if parts.path.strip("/") else "/run/docker.sock"
     return (
-        f"cannot connect to the Docker daemon at {place}: {SSH} is not supported. Forward its "
-        f"socket (`ssh -N -L ~/docker.sock:{socket} {place}`) and write its path, as "
+        f"cannot connect to the Docker daemon at {address}: {SSH} is not supported. Forward its "
+        f"socket (`ssh -N -L ~/docker.sock:{socket} {address}`) and write its path, as "
         "unix:///home/..., into DOCKER_HOST or the Airflow connection"
     )
 

@@ -404,36 +404,36 @@ def check_fields(pod: Mapping[str, Any]) -> None:
         _check(value, name, name if name in _SHORTHAND_OF_POD else f"template.spec.{name}")
 
 
-def _check(value: Any, pattern: str, place: str) -> None:
+def _check(value: Any, pattern: str, path: str) -> None:
     if value is None or value in ("", [], {}) or pattern in IGNORED:
         return
     field = HONOURED.get(pattern) or HARMLESS.get(pattern)
     if field is not None:
         if not field.kind.accepts(value):
-            raise Unsupported(f"{place} {value!r}" if field.kind.shown else place, field.kind.words)
+            raise Unsupported(f"{path} {value!r}" if field.kind.shown else path, field.kind.words)
     elif pattern not in _BRANCHES:
-        raise Unsupported(place, REFUSED.get(pattern, ELSEWHERE))
+        raise Unsupported(path, REFUSED.get(pattern, ELSEWHERE))
     elif f"{pattern}[]" in _BRANCHES:
-        for item, named in _items(value, place):
+        for item, named in _items(value, path):
             _check_below(item, f"{pattern}[]", named)
     else:
-        _check_below(value, pattern, place)
+        _check_below(value, pattern, path)
 
 
-def _check_below(value: Any, pattern: str, place: str) -> None:
+def _check_below(value: Any, pattern: str, path: str) -> None:
     if not isinstance(value, Mapping):
-        raise Unsupported(place, "write a mapping")
+        raise Unsupported(path, "write a mapping")
     for name, below in value.items():
         shorthand = pattern == "containers[]" and name in _SHORTHAND_OF_MAIN
-        _check(below, f"{pattern}.{name}", name if shorthand else f"{place}.{name}")
+        _check(below, f"{pattern}.{name}", name if shorthand else f"{path}.{name}")
 
 
-def _items(value: Any, place: str) -> Iterator[tuple[Any, str]]:
+def _items(value: Any, path: str) -> Iterator[tuple[Any, str]]:
     if not isinstance(value, list | tuple):
-        raise Unsupported(place, "write a list")
+        raise Unsupported(path, "write a list")
     for number, item in enumerate(value):
         keys = (text(mapping(item).get(key)) for key in _KEYS)
-        yield item, f"{place}[{next(filter(None, keys), number)}]"
+        yield item, f"{path}[{next(filter(None, keys), number)}]"
 
 
 def _branches() -> Iterator[str]:

@@ -91,7 +91,7 @@ class Follower:
         self._cache = Cache()
         self._engine: Engine = DockerEngine(file, now, secrets)
         self._changed = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._reported = asyncio.Event()
         """Event that is set, and replaced by a new one, when the daemon reports an event."""
         self._runtime = Runtime(file, daemon, now, secrets)
         self._node = Kubelet(file, daemon, self._runtime, on_task_done=self._changed.set)
@@ -148,12 +148,12 @@ class Follower:
     async def started(self, pod: str) -> None:
         """Wait until the container of a Pod has started; it need not exist yet."""
         while True:
-            heard = self._heard
+            reported = self._reported
             with contextlib.suppress(Unavailable):
                 if await self.daemon.has_run(pod):
                     return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(heard.wait(), _LONGEST_WAIT)
+                await asyncio.wait_for(reported.wait(), _LONGEST_WAIT)
 
     @property
     def pulling(self) -> str:
@@ -222,11 +222,11 @@ class Follower:
         while True:
             with contextlib.suppress(Unavailable):
                 async for _ in self.daemon.events(label, since):
-                    self._hear()
-            self._hear()
+                    self._on_event()
+            self._on_event()
             await asyncio.sleep(_RETRY_SECONDS)
 
-    def _hear(self) -> None:
+    def _on_event(self) -> None:
         self._changed.set()
-        self._heard.set()
-        self._heard = asyncio.Event()
+        self._reported.set()
+        self._reported = asyncio.Event()

@@ -72,7 +72,7 @@ class Kubelet:
         self._on_task_done = on_task_done
         self._now: Clock = runtime.now
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._troubles: dict[str, StartError] = {}
+        self._start_errors: dict[str, StartError] = {}
 
     async def sync(self, *, begin: bool = True) -> datetime | None:
         """Reconcile containers and record once; return when to do so again without an event.
@@ -150,19 +150,19 @@ class Kubelet:
             await self._report(pod, None if ended else never_ran(pod))
             await self._forget_deleted(pod)
         elif begin:
-            await self._report(pod, pod_status(pod, None, self._troubles.get(uid_of(pod))))
+            await self._report(pod, pod_status(pod, None, self._start_errors.get(uid_of(pod))))
             self._run("make", pod, self._make(pod))
         return None
 
     async def _make(self, pod: Object) -> None:
         """Pull the image and create the container, with retries; then start it."""
         delay = _RETRY_FIRST
-        while (trouble := await self._try_to_make(pod)) is not None:
-            self._troubles[uid_of(pod)] = trouble
-            await self._report(pod, pod_status(pod, None, trouble))
+        while (error := await self._try_to_make(pod)) is not None:
+            self._start_errors[uid_of(pod)] = error
+            await self._report(pod, pod_status(pod, None, error))
             await asyncio.sleep(delay)
             delay = min(delay * 2, _RETRY_CAP)
-        self._troubles.pop(uid_of(pod), None)
+        self._start_errors.pop(uid_of(pod), None)
         await self._start(pod)
 
     async def _try_to_make(self, pod: Object) -> StartError | None:
