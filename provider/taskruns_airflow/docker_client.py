@@ -235,7 +235,7 @@ def docker_client_of(settings: Mapping[str, Any], namespace: str) -> DockerClien
         root=Path(root) if root else state_directory(),
         now=clock.now,
         endpoint=endpoint,
-        given=Secrets(secrets=_secrets(settings.get("secrets") or {})),
+        secrets=Secrets(secrets=_secrets(settings.get("secrets") or {})),
     )
     return DockerClient(host, namespace)
 

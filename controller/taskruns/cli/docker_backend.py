@@ -45,7 +45,7 @@ async def open_host(
         CommandError: an error that the user can fix.
     """
     with _plain_errors(suggestion):
-        host = Host(state_directory(), now, given=secrets or NO_SECRETS)
+        host = Host(state_directory(), now, secrets=secrets or NO_SECRETS)
         yield DockerBackend(host, namespace or "default")
 
 

@@ -228,7 +228,7 @@ def _without_nulls(content: Any) -> Any:
 
 
 def _values(content: Any, at: str) -> list[tuple[FieldPath, Any]]:
-    """Return the values at a path such as `spec.podFailurePolicy.rules[]`, with their places."""
+    """Return the values at a path such as `spec.podFailurePolicy.rules[]`, with their paths."""
     items: list[tuple[FieldPath, Any]] = [((), content)]
     for part in filter(None, at.split(".")):
         name = part.removesuffix("[]")

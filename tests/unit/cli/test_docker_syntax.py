@@ -47,13 +47,15 @@ def test_variables_on_the_command_line_override_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "command"),
     [("lst", "list"), ("ps", "list"), ("rm", "delete"), ("desribe", "describe"), ("Run", "run"),
      ("apply", "run"), ("stop", "cancel"), ("logz", "logs"), ("complete", "completion")],
 )  # fmt: skip
-def test_an_unknown_command_suggests_a_known_one(typed: str, meant: str) -> None:
-    assert unknown_command(typed, COMMANDS) == f"No such command {typed!r}. Did you mean {meant!r}?"
-    assert f"Did you mean {meant!r}? See taskrun --help" in here(typed).err
+def test_an_unknown_command_suggests_a_known_one(typed: str, command: str) -> None:
+    assert (
+        unknown_command(typed, COMMANDS) == f"No such command {typed!r}. Did you mean {command!r}?"
+    )
+    assert f"Did you mean {command!r}? See taskrun --help" in here(typed).err
 
 
 def test_a_command_unlike_any_other_gets_no_suggestion() -> None:

@@ -83,7 +83,7 @@ def test_containers_without_a_main_container_are_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "line", "said"),
+    ("words", "line", "message"),
     [
         (HEAD + "spec:\n  imagee: a\n", 6, "spec.imagee: unknown field: did you mean ima"),
         (
@@ -104,11 +104,11 @@ def test_containers_without_a_main_container_are_reported() -> None:
         ("- a\n", 1, "taskrun new"),
     ],
 )
-def test_problems_have_their_line(words: str, line: int, said: str) -> None:
+def test_problems_have_their_line(words: str, line: int, message: str) -> None:
     done = here("validate", "-", stdin=words.encode())
     assert done.code != 0
     assert done.out == ""
-    (sentence,) = (each for each in done.err.splitlines() if said in each)
+    (sentence,) = (each for each in done.err.splitlines() if message in each)
     assert sentence.removeprefix("taskrun: ").startswith(f"standard input:{line}: ")
 
 

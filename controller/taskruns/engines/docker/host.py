@@ -103,7 +103,7 @@ class Host:
     now: Clock
     endpoint: DaemonAddress = field(default_factory=DaemonAddress)
     site: SiteDefaults = field(default_factory=SiteDefaults)
-    given: Secrets = NO_SECRETS
+    secrets: Secrets = NO_SECRETS
 
     def file(self, namespace: str, name: str) -> StateFile:
         """Return the state file of a run."""
@@ -157,7 +157,7 @@ class Host:
 
         async with (
             self.daemon() as daemon,
-            Follower.open(file, daemon, self.now, self.site, self.given) as follower,
+            Follower.open(file, daemon, self.now, self.site, self.secrets) as follower,
             collect_in_background(self.root, daemon, self.now, self.site, excluded=file),
         ):
             yield follower

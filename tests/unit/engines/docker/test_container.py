@@ -10,10 +10,10 @@ from taskruns.engines.docker.fields import Unsupported
 from tests.support.builders.objects import a_run
 
 
-def container(given: Secrets | None = None, **spec: Any) -> dict[str, Any]:
+def container(secrets: Secrets | None = None, **spec: Any) -> dict[str, Any]:
     pod = build_pod(TaskRun.model_validate(a_run(**spec)), 1)
     pod["metadata"]["uid"] = "pod-1"
-    return container_of(pod, given or Secrets())
+    return container_of(pod, secrets or Secrets())
 
 
 def refusal(**spec: Any) -> str:

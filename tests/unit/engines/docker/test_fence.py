@@ -101,12 +101,12 @@ async def test_a_container_stopped_before_its_start_is_never_started(
     assert daemon.effects == ["remove"]
 
 
-@pytest.mark.parametrize("asked", [NOW - SECOND, NOW - PATIENCE])
+@pytest.mark.parametrize("requested_at", [NOW - SECOND, NOW - PATIENCE])
 @pytest.mark.parametrize("status", ["created", "running", "exited"])
 async def test_a_container_stopped_as_it_starts_keeps_its_grace_period_and_outcome(
-    tmp_path: Path, daemon: FakeDaemon, status: str, asked: datetime
+    tmp_path: Path, daemon: FakeDaemon, status: str, requested_at: datetime
 ) -> None:
     daemon.later = status
-    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), asked)
-    never_started = status == "created" and asked == NOW - PATIENCE
+    await sync(tmp_path, daemon, a_pod(activeDeadlineSeconds=1), requested_at)
+    never_started = status == "created" and requested_at == NOW - PATIENCE
     assert daemon.effects == (["remove"] if never_started else [])

@@ -104,10 +104,10 @@ def body(spec: dict[str, Any]) -> dict[str, Any]:
     return container_of({"metadata": {"name": "p", "uid": "u"}, "spec": spec})
 
 
-def at(found: dict[str, Any], path: str) -> Any:
+def at(value: dict[str, Any], path: str) -> Any:
     for part in path.split("."):
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 MAIN = "containers[]."

@@ -19,8 +19,8 @@ def inspected(status: str, **state: Any) -> dict[str, Any]:
     return {"State": {"Status": status, "StartedAt": never, "FinishedAt": never, **state}}
 
 
-def facts(found: Any, **more: Any) -> Any:
-    return read_pod({**POD, "status": pod_status(POD, found, **more)})
+def facts(container: Any, **more: Any) -> Any:
+    return read_pod({**POD, "status": pod_status(POD, container, **more)})
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])

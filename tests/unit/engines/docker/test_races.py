@@ -89,19 +89,19 @@ class Place:
     def file(self) -> StateFile:
         return StateFile(self.root, "default", "hello")
 
-    async def put(self, status: str = "Pending", asked: str = "", **spec: Any) -> None:
+    async def put(self, status: str = "Pending", request: str = "", **spec: Any) -> None:
         """Record the Pod.
 
         Args:
             status: Phase of the Pod.
-            asked: Request that was sent to the daemon one second ago, or "".
+            request: Request that was sent to the daemon one second ago, or "".
             spec: Additional fields of the spec.
         """
         pod_spec = {"nodeName": "docker", "containers": [{"name": "main", "image": "i"}], **spec}
         async with self.file().change() as record:
             record.pods["hello-1"] = {**POD, "spec": pod_spec, "status": {"phase": status}}
-            if asked:
-                record.note(POD, asked, self.now - SECOND)
+            if request:
+                record.note(POD, request, self.now - SECOND)
 
     async def pod(self) -> Draft | None:
         return (await self.file().read()).live(POD)
@@ -170,7 +170,7 @@ async def test_a_late_container_of_a_dead_client_is_awaited_and_removed(
 
 
 async def test_a_container_that_is_never_created_is_not_awaited_forever(place: Place) -> None:
-    await place.put(asked="create", **STOPPED)
+    await place.put(request="create", **STOPPED)
     place.now = NOW + PATIENCE
     await place.client().sync()
     assert await place.phase() == "Failed"
@@ -180,7 +180,7 @@ async def test_a_container_started_by_another_client_is_not_lost(
     place: Place,
 ) -> None:
     await place.put()
-    place.daemon.meanwhile["inspect"] = lambda: place.put(asked="start")
+    place.daemon.meanwhile["inspect"] = lambda: place.put(request="start")
     client = place.client()
     await client.sync()
     await client.close()
@@ -190,7 +190,7 @@ async def test_a_container_started_by_another_client_is_not_lost(
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 async def test_an_end_reported_by_another_client_is_kept(place: Place, phase: str) -> None:
     place.daemon.there["hello-1"] = ("pod-1", "running")
-    await place.put(asked="start")
+    await place.put(request="start")
     place.daemon.meanwhile["inspect"] = lambda: place.put(status=phase)
     await place.client().sync()
     assert await place.phase() == phase

@@ -66,22 +66,22 @@ async def test_a_broken_configuration_has_no_credentials(config: Path, content: 
 
 
 @pytest.mark.parametrize(
-    ("image", "said", "login"),
+    ("image", "message", "login"),
     [
         ("host:5000/app", "unauthorized", "docker login host:5000"),
         ("me/app", "pull access denied for me/app", "docker login"),
     ],
 )
 def test_a_denied_pull_is_reported_with_the_login_command(
-    image: str, said: str, login: str
+    image: str, message: str, login: str
 ) -> None:
     advice = f"log in with `{login}`, as the user who runs this"
-    assert explained(image, said) == f"no permission to pull {image} ({said}): {advice}"
+    assert explained(image, message) == f"no permission to pull {image} ({message}): {advice}"
 
 
-@pytest.mark.parametrize("said", ["connection refused", "open /data: permission denied"])
-def test_other_pull_errors_are_not_changed(said: str) -> None:
-    assert explained("busybox:1", said) == said
+@pytest.mark.parametrize("message", ["connection refused", "open /data: permission denied"])
+def test_other_pull_errors_are_not_changed(message: str) -> None:
+    assert explained("busybox:1", message) == message
 
 
 HUB = "https://index.docker.io/v1/"
