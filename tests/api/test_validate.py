@@ -27,7 +27,7 @@ Known = Callable[[str, list[Problem]], bool]
 KNOWN: Mapping[str, Known] = {
     "no container is the main one: the apiserver takes it, and the run fails of it": (
         lambda sentence, found: (
-            not sentence and {each.place for each in found} == {("spec", "template")}
+            not sentence and {each.path for each in found} == {("spec", "template")}
         )
     ),
     "3.0 where a rule wants to read 3: its CEL cannot. What kubectl sends has been written as 3": (
