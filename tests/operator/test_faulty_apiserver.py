@@ -152,7 +152,7 @@ async def test_a_watch_that_dies_without_a_word_is_not_alive(
     async with at_work(server, tmp_path) as running:
         await running.ready()
         running.task("watcher for pods").cancel()
-        await running.until(running.controller.watch.trouble)
+        await running.until(running.controller.watch.problem)
         assert await running.probe("livez") == (500, "watch: 1 of 2 watches are left\n")
         assert (await running.probe("readyz"))[0] == 500
 
@@ -161,7 +161,7 @@ async def test_a_watch_that_is_deaf_is_not_alive(server: StubApiserver, tmp_path
     async with at_work(server, tmp_path, every=0.05) as running:
         await running.ready()
         server.put(RUNS, "hello", tell=False)
-        await running.until(running.controller.resync.trouble)
+        await running.until(running.controller.resync.problem)
         code, text = await running.probe("livez")
         assert (code, text) == (500, "watch: 1 changed objects are missing from the watch\n")
 
@@ -177,13 +177,15 @@ async def test_a_part_that_ends_ends_the_process(
     assert f"taskruns: {part} has ended" in caplog.text
 
 
-@pytest.mark.parametrize(("pulse", "name"), [("queue.pulse", "queue"), ("resync.tried", "resync")])
+@pytest.mark.parametrize(
+    ("path", "name"), [("queue.heartbeat", "queue"), ("resync.tried", "resync")]
+)
 async def test_a_part_that_hangs_is_not_alive(
-    server: StubApiserver, tmp_path: Path, pulse: str, name: str
+    server: StubApiserver, tmp_path: Path, path: str, name: str
 ) -> None:
     async with at_work(server, tmp_path) as running:
         await running.ready()
-        part, _, beats = pulse.partition(".")
+        part, _, beats = path.partition(".")
         heartbeat = getattr(getattr(running.controller, part), beats)
         heartbeat.last -= 3600
         code, text = await running.probe("livez")
@@ -243,7 +245,7 @@ async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others
         server.put("pods", "pod", metadata={"namespace": "b", "labels": {names.LABEL_UID: "x"}})
         await running.until(lambda: running.controller.cache.versions().pods)
         running.task("watcher for pods.*@b").cancel()
-        await running.until(running.controller.watch.trouble)
+        await running.until(running.controller.watch.problem)
         assert await running.probe("livez") == (500, "watch: 3 of 4 watches are left\n")
     scopes = {plural for verb, plural, _ in server.requests if verb in ("list", "watch")}
     assert scopes == {f"{place}/{kind}" for place in ("a", "b") for kind in (RUNS, "pods")}
@@ -265,7 +267,7 @@ async def test_a_namespace_without_rights_keeps_no_other_waiting(
         for turns in closed:
             turns.clear()
         await running.until(lambda: "uid-in-b" in running.controller.cache.versions().runs)
-        await running.until(lambda: not running.controller.resync.closed())
+        await running.until(lambda: not running.controller.resync.unserved())
         assert await running.probe("readyz") == (200, "ok\n")
 
 

@@ -13,7 +13,7 @@ from taskruns.cli.exit_status import CommandError, ExitCode, not_found
 from taskruns.core.facts import main_name
 from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable
-from taskruns.engines.kubernetes.client import Client, Denied, NotYet
+from taskruns.engines.kubernetes.client import Client, Denied, NotStarted
 from taskruns.engines.kubernetes.connection import NoConfiguration, connect
 from taskruns.engines.kubernetes.endpoints import Endpoint
 from taskruns.engines.kubernetes.log import LogReader
@@ -152,7 +152,7 @@ class KubernetesBackend:
             async for piece in read(follow=False):
                 if content := lines.feed(piece):
                     yield content
-        except NotYet as error:
+        except NotStarted as error:
             raise CommandError(f"{pod} has not started yet: --follow waits for it") from error
         if lines.error:
             raise LogLost(lines.error)

@@ -127,10 +127,9 @@ def _retry_number(run: TaskRun, attempt: Attempt) -> int:
 def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
     """Return when an attempt ended; `end` for an attempt whose outcome is not recorded yet.
 
-    The controller writes no finished record without an end time, but another client may. Its latest
-    recorded time is used then: a
-    due time counted from the current time would never be reached. A record without any time gives
-    None.
+    Another client may write a finished record without an end time. Its latest time is used instead,
+    because a due time that is counted from the current time is never reached. A record without any
+    time gives None.
     """
     if attempt.outcome is None and end is not None:
         return attempt.finished_time or end

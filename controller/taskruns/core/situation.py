@@ -81,7 +81,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """The claimed Pod of the open attempt is there and has not ended."""
+    """The claimed Pod of the open attempt exists and has not ended."""
 
     run: TaskRun
     pods: Pods

@@ -181,7 +181,7 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
         cause = _disruption_cause(pod, disruption)
         if (
             disruption is not Reason.FINAL_STATE_UNKNOWN
-        ):  # its meaning already says that the end is unknown
+        ):  # its meaning already states that the exit code is unknown
             cause += _end_of(pod.main)
         return Verdict(Outcome.DISRUPTED, disruption, cause, ending.message if ending else "")
     if ending is None:

@@ -33,11 +33,11 @@ from taskruns.engines.engine import Engine, EngineWrapper, Refused
 Age = tuple[str, str]
 """Sort key of a run: its creationTimestamp and its name, as strings in wire form."""
 
-COUNTED_AFTER = timedelta(seconds=0.1)
+USAGE_UPDATED_AFTER = timedelta(seconds=0.1)
 """Delay of the first try after a Pod's end. The apiserver updates a quota's usage in about a tenth
 of this time."""
 
-ONCE_MORE_AFTER = timedelta(seconds=1)
+SECOND_TRY_AFTER = timedelta(seconds=1)
 """Delay of the second try after a Pod's end, for a usage that is updated more slowly; also the
 minimum time between a refusal and a try after a Pod's end."""
 
@@ -69,8 +69,8 @@ class QuotaError:
 class Line:
     """The runs of one namespace that wait for one quota."""
 
-    def __init__(self, shortage: QuotaError) -> None:
-        self.shortage = shortage
+    def __init__(self, error: QuotaError) -> None:
+        self.error = error
         self.shapes: set[str] = set()
         """Resource shapes of the Pods that this quota has rejected."""
         self.next_try: datetime | None = None
@@ -107,13 +107,13 @@ class Line:
         """Return whether this run is the head and may try now."""
         return key == self.head and (self.next_try is None or now >= self.next_try)
 
-    def refuse(self, shortage: QuotaError, now: datetime) -> None:
+    def refuse(self, error: QuotaError, now: datetime) -> None:
         """Record that the quota has rejected the head's Pod, and schedule the next try."""
-        self.shortage = shortage
+        self.error = error
         self._refused = now
         self._refusals += 1
-        if self._freed_at is not None and now < self._freed_at + ONCE_MORE_AFTER:
-            self.next_try = self._freed_at + ONCE_MORE_AFTER
+        if self._freed_at is not None and now < self._freed_at + SECOND_TRY_AFTER:
+            self.next_try = self._freed_at + SECOND_TRY_AFTER
         else:
             self._freed = 0
             self._try_later(now)
@@ -126,7 +126,7 @@ class Line:
         only a try shows whether quota is left.
         """
         self.leave(key)
-        must_probe = self._freed == 0 or not self.shortage.counts_pods
+        must_probe = self._freed == 0 or not self.error.counts_pods
         self._freed = max(self._freed - 1, 0)
         if must_probe or self._freed:
             self.next_try = now
@@ -137,9 +137,9 @@ class Line:
         """Record that a Pod of the namespace no longer uses quota, and schedule a try."""
         self._freed += 1
         self._freed_at = now
-        at = now + COUNTED_AFTER
+        at = now + USAGE_UPDATED_AFTER
         if self._refused is not None:
-            at = max(at, self._refused + ONCE_MORE_AFTER)
+            at = max(at, self._refused + SECOND_TRY_AFTER)
         self.next_try = at if self.next_try is None else min(self.next_try, at)
 
     def _try_later(self, now: datetime) -> None:
@@ -172,12 +172,12 @@ class Lines:
         """Return the line that a run waits in, or None."""
         return self._line_of.get(key)
 
-    def join(self, key: RunKey, age: Age, shortage: QuotaError) -> Line:
+    def join(self, key: RunKey, age: Age, error: QuotaError) -> Line:
         """Move a run to the line of a quota, and return that line."""
         line = self._line_of.get(key)
-        if line is not None and line.shortage.quota != shortage.quota:
+        if line is not None and line.error.quota != error.quota:
             self.leave(key)
-        line = self._lines[key.namespace].setdefault(shortage.quota, Line(shortage))
+        line = self._lines[key.namespace].setdefault(error.quota, Line(error))
         with self._notifying_head(key.namespace, line):
             line.join(key, age)
             self._line_of[key] = line
@@ -209,14 +209,14 @@ class Lines:
         before = line.head
         yield
         if not line:
-            del self._lines[namespace][line.shortage.quota]
+            del self._lines[namespace][line.error.quota]
             if not self._lines[namespace]:
                 del self._lines[namespace]
         elif before not in (None, line.head) and line.head is not None:
             self._enqueue(line.head)
 
 
-_PASSES_FOR_ONE_MORE = 4
+_SUCCESSES_PER_SLOT = 4
 """Successful creates after which one more create may be in flight."""
 
 
@@ -258,24 +258,24 @@ class QuotaQueue(EngineWrapper):
             try:
                 pod = await self._engine.create_pod(manifest)
             except Refused as refused:
-                raise self._learn(waiter, refused.refusal) from refused
+                raise self._join_line(waiter, refused.refusal) from refused
             self.lines.admit(key, self._now())
         return pod
 
     def run_changed(self, key: RunKey, run: Object | None) -> None:
         """Update a run's place in the lines from its status in the cache."""
-        shortage = None if run is None else _awaited(run)
-        if run is None or shortage is None:
+        error = None if run is None else _awaited(run)
+        if run is None or error is None:
             self.lines.leave(key)
         else:
-            self.lines.join(key, _age(run), shortage)
+            self.lines.join(key, _age(run), error)
 
     def pod_changed(self, before: Object, after: Object | None) -> None:
         """Schedule early tries if a Pod has ended or was deleted, because quota may be free."""
         gone = after is None
         ends = not _has_ended(before) and (after is None or _has_ended(after))
         for line in self.lines.within(before["metadata"]["namespace"]):
-            if gone if line.shortage.until_gone else ends:
+            if gone if line.error.until_gone else ends:
                 self.lines.free_quota(line, self._now())
 
     def _check(self, waiter: "_Waiter") -> None:
@@ -283,7 +283,7 @@ class QuotaQueue(EngineWrapper):
         line = self.lines.line_of(waiter.key) or self._line_for(waiter)
         if line is None:
             return
-        self.lines.join(waiter.key, waiter.age, line.shortage)
+        self.lines.join(waiter.key, waiter.age, line.error)
         if not line.may_try(waiter.key, self._now()):
             raise _refused(line, waiter.key)
 
@@ -291,15 +291,15 @@ class QuotaQueue(EngineWrapper):
         lines = self.lines.within(waiter.key.namespace)
         return next((line for line in lines if waiter.shape in line.shapes), None)
 
-    def _learn(self, waiter: "_Waiter", refusal: Refusal) -> Refused:
+    def _join_line(self, waiter: "_Waiter", refusal: Refusal) -> Refused:
         """Add a run whose Pod was rejected to the line of the quota; return the error to raise."""
-        shortage = read_shortage(refusal.message)
-        if refusal.kind is not RefusalKind.QUOTA_EXCEEDED or shortage is None:
+        error = parse_quota_error(refusal.message)
+        if refusal.kind is not RefusalKind.QUOTA_EXCEEDED or error is None:
             return Refused(refusal)
-        line = self.lines.join(waiter.key, waiter.age, shortage)
+        line = self.lines.join(waiter.key, waiter.age, error)
         line.shapes.add(waiter.shape)
         if waiter.key == line.head:
-            line.refuse(shortage, self._now())
+            line.refuse(error, self._now())
         return _refused(line, waiter.key)
 
     @asynccontextmanager
@@ -334,7 +334,7 @@ class _CreateLimiter:
         self._changed = asyncio.Condition()
         self._waiting: list[Age] = []
         self._in_flight = 0
-        self._passed = 0
+        self._successes = 0
 
     @property
     def idle(self) -> bool:
@@ -355,7 +355,7 @@ class _CreateLimiter:
             self._in_flight += 1
         try:
             yield
-            self._passed += 1
+            self._successes += 1
         finally:
             self._in_flight -= 1
             async with self._changed:
@@ -363,12 +363,12 @@ class _CreateLimiter:
 
     @property
     def _has_capacity(self) -> bool:
-        return self._in_flight < 1 + self._passed // _PASSES_FOR_ONE_MORE
+        return self._in_flight < 1 + self._successes // _SUCCESSES_PER_SLOT
 
 
 def _refused(line: Line, key: RunKey) -> Refused:
     at = line.next_try if key == line.head else None
-    return Refused(Refusal(RefusalKind.QUOTA_EXCEEDED, line.shortage.sentence, at))
+    return Refused(Refusal(RefusalKind.QUOTA_EXCEEDED, line.error.sentence, at))
 
 
 def _awaited(run: Object) -> QuotaError | None:
@@ -376,7 +376,9 @@ def _awaited(run: Object) -> QuotaError | None:
     status, metadata = mapping(run.get("status")), run["metadata"]
     if (status.get("phase"), status.get("reason")) != (Phase.QUEUED, Reason.QUOTA_EXCEEDED):
         return None
-    return None if "deletionTimestamp" in metadata else read_shortage(text(status.get("message")))
+    if "deletionTimestamp" in metadata:
+        return None
+    return parse_quota_error(text(status.get("message")))
 
 
 def _has_ended(pod: Object) -> bool:
@@ -400,7 +402,7 @@ def _shape(manifest: Mapping[str, Any]) -> str:
     return json.dumps(fields, sort_keys=True)
 
 
-def read_shortage(message: str) -> QuotaError | None:
+def parse_quota_error(message: str) -> QuotaError | None:
     """Parse the apiserver's message; return None if it is not about a used-up quota.
 
     The apiserver reports this only in the message of its response:

@@ -25,7 +25,7 @@ class CacheSync:
         """Uids that are still awaited; empty before the first list."""
         return frozenset(self._awaited or ())
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Describe what is still awaited; return an empty string once the barrier is open."""
         if self.is_open:
             return ""
@@ -54,11 +54,11 @@ class CacheSync:
             Whether the barrier is open.
         """
         while not self.is_open:
-            missing = self.trouble()
+            missing = self.problem()
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._open.wait()
-            if missing == self.trouble():
+            if missing == self.problem():
                 return False
         return True
 

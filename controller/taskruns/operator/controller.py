@@ -92,10 +92,10 @@ class Controller:
             clock.now,
             self._about,
             fair_backlog(settings.workers),
-            observed.turns,
+            observed.queue,
         )
         self._kubernetes = KubernetesEngine(connection)
-        engine = wrap(ObservedEngine(self._kubernetes, self.cache, observed.lives))
+        engine = wrap(ObservedEngine(self._kubernetes, self.cache, observed.runs))
         self.quota_queue = QuotaQueue(engine, self.cache, clock.now, self.queue.add)
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
@@ -126,7 +126,7 @@ class Controller:
         for site in self.sites:
             await site.start()
         stop = self._part("stop", self.stopping.wait())
-        stock = self._part("start", self.resync.take_stock())
+        stock = self._part("start", self.resync.relist())
         await asyncio.wait({stop, stock}, return_when=asyncio.FIRST_COMPLETED)
         if stop.done():
             return 0
@@ -163,8 +163,8 @@ class Controller:
 
     async def _work_on_runs(self) -> None:
         while not await self.cache_sync.wait(_CACHE_SYNC_SECONDS):
-            log.info("waiting for the watch: %s", self.cache_sync.trouble())
-            self.cache_sync.expect((await self.resync.take_stock()).all())
+            log.info("waiting for the watch: %s", self.cache_sync.problem())
+            self.cache_sync.expect((await self.resync.relist()).all())
         versions = self.cache.versions()
         scope = ", ".join(self._settings.namespaces or ("every namespace",))
         log.info("serving %s: %d TaskRuns, %d Pods", scope, len(versions.runs), len(versions.pods))
@@ -194,7 +194,7 @@ class Controller:
             pods=len(self.cache.pods()),
             watch_ages=self.instrumentation.watches.ages(),
             waiting=self.queue.depth,
-            longest_wait=self.instrumentation.turns.longest_wait(),
+            longest_wait=self.instrumentation.queue.longest_wait(),
             workers=self._settings.workers,
             busy=self.queue.busy,
         )
@@ -202,13 +202,13 @@ class Controller:
     def _checks(self) -> Health:
         listing = _BEATS_MISSED * self._settings.resync_seconds + _LIST_SECONDS
         health = Health()
-        health.alive["watch"] = lambda: self.watch.trouble() or self.resync.trouble()
-        health.alive["queue"] = lambda: self.queue.pulse.missing(_BEATS_MISSED * LONGEST_SLEEP)
+        health.alive["watch"] = lambda: self.watch.problem() or self.resync.problem()
+        health.alive["queue"] = lambda: self.queue.heartbeat.missing(_BEATS_MISSED * LONGEST_SLEEP)
         health.alive["resync"] = lambda: self.resync.tried.missing(listing)
-        health.ready["start"] = lambda: self.cache_sync.trouble() or self.watch.starting()
+        health.ready["start"] = lambda: self.cache_sync.problem() or self.watch.starting()
         health.ready["apiserver"] = lambda: self.resync.succeeded.missing(listing)
         health.ready["stop"] = lambda: "stopping" if self.stopping.is_set() else ""
-        health.notes["namespaces"] = self.resync.closed
+        health.notes["namespaces"] = self.resync.unserved
         return health
 
     def _part(self, name: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":

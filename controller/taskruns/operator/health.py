@@ -57,7 +57,7 @@ Check = Callable[[], str]
 """Function that describes a problem; it returns an empty string when there is none."""
 
 
-class Pulse:
+class Heartbeat:
     """Heartbeat of one part: the time of its last beat."""
 
     def __init__(self, ticks: Callable[[], float] | None = None) -> None:
@@ -93,18 +93,18 @@ class Health:
 
     def not_alive(self) -> Mapping[str, str]:
         """Return the problems that only a restart can solve, by check."""
-        return _troubles(self.alive)
+        return _problems(self.alive)
 
     def not_ready(self) -> Mapping[str, str]:
         """Return all problems that keep runs from being processed, by check."""
-        return _troubles(self.alive | self.ready)
+        return _problems(self.alive | self.ready)
 
     def noted(self) -> Mapping[str, str]:
         """Return the problems that leave the controller ready, by check."""
-        return _troubles(self.notes)
+        return _problems(self.notes)
 
 
-def _troubles(checks: Mapping[str, Check]) -> dict[str, str]:
+def _problems(checks: Mapping[str, Check]) -> dict[str, str]:
     results = {name: check() for name, check in checks.items()}
     return {name: trouble for name, trouble in results.items() if trouble}
 

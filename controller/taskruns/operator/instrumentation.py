@@ -39,7 +39,7 @@ _OTHER = "Other"
 """Label of a reason that is not one of ours, written by another client."""
 
 
-class Lives:
+class RunObserver:
     """Measures the life of runs: by the responses to our own writes and by watch events of Pods."""
 
     def __init__(self, metrics: RunMetrics) -> None:
@@ -55,7 +55,7 @@ class Lives:
         if created is not None:
             self._metrics.create_to_pod.observe(_since(created))
 
-    def pod_told(self, pod: Object, *, gone: bool) -> None:
+    def pod_reported(self, pod: Object, *, gone: bool) -> None:
         """Note when the watch reports that a Pod has ended.
 
         This applies while the Pod has our finalizer: its outcome is then still to be recorded.
@@ -95,29 +95,29 @@ class Lives:
             self._metrics.main_end_to_status.observe(_since(finished))
 
 
-class Watches:
+class WatchAges:
     """Time since each watch was last known to be complete."""
 
     def __init__(self) -> None:
-        self._sure_at: dict[str, float] = {}
+        self._complete_at: dict[str, float] = {}
 
-    def told(self, plural: str) -> None:
+    def reported(self, plural: str) -> None:
         """Note that a watch has reported a change."""
-        self._sure_at[plural] = _ticks()
+        self._complete_at[plural] = _ticks()
 
     def compared(self, listed: Versions, behind: Mapping[str, int]) -> None:
         """Note the result of a resync; a watch is complete if none of its objects is behind."""
         for plural, versions in ((names.PLURAL, listed.runs), (PODS, listed.pods)):
             if versions.keys().isdisjoint(behind):
-                self.told(plural)
+                self.reported(plural)
 
     def ages(self) -> Mapping[str, float]:
         """Return the time since each watch was complete, in seconds by plural, once it has been."""
         now = _ticks()
-        return {plural: now - at for plural, at in self._sure_at.items()}
+        return {plural: now - at for plural, at in self._complete_at.items()}
 
 
-class Turns(Observer):
+class QueueObserver(Observer):
     """Measures how long keys wait for a worker, and how long the work on each takes."""
 
     def __init__(self, metrics: QueueMetrics) -> None:
@@ -153,37 +153,37 @@ class Instrumentation:
     """All instrumentation of one controller."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.lives = Lives(metrics.runs)
-        self.watches = Watches()
-        self.turns = Turns(metrics.queue)
+        self.runs = RunObserver(metrics.runs)
+        self.watches = WatchAges()
+        self.queue = QueueObserver(metrics.queue)
 
 
 class ObservedEngine(EngineWrapper):
-    """Engine that reports the results of another engine's writes to `Lives`."""
+    """Engine that reports the results of another engine's writes to `RunObserver`."""
 
-    def __init__(self, engine: Engine, cache: Cache, lives: Lives) -> None:
+    def __init__(self, engine: Engine, cache: Cache, run_observer: RunObserver) -> None:
         super().__init__(engine)
         self._cache = cache
-        self._lives = lives
+        self._run_observer = run_observer
 
     @override
     async def write_status(self, run: RunRef, patch: Object) -> Object | None:
         before = self._cache.view(RunKey(run.namespace, run.uid)).run
         after = await super().write_status(run, patch)
         if before is not None and after is not None:
-            self._lives.status_written(before, after)
+            self._run_observer.status_written(before, after)
         return after
 
     @override
     async def create_pod(self, manifest: Object) -> Object:
         pod = await super().create_pod(manifest)
         key = key_of_pod(pod)
-        self._lives.pod_created(self._cache.view(key).run if key else None)
+        self._run_observer.pod_created(self._cache.view(key).run if key else None)
         return pod
 
 
 class ObservedEventHandler(EventHandler):
-    """Event handler that reports watch events to `Lives` and `Watches`."""
+    """Event handler that reports watch events to `RunObserver` and `WatchAges`."""
 
     def __init__(
         self,
@@ -194,19 +194,19 @@ class ObservedEventHandler(EventHandler):
     ) -> None:
         super().__init__(cache, enqueue, arrived)
         self._watches = observation.watches
-        self._lives = observation.lives
+        self._run_observer = observation.runs
 
     @override
     def take_run(self, event: kopf.RawEvent) -> None:
         super().take_run(event)
-        self._watches.told(names.PLURAL)
+        self._watches.reported(names.PLURAL)
 
     @override
     def take_pod(self, event: kopf.RawEvent) -> None:
         pod: Any = event["object"]
-        self._lives.pod_told(pod, gone=event["type"] == DELETED)
+        self._run_observer.pod_reported(pod, gone=event["type"] == DELETED)
         super().take_pod(event)
-        self._watches.told(PODS)
+        self._watches.reported(PODS)
 
 
 def census(runs: Collection[Object]) -> tuple[Counter[str], Counter[str]]:

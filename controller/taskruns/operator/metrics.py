@@ -52,7 +52,7 @@ _WAITS: tuple[str, ...] = (
 
 # A reconcile without writes takes less than 1 ms, one with writes 3 ms per write on an idle
 # apiserver. One request may take 10 s, and a reconcile is cancelled after 300 s.
-_LOOKS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_RECONCILES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 # Kubernetes' own objective for a request is 1 s; the controller's timeout is 10 s.
 _REQUESTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # The start of these times is truncated to the second, so finer buckets would show only rounding.
@@ -109,7 +109,7 @@ class RunMetrics:
             "taskruns_pod_end_to_status_seconds",
             "Time from the watch event of a Pod's end to the status write that ends its attempt: "
             "the controller's share of the delay.",
-            buckets=_LOOKS,
+            buckets=_RECONCILES,
             registry=registry,
         )
         self.main_end_to_status = Histogram(
@@ -133,14 +133,14 @@ class QueueMetrics:
         self.wait = Histogram(
             "taskruns_queue_wait_seconds",
             "Time that a run waited in the work queue for a free worker.",
-            buckets=_LOOKS,
+            buckets=_RECONCILES,
             registry=registry,
         )
         self.reconcile = Histogram(
             "taskruns_reconcile_duration_seconds",
             "Duration of one reconcile of a run, including its requests.",
             ("result",),
-            buckets=_LOOKS,
+            buckets=_RECONCILES,
             registry=registry,
         )
         for result in (DONE, PUT_OFF, FAILED):

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from taskruns.engines.cache import Cache, RunKey, Versions
 from taskruns.engines.engine import EngineError
 from taskruns.engines.kubernetes.listing import EVERYWHERE, NotAllowed, NotInstalled
-from taskruns.operator.health import Pulse
+from taskruns.operator.health import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class Resync:
         self._compared = compared
         self._behind: Mapping[str, int] = {}
         self._late = 0
-        self.tried = Pulse()
+        self.tried = Heartbeat()
         """Heartbeat of the start of each list."""
-        self.succeeded = Pulse()
+        self.succeeded = Heartbeat()
         """Heartbeat of each successful list."""
 
     async def run(self) -> None:
@@ -59,7 +59,7 @@ class Resync:
             for key in self._cache.unfinished():
                 self._enqueue(key)
 
-    async def take_stock(self) -> Versions:
+    async def relist(self) -> Versions:
         """List TaskRuns and Pods, retrying until it succeeds; drop deleted ones from the cache."""
         while True:
             try:
@@ -72,7 +72,7 @@ class Resync:
 
     async def compare(self) -> None:
         """List TaskRuns and Pods, and detect changes that the watch has missed."""
-        listed, kept = await self.take_stock(), self._cache.versions()
+        listed, kept = await self.relist(), self._cache.versions()
         late = still_behind(self._behind, listed, kept)
         if late:
             log.error("the watch is stale: it missed changes of %s", ", ".join(sorted(late)[:5]))
@@ -80,11 +80,11 @@ class Resync:
         self._behind = behind(listed, kept)
         self._compared(listed, self._behind)
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Describe how many objects the watch missed for more than an interval, or return ""."""
         return f"{self._late} changed objects are missing from the watch" if self._late else ""
 
-    def closed(self) -> str:
+    def unserved(self) -> str:
         """Describe which namespaces are not served and why; return "" if there are none."""
         return "; ".join(f"{name} is not served: {reason}" for name, reason in self._closed.items())
 

@@ -62,11 +62,11 @@ def register(registry: kopf.OperatorRegistry, event_handler: EventHandler) -> No
     """Register event handlers for TaskRuns and Pods; kopf writes nothing to objects for these."""
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    async def run_seen(event: kopf.RawEvent, **_: Any) -> None:
+    async def handle_run(event: kopf.RawEvent, **_: Any) -> None:
         event_handler.take_run(event)
 
     @kopf.on.event("", "v1", "pods", registry=registry)
-    async def pod_seen(event: kopf.RawEvent, **_: Any) -> None:
+    async def handle_pod(event: kopf.RawEvent, **_: Any) -> None:
         event_handler.take_pod(event)
 
 
@@ -113,7 +113,7 @@ class Watch:
 
     async def start(self) -> "asyncio.Task[None]":
         """Start kopf; return a task that ends as soon as any part of kopf ends."""
-        ignored = _NotKopfs(asyncio.all_tasks())
+        ignored = _OtherTasks(asyncio.all_tasks())
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
             settings=kopf_settings(),
@@ -151,7 +151,7 @@ class Watch:
         description = f"{opened} of {len(answers)} watches are open"
         return "" if opened and opened + closed == len(answers) else description
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Describe how many watches are left after one has ended; kopf may continue without it.
 
         Return an empty string while all are running, and before all have been answered once.
@@ -270,7 +270,7 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-class _NotKopfs(Collection["asyncio.Task[Any]"]):
+class _OtherTasks(Collection["asyncio.Task[Any]"]):
     """The tasks that are not kopf's. When kopf ends, it cancels all other tasks of the loop."""
 
     def __init__(self, before: Iterable["asyncio.Task[Any]"]) -> None:

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 from taskruns.clock import Clock
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
-from taskruns.operator.health import Pulse
+from taskruns.operator.health import Heartbeat
 
 K = TypeVar("K", bound=Hashable)
 
@@ -284,7 +284,7 @@ class WorkQueue(Generic[K]):
         self._backlog.waits = self._observer.waits
         self._changed = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         """Heartbeat of `run`, at least every LONGEST_SLEEP seconds."""
 
     @property
@@ -314,7 +314,7 @@ class WorkQueue(Generic[K]):
     async def run(self) -> None:
         """Process keys until cancelled. Calls in progress continue; `drain` ends them."""
         while True:
-            self.pulse.beat()
+            self.heartbeat.beat()
             self._changed.clear()
             next_at = self._backlog.advance(self._seconds())
             while len(self._jobs) < self._workers and (key := self._backlog.take()) is not None:
@@ -336,7 +336,7 @@ class WorkQueue(Generic[K]):
             await asyncio.gather(*late, return_exceptions=True)
 
     def _start(self, key: K) -> None:
-        job = asyncio.create_task(self._process(key), name="taskruns: look at a run")
+        job = asyncio.create_task(self._process(key), name="taskruns: reconcile")
         self._jobs.add(job)
         job.add_done_callback(self._end)
 

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns.engines.quota_queue import QuotaError, read_shortage
+from taskruns.engines.quota_queue import QuotaError, parse_quota_error
 
 PREFIX = 'pods "hello-1" is forbidden: '
 
 
-def shortage(requested: str, limited: str) -> QuotaError:
+def quota_error(requested: str, limited: str) -> QuotaError:
     numbers = f"requested: {requested}, used: pods=0, limited: {limited}"
-    error = read_shortage(f"{PREFIX}exceeded quota: small, {numbers}")
+    error = parse_quota_error(f"{PREFIX}exceeded quota: small, {numbers}")
     assert error is not None
     return error
 
@@ -29,11 +29,11 @@ def shortage(requested: str, limited: str) -> QuotaError:
     ],
 )
 def test_a_request_above_the_limit_can_never_fit(requested: str, limited: str, fits: bool) -> None:  # noqa: FBT001
-    assert shortage(requested, limited).could_fit is fits
+    assert quota_error(requested, limited).could_fit is fits
 
 
 def test_the_quota_is_named_and_the_pod_is_not() -> None:
-    error = shortage("pods=1", "pods=1")
+    error = quota_error("pods=1", "pods=1")
     assert error.quota == "small"
     assert error.sentence.startswith("exceeded quota: small, requested: pods=1")
 
@@ -54,16 +54,16 @@ def test_the_quota_error_distinguishes_ended_and_deleted_pods(
     counts_pods: bool,  # noqa: FBT001
     until_gone: bool,  # noqa: FBT001
 ) -> None:
-    error = shortage(requested, "pods=9")
+    error = quota_error(requested, "pods=9")
     assert (error.counts_pods, error.until_gone) == (counts_pods, until_gone)
 
 
 def test_other_messages_are_no_quota_error() -> None:
-    assert read_shortage("failed quota: small: must specify limits.memory for: main") is None
+    assert parse_quota_error("failed quota: small: must specify limits.memory for: main") is None
 
 
 @given(st.text())
 def test_no_message_raises(text: str) -> None:
-    error = read_shortage(f"exceeded quota: {text}")
+    error = parse_quota_error(f"exceeded quota: {text}")
     assert error is not None
     assert error.quota in text

@@ -10,20 +10,20 @@ import pytest
 from taskruns.api import names
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.operator.cache_sync import CacheSync
-from taskruns.operator.health import CannotServe, Health, Pulse, probes
+from taskruns.operator.health import CannotServe, Health, Heartbeat, probes
 from taskruns.operator.watch import EventHandler
 
 
 def test_the_cache_is_synced_when_every_listed_object_has_arrived() -> None:
     barrier = CacheSync()
-    assert barrier.trouble() == "starting"
+    assert barrier.problem() == "starting"
     barrier.expect(["a", "b"])
     barrier.arrive("a")
     barrier.arrive("other")
-    assert barrier.trouble() == "1 objects not yet seen"
+    assert barrier.problem() == "1 objects not yet seen"
     barrier.arrive("b")
     assert barrier.is_open
-    assert barrier.trouble() == ""
+    assert barrier.problem() == ""
 
 
 def test_the_cache_sync_does_not_wait_for_deleted_objects() -> None:
@@ -124,13 +124,13 @@ def test_a_pod_without_a_run_is_ignored() -> None:
 
 def test_a_pulse_is_missed_only_once_it_has_begun() -> None:
     ticks = [100.0]
-    pulse = Pulse(lambda: ticks[0])
-    assert pulse.missing(10) == ""
-    pulse.beat()
+    heartbeat = Heartbeat(lambda: ticks[0])
+    assert heartbeat.missing(10) == ""
+    heartbeat.beat()
     ticks[0] = 110.0
-    assert pulse.missing(10) == ""
+    assert heartbeat.missing(10) == ""
     ticks[0] = 111.0
-    assert pulse.missing(10) == "no activity for 11 s"
+    assert heartbeat.missing(10) == "no activity for 11 s"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from taskruns.api.reasons import Reason
 from taskruns.engines.cache import Versions
 from taskruns.engines.reconcile import NotSettled
 from taskruns.operator import instrumentation
-from taskruns.operator.instrumentation import Instrumentation, Lives, Turns, Watches, census
+from taskruns.operator.instrumentation import (
+    Instrumentation,
+    QueueObserver,
+    RunObserver,
+    WatchAges,
+    census,
+)
 from taskruns.operator.metrics import UNSEEN, Metrics
 from taskruns.operator.workqueue import DONE, WorkQueue
 from tests.unit.operator.test_metrics import NOTHING, samples_of
@@ -49,9 +55,9 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def lives(metrics: Metrics, time: Time) -> Lives:
+def observer(metrics: Metrics, time: Time) -> RunObserver:
     assert time.ticks == time.begun
-    return Lives(metrics.runs)
+    return RunObserver(metrics.runs)
 
 
 def run(phase: Phase | None, *attempts: Object, **status: Any) -> Object:
@@ -93,29 +99,33 @@ def timed(metrics: Metrics, name: str) -> tuple[float, float]:
     return tuple(samples_of(metrics.registry, f"{name}_{part}")[()] for part in ("count", "sum"))  # type: ignore[return-value]
 
 
-def test_an_end_is_counted_by_phase_kind_and_reason(metrics: Metrics, lives: Lives) -> None:
-    lives.status_written(RUNNING, SUCCEEDED)
+def test_an_end_is_counted_by_phase_kind_and_reason(
+    metrics: Metrics, observer: RunObserver
+) -> None:
+    observer.status_written(RUNNING, SUCCEEDED)
     failed = run(
         Phase.FAILED,
         attempt(Outcome.FAILED),
         reason=Reason.OOM_KILLED,
         failureKind="Application",
     )
-    lives.status_written(RUNNING, failed)
-    lives.status_written(RUNNING, failed)
+    observer.status_written(RUNNING, failed)
+    observer.status_written(RUNNING, failed)
     assert sorted((set(labels), n) for labels, n in ends(metrics).items()) == sorted(
         [({"None", "Succeeded", "Completed"}, 1), ({"Application", "Failed", "OOMKilled"}, 2)]
     )
 
 
-def test_a_status_written_after_the_end_is_no_end(metrics: Metrics, lives: Lives) -> None:
-    lives.status_written(SUCCEEDED, SUCCEEDED)
+def test_a_status_written_after_the_end_is_no_end(metrics: Metrics, observer: RunObserver) -> None:
+    observer.status_written(SUCCEEDED, SUCCEEDED)
     assert ends(metrics) == {}
 
 
-def test_a_run_that_ends_without_an_attempt_is_counted(metrics: Metrics, lives: Lives) -> None:
+def test_a_run_that_ends_without_an_attempt_is_counted(
+    metrics: Metrics, observer: RunObserver
+) -> None:
     refused = run(Phase.FAILED, reason=Reason.ADMISSION_REFUSED, failureKind="Configuration")
-    lives.status_written(run(None), refused)
+    observer.status_written(run(None), refused)
     assert list(ends(metrics).values()) == [1]
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
 
@@ -130,9 +140,9 @@ def test_a_run_that_ends_without_an_attempt_is_counted(metrics: Metrics, lives: 
     ],
 )
 def test_a_retry_is_counted_by_its_limit(
-    metrics: Metrics, lives: Lives, outcome: Outcome, kind: str
+    metrics: Metrics, observer: RunObserver, outcome: Outcome, kind: str
 ) -> None:
-    lives.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(outcome)))
+    observer.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(outcome)))
     counted = samples_of(metrics.registry, "taskruns_retries_total")
     assert {labels: n for labels, n in counted.items() if n} == {(kind,): 1}
 
@@ -146,28 +156,28 @@ def test_a_retry_is_counted_by_its_limit(
     ],
 )
 def test_status_writes_between_attempts_count_as_no_retry_and_no_end(
-    metrics: Metrics, lives: Lives, before: Phase, after: Phase
+    metrics: Metrics, observer: RunObserver, before: Phase, after: Phase
 ) -> None:
     ended = attempt(Outcome.FAILED)
-    lives.status_written(run(before, ended), run(after, ended, reason=Reason.CANCELLED))
+    observer.status_written(run(before, ended), run(after, ended, reason=Reason.CANCELLED))
     assert not any(samples_of(metrics.registry, "taskruns_retries_total").values())
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
 
 
 def test_an_attempt_that_is_stopped_for_a_suspension_is_no_retry(
-    metrics: Metrics, lives: Lives
+    metrics: Metrics, observer: RunObserver
 ) -> None:
-    lives.status_written(
+    observer.status_written(
         run(Phase.STOPPING, attempt()), run(Phase.SUSPENDED, attempt(Outcome.STOPPED))
     )
     assert not any(samples_of(metrics.registry, "taskruns_retries_total").values())
 
 
 def test_the_time_from_creation_to_the_first_pod_is_observed(
-    metrics: Metrics, lives: Lives, time: Time
+    metrics: Metrics, observer: RunObserver, time: Time
 ) -> None:
     time.passes(1)
-    lives.pod_created(run(None))
+    observer.pod_created(run(None))
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 1.5)
 
 
@@ -181,76 +191,82 @@ def test_the_time_from_creation_to_the_first_pod_is_observed(
     ],
     ids=["a later attempt", "after a wait", "after a suspension", "of a run that is gone"],
 )
-def test_other_pods_are_not_timed(metrics: Metrics, lives: Lives, of: Object | None) -> None:
-    lives.pod_created(of)
+def test_other_pods_are_not_timed(
+    metrics: Metrics, observer: RunObserver, of: Object | None
+) -> None:
+    observer.pod_created(of)
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (0, 0)
 
 
-def test_a_negative_duration_counts_as_zero(metrics: Metrics, lives: Lives, time: Time) -> None:
+def test_a_negative_duration_counts_as_zero(
+    metrics: Metrics, observer: RunObserver, time: Time
+) -> None:
     time.passes(-60)
-    lives.pod_created(run(None))
+    observer.pod_created(run(None))
     assert timed(metrics, "taskruns_create_to_pod_seconds") == (1, 0)
 
 
 def test_the_time_from_the_end_of_a_pod_to_its_status_is_observed(
-    metrics: Metrics, lives: Lives, time: Time
+    metrics: Metrics, observer: RunObserver, time: Time
 ) -> None:
-    lives.pod_told(pod("Running"), gone=False)
+    observer.pod_reported(pod("Running"), gone=False)
     time.passes(5)
-    lives.pod_told(pod("Succeeded"), gone=False)
+    observer.pod_reported(pod("Succeeded"), gone=False)
     time.passes(1)
-    lives.pod_told(pod("Succeeded"), gone=False)
+    observer.pod_reported(pod("Succeeded"), gone=False)
     time.passes(1)
-    lives.status_written(RUNNING, SUCCEEDED)
+    observer.status_written(RUNNING, SUCCEEDED)
     assert timed(metrics, "taskruns_pod_end_to_status_seconds") == (1, 2)
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (1, 7.5)
 
 
 def test_a_pod_that_is_deleted_before_it_has_a_node_has_ended(
-    metrics: Metrics, lives: Lives, time: Time
+    metrics: Metrics, observer: RunObserver, time: Time
 ) -> None:
     deleted = pod()
     deleted["metadata"]["deletionTimestamp"] = "2026-05-01T12:00:00Z"
-    lives.pod_told(deleted, gone=False)
+    observer.pod_reported(deleted, gone=False)
     time.passes(2)
     replaced = attempt(Outcome.REPLACED, exitCode=None)
-    lives.status_written(run(Phase.PENDING, attempt()), run(Phase.BACKING_OFF, replaced))
+    observer.status_written(run(Phase.PENDING, attempt()), run(Phase.BACKING_OFF, replaced))
     assert timed(metrics, "taskruns_pod_end_to_status_seconds") == (1, 2)
 
 
 def test_main_that_ends_before_its_pod_is_timed_at_the_end_of_both(
-    metrics: Metrics, lives: Lives
+    metrics: Metrics, observer: RunObserver
 ) -> None:
     stopping = run(Phase.STOPPING, attempt(Outcome.SUCCEEDED))
-    lives.status_written(RUNNING, stopping)
+    observer.status_written(RUNNING, stopping)
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
-    lives.status_written(stopping, SUCCEEDED)
+    observer.status_written(stopping, SUCCEEDED)
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (1, 0.5)
 
 
-def test_main_that_never_ran_has_no_end(metrics: Metrics, lives: Lives) -> None:
-    lives.status_written(RUNNING, run(Phase.BACKING_OFF, attempt(Outcome.REPLACED, exitCode=None)))
+def test_main_that_never_ran_has_no_end(metrics: Metrics, observer: RunObserver) -> None:
+    observer.status_written(
+        RUNNING, run(Phase.BACKING_OFF, attempt(Outcome.REPLACED, exitCode=None))
+    )
     assert timed(metrics, "taskruns_main_end_to_status_seconds") == (0, 0)
 
 
 @pytest.mark.parametrize("how", ["gone", "released"])
-def test_the_state_of_a_finished_pod_is_dropped(lives: Lives, how: str) -> None:
-    lives.pod_told(pod("Succeeded"), gone=False)
-    assert lives.pending
-    lives.pod_told(pod("Succeeded", held=how != "released"), gone=how == "gone")
-    assert not lives.pending
+def test_the_state_of_a_finished_pod_is_dropped(observer: RunObserver, how: str) -> None:
+    observer.pod_reported(pod("Succeeded"), gone=False)
+    assert observer.pending
+    observer.pod_reported(pod("Succeeded", held=how != "released"), gone=how == "gone")
+    assert not observer.pending
 
 
 def test_waits_and_reconciles_are_timed(metrics: Metrics, time: Time) -> None:
-    turns = Turns(metrics.queue)
-    turns.waits("a")
+    queue_observer = QueueObserver(metrics.queue)
+    queue_observer.waits("a")
     time.passes(2)
-    turns.waits("b")
-    assert turns.longest_wait() == 2
-    turns.begins("a")
-    assert turns.longest_wait() == 0
+    queue_observer.waits("b")
+    assert queue_observer.longest_wait() == 2
+    queue_observer.begins("a")
+    assert queue_observer.longest_wait() == 0
     time.passes(3)
-    turns.ends("a", DONE)
+    queue_observer.ends("a", DONE)
     assert timed(metrics, "taskruns_queue_wait_seconds") == (1, 2)
     took = samples_of(metrics.registry, "taskruns_reconcile_duration_seconds_sum")
     assert took == {("done",): 3, ("put_off",): 0, ("failed",): 0}
@@ -268,7 +284,7 @@ async def test_the_queue_reports_every_wait_and_every_reconcile(metrics: Metrics
             raise NotSettled("no")
         return None
 
-    queue = WorkQueue(work, 1, clock.now, observer=Instrumentation(metrics).turns)
+    queue = WorkQueue(work, 1, clock.now, observer=Instrumentation(metrics).queue)
     for key in ("well", "broken", "restless", "last"):
         queue.add(key)
     running = asyncio.create_task(queue.run())
@@ -281,17 +297,17 @@ async def test_the_queue_reports_every_wait_and_every_reconcile(metrics: Metrics
 
 
 def test_a_watch_ages_until_it_delivers_an_event(time: Time) -> None:
-    watches = Watches()
+    watches = WatchAges()
     assert watches.ages() == {}
-    watches.told("pods")
+    watches.reported("pods")
     time.passes(3)
     assert watches.ages() == {"pods": 3}
-    watches.told("pods")
+    watches.reported("pods")
     assert watches.ages() == {"pods": 0}
 
 
 def test_a_list_resets_the_age_of_a_complete_watch(time: Time) -> None:
-    watches = Watches()
+    watches = WatchAges()
     listed = Versions({"run": 5}, {"pod": 7})
     watches.compared(listed, {})
     time.passes(60)

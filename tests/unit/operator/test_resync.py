@@ -50,7 +50,7 @@ def a_resync(cache: Cache, *lists: Versions | Exception) -> Resync:
 
 
 async def test_deleted_objects_are_dropped(cache: Cache) -> None:
-    await a_resync(cache, Versions({"run-2": 1}, {})).take_stock()
+    await a_resync(cache, Versions({"run-2": 1}, {})).relist()
     assert cache.versions() == Versions({"run-2": 1}, {})
 
 
@@ -59,7 +59,7 @@ async def test_objects_that_arrive_during_the_list_are_kept(cache: Cache) -> Non
         cache.put_run(a_run("run-3"))
         return Versions({"run-1": 1, "run-2": 1}, {"pod-1": 1})
 
-    await Resync(late_list, cache, lambda _: None, 60.0).take_stock()
+    await Resync(late_list, cache, lambda _: None, 60.0).relist()
     assert set(cache.versions().runs) == {"run-1", "run-2", "run-3"}
 
 
@@ -67,10 +67,10 @@ async def test_a_short_lag_of_the_watch_is_normal(cache: Cache) -> None:
     listed = Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1})
     checker = a_resync(cache, listed)
     await checker.compare()
-    assert checker.trouble() == ""
+    assert checker.problem() == ""
     cache.put_run(a_run("run-1", 5))
     await checker.compare()
-    assert checker.trouble() == ""
+    assert checker.problem() == ""
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_a_stale_watch_is_detected(cache: Cache, listed: Versions) -> None
     checker = a_resync(cache, listed)
     await checker.compare()
     await checker.compare()
-    assert "1 changed objects" in checker.trouble()
+    assert "1 changed objects" in checker.problem()
 
 
 async def test_a_watch_that_catches_up_is_healthy_again(cache: Cache) -> None:
@@ -95,16 +95,16 @@ async def test_a_watch_that_catches_up_is_healthy_again(cache: Cache) -> None:
     await checker.compare()
     cache.put_run(a_run("run-1", 5))
     await checker.compare()
-    assert checker.trouble() == ""
+    assert checker.problem() == ""
 
 
 async def test_a_slow_start_of_the_watch_is_not_stale(cache: Cache) -> None:
     checker = a_resync(cache, Versions({"run-1": 5, "run-2": 1}, {"pod-1": 1}))
-    await checker.take_stock()
-    await checker.take_stock()
-    assert checker.trouble() == ""
+    await checker.relist()
+    await checker.relist()
+    assert checker.problem() == ""
     await checker.compare()
-    assert checker.trouble() == ""
+    assert checker.problem() == ""
 
 
 def test_an_object_deleted_between_two_lists_is_not_reported() -> None:
@@ -119,7 +119,7 @@ async def test_lists_are_retried_until_one_succeeds(
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
     listed = Versions({"run-1": 1}, {})
     checker = a_resync(cache, Unavailable("down"), NotInstalled("no resource taskruns"), listed)
-    assert await checker.take_stock() == listed
+    assert await checker.relist() == listed
     assert [record.getMessage() for record in caplog.records] == [
         "cannot list TaskRuns and Pods: down",
         "no resource taskruns; install it from crds/taskruns.yaml",
@@ -130,7 +130,7 @@ async def test_a_list_that_fails_drops_nothing(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resync, "RETRY_SECONDS", 3600)
-    stock = asyncio.create_task(a_resync(cache, Unavailable("down")).take_stock())
+    stock = asyncio.create_task(a_resync(cache, Unavailable("down")).relist())
     await asyncio.sleep(0)
     stock.cancel()
     await asyncio.gather(stock, return_exceptions=True)
@@ -150,10 +150,10 @@ async def test_a_forbidden_namespace_keeps_its_cached_objects(
     cache.put_run(away)
     caplog.set_level("INFO")
     checker = in_two_namespaces(cache, n=Versions({"run-1": 1}, {}), m=NotAllowed("no role"))
-    assert await checker.take_stock() == Versions({"run-1": 1}, {})
-    await checker.take_stock()
+    assert await checker.relist() == Versions({"run-1": 1}, {})
+    await checker.relist()
     assert cache.versions() == Versions({"run-1": 1, "away": 1}, {})
-    assert checker.closed() == "m is not served: no role"
+    assert checker.unserved() == "m is not served: no role"
     (message,) = caplog.messages
     assert message.startswith("namespace m is not served: no role")
 
@@ -164,9 +164,9 @@ async def test_a_namespace_that_is_served_again_is_logged(
     caplog.set_level("INFO")
     turns = {"n": Lists(Versions({}, {})), "m": Lists(NotAllowed("no role"), Versions({}, {}))}
     checker = Resync(lambda name: turns[name](name), cache, lambda _: None, 60.0, ("n", "m"))
-    await checker.take_stock()
-    await checker.take_stock()
-    assert checker.closed() == ""
+    await checker.relist()
+    await checker.relist()
+    assert checker.unserved() == ""
     assert caplog.messages[1:] == ["namespace m is now served"]
 
 
@@ -176,7 +176,7 @@ async def test_without_a_permitted_namespace_the_list_is_retried(
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0)
     listed = Versions({"run-1": 1}, {})
     checker = a_resync(cache, NotAllowed("no role"), listed)
-    assert await checker.take_stock() == listed
+    assert await checker.relist() == listed
     assert caplog.messages == ["cannot list TaskRuns and Pods: no role"]
 
 

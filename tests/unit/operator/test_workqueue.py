@@ -11,7 +11,7 @@ import pytest
 
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.reconcile import NotSettled
-from taskruns.operator.health import Pulse
+from taskruns.operator.health import Heartbeat
 from taskruns.operator.workqueue import OUTAGE_CAP, DelayingQueue, RateLimiter, WorkQueue, share
 
 Work = Callable[[str], Awaitable[datetime | None]]
@@ -237,16 +237,16 @@ async def test_work_past_the_grace_period_is_cancelled_when_the_queue_stops() ->
 async def test_a_running_queue_beats() -> None:
     ticks = [0.0]
     queue = WorkQueue(Desk().work, 1, Clock())
-    queue.pulse = Pulse(lambda: ticks[0])
-    assert queue.pulse.missing(10.0) == ""
+    queue.heartbeat = Heartbeat(lambda: ticks[0])
+    assert queue.heartbeat.missing(10.0) == ""
     task = asyncio.create_task(queue.run())
     await settle()
     ticks[0] = 5.0
-    assert queue.pulse.missing(10.0) == ""
+    assert queue.heartbeat.missing(10.0) == ""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     ticks[0] = 11.0
-    assert "11 s" in queue.pulse.missing(10.0)
+    assert "11 s" in queue.heartbeat.missing(10.0)
 
 
 async def test_a_thousand_keys_of_one_lane_do_not_block_another_lane() -> None:

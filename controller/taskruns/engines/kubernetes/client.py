@@ -37,7 +37,7 @@ class Denied(EngineError):
         self.answer = answer
 
 
-class NotYet(EngineError):
+class NotStarted(EngineError):
     """A container has no log yet."""
 
 
@@ -151,7 +151,7 @@ class Client:
             since: the time to start from, in whole seconds; None for the start of the log.
 
         Raises:
-            NotYet: the container has not started.
+            NotStarted: the container has not started.
             Denied: the Pod does not exist, or its log may not be read.
             Unavailable: there was no response, or it was interrupted.
         """
@@ -166,7 +166,7 @@ class Client:
                 waiting = (
                     answer.code == HTTPStatus.BAD_REQUEST and "waiting to start" in answer.message
                 )
-                raise NotYet(answer.message) if waiting else Denied(endpoints.GET_LOG, answer)
+                raise NotStarted(answer.message) if waiting else Denied(endpoints.GET_LOG, answer)
             async for piece in answer:
                 yield piece
 

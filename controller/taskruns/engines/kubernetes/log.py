@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from taskruns.engines.engine import Unavailable
-from taskruns.engines.kubernetes.client import Denied, NotYet
+from taskruns.engines.kubernetes.client import Denied, NotStarted
 from taskruns.engines.kubernetes.responses import PASSING, is_server_failure
 from taskruns.engines.log_position import LogLost, TimedLines
 
@@ -72,7 +72,7 @@ class LogReader:
                 yield self._lines.feed(chunk)
             self._is_complete = True
             self._absent = 0
-        except NotYet:
+        except NotStarted:
             self._is_complete = not self._is_allowed
         except Unavailable:
             return

@@ -14,7 +14,7 @@ from taskruns.api.errors import is_too_large
 from taskruns.core.plan import Refusal, RefusalKind
 from taskruns.core.unstructured import mapping, mappings, number, text
 from taskruns.engines.engine import AlreadyExists, Conflict, EngineError, Refused, Unavailable
-from taskruns.engines.quota_queue import read_shortage
+from taskruns.engines.quota_queue import parse_quota_error
 
 _QUOTA_RACE_SECONDS = 1.0
 """Retry delay after two creates have conflicted on one quota, in seconds."""
@@ -124,8 +124,8 @@ def _forbidden(response: Response) -> EngineError:
         return _refused(RefusalKind.NAMESPACE_TERMINATING, response)
     if _OWN_RIGHTS.search(message) or any(words in message for words in _NOT_YET):
         return unavailable(response)
-    if (shortage := read_shortage(message)) is not None:
-        kind = RefusalKind.QUOTA_EXCEEDED if shortage.could_fit else RefusalKind.FORBIDDEN
+    if (error := parse_quota_error(message)) is not None:
+        kind = RefusalKind.QUOTA_EXCEEDED if error.could_fit else RefusalKind.FORBIDDEN
         return _refused(kind, response)
     if _NO_SERVICE_ACCOUNT.search(message):
         return _refused(RefusalKind.NO_SERVICE_ACCOUNT, response)
