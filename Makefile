@@ -97,10 +97,19 @@ cluster-down: setup ## Stop it and remove what it made; what was built stays cac
 
 ##@ Benchmarks
 
+.PHONY: bench
+bench: setup ## Measure speed and cost beside bare Pods and Jobs, all workloads: hours (root and Go)
+	$(PYTHON) -m benchmarks.throughput --plan full --json .build/bench/bench.json
+
 .PHONY: bench-quick
-bench-quick: setup ## Compare one run at a time and 300 at once with bare Pods and Jobs (root and Go)
-	$(PYTHON) -m benchmarks.throughput --workload one,burst --rounds 1 \
-		--system pods,jobs,taskruns-default,taskruns
+bench-quick: setup ## Measure one run at a time and 300 at once, once each: minutes (root and Go)
+	$(PYTHON) -m benchmarks.throughput --plan quick --json .build/bench/bench-quick.json
+
+.PHONY: bench-compare
+bench-compare: setup ## Compare the controllers of two commits: make bench-compare OLD=v1 NEW=HEAD
+	$(if $(and $(OLD),$(NEW)),,$(error name two commits: make bench-compare OLD=main~1 NEW=main))
+	$(PYTHON) -m benchmarks.throughput --compare $(OLD) $(NEW) \
+		--json .build/bench/bench-compare.json $(BENCH)
 
 ##@ Upkeep
 

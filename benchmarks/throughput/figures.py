@@ -3,9 +3,12 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from benchmarks.throughput.load import Run
+
+DURATIONS = ("create to Pod", "Pod end to status", "create to done", "cancel to done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,18 @@ class Measurement:
 def durations(runs: Iterable[Run]) -> dict[str, Percentiles]:
     """Return the distributions of all durations that the runs have."""
     kept = [*runs]
+    to_pod, to_status, to_done, from_cancel = DURATIONS
     values = {
-        "create to Pod": [r.pod - r.created for r in kept if r.pod],
+        to_pod: [r.pod - r.created for r in kept if r.pod],
         # A bare Pod has no other object whose status could follow.
-        "Pod end to status": [
+        to_status: [
             r.done - r.pod_ended for r in kept if r.done and r.pod_ended and r.done != r.pod_ended
         ],
-        "create to done": [r.done - r.created for r in kept if r.done],
-        "cancel to done": [r.done - r.cancelled for r in kept if r.done and r.cancelled],
+        to_done: [r.done - r.created for r in kept if r.done],
+        from_cancel: [r.done - r.cancelled for r in kept if r.done and r.cancelled],
     }
-    found = {name: Percentiles.of(each) for name, each in values.items()}
-    return {name: each for name, each in found.items() if each}
+    distributions = {name: Percentiles.of(each) for name, each in values.items()}
+    return {name: each for name, each in distributions.items() if each}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +111,12 @@ class Summary:
 
     def duration(self, name: str) -> Percentiles | None:
         """Return the medians of a duration's percentiles, or None if it does not exist."""
-        found = [each.durations[name] for each in self.rounds if name in each.durations]
-        if not found:
+        rounds = [each.durations[name] for each in self.rounds if name in each.durations]
+        if not rounds:
             return None
         return Percentiles(
-            statistics.median(each.p50 for each in found),
-            statistics.median(each.p99 for each in found),
+            statistics.median(each.p50 for each in rounds),
+            statistics.median(each.p99 for each in rounds),
         )
 
     def cpu(self, component: str) -> float:
@@ -126,6 +130,25 @@ class Summary:
             key: statistics.median(each.requests.get(key, 0.0) for each in self.rounds)
             for key in keys
         }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures, and every round that they come from."""
+        durations = {name: self.duration(name) for name in DURATIONS}
+        return {
+            "workload": self.workload,
+            "system": self.system,
+            "runs_per_second": asdict(self.rate),
+            "durations": {name: asdict(each) for name, each in durations.items() if each},
+            "cpu_milliseconds_per_run": {name: self.cpu(name) for name in self.components},
+            "memory": asdict(self.memory) if self.memory else None,
+            "requests_per_run": self.requests(),
+            "rounds": [asdict(each) for each in self.rounds],
+        }
+
+    @property
+    def components(self) -> list[str]:
+        """Names of the measured components, in order."""
+        return [*dict.fromkeys(name for each in self.rounds for name in each.cpu)]
 
 
 def summarise(measurements: Iterable[Measurement]) -> list[Summary]:

@@ -148,17 +148,17 @@ class Load:
 
     async def _follow(self, plural: str, path: str, version: str) -> None:
         is_pod, is_object = plural == "pods", plural == self._system.plural
-        async for change, found in self._api.watch(path, version):
+        async for change, obj in self._api.watch(path, version):
             if change == "BOOKMARK":
                 continue
             now = self._last_change = time.monotonic()
-            run = self.runs.get((found["metadata"].get("labels") or {}).get(RUN, ""))
+            run = self.runs.get((obj["metadata"].get("labels") or {}).get(RUN, ""))
             if is_pod:
-                self._count_pod(change, found["metadata"]["name"])
+                self._count_pod(change, obj["metadata"]["name"])
             if is_pod and run:
-                self._take_pod(run, found, now)
+                self._take_pod(run, obj, now)
             if is_object:
-                self._take_object(run, change, found, now)
+                self._take_object(run, change, obj, now)
             if self._waiter and self._waiter[0]():
                 self._wake()
 
@@ -179,11 +179,11 @@ class Load:
             self._ended_pods.add(name)
             run.pod_ended = now
 
-    def _take_object(self, run: Run | None, change: str, found: Object, now: float) -> None:
-        if run and run.done is None and self._system.is_done(change, found):
+    def _take_object(self, run: Run | None, change: str, obj: Object, now: float) -> None:
+        if run and run.done is None and self._system.is_done(change, obj):
             run.done = now
             self.done += 1
-        if request := self._system.react(change, found):
+        if request := self._system.react(change, obj):
             self._spawn(self._react(request))
 
     def _wake(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-_USER, _SYSTEM = 11, 12  # among the fields after the program's name in /proc/<pid>/stat
+_USER, _SYSTEM, _START = 11, 12, 19  # among the fields after the program's name in /proc/<pid>/stat
 MIB = 2**20
 
 
@@ -18,10 +18,26 @@ def cpu_seconds(stat: str) -> float:
     return (int(fields[_USER]) + int(fields[_SYSTEM])) / TICKS
 
 
+def age(pid: int) -> float:
+    """Return the time since the start of a process, in seconds."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    started = int(stat[stat.rindex(")") + 1 :].split()[_START]) / TICKS
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
 def peak_memory(pid: int) -> float:
     """Return the peak resident memory of a process, in MiB."""
+    return _memory(pid, "VmHWM")
+
+
+def memory(pid: int) -> float:
+    """Return the resident memory of a process, in MiB."""
+    return _memory(pid, "VmRSS")
+
+
+def _memory(pid: int, field: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    (kib,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    (kib,) = re.findall(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
     return int(kib) * 1024 / MIB
 
 

@@ -1,43 +1,40 @@
-"""Reports of the summaries: tables for readers and JSON for programs."""
+"""Tables for readers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.throughput.figures import Percentiles, Spread, Summary
+from benchmarks.throughput.figures import DURATIONS, Percentiles, Spread, Summary
+from benchmarks.throughput.population import Start
+from benchmarks.throughput.results import Results
 
-DURATIONS = ("create to Pod", "Pod end to status", "create to done", "cancel to done")
-CPU = ("apiserver", "etcd", "scheduler", "controller-manager", "kwok", "kubelet", "controller")
-GENERATOR = "load generator"
-REFERENCES = ("pods", "jobs")
-"""Systems to whose rate those of all others are compared."""
+REFERENCES = ("pods", "jobs", "old")
+"""Systems whose rate those of all others are divided by."""
 
 Row = Sequence[str]
+Summaries = Sequence[Summary]
+Names = Mapping[str, str]
 
 
-def text(summaries: Sequence[Summary], titles: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """Return all tables.
-
-    Args:
-        summaries: the figures, in order.
-        titles: title of each workload.
-        names: title of each system.
-    """
+def text(results: Results) -> str:
+    """Return all tables."""
     blocks = []
-    for workload, title in titles.items():
-        mine = [each for each in summaries if each.workload == workload]
+    for workload, title in results.titles.items():
+        mine = [each for each in results.summaries if each.workload == workload]
+        starts = [each for each in results.starts if each.workload == workload]
         if mine:
-            blocks += [f"## {title}, {_rounds(mine)}"]
-            blocks += [part(mine, names) for part in (_speed, _cost, _requests)]
-    return "\n\n".join(blocks)
+            blocks.append(f"## {title}, {_rounds(mine)}")
+            blocks += [part(mine, results.names) for part in (speed, cost, requests, comparison)]
+        if starts:
+            blocks += [f"## {title}", memory(starts, results.names)]
+    return "\n\n".join(filter(None, blocks))
 
 
-def _rounds(summaries: Sequence[Summary]) -> str:
+def _rounds(summaries: Summaries) -> str:
     number = max(len(each.rounds) for each in summaries)
     return "one round" if number == 1 else f"medians of {number} rounds (minimum-maximum)"
 
 
-def _speed(summaries: Sequence[Summary], names: Mapping[str, str]) -> str:
+def speed(summaries: Summaries, names: Names) -> str:
+    """Return runs per second, as a ratio to each reference too, and durations."""
     durations = [name for name in DURATIONS if any(s.duration(name) for s in summaries)]
     references = [s for s in summaries if s.system in REFERENCES]
     header = [
@@ -50,7 +47,7 @@ def _speed(summaries: Sequence[Summary], names: Mapping[str, str]) -> str:
         [
             names[each.system],
             spread(each.rate),
-            *(f"{ratio(each.rate.median, other.rate.median):.2f}" for other in references),
+            *(f"{ratio(each.rate.median, reference.rate.median):.2f}" for reference in references),
             *(percentiles(each.duration(name)) for name in durations),
         ]
         for each in summaries
@@ -58,13 +55,14 @@ def _speed(summaries: Sequence[Summary], names: Mapping[str, str]) -> str:
     return table([header, *rows])
 
 
-def _cost(summaries: Sequence[Summary], names: Mapping[str, str]) -> str:
-    components = [name for name in (*CPU, GENERATOR) if any(_has(s, name) for s in summaries)]
-    header = ["CPU per run, ms", *components, "controller's peak MiB"]
+def cost(summaries: Summaries, names: Names) -> str:
+    """Return processor time per run of each component, and the controller's memory."""
+    components = [*dict.fromkeys(name for each in summaries for name in each.components)]
+    header = ["CPU per run, ms", *components, "controller, peak MiB"]
     rows = [
         [
             names[each.system],
-            *(f"{each.cpu(name):.1f}" if _has(each, name) else "-" for name in components),
+            *(f"{each.cpu(c):.1f}" if c in each.components else "-" for c in components),
             f"{each.memory.median:.0f}" if each.memory else "-",
         ]
         for each in summaries
@@ -72,17 +70,55 @@ def _cost(summaries: Sequence[Summary], names: Mapping[str, str]) -> str:
     return table([header, *rows])
 
 
-def _has(summary: Summary, component: str) -> bool:
-    return any(component in each.cpu for each in summary.rounds)
-
-
-def _requests(summaries: Sequence[Summary], names: Mapping[str, str]) -> str:
+def requests(summaries: Summaries, names: Names) -> str:
+    """Return API requests per run by verb and resource."""
     counts = [each.requests() for each in summaries]
     keys = sorted({key for each in counts for key in each}, key=lambda key: key.split()[::-1])
     header = ["requests per run", *(names[each.system] for each in summaries)]
     rows = [[key, *(_number(each.get(key)) for each in counts)] for key in keys]
     total = ["all", *(_number(sum(each.values())) for each in counts)]
     return table([header, *rows, total])
+
+
+def comparison(summaries: Summaries, names: Names) -> str:
+    """Return all figures of a new commit as ratios to those of an old one, or nothing."""
+    by_system = {each.system: each for each in summaries}
+    if not {"old", "new"} <= by_system.keys():
+        return ""
+    old, new = (_figures(by_system[each]) for each in ("old", "new"))
+    header = ["", names["old"], names["new"], "new / old"]
+    rows = [
+        [name, f"{old[name]:.3f}", f"{new[name]:.3f}", f"{ratio(new[name], old[name]):.2f}"]
+        for name in old
+        if name in new
+    ]
+    return table([header, *rows])
+
+
+def _figures(summary: Summary) -> dict[str, float]:
+    figures = {"runs/s": summary.rate.median}
+    for name in DURATIONS:
+        if duration := summary.duration(name):
+            figures |= {f"{name}, p50, s": duration.p50, f"{name}, p99, s": duration.p99}
+    figures |= {f"CPU of {name}, ms": summary.cpu(name) for name in summary.components}
+    figures["requests"] = sum(summary.requests().values())
+    return figures | ({"peak MiB": summary.memory.median} if summary.memory else {})
+
+
+def memory(starts: Sequence[Start], names: Names) -> str:
+    """Return the figures of controllers that were started on many runs."""
+    columns: Mapping[str, Callable[[Start], float]] = {
+        "ready, s": lambda each: each.ready,
+        "CPU until ready, s": lambda each: each.cpu,
+        "peak, MiB": lambda each: each.peak,
+        "at rest, MiB": lambda each: each.at_rest,
+    }
+    rows = []
+    for system in dict.fromkeys(each.system for each in starts):
+        mine = [each for each in starts if each.system == system]
+        spreads = (Spread.of([figure(each) for each in mine]) for figure in columns.values())
+        rows.append([names[system], *map(spread, spreads)])
+    return table([["", *columns], *rows])
 
 
 def _number(value: float | None) -> str:
@@ -93,15 +129,15 @@ def table(rows: Sequence[Row]) -> str:
     """Align columns: the first to the left, all others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for first, *others in rows:
+    for first, *rest in rows:
         cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
 
 def spread(value: Spread) -> str:
-    """Return a median with its minimum and maximum if they differ."""
+    """Return a median, with minimum and maximum if they differ."""
     if value.least == value.most:
         return f"{value.median:.1f}"
     return f"{value.median:.1f} ({value.least:.1f}-{value.most:.1f})"
@@ -119,20 +155,3 @@ def _seconds(value: float) -> str:
 def ratio(value: float, reference: float) -> float:
     """Return a value as a multiple of its reference; not a number if that is 0."""
     return value / reference if reference else float("nan")
-
-
-def as_json(summaries: Sequence[Summary], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all figures, and every round that they come from."""
-
-    def figures(each: Summary) -> dict[str, Any]:
-        durations = {name: each.duration(name) for name in DURATIONS}
-        return {
-            "workload": each.workload,
-            "system": each.system,
-            "runs_per_second": asdict(each.rate),
-            "durations": {name: asdict(d) for name, d in durations.items() if d},
-            "requests_per_run": each.requests(),
-            "rounds": [asdict(one) for one in each.rounds],
-        }
-
-    return {"settings": dict(settings), "results": [figures(each) for each in summaries]}

@@ -1,7 +1,7 @@
-"""What is compared: an adapter for each system that can run a task to completion.
+"""Adapters of the compared systems, each of which can run a task to completion.
 
-An adapter says how a run is created, when it is done, how it is cancelled, and which settings the
-control plane has. It has no state of its own.
+An adapter defines how a run is created, when it is done, how it is cancelled, and which settings
+the control plane has. It has no state of its own.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ COMMAND = ["true"]
 
 
 class Behaviour(Enum):
-    """What the container of a run does, on the simulated node."""
+    """Behaviour of the container of a run on the simulated node."""
 
     SUCCEED = "succeed"
     FAIL_TWICE = "fail-twice"
@@ -36,16 +36,24 @@ class Behaviour(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a run does, and where."""
+    """Behaviour of a run, and the node that it needs."""
 
     behaviour: Behaviour = Behaviour.SUCCEED
     simulated: bool = True
     """Whether kwok runs it; otherwise the kubelet does."""
+    variables: int = 0
+    """Number of environment variables, which make an object larger."""
 
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels of the Pod by which kwok chooses its stages."""
         return {Behaviour.FAIL_TWICE: FAIL_TWICE, Behaviour.HOLD: HOLD}.get(self.behaviour, {})
+
+    @property
+    def env(self) -> list[Object]:
+        """Environment variables of the container."""
+        numbers = range(self.variables)
+        return [{"name": f"SETTING_{n}", "value": f"value number {n}"} for n in numbers]
 
     @property
     def placement(self) -> Object:
@@ -58,7 +66,7 @@ class Task:
 
     def pod(self, run: str, labels: Mapping[str, str] | None = None) -> Object:
         """Return a Pod template that is the same for every system that takes one."""
-        container = {"name": "main", "image": IMAGE, "command": COMMAND}
+        container = {"name": "main", "image": IMAGE, "command": COMMAND, "env": self.env}
         spec = {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
@@ -96,7 +104,7 @@ class System(Protocol):
 
     @property
     def title(self) -> str:
-        """What a table calls it."""
+        """Title in tables."""
         ...
 
     @property
@@ -128,7 +136,7 @@ class System(Protocol):
         """Return the object of a new run."""
         ...
 
-    def is_done(self, change: str, found: Object) -> bool:
+    def is_done(self, change: str, obj: Object) -> bool:
         """Return whether a change of its object reports that the run has ended."""
         ...
 
@@ -136,8 +144,8 @@ class System(Protocol):
         """Return the request that cancels a run."""
         ...
 
-    def react(self, change: str, found: Object) -> Request | None:
-        """Return what the load generator has to do after a change of the object, or None."""
+    def react(self, change: str, obj: Object) -> Request | None:
+        """Return the load generator's next request after a change of the object, or None."""
         ...
 
 

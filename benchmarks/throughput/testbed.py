@@ -58,16 +58,26 @@ class Testbed:
 
     @asynccontextmanager
     async def namespace(self) -> AsyncIterator[str]:
-        """Create a namespace, and remove it with all that it contains after the block."""
-        name = f"turn-{os.getpid()}-{self._turns}"
-        await self.api.send("POST", NAMESPACE, {"metadata": {"name": name}})
-        account = f"{NAMESPACE}/{name}/serviceaccounts/default"
-        await self._await(account, exists=True, within=ACCOUNT_WITHIN)
+        """Create a namespace, and remove it after the block."""
+        name = await self.create_namespace()
         try:
             yield name
         finally:
-            await self.api.read("DELETE", f"{NAMESPACE}/{name}")
-            await self._await(f"{NAMESPACE}/{name}", exists=False, within=REMOVED_WITHIN)
+            await self.remove_namespace(name)
+
+    async def create_namespace(self) -> str:
+        """Create a namespace in which Pods can be created, and return its name."""
+        body = {"metadata": {"generateName": "bench-"}}
+        made = await self.api.send("POST", NAMESPACE, body)
+        name: str = made["metadata"]["name"]
+        account = f"{NAMESPACE}/{name}/serviceaccounts/default"
+        await self._await(account, exists=True, within=ACCOUNT_WITHIN)
+        return name
+
+    async def remove_namespace(self, name: str) -> None:
+        """Remove a namespace with all that it contains, and wait until it is gone."""
+        await self.api.read("DELETE", f"{NAMESPACE}/{name}")
+        await self._await(f"{NAMESPACE}/{name}", exists=False, within=REMOVED_WITHIN)
 
     async def _await(self, path: str, *, exists: bool, within: float) -> None:
         deadline = time.monotonic() + within

@@ -9,13 +9,13 @@ from benchmarks.throughput import requests
 from benchmarks.throughput.figures import Measurement, durations
 from benchmarks.throughput.load import Load
 from benchmarks.throughput.processes import CpuSample, above_idle, peak_memory
-from benchmarks.throughput.system import Behaviour, System, Task
+from benchmarks.throughput.system import System, Task
 from benchmarks.throughput.testbed import CONTROLLER, Testbed
 from benchmarks.throughput.workloads import Burst, Workload
 
 WARM_UP = 5
 """Number of runs before the measurement, in which connections and caches are made."""
-IDLE_SECONDS = 3.0
+IDLE_SECONDS = 5.0
 """How long the idle cluster is measured."""
 PROGRESS_INTERVAL = 10.0
 
@@ -25,8 +25,8 @@ async def play(bed: Testbed, system: System, workload: Workload, label: str) -> 
     bed.progress.say(f"{label}: starting")
     with bed.serving(system) as pids:
         async with bed.namespace() as namespace, Load(bed.api, system, namespace) as load:
-            simulated = "kubelet" not in workload.name
-            await Burst(WARM_UP, Task(Behaviour.SUCCEED, simulated)).play(load)
+            task = Task(simulated=workload.task.simulated)
+            await Burst(WARM_UP, task).play(load)
             load.forget()
             async with _progress(bed, load, workload, label):
                 measured = await _measure(bed, system, workload, load, pids)
@@ -38,7 +38,7 @@ async def play(bed: Testbed, system: System, workload: Workload, label: str) -> 
 async def _measure(
     bed: Testbed, system: System, workload: Workload, load: Load, pids: dict[str, int]
 ) -> Measurement:
-    asked = requests.parse((await bed.api.read("GET", "/metrics")).decode())
+    requests_before = requests.parse((await bed.api.read("GET", "/metrics")).decode())
     idle = CpuSample.take(pids)
     await asyncio.sleep(IDLE_SECONDS)
     before = CpuSample.take(pids)
@@ -46,18 +46,18 @@ async def _measure(
     if system.removes_pods:  # the removal belongs to the cost of a run
         await load.until(lambda: not load.pods)
     after = CpuSample.take(pids)
-    answered = requests.parse((await bed.api.read("GET", "/metrics")).decode())
+    requests_after = requests.parse((await bed.api.read("GET", "/metrics")).decode())
     used = above_idle(before, after, before.rates(idle))
     runs = [*load.runs.values()]
     began = min(run.cancelled or run.created for run in runs)
     return Measurement(
         system=system.name,
-        workload=workload.name,
+        workload=workload.key,
         runs=len(runs),
         seconds=max(run.done or began for run in runs) - began,
         durations=durations(runs),
         cpu={name: 1000 * seconds / len(runs) for name, seconds in used.items()},
-        requests=requests.per_run(asked, answered, len(runs)),
+        requests=requests.per_run(requests_before, requests_after, len(runs)),
         memory=peak_memory(pids[CONTROLLER]) if CONTROLLER in pids else None,
     )
 

@@ -11,19 +11,25 @@ from benchmarks.throughput.system import Behaviour, Task
 
 SIMULATED = Task()
 KUBELET = Task(simulated=False)
+HELD = Task(Behaviour.HOLD)
 
 
 class Workload(Protocol):
     """A way to use a system."""
 
     @property
-    def name(self) -> str:
-        """Its name on the command line."""
+    def key(self) -> str:
+        """Name in results, which contains the size."""
+        ...
+
+    @property
+    def task(self) -> Task:
+        """Behaviour of each run."""
         ...
 
     @property
     def title(self) -> str:
-        """What a table calls it."""
+        """Title in tables."""
         ...
 
     @property
@@ -42,7 +48,12 @@ class Sequential:
 
     size: int
     task: Task = SIMULATED
-    name: str = "one"
+    kind: str = "one"
+
+    @property
+    def key(self) -> str:
+        """Name in results."""
+        return f"{self.kind}-{self.size}"
 
     @property
     def title(self) -> str:
@@ -62,7 +73,12 @@ class Burst:
 
     size: int
     task: Task = SIMULATED
-    name: str = "burst"
+    kind: str = "burst"
+
+    @property
+    def key(self) -> str:
+        """Name in results."""
+        return f"{self.kind}-{self.size}"
 
     @property
     def title(self) -> str:
@@ -83,12 +99,18 @@ class Steady:
     rate: float
     """Runs per second."""
     seconds: float
-    name: str = "steady"
+    task: Task = SIMULATED
+    kind: str = "steady"
 
     @property
     def size(self) -> int:
         """Number of runs."""
         return round(self.rate * self.seconds)
+
+    @property
+    def key(self) -> str:
+        """Name in results."""
+        return f"{self.kind}-{self.size}"
 
     @property
     def title(self) -> str:
@@ -101,7 +123,7 @@ class Steady:
         async with asyncio.TaskGroup() as group:
             for number in range(self.size):
                 await asyncio.sleep(max(0.0, began + number / self.rate - time.monotonic()))
-                group.create_task(load.create(SIMULATED))
+                group.create_task(load.create(self.task))
         await load.until(lambda: load.done == self.size)
 
 
@@ -110,7 +132,13 @@ class CancelStorm:
     """All runs are cancelled at once while their Pods run."""
 
     size: int
-    name: str = "cancel"
+    task: Task = HELD
+    kind: str = "cancel"
+
+    @property
+    def key(self) -> str:
+        """Name in results."""
+        return f"{self.kind}-{self.size}"
 
     @property
     def title(self) -> str:
@@ -119,8 +147,7 @@ class CancelStorm:
 
     async def play(self, load: Load) -> None:
         """Create runs that do not end, wait until all run, and cancel them."""
-        task = Task(Behaviour.HOLD)
-        runs = await asyncio.gather(*(load.create(task) for _ in range(self.size)))
+        runs = await asyncio.gather(*(load.create(self.task) for _ in range(self.size)))
         await load.until(lambda: load.pods_running == self.size)
         await asyncio.gather(*(load.cancel(run) for run in runs))
         await load.until(lambda: load.done == self.size)

@@ -34,10 +34,10 @@ class Jobs:
             spec = {**_INDEXED, "template": task.pod(run)}
         return {"metadata": metadata(run), "spec": spec}
 
-    def is_done(self, change: str, found: Object) -> bool:
+    def is_done(self, change: str, obj: Object) -> bool:
         """Return whether the Job has completed, failed, or is suspended without a Pod."""
-        ended = {"Complete", "Failed"} | ({"Suspended"} if not _active(found) else set())
-        conditions = found["status"].get("conditions") or ()
+        ended = {"Complete", "Failed"} | ({"Suspended"} if not _active(obj) else set())
+        conditions = obj["status"].get("conditions") or ()
         return change != "DELETED" and any(
             each["type"] in ended and each["status"] == "True" for each in conditions
         )
@@ -46,7 +46,7 @@ class Jobs:
         """Suspend the Job, which stops its Pod and keeps its object, as a cancelled TaskRun."""
         return Request("PATCH", f"jobs/{run}", {"spec": {"suspend": True}})
 
-    def react(self, change: str, found: Object) -> Request | None:  # noqa: ARG002 - of the protocol
+    def react(self, change: str, obj: Object) -> Request | None:  # noqa: ARG002 - of the protocol
         """Do nothing: the Job controller acts."""
         return None
 

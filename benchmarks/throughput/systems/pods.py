@@ -27,21 +27,21 @@ class Pods:
         pod = task.pod(run, {ATTEMPT: "1"})
         return {**pod, "metadata": {**pod["metadata"], "name": f"{run}-1"}}
 
-    def is_done(self, change: str, found: Object) -> bool:
+    def is_done(self, change: str, obj: Object) -> bool:
         """Return whether the Pod has ended and is not followed by another attempt."""
-        return (change == "DELETED" or _ended(found)) and not _is_retried(found)
+        return (change == "DELETED" or _ended(obj)) and not _is_retried(obj)
 
     def cancel(self, run: str) -> Request:
         """Delete the Pod of the first attempt."""
         return Request("DELETE", f"pods/{run}-1")
 
-    def react(self, change: str, found: Object) -> Request | None:
+    def react(self, change: str, obj: Object) -> Request | None:
         """Create the next attempt when a failed Pod is gone, and delete a Pod that has ended."""
         if change == "DELETED":
-            return Request("POST", "pods", _next(found)) if _is_retried(found) else None
-        deleting = "deletionTimestamp" in found["metadata"]
-        name = found["metadata"]["name"]
-        return Request("DELETE", f"pods/{name}") if _ended(found) and not deleting else None
+            return Request("POST", "pods", _next(obj)) if _is_retried(obj) else None
+        deleting = "deletionTimestamp" in obj["metadata"]
+        name = obj["metadata"]["name"]
+        return Request("DELETE", f"pods/{name}") if _ended(obj) and not deleting else None
 
 
 def _ended(pod: Object) -> bool:

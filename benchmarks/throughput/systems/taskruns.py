@@ -37,18 +37,19 @@ class TaskRuns:
         pod = task.pod(run)
         template = {"metadata": pod["metadata"], "spec": task.placement}
         retries = RETRIES if task.behaviour is Behaviour.FAIL_TWICE else {}
-        spec = {"image": IMAGE, "command": COMMAND, "template": template, **retries}
+        main = {"image": IMAGE, "command": COMMAND, "env": task.env}
+        spec = {**main, "template": template, **retries}
         kind = {"apiVersion": names.API_VERSION, "kind": names.KIND}
         return {**kind, "metadata": metadata(run), "spec": spec}
 
-    def is_done(self, change: str, found: Object) -> bool:
+    def is_done(self, change: str, obj: Object) -> bool:
         """Return whether its phase is final."""
-        return change != "DELETED" and found["status"].get("phase") in TERMINAL_PHASES
+        return change != "DELETED" and obj["status"].get("phase") in TERMINAL_PHASES
 
     def cancel(self, run: str) -> Request:
         """Set `spec.cancel`."""
         return Request("PATCH", f"{names.PLURAL}/{run}", {"spec": {"cancel": True}})
 
-    def react(self, change: str, found: Object) -> Request | None:  # noqa: ARG002 - of the protocol
+    def react(self, change: str, obj: Object) -> Request | None:  # noqa: ARG002 - of the protocol
         """Do nothing: the controller acts."""
         return None

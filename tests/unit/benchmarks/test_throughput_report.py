@@ -1,18 +1,27 @@
-"""Reports of a benchmark: tables and JSON."""
+"""Reports of a benchmark: tables, JSON and plots."""
 
 import json
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.throughput import report
-from benchmarks.throughput.figures import Measurement, Percentiles, Spread, Summary
+from benchmarks.throughput import plot, report
+from benchmarks.throughput.figures import Measurement, Percentiles, Spread
+from benchmarks.throughput.plot import Panel
+from benchmarks.throughput.population import Start
+from benchmarks.throughput.results import Results
 
-NAMES = {"pods": "bare Pods", "taskruns": "taskruns"}
-TITLES = {"burst": "100 runs at once"}
+NAMES = {"pods": "bare Pods", "taskruns": "taskruns", "old": "old, 1a2b", "new": "new, 3c4d"}
+TITLES = {"burst": "100 runs at once", "start-100": "start with 100 runs"}
 
 
-def _summary(system: str, *seconds: float) -> Summary:
-    rounds = [
+def _results(*measurements: Measurement, starts: Sequence[Start] = ()) -> Results:
+    return Results(TITLES, NAMES, {"commit": "1a2b"}, [*measurements], [*starts])
+
+
+def _rounds(system: str, *seconds: float) -> list[Measurement]:
+    return [
         Measurement(
             system=system,
             workload="burst",
@@ -25,7 +34,6 @@ def _summary(system: str, *seconds: float) -> Summary:
         )
         for each in seconds
     ]
-    return Summary(system, "burst", rounds)
 
 
 def test_columns_are_aligned() -> None:
@@ -50,14 +58,57 @@ def test_a_ratio_to_nothing_is_no_number() -> None:
 
 
 def test_the_table_compares_with_bare_pods() -> None:
-    text = report.text([_summary("pods", 2.0), _summary("taskruns", 5.0, 4.0)], TITLES, NAMES)
+    text = report.text(_results(*_rounds("pods", 2.0), *_rounds("taskruns", 5.0, 4.0)))
     assert "## 100 runs at once, medians of 2 rounds" in text
     (line,) = (line for line in text.splitlines() if line.startswith("taskruns") and "/" in line)
     assert line.split() == ["taskruns", "22.5", "(20.0-25.0)", "0.45", "0.500", "/", "12.00"]
 
 
+def test_two_commits_are_compared_figure_by_figure() -> None:
+    text = report.text(_results(*_rounds("old", 4.0), *_rounds("new", 2.0)))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["runs/s", "25.000", "50.000", "2.00"] in rows
+    assert ["CPU", "of", "apiserver,", "ms", "12.340", "12.340", "1.00"] in rows
+
+
+def test_other_systems_are_not_compared_figure_by_figure() -> None:
+    assert "new / old" not in report.text(_results(*_rounds("pods", 4.0), *_rounds("old", 2.0)))
+
+
+def test_starts_have_a_table_of_their_own() -> None:
+    starts = [Start("taskruns", "start-100", ready, 2.0, 100.0, 90.0) for ready in (7.0, 9.0)]
+    text = report.text(_results(starts=starts))
+    assert "## start with 100 runs" in text
+    last = text.splitlines()[-1].split()
+    assert last == ["taskruns", "8.0", "(7.0-9.0)", "2.0", "100.0", "90.0"]
+
+
 def test_json_contains_every_round() -> None:
-    figures = report.as_json([_summary("pods", 2.0, 4.0)], {"rounds": 2})
-    (result,) = json.loads(json.dumps(figures))["results"]
+    figures = json.loads(json.dumps(_results(*_rounds("pods", 2.0, 4.0)).as_json()))
+    (result,) = figures["results"]
+    assert figures["settings"] == {"commit": "1a2b"}
     assert result["runs_per_second"] == {"median": 37.5, "least": 25.0, "most": 50.0}
     assert [each["seconds"] for each in result["rounds"]] == [2.0, 4.0]
+
+
+def test_plots_are_documents() -> None:
+    results = _results(*_rounds("pods", 2.0), *_rounds("taskruns", 4.0))
+    pictures = plot.pictures(results.summaries, TITLES, NAMES)
+    assert pictures.keys() == {"rate", "latency", "cpu"}
+    for picture in pictures.values():
+        texts = [*ET.fromstring(picture).itertext()]
+        assert "100 runs at once" in texts
+        assert "start with 100 runs" not in texts
+
+
+def test_the_longest_bar_has_the_width_of_the_plot() -> None:
+    panel = Panel("title", [("a", [("x", 1.0), ("y", 3.0)]), ("b", [("x", 2.0)])], "s")
+    root = ET.fromstring(plot.draw("title", [panel]))
+    bars = [each for each in root if each.tag.endswith("rect") and each.get("height") == "16"]
+    widths = [float(each.get("width", "")) for each in bars]
+    assert widths == [125.0, 375.0, 250.0]
+
+
+def test_text_is_escaped() -> None:
+    panel = Panel("a < b & c", [("d", [("x", 0.0)])], "s")
+    assert "a < b & c" in [*ET.fromstring(plot.draw("", [panel])).itertext()]
