@@ -62,7 +62,7 @@ async def test_a_task_run_is_created_strictly_so_that_a_misspelt_field_is_refuse
 
 
 @pytest.mark.parametrize("trouble", [ConnectionResetError(), TimeoutError(), Answer(503)])
-async def test_a_create_whose_answer_was_lost_finds_what_it_made(trouble: Any) -> None:
+async def test_a_create_whose_response_was_lost_returns_the_existing_run(trouble: Any) -> None:
     client = Client(trouble, Answer(409), Answer(200, RUN))
     made = await Api(client, "jobs").create({"metadata": {"name": "hello"}})
     assert made.metadata.uid == "uid-1"
@@ -70,7 +70,7 @@ async def test_a_create_whose_answer_was_lost_finds_what_it_made(trouble: Any) -
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-async def test_a_refusal_is_told_in_the_words_of_the_apiserver(status: int) -> None:
+async def test_a_refusal_has_the_apiservers_message(status: int) -> None:
     client = Client(Answer(status, {"message": "spec.image: too long"}))
     with pytest.raises(Refused, match=r"spec\.image: too long") as refusal:
         await Api(client, "jobs").create({"metadata": {"name": "hello"}})
@@ -92,7 +92,7 @@ async def test_a_refusal_is_told_in_the_words_of_the_apiserver(status: int) -> N
         (404, "namespaces jobs not found", ""),
     ],
 )
-async def test_a_refusal_says_what_an_administrator_can_do(
+async def test_a_refusal_has_advice_for_the_administrator(
     status: int, said: str, advice: str
 ) -> None:
     with pytest.raises(Refused) as refusal:
@@ -118,19 +118,19 @@ async def test_a_task_run_that_is_too_large_is_refused_at_once(status: int, mess
     assert refused.value.is_too_large
 
 
-async def test_an_apiserver_that_stays_away_is_given_up_after_a_while() -> None:
+async def test_an_unreachable_apiserver_is_an_error_after_the_time_limit() -> None:
     client = Client(*[ConnectionRefusedError()] * 3)
     with pytest.raises(Unreachable, match="ConnectionRefused"):
         await Api(client, "jobs", patience=-1).create({"metadata": {"name": "hello"}})
 
 
-async def test_another_run_of_the_name_is_not_the_one_that_is_meant() -> None:
+async def test_a_run_of_the_same_name_with_another_uid_is_not_returned() -> None:
     replacement = {**RUN, "metadata": {**RUN["metadata"], "uid": "uid-2"}}
     assert await Api(Client(Answer(200, replacement)), "jobs").get(REF) is None
     assert await Api(Client(Answer(404)), "jobs").get(REF) is None
 
 
-async def test_every_write_names_the_uid_that_it_means() -> None:
+async def test_every_write_contains_the_uid() -> None:
     client = Client(Answer(200, RUN), Answer(200, RUN))
     await Api(client, "jobs").cancel(REF)
     await Api(client, "jobs").collect(REF, "pod-1")
@@ -144,7 +144,7 @@ async def test_every_write_names_the_uid_that_it_means() -> None:
     ]
 
 
-async def test_runs_are_listed_a_page_at_a_time_and_a_watch_goes_on_from_the_last() -> None:
+async def test_runs_are_listed_in_pages_and_a_watch_starts_at_the_last_version() -> None:
     first = {"items": [RUN], "metadata": {"resourceVersion": "7", "continue": "more"}}
     last = {"items": [], "metadata": {"resourceVersion": "7"}}
     client = Client(Answer(200, first), Answer(200, last))
@@ -158,11 +158,11 @@ async def test_runs_are_listed_a_page_at_a_time_and_a_watch_goes_on_from_the_las
 
 
 @pytest.mark.parametrize("status", [404, 409, 422])
-async def test_a_write_to_a_run_that_is_gone_or_replaced_is_done(status: int) -> None:
+async def test_a_write_to_a_deleted_or_replaced_run_has_no_effect(status: int) -> None:
     await Api(Client(Answer(status), Answer(404)), "jobs").cancel(REF)
 
 
-async def test_a_write_that_is_refused_of_the_very_run_is_told() -> None:
+async def test_a_refused_write_to_an_existing_run_raises() -> None:
     with pytest.raises(Refused):
         await Api(Client(Answer(422), Answer(200, RUN)), "jobs").cancel(REF)
 
@@ -184,12 +184,12 @@ async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
         ([], []),
     ],
 )
-async def test_a_stream_is_cut_into_lines_and_no_line_grows_without_bound(
+async def test_a_stream_is_split_into_lines_of_bounded_length(
     parts: list[bytes], expected: list[bytes]
 ) -> None:
     assert [line async for line in lines(_chunks(*parts), 4)] == expected
 
 
-def test_pauses_grow_to_a_bound() -> None:
+def test_backoff_delays_grow_to_the_limit() -> None:
     waits = backoff_delays(longest=3.0)
     assert [next(waits) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]

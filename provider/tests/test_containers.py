@@ -35,7 +35,7 @@ BASE = {
         ),
     ],
 )
-def test_the_main_container_is_one_of_them(template: Any, main: str) -> None:
+def test_the_main_container_is_one_of_the_containers(template: Any, main: str) -> None:
     containers = Containers.of({"template": template})
     assert containers.main == main
     assert main in containers.regular
@@ -53,7 +53,7 @@ def test_the_main_container_is_one_of_them(template: Any, main: str) -> None:
         (True, ("fetch",), ("proxy", "side", "main")),
     ],
 )
-def test_what_is_asked_for_is_shown_in_the_order_of_the_pod(
+def test_requested_logs_are_in_the_order_of_the_pod(
     asked: Any, before: tuple[str, ...], beside: tuple[str, ...]
 ) -> None:
     shown = TaskRunOperator(task_id="load", image="a", container_logs=asked).shown_logs(SPEC)
@@ -62,7 +62,7 @@ def test_what_is_asked_for_is_shown_in_the_order_of_the_pod(
     assert Shown.of_json(shown.to_json()) == shown
 
 
-def test_without_logs_none_are_shown() -> None:
+def test_no_container_is_selected_without_logs() -> None:
     quiet: dict[str, Any] = {"image": "a", "get_logs": False, "container_logs": True}
     assert TaskRunOperator(task_id="load", **quiet).shown_logs(SPEC) is None
     assert KubernetesPodOperator(task_id="load", **quiet).shown_logs(SPEC) is None
@@ -91,7 +91,7 @@ def test_kubernetes_pod_operator_has_a_parameter_for_each_kind(
     assert shown == Shown("base", before, beside, named=len(before + beside) > 1)
 
 
-def test_its_lines_can_go_without_names() -> None:
+def test_lines_can_be_without_container_names() -> None:
     plain: dict[str, Any] = {"container_logs": True, "container_name_log_prefix_enabled": False}
     task = KubernetesPodOperator(task_id="load", image="a", **plain)
     shown = task.shown_logs({"template": BASE})

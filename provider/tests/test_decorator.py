@@ -49,7 +49,7 @@ def add(a: "Missing", b: int = 2, *, c: int = 3) -> "Missing":  # type: ignore[n
 at the margin"""}  # fmt: skip
 
 
-def test_a_function_runs_with_its_arguments_and_leaves_json(tmp_path: Path) -> None:
+def test_a_function_runs_with_its_arguments_and_writes_json(tmp_path: Path) -> None:
     done = ran(add, 1, c=5, result=tmp_path / "return.json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "costs $1 $(HOME) é\n"
@@ -74,7 +74,7 @@ def test_an_exception_shows_the_functions_own_lines_and_ends_with_1() -> None:
     assert "<string>" not in done.stderr
 
 
-def test_wrong_arguments_are_told() -> None:
+def test_wrong_arguments_are_reported() -> None:
     done = ran(add)
     assert done.returncode == 1
     assert done.stderr == "TypeError: add() missing 1 required positional argument: 'a'\n"
@@ -98,7 +98,7 @@ def test_a_coroutine_is_run_to_its_end(tmp_path: Path) -> None:
     assert (tmp_path / "r").read_text() == '"done"'
 
 
-def test_a_function_that_is_told_to_stop_cleans_up() -> None:
+def test_a_function_cleans_up_on_sigterm() -> None:
     def wait() -> None:
         import signal  # noqa: PLC0415
 
@@ -126,7 +126,7 @@ def test_a_function_that_is_told_to_stop_cleans_up() -> None:
         ("'x' * 5000", "5002 bytes of JSON; the limit is 4095"),
     ],
 )
-def test_a_result_that_cannot_be_kept_says_what_to_do(
+def test_a_result_that_cannot_be_stored_is_an_error_with_advice(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
     def returns(text: str) -> Any:
@@ -175,7 +175,7 @@ def outside_in_a_class() -> Any:
         (json.JSONDecoder().decode, "decode: "),
     ],
 )
-def test_what_cannot_run_by_itself_is_refused_when_the_dag_is_parsed(
+def test_a_function_that_needs_its_module_is_refused_when_the_dag_is_parsed(
     function: Any, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
@@ -199,7 +199,7 @@ def whole(n: int) -> int:
     return inner(n) + Inner.b + (whole(n - 1) if n else 0)
 
 
-def test_what_a_function_makes_itself_is_its_own() -> None:
+def test_names_that_a_function_defines_are_allowed() -> None:
     assert Function.of(whole).name == "whole"
 
 
@@ -237,14 +237,14 @@ def under_an_alias() -> int:
     return 1
 
 
-def test_decorators_down_to_ours_are_left_out() -> None:
+def test_decorators_down_to_task_taskrun_are_not_sent() -> None:
     assert Function.of(under_another).source == "def under_another() -> int:\n    return 1\n"
     assert Function.of(under_an_alias).source.startswith("def under_an_alias")
     with pytest.raises(ValueError, match="with_its_own: uses cache of"):
         Function.of(with_its_own)
 
 
-def test_a_wrapped_function_is_what_is_sent() -> None:
+def test_the_wrapped_function_is_sent() -> None:
     @wraps(outside_by_default)
     def wrapper() -> None: ...
 
@@ -274,20 +274,20 @@ def test_sequences_become_lists() -> None:
     assert as_json({"a": (1, None, True, 1.5)}, "x") == {"a": [1, None, True, 1.5]}
 
 
-def test_what_is_too_long_is_refused_with_its_length() -> None:
+def test_a_call_that_is_too_long_is_refused_with_its_length() -> None:
     assert len(Function.of(add).call(["x" * 120_000], {}, "")) <= MAX_CALL_BYTES
     with pytest.raises(ValueError, match="the limit is 131071: store large data"):
         Function.of(add).call(["x" * 131_000], {}, "")
 
 
-def test_nothing_that_is_sent_is_taken_for_a_variable() -> None:
+def test_kubernetes_expands_no_variable_in_a_call() -> None:
     assert "$" not in PROGRAM.read_text()
     call = Function.of(add).call(["$(HOME) é"], {}, "")
     assert "$" not in call
     assert call.isascii()
 
 
-def test_a_task_is_a_task_run_that_runs_the_program(dag: DAG) -> None:
+def test_the_task_run_executes_the_program_with_the_call(dag: DAG) -> None:
     @taskrun_task(image="python:3.13-slim", env={"A": "b"}, python_command=["conda", "python"])
     def load(a: str, ds: str | None = None) -> str:
         return f"{a} {ds}"
@@ -321,7 +321,7 @@ def test_a_python_command_of_the_wrong_type_fails_the_task_by_its_name(dag: DAG)
         made.build_task_run(OWN)
 
 
-def test_a_name_begins_the_task_runs(dag: DAG) -> None:
+def test_the_argument_name_is_the_prefix_of_the_task_runs_name(dag: DAG) -> None:
     @taskrun_task(image="python:3.13-slim", name="{{ params.x }}-work")
     def load() -> None: ...
 
@@ -334,7 +334,7 @@ def test_a_name_begins_the_task_runs(dag: DAG) -> None:
     assert run["metadata"]["name"] == OWN.named("big-work")
 
 
-def test_airflow_knows_it_as_a_decorator(dag: DAG) -> None:
+def test_airflow_registers_the_decorator(dag: DAG) -> None:
     with dag:
 
         @task.taskrun(image="a", do_xcom_push=False)
@@ -352,13 +352,13 @@ def test_a_task_can_be_mapped(dag: DAG) -> None:
     assert mapped.operator.task_id == "add"  # type: ignore[attr-defined]
 
 
-def test_what_the_function_replaces_is_refused() -> None:
+def test_command_and_arguments_are_refused() -> None:
     with pytest.raises(
         ValueError, match="arguments: cannot be set, because the container runs the function"
     ):
         TaskRunDecoratedOperator(task_id="load", python_callable=add, arguments=["a"], op_args=[1])
 
 
-def test_arguments_that_cannot_be_sent_fail_the_task_as_a_mistake_of_its_own() -> None:
+def test_arguments_that_are_not_json_fail_the_task_as_misconfigured() -> None:
     with pytest.raises(TaskRunMisconfigured, match="argument b: set"):
         operator(add, 1, b={1}).build_task_run(OWN)

@@ -319,7 +319,7 @@ def refused_for_a_reason(message: str, given: Mapping[str, Any]) -> bool:
     return bool(named) and all(name in REFUSED and REFUSED[name](given[name]) for name in named)
 
 
-def test_arguments_are_made_for_every_parameter() -> None:
+def test_every_parameter_is_generated() -> None:
     own = set(inspect.signature(Original.__init__).parameters) - {"self", "kwargs"}
     assert parameters() | LEFT_OUT == own
 
@@ -357,7 +357,7 @@ def attempt(make: Callable[[], T], refusal: type[Exception]) -> tuple[T | None, 
         return None, str(error)
 
 
-def test_the_daemon_is_asked_for_the_same_container() -> None:
+def test_the_create_requests_are_equal() -> None:
     counts: Counter[str] = Counter()
 
     @settings(

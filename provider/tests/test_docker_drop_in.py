@@ -26,7 +26,7 @@ def spec_of(**arguments: Any) -> dict[str, Any]:
     return spec
 
 
-def test_the_tutorials_own_examples_run_as_they_are_written() -> None:
+def test_the_tutorials_examples_run_unchanged() -> None:
     start_date = datetime(2024, 1, 1)  # noqa: DTZ001  # as in the tutorial
     with DAG(dag_id="tutorial", start_date=start_date, schedule="@daily", catchup=False):
         run_in_docker = DockerOperator(
@@ -61,12 +61,12 @@ def test_the_tutorials_own_examples_run_as_they_are_written() -> None:
         ("force", "OnPodCompletion"),
     ],
 )
-def test_auto_remove_is_taken_as_every_version_took_it(given: Any, strategy: str) -> None:
+def test_auto_remove_has_the_values_of_every_version(given: Any, strategy: str) -> None:
     assert spec_of(auto_remove=given)["podGC"]["strategy"] == strategy
     DockerOperator.refuse({"auto_remove": given})  # as `partial` does
 
 
-def test_earlier_names_mean_what_they_meant() -> None:
+def test_former_parameter_names_keep_their_meaning() -> None:
     load = DockerOperator(task_id="load", image="a", skip_exit_code=99, xcom_push=False)
     assert (load.skip_on_exit_code, load.do_xcom_push) == (99, False)
     with pytest.raises((ValueError, AirflowException), match=r"volumes: use mounts=\[Mount"):
@@ -77,7 +77,7 @@ def test_earlier_names_mean_what_they_meant() -> None:
     ("size", "limit"),
     [("512m", 2**29), ("2g", 2**31), (2**26, 2**26), ("1.5k", 1536), ("64MB", 2**26), ("7", 7)],
 )
-def test_sizes_are_dockers(size: Any, limit: int) -> None:
+def test_sizes_have_dockers_units(size: Any, limit: int) -> None:
     memory = {"medium": "Memory", "sizeLimit": str(limit)}
     tmpfs = {"target": "/w", "type": "tmpfs", "tmpfs_size": size}
     spec = spec_of(shm_size=size, mem_limit=size, mounts=[tmpfs])
@@ -90,7 +90,7 @@ def test_sizes_are_dockers(size: Any, limit: int) -> None:
 
 @pytest.mark.parametrize("name", ["shm_size", "mem_limit"])
 @pytest.mark.parametrize("size", ["512Mi", "2t", "much", "-1m", -1, True, [1]])
-def test_what_is_no_size_of_dockers_is_refused(name: str, size: Any) -> None:
+def test_an_invalid_size_is_refused(name: str, size: Any) -> None:
     with pytest.raises(
         (ValueError, AirflowException), match=f"{name}.*write a number of bytes, 512m or 2g"
     ):
@@ -123,7 +123,7 @@ def test_an_env_file_is_read_by_python_dotenv() -> None:
         ("A=hunter2", ": is of type str; write a dict of names to values"),
     ],
 )
-def test_variables_that_cannot_be_had_are_refused_without_their_values(
+def test_unsupported_variables_are_refused_without_their_values(
     name: str, variables: Any, sentence: str
 ) -> None:
     with pytest.raises((ValueError, AirflowException), match=name + sentence) as refusal:
@@ -141,7 +141,7 @@ def test_variables_that_cannot_be_had_are_refused_without_their_values(
         ("sh -c", "true", (["sh", "-c"], ["true"])),
     ],
 )
-def test_an_empty_entrypoint_takes_the_images_away(
+def test_an_empty_entrypoint_removes_the_images(
     entrypoint: Any, command: Any, words: tuple[Any, Any]
 ) -> None:
     spec = spec_of(entrypoint=entrypoint, command=command)
@@ -164,7 +164,7 @@ FILES: dict[str, Any] = {
 FIELDS = ("command", "environment", "env_file", "image", "mounts", "working_dir", "labels")
 
 
-def test_files_and_templates_are_those_of_the_original(folder: Path) -> None:
+def test_template_fields_and_files_are_those_of_docker_operator(folder: Path) -> None:
     with DAG("files", schedule=None, template_searchpath=str(folder)):
         theirs, ours = (
             kind(task_id=kind.__module__.partition(".")[0], **FILES, env_file="run.sh")
@@ -179,7 +179,7 @@ def test_files_and_templates_are_those_of_the_original(folder: Path) -> None:
     assert ours.template_ext == Original.template_ext
 
 
-def test_fields_of_our_own_are_templates_and_no_files(folder: Path) -> None:
+def test_further_template_fields_name_no_files(folder: Path) -> None:
     with DAG("own", schedule=None, template_searchpath=str(folder)) as dag:
         own = DockerOperator(
             task_id="own", image="a", env={"A": "run.sh", "B": "{{ params.text }}"}
@@ -195,7 +195,7 @@ def test_fields_of_our_own_are_templates_and_no_files(folder: Path) -> None:
     assert own.env == {"A": "run.sh", "B": "rendered"}
 
 
-def test_what_another_task_returns_is_known_later() -> None:
+def test_the_output_of_another_task_is_checked_when_the_task_runs() -> None:
     with DAG("later", schedule=None):
         first = DockerOperator(task_id="first", image="a")
         DockerOperator(
@@ -246,7 +246,7 @@ class Log:
         (b"a\n\xff\n", "�"),
     ],
 )
-def test_the_last_line_is_whole_and_stripped(content: bytes, line: str | None) -> None:
+def test_the_last_line_is_complete_and_stripped(content: bytes, line: str | None) -> None:
     assert last_line(Log(content).end) == line
 
 
@@ -260,7 +260,7 @@ def concluded(log: Log, phase: str = "Succeeded", **arguments: Any) -> Any:
     return load._conclude(cast("Execution", log), run_of(phase))
 
 
-def test_the_xcom_is_the_last_line_or_all_of_them() -> None:
+def test_the_xcom_is_the_last_line_or_all_lines() -> None:
     log = Log(b"one \r\n\n" + b"x" * 50_000)
     assert concluded(log) == "x" * 50_000
     assert concluded(log, xcom_all=True) == ["one", "", "x" * 50_000]
@@ -270,13 +270,13 @@ def test_the_xcom_is_the_last_line_or_all_of_them() -> None:
     assert lines_of(b"a\r\n\nb") == ["a", "", "b"]
 
 
-def test_a_last_line_that_no_database_stores_fails_in_one_sentence() -> None:
+def test_a_last_line_that_cannot_be_stored_fails_the_task() -> None:
     with pytest.raises(TaskRunResultInvalid, match="NUL"):
         concluded(Log(b"a\0b"))
 
 
 @pytest.mark.parametrize("codes", [0, [0, 99], {0}, range(2), False])
-def test_a_success_is_skipped_where_its_exit_code_is_named(codes: Any) -> None:
+def test_a_success_is_skipped_if_zero_is_in_skip_on_exit_code(codes: Any) -> None:
     with pytest.raises(AirflowSkipException, match="skip_on_exit_code: the exit code is 0"):
         concluded(Log(b"a"), skip_on_exit_code=codes)
 
@@ -294,7 +294,7 @@ def test_a_success_is_skipped_where_its_exit_code_is_named(codes: Any) -> None:
         ([], None),
     ],
 )
-def test_a_daemon_is_named_as_docker_py_takes_it(url: Any, found: str | None) -> None:
+def test_a_daemon_has_every_form_of_docker_py(url: Any, found: str | None) -> None:
     load = DockerOperator(task_id="load", image="a", docker_url=url, tls_ca_cert="")
     assert load.access().docker.url == found
     assert load.access().docker.tls_ca_cert is None
@@ -333,7 +333,7 @@ def test_a_daemon_is_named_as_docker_py_takes_it(url: Any, found: str | None) ->
         ({"docker_url": [5]}, "docker_url: write the daemon's URL"),
     ],
 )
-def test_a_form_that_cannot_be_had_is_refused_when_the_dag_is_parsed(
+def test_an_invalid_value_is_refused_when_the_dag_is_parsed(
     arguments: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, AirflowException), match=sentence):

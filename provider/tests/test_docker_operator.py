@@ -29,7 +29,7 @@ def spec_of(**arguments: Any) -> dict[str, Any]:
     return spec
 
 
-def test_every_parameter_of_the_installed_provider_has_its_row() -> None:
+def test_every_parameter_of_the_installed_provider_has_a_row() -> None:
     own = set(inspect.signature(Original.__init__).parameters) - {"self", "kwargs"}
     assert own == {each.name for each in PARAMETERS}
     assert len(PARAMETERS) == 47
@@ -39,7 +39,7 @@ def test_the_page_shows_every_row() -> None:
     assert page(PARAMETERS) in PAGE.read_text(), page(PARAMETERS)
 
 
-def test_airflow_knows_every_parameter_by_its_name() -> None:
+def test_every_parameter_is_in_the_constructors_signature() -> None:
     known = set(inspect.signature(DockerOperator.__init__).parameters)
     assert {each.name for each in PARAMETERS} <= known
 
@@ -72,7 +72,7 @@ def test_airflow_knows_every_parameter_by_its_name() -> None:
         ({"retrieve_output": True, "retrieve_output_path": "/o/r"}, "resultPath", "/o/r"),
     ],
 )
-def test_what_is_asked_for_is_a_field_of_a_task_run(
+def test_a_parameter_becomes_a_field_of_the_task_run(
     arguments: dict[str, Any], field: str, value: Any
 ) -> None:
     assert spec_of(**arguments)[field] == value
@@ -90,7 +90,7 @@ def test_what_is_asked_for_is_a_field_of_a_task_run(
         ({"dns": ["1.1.1.1"]}, "dnsPolicy", "None"),
     ],
 )
-def test_what_is_asked_for_is_a_field_of_a_pod(
+def test_a_parameter_becomes_a_field_of_the_pod(
     arguments: dict[str, Any], field: str, value: Any
 ) -> None:
     assert spec_of(**arguments)["template"]["spec"][field] == value
@@ -103,12 +103,12 @@ NETWORK = "docker.taskruns.dev/network"
     ("mode", "network"),
     [("shop_default", "shop_default"), ("none", "none"), ("bridge", None), (None, None)],
 )
-def test_a_network_of_dockers_is_joined_by_its_name(mode: str | None, network: str | None) -> None:
+def test_a_docker_network_is_joined_by_name(mode: str | None, network: str | None) -> None:
     annotations = spec_of(network_mode=mode)["template"]["metadata"]["annotations"]
     assert annotations.get(NETWORK) == network
 
 
-def test_a_template_of_ones_own_is_kept_beside_a_network() -> None:
+def test_a_network_is_merged_into_the_template() -> None:
     own = {"metadata": {"annotations": {"a": "b"}}, "spec": {"hostname": "h"}}
     template = spec_of(network_mode="shop", template=own)["template"]
     annotations = template["metadata"]["annotations"]
@@ -116,7 +116,7 @@ def test_a_template_of_ones_own_is_kept_beside_a_network() -> None:
     assert template["spec"] == {"hostname": "h"}
 
 
-def test_a_volume_of_dockers_is_a_claim_by_its_name() -> None:
+def test_a_named_docker_volume_becomes_a_claim() -> None:
     spec = spec_of(mounts=[Mount("/data", "sales", type="volume")])
     claim = {"claimName": "sales"}
     assert spec["volumes"] == [{"name": "mount-0", "persistentVolumeClaim": claim}]
@@ -131,7 +131,7 @@ def test_a_volume_of_dockers_is_a_claim_by_its_name() -> None:
         ("force", "OnPodCompletion"),
     ],
 )
-def test_what_becomes_of_a_container_is_its_pods_end(told: str | None, strategy: str) -> None:
+def test_auto_remove_becomes_the_pod_gc_strategy(told: str | None, strategy: str) -> None:
     assert spec_of(auto_remove=told)["podGC"]["strategy"] == strategy
 
 
@@ -186,14 +186,14 @@ def test_folders_of_the_host_are_mounted(mount: Any) -> None:
         ({"auto_remove": "maybe"}, "auto_remove 'maybe': is unknown; write never, success, force"),
     ],
 )
-def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed(
+def test_an_unsupported_value_is_refused_when_the_dag_is_parsed(
     arguments: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, AirflowException), match=sentence):
         operator(**arguments)
 
 
-def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
+def test_an_unsupported_rendered_value_is_refused_when_the_task_runs() -> None:
     task = operator(
         mounts=[
             {
@@ -211,14 +211,14 @@ def test_what_a_template_makes_of_it_is_refused_when_the_task_runs() -> None:
         task.build_task_run(OWN)
 
 
-def test_it_runs_on_docker_at_the_daemon_that_it_names() -> None:
+def test_the_default_engine_is_docker_at_the_named_daemon() -> None:
     assert operator().access().default_engine == DOCKER
     assert operator().access().docker.settings == {}
     access = operator(docker_url="unix://var/run/docker.sock", tls_hostname=False).access().docker
     assert access.settings == {"url": "unix:///var/run/docker.sock", "tls_hostname": False}
 
 
-def test_what_cannot_be_had_of_a_mapped_task_is_refused_when_the_dag_is_parsed() -> None:
+def test_an_unsupported_value_of_a_mapped_task_is_refused_when_the_dag_is_parsed() -> None:
     with pytest.raises(
         ValueError, match="DockerOperator: unsupported arguments: ipc_mode 'host:1'"
     ):

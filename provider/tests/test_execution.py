@@ -93,7 +93,7 @@ class Cluster:
     ("retries", "too_long", "cancelled"),
     [(0, True, ["u"]), (1, True, ["u"]), (0, False, ["u"]), (1, False, [])],
 )
-def test_a_run_whose_trigger_failed_is_left_to_the_next_try_alone(
+def test_a_run_whose_trigger_failed_continues_only_if_a_try_follows(
     retries: int,
     too_long: bool,  # noqa: FBT001  # a column of the table
     cancelled: list[str],
@@ -141,7 +141,7 @@ def told() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
     ("state", "retries", "cancelled"),
     [("failed", 1, ["u"]), ("running", 0, ["u"]), ("running", 1, [])],
 )
-def test_a_task_that_is_told_to_stop_just_after_the_create_leaves_no_run_to_nobody(  # noqa: PLR0913, PLR0917  # a table
+def test_a_stop_signal_just_after_the_create_leaves_no_orphan(  # noqa: PLR0913, PLR0917  # a table
     cluster: Cluster,
     told: Callable[[TaskRunOperator, bool], None],
     deferrable: bool,  # noqa: FBT001  # columns of the table
@@ -165,7 +165,7 @@ def test_a_task_that_is_told_to_stop_just_after_the_create_leaves_no_run_to_nobo
 
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_what_airflow_does_not_keep_fails_no_task(
+def test_an_xcom_that_airflow_cannot_store_fails_no_task(
     deferrable: bool,  # noqa: FBT001  # as above
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -185,7 +185,7 @@ def test_what_airflow_does_not_keep_fails_no_task(
     assert "no room for taskrun_uid" in caplog.text
 
 
-def test_a_last_try_that_airflow_does_not_remember_leaves_no_run(
+def test_a_stopped_last_try_without_a_stored_uid_leaves_no_run(
     cluster: Cluster, told: Callable[[TaskRunOperator, bool], None]
 ) -> None:
     def does(key: str) -> None:

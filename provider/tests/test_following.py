@@ -53,7 +53,7 @@ def run(of: Try, phase: str) -> TaskRun:
         ([], []),
     ],
 )
-async def test_what_a_try_has_at_work_is_cancelled_and_nothing_that_has_ended(
+async def test_the_active_runs_of_a_try_are_cancelled_and_no_ended_run(
     runs: list[TaskRun], cancelled: list[str]
 ) -> None:
     client = Found(*runs)

@@ -71,7 +71,7 @@ def settings(**arguments: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_is_said_is_what_is_set(
+def test_arguments_override_the_connections_settings(
     monkeypatch: pytest.MonkeyPatch,
     taskruns: dict[str, Any] | None,
     kubernetes: dict[str, Any] | None,
@@ -87,7 +87,7 @@ def test_what_is_said_is_what_is_set(
 @pytest.mark.parametrize(
     "arguments", [{"kubernetes_conn_id": "nowhere"}, {"taskruns_conn_id": "nowhere"}]
 )
-def test_a_connection_that_somebody_names_must_be_there(
+def test_a_named_connection_must_exist(
     monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
 ) -> None:
     connect(monkeypatch)
@@ -95,7 +95,7 @@ def test_a_connection_that_somebody_names_must_be_there(
         settings(**arguments)
 
 
-def test_a_kubernetes_connection_may_have_the_names_of_long_ago(
+def test_a_kubernetes_connection_may_have_prefixed_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     extra = {"extra__kubernetes__namespace": "jobs", "extra__kubernetes__in_cluster": True}
@@ -104,7 +104,7 @@ def test_a_kubernetes_connection_may_have_the_names_of_long_ago(
     assert (values["namespace"], values["in_cluster"]) == ("jobs", True)
 
 
-def test_an_engine_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, taskruns_default={"engine": "podman"})
     with pytest.raises(ValueError, match="unknown engine 'podman'; write kubernetes or docker"):
         settings()
@@ -113,7 +113,7 @@ def test_an_engine_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "dashboard", ["https://a/{cluster}", "https://a/{}", "https://a/{0}", "https://a/{name.b}", "{"]
 )
-def test_a_dashboard_that_links_to_nothing_is_refused_before_anything_is_created(
+def test_an_invalid_dashboard_is_refused_before_a_create(
     monkeypatch: pytest.MonkeyPatch, dashboard: str
 ) -> None:
     connect(monkeypatch, taskruns_default={"dashboard": dashboard})
@@ -129,7 +129,7 @@ def test_a_dashboard_that_links_to_nothing_is_refused_before_anything_is_created
         ("https://a/#{{{name}}}", "https://a/#{hello}"),
     ],
 )
-def test_the_link_is_the_dashboards_with_the_task_run_in_it(
+def test_the_link_is_the_dashboards_url_of_the_task_run(
     monkeypatch: pytest.MonkeyPatch, dashboard: str | None, link: str
 ) -> None:
     connect(monkeypatch, taskruns_default={"dashboard": dashboard})
@@ -137,7 +137,7 @@ def test_the_link_is_the_dashboards_with_the_task_run_in_it(
 
 
 @pytest.mark.parametrize("link", ["https://a/jobs/hello", None])
-def test_airflow_finds_the_link_that_the_task_has_left(
+def test_airflow_reads_the_link_that_the_task_pushed(
     monkeypatch: pytest.MonkeyPatch, link: str | None
 ) -> None:
     requests: list[Any] = []
@@ -156,7 +156,7 @@ def test_airflow_finds_the_link_that_the_task_has_left(
 
 
 @pytest.mark.parametrize("default", ["True", "False", None])
-def test_a_task_waits_as_airflow_is_configured_unless_it_says_otherwise(
+def test_deferrable_has_airflows_default(
     monkeypatch: pytest.MonkeyPatch, default: str | None
 ) -> None:
     name = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
@@ -169,7 +169,7 @@ def test_a_task_waits_as_airflow_is_configured_unless_it_says_otherwise(
     assert TaskRunOperator(task_id="c", image="a", deferrable=False).deferrable is False
 
 
-def test_a_connection_of_airflows_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_read_from_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = {"conn_type": "taskruns", "extra": {"in_cluster": True, "namespace": "jobs"}}
     monkeypatch.setenv("AIRFLOW_CONN_OURS", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", '{"conn_type": "kubernetes"}')

@@ -41,17 +41,17 @@ tries = st.builds(
 )
 
 
-def test_a_name_tells_dag_and_task() -> None:
+def test_a_name_contains_dag_and_task() -> None:
     assert re.fullmatch(r"sales-load-[0-9a-f]{10}", FIRST.name)
     assert re.fullmatch(r"sales-load-7-[0-9a-f]{10}", dataclasses.replace(FIRST, map_index=7).name)
 
 
-def test_a_name_of_letters_that_kubernetes_does_not_know_is_its_hash() -> None:
+def test_a_name_without_allowed_characters_is_a_hash() -> None:
     assert re.fullmatch(r"[0-9a-f]{10}", dataclasses.replace(FIRST, dag_id="é", task_id="日").name)
 
 
 @given(tries)
-def test_every_try_has_a_name_that_kubernetes_accepts_as_a_label_too(each: Try) -> None:
+def test_every_name_is_a_valid_name_and_label(each: Try) -> None:
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", each.name)
     assert len(each.name) <= 63
 
@@ -82,7 +82,7 @@ def test_a_try_is_read_back_as_it_was_written(each: Try) -> None:
         json.dumps({**dataclasses.asdict(FIRST), "run_start": 3}),
     ],
 )
-def test_an_annotation_that_cannot_be_understood_tells_of_no_try(told: str) -> None:
+def test_an_invalid_annotation_names_no_try(told: str) -> None:
     assert Try.of({ANNOTATION_TRY: told}) is None
     assert Try.of({}) is None
 
@@ -92,7 +92,7 @@ def test_an_annotation_of_a_newer_version_is_understood() -> None:
     assert Try.of({ANNOTATION_TRY: json.dumps(parts)}) == FIRST
 
 
-def test_on_airflow_3_the_task_instance_alone_makes_the_name() -> None:
+def test_on_airflow_3_the_name_depends_on_the_task_instance_alone() -> None:
     assert dataclasses.replace(FIRST, instance="another").name != FIRST.name
     same = dataclasses.replace(FIRST, try_number=2, max_tries=5, run_start="", dag_version="")
     assert same.name == FIRST.name
@@ -109,7 +109,7 @@ def test_on_airflow_3_the_task_instance_alone_makes_the_name() -> None:
         {"map_index": 0},
     ],
 )
-def test_on_airflow_2_every_part_makes_the_name(difference: dict[str, Any]) -> None:
+def test_on_airflow_2_the_name_depends_on_every_part(difference: dict[str, Any]) -> None:
     assert dataclasses.replace(ON_AIRFLOW_2, **difference).name != ON_AIRFLOW_2.name
 
 
@@ -134,7 +134,7 @@ def test_a_label_keeps_what_is_allowed_and_hashes_what_is_not() -> None:
     assert label_value("x" * 64) != label_value("x" * 65)
 
 
-def test_moments_sort_as_they_came_wherever_they_were_written() -> None:
+def test_formatted_times_sort_chronologically_in_any_time_zone() -> None:
     east = timezone(timedelta(hours=5))
     first = datetime(2026, 11, 25, 9, 0, tzinfo=east)
     second = datetime(2026, 11, 25, 4, 0, 0, 1, tzinfo=UTC)

@@ -33,13 +33,13 @@ def brought_by(then: str, first: str = "") -> set[str]:
         "from taskruns_airflow.compat import KubernetesPodOperator; assert KubernetesPodOperator",
     ],
 )
-def test_importing_an_operator_brings_no_client(statement: str) -> None:
+def test_importing_an_operator_imports_no_client(statement: str) -> None:
     brought = brought_by(statement, first=AIRFLOW)
     assert "taskruns_airflow.operator" in brought
     assert {name.partition(".")[0] for name in brought} & HEAVY == set()
 
 
-def test_learning_of_the_provider_brings_nothing_else() -> None:
+def test_the_provider_info_imports_nothing_else() -> None:
     brought = brought_by("from taskruns_airflow.provider_info import get_provider_info")
     assert {name for name in brought if name.partition(".")[0] in {"airflow", "taskruns"}} == set()
     assert "taskruns_airflow.operator" not in brought

@@ -281,33 +281,31 @@ def state_of(home: Path, task: str) -> str:
     return str(state)
 
 
-def test_a_run_that_no_try_would_find_is_cancelled(home: Path, apiserver: Apiserver) -> None:
+def test_a_run_without_a_following_try_is_cancelled(home: Path, apiserver: Apiserver) -> None:
     assert state_of(home, "last") == FAILED
     assert "last" in apiserver.cancelled
 
 
-def test_a_run_whose_task_somebody_marked_is_cancelled(home: Path, apiserver: Apiserver) -> None:
+def test_a_run_whose_task_was_marked_is_cancelled(home: Path, apiserver: Apiserver) -> None:
     assert state_of(home, "marked") == FAILED
     assert "marked" in apiserver.cancelled
 
 
-def test_a_run_is_left_to_the_next_try_which_goes_on_with_it(
-    home: Path, apiserver: Apiserver
-) -> None:
+def test_a_run_continues_and_the_next_try_reattaches(home: Path, apiserver: Apiserver) -> None:
     assert state_of(home, "retried") == SUCCESS
     assert "retried" not in apiserver.cancelled
     assert apiserver.of("retried")["status"]["phase"] == "Succeeded"
 
 
 @pytest.mark.usefixtures("stopped_triggerer")
-def test_a_run_whose_deferred_task_somebody_marked_is_cancelled(
+def test_a_run_whose_deferred_task_was_marked_is_cancelled(
     home: Path, apiserver: Apiserver
 ) -> None:
     assert state_of(home, "deferred") == FAILED
     assert apiserver.cancelled.count("deferred") == 1
 
 
-def test_a_run_whose_triggerer_is_told_to_stop_goes_on(
+def test_a_run_continues_when_its_triggerer_is_stopped(
     home: Path, apiserver: Apiserver, stopped_triggerer: int
 ) -> None:
     assert stopped_triggerer == 0

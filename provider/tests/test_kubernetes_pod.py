@@ -41,13 +41,13 @@ def pod_of(**arguments: Any) -> dict[str, Any]:
     return pod
 
 
-def test_every_parameter_of_the_installed_provider_has_its_row() -> None:
+def test_every_parameter_of_the_installed_provider_has_a_row() -> None:
     own = set(inspect.signature(Original.__init__).parameters) - {"self", "kwargs"}
     assert own == {each.name for each in PARAMETERS}
     assert len(PARAMETERS) == 73
 
 
-def test_airflow_knows_every_parameter_by_its_name() -> None:
+def test_every_parameter_is_in_the_constructors_signature() -> None:
     known = set(inspect.signature(KubernetesPodOperator.__init__).parameters)
     assert {each.name for each in ALL} <= known
 
@@ -58,7 +58,7 @@ def test_the_page_shows_every_row() -> None:
     assert page(EARLIER) in text, page(EARLIER)
 
 
-def test_nothing_but_an_image_needs_to_be_said() -> None:
+def test_only_an_image_is_required() -> None:
     spec = spec_of()
     assert spec.keys() == {"image", "template", "podGC"}
     assert spec["template"]["spec"] == {"containers": [{"name": "base"}]}
@@ -164,7 +164,7 @@ OF_THE_OPERATOR: dict[str, Any] = {
 }
 
 
-def test_what_is_no_field_reaches_the_operator() -> None:
+def test_parameters_without_a_field_reach_the_operator() -> None:
     task = KubernetesPodOperator(task_id="load", image="a", **OF_THE_OPERATOR)
     assert {name: getattr(task, name) for name in OF_THE_OPERATOR} == OF_THE_OPERATOR
 
@@ -194,23 +194,23 @@ NEEDLESS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_had_is_refused_by_its_name_when_the_dag_is_parsed(name: str) -> None:
+def test_an_unsupported_parameter_is_refused_by_name_when_the_dag_is_parsed(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}: "):
         KubernetesPodOperator(task_id="load", image="a", **{name: REFUSED[name]})
 
 
-def test_everything_that_cannot_be_had_is_refused_at_once() -> None:
+def test_one_error_names_all_unsupported_parameters() -> None:
     with pytest.raises(ValueError, match=r"durable: .*callbacks: .*log_formatter: "):
         KubernetesPodOperator(task_id="load", image="a", **REFUSED)
 
 
 @pytest.mark.parametrize("name", NEEDLESS)
-def test_what_has_nothing_to_do_is_told(name: str) -> None:
+def test_a_parameter_without_effect_is_logged(name: str) -> None:
     task = KubernetesPodOperator(task_id="load", image="a", **{name: NEEDLESS[name]})
     assert [note.partition(" ")[0] for note in task._notes] == [name]
 
 
-def test_values_that_ask_for_nothing_are_taken_in_silence() -> None:
+def test_harmless_values_are_accepted_without_a_note() -> None:
     defaults = inspect.signature(Original.__init__).parameters
     values = {each.name: defaults[each.name].default for each in PARAMETERS}
     task = KubernetesPodOperator(task_id="load", **(values | {"image": "a"}))
@@ -228,11 +228,11 @@ def test_values_that_ask_for_nothing_are_taken_in_silence() -> None:
         {"termination_message_policy": "", "log_formatter": None},
     ],
 )
-def test_empty_values_ask_for_nothing(arguments: dict[str, Any]) -> None:
+def test_empty_values_have_no_effect(arguments: dict[str, Any]) -> None:
     assert KubernetesPodOperator(task_id="load", image="a", **arguments)._notes == []
 
 
-def test_every_parameter_is_tried_here() -> None:
+def test_every_parameter_is_tested_here() -> None:
     tables = {row[0] for row in TAKEN + OF_THE_POD}
     apart = {"name", "labels", "annotations", "pod_template_file"}
     logs = {"container_logs", "init_container_logs", "container_name_log_prefix_enabled"}
@@ -241,14 +241,14 @@ def test_every_parameter_is_tried_here() -> None:
     assert set(NEEDLESS) == {each.name for each in ALL if each.fate is Fate.NEEDLESS}
 
 
-def test_the_name_begins_the_task_runs() -> None:
+def test_the_argument_name_is_the_prefix_of_the_task_runs_name() -> None:
     made = KubernetesPodOperator(task_id="load", image="a", name="Pi").build_task_run(OWN)
     assert made["metadata"]["name"] == OWN.named("pi")
     assert OWN.named("pi").startswith("pi-")
     assert OWN.named("...") == OWN.name
 
 
-def test_labels_and_annotations_are_on_both() -> None:
+def test_labels_and_annotations_are_on_task_run_and_pods() -> None:
     task = KubernetesPodOperator(
         task_id="load", image="a", labels={"a": None, "b": "c"}, annotations={"d": "e"}
     )
@@ -258,7 +258,7 @@ def test_labels_and_annotations_are_on_both() -> None:
         assert metadata["annotations"]["d"] == "e"
 
 
-def test_a_hook_is_shown_the_task_run_that_is_created() -> None:
+def test_mutate_gets_the_task_run_that_is_created() -> None:
     manifests: list[Any] = []
     task = KubernetesPodOperator(
         task_id="load",
@@ -272,7 +272,7 @@ def test_a_hook_is_shown_the_task_run_that_is_created() -> None:
     assert (made["metadata"]["name"], made["metadata"]["namespace"]) == (OWN.named("pi"), "jobs")
 
 
-def test_a_pod_template_in_a_file_says_its_namespace(tmp_path: Path) -> None:
+def test_a_pod_template_file_sets_the_namespace(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text(
         "kind: Pod\nmetadata: {name: x, namespace: jobs}\n"
         "spec: {containers: [{name: base, envFrom: [{secretRef: {name: s}}]}]}\n"
@@ -288,7 +288,7 @@ def test_a_pod_template_in_a_file_says_its_namespace(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_is_not_there_fails_the_task() -> None:
+def test_a_missing_template_file_fails_the_task() -> None:
     with pytest.raises(TaskRunMisconfigured, match="pod_template_file: No such file"):
         spec_of(pod_template_file="nowhere.yaml")
 
@@ -318,7 +318,7 @@ def test_a_file_that_is_not_there_fails_the_task() -> None:
         ),
     ],
 )
-def test_what_cannot_be_had_is_refused_when_the_dag_is_parsed_mapped_or_not(
+def test_an_unsupported_value_is_refused_when_the_dag_is_parsed_mapped_or_not(
     arguments: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(
@@ -363,7 +363,7 @@ def test_it_can_be_mapped_over_its_own_parameters() -> None:
     assert mapped.operator_class is KubernetesPodOperator
 
 
-def test_the_pod_is_told_by_the_names_that_tasks_after_it_look_for() -> None:
+def test_the_xcoms_name_the_pod_as_kubernetes_pod_operator_does() -> None:
     class Told:
         def __init__(self) -> None:
             self.pushed: dict[str, Any] = {}
@@ -383,7 +383,7 @@ def test_the_pod_is_told_by_the_names_that_tasks_after_it_look_for() -> None:
     assert execution.pushed == {"pod_name": "load-1", "pod_namespace": "jobs"}
 
 
-def test_the_tutorials_task_is_taken_literally() -> None:
+def test_the_tutorials_task_is_unchanged() -> None:
     path = Path(__file__).parents[2] / "tests/airflow/dags/tutorial_kubernetes.py"
     task = runpy.run_path(str(path))["dag"].get_task("run_in_k8s")
     made = task.build_task_run(OWN)
@@ -397,7 +397,7 @@ def test_the_tutorials_task_is_taken_literally() -> None:
 
 
 @pytest.mark.parametrize(("codes", "skipped"), [(0, True), ([0, 7], True), (7, False)])
-def test_a_success_is_skipped_by_exit_code_0_as_by_any_other(codes: Any, skipped: bool) -> None:  # noqa: FBT001
+def test_a_success_is_skipped_if_zero_is_in_skip_on_exit_code(codes: Any, skipped: bool) -> None:  # noqa: FBT001
     execution: Any = SimpleNamespace(push=lambda *_: None, conclude=lambda *_, **__: "result")
     run = TaskRun.model_validate(
         {"metadata": {"name": "load", "namespace": "jobs", "uid": "u"}, "spec": {},

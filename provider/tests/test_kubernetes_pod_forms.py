@@ -63,13 +63,13 @@ def rendered(arguments: Mapping[str, Any], context: Mapping[str, Any], **dag: An
     return task.build_task_run(OWN)["spec"]
 
 
-def test_template_fields_are_the_originals() -> None:
+def test_template_fields_are_those_of_kubernetes_pod_operator() -> None:
     assert set(TEMPLATED) == set(Original.template_fields) - {"trigger_kwargs"}
     ours = set(KubernetesPodOperator.template_fields) & {each.name for each in ALL}
     assert ours == set(TEMPLATED)
 
 
-def test_fields_of_models_that_are_rendered_are_the_originals() -> None:
+def test_rendered_fields_of_models_are_those_of_kubernetes_pod_operator() -> None:
     source = inspect.getsource(Original._render_nested_template_fields)
     for model, fields in TEMPLATED_FIELDS.items():
         listed = "".join(f'"{field}", ' for field in fields).rstrip()
@@ -78,7 +78,7 @@ def test_fields_of_models_that_are_rendered_are_the_originals() -> None:
     assert source.count("template_fields = (") == len(TEMPLATED_FIELDS)
 
 
-def test_other_fields_are_left_byte_for_byte() -> None:
+def test_other_fields_are_not_rendered() -> None:
     pod = k8s.V1Pod(
         metadata=k8s.V1ObjectMeta(annotations={"vault": GO}),
         spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="x", args=[GO])]),
@@ -167,7 +167,9 @@ def test_a_template_field_may_be_one_template(name: str) -> None:
          (3600, 3600)),
     ],
 )  # fmt: skip
-def test_the_smaller_limit_rules(limits: dict[str, Any], expected: tuple[Any, Any]) -> None:
+def test_the_smaller_limit_takes_precedence(
+    limits: dict[str, Any], expected: tuple[Any, Any]
+) -> None:
     spec = spec_of(**limits)
     deadlines = (spec.get("attemptDeadlineSeconds"), spec.get("activeDeadlineSeconds"))
     assert deadlines == expected
@@ -190,7 +192,7 @@ INFO, DEBUG = ({"name": "LEVEL", "value": value} for value in ("info", "debug"))
         {"env": {"LEVEL": "info"}, "env_vars": {"LEVEL": "debug"}},
     ],
 )  # fmt: skip
-def test_of_a_variable_that_comes_twice_the_last_rules(arguments: dict[str, Any]) -> None:
+def test_the_last_definition_of_a_variable_takes_precedence(arguments: dict[str, Any]) -> None:
     spec = spec_of({"params": {"name": "LEVEL"}}, **arguments)
     assert spec["env"] == [DEBUG]
 
@@ -202,7 +204,7 @@ def test_a_secret_comes_after_every_other_variable() -> None:
     assert spec["env"] == [{"name": "LEVEL", "valueFrom": source}]
 
 
-def test_references_reach_the_definition_before_them() -> None:
+def test_references_mean_the_preceding_definition() -> None:
     env = [
         {"name": "PATH", "value": "/bin"},
         {"name": "PATH", "value": "/opt:$(PATH)"},
@@ -266,7 +268,9 @@ SNAKE = SimpleNamespace(to_k8s_client_obj=lambda: k8s.V1Volume(name="v"))
          {"tolerations": [{"key": "a"}]}),
     ],
 )  # fmt: skip
-def test_a_form_is_taken(arguments: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_every_form_of_a_parameter_is_accepted(
+    arguments: dict[str, Any], expected: dict[str, Any]
+) -> None:
     spec = spec_of(**arguments)
     for part in ("image", "template", "podGC"):
         spec.pop(part)
@@ -289,7 +293,9 @@ class Action(StrEnum):
         ({"on_finish_action": "delete_pod"}, "OnPodCompletion"),
     ],
 )  # fmt: skip
-def test_the_pod_is_kept_or_deleted_as_asked(arguments: dict[str, Any], strategy: Any) -> None:
+def test_on_finish_action_becomes_the_pod_gc_strategy(
+    arguments: dict[str, Any], strategy: Any
+) -> None:
     assert spec_of(**arguments)["podGC"].get("strategy") == strategy
 
 
@@ -338,7 +344,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), REFUSED)
-def test_a_wrong_form_is_refused_when_the_dag_is_parsed_mapped_or_not(
+def test_a_value_of_the_wrong_type_is_refused_when_the_dag_is_parsed_mapped_or_not(
     arguments: dict[str, Any], sentence: str
 ) -> None:
     for make in (KubernetesPodOperator, KubernetesPodOperator.partial):
@@ -369,7 +375,7 @@ def test_a_part_of_the_wrong_type_fails_the_task_by_its_name(
         made(**arguments)
 
 
-def test_a_number_that_a_native_template_makes_is_refused_by_the_arguments_name() -> None:
+def test_a_number_from_a_native_template_is_refused_by_the_arguments_name() -> None:
     with pytest.raises(TaskRunMisconfigured, match="arguments: item 2 is of type int"):
         rendered(
             {"arguments": ["-n", "{{ params.n }}"]},
@@ -409,13 +415,13 @@ def test_a_subclass_may_extend_what_it_inherits() -> None:
     assert [each["name"] for each in spec["template"]["spec"]["containers"]] == ["app", "base"]
 
 
-def test_a_template_names_the_run_where_the_task_does_not() -> None:
+def test_a_pod_template_names_the_run_unless_the_task_does() -> None:
     pod = {"metadata": {"name": "templates-own"}}
     assert made(pod_template_dict=pod)["metadata"]["name"] == OWN.named("templates-own")
     assert made(pod_template_dict=pod, name="pi")["metadata"]["name"] == OWN.named("pi")
 
 
-def test_nothing_of_a_value_is_in_a_refusal_that_may_hold_a_secret() -> None:
+def test_a_refusal_of_a_variable_does_not_contain_its_value() -> None:
     with pytest.raises(ValueError, match="env_vars") as refusal:
         KubernetesPodOperator(task_id="load", image="a", env_vars={"P": ["hunter2"]})
     assert "hunter2" not in json.dumps(str(refusal.value))

@@ -45,7 +45,7 @@ def told(*lines: Line) -> list[tuple[str, str | None]]:
     return logger.told
 
 
-async def test_what_a_container_writes_within_a_millisecond_is_one_entry_of_its_time() -> None:
+async def test_lines_of_one_millisecond_are_one_entry_with_their_time() -> None:
     assert told(*written(5, 900, 1500, 70_000)) == [
         ("main 0\nmain 1", "2026-11-25T04:00:01.000006Z"),
         ("main 2", "2026-11-25T04:00:01.001501Z"),
@@ -53,12 +53,12 @@ async def test_what_a_container_writes_within_a_millisecond_is_one_entry_of_its_
     ]
 
 
-async def test_the_time_is_the_same_wherever_the_node_is() -> None:
+async def test_the_time_does_not_depend_on_the_nodes_time_zone() -> None:
     local = datetime.fromisoformat("2026-11-25T05:00:01.5+01:00")
     assert told(Line("main", local, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
 
 
-async def test_in_a_worker_an_entry_has_the_time_at_which_it_is_told() -> None:
+async def test_in_a_worker_an_entry_has_the_time_of_logging() -> None:
     logger = Logger()
     entries = LogEntries(logger, dated=False)
     for line in written(5, 900, 1500):
@@ -67,7 +67,7 @@ async def test_in_a_worker_an_entry_has_the_time_at_which_it_is_told() -> None:
     assert logger.told == [("main 0\nmain 1", None), ("main 2", None)]
 
 
-async def test_containers_that_write_at_one_time_have_entries_of_their_own() -> None:
+async def test_containers_that_write_simultaneously_have_separate_entries() -> None:
     main, proxy = written(1, 2), written(1, 2, container="proxy")
     both = [line for pair in zip(main, proxy, strict=True) for line in pair]
     assert [text for text, _ in told(*both)] == ["main 0\nmain 1", "proxy 0\nproxy 1"]
@@ -79,14 +79,14 @@ async def test_an_entry_is_not_made_larger_without_end(monkeypatch: pytest.Monke
     assert texts == ["main 0\nmain 1", "main 2\nmain 3", "main 4"]
 
 
-async def test_a_line_is_told_soon_where_none_follows() -> None:
+async def test_a_single_line_is_logged_within_a_second() -> None:
     logger = Logger()
     LogEntries(logger, dated=True).add(*written(1))
     await asyncio.wait_for(logger.something.wait(), 30)
     assert [text for text, _ in logger.told] == ["main 0"]
 
 
-async def test_an_airflow_that_knows_no_times_is_told_line_by_line(
+async def test_on_airflow_2_each_line_is_an_entry(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "trigger")
@@ -98,7 +98,7 @@ async def test_an_airflow_that_knows_no_times_is_told_line_by_line(
 
 @pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 sorts by the times at which lines are told")
 @pytest.mark.parametrize("died_after", [0, 1, 30, 777, 999])
-async def test_what_is_told_again_after_a_death_is_shown_once_and_in_order(died_after: int) -> None:
+async def test_lines_repeated_after_a_restart_are_shown_once_and_in_order(died_after: int) -> None:
     bursts = [10_000 * burst + 40 * place for burst in range(20) for place in range(50)]
     whole = written(*bursts)
     dead, alive = File(), File()
@@ -110,7 +110,7 @@ async def test_what_is_told_again_after_a_death_is_shown_once_and_in_order(died_
 
 
 @pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 has no merge of entries by their times")
-async def test_parts_of_a_long_line_that_are_equal_are_all_shown() -> None:
+async def test_equal_parts_of_a_long_line_are_all_shown() -> None:
     parts = [Line("main", BEGIN, "x" * log_entries._MAX_ENTRY_CHARACTERS)] * 5
     file = File()
     file.tell_all([], parts).close()

@@ -34,7 +34,7 @@ def read_all(pipe: socket, size: int) -> None:
         size -= len(pipe.recv(size))
 
 
-async def test_the_end_waits_until_all_is_read(pipe: tuple[socket, socket]) -> None:
+async def test_drain_waits_until_all_is_read(pipe: tuple[socket, socket]) -> None:
     ours, supervisors = pipe
     ours.send(b"x" * 10_000)
     drained = asyncio.create_task(log_entries.drain())
@@ -45,7 +45,7 @@ async def test_the_end_waits_until_all_is_read(pipe: tuple[socket, socket]) -> N
     assert await drained
 
 
-async def test_nobody_writes_while_another_waits_for_the_end(pipe: tuple[socket, socket]) -> None:
+async def test_writers_wait_while_the_pipe_is_drained(pipe: tuple[socket, socket]) -> None:
     ours, supervisors = pipe
     ours.send(b"x")
     drained, roomy = (
@@ -70,7 +70,7 @@ async def test_a_full_pipe_has_no_room(pipe: tuple[socket, socket]) -> None:
     await roomy
 
 
-async def test_a_pipe_that_is_never_read_does_not_hold_the_end_for_ever(
+async def test_drain_has_a_time_limit(
     pipe: tuple[socket, socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, _ = pipe
@@ -80,7 +80,7 @@ async def test_a_pipe_that_is_never_read_does_not_hold_the_end_for_ever(
 
 
 @pytest.mark.parametrize("config", [{}, {"logger_factory": None}])
-async def test_without_a_pipe_nothing_is_waited_for(
+async def test_without_a_pipe_drain_returns_at_once(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("structlog"), "get_config", lambda: config)

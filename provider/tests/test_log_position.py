@@ -123,7 +123,7 @@ def line_of(record: Record) -> str:
 
 @settings(deadline=None)
 @given(RECORDS, BREAKS, CHUNKS)
-def test_each_line_comes_once_and_in_order_of_its_position(
+def test_each_line_is_delivered_once_and_in_order(
     records: list[Record], breaks: list[int], chunk: int
 ) -> None:
     lines, warned = asyncio.run(delivered_by(Kubelet(records, breaks, chunk)))
@@ -137,7 +137,7 @@ def test_each_line_comes_once_and_in_order_of_its_position(
     BREAKS,
     st.lists(st.sampled_from([b"a", b"b"]), min_size=60, max_size=60),
 )
-def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
+def test_a_long_log_is_resumed_from_a_time_without_loss_or_repetition(
     crossings: list[int], breaks: list[int], words: list[bytes]
 ) -> None:
     """Read a log that is not read from its start, with times out of order by half a minute."""
@@ -159,7 +159,7 @@ def test_a_long_log_is_read_on_from_a_time_and_no_line_is_lost_or_repeated(
     st.lists(st.integers(100, 900), max_size=6),
     st.lists(st.integers(0, 24), max_size=6),
 )
-def test_a_rotation_loses_only_what_it_says(
+def test_a_rotation_loses_only_the_reported_lines(
     words: list[bytes], breaks: list[int], rotations: list[int]
 ) -> None:
     """Check a log that was read before a rotation; lines rotated before any read are unknown."""
@@ -179,7 +179,7 @@ def test_a_rotation_loses_only_what_it_says(
     CHUNKS,
     st.integers(32, 64),
 )
-def test_pieces_of_long_lines_are_whole_text_together(
+def test_pieces_of_a_long_line_are_its_whole_text(
     stored: list[tuple[int, bytes, bool]], breaks: list[int], chunk: int, longest: int
 ) -> None:
     """Read records that the runtime has cut anywhere, even within characters."""
@@ -197,7 +197,7 @@ def test_pieces_of_long_lines_are_whole_text_together(
     assert "".join(lines).replace("\r", "") == "".join(expected).replace("\r", "")
 
 
-async def test_a_line_that_breaks_off_goes_on_where_it_was_left() -> None:
+async def test_an_interrupted_line_is_resumed() -> None:
     wide = "€".encode() * MAX_PIECE_BYTES
     kubelet = Kubelet([Record(1, wide), Record(2, b"end")], [MAX_PIECE_BYTES * 2 + 100], 1000)
     lines, warned = await delivered_by(kubelet)
@@ -206,7 +206,7 @@ async def test_a_line_that_breaks_off_goes_on_where_it_was_left() -> None:
     assert warned == []
 
 
-async def test_a_line_without_an_end_takes_no_memory_of_its_size() -> None:
+async def test_a_line_without_an_end_needs_bounded_memory() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"2026-11-29T01:00:00Z "
         for _ in range(100):
@@ -217,7 +217,7 @@ async def test_a_line_without_an_end_takes_no_memory_of_its_size() -> None:
     assert max(sizes) == MAX_PIECE_BYTES
 
 
-async def test_what_was_delivered_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_delivered_records_need_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_position, "_KEPT_RECORDS", 100)
     position = log_position.Position()
     for number in range(10_000):
@@ -227,14 +227,14 @@ async def test_what_was_delivered_takes_little_memory(monkeypatch: pytest.Monkey
     assert len(list(position.records())) < 200
 
 
-async def test_a_log_that_ends_within_a_time_has_no_line_of_it() -> None:
+async def test_a_time_that_is_cut_off_is_no_line() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"2026-11-29T01:00:00Z whole\n2026-11-29T0"
 
     assert [piece.content async for piece in pieces_of(chunks())] == [b"whole"]
 
 
-def test_streams_have_their_own_characters_and_what_is_invalid_is_marked_once() -> None:
+def test_each_stream_is_decoded_by_itself_with_replacements() -> None:
     euro = "€".encode()
     text = Text()
     assert text.of(euro[:2], newline=False) is None

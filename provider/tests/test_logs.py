@@ -148,13 +148,13 @@ def read(told: list[str], warned: list[str]) -> Callable[..., Any]:
     return read
 
 
-async def test_a_log_is_told_without_its_times(read: Any, told: list[str]) -> None:
+async def test_a_log_is_delivered_without_its_timestamps(read: Any, told: list[str]) -> None:
     kubelet = Kubelet(p1=[[line(1, "one"), line(2, ""), line(2, "two words", 5)]])
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
     assert told == ["one", "", "two words"]
 
 
-async def test_a_connection_that_breaks_loses_no_line_and_repeats_none(
+async def test_an_interrupted_connection_loses_and_repeats_no_line(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     whole = [line(1, "a"), line(1, "b"), line(2, "c"), line(2, "c"), line(3, "d")]
@@ -164,7 +164,7 @@ async def test_a_connection_that_breaks_loses_no_line_and_repeats_none(
     assert warned == []
 
 
-async def test_attempts_are_told_in_their_order_and_those_that_never_ran_are_passed_over(
+async def test_attempts_are_read_in_order_except_those_that_never_ran(
     read: Any, told: list[str]
 ) -> None:
     kubelet = Kubelet(p1=[[line(1, "first")]], p3=[[line(9, "third")]])
@@ -190,9 +190,7 @@ async def test_a_run_that_never_started_has_no_log(read: Any, told: list[str]) -
     assert kubelet.asked == []
 
 
-async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_was_too_long() -> (
-    None
-):
+async def test_every_part_of_a_line_has_the_containers_time() -> None:
     delivered: list[Line] = []
     size = MAX_PIECE_BYTES - len(line(1, ""))
     lines = [line(1, "x" * size + "2999-11-25T04:00:00Z y", 123_456_789), line(2, "z")]
@@ -215,7 +213,7 @@ async def test_a_line_has_its_containers_time_and_so_has_the_rest_of_one_that_wa
         (Refused(501, "the driver does not support reading"), "The log of main cannot be read"),
     ],
 )
-async def test_a_log_that_cannot_be_had_is_told_once_and_that_is_all(
+async def test_an_unreadable_log_is_one_warning(
     read: Any, told: list[str], warned: list[str], refusal: Refused, sentence: str
 ) -> None:
     await read(Kubelet(p1=[[refusal]] * 9), run("Failed", attempt(1, outcome="Failed")))
@@ -224,7 +222,7 @@ async def test_a_log_that_cannot_be_had_is_told_once_and_that_is_all(
     assert sentence in warned[0]
 
 
-async def test_a_container_that_is_not_ready_to_be_read_is_asked_again(told: list[str]) -> None:
+async def test_the_log_of_a_container_that_has_not_started_is_retried(told: list[str]) -> None:
     waiting = Refused(400, 'container "main" is waiting to start')
     kubelet = Kubelet(p1=[[waiting], [waiting], [line(1, "here")]])
     reader = reader_of(kubelet, MAIN, told)
@@ -234,7 +232,7 @@ async def test_a_container_that_is_not_ready_to_be_read_is_asked_again(told: lis
     assert told == ["here"]
 
 
-async def test_an_apiserver_that_forbids_what_it_allowed_before_is_asked_again(
+async def test_a_log_that_was_allowed_before_is_retried_after_403(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     rest = [line(1, "before"), line(2, "after")]
@@ -244,7 +242,7 @@ async def test_an_apiserver_that_forbids_what_it_allowed_before_is_asked_again(
     assert warned == []
 
 
-async def test_a_log_that_never_ends_does_not_hold_the_verdict(
+async def test_a_log_that_never_ends_does_not_delay_the_outcome(
     read: Any, warned: list[str]
 ) -> None:
     class Silent(Kubelet):
@@ -261,14 +259,12 @@ async def test_a_log_that_never_ends_does_not_hold_the_verdict(
     assert warned == ["The log could not be read to its end in time; the rest is omitted."]
 
 
-async def test_trouble_that_nobody_foresaw_is_told_and_raises_nothing(
-    read: Any, warned: list[str]
-) -> None:
+async def test_an_unexpected_error_is_a_warning(read: Any, warned: list[str]) -> None:
     await read(Kubelet(p1=[[KeyError("x")]]), run("Succeeded", attempt(1, outcome="Succeeded")))
     assert "KeyError" in warned[0]
 
 
-async def test_each_container_is_told_with_its_name_and_init_containers_first(
+async def test_each_line_has_its_containers_name_and_init_containers_are_first(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     kubelet = Kubelet(
@@ -299,7 +295,7 @@ async def test_init_containers_are_followed_before_main_starts() -> None:
     assert delivered[3:] == ["[main] hello"]
 
 
-async def test_a_connection_that_breaks_after_the_end_loses_nothing_of_an_init_container(
+async def test_an_interruption_after_the_end_loses_no_line_of_an_init_container(
     read: Any, told: list[str]
 ) -> None:
     kubelet = Kubelet(
@@ -312,7 +308,7 @@ async def test_a_connection_that_breaks_after_the_end_loses_nothing_of_an_init_c
     assert told == ["[fetch] a", "[fetch] b", "[unpack] c"]
 
 
-async def test_the_log_of_an_init_container_that_failed_is_told_and_nothing_is_missed(
+async def test_the_whole_log_of_a_failed_init_container_is_delivered(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     kubelet = Kubelet(
@@ -323,7 +319,7 @@ async def test_the_log_of_an_init_container_that_failed_is_told_and_nothing_is_m
     assert warned == []
 
 
-async def test_a_pod_without_a_node_is_not_asked_for_its_logs() -> None:
+async def test_no_log_is_requested_of_a_pod_without_a_node() -> None:
     kubelet = Kubelet(p1_fetch=[], p1_unpack=[], p1_proxy=[])
     waiting = run("Pending", attempt(1, started=False), reason="Unschedulable")
     reader = reader_of(kubelet, ALL, [])
@@ -333,7 +329,7 @@ async def test_a_pod_without_a_node_is_not_asked_for_its_logs() -> None:
     await reader.finish()
 
 
-async def test_trouble_with_one_container_leaves_the_others(
+async def test_an_error_of_one_container_does_not_affect_the_others(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     strange = Refused(400, "container fetch is not valid for pod p1")
@@ -352,7 +348,7 @@ async def test_trouble_with_one_container_leaves_the_others(
     ]
 
 
-async def test_a_name_that_no_container_has_is_asked_for_once() -> None:
+async def test_an_unknown_container_is_requested_once() -> None:
     strange = Refused(400, "container proxy is not valid for pod p1")
     kubelet = Kubelet(p1=[[line(1, "hello")]], p1_proxy=[[strange]] * 9)
     kubelet.enough = 9
@@ -364,7 +360,7 @@ async def test_a_name_that_no_container_has_is_asked_for_once() -> None:
     assert [name for name, _ in kubelet.asked].count("p1_proxy") == 1
 
 
-async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> None:
+async def test_concurrent_containers_are_followed_concurrently() -> None:
     delivered = Lines(2)
 
     class Endless(Kubelet):
@@ -386,7 +382,7 @@ async def test_containers_that_run_side_by_side_are_followed_side_by_side() -> N
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_lines_that_were_rotated_away_unread_are_reported_once(
+async def test_unread_lines_that_were_rotated_away_are_one_warning(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     later = [line(9, "i"), line(9, "j")]
@@ -398,7 +394,7 @@ async def test_lines_that_were_rotated_away_unread_are_reported_once(
     assert "2026-11-25T04:00:02+00:00" in warned[0]
 
 
-async def test_a_log_that_was_rotated_goes_on_after_the_last_line(
+async def test_a_rotated_log_is_resumed_after_the_last_line(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     rest = [line(2, "b"), line(3, "c"), line(4, "d")]
@@ -408,7 +404,7 @@ async def test_a_log_that_was_rotated_goes_on_after_the_last_line(
     assert warned == []
 
 
-async def test_a_container_that_restarts_has_the_rest_of_its_log_before_and_all_of_its_log_after(
+async def test_after_a_restart_the_rest_of_the_previous_log_is_delivered_first(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     before, after = [line(1, "a"), line(2, "b")], [line(3, "a")]
@@ -418,7 +414,7 @@ async def test_a_container_that_restarts_has_the_rest_of_its_log_before_and_all_
     assert warned == []
 
 
-async def test_a_container_that_restarts_twice_unread_is_reported(
+async def test_two_restarts_without_a_read_are_a_warning(
     read: Any, told: list[str], warned: list[str]
 ) -> None:
     before, after = [line(3, "c")], [line(4, "d")]
@@ -432,7 +428,7 @@ async def test_a_container_that_restarts_twice_unread_is_reported(
     ]
 
 
-async def test_a_log_is_waited_for_as_long_as_more_of_it_comes(
+async def test_a_log_is_read_to_its_end_while_lines_arrive(
     warned: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rooms = 0

@@ -47,11 +47,11 @@ def _marks(part: str) -> set[str]:
     return set(OWN.labels) if part == "labels" else set(OWN.annotations)
 
 
-def test_nothing_but_an_image_needs_to_be_said() -> None:
+def test_only_an_image_is_required() -> None:
     assert spec_of(SILENT) == {"image": "busybox:1"}
 
 
-def test_a_task_run_is_named_and_marked_after_its_try_and_so_are_its_pods() -> None:
+def test_a_task_run_and_its_pods_have_the_identity_of_the_try() -> None:
     made = build(dataclasses.replace(SILENT, labels={"team": "data"}, annotations={"a": "b"}), OWN)
     assert made["metadata"]["name"] == OWN.name
     pod = made["spec"]["template"]["metadata"]
@@ -68,7 +68,7 @@ def test_a_task_run_is_named_and_marked_after_its_try_and_so_are_its_pods() -> N
         assert metadata["annotations"]["a"] == "b"
 
 
-def test_nobody_can_take_the_identity_of_another_try() -> None:
+def test_the_identity_of_another_try_cannot_be_set() -> None:
     posing = dataclasses.replace(
         SILENT, labels={LABEL_TASK: "x"}, annotations={ANNOTATION_TRY: "{}"}
     )
@@ -133,7 +133,7 @@ def test_every_argument_is_in_that_table() -> None:
     assert arguments == {field.name for field in dataclasses.fields(Order)}
 
 
-def test_kueue_finds_its_queue() -> None:
+def test_the_queue_name_becomes_kueues_label() -> None:
     made = build(dataclasses.replace(SILENT, queue_name="gpu"), OWN)
     assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
 
@@ -147,7 +147,7 @@ def test_kueue_finds_its_queue() -> None:
         (Order(pod_gc={"deleteDelayDuration": "1s"}), {"podGC": {"deleteDelayDuration": "1s"}}),
     ],
 )  # fmt: skip
-def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) -> None:
+def test_fields_that_are_set_are_not_overridden(said: Order, kept: dict[str, Any]) -> None:
     assert spec_of(dataclasses.replace(said, image="a")).items() >= kept.items()
 
 
@@ -181,9 +181,7 @@ def test_what_the_spec_says_itself_is_kept(said: Order, kept: dict[str, Any]) ->
         (Order(spec={"backoff": {"cap": "soon"}}), "spec.backoff.cap: "),
     ],
 )
-def test_what_makes_no_task_run_is_refused_with_what_to_write_instead(
-    order: Order, sentence: str
-) -> None:
+def test_an_invalid_argument_is_refused_with_a_valid_value(order: Order, sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         build(order, OWN)
 
@@ -235,13 +233,13 @@ def test_a_refusal_uses_the_argument_names_of_the_operator() -> None:
 @pytest.mark.parametrize(
     "order", [Order(env={"PASSWORD": b"hunter2"}), Order(spec={"env": [["hunter2"]]})]
 )
-def test_a_refusal_never_tells_a_value_of_the_environment(order: Order) -> None:
+def test_a_refusal_contains_no_value_of_the_environment(order: Order) -> None:
     with pytest.raises(ValueError, match="env") as refusal:
         build(order, OWN)
     assert "hunter2" not in str(refusal.value)
 
 
-def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> None:
+def test_objects_of_the_kubernetes_client_are_converted() -> None:
     arguments = plain(
         {
             "env": [
@@ -272,7 +270,7 @@ def test_the_models_of_the_kubernetes_client_are_taken_for_what_they_are() -> No
     json.dumps(spec)
 
 
-def test_building_changes_nothing_that_it_was_given() -> None:
+def test_build_does_not_change_its_arguments() -> None:
     arguments: dict[str, Any] = {"template": {"metadata": {"labels": {}}}, "spec": {"podGC": {}}}
     before = json.dumps(arguments)
     build(dataclasses.replace(SILENT, get_logs=True, **arguments), OWN)

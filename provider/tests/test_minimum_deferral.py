@@ -9,9 +9,7 @@ from taskruns_airflow.trigger import MinimumDeferral, minimum_seconds
 
 
 @pytest.mark.parametrize(("others", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
-def test_the_more_deferrals_begin_at_once_the_longer_each_takes_up_to_a_limit(
-    others: int, seconds: float
-) -> None:
+def test_the_minimum_grows_with_recent_deferrals_up_to_a_limit(others: int, seconds: float) -> None:
     assert minimum_seconds(others) == seconds
 
 
@@ -19,7 +17,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_recent_deferrals_count(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
 
     def no_time(others: int) -> float:
@@ -36,7 +34,7 @@ async def test_what_has_begun_of_late_counts(monkeypatch: pytest.MonkeyPatch) ->
     assert counted == [3]
 
 
-async def test_it_lasts_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_minimum_is_counted_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trigger, "_MIN_SECONDS", 0.2)
     monkeypatch.setattr(trigger, "_SECONDS_PER_DEFERRAL", 0.0)
     began = now()

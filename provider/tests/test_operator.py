@@ -35,7 +35,7 @@ def built(**arguments: Any) -> dict[str, Any]:
     return TaskRunOperator(task_id="load", image="a", **arguments).build_task_run(OWN)
 
 
-def test_what_is_asked_for_is_built() -> None:
+def test_arguments_become_fields_of_the_task_run() -> None:
     made = built(
         command=["echo"],
         env=[k8s.V1EnvVar(name="A", value="b")],
@@ -46,7 +46,7 @@ def test_what_is_asked_for_is_built() -> None:
     assert made["metadata"]["name"] == OWN.name
 
 
-def test_what_makes_no_task_run_fails_the_task_with_what_to_write_instead() -> None:
+def test_an_invalid_argument_fails_the_task_with_a_valid_value() -> None:
     with pytest.raises(TaskRunMisconfigured, match="command: is of type str; write a list"):
         built(command="echo hello")
 
@@ -79,7 +79,7 @@ def test_an_argument_of_the_wrong_type_fails_the_task_by_its_name(
         (lambda made: {**made, "spec": {"image": "c"}}, "image", "c"),
     ],
 )
-def test_a_task_run_can_be_altered_in_place_or_replaced(how: Any, field: str, value: str) -> None:
+def test_mutate_may_change_the_task_run_or_return_another(how: Any, field: str, value: str) -> None:
     assert built(mutate=how)["spec"][field] == value
 
 
@@ -102,12 +102,12 @@ def test_a_task_run_can_be_altered_in_place_or_replaced(how: Any, field: str, va
         (lambda made: {"spec": made["spec"]}, "name"),
     ],
 )
-def test_nobody_alters_whose_run_it_is(how: Any, lost: str) -> None:
+def test_mutate_cannot_change_the_identity(how: Any, lost: str) -> None:
     with pytest.raises(TaskRunMisconfigured, match=f"mutate: {lost}: "):
         built(mutate=how, labels={"team": "a"}, annotations={"note": "b"})
 
 
-def test_what_does_not_say_whose_run_it_is_may_be_altered() -> None:
+def test_mutate_may_change_other_labels_and_annotations() -> None:
     def mutate(made: dict[str, Any]) -> None:
         made["metadata"]["labels"] |= {"team": "b", "stage": "c"}
         del made["metadata"]["annotations"]["note"]
@@ -177,7 +177,7 @@ def test_a_dry_run_prints_the_task_run_as_yaml(capsys: pytest.CaptureFixture[str
     assert printed["spec"]["image"] == "busybox:1"
 
 
-def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
+def test_a_trigger_is_restored_from_its_serialized_form() -> None:
     arguments: dict[str, Any] = {
         "access": {
             "taskruns_conn_id": "taskruns_default",
@@ -198,7 +198,7 @@ def test_a_trigger_is_made_again_from_what_it_tells_of_itself() -> None:
     assert again == arguments
 
 
-def test_a_task_that_is_told_to_stop_before_it_has_begun_begins_nothing() -> None:
+def test_a_task_that_is_killed_before_its_start_creates_nothing() -> None:
     task = TaskRunOperator(task_id="load", image="a")
     task.on_kill()
     execution = task._begin({})
@@ -206,7 +206,7 @@ def test_a_task_that_is_told_to_stop_before_it_has_begun_begins_nothing() -> Non
         execution._runner.run(asyncio.sleep(0))
 
 
-def test_the_last_word_of_an_earlier_trys_trigger_is_not_this_trys_end(
+def test_the_event_of_an_earlier_trys_trigger_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun: list[Any] = []

@@ -61,24 +61,24 @@ def failed(reason: Reason, **status: Any) -> TaskRun:
         (Reason.CANCELLED, failures.TaskRunCancelled),
     ],
 )
-def test_each_cause_has_its_class(reason: Reason, expected: type[Exception]) -> None:
+def test_each_reason_has_its_exception(reason: Reason, expected: type[Exception]) -> None:
     assert type(failure_of(failed(reason), NO_CODES)) is expected
 
 
 @pytest.mark.parametrize("reason", [each for each in Reason if each.kind is not None])
-def test_no_failure_is_without_a_class(reason: Reason) -> None:
+def test_every_reason_has_an_exception(reason: Reason) -> None:
     failure = failure_of(failed(reason), NO_CODES)
     assert isinstance(failure, failures.TaskRunFailed)
     assert type(failure) is not failures.TaskRunFailed
     assert failure.reason == reason
 
 
-def test_a_reason_of_a_newer_controller_is_a_failure_all_the_same() -> None:
+def test_an_unknown_reason_is_a_failure() -> None:
     failure = failure_of(run(phase="Failed", reason="Bored"), NO_CODES)
     assert type(failure) is failures.TaskRunFailed
 
 
-def test_a_failure_tells_which_run_why_and_with_which_code() -> None:
+def test_a_failure_contains_run_reason_and_exit_code() -> None:
     failure = failure_of(
         failed(Reason.NON_ZERO_EXIT_CODE, exitCode=3, message="main exited with code 3"), NO_CODES
     )
@@ -96,7 +96,7 @@ def test_a_failure_tells_which_run_why_and_with_which_code() -> None:
         Reason.ADMISSION_REFUSED,
     ],
 )
-def test_what_would_end_alike_is_not_retried(reason: Reason) -> None:
+def test_permanent_failures_are_not_retried(reason: Reason) -> None:
     assert isinstance(failure_of(failed(reason), NO_CODES), AirflowFailException)
 
 
@@ -110,7 +110,7 @@ def test_what_would_end_alike_is_not_retried(reason: Reason) -> None:
         Reason.WEBHOOK_FAILED,
     ],
 )
-def test_what_may_end_otherwise_is_left_to_retries(reason: Reason) -> None:
+def test_other_failures_are_retried(reason: Reason) -> None:
     assert not isinstance(failure_of(failed(reason), NO_CODES), AirflowFailException)
 
 
@@ -131,7 +131,7 @@ def test_the_cause_and_the_last_lines_are_one_block_a_line_each() -> None:
 
 
 @pytest.mark.parametrize("undelivered", [True, False])
-def test_a_deferred_task_says_that_lines_of_its_log_may_be_missing(
+def test_a_deferred_task_warns_that_log_lines_may_be_missing(
     caplog: pytest.LogCaptureFixture, *, undelivered: bool
 ) -> None:
     execution = Execution(cast("Any", None), {}, logging.getLogger("task"))
@@ -159,7 +159,7 @@ def again_from_a_pickle(failure: TaskRunFailed) -> Any:
 
 
 @pytest.mark.parametrize("again", [again_from_an_event, again_from_airflow, again_from_a_pickle])
-def test_what_a_failure_knows_goes_with_it(again: Callable[[TaskRunFailed], Any]) -> None:
+def test_a_failures_attributes_survive_serialization(again: Callable[[TaskRunFailed], Any]) -> None:
     failure = failure_of(TALKATIVE, NO_CODES)
     assert isinstance(failure, TaskRunFailed)
     rebuilt = again(failure)
@@ -179,7 +179,7 @@ def test_what_a_failure_knows_goes_with_it(again: Callable[[TaskRunFailed], Any]
         (Reason.NON_ZERO_EXIT_CODE, "default"),
     ],
 )
-def test_a_retry_policy_of_airflows_tells_causes_apart(reason: Reason, action: str) -> None:
+def test_a_retry_policy_distinguishes_the_exceptions(reason: Reason, action: str) -> None:
     from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule  # noqa: PLC0415
 
     policy = ExceptionRetryPolicy(
@@ -192,7 +192,7 @@ def test_a_retry_policy_of_airflows_tells_causes_apart(reason: Reason, action: s
     assert decision.action is RetryAction(action)
 
 
-def test_exit_codes_can_skip_a_task_or_fail_it_for_good() -> None:
+def test_exit_codes_can_skip_a_task_or_fail_it_without_retry() -> None:
     codes = ExitCodes(skip={99}, fail={2})
     skip, fail, retry = (
         failure_of(failed(Reason.NON_ZERO_EXIT_CODE, exitCode=code), codes) for code in (99, 2, 1)
@@ -203,7 +203,7 @@ def test_exit_codes_can_skip_a_task_or_fail_it_for_good() -> None:
     assert not isinstance(retry, AirflowSkipException | AirflowFailException)
 
 
-def test_the_exit_code_of_a_run_that_was_stopped_means_nothing() -> None:
+def test_the_exit_code_of_a_stopped_run_is_ignored() -> None:
     stopped = failed(Reason.DEADLINE_EXCEEDED, exitCode=99)
     assert isinstance(failure_of(stopped, ExitCodes(skip={99})), failures.TaskRunTimedOut)
 
@@ -223,14 +223,14 @@ def test_json_is_the_result(text: str | None, value: Any) -> None:
     assert result_of(run(phase="Succeeded", result=text)) == value
 
 
-def test_what_is_not_json_is_shown_with_what_to_do() -> None:
+def test_a_result_that_is_not_json_is_an_error_with_advice() -> None:
     with pytest.raises(failures.TaskRunResultInvalid, match="not JSON") as error:
         result_of(run(phase="Succeeded", result="hello " + "x" * 4000))
     assert "do_xcom_push=False" in str(error.value)
     assert len(str(error.value)) < 400
 
 
-def test_a_result_that_was_cut_says_so_with_its_size_and_limit() -> None:
+def test_a_result_that_is_too_large_is_an_error_with_size_and_limit() -> None:
     condition = {
         "type": "ResultStored",
         "status": "False",
@@ -278,7 +278,7 @@ def nested(depth: int, brackets: str) -> str:
         ("\N{ZERO WIDTH NO-BREAK SPACE}1", "not JSON"),
     ],
 )
-def test_a_result_that_airflow_cannot_store_fails_in_one_sentence(text: str, problem: str) -> None:
+def test_a_result_that_airflow_cannot_store_fails_the_task(text: str, problem: str) -> None:
     with pytest.raises(failures.TaskRunResultInvalid) as error:
         result_of(run(phase="Succeeded", result=text))
     assert problem in str(error.value)

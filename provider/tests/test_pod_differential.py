@@ -122,7 +122,7 @@ def check(expected: dict[str, Any], made: dict[str, Any]) -> None:
 
 @PROPERTY
 @given(arguments())
-def test_the_pod_is_the_originals(folder: Path, given_: dict[str, Any]) -> None:
+def test_the_pods_are_equal(folder: Path, given_: dict[str, Any]) -> None:
     given_ = with_file(given_, folder)
     expected = original_pod(owned(given_))
     assume(expected is not None)
@@ -132,7 +132,7 @@ def test_the_pod_is_the_originals(folder: Path, given_: dict[str, Any]) -> None:
 
 @settings(PROPERTY, max_examples=PROPERTY.max_examples // 4)
 @given(arguments(), st.data())
-def test_the_pod_of_a_mapped_task_is_the_originals(
+def test_the_pods_of_a_mapped_task_are_equal(
     folder: Path, given_: dict[str, Any], data: st.DataObject
 ) -> None:
     given_ = with_file(given_, folder)
@@ -162,7 +162,7 @@ NO_PART_OF_THE_POD = {
 }  # fmt: skip
 
 
-def test_every_parameter_is_compared_but_those_that_make_no_part_of_the_pod() -> None:
+def test_every_parameter_of_the_pod_is_generated() -> None:
     known = set(inspect.signature(Original.__init__).parameters) - {"self", "kwargs"}
     compared = PARTS.keys() | WHOLE.keys()
     assert compared | NO_PART_OF_THE_POD == known

@@ -22,7 +22,7 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
     assert point_of_provider.load() is get_provider_info
 
 
-def test_what_is_told_is_what_airflow_understands() -> None:
+def test_the_provider_info_matches_airflows_schema() -> None:
     schema = json.loads((files("airflow") / "provider_info.schema.json").read_text())
     validate(get_provider_info(), schema)
 

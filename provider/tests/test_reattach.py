@@ -57,23 +57,23 @@ def run(
     )
 
 
-def test_nothing_found_means_create() -> None:
+def test_without_earlier_runs_a_run_is_created() -> None:
     assert plan_reattach(FIRST, []) == ReattachPlan()
 
 
 @pytest.mark.parametrize("phase", [None, "Queued", "Running", "Succeeded", "Failed", "Cancelled"])
-def test_a_create_that_got_through_is_gone_on_with(phase: str | None) -> None:
+def test_a_try_reattaches_to_the_run_that_it_created(phase: str | None) -> None:
     mine = run(FIRST, phase)
     assert plan_reattach(FIRST, [mine]) == ReattachPlan(reattached=mine)
 
 
 @pytest.mark.parametrize("phase", [None, "Queued", "Pending", "Running", "BackingOff"])
-def test_a_retry_adopts_what_is_active(phase: str | None) -> None:
+def test_a_retry_reattaches_to_an_active_run(phase: str | None) -> None:
     before = run(FIRST, phase)
     assert plan_reattach(RETRY, [before]) == ReattachPlan(reattached=before)
 
 
-def test_a_retry_takes_a_success_that_nobody_has_collected() -> None:
+def test_a_retry_takes_a_success_that_is_not_collected() -> None:
     before = run(FIRST, "Succeeded")
     assert plan_reattach(RETRY, [before]) == ReattachPlan(reattached=before)
 
@@ -82,39 +82,39 @@ def test_a_retry_takes_a_success_that_nobody_has_collected() -> None:
     "before",
     [run(FIRST, "Succeeded", collected=True), run(FIRST, "Failed"), run(FIRST, "Cancelled")],
 )
-def test_a_retry_starts_anew_after_an_outcome_that_was_told_or_is_no_success(
+def test_a_retry_creates_a_run_after_a_collected_or_failed_one(
     before: TaskRun,
 ) -> None:
     assert plan_reattach(RETRY, [before]) == ReattachPlan()
 
 
 @pytest.mark.parametrize("how", [{"cancel": True}, {"deleting": True}])
-def test_a_retry_waits_for_the_end_of_what_is_being_stopped(how: dict[str, bool]) -> None:
+def test_a_retry_waits_for_the_end_of_a_run_that_is_stopping(how: dict[str, bool]) -> None:
     before = run(FIRST, "Stopping", **how)
     assert plan_reattach(RETRY, [before]) == ReattachPlan(superseded=(before,))
 
 
-def test_a_retry_goes_on_with_the_latest_of_several_and_ends_the_others() -> None:
+def test_a_retry_reattaches_to_the_latest_run_and_cancels_the_others() -> None:
     first, second = run(FIRST), run(RETRY)
     third = dataclasses.replace(RETRY, try_number=3, instance="i3")
     assert plan_reattach(third, [second, first]) == ReattachPlan(second, (first,))
 
 
 @pytest.mark.parametrize("own", [CLEAR, CLEAR_OF_A_FINISHED_DAG_RUN, CREATED_AGAIN])
-def test_a_clear_adopts_nothing_and_ends_what_is_active(own: Try) -> None:
+def test_a_clear_cancels_all_active_runs(own: Try) -> None:
     active = run(FIRST)
     assert plan_reattach(own, [active]) == ReattachPlan(superseded=(active,))
     assert plan_reattach(own, [run(FIRST, "Succeeded")]) == ReattachPlan()
     assert plan_reattach(own, [run(FIRST, "Failed")]) == ReattachPlan()
 
 
-def test_the_try_after_a_clear_that_was_adopted_is_a_retry_of_the_clear() -> None:
+def test_the_try_after_a_clear_is_a_retry_of_the_clear() -> None:
     after = dataclasses.replace(CLEAR, try_number=3, instance="i3")
     old, cleared = run(FIRST, "Failed"), run(CLEAR)
     assert plan_reattach(after, [old, cleared]) == ReattachPlan(reattached=cleared)
 
 
-def test_another_airflow_with_the_same_dag_and_run_id_is_left_alone() -> None:
+def test_runs_of_another_airflow_are_ignored() -> None:
     theirs = dataclasses.replace(
         FIRST,
         instance="i9",
@@ -125,7 +125,7 @@ def test_another_airflow_with_the_same_dag_and_run_id_is_left_alone() -> None:
         assert plan_reattach(own, [run(theirs)]) == ReattachPlan()
 
 
-def test_two_airflows_2_are_told_apart_by_when_their_dag_runs_started() -> None:
+def test_airflow_2_deployments_differ_by_the_start_of_the_dag_run() -> None:
     before = dataclasses.replace(FIRST, instance="", dag_version="", deployment="d")
     theirs = dataclasses.replace(before, run_start="2026-11-25T04:00:00.000002+00:00")
     own = dataclasses.replace(before, try_number=2)
@@ -133,16 +133,14 @@ def test_two_airflows_2_are_told_apart_by_when_their_dag_runs_started() -> None:
     assert plan_reattach(own, [run(before)]) == ReattachPlan(reattached=run(before))
 
 
-def test_two_airflows_2_that_try_a_dag_for_the_same_date_are_told_apart_by_their_addresses() -> (
-    None
-):
+def test_airflow_2_deployments_with_the_same_date_differ_by_their_url() -> None:
     before = dataclasses.replace(FIRST, instance="", dag_version="", deployment="d")
     theirs = dataclasses.replace(before, deployment="e")
     own = dataclasses.replace(before, try_number=2)
     assert plan_reattach(own, [run(theirs)]) == ReattachPlan()
 
 
-def test_what_tells_of_no_try_is_left_alone() -> None:
+def test_runs_without_a_try_are_ignored() -> None:
     strange = run(FIRST).model_copy()
     nameless = strange.model_copy(
         update={"metadata": strange.metadata.model_copy(update={"annotations": {}})}
@@ -150,7 +148,7 @@ def test_what_tells_of_no_try_is_left_alone() -> None:
     assert plan_reattach(RETRY, [nameless]) == ReattachPlan()
 
 
-def test_a_try_that_came_back_late_leaves_the_later_ones_alone() -> None:
+def test_runs_of_later_tries_are_ignored() -> None:
     assert plan_reattach(FIRST, [run(RETRY)]) == ReattachPlan()
 
 

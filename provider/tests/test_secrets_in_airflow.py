@@ -142,7 +142,7 @@ async def event_of(trigger: TaskRunTrigger) -> TriggerEvent:
 @pytest.mark.parametrize("status", ["Succeeded", "Failed"])
 @pytest.mark.parametrize("docker", [True, False])
 @pytest.mark.parametrize("make", KINDS)
-async def test_what_crosses_airflow_has_nothing_of_a_spec(
+async def test_events_and_serialized_triggers_contain_nothing_of_the_spec(
     monkeypatch: pytest.MonkeyPatch,
     logged: Callable[[], str],
     make: Callable[[], TaskRunOperator],
@@ -167,7 +167,7 @@ async def test_what_crosses_airflow_has_nothing_of_a_spec(
 
 @pytest.mark.parametrize("make", KINDS)
 @pytest.mark.parametrize("status", ["Succeeded", "Failed"])
-def test_neither_xcoms_nor_failures_have_anything_of_a_spec(
+def test_xcoms_and_failures_contain_nothing_of_the_spec(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     make: Callable[[], TaskRunOperator],
@@ -190,7 +190,7 @@ def test_neither_xcoms_nor_failures_have_anything_of_a_spec(
     assert CANARY not in f"{instance.pushed} {outcome} {caplog.text}"
 
 
-def test_private_variables_are_in_no_rendered_field_and_in_no_serialized_dag() -> None:
+def test_rendered_fields_and_serialized_dags_contain_no_private_variable() -> None:
     with DAG("sales", schedule=None) as dag:
         load = DockerOperator(task_id="load", image="a", private_environment={"A": CANARY})
         mapped = DockerOperator.partial(

@@ -127,7 +127,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiserver) -> None:
+async def test_hundreds_of_waiters_share_one_list_and_one_watch(server: LittleApiserver) -> None:
     refs = [server.put(f"r{number}", "Running") for number in range(300)]
     lookout = SharedWatch(server.connect, SELECTOR)
     waits = [asyncio.create_task(end_of(lookout, ref)) for ref in refs]
@@ -139,7 +139,7 @@ async def test_hundreds_wait_through_one_list_and_one_watch(server: LittleApiser
     assert server.asked == ["list", "watch from 301"]
 
 
-async def test_who_comes_between_two_pages_is_told_all_the_same(server: LittleApiserver) -> None:
+async def test_a_waiter_that_joins_between_two_pages_gets_its_run(server: LittleApiserver) -> None:
     server.most_of_a_page = 1
     listed, ended, late = (
         server.put(*args) for args in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
@@ -162,7 +162,7 @@ async def test_who_comes_between_two_pages_is_told_all_the_same(server: LittleAp
     assert ends == [["Running", "Succeeded"], ["Running", "Succeeded"], ["Failed"]]
 
 
-async def test_what_has_ended_and_is_not_waited_for_is_not_kept(server: LittleApiserver) -> None:
+async def test_ended_runs_without_waiters_are_not_kept(server: LittleApiserver) -> None:
     for number in range(30):
         server.put(f"r{number}", "Succeeded")
     server.most_of_a_page = 7
@@ -175,13 +175,13 @@ async def test_what_has_ended_and_is_not_waited_for_is_not_kept(server: LittleAp
     assert await wait == ["Running", "Succeeded"]
 
 
-async def test_a_run_that_had_ended_before_is_told_at_once(server: LittleApiserver) -> None:
+async def test_a_run_that_ended_before_is_returned_at_once(server: LittleApiserver) -> None:
     assert await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Failed")) == [
         "Failed"
     ]
 
 
-async def test_who_comes_later_is_told_what_is_known_without_another_request(
+async def test_a_later_waiter_gets_the_cached_run_without_a_request(
     server: LittleApiserver,
 ) -> None:
     first, second = server.put("a", "Running"), server.put("b", "Running")
@@ -197,7 +197,7 @@ async def test_who_comes_later_is_told_what_is_known_without_another_request(
     assert len(server.asked) == 2
 
 
-async def test_a_run_that_ended_while_nobody_waited_for_it_is_read_once(
+async def test_a_run_that_ended_without_waiters_is_read_once(
     server: LittleApiserver,
 ) -> None:
     first = server.put("a", "Running")
@@ -213,7 +213,7 @@ async def test_a_run_that_ended_while_nobody_waited_for_it_is_read_once(
 
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError(), TimeoutError()])
-async def test_a_watch_that_breaks_goes_on_from_where_it_was(
+async def test_an_interrupted_watch_resumes_at_its_last_version(
     server: LittleApiserver, error: Exception | None
 ) -> None:
     lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
@@ -240,7 +240,7 @@ async def test_after_an_expired_version_everything_is_listed_again(server: Littl
     assert server.asked[:3] == ["list", "watch from 2", "list"]
 
 
-async def test_a_run_that_was_deleted_is_gone(server: LittleApiserver) -> None:
+async def test_a_deleted_run_raises_gone(server: LittleApiserver) -> None:
     lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)
@@ -250,7 +250,7 @@ async def test_a_run_that_was_deleted_is_gone(server: LittleApiserver) -> None:
         await wait
 
 
-async def test_a_run_that_was_deleted_while_the_watch_was_down_is_gone(
+async def test_a_run_that_was_deleted_between_two_watches_raises_gone(
     server: LittleApiserver,
 ) -> None:
     lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
@@ -265,7 +265,7 @@ async def test_a_run_that_was_deleted_while_the_watch_was_down_is_gone(
     assert server.asked[-1] == "get a"
 
 
-async def test_a_run_that_its_time_to_live_took_has_ended_as_it_did(
+async def test_a_run_deleted_by_its_ttl_has_its_outcome(
     server: LittleApiserver,
 ) -> None:
     lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
@@ -277,20 +277,20 @@ async def test_a_run_that_its_time_to_live_took_has_ended_as_it_did(
     assert await wait == ["Running", "Succeeded"]
 
 
-async def test_a_refusal_is_borne_for_a_while(server: LittleApiserver) -> None:
+async def test_a_refusal_is_retried(server: LittleApiserver) -> None:
     server.refusals = [Refused(401, "token expired")] * 5
     assert await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Failed")) == [
         "Failed"
     ]
 
 
-async def test_a_refusal_that_stays_is_told(server: LittleApiserver) -> None:
+async def test_a_lasting_refusal_is_raised(server: LittleApiserver) -> None:
     server.refusals = [Refused(403, "taskruns is forbidden")] * 100
     with pytest.raises(Refused, match="forbidden"):
         await end_of(SharedWatch(server.connect, SELECTOR), Ref("jobs", "a", "uid-a"))
 
 
-async def test_a_watch_that_stays_refused_is_told_though_lists_are_answered(
+async def test_a_lasting_refusal_of_the_watch_alone_is_raised(
     server: LittleApiserver,
 ) -> None:
     server.unwatchable = Refused(403, "watching taskruns is forbidden")
@@ -298,7 +298,7 @@ async def test_a_watch_that_stays_refused_is_told_though_lists_are_answered(
         await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Running"))
 
 
-async def test_trouble_that_nobody_foresaw_reaches_those_who_wait(server: LittleApiserver) -> None:
+async def test_an_unexpected_error_reaches_the_waiters(server: LittleApiserver) -> None:
     lookout = SharedWatch(server.connect, SELECTOR)
     server.refusals = [ValueError("no such connection")]
     with pytest.raises(ValueError, match="no such connection"):
@@ -306,7 +306,7 @@ async def test_trouble_that_nobody_foresaw_reaches_those_who_wait(server: Little
     assert await end_of(lookout, server.put("a", "Succeeded")) == ["Succeeded"]
 
 
-async def test_when_nobody_waits_any_more_nothing_is_watched(server: LittleApiserver) -> None:
+async def test_the_watch_ends_with_its_last_waiter(server: LittleApiserver) -> None:
     lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
     wait = asyncio.create_task(end_of(lookout, ref))
     await until_watched(server)

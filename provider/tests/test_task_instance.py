@@ -44,11 +44,11 @@ def test_a_task_that_a_user_has_marked_or_cleared_is_not_wanted(state: str) -> N
 
 
 @pytest.mark.parametrize("state", ["running", "deferred", "up_for_retry", "queued", None])
-def test_a_task_that_only_its_worker_or_scheduler_has_left_is_wanted(state: str | None) -> None:
+def test_a_task_without_a_worker_or_scheduler_is_wanted(state: str | None) -> None:
     assert is_wanted(current_state(context(state=state)).states)
 
 
-def test_where_airflow_does_not_answer_the_task_is_wanted() -> None:
+def test_an_unknown_state_is_wanted() -> None:
     assert is_wanted(current_state(context()).states)
 
 
@@ -63,7 +63,7 @@ def test_where_airflow_does_not_answer_the_task_is_wanted() -> None:
         (1, 2, "queued", True),
     ],
 )
-def test_a_run_goes_on_where_another_try_follows_even_without_retries(
+def test_another_try_may_follow_without_retries(
     retries: int, try_number: int, state: str | None, expected: object
 ) -> None:
     running = context(retries, try_number, state=state)
@@ -85,24 +85,24 @@ class Store:
 
 
 @pytest.mark.parametrize("latest", [True, False])
-def test_a_try_knows_whether_another_is_under_way(latest: object) -> None:
+def test_a_try_is_superseded_by_a_later_one(latest: object) -> None:
     running = context(state="running") | {"task_state_store": Store()}
     store_uid(running, "uid-1")
     running["task_state_store"].latest = latest
     assert current_state(running, "uid-1").superseded is not latest
 
 
-def test_where_airflow_keeps_nothing_for_a_task_no_try_is_superseded() -> None:
+def test_without_a_store_no_try_is_superseded() -> None:
     running = context(state="running")
     store_uid(running, "uid-1")
     assert not current_state(running, "uid-1").superseded
 
 
-def test_a_try_that_airflow_keeps_nothing_for_is_not_superseded() -> None:
+def test_a_try_without_a_stored_uid_is_not_superseded() -> None:
     assert not current_state(context(state="running") | {"task_state_store": Store()}).superseded
 
 
-def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> None:
+def test_the_query_has_a_time_limit(monkeypatch: Any) -> None:
     monkeypatch.setattr(task_instance, "_QUERY_SECONDS", 0.01)
     answered = threading.Event()
     failed = context(retries=1, state="failed")
@@ -112,7 +112,7 @@ def test_an_airflow_that_does_not_answer_is_not_waited_for(monkeypatch: Any) -> 
     answered.set()
 
 
-def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any) -> None:
+def test_a_partial_response_has_the_state(monkeypatch: Any) -> None:
     requested, answered = threading.Event(), threading.Event()
 
     class Asking(threading.Thread):
@@ -130,7 +130,7 @@ def test_a_state_counts_where_the_rest_of_the_answer_is_missing(monkeypatch: Any
     answered.set()
 
 
-def test_a_run_that_this_try_did_not_remember_is_another_trys() -> None:
+def test_a_run_with_another_stored_uid_is_of_another_try() -> None:
     running = context(state="running") | {"task_state_store": Store()}
     assert not is_of_another_try(running, "uid-1")
     store_uid(running, "uid-2")
@@ -140,5 +140,5 @@ def test_a_run_that_this_try_did_not_remember_is_another_trys() -> None:
 
 
 @pytest.mark.parametrize("store", [None, SimpleNamespace()])
-def test_where_nothing_is_known_a_run_is_this_trys(store: object) -> None:
+def test_without_a_stored_uid_a_run_is_of_this_try(store: object) -> None:
     assert not is_of_another_try(context() | {"task_state_store": store}, "uid-1")

@@ -77,7 +77,7 @@ class Apiserver:
         return self.watch
 
 
-async def test_a_deferred_run_costs_no_request_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deferred_runs_share_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"run-{number}" for number in range(HUNDREDS)]
     apiserver = Apiserver(names)
 
@@ -142,7 +142,7 @@ class SlowRuns:
         self.cancelled.append(ref)
 
 
-async def test_a_cancelling_goes_on_when_the_trigger_is_told_to_end_once_more(
+async def test_a_cancellation_continues_when_the_trigger_is_cancelled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runs = SlowRuns()
@@ -201,7 +201,7 @@ class Trigger(TaskRunTrigger):
         ("unknown", False),
     ],
 )
-async def test_an_airflow_that_tells_a_trigger_nothing_has_it_find_out(
+async def test_without_on_kill_a_trigger_queries_the_tasks_state(
     state: str | None, *, cancels: bool
 ) -> None:
     trigger = Trigger()
