@@ -19,8 +19,8 @@ with DAG("taskruns_decorated", schedule=None, start_date=datetime(2026, 1, 1)) a
     def report(mean: float, most: int, run_id: str | None = None) -> str:
         return f"{run_id}: mean {mean}, most {most}"
 
-    found: Any = measure([3, 4, 8])
-    report(found["mean"], found["most"])
+    result: Any = measure([3, 4, 8])
+    report(result["mean"], result["most"])
 
 if __name__ == "__main__":
     dag.test()

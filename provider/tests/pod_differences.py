@@ -12,7 +12,7 @@ from taskruns_airflow.manifest import RESULT_PATH
 Pod = dict[str, Any]
 Difference = Callable[[Pod, Pod], None]
 DIFFERENCES: dict[str, Difference] = {}
-"""Functions that each remove one intended difference from both Pods, or fail."""
+"""Functions that each remove original intended difference from both Pods, or fail."""
 
 
 def difference(function: Difference) -> Difference:
@@ -27,15 +27,15 @@ def unexplained(original: Pod, ours: Pod) -> list[str]:
     return list(_paths("", original, ours))
 
 
-def _paths(path: str, one: Any, other: Any) -> Iterator[str]:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted({*one, *other}):
-            yield from _paths(f"{path}.{key}", one.get(key), other.get(key))
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for index, items in enumerate(zip(one, other, strict=True)):
+def _paths(path: str, original: Any, ours: Any) -> Iterator[str]:
+    if isinstance(original, Mapping) and isinstance(ours, Mapping):
+        for key in sorted({*original, *ours}):
+            yield from _paths(f"{path}.{key}", original.get(key), ours.get(key))
+    elif isinstance(original, list) and isinstance(ours, list) and len(original) == len(ours):
+        for index, items in enumerate(zip(original, ours, strict=True)):
             yield from _paths(f"{path}[{index}]", *items)
-    elif one != other:
-        yield f"{path}: {one!r} became {other!r}"
+    elif original != ours:
+        yield f"{path}: {original!r} became {ours!r}"
 
 
 def _containers(pod: Pod) -> list[dict[str, Any]]:

@@ -38,10 +38,10 @@ class Client:
 
     def __init__(self, *answers: Answer | Exception) -> None:
         self._answers = list(answers)
-        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.requests: list[tuple[str, str, dict[str, str], Any]] = []
 
-    async def call_api(self, path: str, method: str, **told: Any) -> Answer:
-        self.asked.append((method, path, dict(told["query_params"]), told["body"]))
+    async def call_api(self, path: str, method: str, **request: Any) -> Answer:
+        self.requests.append((method, path, dict(request["query_params"]), request["body"]))
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -58,7 +58,7 @@ async def test_a_task_run_is_created_strictly_so_that_a_misspelt_field_is_refuse
     manifest = {"metadata": {"name": "hello"}}
     made = await Api(client, "jobs").create(manifest)
     assert made.metadata.uid == "uid-1"
-    assert client.asked == [("POST", RUNS, {"fieldValidation": "Strict"}, manifest)]
+    assert client.requests == [("POST", RUNS, {"fieldValidation": "Strict"}, manifest)]
 
 
 @pytest.mark.parametrize("trouble", [ConnectionResetError(), TimeoutError(), Answer(503)])
@@ -66,7 +66,7 @@ async def test_a_create_whose_response_was_lost_returns_the_existing_run(trouble
     client = Client(trouble, Answer(409), Answer(200, RUN))
     made = await Api(client, "jobs").create({"metadata": {"name": "hello"}})
     assert made.metadata.uid == "uid-1"
-    assert [method for method, *_ in client.asked] == ["POST", "POST", "GET"]
+    assert [method for method, *_ in client.requests] == ["POST", "POST", "GET"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
@@ -75,11 +75,11 @@ async def test_a_refusal_has_the_apiservers_message(status: int) -> None:
     with pytest.raises(Refused, match=r"spec\.image: too long") as refusal:
         await Api(client, "jobs").create({"metadata": {"name": "hello"}})
     assert refusal.value.status == status
-    assert len(client.asked) == 1
+    assert len(client.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "advice"),
+    ("status", "message", "advice"),
     [
         (401, "Unauthorized", "renew the token"),
         (
@@ -93,12 +93,12 @@ async def test_a_refusal_has_the_apiservers_message(status: int) -> None:
     ],
 )
 async def test_a_refusal_has_advice_for_the_administrator(
-    status: int, said: str, advice: str
+    status: int, message: str, advice: str
 ) -> None:
     with pytest.raises(Refused) as refusal:
-        await Api(Client(Answer(status, {"message": said})), "jobs").find("label", "value")
+        await Api(Client(Answer(status, {"message": message})), "jobs").find("label", "value")
     sentence, _, rest = str(refusal.value).partition(f" (HTTP {status})")
-    assert sentence == said
+    assert sentence == message
     assert rest.removeprefix(": ").startswith(advice)
     assert bool(rest) == bool(advice)
 
@@ -134,7 +134,7 @@ async def test_every_write_contains_the_uid() -> None:
     client = Client(Answer(200, RUN), Answer(200, RUN))
     await Api(client, "jobs").cancel(REF)
     await Api(client, "jobs").collect(REF, "pod-1")
-    assert [(method, path, body) for method, path, _, body in client.asked] == [
+    assert [(method, path, body) for method, path, _, body in client.requests] == [
         ("PATCH", f"{RUNS}/hello", {"spec": {"cancel": True}, "metadata": {"uid": "uid-1"}}),
         (
             "PATCH",
@@ -151,7 +151,7 @@ async def test_runs_are_listed_in_pages_and_a_watch_starts_at_the_last_version()
     pages = [page async for page in Api(client, "jobs").pages({"labelSelector": "x"})]
     assert pages == [first, last]
     query = {"labelSelector": "x", "limit": "500"}
-    assert client.asked == [
+    assert client.requests == [
         ("GET", RUNS, query, None),
         ("GET", RUNS, query | {"continue": "more"}, None),
     ]

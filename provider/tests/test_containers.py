@@ -42,7 +42,7 @@ def test_the_main_container_is_one_of_the_containers(template: Any, main: str) -
 
 
 @pytest.mark.parametrize(
-    ("asked", "before", "beside"),
+    ("selection", "before", "beside"),
     [
         (None, (), ("main",)),
         (False, (), ("main",)),
@@ -54,9 +54,9 @@ def test_the_main_container_is_one_of_the_containers(template: Any, main: str) -
     ],
 )
 def test_requested_logs_are_in_the_order_of_the_pod(
-    asked: Any, before: tuple[str, ...], beside: tuple[str, ...]
+    selection: Any, before: tuple[str, ...], beside: tuple[str, ...]
 ) -> None:
-    shown = TaskRunOperator(task_id="load", image="a", container_logs=asked).shown_logs(SPEC)
+    shown = TaskRunOperator(task_id="load", image="a", container_logs=selection).shown_logs(SPEC)
     several = len(before + beside) > 1
     assert shown == Shown("main", before=before, beside=beside, named=several)
     assert Shown.of_json(shown.to_json()) == shown

@@ -212,13 +212,13 @@ def named(**_: Any) -> Callable[[Work], Work]:
 
 class Ours:
     taskrun = staticmethod(named)
-    other = staticmethod(named)
+    also = staticmethod(named)
 
 
 alias = named()
 
 
-@Ours.other()
+@Ours.also()
 @Ours.taskrun(
     image="a",
 )

@@ -63,12 +63,12 @@ class Client(APIClient):  # type: ignore[misc]  # docker-py has no types
         raise Created
 
 
-def by_the_original(given: Mapping[str, Any]) -> dict[str, Any]:
+def by_the_original(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     client = Client()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            load = Original(task_id="load", **given)
+            load = Original(task_id="load", **kwargs)
         load.__dict__["hook"] = SimpleNamespace(api_client=client)
         load.render_template_fields({"params": PARAMS})
         load._normalize_mounts()  # as its `execute` does first
@@ -101,7 +101,7 @@ def not_taken_by_the_daemon(body: Mapping[str, Any]) -> Iterator[str]:
     texts = [body["Cmd"], body["Entrypoint"], host.get("Dns"), host.get("DnsSearch")]
     texts += [body["Env"], host.get("ExtraHosts")]
     if not all(is_list(each, str) for each in texts if each is not None):
-        yield "a list of texts"
+        yield "a list of strings"
     numbers = [host.get(each, 0) for each in ("Memory", "ShmSize", "CpuShares")]
     if not all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
         yield "a number"
@@ -179,16 +179,24 @@ DIFFERENCES: Mapping[str, tuple[str, Check]] = {
     "StopTimeout": ("a grace period, as a Pod has it", lambda _, ours, __: ours == 30),
     "Hostname": (
         "an attempt's name instead of the container's ID",
-        lambda theirs, _, given: theirs is None and not given.get("hostname"),
+        lambda theirs, _, kwargs: theirs is None and not kwargs.get("hostname"),
     ),
     "HostConfig.LogConfig": (
         "no options: the daemon's driver",
         lambda theirs, *_: theirs == {"Type": None, "Config": {}},
     ),
-    "HostConfig.RestartPolicy": ("said aloud", lambda _, ours, __: ours == {"Name": "no"}),
+    "HostConfig.DnsOptions": (
+        "with `dns`, none of the host's, as in a Pod",
+        lambda theirs, ours, kwargs: (theirs, ours) == (None, ["ndots:1"]) and kwargs["dns"],
+    ),
+    "HostConfig.DnsSearch": (
+        "likewise",
+        lambda theirs, ours, kwargs: (theirs, ours) == (None, ["."]) and kwargs["dns"],
+    ),
+    "HostConfig.RestartPolicy": ("stated explicitly", lambda _, ours, __: ours == {"Name": "no"}),
     "HostConfig.MemorySwap": (
         "no swap beyond the limit, as in a Pod",
-        lambda _, ours, given: ours and bool(given["mem_limit"]),
+        lambda _, ours, kwargs: ours and bool(kwargs["mem_limit"]),
     ),
     "HostConfig.CpuShares": (
         "the default is left out; 2 is the least that Linux has",
@@ -213,22 +221,22 @@ DIFFERENCES: Mapping[str, tuple[str, Check]] = {
 }
 
 
-def capabilities(told: Any) -> list[str]:
-    names = [told] if isinstance(told, str) else told or []
+def capabilities(value: Any) -> list[str]:
+    names = [value] if isinstance(value, str) else value or []
     return [name.upper().removeprefix("CAP_") for name in names]
 
 
-def expected(theirs: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def expected(theirs: dict[str, Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return their facts, with our volumes in place of the host's temporary folder and /dev/shm."""
     result = dict(theirs)
-    folder = result.get(f"Env.{TMP_DIR}") if given.get("mount_tmp_dir", True) else None
-    tmp = given.get("tmp_dir", "/tmp/airflow") if folder is not None else None
+    folder = result.get(f"Env.{TMP_DIR}") if kwargs.get("mount_tmp_dir", True) else None
+    tmp = kwargs.get("tmp_dir", "/tmp/airflow") if folder is not None else None
     if tmp is not None:
         assert result.pop(f"Mounts.{tmp}.Type") == "bind"
         assert "airflowtmp" in result.pop(f"Mounts.{tmp}.Source")
         result |= {f"Mounts.{tmp}.Type": "volume", f"Mounts.{tmp}.VolumeOptions": {"NoCopy": True}}
     size = result.get("HostConfig.ShmSize")
-    if size and given.get("ipc_mode") != "host":
+    if size and kwargs.get("ipc_mode") != "host":
         result["Mounts./dev/shm.Type"] = "tmpfs"
         result["Mounts./dev/shm.TmpfsOptions"] = {"SizeBytes": size}
     hosts = result.get("HostConfig.ExtraHosts")
@@ -236,23 +244,23 @@ def expected(theirs: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def differences(
-    theirs: Mapping[str, Any], ours: Mapping[str, Any], given: Mapping[str, Any]
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], kwargs: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield each difference that `DIFFERENCES` does not allow."""
     for key in sorted(theirs.keys() | ours.keys()):
         before, now = theirs.get(key), ours.get(key)
         known = DIFFERENCES.get(key)
-        if before == now or (known and known[1](before, now, given)):
+        if before == now or (known and known[1](before, now, kwargs)):
             continue
         yield f"{key}: {before!r} there, {now!r} here"
 
 
-def without_our_own(told: dict[str, Any]) -> dict[str, Any]:
+def without_our_own(ours: dict[str, Any]) -> dict[str, Any]:
     """Return our facts without the variables and labels that taskruns adds to every container."""
     labels = {*OWN.labels, "app.kubernetes.io/managed-by"}
     own = {f"Labels.{name}" for name in labels}
-    hosts = told.get("HostConfig.ExtraHosts")
-    adjusted = told | ({"HostConfig.ExtraHosts": sorted(hosts)} if hosts else {})
+    hosts = ours.get("HostConfig.ExtraHosts")
+    adjusted = ours | ({"HostConfig.ExtraHosts": sorted(hosts)} if hosts else {})
     return {
         key: value
         for key, value in adjusted.items()
@@ -312,11 +320,11 @@ REFUSED: Mapping[str, Callable[[Any], bool]] = {
 """Predicates for the refused values, by parameter."""
 
 
-def refused_for_a_reason(message: str, given: Mapping[str, Any]) -> bool:
+def refused_for_a_reason(message: str, kwargs: Mapping[str, Any]) -> bool:
     """Whether each sentence of a refusal names a parameter whose value may be refused."""
     _, _, sentences = message.partition(REFUSAL)
-    named = [name for name in given if any(s.startswith(name) for s in sentences.split("; "))]
-    return bool(named) and all(name in REFUSED and REFUSED[name](given[name]) for name in named)
+    named = [name for name in kwargs if any(s.startswith(name) for s in sentences.split("; "))]
+    return bool(named) and all(name in REFUSED and REFUSED[name](kwargs[name]) for name in named)
 
 
 def test_every_parameter_is_generated() -> None:
@@ -324,28 +332,28 @@ def test_every_parameter_is_generated() -> None:
     assert parameters() | LEFT_OUT == own
 
 
-def compare(given: dict[str, Any]) -> str:
+def compare(kwargs: dict[str, Any]) -> str:
     """Return the result of comparing one set of arguments; raise on an unexpected difference."""
-    theirs, _ = attempt(lambda: by_the_original(given), NotAccepted)
-    task, refusal = attempt(lambda: DockerOperator(task_id="load", **given), ValueError)
+    theirs, _ = attempt(lambda: by_the_original(kwargs), NotAccepted)
+    task, refusal = attempt(lambda: DockerOperator(task_id="load", **kwargs), ValueError)
     if task is None:
-        assert theirs is None or refused_for_a_reason(refusal, given), refusal
+        assert theirs is None or refused_for_a_reason(refusal, kwargs), refusal
         return "refused"
     task.render_template_fields({"params": PARAMS})
     if theirs is None:
         return "not accepted"
     made, refusal = attempt(lambda: by_ours(task), TaskRunMisconfigured)
     if made is None:  # env_file was a template until it was rendered
-        assert is_templated(given.get("env_file")), refusal
-        assert refused_for_a_reason(f"{REFUSAL}{refusal}", given), refusal
+        assert is_templated(kwargs.get("env_file")), refusal
+        assert refused_for_a_reason(f"{REFUSAL}{refusal}", kwargs), refusal
         return "refused when the task runs"
     body, spec = made
-    left = list(differences(expected(facts(theirs), given), without_our_own(facts(body)), given))
+    left = list(differences(expected(facts(theirs), kwargs), without_our_own(facts(body)), kwargs))
     assert not left, left
-    pulled = "Always" if given.get("force_pull") else "IfNotPresent"
+    pulled = "Always" if kwargs.get("force_pull") else "IfNotPresent"
     kept = {"never": "Never", "success": "OnPodSuccess", "force": "OnPodCompletion"}
     assert spec["imagePullPolicy"] == pulled
-    assert spec["podGC"]["strategy"] == kept[given.get("auto_remove", "never")]
+    assert spec["podGC"]["strategy"] == kept[kwargs.get("auto_remove", "never")]
     return "compared"
 
 
@@ -368,10 +376,10 @@ def test_the_create_requests_are_equal() -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(arguments())
-    def try_one(given: dict[str, Any]) -> None:
-        how = compare(given)
+    def try_one(kwargs: dict[str, Any]) -> None:
+        how = compare(kwargs)
         counts[how] += 1
-        counts["arguments compared"] += len(given) if how == "compared" else 0
+        counts["arguments compared"] += len(kwargs) if how == "compared" else 0
 
     try_one()
     print(f"\nDockerOperator: {dict(counts)}")

@@ -51,7 +51,7 @@ def test_the_tutorials_examples_run_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "strategy"),
+    ("value", "strategy"),
     [
         (True, "OnPodSuccess"),
         (False, "Never"),
@@ -61,9 +61,9 @@ def test_the_tutorials_examples_run_unchanged() -> None:
         ("force", "OnPodCompletion"),
     ],
 )
-def test_auto_remove_has_the_values_of_every_version(given: Any, strategy: str) -> None:
-    assert spec_of(auto_remove=given)["podGC"]["strategy"] == strategy
-    DockerOperator.refuse({"auto_remove": given})  # as `partial` does
+def test_auto_remove_has_the_values_of_every_version(value: Any, strategy: str) -> None:
+    assert spec_of(auto_remove=value)["podGC"]["strategy"] == strategy
+    DockerOperator.refuse({"auto_remove": value})  # as `partial` does
 
 
 def test_former_parameter_names_keep_their_meaning() -> None:
@@ -282,7 +282,7 @@ def test_a_success_is_skipped_if_zero_is_in_skip_on_exit_code(codes: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("url", "found"),
+    ("url", "expected"),
     [
         ("unix://var/run/docker.sock", "unix:///var/run/docker.sock"),
         ("unix://", "unix:///var/run/docker.sock"),
@@ -294,9 +294,9 @@ def test_a_success_is_skipped_if_zero_is_in_skip_on_exit_code(codes: Any) -> Non
         ([], None),
     ],
 )
-def test_a_daemon_has_every_form_of_docker_py(url: Any, found: str | None) -> None:
+def test_a_daemon_has_every_form_of_docker_py(url: Any, expected: str | None) -> None:
     load = DockerOperator(task_id="load", image="a", docker_url=url, tls_ca_cert="")
-    assert load.access().docker.url == found
+    assert load.access().docker.url == expected
     assert load.access().docker.tls_ca_cert is None
 
 

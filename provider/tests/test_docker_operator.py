@@ -123,7 +123,7 @@ def test_a_named_docker_volume_becomes_a_claim() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "strategy"),
+    ("value", "strategy"),
     [
         (None, "Never"),
         ("never", "Never"),
@@ -131,8 +131,8 @@ def test_a_named_docker_volume_becomes_a_claim() -> None:
         ("force", "OnPodCompletion"),
     ],
 )
-def test_auto_remove_becomes_the_pod_gc_strategy(told: str | None, strategy: str) -> None:
-    assert spec_of(auto_remove=told)["podGC"]["strategy"] == strategy
+def test_auto_remove_becomes_the_pod_gc_strategy(value: str | None, strategy: str) -> None:
+    assert spec_of(auto_remove=value)["podGC"]["strategy"] == strategy
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 @pytest.fixture
-def told() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
+def handle_sigterm() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
     """Return a function that makes a task handle SIGTERM as Airflow 3 or as Airflow 2 does.
 
     Airflow 2 also raises an exception.
@@ -143,7 +143,7 @@ def told() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
 )
 def test_a_stop_signal_just_after_the_create_leaves_no_orphan(  # noqa: PLR0913, PLR0917  # a table
     cluster: Cluster,
-    told: Callable[[TaskRunOperator, bool], None],
+    handle_sigterm: Callable[[TaskRunOperator, bool], None],
     deferrable: bool,  # noqa: FBT001  # columns of the table
     raising: bool,  # noqa: FBT001
     moment: str,
@@ -152,7 +152,7 @@ def test_a_stop_signal_just_after_the_create_leaves_no_orphan(  # noqa: PLR0913,
     cancelled: list[str],
 ) -> None:
     task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
-    told(task, raising)
+    handle_sigterm(task, raising)
 
     def does(key: str) -> None:
         if key == moment:
@@ -165,7 +165,7 @@ def test_a_stop_signal_just_after_the_create_leaves_no_orphan(  # noqa: PLR0913,
 
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_an_xcom_that_airflow_cannot_store_fails_no_task(
+def test_a_failing_xcom_or_state_store_fails_no_task(
     deferrable: bool,  # noqa: FBT001  # as above
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -186,14 +186,14 @@ def test_an_xcom_that_airflow_cannot_store_fails_no_task(
 
 
 def test_a_stopped_last_try_without_a_stored_uid_leaves_no_run(
-    cluster: Cluster, told: Callable[[TaskRunOperator, bool], None]
+    cluster: Cluster, handle_sigterm: Callable[[TaskRunOperator, bool], None]
 ) -> None:
     def does(key: str) -> None:
         if key == "taskrun_uid":
             os.kill(os.getpid(), signal.SIGTERM)
 
     task = TaskRunOperator(task_id="load", image="a", get_logs=False)
-    told(task, False)  # noqa: FBT003  # as Airflow 3
+    handle_sigterm(task, False)  # noqa: FBT003  # as Airflow 3
     store = SimpleNamespace(get=lambda _: None)  # without `set`, so that storing fails
     with pytest.raises(AirflowException, match="no other try follows"):
         task.execute(Instance(does).context() | {"task_state_store": store})

@@ -142,8 +142,8 @@ def test_airflow_reads_the_link_that_the_task_pushed(
 ) -> None:
     requests: list[Any] = []
 
-    def get_value(**told: Any) -> str | None:
-        requests.append(told)
+    def get_value(**arguments_: Any) -> str | None:
+        requests.append(arguments_)
         return link
 
     monkeypatch.setattr(XCom, "get_value", get_value)

@@ -69,7 +69,7 @@ def test_a_try_is_read_back_as_it_was_written(each: Try) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "text",
     [
         "",
         "not JSON",
@@ -82,8 +82,8 @@ def test_a_try_is_read_back_as_it_was_written(each: Try) -> None:
         json.dumps({**dataclasses.asdict(FIRST), "run_start": 3}),
     ],
 )
-def test_an_invalid_annotation_names_no_try(told: str) -> None:
-    assert Try.of({ANNOTATION_TRY: told}) is None
+def test_an_invalid_annotation_names_no_try(text: str) -> None:
+    assert Try.of({ANNOTATION_TRY: text}) is None
     assert Try.of({}) is None
 
 

@@ -173,8 +173,8 @@ class Request(BaseHTTPRequestHandler):
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         return body
 
-    def _answer(self, told: dict[str, Any], status: int = 200) -> None:
-        body = json.dumps(told).encode()
+    def _answer(self, content: dict[str, Any], status: int = 200) -> None:
+        body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

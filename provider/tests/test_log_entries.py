@@ -28,25 +28,25 @@ class Logger:
     """Logger that records each text with its timestamp, if it has one."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str | None]] = []
+        self.entries: list[tuple[str, str | None]] = []
         self.something = asyncio.Event()
 
     def info(self, text: str, timestamp: str | None = None) -> None:
-        self.told.append((text, timestamp))
+        self.entries.append((text, timestamp))
         self.something.set()
 
 
-def told(*lines: Line) -> list[tuple[str, str | None]]:
+def entries_of(*lines: Line) -> list[tuple[str, str | None]]:
     logger = Logger()
     entries = LogEntries(logger, dated=True)
     for line in lines:
         entries.add(line)
     entries.close()
-    return logger.told
+    return logger.entries
 
 
 async def test_lines_of_one_millisecond_are_one_entry_with_their_time() -> None:
-    assert told(*written(5, 900, 1500, 70_000)) == [
+    assert entries_of(*written(5, 900, 1500, 70_000)) == [
         ("main 0\nmain 1", "2026-11-25T04:00:01.000006Z"),
         ("main 2", "2026-11-25T04:00:01.001501Z"),
         ("main 3", "2026-11-25T04:00:01.070001Z"),
@@ -55,7 +55,7 @@ async def test_lines_of_one_millisecond_are_one_entry_with_their_time() -> None:
 
 async def test_the_time_does_not_depend_on_the_nodes_time_zone() -> None:
     local = datetime.fromisoformat("2026-11-25T05:00:01.5+01:00")
-    assert told(Line("main", local, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
+    assert entries_of(Line("main", local, "here")) == [("here", "2026-11-25T04:00:01.500000Z")]
 
 
 async def test_in_a_worker_an_entry_has_the_time_of_logging() -> None:
@@ -64,18 +64,18 @@ async def test_in_a_worker_an_entry_has_the_time_of_logging() -> None:
     for line in written(5, 900, 1500):
         entries.add(line)
     entries.close()
-    assert logger.told == [("main 0\nmain 1", None), ("main 2", None)]
+    assert logger.entries == [("main 0\nmain 1", None), ("main 2", None)]
 
 
 async def test_containers_that_write_simultaneously_have_separate_entries() -> None:
     main, proxy = written(1, 2), written(1, 2, container="proxy")
     both = [line for pair in zip(main, proxy, strict=True) for line in pair]
-    assert [text for text, _ in told(*both)] == ["main 0\nmain 1", "proxy 0\nproxy 1"]
+    assert [text for text, _ in entries_of(*both)] == ["main 0\nmain 1", "proxy 0\nproxy 1"]
 
 
 async def test_an_entry_is_not_made_larger_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_entries, "_MAX_ENTRY_CHARACTERS", 10)
-    texts = [text for text, _ in told(*written(1, 2, 3, 4, 5))]
+    texts = [text for text, _ in entries_of(*written(1, 2, 3, 4, 5))]
     assert texts == ["main 0\nmain 1", "main 2\nmain 3", "main 4"]
 
 
@@ -83,7 +83,7 @@ async def test_a_single_line_is_logged_within_a_second() -> None:
     logger = Logger()
     LogEntries(logger, dated=True).add(*written(1))
     await asyncio.wait_for(logger.something.wait(), 30)
-    assert [text for text, _ in logger.told] == ["main 0"]
+    assert [text for text, _ in logger.entries] == ["main 0"]
 
 
 async def test_on_airflow_2_each_line_is_an_entry(
@@ -96,7 +96,7 @@ async def test_on_airflow_2_each_line_is_an_entry(
     assert caplog.messages == ["main 0", "main 1"]
 
 
-@pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 sorts by the times at which lines are told")
+@pytest.mark.skipif(ON_AIRFLOW_2, reason="Airflow 2 sorts by the times at which lines are logged")
 @pytest.mark.parametrize("died_after", [0, 1, 30, 777, 999])
 async def test_lines_repeated_after_a_restart_are_shown_once_and_in_order(died_after: int) -> None:
     bursts = [10_000 * burst + 40 * place for burst in range(20) for place in range(50)]

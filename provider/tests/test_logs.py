@@ -36,7 +36,7 @@ class Kubelet:
 
     def __init__(self, **rounds: list[list[Any]]) -> None:
         self.rounds = rounds
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.enough = 3
         self.read_enough = asyncio.Event()
 
@@ -58,8 +58,8 @@ class Kubelet:
         name += "_previous" if previous else ""
         if previous and name not in self.rounds:
             raise NO_RESTART
-        self.asked.append((name, "" if follow else "search"))
-        if len(self.asked) == self.enough:
+        self.requests.append((name, "" if follow else "search"))
+        if len(self.requests) == self.enough:
             self.read_enough.set()
         rounds = self.rounds[name]
         script = rounds.pop(0) if rounds else []
@@ -85,8 +85,8 @@ class Lines(list[str]):
         self._reached = asyncio.Event()
 
     @override
-    def append(self, told: str) -> None:
-        super().append(told)
+    def append(self, line: str) -> None:
+        super().append(line)
         if len(self) == self._enough:
             self._reached.set()
 
@@ -118,7 +118,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def lines() -> list[str]:
     return []
 
 
@@ -128,19 +128,21 @@ def warned() -> list[str]:
 
 
 def reader_of(
-    kubelet: Kubelet, shown: Shown, told: list[str], warned: list[str] | None = None
+    kubelet: Kubelet, shown: Shown, lines: list[str], warned: list[str] | None = None
 ) -> LogReader:
     def tell(line: Line) -> None:
-        told.append(line.text)
+        lines.append(line.text)
 
-    return LogReader(kubelet.connect, REF, shown, tell, (told if warned is None else warned).append)
+    return LogReader(
+        kubelet.connect, REF, shown, tell, (lines if warned is None else warned).append
+    )
 
 
 @pytest.fixture
-def read(told: list[str], warned: list[str]) -> Callable[..., Any]:
-    async def read(kubelet: Kubelet, *seen: TaskRun, shown: Shown = MAIN) -> None:
-        reader = reader_of(kubelet, shown, told, warned)
-        for each in seen:
+def read(lines: list[str], warned: list[str]) -> Callable[..., Any]:
+    async def read(kubelet: Kubelet, *states: TaskRun, shown: Shown = MAIN) -> None:
+        reader = reader_of(kubelet, shown, lines, warned)
+        for each in states:
             reader.update(each)
             await asyncio.sleep(0)
         await reader.finish()
@@ -148,24 +150,24 @@ def read(told: list[str], warned: list[str]) -> Callable[..., Any]:
     return read
 
 
-async def test_a_log_is_delivered_without_its_timestamps(read: Any, told: list[str]) -> None:
+async def test_a_log_is_delivered_without_its_timestamps(read: Any, lines: list[str]) -> None:
     kubelet = Kubelet(p1=[[line(1, "one"), line(2, ""), line(2, "two words", 5)]])
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["one", "", "two words"]
+    assert lines == ["one", "", "two words"]
 
 
 async def test_an_interrupted_connection_loses_and_repeats_no_line(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     whole = [line(1, "a"), line(1, "b"), line(2, "c"), line(2, "c"), line(3, "d")]
     kubelet = Kubelet(p1=[[*whole[:3], BROKEN_OFF], [*whole[:4], BROKEN_OFF], whole, whole])
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["a", "b", "c", "c", "d"]
+    assert lines == ["a", "b", "c", "c", "d"]
     assert warned == []
 
 
 async def test_attempts_are_read_in_order_except_those_that_never_ran(
-    read: Any, told: list[str]
+    read: Any, lines: list[str]
 ) -> None:
     kubelet = Kubelet(p1=[[line(1, "first")]], p3=[[line(9, "third")]])
     first, second = (
@@ -179,15 +181,15 @@ async def test_attempts_are_read_in_order_except_those_that_never_ran(
         run("Pending", first, second),
         run("Succeeded", first, second, attempt(3, outcome="Succeeded")),
     )
-    assert told == ["first", "third"]
-    assert {pod for pod, _ in kubelet.asked} == {"p1", "p3"}
+    assert lines == ["first", "third"]
+    assert {pod for pod, _ in kubelet.requests} == {"p1", "p3"}
 
 
-async def test_a_run_that_never_started_has_no_log(read: Any, told: list[str]) -> None:
+async def test_a_run_that_never_started_has_no_log(read: Any, lines: list[str]) -> None:
     kubelet = Kubelet()
     await read(kubelet, run("Failed", attempt(1, started=False, outcome="Stopped")), run("Failed"))
-    assert told == []
-    assert kubelet.asked == []
+    assert lines == []
+    assert kubelet.requests == []
 
 
 async def test_every_part_of_a_line_has_the_containers_time() -> None:
@@ -214,31 +216,31 @@ async def test_every_part_of_a_line_has_the_containers_time() -> None:
     ],
 )
 async def test_an_unreadable_log_is_one_warning(
-    read: Any, told: list[str], warned: list[str], refusal: Refused, sentence: str
+    read: Any, lines: list[str], warned: list[str], refusal: Refused, sentence: str
 ) -> None:
     await read(Kubelet(p1=[[refusal]] * 9), run("Failed", attempt(1, outcome="Failed")))
-    assert told == []
+    assert lines == []
     assert len(warned) == 1
     assert sentence in warned[0]
 
 
-async def test_the_log_of_a_container_that_has_not_started_is_retried(told: list[str]) -> None:
+async def test_the_log_of_a_container_that_has_not_started_is_retried(lines: list[str]) -> None:
     waiting = Refused(400, 'container "main" is waiting to start')
     kubelet = Kubelet(p1=[[waiting], [waiting], [line(1, "here")]])
-    reader = reader_of(kubelet, MAIN, told)
+    reader = reader_of(kubelet, MAIN, lines)
     reader.update(run("Running", attempt(1)))
     await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.finish()
-    assert told == ["here"]
+    assert lines == ["here"]
 
 
 async def test_a_log_that_was_allowed_before_is_retried_after_403(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     rest = [line(1, "before"), line(2, "after")]
     kubelet = Kubelet(p1=[[rest[0], BROKEN_OFF], [Refused(403, "forbidden")], rest])
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["before", "after"]
+    assert lines == ["before", "after"]
     assert warned == []
 
 
@@ -265,7 +267,7 @@ async def test_an_unexpected_error_is_a_warning(read: Any, warned: list[str]) ->
 
 
 async def test_each_line_has_its_containers_name_and_init_containers_are_first(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     kubelet = Kubelet(
         p1=[[line(4, "hello")]],
@@ -274,7 +276,7 @@ async def test_each_line_has_its_containers_name_and_init_containers_are_first(
         p1_proxy=[[line(3, "ready")]],
     )
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")), shown=ALL)
-    assert told == ["[fetch] got it", "[unpack] done", "[proxy] ready", "[main] hello"]
+    assert lines == ["[fetch] got it", "[unpack] done", "[proxy] ready", "[main] hello"]
     assert warned == []
 
 
@@ -296,7 +298,7 @@ async def test_init_containers_are_followed_before_main_starts() -> None:
 
 
 async def test_an_interruption_after_the_end_loses_no_line_of_an_init_container(
-    read: Any, told: list[str]
+    read: Any, lines: list[str]
 ) -> None:
     kubelet = Kubelet(
         p1_fetch=[[line(1, "a"), BROKEN_OFF], [line(1, "a"), line(2, "b")]],
@@ -305,17 +307,17 @@ async def test_an_interruption_after_the_end_loses_no_line_of_an_init_container(
         p1=[],
     )
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")), shown=ALL)
-    assert told == ["[fetch] a", "[fetch] b", "[unpack] c"]
+    assert lines == ["[fetch] a", "[fetch] b", "[unpack] c"]
 
 
 async def test_the_whole_log_of_a_failed_init_container_is_delivered(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     kubelet = Kubelet(
         p1_fetch=[[line(1, "no route to host")]], p1_unpack=[[NOT_YET]], p1_proxy=[[NOT_YET]]
     )
     await read(kubelet, run("Failed", attempt(1, started=False, outcome="Failed")), shown=ALL)
-    assert told == ["[fetch] no route to host"]
+    assert lines == ["[fetch] no route to host"]
     assert warned == []
 
 
@@ -325,12 +327,12 @@ async def test_no_log_is_requested_of_a_pod_without_a_node() -> None:
     reader = reader_of(kubelet, ALL, [])
     reader.update(waiting)
     await asyncio.sleep(0.05)
-    assert kubelet.asked == []
+    assert kubelet.requests == []
     await reader.finish()
 
 
 async def test_an_error_of_one_container_does_not_affect_the_others(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     strange = Refused(400, "container fetch is not valid for pod p1")
     kubelet = Kubelet(
@@ -340,7 +342,7 @@ async def test_an_error_of_one_container_does_not_affect_the_others(
         p1_proxy=[[Refused(404, "no such pod")]],
     )
     await read(kubelet, run("Running", attempt(1)), shown=ALL)
-    assert told == ["[main] hello"]
+    assert lines == ["[main] hello"]
     assert [each.partition(":")[0] for each in warned] == [
         "The log of fetch does not exist",
         "The log of unpack could not be read",
@@ -357,7 +359,7 @@ async def test_an_unknown_container_is_requested_once() -> None:
     reader.update(run("Running", attempt(1)))
     await asyncio.wait_for(kubelet.read_enough.wait(), 30)
     await reader.stop()
-    assert [name for name, _ in kubelet.asked].count("p1_proxy") == 1
+    assert [name for name, _ in kubelet.requests].count("p1_proxy") == 1
 
 
 async def test_concurrent_containers_are_followed_concurrently() -> None:
@@ -383,46 +385,46 @@ async def test_concurrent_containers_are_followed_concurrently() -> None:
 
 
 async def test_unread_lines_that_were_rotated_away_are_one_warning(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     later = [line(9, "i"), line(9, "j")]
     kubelet = Kubelet(p1=[[line(1, "a"), line(2, "b"), BROKEN_OFF], later, later, later])
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["a", "b", "i", "j"]
+    assert lines == ["a", "b", "i", "j"]
     assert len(warned) == 1
     assert "Lines of the log of main are missing here: the log was rotated after" in warned[0]
     assert "2026-11-25T04:00:02+00:00" in warned[0]
 
 
 async def test_a_rotated_log_is_resumed_after_the_last_line(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     rest = [line(2, "b"), line(3, "c"), line(4, "d")]
     kubelet = Kubelet(p1=[[line(1, "a"), *rest[:2], BROKEN_OFF], rest, rest, rest])
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["a", "b", "c", "d"]
+    assert lines == ["a", "b", "c", "d"]
     assert warned == []
 
 
 async def test_after_a_restart_the_rest_of_the_previous_log_is_delivered_first(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     before, after = [line(1, "a"), line(2, "b")], [line(3, "a")]
     kubelet = Kubelet(p1=[[before[0], BROKEN_OFF], after, after, after], p1_previous=[before] * 2)
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["a", "b", "a"]
+    assert lines == ["a", "b", "a"]
     assert warned == []
 
 
 async def test_two_restarts_without_a_read_are_a_warning(
-    read: Any, told: list[str], warned: list[str]
+    read: Any, lines: list[str], warned: list[str]
 ) -> None:
     before, after = [line(3, "c")], [line(4, "d")]
     kubelet = Kubelet(
         p1=[[line(1, "a"), BROKEN_OFF], after, after, after], p1_previous=[before] * 2
     )
     await read(kubelet, run("Succeeded", attempt(1, outcome="Succeeded")))
-    assert told == ["a", "c", "d"]
+    assert lines == ["a", "c", "d"]
     assert [each.partition(":")[0] for each in warned] == [
         "Lines of the log of main may be missing here"
     ]

@@ -139,7 +139,7 @@ def test_the_queue_name_becomes_kueues_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("order", "kept"),
     [
         (Order(spec={"activeDeadlineSeconds": 9}, execution_timeout=timedelta(seconds=3)),
          {"activeDeadlineSeconds": 9}),
@@ -147,8 +147,8 @@ def test_the_queue_name_becomes_kueues_label() -> None:
         (Order(pod_gc={"deleteDelayDuration": "1s"}), {"podGC": {"deleteDelayDuration": "1s"}}),
     ],
 )  # fmt: skip
-def test_fields_that_are_set_are_not_overridden(said: Order, kept: dict[str, Any]) -> None:
-    assert spec_of(dataclasses.replace(said, image="a")).items() >= kept.items()
+def test_fields_that_are_set_are_not_overridden(order: Order, kept: dict[str, Any]) -> None:
+    assert spec_of(dataclasses.replace(order, image="a")).items() >= kept.items()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from taskruns_airflow import trigger
 from taskruns_airflow.trigger import MinimumDeferral, minimum_seconds
 
 
-@pytest.mark.parametrize(("others", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
-def test_the_minimum_grows_with_recent_deferrals_up_to_a_limit(others: int, seconds: float) -> None:
-    assert minimum_seconds(others) == seconds
+@pytest.mark.parametrize(("recent", "seconds"), [(-1, 8.0), (0, 8.0), (40, 18.0), (500, 30.0)])
+def test_the_minimum_grows_with_recent_deferrals_up_to_a_limit(recent: int, seconds: float) -> None:
+    assert minimum_seconds(recent) == seconds
 
 
 def now() -> float:
@@ -20,8 +20,8 @@ def now() -> float:
 async def test_recent_deferrals_count(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
 
-    def no_time(others: int) -> float:
-        counted.append(others)
+    def no_time(recent: int) -> float:
+        counted.append(recent)
         return 0.0
 
     monkeypatch.setattr(trigger, "minimum_seconds", no_time)

@@ -210,7 +210,7 @@ def test_the_event_of_an_earlier_trys_trigger_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun: list[Any] = []
-    monkeypatch.setattr(TaskRunOperator, "execute", lambda _, told: begun.append(told))
+    monkeypatch.setattr(TaskRunOperator, "execute", lambda _, passed: begun.append(passed))
     context: Any = {"task_state_store": SimpleNamespace(get=lambda _: "uid-2")}
     task = TaskRunOperator(task_id="load", image="a")
     task.execute_complete(context, {"uid": "uid-1", "gone": "jobs/load"})

@@ -73,12 +73,12 @@ def context() -> dict[str, Any]:
     }
 
 
-def original_pod(given_: dict[str, Any]) -> dict[str, Any] | None:
+def original_pod(kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Return the Pod that KubernetesPodOperator creates; None if it refuses the arguments."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            task = Quiet(task_id="load", **given_)
+            task = Quiet(task_id="load", **kwargs)
             task.render_template_fields(context())  # type: ignore[arg-type]
             task.name = task._set_name(task.name)
             task.__dict__["hook"] = Hook()
@@ -106,12 +106,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("templates")
 
 
-def with_file(given_: dict[str, Any], folder: Path) -> dict[str, Any]:
-    if "pod_template_file" not in given_:
-        return given_
+def with_file(kwargs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if "pod_template_file" not in kwargs:
+        return kwargs
     path = folder / "pod.yaml"
-    path.write_text(yaml.safe_dump(given_["pod_template_file"]))
-    return given_ | {"pod_template_file": str(path)}
+    path.write_text(yaml.safe_dump(kwargs["pod_template_file"]))
+    return kwargs | {"pod_template_file": str(path)}
 
 
 def check(expected: dict[str, Any], made: dict[str, Any]) -> None:
@@ -122,28 +122,28 @@ def check(expected: dict[str, Any], made: dict[str, Any]) -> None:
 
 @PROPERTY
 @given(arguments())
-def test_the_pods_are_equal(folder: Path, given_: dict[str, Any]) -> None:
-    given_ = with_file(given_, folder)
-    expected = original_pod(owned(given_))
+def test_the_pods_are_equal(folder: Path, kwargs: dict[str, Any]) -> None:
+    kwargs = with_file(kwargs, folder)
+    expected = original_pod(owned(kwargs))
     assume(expected is not None)
     assert expected is not None
-    check(expected, task_run(KubernetesPodOperator(task_id="load", **owned(given_))))
+    check(expected, task_run(KubernetesPodOperator(task_id="load", **owned(kwargs))))
 
 
 @settings(PROPERTY, max_examples=PROPERTY.max_examples // 4)
 @given(arguments(), st.data())
 def test_the_pods_of_a_mapped_task_are_equal(
-    folder: Path, given_: dict[str, Any], data: st.DataObject
+    folder: Path, kwargs: dict[str, Any], data: st.DataObject
 ) -> None:
-    given_ = with_file(given_, folder)
-    expected = original_pod(owned(given_))
-    assume(expected is not None and given_)
+    kwargs = with_file(kwargs, folder)
+    expected = original_pod(owned(kwargs))
+    assume(expected is not None and kwargs)
     assert expected is not None
-    mapped = data.draw(st.lists(st.sampled_from(sorted(given_)), unique=True, min_size=1))
-    rest = {name: value for name, value in owned(given_).items() if name not in mapped}
-    each = {name: [given_[name]] for name in mapped}
+    mapped = data.draw(st.lists(st.sampled_from(sorted(kwargs)), unique=True, min_size=1))
+    rest = {name: value for name, value in owned(kwargs).items() if name not in mapped}
+    each = {name: [kwargs[name]] for name in mapped}
     operator = KubernetesPodOperator.partial(task_id="load", **rest).expand(**each)
-    check(expected, task_run(operator.unmap(owned({name: given_[name] for name in mapped}))))
+    check(expected, task_run(operator.unmap(owned({name: kwargs[name] for name in mapped}))))
 
 
 NO_PART_OF_THE_POD = {

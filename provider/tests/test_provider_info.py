@@ -45,7 +45,7 @@ def test_airflow_lists_all_that_the_provider_has() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # as above
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "expected"),
     [
         ("list", {"airflow-provider-taskruns"}),
         ("hooks", {"taskruns_airflow.hook.TaskRunHook"}),
@@ -63,9 +63,9 @@ def test_airflow_lists_all_that_the_provider_has() -> None:
     ],
 )
 def test_airflows_commands_show_all_that_the_provider_has(
-    command: str, told: set[str], capsys: pytest.CaptureFixture[str]
+    command: str, expected: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = get_parser().parse_args(["providers", *command.split(), "--output", "json"])
     arguments.func(arguments)
     shown = capsys.readouterr().out
-    assert {each for each in told if each not in shown} == set()
+    assert {each for each in expected if each not in shown} == set()

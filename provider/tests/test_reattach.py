@@ -164,9 +164,9 @@ CASES = [
 
 @given(st.sampled_from([RETRY, CLEAR, CREATED_AGAIN]), st.lists(st.sampled_from(CASES), max_size=6))
 def test_nothing_that_has_ended_is_cancelled_and_nothing_is_both(
-    own: Try, found: list[TaskRun]
+    own: Try, runs: list[TaskRun]
 ) -> None:
-    decision = plan_reattach(own, found)
-    assert all(each in found for each in decision.superseded)
+    decision = plan_reattach(own, runs)
+    assert all(each in runs for each in decision.superseded)
     assert all(each.status.phase not in {"Succeeded", "Failed"} for each in decision.superseded)
-    assert decision.reattached not in decision.superseded or found.count(decision.reattached) > 1
+    assert decision.reattached not in decision.superseded or runs.count(decision.reattached) > 1

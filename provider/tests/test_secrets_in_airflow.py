@@ -84,7 +84,7 @@ def run_of(made: TaskRunOperator, status: str) -> dict[str, Any]:
     return {**run, "metadata": run["metadata"] | place, "status": STATUS[status]}
 
 
-class Edge:
+class FakeClient:
     """Client of one run; its watch is a cluster's, or yields the whole run, as Docker's does."""
 
     unseen_advice = ""
@@ -127,7 +127,7 @@ def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
 
     class Log:
         def __getattr__(self, _: str) -> Callable[..., None]:
-            return lambda *told, **more: lines.append(f"{told} {more}")
+            return lambda *args, **kwargs: lines.append(f"{args} {kwargs}")
 
     monkeypatch.setattr(TaskRunTrigger, "log", Log(), raising=False)
     monkeypatch.setattr(trigger, "_MAX_SECONDS", 0.0)
@@ -142,7 +142,7 @@ async def event_of(trigger: TaskRunTrigger) -> TriggerEvent:
 @pytest.mark.parametrize("status", ["Succeeded", "Failed"])
 @pytest.mark.parametrize("docker", [True, False])
 @pytest.mark.parametrize("make", KINDS)
-async def test_events_and_serialized_triggers_contain_nothing_of_the_spec(
+async def test_events_triggers_and_logs_contain_nothing_of_the_spec(
     monkeypatch: pytest.MonkeyPatch,
     logged: Callable[[], str],
     make: Callable[[], TaskRunOperator],
@@ -151,12 +151,12 @@ async def test_events_and_serialized_triggers_contain_nothing_of_the_spec(
 ) -> None:
     made = make()
     run = run_of(made, status)
-    edge = Edge(run, docker=docker)
+    edge = FakeClient(run, docker=docker)
 
-    async def edge_of(*_: Any) -> Edge:
+    async def client_of(*_: Any) -> FakeClient:
         return edge
 
-    monkeypatch.setattr(TaskRunHook, "edge", edge_of)
+    monkeypatch.setattr(TaskRunHook, "edge", client_of)
     execution = Execution(TaskRunHook(), {"ti": Instance()}, logging.getLogger("task"))
     trigger = execution.trigger(TaskRun.model_validate(run), None)
     event = await event_of(trigger)
@@ -173,12 +173,12 @@ def test_xcoms_and_failures_contain_nothing_of_the_spec(
     make: Callable[[], TaskRunOperator],
     status: str,
 ) -> None:
-    edge = Edge(run_of(make(), status), docker=True)
+    edge = FakeClient(run_of(make(), status), docker=True)
 
-    async def edge_of(*_: Any) -> Edge:
+    async def client_of(*_: Any) -> FakeClient:
         return edge
 
-    monkeypatch.setattr(TaskRunHook, "edge", edge_of)
+    monkeypatch.setattr(TaskRunHook, "edge", client_of)
     instance = Instance()
     execution = Execution(TaskRunHook(), {"ti": instance}, logging.getLogger("task"))
     run = TaskRun.model_validate(run_of(make(), status))

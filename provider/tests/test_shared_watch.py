@@ -19,7 +19,7 @@ class LittleApiserver:
     """Fake apiserver that stores runs and sends their changes to the watches."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.refusals: list[Exception] = []
         self.unwatchable: Exception | None = None
         self._version = 1
@@ -34,20 +34,20 @@ class LittleApiserver:
         merged = {"name": name, "namespace": "jobs", "uid": ref.uid} | metadata
         merged["resourceVersion"] = str(self._version)
         self._runs[name] = {"metadata": merged, "spec": {"image": "a"}, "status": {"phase": phase}}
-        self._tell("MODIFIED", self._runs[name])
+        self._send_event("MODIFIED", self._runs[name])
         return ref
 
     def remove(self, name: str) -> None:
         self._version += 1
         removed = self._runs.pop(name)
         removed["metadata"]["resourceVersion"] = str(self._version)
-        self._tell("DELETED", removed)
+        self._send_event("DELETED", removed)
 
     def bookmark(self) -> None:
-        self._tell("BOOKMARK", {"metadata": {"resourceVersion": str(self._version)}})
+        self._send_event("BOOKMARK", {"metadata": {"resourceVersion": str(self._version)}})
 
     def expire(self) -> None:
-        self._tell("ERROR", {"code": 410, "message": "too old resource version"})
+        self._send_event("ERROR", {"code": 410, "message": "too old resource version"})
 
     def break_off(self, error: Exception | None = None) -> None:
         for queue in self._watches:
@@ -64,7 +64,7 @@ class LittleApiserver:
 
     async def pages(self, selector: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         assert selector is SELECTOR
-        self._ask("list")
+        self._record("list")
         items = [dict(run) for run in self._runs.values()]
         version = str(self._version)
         for start in range(0, len(items) or 1, self.most_of_a_page):
@@ -76,14 +76,14 @@ class LittleApiserver:
         """Run between two pages of a list; replaced by a test."""
 
     async def get(self, ref: Ref) -> TaskRun | None:
-        self._ask(f"get {ref.name}")
+        self._record(f"get {ref.name}")
         run = self._runs.get(ref.name)
         return TaskRun.model_validate(run) if run else None
 
     @asynccontextmanager
     async def watch(self, selector: Mapping[str, str], version: str, _: int) -> AsyncIterator[Any]:
         assert selector is SELECTOR
-        self._ask(f"watch from {version}")
+        self._record(f"watch from {version}")
         if self.unwatchable:
             raise self.unwatchable
         queue: asyncio.Queue[Any] = asyncio.Queue()
@@ -98,14 +98,14 @@ class LittleApiserver:
 
         yield events()
 
-    def _ask(self, what: str) -> None:
-        self.asked.append(what)
+    def _record(self, request: str) -> None:
+        self.requests.append(request)
         if self.refusals:
             raise self.refusals.pop(0)
 
-    def _tell(self, kind: str, found: dict[str, Any]) -> None:
+    def _send_event(self, kind: str, changed: dict[str, Any]) -> None:
         for queue in self._watches:
-            queue.put_nowait({"type": kind, "object": found})
+            queue.put_nowait({"type": kind, "object": changed})
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_hundreds_of_waiters_share_one_list_and_one_watch(server: LittleAp
     for ref in refs:
         server.put(ref.name, "Succeeded")
     assert await asyncio.gather(*waits) == [["Running", "Succeeded"]] * 300
-    assert server.asked == ["list", "watch from 301"]
+    assert server.requests == ["list", "watch from 301"]
 
 
 async def test_a_waiter_that_joins_between_two_pages_gets_its_run(server: LittleApiserver) -> None:
@@ -194,7 +194,7 @@ async def test_a_later_waiter_gets_the_cached_run_without_a_request(
     server.put("b", "Succeeded")
     assert await first_end == ["Running", "Failed"]
     assert await second_end == ["Running", "Succeeded"]
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_a_run_that_ended_without_waiters_is_read_once(
@@ -209,7 +209,7 @@ async def test_a_run_that_ended_without_waiters_is_read_once(
     assert await end_of(lookout, late) == ["Succeeded"]
     server.put("a", "Succeeded")
     await first_end
-    assert server.asked[2:] == ["get b"]
+    assert server.requests[2:] == ["get b"]
 
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError(), TimeoutError()])
@@ -226,7 +226,7 @@ async def test_an_interrupted_watch_resumes_at_its_last_version(
     await until_watched(server)
     server.put("a", "Succeeded")
     assert await wait == ["Running", "Succeeded"]
-    assert server.asked == ["list", "watch from 2", "watch from 40"]
+    assert server.requests == ["list", "watch from 2", "watch from 40"]
 
 
 async def test_after_an_expired_version_everything_is_listed_again(server: LittleApiserver) -> None:
@@ -237,7 +237,7 @@ async def test_after_an_expired_version_everything_is_listed_again(server: Littl
     server.forget_watches()
     server.put("a", "Succeeded")
     assert (await wait)[-1] == "Succeeded"
-    assert server.asked[:3] == ["list", "watch from 2", "list"]
+    assert server.requests[:3] == ["list", "watch from 2", "list"]
 
 
 async def test_a_deleted_run_raises_gone(server: LittleApiserver) -> None:
@@ -262,7 +262,7 @@ async def test_a_run_that_was_deleted_between_two_watches_raises_gone(
     server.remove("a")
     with pytest.raises(Gone):
         await wait
-    assert server.asked[-1] == "get a"
+    assert server.requests[-1] == "get a"
 
 
 async def test_a_run_deleted_by_its_ttl_has_its_outcome(

@@ -18,13 +18,13 @@ from taskruns_airflow.task_instance import (
 )
 
 
-def context(retries: int = 0, try_number: int = 1, **found: Any) -> dict[str, Any]:
-    """Return a task's context in a worker of Airflow 3; `found` is Airflow's response."""
+def context(retries: int = 0, try_number: int = 1, **response: Any) -> dict[str, Any]:
+    """Return a task's context in a worker of Airflow 3; `response` is Airflow's response."""
 
     def get_task_states(**_: Any) -> dict[str, Any]:
-        if not found:
+        if not response:
             raise RuntimeError("the supervisor is gone")
-        return {"manual": {"load": found["state"]}}
+        return {"manual": {"load": response["state"]}}
 
     ti = SimpleNamespace(
         dag_id="sales",
@@ -63,7 +63,7 @@ def test_an_unknown_state_is_wanted() -> None:
         (1, 2, "queued", True),
     ],
 )
-def test_another_try_may_follow_without_retries(
+def test_another_try_follows_by_retries_or_state(
     retries: int, try_number: int, state: str | None, expected: object
 ) -> None:
     running = context(retries, try_number, state=state)
@@ -107,7 +107,7 @@ def test_the_query_has_a_time_limit(monkeypatch: Any) -> None:
     answered = threading.Event()
     failed = context(retries=1, state="failed")
     answer = failed["ti"].get_task_states
-    failed["ti"].get_task_states = lambda **asked: answered.wait() and answer(**asked)
+    failed["ti"].get_task_states = lambda **query: answered.wait() and answer(**query)
     assert current_state(failed) == TaskState()
     answered.set()
 

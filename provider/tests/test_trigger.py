@@ -65,12 +65,12 @@ class Apiserver:
         self._page = Answer({"items": runs, "metadata": {"resourceVersion": "1"}})
         self.watch = Answer()
         self.watched = asyncio.Event()
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
-    async def call_api(self, path: str, method: str, **told: Any) -> Answer:
-        query = dict(told["query_params"])
+    async def call_api(self, path: str, method: str, **request: Any) -> Answer:
+        query = dict(request["query_params"])
         resource = "watch" if "watch" in query else path.rpartition("/")[2]
-        self.asked.append(f"{method} {resource}")
+        self.requests.append(f"{method} {resource}")
         if resource != "watch":
             return self._page
         self.watched.set()
@@ -94,7 +94,7 @@ async def test_deferred_runs_share_requests(monkeypatch: pytest.MonkeyPatch) -> 
         apiserver.watch.events.put_nowait({"type": "MODIFIED", "object": run(name, "Succeeded", 2)})
     events = await asyncio.wait_for(asyncio.gather(*waits), 60)
     assert {each.payload["run"]["status"]["phase"] for each in events} == {"Succeeded"}
-    assert apiserver.asked == ["GET taskruns", "GET watch"]
+    assert apiserver.requests == ["GET taskruns", "GET watch"]
 
 
 @pytest.mark.parametrize("in_time", [True, False])
@@ -129,7 +129,7 @@ class SlowRuns:
     """Client whose cancel blocks until the test allows it to finish."""
 
     def __init__(self) -> None:
-        self.asked, self.may_end = asyncio.Event(), asyncio.Event()
+        self.requested, self.may_end = asyncio.Event(), asyncio.Event()
         self.cancelled: list[Ref] = []
 
     @asynccontextmanager
@@ -137,7 +137,7 @@ class SlowRuns:
         yield self
 
     async def cancel(self, ref: Ref) -> None:
-        self.asked.set()
+        self.requested.set()
         await self.may_end.wait()
         self.cancelled.append(ref)
 
@@ -152,7 +152,7 @@ async def test_a_cancellation_continues_when_the_trigger_is_cancelled_again(
 
     monkeypatch.setattr(TaskRunHook, "edge", edge)
     killed = asyncio.create_task(trigger_of("a").on_kill())
-    await asyncio.wait_for(runs.asked.wait(), 60)
+    await asyncio.wait_for(runs.requested.wait(), 60)
     killed.cancel()
     await asyncio.wait({killed})
     assert killed.cancelled()

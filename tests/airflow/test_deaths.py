@@ -49,16 +49,14 @@ def tasks_of(started: dict[str, Task], test: Callable[..., Any], mode: str = "")
 def killed(started: dict[str, Task]) -> None:
     """Kill the workers before all else, because Airflow needs half a minute to notice."""
     for task in tasks_of(
-        started, test_a_worker_that_is_killed_before_it_knows_its_run_leaves_it_to_the_next_try
+        started, test_a_worker_killed_before_the_create_response_leaves_its_run_to_the_next_try
     ):
         task.run()
         task.kill_worker()
-    for task in tasks_of(started, test_a_worker_that_is_killed_leaves_its_run_to_the_next_try):
+    for task in tasks_of(started, test_a_killed_worker_leaves_its_run_to_the_next_try):
         task.at_work()
         task.kill_worker()
-    for task in tasks_of(
-        started, test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys
-    ):
+    for task in tasks_of(started, test_a_result_at_the_death_of_a_worker_is_the_next_trys):
         run = task.at_work()
         with paused(task.pid()):
             task.cue(run)
@@ -67,7 +65,7 @@ def killed(started: dict[str, Task]) -> None:
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
-def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next_try(task: Task) -> None:
+def test_a_stopped_worker_leaves_its_run_to_the_next_try(task: Task) -> None:
     task.at_work()
     task.says("\nbegun")
     task.stop_worker()
@@ -76,7 +74,7 @@ def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next_try(task: Task
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
-def test_a_result_that_came_when_the_worker_was_told_to_stop_is_the_next_trys(task: Task) -> None:
+def test_a_result_at_the_stop_of_a_worker_is_the_next_trys(task: Task) -> None:
     run = task.at_work()
     pid = task.pid()
     with paused(pid):
@@ -88,17 +86,17 @@ def test_a_result_that_came_when_the_worker_was_told_to_stop_is_the_next_trys(ta
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
-def test_a_worker_that_is_killed_leaves_its_run_to_the_next_try(task: Task) -> None:
+def test_a_killed_worker_leaves_its_run_to_the_next_try(task: Task) -> None:
     goes_on(task, try_number=2)
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1)
-def test_a_result_that_came_when_the_worker_was_killed_is_the_next_trys(task: Task) -> None:
+def test_a_result_at_the_death_of_a_worker_is_the_next_trys(task: Task) -> None:
     ends_well(task, try_number=2)
 
 
 @pytest.mark.task(WORK, retries=1, **with_fault(Fault.HELD))
-def test_a_worker_that_is_killed_before_it_knows_its_run_leaves_it_to_the_next_try(
+def test_a_worker_killed_before_the_create_response_leaves_its_run_to_the_next_try(
     task: Task, creates: FaultyCreates
 ) -> None:
     goes_on(task, try_number=2)
@@ -112,26 +110,26 @@ def ends_as_if_nothing_were(task: Task, creates: FaultyCreates) -> None:
 
 
 @pytest.mark.task(DONE, **with_fault(Fault.UNANSWERED))
-def test_a_create_whose_answer_is_lost_makes_one_run(task: Task, creates: FaultyCreates) -> None:
+def test_a_create_whose_response_is_lost_makes_one_run(task: Task, creates: FaultyCreates) -> None:
     ends_as_if_nothing_were(task, creates)
 
 
 @pytest.mark.task(DONE, modes=SYNC, **with_fault(Fault.CUT))
-def test_a_create_whose_answer_breaks_off_makes_one_run(task: Task, creates: FaultyCreates) -> None:
+def test_a_create_whose_response_is_truncated_makes_one_run(
+    task: Task, creates: FaultyCreates
+) -> None:
     ends_as_if_nothing_were(task, creates)
 
 
 @pytest.mark.task(DONE, modes=DEFERRED, **with_fault(Fault.LATE))
-def test_a_create_that_arrives_when_it_is_not_waited_for_any_more_makes_one_run(
+def test_a_create_that_arrives_after_its_timeout_makes_one_run(
     task: Task, creates: FaultyCreates
 ) -> None:
     ends_as_if_nothing_were(task, creates)
 
 
 @pytest.mark.task(COUNTING, modes=DEFERRED)
-def test_a_triggerer_that_is_killed_loses_no_run_and_no_line_of_its_log(
-    task: Task, airflow: Airflow
-) -> None:
+def test_a_killed_triggerer_loses_no_run_and_no_log_line(task: Task, airflow: Airflow) -> None:
     run = task.at_work()
     task.reaches("deferred")
     task.says("\n303")
@@ -166,7 +164,7 @@ def test_a_task_waits_for_a_controller_that_is_down(task: Task) -> None:
 @pytest.fixture(scope="module")
 def succeeded(started: dict[str, Task], airflow: Airflow) -> None:
     """Kill the scheduler, start another, and release the tasks that wait in the triggerer."""
-    test = test_a_scheduler_that_is_killed_loses_no_run
+    test = test_a_killed_scheduler_loses_no_run
     waiting = tasks_of(started, test, "deferred")
     for task in tasks_of(started, test):
         task.at_work()
@@ -181,7 +179,7 @@ def succeeded(started: dict[str, Task], airflow: Airflow) -> None:
 
 @pytest.mark.usefixtures("succeeded")
 @pytest.mark.task(WORK)
-def test_a_scheduler_that_is_killed_loses_no_run(task: Task, mode: str) -> None:
+def test_a_killed_scheduler_loses_no_run(task: Task, mode: str) -> None:
     if mode == "sync":  # the new scheduler does not know the worker, and starts another try
         goes_on(task, try_number=2)
     else:
@@ -191,7 +189,7 @@ def test_a_scheduler_that_is_killed_loses_no_run(task: Task, mode: str) -> None:
 @pytest.fixture(scope="module")
 def restarted(started: dict[str, Task], cluster: Cluster) -> None:
     """Kill the apiserver under running tasks, and start it again."""
-    tasks = tasks_of(started, test_an_apiserver_that_dies_under_a_run_is_waited_for)
+    tasks = tasks_of(started, test_a_task_waits_for_a_killed_apiserver)
     for task in tasks:
         task.start()
     for task in tasks:
@@ -203,7 +201,7 @@ def restarted(started: dict[str, Task], cluster: Cluster) -> None:
 
 @pytest.mark.usefixtures("restarted")
 @pytest.mark.task(WORK, later=True)
-def test_an_apiserver_that_dies_under_a_run_is_waited_for(task: Task) -> None:
+def test_a_task_waits_for_a_killed_apiserver(task: Task) -> None:
     task.cue(task.run())
     ends_well(task)
     assert [line for line in task.log().splitlines() if line in {"begun", "over"}] == [

@@ -47,7 +47,7 @@ def waits(task: DockerTask, mode: str) -> str:
 
 
 @pytest.mark.task(f"echo hello from Docker; {RESULT}", taskruns_conn_id=DOCKER)
-def test_a_success_has_its_log_and_its_result_and_leaves_no_container(task: DockerTask) -> None:
+def test_a_success_has_its_log_and_result_and_no_container_remains(task: DockerTask) -> None:
     task.succeeds()
     assert "hello from Docker" in task.log().splitlines()
     assert task.xcom() == {"answer": 42}
@@ -57,7 +57,7 @@ def test_a_success_has_its_log_and_its_result_and_leaves_no_container(task: Dock
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1, taskruns_conn_id=DOCKER)
-def test_the_try_after_a_killed_worker_goes_on_with_its_container(task: DockerTask) -> None:
+def test_the_try_after_a_killed_worker_reattaches_to_its_container(task: DockerTask) -> None:
     uid = task.begins()
     task.kill_worker()
     task.reaches("running", try_number=2)
@@ -69,7 +69,7 @@ def test_the_try_after_a_killed_worker_goes_on_with_its_container(task: DockerTa
 
 
 @pytest.mark.task(WORK, modes=SYNC, retries=1, taskruns_conn_id=DOCKER)
-def test_a_worker_that_is_told_to_stop_leaves_the_container_to_the_next_try(
+def test_a_stopped_worker_leaves_the_container_to_the_next_try(
     task: DockerTask,
 ) -> None:
     uid = task.begins()
@@ -83,9 +83,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_container_to_the_next_try(
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 @pytest.mark.task(SLOW_TO_STOP, retries=1, taskruns_conn_id=DOCKER)
-def test_a_task_that_is_marked_has_its_container_stopped(
-    task: DockerTask, mode: str, state: str
-) -> None:
+def test_marking_a_task_stops_its_container(task: DockerTask, mode: str, state: str) -> None:
     uid = waits(task, mode)
     task.mark(state)
     assert task.comes_to_its_end(uid)["phase"] == Phase.CANCELLED
@@ -104,9 +102,7 @@ def test_an_execution_timeout_stops_the_container(task: DockerTask) -> None:
 
 
 @pytest.mark.task(ANEW, env=TRY, taskruns_conn_id=DOCKER)
-def test_a_task_that_is_cleared_ends_its_container_and_then_begins_anew(
-    task: DockerTask, mode: str
-) -> None:
+def test_a_cleared_task_stops_its_container_and_starts_another(task: DockerTask, mode: str) -> None:
     first = waits(task, mode)
     task.clear()
     task.succeeds(try_number=2)

@@ -19,7 +19,7 @@ def each_succeeds_at_its_first_try(task: Task) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.task("", modes=DEFERRED, command=["sh"], mapped={"arguments": SHORT}, at_once=8)
-def test_fifty_mapped_tasks_of_a_moment_each_succeed_at_their_first_try(task: Task) -> None:
+def test_fifty_short_mapped_tasks_succeed_at_their_first_try(task: Task) -> None:
     each_succeeds_at_its_first_try(task)
 
 
@@ -27,7 +27,7 @@ def test_fifty_mapped_tasks_of_a_moment_each_succeed_at_their_first_try(task: Ta
 @pytest.mark.task(
     "", modes=SYNC, command=["sh"], mapped={"arguments": SHORT}, at_once=8, later=True
 )
-def test_fifty_mapped_tasks_in_workers_each_succeed_at_their_first_try(task: Task) -> None:
-    """They start after the others have ended: a hundred at once would only test the machine."""
+def test_fifty_mapped_tasks_in_workers_succeed_at_their_first_try(task: Task) -> None:
+    """These tasks start after the others have ended, because a hundred exceed the machine."""
     task.start()
     each_succeeds_at_its_first_try(task)

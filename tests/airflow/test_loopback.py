@@ -4,5 +4,5 @@ from tests.support.airflow.processes import Airflow
 from tests.support.listening import addresses
 
 
-def test_an_airflow_of_tests_listens_on_loopback_alone(airflow: Airflow) -> None:
+def test_the_airflow_of_the_tests_listens_only_on_loopback(airflow: Airflow) -> None:
     assert addresses(airflow.processes()) == {"127.0.0.1"}

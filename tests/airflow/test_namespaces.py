@@ -52,7 +52,7 @@ def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
     connections: Mapping[str, Mapping[str, str]],
     tmp_path: Path,
 ) -> None:
-    """The neighbour's run looks like one of an earlier DAG run, and is left alone."""
+    """The neighbour's run looks like one of an earlier DAG run, and is ignored."""
     neighbour = Home.make(tmp_path / "neighbour", airflow.empty)
     ours = Task(airflow, observers, task.dag_id, RUN)
     script = f"{START}; {UNTIL_CUE}; {OWN_UID}"
@@ -73,7 +73,7 @@ def test_two_airflows_with_runs_and_tasks_of_the_same_names_have_a_run_each(
 
 @pytest.fixture(scope="module")
 def room(started: dict[str, Task], kube: Kube, full: str) -> None:
-    """Make room once all tasks that need it have had to wait for it."""
+    """Raise the quota once all tasks wait for it."""
     waiting = [task for node, task in started.items() if "for_room" in node]
     for task in waiting:
         run = task.run()
@@ -85,7 +85,7 @@ def room(started: dict[str, Task], kube: Kube, full: str) -> None:
 
 @pytest.mark.usefixtures("room")
 @pytest.mark.task(RESULT, taskruns_conn_id=FULL)
-def test_a_task_waits_for_room_in_its_namespace(task: Task) -> None:
+def test_a_task_waits_for_quota_in_its_namespace(task: Task) -> None:
     task.succeeds()
     assert task.xcom() == "done"
     assert task.run().phases()[0] == Phase.QUEUED

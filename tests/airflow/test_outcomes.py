@@ -10,15 +10,15 @@ RESULT = "echo '{\"answer\": 42}' > /airflow/xcom/return.json"
 WAITS = "trap 'exit 143' TERM; sleep 600 & wait $!"
 UNSTARTED = Count(created=1, released=1, started=0)
 TEXT = "(echo -n '\"'; head -c {} /dev/zero | tr '\\0' x; echo -n '\"')"
-"""Shell command that prints a JSON text of so many letters, which is two bytes more."""
+"""Shell command that prints a JSON string of the given number of letters; two bytes longer."""
 SECOND_TRY = {"env": {"TRY": "{{ ti.try_number }}"}, "retries": 1}
 
 
-def fails_as(task: Task, failure: str, *told: str) -> None:
+def fails_as(task: Task, failure: str, *texts: str) -> None:
     """Wait for a task's failure, and assert that its log has the exception and these texts."""
     task.fails()
     log = task.log()
-    for each in (f"{failure}: TaskRun ", *told):
+    for each in (f"{failure}: TaskRun ", *texts):
         assert each in log
 
 
@@ -35,7 +35,7 @@ def test_a_success_has_its_log_in_order_and_its_result(task: Task) -> None:
 
 
 @pytest.mark.task(f"echo at work; {UNTIL_CUE}")
-def test_the_log_is_shown_while_the_task_is_at_work(task: Task) -> None:
+def test_the_log_is_shown_while_the_task_runs(task: Task) -> None:
     run = task.at_work()
     task.says("\nat work")
     task.cue(run)
@@ -45,7 +45,7 @@ def test_the_log_is_shown_while_the_task_is_at_work(task: Task) -> None:
 
 
 @pytest.mark.task(f"echo the disk is full >&2; {HEARD}; exit 3")
-def test_a_program_that_fails_says_so_with_its_last_words(task: Task) -> None:
+def test_a_failure_contains_the_last_output(task: Task) -> None:
     fails_as(task, "TaskRunApplicationFailed", "NonZeroExitCode", "code 3", "the disk is full")
     assert task.xcom("exit_code") == 3
     assert task.counted() == ONCE
@@ -54,7 +54,7 @@ def test_a_program_that_fails_says_so_with_its_last_words(task: Task) -> None:
 @pytest.mark.task(
     "sleep 1; exec tail /dev/zero", modes=SYNC, container_resources={"limits": {"memory": "64Mi"}}
 )
-def test_too_little_memory_has_a_class_of_its_own(task: Task) -> None:
+def test_an_out_of_memory_kill_has_its_own_exception(task: Task) -> None:
     fails_as(task, "TaskRunOOMKilled", "OOMKilled")
     assert task.counted() == ONCE
 
@@ -68,7 +68,7 @@ def test_a_deleted_pod_is_a_disruption(task: Task) -> None:
 
 
 @pytest.mark.task("exit 0", modes=DEFERRED, image="nowhere.invalid/none:1", do_xcom_push=False)
-def test_an_image_that_is_not_there_is_told(task: Task) -> None:
+def test_a_missing_image_is_reported(task: Task) -> None:
     fails_as(task, "TaskRunNotStarted", "nowhere.invalid/none:1")
     assert task.counted() == UNSTARTED
 
@@ -80,14 +80,14 @@ def test_a_deadline_of_the_run_is_a_timeout(task: Task) -> None:
 
 
 @pytest.mark.task(WAITS, retries=1)
-def test_a_run_that_somebody_cancels_is_not_retried(task: Task) -> None:
+def test_a_cancelled_run_is_not_retried(task: Task) -> None:
     task.at_work().cancel()
     fails_as(task, "TaskRunCancelled")
     assert task.counted() == ONCE
 
 
 @pytest.mark.task("exit 0", modes=SYNC, template={"spec": {"prioritty": 1}})
-def test_a_misspelt_template_is_told_in_the_servers_words(task: Task) -> None:
+def test_a_misspelt_template_fails_with_the_servers_message(task: Task) -> None:
     fails_as(task, "TaskRunMisconfigured", "prioritty")
     assert task.counted() == Count(created=1, released=0, started=0)
 
@@ -100,7 +100,7 @@ def test_a_result_that_is_not_json_fails_the_task_without_a_retry(task: Task) ->
 
 
 @pytest.mark.task(f"{TEXT.format(4094)} > /airflow/xcom/return.json", modes=DEFERRED)
-def test_a_result_that_is_too_large_fails_the_task_and_says_what_to_do(task: Task) -> None:
+def test_a_result_that_is_too_large_fails_the_task_with_advice(task: Task) -> None:
     task.fails()
     log = task.log()
     assert "TaskRunResultInvalid: The result has 4096 bytes or more; at most 4095 are kept" in log
@@ -109,7 +109,7 @@ def test_a_result_that_is_too_large_fails_the_task_and_says_what_to_do(task: Tas
 
 
 @pytest.mark.task(f"{TEXT.format(4093)} > /airflow/xcom/return.json", modes=SYNC)
-def test_a_result_just_below_the_limit_is_whole(task: Task) -> None:
+def test_a_result_just_below_the_limit_is_complete(task: Task) -> None:
     task.succeeds()
     assert task.xcom() == "x" * 4093
     assert task.counted() == ONCE
@@ -122,13 +122,13 @@ def test_an_exit_code_can_skip_the_task(task: Task) -> None:
 
 
 @pytest.mark.task("exit 98", modes=DEFERRED, fail_on_exit_code=98, retries=1)
-def test_an_exit_code_can_fail_the_task_for_good(task: Task) -> None:
+def test_an_exit_code_can_fail_the_task_without_retry(task: Task) -> None:
     fails_as(task, "TaskRunFailedForGood")
     assert task.counted() == ONCE
 
 
 @pytest.mark.task('[ "$TRY" = 2 ]', **SECOND_TRY)
-def test_airflow_retries_with_a_run_of_its_own(task: Task) -> None:
+def test_each_try_of_airflow_has_its_own_run(task: Task) -> None:
     task.succeeds(try_number=2)
     assert task.counted() == TWICE
 

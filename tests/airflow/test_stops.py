@@ -31,7 +31,7 @@ def is_cancelled(task: Task, run: Run) -> None:
 
 @pytest.mark.parametrize("state", ["failed", "success"])
 @pytest.mark.task(STOPPABLE, retries=1)
-def test_a_task_that_is_marked_has_its_run_cancelled(task: Task, mode: str, state: str) -> None:
+def test_marking_a_task_cancels_its_run(task: Task, mode: str, state: str) -> None:
     run = waits(task, mode)
     task.mark(state)
     is_cancelled(task, run)
@@ -40,7 +40,7 @@ def test_a_task_that_is_marked_has_its_run_cancelled(task: Task, mode: str, stat
 
 
 @pytest.mark.task(ANEW, env=TRY)
-def test_a_task_that_is_cleared_ends_its_run_and_then_begins_anew(task: Task, mode: str) -> None:
+def test_clearing_a_task_cancels_its_run_and_creates_another(task: Task, mode: str) -> None:
     first = waits(task, mode)
     task.clear()
     task.succeeds(try_number=2)
@@ -52,7 +52,7 @@ def test_a_task_that_is_cleared_ends_its_run_and_then_begins_anew(task: Task, mo
 
 
 @pytest.mark.task("exit 0", modes=DEFERRED)
-def test_a_task_that_is_cleared_after_its_success_is_done_anew(task: Task) -> None:
+def test_clearing_a_task_after_its_success_repeats_the_work(task: Task) -> None:
     task.succeeds()
     task.clear()
     task.succeeds(try_number=2)
@@ -60,7 +60,7 @@ def test_a_task_that_is_cleared_after_its_success_is_done_anew(task: Task) -> No
 
 
 @pytest.mark.task(OWN_UID)
-def test_a_dag_run_that_is_deleted_and_made_again_has_a_run_of_its_own(task: Task) -> None:
+def test_a_recreated_dag_run_has_its_own_run(task: Task) -> None:
     task.succeeds()
     first = task.run()
     assert task.xcom() == first.uid
@@ -82,7 +82,7 @@ def test_an_execution_timeout_stops_the_work(task: Task) -> None:
 
 
 @pytest.mark.task(STOPPABLE, modes=DEFERRED, patience=20, retries=1, retry_delay=600)
-def test_a_deferral_that_takes_too_long_stops_the_work(task: Task) -> None:
+def test_a_deferral_that_times_out_stops_the_work(task: Task) -> None:
     run = task.at_work()
     task.reaches("up_for_retry")
     is_cancelled(task, run)
@@ -90,7 +90,7 @@ def test_a_deferral_that_takes_too_long_stops_the_work(task: Task) -> None:
 
 
 @pytest.mark.task(STOPPABLE, modes=SYNC)
-def test_a_worker_that_is_told_to_stop_cancels_a_run_that_no_try_would_find(task: Task) -> None:
+def test_a_stopped_worker_cancels_its_run_if_no_try_follows(task: Task) -> None:
     run = waits(task, "sync")
     task.stop_worker()
     is_cancelled(task, run)

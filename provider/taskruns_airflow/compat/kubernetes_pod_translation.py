@@ -167,8 +167,8 @@ def _check_pod(source: str, pod: Mapping[str, Any], arguments: Mapping[str, Any]
             "remove them, or set them on the TaskRun with mutate"
         )
     containers = spec.get("containers")
-    others = containers[1:] if isinstance(containers, list) else ()
-    other_names = [_mapping(each).get("name") for each in others]
+    further = containers[1:] if isinstance(containers, list) else ()
+    other_names = [_mapping(each).get("name") for each in further]
     if (main := arguments.get("base_container_name")) in other_names:
         raise ValueError(
             f"{source}: its first container is renamed to {main}, and another one has that name; "
