@@ -159,7 +159,7 @@ def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
         log = quiet.log.read_text()
     assert {each.resource for each in requests if each.code == FORBIDDEN} == {"events"}
     assert events_about(scenario.kube, run.namespace, run.uid) == []
-    lost = [line for line in log.splitlines() if "is lost: events is forbidden" in line]
+    lost = [line for line in log.splitlines() if ": events is forbidden" in line]
     assert len(lost) == 1, log
 
 

@@ -76,8 +76,8 @@ async def reconcile(
         except Conflict:
             await refresh(view, cache, engine)  # the watch may not have delivered the change yet
             continue
-        findings = together(findings, new_findings)
-    raise NotSettled(f"{key} changed faster than it could be followed")
+        findings = merge_findings(findings, new_findings)
+    raise NotSettled(f"the run did not settle within {MAX_ROUNDS} plans")
 
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ async def _apply(
     findings = NOTHING_FOUND
     for action in plan.actions:
         new_findings = await _act(action, view, cache, engine)
-        findings = together(findings, new_findings)
+        findings = merge_findings(findings, new_findings)
         if not isinstance(action, _READS) and new_findings.refusal is None:
             written.append(type(action).__name__)
     return findings
@@ -153,7 +153,7 @@ async def refresh(view: View, cache: Cache, engine: Engine) -> Object | None:
     return None
 
 
-def together(findings: Findings, more: Findings) -> Findings:
+def merge_findings(findings: Findings, more: Findings) -> Findings:
     """Merge findings; a refusal remains until the end of the reconcile unless a newer one comes."""
     return Findings(
         gone={**findings.gone, **more.gone},

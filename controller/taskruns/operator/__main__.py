@@ -44,7 +44,7 @@ def _run(runner: asyncio.Runner, options: Settings, wrap: WrapEngine) -> int:
     try:
         return runner.run(run(options, wrap))
     except NoConfiguration as error:
-        log.critical("no cluster to serve: %s", error)
+        log.critical("cannot connect to a cluster: %s", error)
     except CannotServe as error:
         log.critical("the %s", error)
     return 1

@@ -94,7 +94,7 @@ class Resync:
         closed: dict[str, NotAllowed] = {}
         for namespace in self._namespaces:
             try:
-                listed = together(listed, await self._list_one(namespace))
+                listed = merge_versions(listed, await self._list_one(namespace))
             except NotAllowed as error:
                 closed[namespace] = error
         if len(closed) == len(self._namespaces):
@@ -121,7 +121,7 @@ class Resync:
         self._closed = closed
 
 
-def together(some: Versions, more: Versions) -> Versions:
+def merge_versions(some: Versions, more: Versions) -> Versions:
     """Merge the versions of two sets of objects."""
     return Versions({**some.runs, **more.runs}, {**some.pods, **more.pods})
 

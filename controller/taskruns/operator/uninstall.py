@@ -287,7 +287,7 @@ def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         return asyncio.run(_run(options))
     except NoConfiguration as error:
-        log.critical("no cluster to clean up: %s", error)
+        log.critical("cannot connect to a cluster: %s", error)
     except EngineError as error:
         log.critical("the cleanup failed: %s", error)
     return 1

@@ -31,15 +31,17 @@ def test_a_pod_name_depends_only_on_run_and_attempt(run: str, uid: str, attempt:
 
 
 @given(run_names, uids, attempts, attempts)
-def test_attempts_have_different_names(run: str, uid: str, one: int, other: int) -> None:
-    same = names.pod_name(run, uid, one) == names.pod_name(run, uid, other)
-    assert same == (one == other)
+def test_attempts_have_different_names(run: str, uid: str, first: int, second: int) -> None:
+    same = names.pod_name(run, uid, first) == names.pod_name(run, uid, second)
+    assert same == (first == second)
 
 
 @given(run_names, uids, uids, attempts)
-def test_runs_of_one_name_have_different_pods(run: str, one: str, other: str, attempt: int) -> None:
-    same = names.pod_name(run, one, attempt) == names.pod_name(run, other, attempt)
-    assert same == (one == other)
+def test_runs_of_one_name_have_different_pods(
+    run: str, first: str, second: str, attempt: int
+) -> None:
+    same = names.pod_name(run, first, attempt) == names.pod_name(run, second, attempt)
+    assert same == (first == second)
 
 
 @given(uids, attempts)

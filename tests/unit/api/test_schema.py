@@ -77,7 +77,7 @@ def test_a_fields_description_takes_precedence_over_its_types() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "said"),
+    ("bounds", "sentence"),
     [
         ({"ge": 0, "le": 10}, "At least 0 and at most 10."),
         ({"gt": 0}, "More than 0."),
@@ -85,9 +85,9 @@ def test_a_fields_description_takes_precedence_over_its_types() -> None:
         ({"ge": 1, "le": 2**31 - 1}, "At least 1."),
     ],
 )
-def test_a_description_ends_with_the_bounds(bounds: dict[str, int], said: str) -> None:
+def test_a_description_ends_with_the_bounds(bounds: dict[str, int], sentence: str) -> None:
     assert field_schema(int, description="A number.", **bounds)["description"] == (
-        f"A number. {said}"
+        f"A number. {sentence}"
     )
 
 

@@ -128,7 +128,7 @@ def test_the_jitter_is_a_fraction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "longest"),
+    ("backoff", "longest"),
     [
         ({}, "10m"),
         ({"duration": "1s"}, "10m"),
@@ -137,5 +137,5 @@ def test_the_jitter_is_a_fraction() -> None:
         ({"cap": "1m"}, "1m"),
     ],
 )
-def test_a_duration_above_the_default_cap_raises_the_cap(given: Any, longest: str) -> None:
-    assert Backoff.model_validate(given).longest == parse_duration(longest)
+def test_a_duration_above_the_default_cap_raises_the_cap(backoff: Any, longest: str) -> None:
+    assert Backoff.model_validate(backoff).longest == parse_duration(longest)

@@ -305,7 +305,7 @@ def test_a_backoff_does_not_count_for_the_schedule_timeout() -> None:
 
 
 def overlooked() -> dict[str, Any]:
-    """Return a forged status that calls an attempt ended while its Pod runs."""
+    """Return an altered status that calls an attempt ended while its Pod runs."""
     return a_run(backoffLimit=3, status=backing_off())
 
 

@@ -173,9 +173,9 @@ def test_a_stop_sends_an_event_with_its_cause(spec: Any, cause: str) -> None:
     assert (event.reason, event.message, event.pod) == (EventReason.STOPPING, cause, POD)
 
 
-def unschedulable(said: str) -> Any:
+def unschedulable(message: str) -> Any:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    return a_pod(node="", conditions=[condition | {"message": said}])
+    return a_pod(node="", conditions=[condition | {"message": message}])
 
 
 def test_an_unschedulable_pod_sends_an_event_with_the_schedulers_message() -> None:

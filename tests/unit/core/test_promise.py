@@ -75,7 +75,7 @@ TROUBLES = (
 )
 
 HOLD = "example.test/hold"
-"""A foreign finalizer on the run."""
+"""A finalizer of another program on the run."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -160,7 +160,7 @@ class Machine(RuleBasedStateMachine):
         if trouble == "cancel" and self.simulation.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"cancel": True}})
         elif trouble in ("suspend", "resume"):
-            self.suspend(wanted=trouble == "suspend")
+            self.suspend(suspend=trouble == "suspend")
         elif "the run" in trouble or "orphan" in trouble or "foreground" in trouble:
             self.take_the_run(trouble)
         elif trouble == "change the TTL" and self.simulation.run() is not None:
@@ -175,18 +175,18 @@ class Machine(RuleBasedStateMachine):
         self.troubles.pop()
 
     def take_the_run(self, how: str) -> None:
-        """Put a foreign finalizer on the run, delete it, or both."""
+        """Put a finalizer of another program on the run, delete it, or both."""
         if "hold" in how and self.simulation.run() is not None:
             self.cluster.patch(Kind.RUN, "default", "hello", {"metadata": {"finalizers": [HOLD]}})
         if how != "hold the run":
             orphan, foreground = "orphan" in how, "foreground" in how
             self.cluster.delete_run("default", "hello", orphan=orphan, foreground=foreground)
 
-    def suspend(self, *, wanted: bool) -> None:
+    def suspend(self, *, suspend: bool) -> None:
         """Suspend or resume the run; work that a suspension stops starts once more, uncounted."""
         if self.simulation.run() is not None:
-            self.budget += wanted
-            self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"suspend": wanted}})
+            self.budget += suspend
+            self.cluster.patch(Kind.RUN, "default", "hello", {"spec": {"suspend": suspend}})
 
     def harm_a_pod(self, how: str, pod: Object) -> None:
         if how == "evict a pod":
@@ -243,7 +243,7 @@ class Machine(RuleBasedStateMachine):
             while controller.busy:
                 controller.step()
             controller.unsettled = 0
-        self.suspend(wanted=False)
+        self.suspend(suspend=False)
         if "node-1" not in self.cluster.nodes and self.node_returns:
             self.cluster.restore_node("node-1")
         elif "node-1" not in self.cluster.nodes:
@@ -259,7 +259,7 @@ class Machine(RuleBasedStateMachine):
                 controller.resync()
 
     def let_the_run_go(self) -> None:
-        """Remove the foreign finalizer."""
+        """Remove the finalizer of another program."""
         run = self.simulation.run()
         if run is not None and HOLD in (run["metadata"].get("finalizers") or ()):
             remaining = [name for name in run["metadata"]["finalizers"] if name != HOLD]

@@ -153,5 +153,5 @@ def test_merging_nothing_changes_nothing(run: Any) -> None:
         assert merge_container(part, {}) == part
 
 
-def is_mapping(found: Any) -> bool:
-    return isinstance(found, dict)
+def is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)

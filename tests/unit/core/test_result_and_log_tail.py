@@ -42,10 +42,10 @@ def test_a_result_of_exactly_the_limit_was_cut(text: str) -> None:
 
 
 @pytest.mark.guarantee("Four containers and more have equal shares of 12 KiB for their results")
-@pytest.mark.parametrize(("others", "limit"), [(0, 4096), (2, 4096), (3, 3072), (5, 2048)])
-def test_all_containers_share_the_kubelets_message_limit(others: int, limit: int) -> None:
-    assert ended_with("x" * (limit - 1), extra_containers=others).result is not None
-    assert stored(ended_with("x" * limit, extra_containers=others)) == "ResultTooLarge"
+@pytest.mark.parametrize(("sidecars", "limit"), [(0, 4096), (2, 4096), (3, 3072), (5, 2048)])
+def test_all_containers_share_the_kubelets_message_limit(sidecars: int, limit: int) -> None:
+    assert ended_with("x" * (limit - 1), extra_containers=sidecars).result is not None
+    assert stored(ended_with("x" * limit, extra_containers=sidecars)) == "ResultTooLarge"
 
 
 def test_init_containers_count_too() -> None:

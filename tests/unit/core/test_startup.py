@@ -225,15 +225,15 @@ def test_the_start_up_timeout_counts_from_scheduling(own: Any, seconds: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("events", "said"), [((), "startupTimeoutSeconds"), (("old", "no mount"), ": no mount")]
+    ("events", "details"), [((), "startupTimeoutSeconds"), (("old", "no mount"), ": no mount")]
 )
 def test_a_start_up_timeout_is_explained_by_the_last_event(
-    events: tuple[str, ...], said: str
+    events: tuple[str, ...], details: str
 ) -> None:
     findings = Findings(events={pod_uid(1): events})
     written = status_for(claimed(), a_pod(), seconds=601, findings=findings)
     assert (written.phase, written.reason) == ("Stopping", "StartupTimeout")
-    assert (written.message or "").endswith(said)
+    assert (written.message or "").endswith(details)
 
 
 def test_a_known_start_up_failure_is_reported_without_reading_events() -> None:

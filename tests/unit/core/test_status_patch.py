@@ -19,8 +19,8 @@ from tests.support.builders.objects import (
 from tests.support.decision import status_for
 
 
-def after(run: Any, wanted: TaskRunStatus) -> Any:
-    return {**run, "status": merged(run["status"], status_patch(run, wanted)["status"])}
+def after(run: Any, status: TaskRunStatus) -> Any:
+    return {**run, "status": merged(run["status"], status_patch(run, status)["status"])}
 
 
 def test_a_patch_contains_the_resource_version() -> None:

@@ -58,9 +58,9 @@ class _Client:
         pass
 
 
-async def authorization(found: Connection) -> str | None:
+async def authorization(connection: Connection) -> str | None:
     headers: dict[str, str] = {}
-    await found.authorize(headers)
+    await connection.authorize(headers)
     return headers.get("Authorization")
 
 

@@ -189,7 +189,7 @@ async def test_a_failed_write_is_logged_once_and_not_retried(
     assert len(wire.sent) == 4
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2, "again only after one has got through"
-    assert lines[0].startswith("the Event Retrying of team/hello-0 is lost: ")
+    assert lines[0].startswith("cannot write Event Retrying of TaskRun team/hello-0: ")
 
 
 @pytest.mark.parametrize(

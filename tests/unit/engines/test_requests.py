@@ -147,8 +147,8 @@ async def test_a_pod_that_cannot_be_patched_does_not_count_as_deleted() -> None:
 
 
 async def test_a_404_means_deleted() -> None:
-    async def gone(what: Any) -> None:
-        assert await what is None
+    async def gone(request: Any) -> None:
+        assert await request is None
 
     engine = Wire(*[Response(404)] * 8).engine
     await gone(engine.read_run("team", "hello"))

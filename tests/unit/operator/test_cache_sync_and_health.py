@@ -83,8 +83,8 @@ def a_pod(version: int = 1, phase: str = "Running") -> dict[str, Any]:
     return {"metadata": {**metadata, "labels": labels}, "status": {"phase": phase}}
 
 
-def event(type_: str | None, found: dict[str, Any]) -> Any:
-    return {"type": type_, "object": found}
+def event(type_: str | None, obj: dict[str, Any]) -> Any:
+    return {"type": type_, "object": obj}
 
 
 KEY = RunKey("n", "run-1")

@@ -12,9 +12,9 @@ def backlog(cap: float = 300.0) -> DelayingQueue[str]:
     return DelayingQueue(RateLimiter(first=1.0, factor=2.0, cap=cap))
 
 
-def taken(found: DelayingQueue[str]) -> list[str]:
+def taken(queue: DelayingQueue[str]) -> list[str]:
     keys = []
-    while (key := found.take()) is not None:
+    while (key := queue.take()) is not None:
         keys.append(key)
     return keys
 
@@ -186,49 +186,49 @@ class AnyUse(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found = backlog()
+        self.queue = backlog()
         self.busy: list[str] = []
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
         self.now = 0.0
 
     @rule(key=keys)
-    def ask(self, key: str) -> None:
-        self.found.add(key)
-        self.asked.add(key)
+    def request(self, key: str) -> None:
+        self.queue.add(key)
+        self.requested.add(key)
 
     @rule()
     def take(self) -> None:
-        key = self.found.take()
+        key = self.queue.take()
         if key is not None:
             assert key not in self.busy
             self.busy.append(key)
-            self.asked.discard(key)
+            self.requested.discard(key)
 
     @rule(delay=st.none() | st.floats(0, 100))
     def succeed(self, delay: float | None) -> None:
         if self.busy:
-            self.found.done(self.busy.pop(0), None if delay is None else self.now + delay)
+            self.queue.done(self.busy.pop(0), None if delay is None else self.now + delay)
 
     @rule()
     def fail(self) -> None:
         if self.busy:
-            self.found.fail(self.busy.pop(0), self.now)
+            self.queue.fail(self.busy.pop(0), self.now)
 
     @rule(seconds=st.floats(0, 400))
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        self.found.advance(self.now)
+        self.queue.advance(self.now)
 
     @invariant()
     def counts_agree(self) -> None:
-        assert self.found.busy == len(self.busy)
+        assert self.queue.busy == len(self.busy)
 
     @override
     def teardown(self) -> None:
         for key in self.busy:
-            self.found.done(key, None)
-        self.found.advance(self.now + 1e6)
-        assert self.asked <= set(taken(self.found))
+            self.queue.done(key, None)
+        self.queue.advance(self.now + 1e6)
+        assert self.requested <= set(taken(self.queue))
 
 
 TestAnyUse = AnyUse.TestCase

@@ -12,7 +12,7 @@ AT_ONCE = 2
 
 
 class Watched:
-    """A rota, and a simple model of its expected state."""
+    """A fair scheduler, and a simple model of its expected state."""
 
     def __init__(self) -> None:
         self.rota: FairScheduler[str] = FairScheduler(lambda key: key[0], AT_ONCE)

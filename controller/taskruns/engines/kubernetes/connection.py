@@ -271,13 +271,17 @@ async def connect(
             kubeconfig, context, configuration, persist_config=False
         )
     except (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
-        where = kubeconfig or "the default kubeconfig"
-        why = " ".join(str(error).split())
-        raise NoConfiguration(f"{where} cannot be used, and this is no Pod: {why}") from error
+        raise _no_configuration(kubeconfig, error) from error
     configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
     chosen = mapping(mapping(loader.current_context).get("context"))
     fresh = _keep_fresh(loader, configuration)
     return Connection(configuration, fresh, text(chosen.get("namespace")), program)
+
+
+def _no_configuration(kubeconfig: str | None, error: Exception) -> NoConfiguration:
+    where = kubeconfig or "the default kubeconfig"
+    why = " ".join(str(error).split())
+    return NoConfiguration(f"{where} cannot be used, and there is no service account: {why}")
 
 
 def _own_namespace() -> str:

@@ -65,16 +65,16 @@ class EventRecorder:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._chronicle = EventCorrelator()
-        self._budget = TokenBucket()
+        self._correlator = EventCorrelator()
+        self._buckets = TokenBucket()
         self._waiting: OrderedDict[tuple[str, EventReason], Series] = OrderedDict()
         self._writer: asyncio.Task[None] | None = None
         self._failing = False
 
     def record(self, run: RunRef, event: Event) -> None:
         """Queue an Event to be written, or drop it. The method returns at once and never fails."""
-        series = self._chronicle.note(run, event)
-        if series.key not in self._waiting and not self._budget.grants(run.namespace, event):
+        series = self._correlator.note(run, event)
+        if series.key not in self._waiting and not self._buckets.grants(run.namespace, event):
             log.debug("too many Events in %s: %s is not written", run.namespace, event.reason)
             return
         self._waiting[series.key] = series
@@ -129,4 +129,4 @@ class EventRecorder:
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
         where = f"{series.run.namespace}/{series.run.name}"
-        log.log(level, "the Event %s of %s is lost: %s", series.event.reason, where, why)
+        log.log(level, "cannot write Event %s of TaskRun %s: %s", series.event.reason, where, why)
