@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, last_words
+from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, termination_message
 
 FOR_EVER = math.inf
 SIGKILL_CODE = 137
@@ -41,4 +41,6 @@ class Script:
         `finished` means that the program ended by itself and wrote its termination message file.
         """
         limit = min(MESSAGE_LIMIT, POD_MESSAGE_LIMIT // containers)
-        return last_words(self.termination if finished else b"", self.log, exit_code, limit)
+        return termination_message(
+            self.termination if finished else b"", self.log, exit_code, limit
+        )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskruns.engines.docker.follower import Follower
 
 _AT_ONCE = 0
-_GLANCE_SECONDS = 0.2
+_PROGRESS_SECONDS = 0.2
 """Interval at which a terminal shows the progress of an image pull, in seconds."""
 
 
@@ -70,7 +70,7 @@ class DockerBackend:
             raise CommandError(f"namespace {self.namespace!r}: {NAME_HINT}", ExitCode.USAGE)
         return self._host.file(self.namespace, name)
 
-    async def _own(self, name: str) -> StateFile:
+    async def _claim(self, name: str) -> StateFile:
         """Return the state file of a run that this daemon owns, in order to change it.
 
         An unavailable daemon does not prevent the change, which takes effect once the daemon is
@@ -110,7 +110,7 @@ class DockerBackend:
         """Change a TaskRun, and reconcile it here in case no other process follows it."""
         from taskruns.engines.docker.store import patch_run
 
-        file = await self._own(name)
+        file = await self._claim(name)
         changed = await patch_run(file, patch)
         if changed is None:
             raise not_found(name, self.namespace)
@@ -123,7 +123,7 @@ class DockerBackend:
         from taskruns.engines.docker.store import delete_run
 
         await self.run(name)
-        file = await self._own(name)
+        file = await self._claim(name)
         await delete_run(file, now())
         if (await file.read()).run is None:  # nothing had started
             return
@@ -223,7 +223,7 @@ class _Following:
             if (pulling := self._follower.pulling) not in ("", shown):
                 shown = pulling
                 yield shown
-            await asyncio.sleep(_GLANCE_SECONDS)
+            await asyncio.sleep(_PROGRESS_SECONDS)
 
     async def kill(self, pod: str) -> None:
         """Kill the container."""

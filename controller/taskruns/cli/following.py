@@ -73,10 +73,12 @@ class Interrupt:
         if self.is_over:
             self._leave()
         elif self._cancelling is None:
-            self._printer.say("cancelling the run; press Ctrl-C again to kill its container")
+            self._printer.print_message(
+                "cancelling the run; press Ctrl-C again to kill its container"
+            )
             self._cancelling = asyncio.create_task(self._cancel())
         elif self._is_cancelled and self._killing is None and self.pod:
-            self._printer.say("killing the container; press Ctrl-C again to exit")
+            self._printer.print_message("killing the container; press Ctrl-C again to exit")
             self._killing = asyncio.create_task(self._kill())
         else:
             self._leave()
@@ -240,7 +242,7 @@ async def follow(backend: Backend, name: str, printer: ProgressPrinter) -> Follo
         logs = _Logs(following, printer, name)
         interrupt = Interrupt(backend, name, following, printer)
         try:
-            with NOTICES.through(printer.say):
+            with NOTICES.redirected(printer.print_message):
                 async for run in following.changes():
                     printer.show(run)
                     logs.follow(run)

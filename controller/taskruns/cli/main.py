@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from taskruns.cli.exit_status import MEANINGS, CommandError, ExitCode
-from taskruns.cli.output import say
+from taskruns.cli.output import print_message
 from taskruns.cli.streams import OutputFailed, drop, program_name, release
 
 _OTHERS = MappingProxyType({
@@ -130,7 +130,7 @@ def main() -> int:
         drop()
         if error.is_left:
             return ExitCode.PIPE
-        say(f"standard output cannot be written: {error}")
+        print_message(f"standard output cannot be written: {error}")
         return ExitCode.OUTPUT
     return code
 
@@ -158,7 +158,7 @@ def _guarded() -> int:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         why, code = _explained(error)
-        say(why)
+        print_message(why)
         return code
 
 

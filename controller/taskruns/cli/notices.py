@@ -5,20 +5,20 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from taskruns.cli.output import say
+from taskruns.cli.output import print_message
 
 _AGAIN_SECONDS = 600.0
 _NUMBER = re.compile(r"\d+")
 
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 
 class Notices(logging.Handler):
     """Logging handler that prints the warnings of other parts of the program."""
 
-    def __init__(self, say: Say = say) -> None:
+    def __init__(self, print_message: Print = print_message) -> None:
         super().__init__(logging.WARNING)
-        self.say = say
+        self._print = print_message
         self._printed: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]
@@ -27,22 +27,22 @@ class Notices(logging.Handler):
         key, now = _NUMBER.sub("#", message), record.created
         if now - self._printed.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
             self._printed[key] = now
-            self.say(message)
+            self._print(message)
 
     @contextmanager
-    def through(self, say: Say) -> Iterator[None]:
+    def redirected(self, print_message: Print) -> Iterator[None]:
         """Print all warnings with another function while the block runs."""
-        self.say, before = say, self.say
+        self._print, before = print_message, self._print
         try:
             yield
         finally:
-            self.say = before
+            self._print = before
 
 
 NOTICES = Notices()
 
 
-def listen() -> None:
+def install() -> None:
     """Install the handler, so that all logged warnings are printed as notices."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it logs whole tracebacks
     root = logging.getLogger()

@@ -22,7 +22,7 @@ def replace_control_characters(words: str) -> str:
     )
 
 
-def say(sentence: str) -> None:
+def print_message(sentence: str) -> None:
     """Write one line to standard error."""
     click.echo(f"taskrun: {' '.join(replace_control_characters(sentence).split())}", err=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from taskruns.api.conditions import Phase, is_terminal
 from taskruns.api.reasons import Reason
-from taskruns.cli.output import replace_control_characters, say
+from taskruns.cli.output import print_message, replace_control_characters
 from taskruns.core.unstructured import Object, mapping, text
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class ProgressPrinter:
             self._phase = phase
             self._printed.add(key)
             name = text(mapping(run.get("metadata")).get("name"))
-            self.say(f"{name} {phase}: {about}" if about else f"{name} {phase}")
+            self.print_message(f"{name} {phase}: {about}" if about else f"{name} {phase}")
         if phase in _WAITING:
             self.stage(f"{phase}: {replace_control_characters(message or reason)}".splitlines()[0])
         else:
             self.pause()
 
-    def say(self, sentence: str) -> None:
+    def print_message(self, sentence: str) -> None:
         """Print a line, unless the output is limited to the task's own."""
         if not self._quiet:
             self.warn(sentence)
@@ -59,7 +59,7 @@ class ProgressPrinter:
         """Print a line about a loss or a failure, even in quiet mode."""
         showing = self._status
         self.pause()
-        say(sentence)
+        print_message(sentence)
         if showing is not None:
             showing.start()
             self._status = showing

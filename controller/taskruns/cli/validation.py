@@ -173,8 +173,8 @@ def _sentences(error: Any) -> Iterator[tuple[str, FieldPath]]:
         quoted = bound == "string" and isinstance(error.instance, int | float)
         yield f"it must be of type {bound}" + (": put it in quotes" if quoted else ""), ()
     else:
-        say = _WORDS.get(keyword)
-        yield (say(bound) if say else error.message), ()
+        message = _WORDS.get(keyword)
+        yield (message(bound) if message else error.message), ()
 
 
 def _of_lists(schema: Schema, value: Any, path: FieldPath) -> Iterator[Problem]:

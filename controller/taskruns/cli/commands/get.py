@@ -36,14 +36,14 @@ def list_command(target: Target, *, everywhere: bool, form: str) -> int:
       taskrun list --on kubernetes -A -o wide
       taskrun list -o json | jq -r '.items[] | select(.status.phase == "Failed") | .metadata.name'
     """  # noqa: D301 - click's mark of a paragraph that is not wrapped
-    from taskruns.cli.output import say, show_runs
+    from taskruns.cli.output import print_message, show_runs
     from taskruns.clock import now
 
     listing = target.act(lambda backend: backend.runs(everywhere=everywhere))
     if listing.runs or not listing.problems:
         show_runs(listing.runs, form, now(), namespaces=everywhere)
     for problem in listing.problems:
-        say(problem)
+        print_message(problem)
     return ExitCode.NOT_RUN if listing.problems else ExitCode.SUCCESS
 
 

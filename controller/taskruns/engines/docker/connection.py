@@ -85,7 +85,7 @@ class NoDaemon(Unavailable):
     """No daemon is configured, or it does not respond; the message says what to do."""
 
 
-def patient(seconds: float | None = ANSWER_SECONDS) -> aiohttp.ClientTimeout:
+def timeouts(seconds: float | None = ANSWER_SECONDS) -> aiohttp.ClientTimeout:
     """Return the timeouts of a request.
 
     Args:
@@ -110,7 +110,7 @@ def connect(endpoint: DaemonAddress) -> Docker:
     try:
         if (url := endpoint.address or _url_of_context()).startswith(SSH):
             raise NoDaemon(ssh_message(url))
-        return Docker(endpoint.address, timeout=patient(), ssl_context=context)
+        return Docker(endpoint.address, timeout=timeouts(), ssl_context=context)
     except (DockerError, ValueError, AssertionError, OSError) as error:
         raise NoDaemon(
             f"no Docker daemon is configured{_why(error)}: start Docker, install it "

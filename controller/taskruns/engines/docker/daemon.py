@@ -18,7 +18,7 @@ from taskruns.engines.docker.connection import (
     ANSWER_SECONDS,
     connect,
     no_daemon,
-    patient,
+    timeouts,
     unusable_daemon,
 )
 from taskruns.engines.docker.host import DaemonAddress
@@ -29,10 +29,10 @@ from taskruns.engines.docker.log import (
     LogRecord,
     Position,
     entries_of,
+    follow_log,
     records_of,
     records_of_terminal,
     since_parameter,
-    to_its_end,
 )
 from taskruns.engines.docker.pod_status import has_ended
 from taskruns.engines.docker.tarball import empty_file, end_of_file, new_file, open_folders
@@ -136,7 +136,7 @@ class Daemon:
         """Send SIGTERM and, after `grace` seconds, SIGKILL; return when the container has ended."""
         with self._converted_errors(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_MODIFIED):
             container = self._docker.containers.container(name)
-            await container.stop(t=grace, timeout=patient(ANSWER_SECONDS + grace))
+            await container.stop(t=grace, timeout=timeouts(ANSWER_SECONDS + grace))
 
     async def remove(self, name: str) -> None:
         """Remove a container and its anonymous volumes, even if it is running."""
@@ -146,7 +146,7 @@ class Daemon:
         ):  # the helper is left by a client that died while it existed
             with self._converted_errors(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 container = self._docker.containers.container(container_name)
-                await container.delete(force=True, v=True, timeout=patient())
+                await container.delete(force=True, v=True, timeout=timeouts())
 
     async def has_image(self, image: str) -> bool:
         """Return whether the daemon has an image."""
@@ -173,9 +173,9 @@ class Daemon:
                 async for progress in pull:
                     tell(progress)
         except DaemonError as error:
-            if not request.trouble:
+            if not request.problem:
                 raise
-            raise DaemonError(error.code, f"{error}; {request.trouble}") from error
+            raise DaemonError(error.code, f"{error}; {request.problem}") from error
 
     async def log_tail(self, name: str, lines: int | None = LOG_LINES) -> bytes:
         """Return the last lines of a container's log; all of it if `lines` is None.
@@ -206,7 +206,7 @@ class Daemon:
             return Bytes() if await self._has_terminal(name) else Entries()
 
         read, has_ended = partial(self._batches, name), partial(self._has_ended, name)
-        async for piece in to_its_end(read, has_ended, begin):
+        async for piece in follow_log(read, has_ended, begin):
             yield piece
 
     async def log_records(
@@ -228,7 +228,7 @@ class Daemon:
             "stdout": True, "stderr": True, "timestamps": True, "follow": follow,
             "since": since_parameter(nanoseconds_of(since.encode()) or 0),
         }  # fmt: skip
-        limit = patient(None if follow else ANSWER_SECONDS)
+        limit = timeouts(None if follow else ANSWER_SECONDS)
         with self._converted_errors():
             async with self._docker._query(  # noqa: SLF001
                 f"containers/{name}/logs", params=params, timeout=limit
@@ -254,7 +254,7 @@ class Daemon:
         """
         params = {"stdout": True, "stderr": True, **query}
         raw = await self._has_terminal(name)
-        limit = patient(None if query.get("follow") else ANSWER_SECONDS)
+        limit = timeouts(None if query.get("follow") else ANSWER_SECONDS)
         with self._converted_errors():
             path = f"containers/{name}/logs"
             async with self._docker._query(  # noqa: SLF001
@@ -290,7 +290,7 @@ class Daemon:
             with self._converted_errors():
                 # The library's method keeps the whole file in memory.
                 async with self._docker._query(  # noqa: SLF001
-                    f"containers/{name}/archive", params=params, timeout=patient()
+                    f"containers/{name}/archive", params=params, timeout=timeouts()
                 ) as response:
                     return await end_of_file(response.content, limit)
         except DaemonError as error:
@@ -317,7 +317,7 @@ class Daemon:
         mounts = [
             {**as_they_are, "Source": volume, "Target": path} for path, volume in volumes.items()
         ]
-        async with self._beside(name, image, mounts) as helper:
+        async with self._helper_container(name, image, mounts) as helper:
             await self._put(helper, open_folders(volumes))
 
     async def ensure_file(self, name: str, image: str, path: str) -> None:
@@ -329,13 +329,15 @@ class Daemon:
             path: Path of the file; its folder must exist.
         """
         try:
-            async with self._beside(name, image, [{**_BIND, "Source": path}]):
+            async with self._helper_container(name, image, [{**_BIND, "Source": path}]):
                 return
         except DaemonError as error:
             if NO_SUCH_SOURCE not in str(error):
                 raise
         folder, _, file = path.rpartition("/")
-        async with self._beside(name, image, [{**_BIND, "Source": folder or "/"}]) as helper:
+        async with self._helper_container(
+            name, image, [{**_BIND, "Source": folder or "/"}]
+        ) as helper:
             await self._put(helper, new_file(f"{_FOLDER}/{file}"))
 
     async def mode_of(self, name: str, path: str) -> int | None:
@@ -347,7 +349,7 @@ class Daemon:
         try:
             with self._converted_errors():
                 async with self._docker._query(  # noqa: SLF001
-                    f"containers/{name}/archive", "HEAD", params={"path": path}, timeout=patient()
+                    f"containers/{name}/archive", "HEAD", params={"path": path}, timeout=timeouts()
                 ) as response:
                     stat = response.headers.get("X-Docker-Container-Path-Stat", "")
             return number(mapping(json.loads(base64.b64decode(stat))).get("mode"))
@@ -358,7 +360,7 @@ class Daemon:
             return None
 
     @asynccontextmanager
-    async def _beside(
+    async def _helper_container(
         self, name: str, image: str, mounts: Sequence[Mapping[str, Any]]
     ) -> AsyncIterator[str]:
         """Create a helper container with some mounts, never started; yield its name."""
@@ -382,7 +384,7 @@ class Daemon:
 
     async def _remove_helper(self, helper: str) -> None:
         with self._converted_errors(), _tolerated(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            await self._docker.containers.container(helper).delete(timeout=patient())
+            await self._docker.containers.container(helper).delete(timeout=timeouts())
 
     async def _put(self, name: str, archive: bytes) -> None:
         with self._converted_errors():

@@ -24,7 +24,7 @@ from taskruns.engines.engine import EngineError
 
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(minutes=1)
+INTERVAL = timedelta(minutes=1)
 """Shortest interval between two collections, for all clients of a state directory together."""
 
 _MARK = ".swept"
@@ -59,7 +59,7 @@ async def collect_in_background(
 async def _collect_due(
     root: Path, daemon: Daemon, now: Clock, site: SiteDefaults, excluded: Path
 ) -> None:
-    if not await asyncio.to_thread(_is_time, root, now()):
+    if not await asyncio.to_thread(_is_due, root, now()):
         return
     try:
         state_files = await asyncio.to_thread(records, root)
@@ -93,11 +93,11 @@ def _is_over(run: Object) -> bool:
     return is_terminal(run) or phase == Phase.STOPPING or bool(to_end)
 
 
-def _is_time(root: Path, now: datetime) -> bool:
+def _is_due(root: Path, now: datetime) -> bool:
     """Return whether a collection is due; if it is, mark it as done by this client."""
     mark = root / _MARK
     with suppress(OSError):
-        if now.timestamp() - mark.stat().st_mtime < EVERY.total_seconds():
+        if now.timestamp() - mark.stat().st_mtime < INTERVAL.total_seconds():
             return False
     with suppress(OSError):
         mark.touch()

@@ -37,16 +37,16 @@ async def find_auth(key: str) -> tuple[Auth | None, str]:
     Returns:
         The credentials or None, and an error message or "".
     """
-    variable, variable_trouble = _read(_VARIABLE, os.environ.get(_VARIABLE) or "{}")
+    variable, variable_problem = _read(_VARIABLE, os.environ.get(_VARIABLE) or "{}")
     if auth := _look_up(variable, key):
         return auth, ""
-    config, trouble = _read_file()
+    config, problem = _read_file()
     stored = _look_up(config, key)
     helper = _helper_for(config, key)
     if helper:
-        from_helper, trouble = await _run_helper(helper, key)
-        stored = stored if trouble else from_helper
-    return stored, "; ".join(filter(None, (variable_trouble, trouble)))
+        from_helper, problem = await _run_helper(helper, key)
+        stored = stored if problem else from_helper
+    return stored, "; ".join(filter(None, (variable_problem, problem)))
 
 
 def _helper_for(config: Mapping[str, Any], key: str) -> str:
@@ -146,9 +146,9 @@ def _answer_of(program: str, code: int, out: str) -> tuple[Auth | None, str]:
         return None, ""
     if code:
         return None, f"{program} failed with exit code {code}"
-    response, trouble = _read(f"the output of {program}", out)
-    if trouble or not response:
-        return None, trouble or f"{program} returned nothing"
+    response, problem = _read(f"the output of {program}", out)
+    if problem or not response:
+        return None, problem or f"{program} returned nothing"
     user, secret = text(response.get("Username")), text(response.get("Secret"))
     if user == _TOKEN_USER:
         return {"identitytoken": secret}, ""
@@ -159,7 +159,7 @@ _HUB = "docker.io"
 _HUB_NAMES = (_HUB, "index.docker.io")
 """Names of the default registry in image names."""
 
-_OF_STRANGERS = re.compile(
+_DENIED = re.compile(
     "unauthorized|no basic auth credentials|authentication required|(?<!permission )denied",
     re.IGNORECASE,
 )
@@ -172,20 +172,20 @@ class PullRequest:
 
     image: str
     auth: dict[str, Any] | None
-    trouble: str = ""
+    problem: str = ""
     """Error message if configured credentials could not be read, or ""."""
 
 
 async def credentials_for(image: str) -> PullRequest:
     """Return the pull request of an image, with credentials if any are configured."""
     registry, image = _with_registry(image)
-    auth, trouble = await find_auth(HUB_KEY if registry == _HUB else registry)
-    return PullRequest(image, auth, trouble)
+    auth, problem = await find_auth(HUB_KEY if registry == _HUB else registry)
+    return PullRequest(image, auth, problem)
 
 
-def explained(image: str, message: str) -> str:
+def with_login_advice(image: str, message: str) -> str:
     """Return a pull error, with advice to log in if credentials are missing or insufficient."""
-    if not _OF_STRANGERS.search(message):
+    if not _DENIED.search(message):
         return message
     registry, _ = _with_registry(image)
     login = "docker login" if registry == _HUB else f"docker login {registry}"
@@ -208,7 +208,7 @@ def _with_registry(image: str) -> tuple[str, str]:
     return _HUB, f"{_HUB}/{image if slash else 'library/' + image}"
 
 
-_HERE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
+_DOWNLOADED = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
 
 
 def pull_policy(image: str) -> str:
@@ -237,7 +237,7 @@ class Pull:
         total = number(detail.get("total"))
         if status == "Downloading" and total:
             self._layers[layer] = (number(detail.get("current")) or 0, total)
-        elif status in _HERE and layer in self._layers:
+        elif status in _DOWNLOADED and layer in self._layers:
             self._layers[layer] = (self._layers[layer][1],) * 2
         if self._layers:
             loaded, expected = (sum(part) for part in zip(*self._layers.values(), strict=True))

@@ -27,7 +27,7 @@ from taskruns.engines.docker.pod_status import (
     pod_status,
     start_error,
 )
-from taskruns.engines.docker.runtime import NAME_TAKEN, Runtime, advised
+from taskruns.engines.docker.runtime import NAME_TAKEN, Runtime, with_path_advice
 from taskruns.engines.docker.state_file import Record, StateFile, uid_of
 from taskruns.engines.engine import Unavailable
 
@@ -121,7 +121,7 @@ class Kubelet:
             return await self._report_end(pod, container)
         if is_running(container):
             await self._report(pod, pod_status(pod, container))
-            return await self._stop(pod, snapshot) if _is_to_end(pod) else None
+            return await self._stop(pod, snapshot) if _must_stop(pod) else None
         return await self._start(pod) if begin else None
 
     async def _find(self, pod: Object) -> Object | None:
@@ -144,20 +144,20 @@ class Kubelet:
                 if live is not None and live["status"]["phase"] not in ENDED_PHASES:
                     await asyncio.to_thread(self._runtime.clear, pod)
                     remove_pod(record, pod["metadata"]["name"])
-        elif ended or _is_to_end(pod):
-            if not ended and (until := self._awaited(snapshot, pod, _CREATE)) is not None:
+        elif ended or _must_stop(pod):
+            if not ended and (until := self._pending_until(snapshot, pod, _CREATE)) is not None:
                 return until
             await self._report(pod, None if ended else never_ran(pod))
             await self._forget_deleted(pod)
         elif begin:
             await self._report(pod, pod_status(pod, None, self._start_errors.get(uid_of(pod))))
-            self._run("make", pod, self._make(pod))
+            self._run("create", pod, self._create_and_start(pod))
         return None
 
-    async def _make(self, pod: Object) -> None:
+    async def _create_and_start(self, pod: Object) -> None:
         """Pull the image and create the container, with retries; then start it."""
         delay = _RETRY_FIRST
-        while (error := await self._try_to_make(pod)) is not None:
+        while (error := await self._try_to_prepare(pod)) is not None:
             self._start_errors[uid_of(pod)] = error
             await self._report(pod, pod_status(pod, None, error))
             await asyncio.sleep(delay)
@@ -165,9 +165,9 @@ class Kubelet:
         self._start_errors.pop(uid_of(pod), None)
         await self._start(pod)
 
-    async def _try_to_make(self, pod: Object) -> StartError | None:
+    async def _try_to_prepare(self, pod: Object) -> StartError | None:
         live = (await self._file.read()).live(pod)
-        if live is None or _is_to_end(live):
+        if live is None or _must_stop(live):
             return None
         return await self._runtime.fetch_image(pod) or await self._try_to_create(pod)
 
@@ -179,7 +179,7 @@ class Kubelet:
         """
         async with self._file.change() as record:
             live = record.live(pod)
-            if live is None or _is_to_end(live):
+            if live is None or _must_stop(live):
                 return None
             record.note(pod, _CREATE, self._now())
             await self._file.write(record)
@@ -197,7 +197,7 @@ class Kubelet:
             except DaemonError as error:
                 if error.code != NAME_TAKEN or await self._find(pod) is None:
                     record.forget(pod, _CREATE)
-                    return StartError("CreateContainerError", advised(str(error)))
+                    return StartError("CreateContainerError", with_path_advice(str(error)))
         return None
 
     async def _start(self, pod: Object) -> datetime | None:
@@ -212,9 +212,9 @@ class Kubelet:
             live, container = record.live(pod), await self._find(pod)
             if container is None or has_ended(container) or is_running(container):
                 return self._now()
-            if (until := self._awaited(record, pod, _START)) is not None:
+            if (until := self._pending_until(record, pod, _START)) is not None:
                 return until
-            if live is None or _is_to_end(live):
+            if live is None or _must_stop(live):
                 await self._daemon.remove(name)
                 record.requests.pop(uid_of(pod), None)
                 return self._now()
@@ -249,10 +249,10 @@ class Kubelet:
         The stop is requested once, because a second SIGTERM would disturb the program's clean-up.
         """
         grace = grace_of(pod)
-        if (until := self._awaited(snapshot, pod, _STOP, grace)) is not None:
+        if (until := self._pending_until(snapshot, pod, _STOP, grace)) is not None:
             return until
         async with self._file.change() as record:
-            if (until := self._awaited(record, pod, _STOP, grace)) is not None:
+            if (until := self._pending_until(record, pod, _STOP, grace)) is not None:
                 return until
             if record.live(pod) is None:
                 return None
@@ -267,7 +267,7 @@ class Kubelet:
             async with self._file.change() as record:
                 record.forget(pod, _STOP)
 
-    def _awaited(
+    def _pending_until(
         self, record: Record, pod: Object, request: str, grace: int = 0
     ) -> datetime | None:
         """Return the deadline until which a recorded request may still take effect, or None.
@@ -294,7 +294,7 @@ class Kubelet:
         ):
             return ended_at + OOM_PATIENCE
         if pod["status"]["phase"] not in ENDED_PHASES:
-            message = await self._runtime.last_words(pod, container)
+            message = await self._runtime.termination_message(pod, container)
             await self._report(pod, pod_status(pod, container, message=message))
         await self._forget_deleted(pod)
         return None
@@ -336,7 +336,7 @@ class Kubelet:
                 task.result()
 
 
-def _is_to_end(pod: Object) -> bool:
+def _must_stop(pod: Object) -> bool:
     """Return whether the Pod's container must be stopped, or must not be started."""
     stopped = pod["spec"].get("activeDeadlineSeconds") is not None
     return stopped or bool(pod["metadata"].get("deletionTimestamp"))

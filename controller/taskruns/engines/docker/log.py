@@ -202,7 +202,7 @@ class Bytes:
         return False
 
 
-async def to_its_end(
+async def follow_log(
     read: Read, has_ended: HasEnded, begin: Callable[[], Awaitable[Position]]
 ) -> AsyncIterator[bytes]:
     """Follow a log to its end, across restarts of the daemon; empty pieces are heartbeats.

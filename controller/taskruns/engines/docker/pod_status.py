@@ -51,7 +51,7 @@ def killed_at(container: Mapping[str, Any]) -> datetime | None:
 def pod_status(
     pod: Mapping[str, Any],
     container: Mapping[str, Any] | None,
-    trouble: StartError | None = None,
+    create_error: StartError | None = None,
     message: str = "",
 ) -> dict[str, Any]:
     """Return the status of a Pod that has its node.
@@ -59,10 +59,10 @@ def pod_status(
     Args:
         pod: The Pod as recorded; its conditions are kept.
         container: Its container as Docker inspects it, or None if there is none yet.
-        trouble: Error that prevents its creation.
+        create_error: Error that prevents its creation.
         message: Termination message, once the container has ended.
     """
-    state = _container_state(container, trouble, message)
+    state = _container_state(container, create_error, message)
     name = text(main_container(pod).get("name"))
     report = {"name": name, "image": text(main_container(pod).get("image")), "state": state}
     kept = {key: value for key, value in mapping(pod.get("status")).items() if key == "conditions"}
@@ -75,7 +75,7 @@ def never_ran(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _container_state(
-    container: Mapping[str, Any] | None, trouble: StartError | None, message: str
+    container: Mapping[str, Any] | None, create_error: StartError | None, message: str
 ) -> dict[str, Any]:
     if container is not None and (error := start_error(container)):
         ended = {"startedAt": _EPOCH, "exitCode": _NO_PROGRAM, "reason": "StartError"}
@@ -84,8 +84,8 @@ def _container_state(
         return {"terminated": _ending(mapping(container.get("State")), message)}
     if container is not None and is_running(container):
         return {"running": {"startedAt": _time(mapping(container.get("State")).get("StartedAt"))}}
-    if trouble is not None:
-        return {"waiting": {"reason": trouble.reason, "message": trouble.message}}
+    if create_error is not None:
+        return {"waiting": {"reason": create_error.reason, "message": create_error.message}}
     return {"waiting": {"reason": "ContainerCreating"}}
 
 
@@ -126,7 +126,9 @@ LOG_LINES = 80
 """Limits, in bytes and lines, of the log end that replaces a missing message after a failure."""
 
 
-def last_words(written: bytes, log: bytes, exit_code: int, limit: int = MESSAGE_LIMIT) -> str:
+def termination_message(
+    written: bytes, log: bytes, exit_code: int, limit: int = MESSAGE_LIMIT
+) -> str:
     """Return the termination message: the written file or, after a failure, the log's end.
 
     Each byte that is not valid UTF-8 becomes one U+FFFD, as in Go.

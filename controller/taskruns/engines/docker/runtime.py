@@ -13,10 +13,10 @@ from taskruns.core.unstructured import Object, mapping, mappings, number, text
 from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of, main_container
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
 from taskruns.engines.docker.fields import Unsupported
-from taskruns.engines.docker.image_pull import Pull, explained, pull_policy
-from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, StartError, last_words
+from taskruns.engines.docker.image_pull import Pull, pull_policy, with_login_advice
+from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, StartError, termination_message
 from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateFile, uid_of
-from taskruns.engines.docker.volumes import checked_paths, folders_for_anybody
+from taskruns.engines.docker.volumes import checked_paths, writable_folders
 from taskruns.engines.docker.words import NO_LOG
 from taskruns.engines.engine import EngineError, Unavailable
 
@@ -75,7 +75,7 @@ async def find_mismatch(daemon: Daemon, pod: Object) -> str:
     return ""
 
 
-def advised(message: str) -> str:
+def with_path_advice(message: str) -> str:
     """Return the daemon's message, with advice if a bind source path does not exist."""
     if NO_SUCH_SOURCE not in message:
         return message
@@ -135,7 +135,7 @@ class Runtime:
                 await self._note(pod, PULL_ENDED)
         except DaemonError as error:
             invalid = "invalid reference format" in str(error)
-            message = explained(image, str(error)) + await self._advice(image)
+            message = with_login_advice(image, str(error)) + await self._advice(image)
             return StartError("InvalidImageName" if invalid else "ErrImagePull", message)
         except Unavailable as error:
             return StartError("ErrImagePull", str(error))
@@ -167,11 +167,11 @@ class Runtime:
             Unsupported: The Pod uses a feature that Docker does not have, or a secret value that
                 the client has not supplied.
         """
-        name, path = pod["metadata"]["name"], _words_path(pod)
+        name, path = pod["metadata"]["name"], _message_path(pod)
         body = container_of(pod, self._secrets)
         await create_files(self._daemon, pod)
-        words = await asyncio.to_thread(self.create_message_file, pod)
-        mount = {"Type": "bind", "Source": str(words), "Target": path}
+        message_file = await asyncio.to_thread(self.create_message_file, pod)
+        mount = {"Type": "bind", "Source": str(message_file), "Target": path}
         config = body["HostConfig"]
         try:
             if self._daemon.local:
@@ -200,7 +200,7 @@ class Runtime:
         Raises:
             DaemonError: The daemon rejects the request.
         """
-        folders = folders_for_anybody(pod["spec"], main_container(pod))
+        folders = writable_folders(pod["spec"], main_container(pod))
         mounted = {
             text(mount.get("Destination")): mount for mount in mappings(container.get("Mounts"))
         }
@@ -209,7 +209,7 @@ class Runtime:
             name, image = pod["metadata"]["name"], text(container.get("Image"))
             await self._daemon.open_volumes(name, image, volumes)
 
-    async def last_words(self, pod: Object, container: Object) -> str:
+    async def termination_message(self, pod: Object, container: Object) -> str:
         """Return the termination message of an ended container.
 
         The message is the content of its file or, after a failure, the end of its log. An
@@ -223,9 +223,9 @@ class Runtime:
         Raises:
             NoDaemon: The daemon does not answer.
         """
-        name, path = pod["metadata"]["name"], _words_path(pod)
+        name, path = pod["metadata"]["name"], _message_path(pod)
         code = number(mapping(container.get("State")).get("ExitCode")) or 0
-        written = await asyncio.to_thread(_tail, self._file.results(uid_of(pod)))
+        written = await asyncio.to_thread(_tail, self._file.message_file(uid_of(pod)))
         if not written and not path.startswith(_RUNTIMES_OWN):
             file = await self._read(lambda: self._daemon.end_of_file(name, path, MESSAGE_LIMIT))
             if isinstance(file, _Unreadable):
@@ -233,11 +233,11 @@ class Runtime:
             else:
                 written = file
         if written or not code or main_container(pod).get("terminationMessagePolicy") == "File":
-            return last_words(written, b"", 0)
+            return termination_message(written, b"", 0)
         tail = await self._read(lambda: self._daemon.log_tail(name))
         if isinstance(tail, _Unreadable):
             return tail.in_place_of_log
-        return last_words(b"", tail, code)
+        return termination_message(b"", tail, code)
 
     async def _read(self, read: Callable[[], Awaitable[bytes]]) -> "bytes | _Unreadable":
         """Read output of an ended container; return the content, or why it is unreadable.
@@ -262,27 +262,27 @@ class Runtime:
 
     def clear(self, pod: Object) -> None:
         """Remove the termination message file, and its folder if that is empty."""
-        words = self._file.results(uid_of(pod))
-        words.unlink(missing_ok=True)
+        message_file = self._file.message_file(uid_of(pod))
+        message_file.unlink(missing_ok=True)
         with suppress(OSError):  # not empty, or another controller has removed it
-            words.parent.rmdir()
+            message_file.parent.rmdir()
 
     def create_message_file(self, pod: Object) -> Path:
         """Create the termination message file, writable by any user; return its path.
 
         Another controller that clears an earlier Pod may remove the folder meanwhile.
         """
-        words = self._file.results(uid_of(pod))
+        message_file = self._file.message_file(uid_of(pod))
         while True:
             # FileExistsError: a folder was there and is gone when mkdir looks at it again.
             with suppress(FileNotFoundError, FileExistsError):
-                words.parent.mkdir(parents=True, exist_ok=True)
-                words.touch()
-                words.chmod(0o666)  # the container may run as any user
-                return words
+                message_file.parent.mkdir(parents=True, exist_ok=True)
+                message_file.touch()
+                message_file.chmod(0o666)  # the container may run as any user
+                return message_file
 
 
-def _words_path(pod: Object) -> str:
+def _message_path(pod: Object) -> str:
     return text(main_container(pod).get("terminationMessagePath")) or "/dev/termination-log"
 
 

@@ -143,7 +143,7 @@ class StateFile:
                 yield record
                 await self.write(record)
         except OSError as error:
-            raise _trouble(self.path.parent, error) from error
+            raise _unusable(self.path.parent, error) from error
 
     async def write(self, record: Record) -> None:
         """Write the changes made so far; to be called only inside a `change` block."""
@@ -152,7 +152,7 @@ class StateFile:
             await asyncio.to_thread(self._save, record)
             self._written = record.copy()
 
-    def results(self, pod_uid: str) -> Path:
+    def message_file(self, pod_uid: str) -> Path:
         """Return the path of the termination message file of a Pod."""
         return self.path.with_suffix(".words") / pod_uid
 
@@ -173,7 +173,7 @@ class StateFile:
                 ) from error
             return Record()
         except OSError as error:
-            raise _trouble(self.path.parent, error) from error
+            raise _unusable(self.path.parent, error) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._no_record() from error
         return record
@@ -216,7 +216,7 @@ def _give_versions(before: Record, after: Record) -> None:
             current["metadata"]["resourceVersion"] = str(after.version)
 
 
-def _trouble(folder: Path, error: OSError) -> StateError:
+def _unusable(folder: Path, error: OSError) -> StateError:
     why = error.strerror or str(error)
     return StateError(
         f"{folder} cannot be used ({why}): make it writable, free disk space, or set another state "
@@ -245,10 +245,10 @@ def _entries(folder: Path) -> list[str]:
         return sorted(entry.name for entry in folder.iterdir())
     except FileNotFoundError as error:
         if folder.is_symlink():
-            raise _trouble(folder, error) from error
+            raise _unusable(folder, error) from error
         return []
     except OSError as error:
-        raise _trouble(folder, error) from error
+        raise _unusable(folder, error) from error
 
 
 def uid_of(manifest: Mapping[str, Any]) -> str:

@@ -6,8 +6,8 @@ from asyncio import IncompleteReadError
 from collections.abc import Iterable
 from typing import Protocol
 
-_FILE_FOR_ANYBODY = 0o666
-_FOLDER_FOR_ANYBODY = 0o777
+_WRITABLE_FILE = 0o666
+_WRITABLE_FOLDER = 0o777
 _NEW_FILE = 0o644
 _PIECE = 1 << 16
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
@@ -26,7 +26,7 @@ def empty_file(path: str) -> bytes:
 
     The daemon creates the missing folders of its path.
     """
-    return _archive([_entry(path, tarfile.REGTYPE, _FILE_FOR_ANYBODY)])
+    return _archive([_entry(path, tarfile.REGTYPE, _WRITABLE_FILE)])
 
 
 def new_file(path: str) -> bytes:
@@ -36,7 +36,7 @@ def new_file(path: str) -> bytes:
 
 def open_folders(paths: Iterable[str]) -> bytes:
     """Return a tar archive with folders that every user may write into."""
-    return _archive(_entry(path, tarfile.DIRTYPE, _FOLDER_FOR_ANYBODY) for path in paths)
+    return _archive(_entry(path, tarfile.DIRTYPE, _WRITABLE_FOLDER) for path in paths)
 
 
 async def end_of_file(archive: Stream, limit: int) -> bytes:

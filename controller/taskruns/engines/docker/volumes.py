@@ -62,7 +62,7 @@ def _bind(mount: Mapping[str, Any], volume: Mapping[str, Any]) -> str:
     return f"{source}:{target}:{','.join(filter(None, options))}"
 
 
-def folders_for_anybody(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
+def writable_folders(spec: Mapping[str, Any], main: Mapping[str, Any]) -> list[str]:
     """Return the mount paths of writable emptyDir volumes on disk.
 
     On a cluster every user may write into them; on Docker only root may until `Daemon.open_volumes`

@@ -7,7 +7,7 @@ import pytest
 from taskruns.engines.docker.container import container_of
 from taskruns.engines.docker.daemon import Daemon
 from taskruns.engines.docker.fields import Unsupported
-from taskruns.engines.docker.runtime import advised, create_files, find_mismatch
+from taskruns.engines.docker.runtime import create_files, find_mismatch, with_path_advice
 
 DIRECTORY, DEVICE, CHARACTERS, SOCKET, LINK = (1 << bit for bit in (31, 26, 21, 24, 27))
 
@@ -102,5 +102,5 @@ def test_a_path_with_a_colon_is_refused() -> None:
 
 def test_a_missing_path_is_reported_with_advice() -> None:
     missing = "bind source path does not exist: /srv/x"
-    assert advised(missing).startswith(f"{missing}: create it, or ")
-    assert advised("no space left") == "no space left"
+    assert with_path_advice(missing).startswith(f"{missing}: create it, or ")
+    assert with_path_advice("no space left") == "no space left"

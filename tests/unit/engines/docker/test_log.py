@@ -15,8 +15,8 @@ from taskruns.engines.docker.log import (
     Bytes,
     Entries,
     entries_of,
+    follow_log,
     since_parameter,
-    to_its_end,
 )
 from taskruns.engines.log_position import LogLost
 
@@ -81,7 +81,7 @@ async def entries() -> Entries:
 
 
 async def read_all(container: Container) -> bytes:
-    pieces = to_its_end(container.read, container.has_ended, entries)
+    pieces = follow_log(container.read, container.has_ended, entries)
     return b"".join([piece async for piece in pieces])
 
 
@@ -112,7 +112,7 @@ async def test_a_delayed_last_entry_is_read() -> None:
     async def has_ended() -> bool:
         return container.requests > 0
 
-    pieces = to_its_end(container.read, has_ended, entries)
+    pieces = follow_log(container.read, has_ended, entries)
     assert b"".join([piece async for piece in pieces]) == b"0\n1\n2\n"
 
 
@@ -123,12 +123,12 @@ async def test_a_container_removed_before_its_log_was_read_is_an_error() -> None
         return None if container.requests else False
 
     with pytest.raises(LogLost, match="removed before its log was read"):
-        [_ async for _ in to_its_end(container.read, has_ended, entries)]
+        [_ async for _ in follow_log(container.read, has_ended, entries)]
 
 
 async def test_entries_removed_by_rotation_are_an_error() -> None:
     container = Container(range(9), iter([5]))
-    pieces = to_its_end(container.read, container.has_ended, entries)
+    pieces = follow_log(container.read, container.has_ended, entries)
     assert await anext(pieces) == b"0\n"
     container.entries = container.entries[7:]
     received = [await anext(pieces) for _ in range(6)]

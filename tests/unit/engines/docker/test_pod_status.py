@@ -65,7 +65,7 @@ def test_a_container_that_could_not_be_started_never_ran() -> None:
 
 
 def test_the_cause_of_a_missing_container_is_reported() -> None:
-    pod = facts(None, trouble=StartError("ErrImagePull", "no such image"))
+    pod = facts(None, create_error=StartError("ErrImagePull", "no such image"))
     assert not pod.ended
     assert (pod.main.waiting_reason, pod.main.waiting_message) == ("ErrImagePull", "no such image")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskruns.engines.docker.image_pull import credentials_for, explained
+from taskruns.engines.docker.image_pull import credentials_for, with_login_advice
 
 AUTH = base64.b64encode(b"me:s3cret").decode()
 ME = {"username": "me", "password": "s3cret"}
@@ -76,12 +76,14 @@ def test_a_denied_pull_is_reported_with_the_login_command(
     image: str, message: str, login: str
 ) -> None:
     advice = f"log in with `{login}`, as the user who runs this"
-    assert explained(image, message) == f"no permission to pull {image} ({message}): {advice}"
+    assert (
+        with_login_advice(image, message) == f"no permission to pull {image} ({message}): {advice}"
+    )
 
 
 @pytest.mark.parametrize("message", ["connection refused", "open /data: permission denied"])
 def test_other_pull_errors_are_not_changed(message: str) -> None:
-    assert explained("busybox:1", message) == message
+    assert with_login_advice("busybox:1", message) == message
 
 
 HUB = "https://index.docker.io/v1/"
@@ -150,7 +152,7 @@ async def test_credentials_of_the_environment_come_first(
     assert (await credentials_for("b.test/app")).auth == ME
     monkeypatch.setenv("DOCKER_AUTH_CONFIG", "{")
     assert (await credentials_for("b.test/app")).auth == ME
-    assert "DOCKER_AUTH_CONFIG is not JSON" in (await credentials_for("b.test/app")).trouble
+    assert "DOCKER_AUTH_CONFIG is not JSON" in (await credentials_for("b.test/app")).problem
 
 
 def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -174,7 +176,7 @@ async def test_a_helper_for_one_registry_overrides_the_default_helper(
 
 
 @pytest.mark.parametrize(
-    ("script", "trouble"),
+    ("script", "problem"),
     [
         ("echo no JSON", "the output of docker-credential-test is not JSON"),
         ("true", "docker-credential-test returned nothing"),
@@ -184,16 +186,16 @@ async def test_a_helper_for_one_registry_overrides_the_default_helper(
     ],
 )
 async def test_a_failing_helper_is_reported_by_name(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, trouble: str
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, problem: str
 ) -> None:
     helper(tmp_path, monkeypatch, script)
     write(config, json.dumps({"credsStore": "test"}))
     request = await credentials_for("a.test/app")
     assert request.auth is None
-    assert request.trouble.startswith(trouble)
-    assert bool(request.trouble) == bool(trouble)
+    assert request.problem.startswith(problem)
+    assert bool(request.problem) == bool(problem)
 
 
 async def test_a_missing_helper_is_reported_by_name(config: Path) -> None:
     write(config, json.dumps({"credsStore": "nobody"}))
-    assert "docker-credential-nobody cannot be run" in (await credentials_for("a.test/x")).trouble
+    assert "docker-credential-nobody cannot be run" in (await credentials_for("a.test/x")).problem

@@ -26,8 +26,8 @@ class FakeDaemon:
 
     local = True
 
-    def __init__(self, trouble: Exception | None, code: int = 3, *, answers: bool = True) -> None:
-        self.trouble = trouble
+    def __init__(self, error: Exception | None, code: int = 3, *, answers: bool = True) -> None:
+        self.error = error
         self.code = code
         self.answers = answers
         self.removed = False
@@ -38,16 +38,16 @@ class FakeDaemon:
         return None if self.removed else {"Config": {"Labels": labels}, "State": state}
 
     async def log_tail(self, _name: str) -> bytes:
-        return await self._trouble()
+        return await self._raise()
 
     async def end_of_file(self, _name: str, _path: str, _limit: int) -> bytes:
-        return await self._trouble()
+        return await self._raise()
 
-    async def _trouble(self) -> bytes:
-        if self.trouble is None:
+    async def _raise(self) -> bytes:
+        if self.error is None:
             await asyncio.Event().wait()
             raise AssertionError
-        raise self.trouble
+        raise self.error
 
     async def check(self) -> str:
         if not self.answers:
@@ -81,7 +81,7 @@ def ending(pod: Draft) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "word"),
+    ("error", "word"),
     [
         (NO_DRIVER, "keeps no log of this container: configured logging driver"),
         (DaemonError(404, "no such container"), "cannot be read: no such container"),
@@ -92,10 +92,10 @@ def ending(pod: Draft) -> Any:
     ids=["no driver", "gone", "broken file", "broken stream", "silence"],
 )
 async def test_a_failure_without_a_log_ends_at_once_with_the_cause(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None, word: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None, word: str
 ) -> None:
     monkeypatch.setattr(runtime, "_READ_SECONDS", 0.01)
-    pods = await sync(tmp_path, FakeDaemon(trouble), a_pod())
+    pods = await sync(tmp_path, FakeDaemon(error), a_pod())
     assert pods["hello-1"]["status"]["phase"] == "Failed"
     assert ending(pods["hello-1"])["exitCode"] == 3
     assert word in ending(pods["hello-1"])["message"]
@@ -133,7 +133,7 @@ async def test_with_policy_file_the_log_is_not_read(tmp_path: Path) -> None:
 async def test_an_unreadable_result_file_counts_as_empty(
     tmp_path: Path,
 ) -> None:
-    words = StateFile(tmp_path, "default", "hello").results("pod-1")
+    words = StateFile(tmp_path, "default", "hello").message_file("pod-1")
     words.mkdir(parents=True)  # root cannot read a folder, as others cannot read a locked file
     pods = await sync(tmp_path, FakeDaemon(NO_DRIVER), a_pod())
     assert ending(pods["hello-1"])["exitCode"] == 3
