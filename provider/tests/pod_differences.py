@@ -12,7 +12,7 @@ from taskruns_airflow.manifest import RESULT_PATH
 Pod = dict[str, Any]
 Difference = Callable[[Pod, Pod], None]
 DIFFERENCES: dict[str, Difference] = {}
-"""Functions that each remove original intended difference from both Pods, or fail."""
+"""Functions that each remove one intended difference from both Pods, or fail."""
 
 
 def difference(function: Difference) -> Difference:

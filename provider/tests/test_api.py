@@ -16,7 +16,7 @@ RUN = {"metadata": {"name": "hello", "namespace": "jobs", "uid": "uid-1"}, "spec
 RUNS = "/apis/taskruns.dev/v1alpha1/namespaces/jobs/taskruns"
 
 
-class Answer:
+class Response:
     """Response in the form of aiohttp's."""
 
     def __init__(self, status: int, body: Any = None) -> None:
@@ -36,11 +36,11 @@ class Answer:
 class Client:
     """Client that returns the given responses in order and records its requests."""
 
-    def __init__(self, *answers: Answer | Exception) -> None:
+    def __init__(self, *answers: Response | Exception) -> None:
         self._answers = list(answers)
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
 
-    async def call_api(self, path: str, method: str, **request: Any) -> Answer:
+    async def call_api(self, path: str, method: str, **request: Any) -> Response:
         self.requests.append((method, path, dict(request["query_params"]), request["body"]))
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
@@ -49,21 +49,21 @@ class Client:
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_module, "backoff_delays", lambda: iter([0.0] * 1000))
 
 
 async def test_a_task_run_is_created_strictly_so_that_a_misspelt_field_is_refused() -> None:
-    client = Client(Answer(201, RUN))
+    client = Client(Response(201, RUN))
     manifest = {"metadata": {"name": "hello"}}
     made = await Api(client, "jobs").create(manifest)
     assert made.metadata.uid == "uid-1"
     assert client.requests == [("POST", RUNS, {"fieldValidation": "Strict"}, manifest)]
 
 
-@pytest.mark.parametrize("trouble", [ConnectionResetError(), TimeoutError(), Answer(503)])
+@pytest.mark.parametrize("trouble", [ConnectionResetError(), TimeoutError(), Response(503)])
 async def test_a_create_whose_response_was_lost_returns_the_existing_run(trouble: Any) -> None:
-    client = Client(trouble, Answer(409), Answer(200, RUN))
+    client = Client(trouble, Response(409), Response(200, RUN))
     made = await Api(client, "jobs").create({"metadata": {"name": "hello"}})
     assert made.metadata.uid == "uid-1"
     assert [method for method, *_ in client.requests] == ["POST", "POST", "GET"]
@@ -71,7 +71,7 @@ async def test_a_create_whose_response_was_lost_returns_the_existing_run(trouble
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 async def test_a_refusal_has_the_apiservers_message(status: int) -> None:
-    client = Client(Answer(status, {"message": "spec.image: too long"}))
+    client = Client(Response(status, {"message": "spec.image: too long"}))
     with pytest.raises(Refused, match=r"spec\.image: too long") as refusal:
         await Api(client, "jobs").create({"metadata": {"name": "hello"}})
     assert refusal.value.status == status
@@ -96,7 +96,7 @@ async def test_a_refusal_has_advice_for_the_administrator(
     status: int, message: str, advice: str
 ) -> None:
     with pytest.raises(Refused) as refusal:
-        await Api(Client(Answer(status, {"message": message})), "jobs").find("label", "value")
+        await Api(Client(Response(status, {"message": message})), "jobs").find("label", "value")
     sentence, _, rest = str(refusal.value).partition(f" (HTTP {status})")
     assert sentence == message
     assert rest.removeprefix(": ").startswith(advice)
@@ -112,7 +112,7 @@ async def test_a_refusal_has_advice_for_the_administrator(
     ],
 )
 async def test_a_task_run_that_is_too_large_is_refused_at_once(status: int, message: str) -> None:
-    client = Client(Answer(status, {"message": message}))
+    client = Client(Response(status, {"message": message}))
     with pytest.raises(Refused, match=r"1\.5 MiB") as refused:
         await Api(client, "jobs").create({"metadata": {"name": "hello"}})
     assert refused.value.is_too_large
@@ -126,12 +126,12 @@ async def test_an_unreachable_apiserver_is_an_error_after_the_time_limit() -> No
 
 async def test_a_run_of_the_same_name_with_another_uid_is_not_returned() -> None:
     replacement = {**RUN, "metadata": {**RUN["metadata"], "uid": "uid-2"}}
-    assert await Api(Client(Answer(200, replacement)), "jobs").get(REF) is None
-    assert await Api(Client(Answer(404)), "jobs").get(REF) is None
+    assert await Api(Client(Response(200, replacement)), "jobs").get(REF) is None
+    assert await Api(Client(Response(404)), "jobs").get(REF) is None
 
 
 async def test_every_write_contains_the_uid() -> None:
-    client = Client(Answer(200, RUN), Answer(200, RUN))
+    client = Client(Response(200, RUN), Response(200, RUN))
     await Api(client, "jobs").cancel(REF)
     await Api(client, "jobs").collect(REF, "pod-1")
     assert [(method, path, body) for method, path, _, body in client.requests] == [
@@ -147,7 +147,7 @@ async def test_every_write_contains_the_uid() -> None:
 async def test_runs_are_listed_in_pages_and_a_watch_starts_at_the_last_version() -> None:
     first = {"items": [RUN], "metadata": {"resourceVersion": "7", "continue": "more"}}
     last = {"items": [], "metadata": {"resourceVersion": "7"}}
-    client = Client(Answer(200, first), Answer(200, last))
+    client = Client(Response(200, first), Response(200, last))
     pages = [page async for page in Api(client, "jobs").pages({"labelSelector": "x"})]
     assert pages == [first, last]
     query = {"labelSelector": "x", "limit": "500"}
@@ -159,12 +159,12 @@ async def test_runs_are_listed_in_pages_and_a_watch_starts_at_the_last_version()
 
 @pytest.mark.parametrize("status", [404, 409, 422])
 async def test_a_write_to_a_deleted_or_replaced_run_has_no_effect(status: int) -> None:
-    await Api(Client(Answer(status), Answer(404)), "jobs").cancel(REF)
+    await Api(Client(Response(status), Response(404)), "jobs").cancel(REF)
 
 
 async def test_a_refused_write_to_an_existing_run_raises() -> None:
     with pytest.raises(Refused):
-        await Api(Client(Answer(422), Answer(200, RUN)), "jobs").cancel(REF)
+        await Api(Client(Response(422), Response(200, RUN)), "jobs").cancel(REF)
 
 
 async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:

@@ -33,7 +33,7 @@ def operator(function: Any, *args: Any, **kwargs: Any) -> TaskRunDecoratedOperat
     )
 
 
-def ran(function: Any, *args: Any, result: Path | str = "", **kwargs: Any) -> Any:
+def run_in_container(function: Any, *args: Any, result: Path | str = "", **kwargs: Any) -> Any:
     """Run a function as in a container: in a Python that has only the standard library."""
     call = Function.of(function).call(args, kwargs, str(result))
     program = [sys.executable, "-I", "-S", "-u", "-c", PROGRAM.read_text(), call]
@@ -50,7 +50,7 @@ at the margin"""}  # fmt: skip
 
 
 def test_a_function_runs_with_its_arguments_and_writes_json(tmp_path: Path) -> None:
-    done = ran(add, 1, c=5, result=tmp_path / "return.json")
+    done = run_in_container(add, 1, c=5, result=tmp_path / "return.json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "costs $1 $(HOME) é\n"
     left = json.loads((tmp_path / "return.json").read_text())
@@ -58,14 +58,14 @@ def test_a_function_runs_with_its_arguments_and_writes_json(tmp_path: Path) -> N
 
 
 def test_without_a_result_nothing_is_written() -> None:
-    assert ran(add, 1).returncode == 0
+    assert run_in_container(add, 1).returncode == 0
 
 
 def test_an_exception_shows_the_functions_own_lines_and_ends_with_1() -> None:
     def divide(a: int) -> float:
         return a / 0  # by nothing
 
-    done = ran(divide, 1)
+    done = run_in_container(divide, 1)
     assert done.returncode == 1
     assert "in divide\n    return a / 0  # by nothing\n" in done.stderr
     assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
@@ -75,7 +75,7 @@ def test_an_exception_shows_the_functions_own_lines_and_ends_with_1() -> None:
 
 
 def test_wrong_arguments_are_reported() -> None:
-    done = ran(add)
+    done = run_in_container(add)
     assert done.returncode == 1
     assert done.stderr == "TypeError: add() missing 1 required positional argument: 'a'\n"
 
@@ -84,7 +84,7 @@ def test_a_function_may_choose_its_exit_code() -> None:
     def leave() -> None:
         raise SystemExit(99)
 
-    assert ran(leave).returncode == 99
+    assert run_in_container(leave).returncode == 99
 
 
 def test_a_coroutine_is_run_to_its_end(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_coroutine_is_run_to_its_end(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         return "done"
 
-    assert ran(later, result=tmp_path / "r").stderr == ""
+    assert run_in_container(later, result=tmp_path / "r").stderr == ""
     assert (tmp_path / "r").read_text() == '"done"'
 
 
@@ -132,7 +132,7 @@ def test_a_result_that_cannot_be_stored_is_an_error_with_advice(
     def returns(text: str) -> Any:
         return eval(text)
 
-    done = ran(returns, text, result=tmp_path / "r")
+    done = run_in_container(returns, text, result=tmp_path / "r")
     assert done.returncode == 1
     assert sentence in done.stderr
     assert not (tmp_path / "r").exists()
@@ -210,7 +210,7 @@ def named(**_: Any) -> Callable[[Work], Work]:
     return lambda function: function
 
 
-class Ours:
+class Decorators:
     taskrun = staticmethod(named)
     also = staticmethod(named)
 
@@ -218,15 +218,15 @@ class Ours:
 alias = named()
 
 
-@Ours.also()
-@Ours.taskrun(
+@Decorators.also()
+@Decorators.taskrun(
     image="a",
 )
 def under_another() -> int:
     return 1
 
 
-@Ours.taskrun()
+@Decorators.taskrun()
 @cache
 def with_its_own() -> int:
     return 1

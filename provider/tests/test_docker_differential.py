@@ -63,7 +63,7 @@ class Client(APIClient):  # type: ignore[misc]  # docker-py has no types
         raise Created
 
 
-def by_the_original(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def request_of_original(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     client = Client()
     try:
         with warnings.catch_warnings():
@@ -81,12 +81,12 @@ def by_the_original(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(json.dumps(client.body, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise NotAccepted(repr(error)) from error
-    if wrong := list(not_taken_by_the_daemon(body)):
+    if wrong := list(invalid_parts(body)):
         raise NotAccepted(wrong[0])
     return body
 
 
-def by_ours(task: DockerOperator) -> tuple[dict[str, Any], dict[str, Any]]:
+def request_of_ours(task: DockerOperator) -> tuple[dict[str, Any], dict[str, Any]]:
     manifest = task.build_task_run(OWN)
     place = {"namespace": "jobs", "uid": "11111111-2222-3333-4444-555555555555"}
     manifest["metadata"] |= place
@@ -95,7 +95,7 @@ def by_ours(task: DockerOperator) -> tuple[dict[str, Any], dict[str, Any]]:
     return container_of(pod), manifest["spec"]
 
 
-def not_taken_by_the_daemon(body: Mapping[str, Any]) -> Iterator[str]:
+def invalid_parts(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the parts of a request whose type or value the Engine API refuses."""
     host = body["HostConfig"]
     texts = [body["Cmd"], body["Entrypoint"], host.get("Dns"), host.get("DnsSearch")]
@@ -113,11 +113,11 @@ def not_taken_by_the_daemon(body: Mapping[str, Any]) -> Iterator[str]:
         yield "Env"
     if any(":" not in each for each in host.get("ExtraHosts") or ()):
         yield "ExtraHosts"
-    if any(map(is_odd_for_the_daemon, host.get("Mounts", ()))):
+    if any(map(is_invalid_mount, host.get("Mounts", ()))):
         yield "Mounts"
 
 
-def is_odd_for_the_daemon(mount: Mapping[str, Any]) -> bool:
+def is_invalid_mount(mount: Mapping[str, Any]) -> bool:
     source = mount.get("Source") or ""
     match mount.get("Type"):
         case "bind":
@@ -255,7 +255,7 @@ def differences(
         yield f"{key}: {before!r} there, {now!r} here"
 
 
-def without_our_own(ours: dict[str, Any]) -> dict[str, Any]:
+def without_additions(ours: dict[str, Any]) -> dict[str, Any]:
     """Return our facts without the variables and labels that taskruns adds to every container."""
     labels = {*OWN.labels, "app.kubernetes.io/managed-by"}
     own = {f"Labels.{name}" for name in labels}
@@ -279,7 +279,7 @@ def has_none(variables: Any) -> bool:
     return any(value is None for value in (variables or {}).values())
 
 
-def has_odd_mount(mounts: Any) -> bool:
+def has_unsupported_mount(mounts: Any) -> bool:
     """Whether a mount has options that a Pod's volume lacks."""
     plain = {"target", "source", "type", "read_only", "tmpfs_size", "no_copy"}
     api = {"Target", "Source", "Type", "ReadOnly", "TmpfsOptions", "VolumeOptions"}
@@ -311,7 +311,7 @@ REFUSED: Mapping[str, Callable[[Any], bool]] = {
     "user": lambda user: not is_numeric(user),
     "network_mode": lambda mode: mode.startswith("container:"),
     "ipc_mode": lambda mode: mode == "shareable",
-    "mounts": has_odd_mount,
+    "mounts": has_unsupported_mount,
     "labels": lambda labels: "dag_id" in labels,
     "retrieve_output": bool,
     "tls_hostname": lambda name: isinstance(name, str),
@@ -320,7 +320,7 @@ REFUSED: Mapping[str, Callable[[Any], bool]] = {
 """Predicates for the refused values, by parameter."""
 
 
-def refused_for_a_reason(message: str, kwargs: Mapping[str, Any]) -> bool:
+def is_expected_refusal(message: str, kwargs: Mapping[str, Any]) -> bool:
     """Whether each sentence of a refusal names a parameter whose value may be refused."""
     _, _, sentences = message.partition(REFUSAL)
     named = [name for name in kwargs if any(s.startswith(name) for s in sentences.split("; "))]
@@ -334,21 +334,23 @@ def test_every_parameter_is_generated() -> None:
 
 def compare(kwargs: dict[str, Any]) -> str:
     """Return the result of comparing one set of arguments; raise on an unexpected difference."""
-    theirs, _ = attempt(lambda: by_the_original(kwargs), NotAccepted)
+    theirs, _ = attempt(lambda: request_of_original(kwargs), NotAccepted)
     task, refusal = attempt(lambda: DockerOperator(task_id="load", **kwargs), ValueError)
     if task is None:
-        assert theirs is None or refused_for_a_reason(refusal, kwargs), refusal
+        assert theirs is None or is_expected_refusal(refusal, kwargs), refusal
         return "refused"
     task.render_template_fields({"params": PARAMS})
     if theirs is None:
         return "not accepted"
-    made, refusal = attempt(lambda: by_ours(task), TaskRunMisconfigured)
+    made, refusal = attempt(lambda: request_of_ours(task), TaskRunMisconfigured)
     if made is None:  # env_file was a template until it was rendered
         assert is_templated(kwargs.get("env_file")), refusal
-        assert refused_for_a_reason(f"{REFUSAL}{refusal}", kwargs), refusal
+        assert is_expected_refusal(f"{REFUSAL}{refusal}", kwargs), refusal
         return "refused when the task runs"
     body, spec = made
-    left = list(differences(expected(facts(theirs), kwargs), without_our_own(facts(body)), kwargs))
+    left = list(
+        differences(expected(facts(theirs), kwargs), without_additions(facts(body)), kwargs)
+    )
     assert not left, left
     pulled = "Always" if kwargs.get("force_pull") else "IfNotPresent"
     kept = {"never": "Never", "success": "OnPodSuccess", "force": "OnPodCompletion"}

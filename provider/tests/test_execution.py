@@ -24,22 +24,22 @@ OWN = Try("sales", "load", "manual", -1, 1, 0, "2026-11-25T04:00:00.000001+00:00
 
 
 class Instance(SimpleNamespace):
-    """Task instance of Airflow 3; each pushed XCom calls `does` with its key."""
+    """Task instance of Airflow 3; each pushed XCom calls `on_push` with its key."""
 
     def __init__(
-        self, does: Callable[[str], None], state: str = "running", retries: int = 0
+        self, on_push: Callable[[str], None], state: str = "running", retries: int = 0
     ) -> None:
         super().__init__(
             id="i1", dag_id="sales", task_id="load", run_id="manual", map_index=-1,
             try_number=1, max_tries=retries, state=state,
         )  # fmt: skip
-        self.does = does
+        self.on_push = on_push
 
     def get_task_states(self, **_: Any) -> dict[str, Any]:
         return {"manual": {"load": self.state}}
 
     def xcom_push(self, key: str, value: Any) -> None:  # noqa: ARG002  # Airflow's
-        self.does(key)
+        self.on_push(key)
 
     def context(self) -> Any:
         run = SimpleNamespace(start_date=datetime(2026, 11, 25, 4, 0, 0, 1, tzinfo=UTC))
@@ -116,7 +116,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 @pytest.fixture
 def handle_sigterm() -> Iterator[Callable[[TaskRunOperator, bool], None]]:
-    """Return a function that makes a task handle SIGTERM as Airflow 3 or as Airflow 2 does.
+    """Return a function that makes a task handle SIGTERM as Airflow 3 or as Airflow 2 on_push.
 
     Airflow 2 also raises an exception.
     """
@@ -154,12 +154,12 @@ def test_a_stop_signal_just_after_the_create_leaves_no_orphan(  # noqa: PLR0913,
     task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
     handle_sigterm(task, raising)
 
-    def does(key: str) -> None:
+    def on_push(key: str) -> None:
         if key == moment:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(AirflowException, match=r"received a stop signal|marked or cleared"):
-        task.execute(Instance(does, state, retries).context())
+        task.execute(Instance(on_push, state, retries).context())
     assert cluster.cancelled == cancelled
 
 
@@ -172,11 +172,11 @@ def test_a_failing_xcom_or_state_store_fails_no_task(
 ) -> None:
     monkeypatch.setattr(TaskRunOperator, "log", logging.getLogger("task"))
 
-    def does(key: str, *_: Any) -> None:
+    def on_push(key: str, *_: Any) -> None:
         raise RuntimeError(f"no room for {key}")
 
     task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
-    context = Instance(does).context() | {"task_state_store": SimpleNamespace(set=does)}
+    context = Instance(on_push).context() | {"task_state_store": SimpleNamespace(set=on_push)}
     if deferrable:
         with pytest.raises(TaskDeferred):
             task.execute(context)
@@ -188,7 +188,7 @@ def test_a_failing_xcom_or_state_store_fails_no_task(
 def test_a_stopped_last_try_without_a_stored_uid_leaves_no_run(
     cluster: Cluster, handle_sigterm: Callable[[TaskRunOperator, bool], None]
 ) -> None:
-    def does(key: str) -> None:
+    def on_push(key: str) -> None:
         if key == "taskrun_uid":
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -196,5 +196,5 @@ def test_a_stopped_last_try_without_a_stored_uid_leaves_no_run(
     handle_sigterm(task, False)  # noqa: FBT003  # as Airflow 3
     store = SimpleNamespace(get=lambda _: None)  # without `set`, so that storing fails
     with pytest.raises(AirflowException, match="no other try follows"):
-        task.execute(Instance(does).context() | {"task_state_store": store})
+        task.execute(Instance(on_push).context() | {"task_state_store": store})
     assert cluster.cancelled == ["u"]

@@ -18,7 +18,7 @@ OWN = Try("sales", "load", "manual", -1, 2, 2, "2026-11-25T04:00:00.000001+00:00
 BEFORE = Try("sales", "load", "manual", -1, 1, 2, "2026-11-25T04:00:00.000001+00:00", "i1", "v1")
 
 
-class Found:
+class FakeRuns:
     """Client that returns the given runs and records the runs that are cancelled."""
 
     def __init__(self, *runs: TaskRun) -> None:
@@ -56,12 +56,12 @@ def run(of: Try, phase: str) -> TaskRun:
 async def test_the_active_runs_of_a_try_are_cancelled_and_no_ended_run(
     runs: list[TaskRun], cancelled: list[str]
 ) -> None:
-    client = Found(*runs)
+    client = FakeRuns(*runs)
     await cancel_all(client.connect, OWN)
     assert client.cancelled == cancelled
 
 
-class Unseen:
+class LateStatus:
     """Client whose run gets its first status once the given number of notes is logged."""
 
     unseen_advice = "Check the controller"
@@ -91,11 +91,11 @@ async def test_a_run_without_a_controller_is_noted_until_it_has_a_status(
 ) -> None:
     monkeypatch.setattr(launch, "_FIRST_NOTICE", 0.0)
     monkeypatch.setattr(launch, "_NEXT_NOTICES", 0.0)
-    unseen = Unseen(notes=2)
+    late_status = LateStatus(notes=2)
     ref = Ref("jobs", OWN.name, "i2")
-    sink = LogSink(lambda _: None, unseen.note)
-    await follow(cast("Client", unseen), unseen, ref, None, sink)
-    notices = [each for each in unseen.logged if "has had no status" in each]
+    sink = LogSink(lambda _: None, late_status.note)
+    await follow(cast("Client", late_status), late_status, ref, None, sink)
+    notices = [each for each in late_status.logged if "has had no status" in each]
     assert notices == [f"TaskRun {ref} has had no status for 0 s. Check the controller"] * 2
 
 

@@ -18,7 +18,7 @@ print(*sorted(set(sys.modules) - before))
 HEAVY = {"aiohttp", "docker", "jinja2", "kopf", "kubernetes", "kubernetes_asyncio", "yaml"}
 
 
-def brought_by(then: str, first: str = "") -> set[str]:
+def modules_imported_by(then: str, first: str = "") -> set[str]:
     program = PROGRAM.format(first=first, then=then)
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
@@ -34,12 +34,12 @@ def brought_by(then: str, first: str = "") -> set[str]:
     ],
 )
 def test_importing_an_operator_imports_no_client(statement: str) -> None:
-    brought = brought_by(statement, first=AIRFLOW)
+    brought = modules_imported_by(statement, first=AIRFLOW)
     assert "taskruns_airflow.operator" in brought
     assert {name.partition(".")[0] for name in brought} & HEAVY == set()
 
 
 def test_the_provider_info_imports_nothing_else() -> None:
-    brought = brought_by("from taskruns_airflow.provider_info import get_provider_info")
+    brought = modules_imported_by("from taskruns_airflow.provider_info import get_provider_info")
     assert {name for name in brought if name.partition(".")[0] in {"airflow", "taskruns"}} == set()
     assert "taskruns_airflow.operator" not in brought

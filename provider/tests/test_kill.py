@@ -129,14 +129,14 @@ class Request(BaseHTTPRequestHandler):
         run = self._body()
         run["metadata"] |= {"uid": f"uid-{run['metadata']['name']}", "namespace": "jobs"}
         self.server.put({**run, "status": {"phase": "Running"}})
-        self._answer(run, 201)
+        self._respond(run, 201)
 
     def do_PATCH(self) -> None:
         run = self.server.runs[urlsplit(self.path).path.rpartition("/")[2]]
         if self._body().get("spec", {}).get("cancel"):
             self.server.cancelled.append(task_of(run))
             self.server.end(run, "Cancelled")
-        self._answer(run)
+        self._respond(run)
 
     def do_GET(self) -> None:
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
@@ -151,7 +151,7 @@ class Request(BaseHTTPRequestHandler):
             if name in ("", run["metadata"]["name"])
             and label in ("", run["metadata"]["labels"]["airflow.taskruns.dev/task"])
         ]
-        self._answer({"items": items, "metadata": {"resourceVersion": "0"}})
+        self._respond({"items": items, "metadata": {"resourceVersion": "0"}})
 
     def _watch(self, name: str) -> None:
         events: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -173,7 +173,7 @@ class Request(BaseHTTPRequestHandler):
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         return body
 
-    def _answer(self, content: dict[str, Any], status: int = 200) -> None:
+    def _respond(self, content: dict[str, Any], status: int = 200) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -242,7 +242,7 @@ def _stop_all(apiserver: Apiserver, process: "subprocess.Popen[bytes]", home: Pa
 
 
 def _mark(home: Path, task: str) -> None:
-    _ask(home, f"UPDATE task_instance SET state = 'failed' WHERE task_id = '{task}'")
+    _query(home, f"UPDATE task_instance SET state = 'failed' WHERE task_id = '{task}'")
 
 
 def _configure(home: Path, url: str) -> None:
@@ -267,7 +267,7 @@ def _environ(home: Path) -> dict[str, str]:
     }
 
 
-def _ask(home: Path, query: str) -> list[Any]:
+def _query(home: Path, query: str) -> list[Any]:
     database = sqlite3.connect(home / "airflow.db", timeout=60)
     try:
         with database:
@@ -277,7 +277,7 @@ def _ask(home: Path, query: str) -> list[Any]:
 
 
 def state_of(home: Path, task: str) -> str:
-    ((state,),) = _ask(home, f"SELECT state FROM task_instance WHERE task_id = '{task}'")
+    ((state,),) = _query(home, f"SELECT state FROM task_instance WHERE task_id = '{task}'")
     return str(state)
 
 

@@ -102,8 +102,8 @@ async def test_lines_repeated_after_a_restart_are_shown_once_and_in_order(died_a
     bursts = [10_000 * burst + 40 * place for burst in range(20) for place in range(50)]
     whole = written(*bursts)
     dead, alive = File(), File()
-    dead.tell_all(["Queued", "Pending", "Running"], whole[:died_after])
-    alive.tell_all(["Running"], whole).close()
+    dead.log_all(["Queued", "Pending", "Running"], whole[:died_after])
+    alive.log_all(["Running"], whole).close()
     shown = "\n".join(shown_of(dead, alive)).splitlines()
     assert [each for each in shown if each.startswith("main")] == [line.text for line in whole]
     assert len(shown) == len(whole) + 4
@@ -113,17 +113,17 @@ async def test_lines_repeated_after_a_restart_are_shown_once_and_in_order(died_a
 async def test_equal_parts_of_a_long_line_are_all_shown() -> None:
     parts = [Line("main", BEGIN, "x" * log_entries._MAX_ENTRY_CHARACTERS)] * 5
     file = File()
-    file.tell_all([], parts).close()
+    file.log_all([], parts).close()
     assert shown_of(file) == [part.text for part in parts]
     again = File()
-    again.tell_all([], parts).close()
+    again.log_all([], parts).close()
     assert shown_of(file, again) == [part.text for part in parts]
 
 
 class File(io.BytesIO):
     """Log file that one triggerer writes for a task, in Airflow's format."""
 
-    def tell_all(self, notes: Sequence[str], lines: Sequence[Line]) -> LogEntries:
+    def log_all(self, notes: Sequence[str], lines: Sequence[Line]) -> LogEntries:
         structlog, sdk = import_module("structlog"), import_module("airflow.sdk.log")
         processors = sdk.logging_processors(json_output=True)
         log = structlog.wrap_logger(structlog.BytesLogger(self), processors=processors).bind()

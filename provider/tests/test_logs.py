@@ -90,7 +90,7 @@ class Lines(list[str]):
         if len(self) == self._enough:
             self._reached.set()
 
-    async def come(self) -> None:
+    async def arrive(self) -> None:
         await asyncio.wait_for(self._reached.wait(), 30)
 
 
@@ -111,7 +111,7 @@ def attempt(number: int, *, started: bool = True, outcome: str | None = None) ->
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(logs, "backoff_delays", lambda _: iter([0.01] * 1000))
     monkeypatch.setattr(logs, "_STALL_SECONDS", 0.2)
@@ -130,11 +130,11 @@ def warned() -> list[str]:
 def reader_of(
     kubelet: Kubelet, shown: Shown, lines: list[str], warned: list[str] | None = None
 ) -> LogReader:
-    def tell(line: Line) -> None:
+    def add_line(line: Line) -> None:
         lines.append(line.text)
 
     return LogReader(
-        kubelet.connect, REF, shown, tell, (lines if warned is None else warned).append
+        kubelet.connect, REF, shown, add_line, (lines if warned is None else warned).append
     )
 
 
@@ -290,7 +290,7 @@ async def test_init_containers_are_followed_before_main_starts() -> None:
     )
     reader = reader_of(kubelet, ALL, delivered)
     reader.update(run("Pending", attempt(1, started=False)))
-    await delivered.come()
+    await delivered.arrive()
     assert delivered == ["[fetch] a", "[fetch] b", "[unpack] c"]
     reader.update(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
@@ -378,7 +378,7 @@ async def test_concurrent_containers_are_followed_concurrently() -> None:
     shown = Shown("main", beside=("main", "proxy"), named=True)
     reader = reader_of(Endless(), shown, delivered)
     reader.update(run("Running", attempt(1)))
-    await delivered.come()
+    await delivered.arrive()
     assert delivered == ["[main] here", "[proxy] here"]
     await reader.stop()
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -442,12 +442,12 @@ async def test_a_log_is_read_to_its_end_while_lines_arrive(
 
     monkeypatch.setattr(logs, "_CHARACTERS_BETWEEN_WAITS", 1)
     kubelet = Kubelet(p1=[[line(1, str(number)) for number in range(6)]])
-    tell = Lines(6)
+    add_line = Lines(6)
     reader = LogReader(
-        kubelet.connect, REF, MAIN, lambda each: tell.append(each.text), warned.append, room
+        kubelet.connect, REF, MAIN, lambda each: add_line.append(each.text), warned.append, room
     )
     reader.update(run("Succeeded", attempt(1, outcome="Succeeded")))
     await reader.finish()
-    assert tell == list("012345")
+    assert add_line == list("012345")
     assert warned == []
     assert rooms == 6

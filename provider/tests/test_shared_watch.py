@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow import shared_watch as lookout_module
+from taskruns_airflow import shared_watch as shared_watch_module
 from taskruns_airflow.client import Gone, Ref, Refused
 from taskruns_airflow.shared_watch import SharedWatch
 
 SELECTOR = {"labelSelector": "x"}
 
 
-class LittleApiserver:
+class FakeApiserver:
     """Fake apiserver that stores runs and sends their changes to the watches."""
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ class LittleApiserver:
     def expire(self) -> None:
         self._send_event("ERROR", {"code": 410, "message": "too old resource version"})
 
-    def break_off(self, error: Exception | None = None) -> None:
+    def interrupt(self, error: Exception | None = None) -> None:
         for queue in self._watches:
             queue.put_nowait(error)
-        self.forget_watches()
+        self.drop_watches()
 
-    def forget_watches(self) -> None:
+    def drop_watches(self) -> None:
         self._watches = []
         self.being_watched.clear()
 
@@ -109,16 +109,16 @@ class LittleApiserver:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> LittleApiserver:
-    monkeypatch.setattr(lookout_module, "backoff_delays", lambda: iter([0.0] * 1000))
-    return LittleApiserver()
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeApiserver:
+    monkeypatch.setattr(shared_watch_module, "backoff_delays", lambda: iter([0.0] * 1000))
+    return FakeApiserver()
 
 
-async def end_of(lookout: SharedWatch, ref: Ref) -> list[str]:
-    return [str(run.status.phase) async for run in lookout.follow(ref)]
+async def end_of(shared_watch: SharedWatch, ref: Ref) -> list[str]:
+    return [str(run.status.phase) async for run in shared_watch.follow(ref)]
 
 
-async def until_watched(server: LittleApiserver) -> None:
+async def until_watched(server: FakeApiserver) -> None:
     await server.being_watched.wait()
 
 
@@ -127,10 +127,10 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_hundreds_of_waiters_share_one_list_and_one_watch(server: LittleApiserver) -> None:
+async def test_hundreds_of_waiters_share_one_list_and_one_watch(server: FakeApiserver) -> None:
     refs = [server.put(f"r{number}", "Running") for number in range(300)]
-    lookout = SharedWatch(server.connect, SELECTOR)
-    waits = [asyncio.create_task(end_of(lookout, ref)) for ref in refs]
+    shared_watch = SharedWatch(server.connect, SELECTOR)
+    waits = [asyncio.create_task(end_of(shared_watch, ref)) for ref in refs]
     await until_watched(server)
     await settle()
     for ref in refs:
@@ -139,21 +139,21 @@ async def test_hundreds_of_waiters_share_one_list_and_one_watch(server: LittleAp
     assert server.requests == ["list", "watch from 301"]
 
 
-async def test_a_waiter_that_joins_between_two_pages_gets_its_run(server: LittleApiserver) -> None:
+async def test_a_waiter_that_joins_between_two_pages_gets_its_run(server: FakeApiserver) -> None:
     server.most_of_a_page = 1
     listed, ended, late = (
         server.put(*args) for args in (("a", "Running"), ("b", "Failed"), ("c", "Running"))
     )
-    lookout = SharedWatch(server.connect, SELECTOR)
+    shared_watch = SharedWatch(server.connect, SELECTOR)
     waits: list[asyncio.Task[list[str]]] = []
 
     async def between_pages() -> None:
         if len(waits) == 1:
-            waits.extend(asyncio.create_task(end_of(lookout, ref)) for ref in (listed, ended))
+            waits.extend(asyncio.create_task(end_of(shared_watch, ref)) for ref in (listed, ended))
             await settle()
 
     server.between_pages = between_pages  # type: ignore[method-assign]
-    waits.append(asyncio.create_task(end_of(lookout, late)))
+    waits.append(asyncio.create_task(end_of(shared_watch, late)))
     await until_watched(server)
     await settle()
     for ref in (listed, late):
@@ -162,33 +162,33 @@ async def test_a_waiter_that_joins_between_two_pages_gets_its_run(server: Little
     assert ends == [["Running", "Succeeded"], ["Running", "Succeeded"], ["Failed"]]
 
 
-async def test_ended_runs_without_waiters_are_not_kept(server: LittleApiserver) -> None:
+async def test_ended_runs_without_waiters_are_not_kept(server: FakeApiserver) -> None:
     for number in range(30):
         server.put(f"r{number}", "Succeeded")
     server.most_of_a_page = 7
     ref = server.put("a", "Running")
-    lookout = SharedWatch(server.connect, SELECTOR)
-    wait = asyncio.create_task(end_of(lookout, ref))
+    shared_watch = SharedWatch(server.connect, SELECTOR)
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
-    assert list(lookout._active) == [ref.uid]
+    assert list(shared_watch._active) == [ref.uid]
     server.put("a", "Succeeded")
     assert await wait == ["Running", "Succeeded"]
 
 
-async def test_a_run_that_ended_before_is_returned_at_once(server: LittleApiserver) -> None:
+async def test_a_run_that_ended_before_is_returned_at_once(server: FakeApiserver) -> None:
     assert await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Failed")) == [
         "Failed"
     ]
 
 
 async def test_a_later_waiter_gets_the_cached_run_without_a_request(
-    server: LittleApiserver,
+    server: FakeApiserver,
 ) -> None:
     first, second = server.put("a", "Running"), server.put("b", "Running")
-    lookout = SharedWatch(server.connect, SELECTOR)
-    first_end = asyncio.create_task(end_of(lookout, first))
+    shared_watch = SharedWatch(server.connect, SELECTOR)
+    first_end = asyncio.create_task(end_of(shared_watch, first))
     await until_watched(server)
-    second_end = asyncio.create_task(end_of(lookout, second))
+    second_end = asyncio.create_task(end_of(shared_watch, second))
     await settle()
     server.put("a", "Failed")
     server.put("b", "Succeeded")
@@ -198,15 +198,15 @@ async def test_a_later_waiter_gets_the_cached_run_without_a_request(
 
 
 async def test_a_run_that_ended_without_waiters_is_read_once(
-    server: LittleApiserver,
+    server: FakeApiserver,
 ) -> None:
     first = server.put("a", "Running")
-    lookout = SharedWatch(server.connect, SELECTOR)
-    first_end = asyncio.create_task(end_of(lookout, first))
+    shared_watch = SharedWatch(server.connect, SELECTOR)
+    first_end = asyncio.create_task(end_of(shared_watch, first))
     await until_watched(server)
     late = server.put("b", "Succeeded")
     await settle()
-    assert await end_of(lookout, late) == ["Succeeded"]
+    assert await end_of(shared_watch, late) == ["Succeeded"]
     server.put("a", "Succeeded")
     await first_end
     assert server.requests[2:] == ["get b"]
@@ -214,14 +214,14 @@ async def test_a_run_that_ended_without_waiters_is_read_once(
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError(), TimeoutError()])
 async def test_an_interrupted_watch_resumes_at_its_last_version(
-    server: LittleApiserver, error: Exception | None
+    server: FakeApiserver, error: Exception | None
 ) -> None:
-    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
-    wait = asyncio.create_task(end_of(lookout, ref))
+    shared_watch, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
     server._version = 40
     server.bookmark()
-    server.break_off(error)
+    server.interrupt(error)
     await settle()
     await until_watched(server)
     server.put("a", "Succeeded")
@@ -229,20 +229,20 @@ async def test_an_interrupted_watch_resumes_at_its_last_version(
     assert server.requests == ["list", "watch from 2", "watch from 40"]
 
 
-async def test_after_an_expired_version_everything_is_listed_again(server: LittleApiserver) -> None:
-    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
-    wait = asyncio.create_task(end_of(lookout, ref))
+async def test_after_an_expired_version_everything_is_listed_again(server: FakeApiserver) -> None:
+    shared_watch, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
     server.expire()
-    server.forget_watches()
+    server.drop_watches()
     server.put("a", "Succeeded")
     assert (await wait)[-1] == "Succeeded"
     assert server.requests[:3] == ["list", "watch from 2", "list"]
 
 
-async def test_a_deleted_run_raises_gone(server: LittleApiserver) -> None:
-    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
-    wait = asyncio.create_task(end_of(lookout, ref))
+async def test_a_deleted_run_raises_gone(server: FakeApiserver) -> None:
+    shared_watch, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
     await settle()
     server.remove("a")
@@ -251,14 +251,14 @@ async def test_a_deleted_run_raises_gone(server: LittleApiserver) -> None:
 
 
 async def test_a_run_that_was_deleted_between_two_watches_raises_gone(
-    server: LittleApiserver,
+    server: FakeApiserver,
 ) -> None:
-    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
-    wait = asyncio.create_task(end_of(lookout, ref))
+    shared_watch, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
     await settle()
     server.expire()
-    server.forget_watches()
+    server.drop_watches()
     server.remove("a")
     with pytest.raises(Gone):
         await wait
@@ -266,10 +266,10 @@ async def test_a_run_that_was_deleted_between_two_watches_raises_gone(
 
 
 async def test_a_run_deleted_by_its_ttl_has_its_outcome(
-    server: LittleApiserver,
+    server: FakeApiserver,
 ) -> None:
-    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
-    wait = asyncio.create_task(end_of(lookout, ref))
+    shared_watch, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
     await settle()
     server.put("a", "Succeeded")
@@ -277,38 +277,38 @@ async def test_a_run_deleted_by_its_ttl_has_its_outcome(
     assert await wait == ["Running", "Succeeded"]
 
 
-async def test_a_refusal_is_retried(server: LittleApiserver) -> None:
+async def test_a_refusal_is_retried(server: FakeApiserver) -> None:
     server.refusals = [Refused(401, "token expired")] * 5
     assert await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Failed")) == [
         "Failed"
     ]
 
 
-async def test_a_lasting_refusal_is_raised(server: LittleApiserver) -> None:
+async def test_a_lasting_refusal_is_raised(server: FakeApiserver) -> None:
     server.refusals = [Refused(403, "taskruns is forbidden")] * 100
     with pytest.raises(Refused, match="forbidden"):
         await end_of(SharedWatch(server.connect, SELECTOR), Ref("jobs", "a", "uid-a"))
 
 
 async def test_a_lasting_refusal_of_the_watch_alone_is_raised(
-    server: LittleApiserver,
+    server: FakeApiserver,
 ) -> None:
     server.unwatchable = Refused(403, "watching taskruns is forbidden")
     with pytest.raises(Refused, match="watching"):
         await end_of(SharedWatch(server.connect, SELECTOR), server.put("a", "Running"))
 
 
-async def test_an_unexpected_error_reaches_the_waiters(server: LittleApiserver) -> None:
-    lookout = SharedWatch(server.connect, SELECTOR)
+async def test_an_unexpected_error_reaches_the_waiters(server: FakeApiserver) -> None:
+    shared_watch = SharedWatch(server.connect, SELECTOR)
     server.refusals = [ValueError("no such connection")]
     with pytest.raises(ValueError, match="no such connection"):
-        await end_of(lookout, Ref("jobs", "a", "uid-a"))
-    assert await end_of(lookout, server.put("a", "Succeeded")) == ["Succeeded"]
+        await end_of(shared_watch, Ref("jobs", "a", "uid-a"))
+    assert await end_of(shared_watch, server.put("a", "Succeeded")) == ["Succeeded"]
 
 
-async def test_the_watch_ends_with_its_last_waiter(server: LittleApiserver) -> None:
-    lookout, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
-    wait = asyncio.create_task(end_of(lookout, ref))
+async def test_the_watch_ends_with_its_last_waiter(server: FakeApiserver) -> None:
+    shared_watch, ref = SharedWatch(server.connect, SELECTOR), server.put("a", "Running")
+    wait = asyncio.create_task(end_of(shared_watch, ref))
     await until_watched(server)
     wait.cancel()
     await asyncio.gather(wait, return_exceptions=True)

@@ -33,7 +33,7 @@ def run(name: str, phase: str, version: int) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"image": "a"}, "status": {"phase": phase}}
 
 
-class Answer:
+class Response:
     """Response of the apiserver: a body, or a stream of the events that a test adds."""
 
     status = 200
@@ -62,12 +62,12 @@ class Apiserver:
 
     def __init__(self, names: list[str]) -> None:
         runs = [run(name, "Running", 1) for name in names]
-        self._page = Answer({"items": runs, "metadata": {"resourceVersion": "1"}})
-        self.watch = Answer()
+        self._page = Response({"items": runs, "metadata": {"resourceVersion": "1"}})
+        self.watch = Response()
         self.watched = asyncio.Event()
         self.requests: list[str] = []
 
-    async def call_api(self, path: str, method: str, **request: Any) -> Answer:
+    async def call_api(self, path: str, method: str, **request: Any) -> Response:
         query = dict(request["query_params"])
         resource = "watch" if "watch" in query else path.rpartition("/")[2]
         self.requests.append(f"{method} {resource}")
