@@ -12,8 +12,7 @@ from typing import Any
 from taskruns.api.conditions import Phase
 from taskruns.cli.backend import Backend, Following, command_for
 from taskruns.cli.exit_status import CommandError, ExitCode, LogNotKept
-from taskruns.cli.notices import NOTICES
-from taskruns.cli.progress import ProgressPrinter
+from taskruns.cli.progress import NOTICES, ProgressPrinter
 from taskruns.cli.streams import OutputFailed
 from taskruns.core.unstructured import Object, mapping, mappings, text
 from taskruns.engines.engine import EngineError, Unavailable

@@ -1,11 +1,14 @@
-"""Progress of a followed run, on standard error: one line per change, and a live status.
+"""Standard error: warnings, and the progress of a run as one line per change and a live status.
 
 The live status shows what the run waits for. It is shown on a terminal only, and disappears before
 any other output.
 """
 
+import logging
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from taskruns.api.conditions import Phase, is_terminal
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 _WAITING = {Phase.QUEUED, Phase.PENDING, Phase.BACKING_OFF, Phase.SUSPENDED, Phase.STOPPING}
 _NUMBER = re.compile(r"\d+")
+_AGAIN_SECONDS = 600.0
+"""Time after which a warning is printed again, in seconds."""
 
 
 class ProgressPrinter:
@@ -92,3 +97,43 @@ def _beyond(reason: str, message: str) -> str:
     known = Reason.named(reason)
     general = {known.meaning, known.docker_meaning} if known is not None else {reason}
     return "" if message in general else message
+
+
+Print = Callable[[str], None]
+
+
+class Notices(logging.Handler):
+    """Logging handler that prints the warnings of other parts of the program."""
+
+    def __init__(self, print_message: Print = print_message) -> None:
+        super().__init__(logging.WARNING)
+        self._print = print_message
+        self._printed: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]
+        """Print a warning unless a warning that differs only in numbers was printed recently."""
+        message = record.getMessage()
+        key, now = _NUMBER.sub("#", message), record.created
+        if now - self._printed.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
+            self._printed[key] = now
+            self._print(message)
+
+    @contextmanager
+    def redirected(self, print_message: Print) -> Iterator[None]:
+        """Print all warnings with another function while the block runs."""
+        self._print, before = print_message, self._print
+        try:
+            yield
+        finally:
+            self._print = before
+
+
+NOTICES = Notices()
+
+
+def install() -> None:
+    """Install the handler, so that all logged warnings are printed as notices."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it logs whole tracebacks
+    root = logging.getLogger()
+    if NOTICES not in root.handlers:
+        root.addHandler(NOTICES)

@@ -100,7 +100,7 @@ class Target:
         """Open the backend, run a coroutine function with it, and return its result."""
         import asyncio  # noqa: PLC0415 - --help does not need it
 
-        from taskruns.cli.notices import install  # noqa: PLC0415 - as above
+        from taskruns.cli.progress import install  # noqa: PLC0415 - as above
 
         install()
 

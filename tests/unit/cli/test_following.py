@@ -18,8 +18,7 @@ from taskruns.cli import following as following_module
 from taskruns.cli.backend import Backend
 from taskruns.cli.exit_status import CommandError, ExitCode
 from taskruns.cli.following import Followed, LogWriter, follow
-from taskruns.cli.notices import Notices
-from taskruns.cli.progress import ProgressPrinter
+from taskruns.cli.progress import Notices, ProgressPrinter
 from taskruns.cli.streams import OutputFailed
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.log_position import LogLost

@@ -22,8 +22,8 @@ from taskruns.core.unstructured import (
 from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import pull_policy
+from taskruns.engines.docker.pod_status import translate_status
 from taskruns.engines.docker.state_file import Record, StateFile, uid_of
-from taskruns.engines.docker.words import translate_status
 from taskruns.engines.engine import AlreadyExists, Conflict, Refused, RunRef
 
 

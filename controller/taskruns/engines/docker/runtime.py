@@ -14,10 +14,14 @@ from taskruns.engines.docker.container import NO_SECRETS, Secrets, container_of,
 from taskruns.engines.docker.daemon import NO_SUCH_SOURCE, Daemon, DaemonError
 from taskruns.engines.docker.fields import Unsupported
 from taskruns.engines.docker.image_pull import Pull, pull_policy, with_login_advice
-from taskruns.engines.docker.pod_status import MESSAGE_LIMIT, StartError, termination_message
+from taskruns.engines.docker.pod_status import (
+    MESSAGE_LIMIT,
+    NO_LOG,
+    StartError,
+    termination_message,
+)
 from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateFile, uid_of
 from taskruns.engines.docker.volumes import checked_paths, writable_folders
-from taskruns.engines.docker.words import NO_LOG
 from taskruns.engines.engine import EngineError, Unavailable
 
 _DIRECTORY, _DEVICE, _CHARACTERS, _PIPE, _SOCKET, _LINK, _IRREGULAR = (

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from taskruns.api.reasons import Place, Reason
-from taskruns.engines.docker.words import translate_message, translate_status
+from taskruns.engines.docker.pod_status import translate_message, translate_status
 
 CLUSTER = re.compile(r"\bPods?\b|\bnode\b|imagePullSecrets|kubectl|podGC|the cluster\b")
 
