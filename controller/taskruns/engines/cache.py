@@ -180,6 +180,14 @@ class Cache:
             if key in self._pods_of or run is None or not conditions.is_terminal(run):
                 yield key
 
+    def has_open_attempt(self, key: RunKey) -> bool:
+        """Return whether a run has a Pod whose end is not yet recorded.
+
+        Such runs are reconciled first: in a burst, what has begun ends before more begins.
+        """
+        run = self._runs.get(key.uid)
+        return key in self._pods_of and run is not None and not conditions.is_terminal(run)
+
     def versions(self, namespace: str = "") -> Versions:
         """Return the versions of all cached objects, of one namespace or (empty) of all."""
 

@@ -219,6 +219,9 @@ class Lines:
 _SUCCESSES_PER_SLOT = 4
 """Successful creates after which one more create may be in flight."""
 
+_LIMITERS = 1_000
+"""Namespaces whose successful creates are remembered; above it, idle ones are dropped."""
+
 
 class QuotaQueue(EngineWrapper):
     """Engine that wraps another one and delays `create_pod` while a quota is used up.
@@ -296,6 +299,7 @@ class QuotaQueue(EngineWrapper):
         error = parse_quota_error(refusal.message)
         if refusal.kind is not RefusalKind.QUOTA_EXCEEDED or error is None:
             return Refused(refusal)
+        self._limiters[waiter.key.namespace].reset()
         line = self.lines.join(waiter.key, waiter.age, error)
         line.shapes.add(waiter.shape)
         if waiter.key == line.head:
@@ -305,12 +309,10 @@ class QuotaQueue(EngineWrapper):
     @asynccontextmanager
     async def _create_slot(self, namespace: str, age: Age) -> AsyncIterator[None]:
         limiter = self._limiters.setdefault(namespace, _CreateLimiter())
-        try:
-            async with limiter.slot(age):
-                yield
-        finally:
-            if limiter.idle:
-                self._limiters.pop(namespace, None)
+        async with limiter.slot(age):
+            yield
+        if len(self._limiters) > _LIMITERS:
+            self._limiters = {name: each for name, each in self._limiters.items() if not each.idle}
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +328,8 @@ class _Waiter:
 class _CreateLimiter:
     """Limits the concurrent creates of a namespace; the oldest run is next.
 
-    The limit is 1 at first and grows with the number of successful creates, so that only few
-    creates are in flight when a quota turns out to be used up.
+    The limit is 1 at first and after a quota has rejected a create. It grows with the number of
+    successful creates, so that only few creates are in flight when a quota turns out to be used up.
     """
 
     def __init__(self) -> None:
@@ -340,6 +342,10 @@ class _CreateLimiter:
     def idle(self) -> bool:
         """Whether no create waits or is in flight."""
         return not self._waiting and not self._in_flight
+
+    def reset(self) -> None:
+        """Return to one create at a time, because a quota is used up."""
+        self._successes = 0
 
     @asynccontextmanager
     async def slot(self, age: Age) -> AsyncIterator[None]:

@@ -91,7 +91,7 @@ class Controller:
             settings.workers,
             clock.now,
             self._about,
-            fair_backlog(settings.workers),
+            fair_backlog(settings.workers, self.cache.has_open_attempt),
             observed.queue,
         )
         self._kubernetes = KubernetesEngine(connection)
@@ -217,10 +217,13 @@ class Controller:
         return part
 
 
-def fair_backlog(workers: int) -> DelayingQueue[RunKey]:
-    """Build a queue in which namespaces take turns, so that none of them can block the others."""
+def fair_backlog(workers: int, urgent: Callable[[RunKey], bool]) -> DelayingQueue[RunKey]:
+    """Build a queue in which namespaces take turns, so that none of them can block the others.
+
+    Within a namespace urgent runs go first.
+    """
     backoff = RateLimiter(spread=random.random)
-    return DelayingQueue(backoff, lambda key: key.namespace, share(workers))
+    return DelayingQueue(backoff, lambda key: key.namespace, share(workers), urgent)
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:

@@ -32,16 +32,51 @@ def share(workers: int) -> int:
     return max(workers - max(workers // 4, 1), 1)
 
 
-class FairScheduler(Generic[K]):
-    """Waiting keys, first in first out within a lane; the lanes take turns.
+_URGENT_IN_A_ROW = 8
+"""Urgent keys of a lane that are taken one after another while another key of it waits."""
 
-    A lane with `at_once` keys in progress is skipped.
+
+class _Lane(Generic[K]):
+    """Waiting keys of one lane. Urgent keys go first; both kinds are first in, first out."""
+
+    def __init__(self) -> None:
+        self._urgent: OrderedDict[K, None] = OrderedDict()
+        self._others: OrderedDict[K, None] = OrderedDict()
+        self._urgent_in_a_row = 0
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._others)
+
+    def add(self, key: K, *, urgent: bool) -> bool:
+        """Append a key; return False if it already waits. A waiting key can become urgent."""
+        if key in self._urgent or (key in self._others and not urgent):
+            return False
+        waits = key in self._others
+        self._others.pop(key, None)
+        (self._urgent if urgent else self._others)[key] = None
+        return not waits
+
+    def take(self) -> K:
+        """Remove and return the next key; there must be one."""
+        use_urgent = bool(self._urgent) and (
+            not self._others or self._urgent_in_a_row < _URGENT_IN_A_ROW
+        )
+        self._urgent_in_a_row = self._urgent_in_a_row + 1 if use_urgent else 0
+        key, _ = (self._urgent if use_urgent else self._others).popitem(last=False)
+        return key
+
+
+class FairScheduler(Generic[K]):
+    """Waiting keys, by lane: the lanes take turns, and within a lane urgent keys go first.
+
+    A lane with `at_once` keys in progress is skipped. While other keys wait, only a limited number
+    of urgent keys is taken in a row, so no key waits forever.
     """
 
     def __init__(self, lane: Callable[[K], Hashable], at_once: float) -> None:
         self._lane = lane
         self._at_once = at_once
-        self._lanes: OrderedDict[Hashable, OrderedDict[K, None]] = OrderedDict()
+        self._lanes: OrderedDict[Hashable, _Lane[K]] = OrderedDict()
         """Lanes with waiting keys, in the order of their turns."""
         self._busy: Counter[Hashable] = Counter()
         self._waiting = 0
@@ -49,25 +84,22 @@ class FairScheduler(Generic[K]):
     def __len__(self) -> int:
         return self._waiting
 
-    def add(self, key: K) -> bool:
-        """Append a key to its lane; return False if it already waits."""
-        keys = self._lanes.setdefault(self._lane(key), OrderedDict())
-        if key in keys:
-            return False
-        keys[key] = None
-        self._waiting += 1
-        return True
+    def add(self, key: K, *, urgent: bool = False) -> bool:
+        """Append a key to its lane; return False if it already waits, as urgent or not."""
+        added = self._lanes.setdefault(self._lane(key), _Lane()).add(key, urgent=urgent)
+        self._waiting += added
+        return added
 
     def take(self) -> K | None:
         """Remove and return the next key and count it as in progress; None if none may start."""
-        lane = next((lane for lane in self._lanes if self._busy[lane] < self._at_once), None)
-        if lane not in self._lanes:
+        name = next((lane for lane in self._lanes if self._busy[lane] < self._at_once), None)
+        if name not in self._lanes:
             return None
-        keys = self._lanes.pop(lane)
-        key, _ = keys.popitem(last=False)
-        if keys:
-            self._lanes[lane] = keys  # now the last in turn
-        self._busy[lane] += 1
+        lane = self._lanes.pop(name)
+        key = lane.take()
+        if lane:
+            self._lanes[name] = lane  # now the last in turn
+        self._busy[name] += 1
         self._waiting -= 1
         return key
 
@@ -103,7 +135,7 @@ class DelayingQueue(Generic[K]):
     """Queue of keys with timers and backoff. A key is in progress at most once at a time.
 
     `lane` returns the lane of a key. Lanes take turns, and at most `at_once` keys of one lane are
-    in progress.
+    in progress. Keys for which `urgent` is true as they are added go before others of their lane.
     """
 
     def __init__(
@@ -111,7 +143,9 @@ class DelayingQueue(Generic[K]):
         backoff: RateLimiter,
         lane: Callable[[K], Hashable] = lambda _: None,
         at_once: float = inf,
+        urgent: Callable[[K], bool] = lambda _: False,
     ) -> None:
+        self._urgent = urgent
         self.waits: Callable[[K], None] = lambda _: None
         """Callback for each key that begins to wait."""
         self._backoff = backoff
@@ -210,7 +244,7 @@ class DelayingQueue(Generic[K]):
         return None
 
     def _wait(self, key: K) -> None:
-        if self._waiting.add(key):
+        if self._waiting.add(key, urgent=self._urgent(key)):
             self.waits(key)
 
     def _set_timer(self, key: K, at: float | None) -> None:

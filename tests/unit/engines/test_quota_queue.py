@@ -288,6 +288,31 @@ async def test_with_free_quota_creates_soon_run_concurrently() -> None:
     assert rush.engine.most >= 8
 
 
+async def test_creates_that_follow_one_another_raise_the_limit_too() -> None:
+    rush = Rush(*(f"run-{number:03d}" for number in range(40)))
+    for manifest in rush.manifests[:32]:
+        await rush.turnstile.create_pod(manifest)
+    assert rush.engine.most == 1
+    await asyncio.gather(*(rush.turnstile.create_pod(each) for each in rush.manifests[32:]))
+    assert rush.engine.most == 8
+
+
+async def test_after_a_rejection_creates_are_sent_one_at_a_time() -> None:
+    rush = Rush(*(f"run-{number:03d}" for number in range(40)))
+    for manifest in rush.manifests[:20]:
+        await rush.turnstile.create_pod(manifest)
+    rush.cluster.admission.append(quota(rush.cluster, pods=20))
+    with pytest.raises(Refused):
+        await rush.turnstile.create_pod(rush.manifests[20])
+    rush.cluster.admission.clear()
+    others = rush.manifests[21:24]
+    for manifest in others:  # Pods of another shape do not wait for that quota
+        manifest["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "1"}}
+    await asyncio.gather(*(rush.turnstile.create_pod(each) for each in others))
+    assert len(rush.created) == 23
+    assert rush.engine.most == 1
+
+
 async def test_a_cancelled_create_does_not_block_the_limiter() -> None:
     rush = Rush("a", "b", "c")
     tasks = [asyncio.create_task(rush.turnstile.create_pod(m)) for m in rush.manifests]
