@@ -65,8 +65,8 @@ class MemoryRuntime(Runtime):
 
     @override
     def events(self, run_uid: str) -> list[RecordedEvent]:
-        chronicle = self.simulation.cluster.chronicle.told()
-        matching = [(series, series.event) for series in chronicle if series.run.uid == run_uid]
+        correlator = self.simulation.cluster.correlator.all()
+        matching = [(series, series.event) for series in correlator if series.run.uid == run_uid]
         return [
             RecordedEvent(
                 event.reason, series.count, event.message, event.pod.uid if event.pod else ""

@@ -12,7 +12,7 @@ from taskruns.core.facts import ENDED_PHASES
 from taskruns.core.plan import Event, Refusal, RefusalKind
 from taskruns.core.unstructured import Draft, Object, drafted, merged, with_condition
 from taskruns.engines.engine import Refused, RunRef
-from taskruns.engines.event_correlator import EventCorrelator
+from taskruns.engines.kubernetes.event_recorder import EventCorrelator
 from tests.simulation.admission import admitted
 from tests.simulation.agenda import Agenda
 from tests.simulation.kubelet import Kubelet, Scripts
@@ -73,7 +73,7 @@ class Cluster:
         """Nodes without labels; every Pod is scheduled to the first one."""
         self.admission: list[Admission] = []
         """Admission checks of Pods, besides their validity."""
-        self.chronicle = EventCorrelator()
+        self.correlator = EventCorrelator()
         """The Events that controllers have recorded."""
         self._going: set[str] = set()
         self.store.observe(self._on_change)
@@ -115,7 +115,7 @@ class Cluster:
     def create_event(self, run: RunRef, event: Event) -> None:
         """Record an Event, unless the namespace is terminating."""
         if run.namespace not in self._going:
-            self.chronicle.note(run, event)
+            self.correlator.note(run, event)
 
     def delete_run(
         self, namespace: str, name: str, *, orphan: bool = False, foreground: bool = False

@@ -42,7 +42,7 @@ class Bench:
         return self.cache.view(key_of_run(self.run))
 
     def sent_events(self) -> list[Event]:
-        return [series.event for series in self.cluster.chronicle.told()]
+        return [series.event for series in self.cluster.correlator.all()]
 
     async def apply(self) -> None:
         await apply(self.plan, self.view, self.cache, self.engine)
@@ -79,7 +79,7 @@ async def test_a_deleted_run_sends_no_event() -> None:
 
 
 def told_in(simulation: Simulation) -> list[tuple[str, int]]:
-    series_list = simulation.cluster.chronicle.told()
+    series_list = simulation.cluster.correlator.all()
     return [(series.event.reason, series.count) for series in series_list]
 
 
@@ -108,7 +108,7 @@ def test_a_long_wait_for_quota_sends_blocked_once() -> None:
     simulation.until()
     blocked = [
         (series.run.name, series.event.reason, series.count)
-        for series in simulation.cluster.chronicle.told()
+        for series in simulation.cluster.correlator.all()
     ]
     assert [each for each in blocked if each[1] == "Blocked"] == [("second", "Blocked", 1)]
     assert [reason for name, reason, _ in blocked if name == "second"] == [

@@ -11,14 +11,15 @@ from typing_extensions import override
 from taskruns.api.conditions import EventReason
 from taskruns.core.plan import Event, PodRef
 from taskruns.engines.engine import RunRef, Unavailable
-from taskruns.engines.event_correlator import REMEMBERED, EventCorrelator
 from taskruns.engines.kubernetes import endpoints
 from taskruns.engines.kubernetes.endpoints import Endpoint
 from taskruns.engines.kubernetes.event_recorder import (
     BURST,
     MAX_WAITING,
     PER_SECOND,
+    REMEMBERED,
     RESERVED,
+    EventCorrelator,
     EventRecorder,
     TokenBucket,
 )
@@ -300,9 +301,9 @@ async def test_repeating_a_queued_event_uses_no_token() -> None:
 
 
 def test_the_number_of_series_is_limited_and_the_oldest_is_dropped() -> None:
-    chronicle = EventCorrelator()
+    correlator = EventCorrelator()
     for number in range(REMEMBERED + 1):
-        chronicle.note(run(number), event())
-    assert len(chronicle.told()) == REMEMBERED
-    assert chronicle.note(run(REMEMBERED), event()).count == 2
-    assert chronicle.note(run(0), event()).count == 1
+        correlator.note(run(number), event())
+    assert len(correlator.all()) == REMEMBERED
+    assert correlator.note(run(REMEMBERED), event()).count == 2
+    assert correlator.note(run(0), event()).count == 1

@@ -5,9 +5,8 @@ from typing import Any
 
 from taskruns.api import names
 from taskruns.core.plan import STOP_SECONDS, PodRef
-from taskruns.core.unstructured import Object, stamp
+from taskruns.core.unstructured import Object
 from taskruns.engines.engine import RunRef
-from taskruns.engines.event_correlator import Series
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
@@ -143,44 +142,6 @@ def delete_pod(pod: PodRef, resource_version: str | None) -> dict[str, Any]:
 def delete_run(run: RunRef, resource_version: str) -> dict[str, Any]:
     """Return DeleteOptions for exactly this TaskRun; its dependents are collected afterwards."""
     return _delete_options(run.uid, resource_version) | {"propagationPolicy": "Background"}
-
-
-def event(series: Series) -> dict[str, Any]:
-    """Return the Event object of a new series.
-
-    It uses the core/v1 API. Events of the events.k8s.io API have no lastTimestamp, and `kubectl
-    describe` sorts them before all others.
-    """
-    run, last = series.run, series.event
-    about = {"apiVersion": names.API_VERSION, "kind": names.KIND, **_reference(run)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": series.name, "namespace": run.namespace},
-        "involvedObject": about,
-        "type": last.reason.type,
-        "reason": last.reason,
-        "source": {"component": names.MANAGER},
-        "reportingComponent": names.MANAGER,
-        "firstTimestamp": stamp(series.first),
-        **event_again(series),
-    }
-
-
-def event_again(series: Series) -> dict[str, Any]:
-    """Return a merge patch for a repeated Event: its last time, last message and count."""
-    last = series.event
-    related = {} if last.pod is None else {"apiVersion": "v1", "kind": "Pod"} | _reference(last.pod)
-    return {
-        "message": last.message,
-        "lastTimestamp": stamp(last.at),
-        "count": series.count,
-        **({"related": related} if related else {}),
-    }
-
-
-def _reference(ref: RunRef | PodRef) -> dict[str, str]:
-    return {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid}
 
 
 def _delete_options(uid: str, resource_version: str | None) -> dict[str, Any]:
