@@ -97,11 +97,17 @@ def _commits(revisions: Sequence[str]) -> dict[str, System]:
 
 
 def _turns(args: argparse.Namespace) -> tuple[Sequence[Part], Mapping[str, System]]:
-    """Return the turns that are asked for, and all systems by name."""
+    """Return the turns that are asked for, and all systems by name.
+
+    Raises:
+        ValueError: git does not know a commit, or no chosen system can play a workload.
+    """
     if args.plan:
         return PLANS[args.plan], SYSTEMS
     systems = {**SYSTEMS, **(_commits(args.compare) if args.compare else {})}
     chosen = (OLD, NEW) if args.compare else args.system or DEFAULT_SYSTEMS
+    if plan.START in args.workload and not any(systems[each].controller for each in chosen):
+        raise ValueError(f"only systems of taskruns play {plan.START}: choose one with --system")
     return plan.chosen(args.workload, chosen, args.rounds, args.size), systems
 
 
@@ -136,4 +142,4 @@ def main(argv: list[str]) -> int:
         return 2
     results = asyncio.run(_run(args, parts, systems))
     print(report.text(results))
-    return 0
+    return 1 if results.failures else 0

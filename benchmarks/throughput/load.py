@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.throughput.api import Api, Object
+from benchmarks.throughput.api import Api, ApiError, Object
 from benchmarks.throughput.system import RUN, Request, System, Task
 
 QUIET = 150.0
 """Seconds without any change after which a turn is given up."""
-_CONFLICTS = (404, 409)
+_OVERTAKEN = (404, 409)
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class Load:
         body = self._system.create(name, task)
         async with self._api.gate:
             run = self.runs[name] = Run(name, time.monotonic())
-            await self._api.send("POST", self._path(self._system.root, self._system.plural), body)
+            await self._api.read("POST", self._path(self._system.root, self._system.plural), body)
         return run
 
     async def cancel(self, run: Run) -> None:
@@ -133,7 +133,11 @@ class Load:
 
     async def _react(self, request: Request) -> None:
         async with self._api.gate:
-            await self._send(request)
+            try:
+                await self._send(request)
+            except ApiError as error:  # an earlier reaction to the same state was faster
+                if error.status not in _OVERTAKEN:
+                    raise
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

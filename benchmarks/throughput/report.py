@@ -16,15 +16,23 @@ Names = Mapping[str, str]
 
 def text(results: Results) -> str:
     """Return all tables."""
+    blocks = [part(results, workload) for workload in results.titles]
+    if results.failures:
+        blocks.append("\n".join(("Turns that failed:", *results.failures)))
+    return "\n\n".join(filter(None, blocks))
+
+
+def part(results: Results, workload: str) -> str:
+    """Return the tables of one workload; nothing if it has no figures."""
+    title = results.titles[workload]
+    mine = [each for each in results.summaries if each.workload == workload]
+    starts = [each for each in results.starts if each.workload == workload]
     blocks = []
-    for workload, title in results.titles.items():
-        mine = [each for each in results.summaries if each.workload == workload]
-        starts = [each for each in results.starts if each.workload == workload]
-        if mine:
-            blocks.append(f"## {title}, {_rounds(mine)}")
-            blocks += [part(mine, results.names) for part in (speed, cost, requests, comparison)]
-        if starts:
-            blocks += [f"## {title}", memory(starts, results.names)]
+    if mine:
+        blocks.append(f"## {title}, {_rounds(mine)}")
+        blocks += [each(mine, results.names) for each in (speed, cost, requests, comparison)]
+    if starts:
+        blocks += [f"## {title}", memory(starts, results.names)]
     return "\n\n".join(filter(None, blocks))
 
 

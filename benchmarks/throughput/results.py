@@ -3,17 +3,26 @@
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from aiohttp import ClientError
+
+from benchmarks.throughput.api import ApiError
 from benchmarks.throughput.checkout import resolve
 from benchmarks.throughput.figures import Measurement, Summary, summarise
+from benchmarks.throughput.load import Stalled
 from benchmarks.throughput.plan import Part
 from benchmarks.throughput.population import Population, Start, starts
 from benchmarks.throughput.system import System
 from benchmarks.throughput.testbed import Testbed
 from benchmarks.throughput.turn import play
+from tests.cluster import ClusterError
+
+FAILURES = (ApiError, ClientError, ClusterError, RuntimeError, Stalled, TimeoutError)
+"""Errors that end a turn, and not the benchmark."""
 
 
 @dataclass(slots=True)
@@ -27,6 +36,8 @@ class Results:
     settings: dict[str, Any]
     measurements: list[Measurement] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Turns without figures, with the cause."""
 
     @classmethod
     def of(cls, parts: Sequence[Part], systems: Mapping[str, System], command: str) -> "Results":
@@ -54,6 +65,7 @@ class Results:
             "workloads": dict(self.titles),
             "results": [each.as_json() for each in self.summaries],
             "starts": [asdict(each) for each in self.starts],
+            "failures": self.failures,
         }
 
 
@@ -64,9 +76,21 @@ async def measure(
     chosen = [systems[each] for each in part.systems]
     if isinstance(part.workload, Population):
         serving = [each for each in chosen if each.controller]
-        results.starts += await starts(bed, serving, part.workload, part.rounds)
+        with _recorded(bed, results, part.workload.title):
+            results.starts += await starts(bed, serving, part.workload, part.rounds)
         return
     for number in range(1, part.rounds + 1):
         for system in chosen:
             label = f"{part.workload.title}, round {number} of {part.rounds}, {system.title}"
-            results.measurements.append(await play(bed, system, part.workload, label))
+            with _recorded(bed, results, label):
+                results.measurements.append(await play(bed, system, part.workload, label))
+
+
+@contextmanager
+def _recorded(bed: Testbed, results: Results, label: str) -> Iterator[None]:
+    """Record the failure of a turn, so that the other turns are played."""
+    try:
+        yield
+    except FAILURES as error:
+        results.failures.append(f"{label}: {error!r}")
+        bed.progress.say(f"{label}: failed: {error!r}")

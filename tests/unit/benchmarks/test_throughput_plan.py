@@ -40,6 +40,13 @@ def test_an_unknown_commit_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     assert "git knows no commit 'no-such-branch'" in capsys.readouterr().err
 
 
+def test_a_system_without_a_controller_cannot_start_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["--workload", "start", "--system", "pods"]) == 2
+    assert "only systems of taskruns play start" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="an archive has no commits")
 def test_a_commit_is_extracted_once(tmp_path: Path) -> None:
     commit = checkout.resolve("HEAD")
