@@ -146,9 +146,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def spread(value: Spread) -> str:
     """Return a median, with minimum and maximum if they differ."""
-    if value.least == value.most:
-        return f"{value.median:.1f}"
-    return f"{value.median:.1f} ({value.least:.1f}-{value.most:.1f})"
+    median, least, most = (f"{each:.1f}" for each in (value.median, value.least, value.most))
+    return median if least == most else f"{median} ({least}-{most})"
 
 
 def percentiles(value: Percentiles | None) -> str:
