@@ -82,8 +82,14 @@ class Load:
         """Number of Pods that exist."""
         return len(self._pods)
 
-    def forget(self) -> None:
-        """Forget all runs so far, which must be done; their Pods may exist."""
+    async def forget(self) -> None:
+        """Forget all runs so far, which must be done, and remove their Pods."""
+        await self._api.read("DELETE", self._path("/api/v1", "pods"))
+        await self.until(lambda: not self.pods)
+        self.reset()
+
+    def reset(self) -> None:
+        """Count runs from zero; those so far stay as they are."""
         self.runs.clear()
         self.done = self.pods_running = 0
 

@@ -91,7 +91,7 @@ async def _fill(bed: Testbed, system: System, population: Population, namespace:
         async with Load(bed.api, system, namespace) as load:
             await Burst(1, Task(variables=VARIABLES)).play(load)
             (name,) = load.runs
-            load.forget()
+            load.reset()
             bed.progress.say(f"{population.title}: creating live runs")
             task = Task(Behaviour.HOLD, variables=VARIABLES)
             await asyncio.gather(*(load.create(task) for _ in range(population.live)))

@@ -8,6 +8,8 @@ from benchmarks.throughput.results import Results
 
 REFERENCES = ("pods", "jobs", "old")
 """Systems whose rate those of all others are divided by."""
+VISIBLE = 0.05
+"""Milliseconds below which a component is left out of a table."""
 
 Row = Sequence[str]
 Summaries = Sequence[Summary]
@@ -65,7 +67,8 @@ def speed(summaries: Summaries, names: Names) -> str:
 
 def cost(summaries: Summaries, names: Names) -> str:
     """Return processor time per run of each component, and the controller's memory."""
-    components = [*dict.fromkeys(name for each in summaries for name in each.components)]
+    measured = dict.fromkeys(name for each in summaries for name in each.components)
+    components = [name for name in measured if any(s.cpu(name) >= VISIBLE for s in summaries)]
     header = ["CPU per run, ms", *components, "controller, peak MiB"]
     rows = [
         [

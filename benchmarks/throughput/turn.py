@@ -27,7 +27,7 @@ async def play(bed: Testbed, system: System, workload: Workload, label: str) -> 
         async with bed.namespace() as namespace, Load(bed.api, system, namespace) as load:
             task = Task(simulated=workload.task.simulated)
             await Burst(WARM_UP, task).play(load)
-            load.forget()
+            await load.forget()
             async with _progress(bed, load, workload, label):
                 measured = await _measure(bed, system, workload, load, pids)
             rate, seconds = measured.rate, measured.seconds
