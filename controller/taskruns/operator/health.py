@@ -106,7 +106,7 @@ class Health:
 
 def _problems(checks: Mapping[str, Check]) -> dict[str, str]:
     results = {name: check() for name, check in checks.items()}
-    return {name: trouble for name, trouble in results.items() if trouble}
+    return {name: problem for name, problem in results.items() if problem}
 
 
 def probes(health: Health, host: str, port: int) -> Site:
@@ -119,10 +119,10 @@ def probes(health: Health, host: str, port: int) -> Site:
 
 
 def _answer(
-    troubles: Callable[[], Mapping[str, str]], notes: Callable[[], Mapping[str, str]]
+    find_problems: Callable[[], Mapping[str, str]], notes: Callable[[], Mapping[str, str]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        problems = troubles()
+        problems = find_problems()
         text = _lines(problems) or f"ok\n{_lines(notes())}"
         return web.Response(status=500 if problems else 200, text=text)
 

@@ -110,3 +110,8 @@ Time = Annotated[
 
 CoreObject = dict[str, Any]
 """Object of core/v1 that is passed through unchanged, including fields of newer Kubernetes."""
+
+
+def keyed_by(field: str) -> dict[str, Any]:
+    """Return the schema keywords of a list whose items are identified by one of their fields."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]}

@@ -14,7 +14,7 @@ from taskruns.api.v1alpha1.corev1 import (
     Toleration,
     VolumeMount,
 )
-from taskruns.api.v1alpha1.model import MAX_SECONDS, CoreObject, Duration, Model
+from taskruns.api.v1alpha1.model import MAX_SECONDS, CoreObject, Duration, Model, keyed_by
 
 _ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 _SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
@@ -110,10 +110,6 @@ _MAX_MOUNTS = 256
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
-def _keyed(by: str) -> dict[str, Any]:
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [by]}
-
-
 DEFAULT_BACKOFF_CAP = timedelta(minutes=10)
 
 
@@ -202,7 +198,7 @@ class TaskRunSpec(Model):
         description="Environment variables of the main container (core/v1 EnvVar), with unique "
         "names; merged with the template's by name. TASKRUN_NAME, TASKRUN_NAMESPACE, TASKRUN_UID "
         "and TASKRUN_ATTEMPT are always set. Default: the template's.",
-        json_schema_extra=_keyed("name"),
+        json_schema_extra=keyed_by("name"),
     )
     env_from: list[EnvFromSource] | None = Field(
         None,
@@ -221,7 +217,7 @@ class TaskRunSpec(Model):
         max_length=_MAX_MOUNTS,
         description="Volumes to mount into the main container's file system (core/v1 VolumeMount); "
         "merged with the template's by mountPath. Default: the template's.",
-        json_schema_extra=_keyed("mountPath"),
+        json_schema_extra=keyed_by("mountPath"),
     )
     image_pull_policy: str | None = Field(
         None,
@@ -251,7 +247,7 @@ class TaskRunSpec(Model):
         None,
         description="Secrets to pull images with (core/v1 LocalObjectReference); merged with the "
         "template's by name. Default: the service account's.",
-        json_schema_extra=_keyed("name"),
+        json_schema_extra=keyed_by("name"),
     )
     node_selector: dict[str, str] | None = Field(
         None,

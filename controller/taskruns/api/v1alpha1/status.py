@@ -1,12 +1,12 @@
 """The status of a TaskRun, which only the controller writes, and the TaskRun as a whole."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from taskruns.api.conditions import ConditionType, FailureKind, Outcome, Phase
-from taskruns.api.v1alpha1.model import Model, Time
+from taskruns.api.v1alpha1.model import Model, Time, keyed_by
 from taskruns.api.v1alpha1.spec import TaskRunSpec
 
 _OUTPUT = ". Last output: "
@@ -43,10 +43,6 @@ ConditionWord = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 316}),
 ]
 """A condition type of taskruns, or one that another client or a newer controller has added."""
-
-
-def _keyed(by: str) -> dict[str, Any]:
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [by]}
 
 
 class Attempt(Model):
@@ -180,13 +176,13 @@ class TaskRunStatus(Model):
         None,
         max_length=MAX_ATTEMPTS,
         description="Records of the last attempts, oldest first.",
-        json_schema_extra=_keyed("podUID"),
+        json_schema_extra=keyed_by("podUID"),
     )
     conditions: list[Condition] | None = Field(
         None,
         description="Complete, Failed, Finished, Suspended, Reconciling, Stalled, PodRefused, "
         "ResultStored. To wait for the end: kubectl wait --for=condition=Finished.",
-        json_schema_extra=_keyed("type"),
+        json_schema_extra=keyed_by("type"),
     )
 
 
