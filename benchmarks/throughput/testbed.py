@@ -126,15 +126,15 @@ class Testbed:
 
 @asynccontextmanager
 async def testbed(name: str, logs: Path, *, keep: bool) -> AsyncIterator[Testbed]:
-    """Bring a cluster up for the block, unless it is; take down what was brought up.
+    """Bring a cluster up for the block, unless it is; restore its state afterwards.
 
     Args:
         name: the cluster's name.
         logs: folder for the logs of controllers.
-        keep: leave the cluster up.
+        keep: leave a cluster up that was not.
     """
     cluster = Cluster(name, LocalDriver.name)
-    was_up = cluster.is_up()
+    was_up, tuning = cluster.is_up(), Tuning.read(cluster.place)
     progress = Progress(to_stderr)
     try:
         if not was_up:
@@ -145,9 +145,9 @@ async def testbed(name: str, logs: Path, *, keep: bool) -> AsyncIterator[Testbed
         async with Api(cluster.kubeconfig) as api:
             yield Testbed(cluster, api, progress, logs)
     finally:
-        if was_up or keep:
-            cluster.tune(Tuning(), progress=_quiet)
-        else:
+        if was_up:
+            cluster.tune(tuning, progress=_quiet)
+        elif not keep:
             progress.say(f"removing cluster {name}")
             cluster.down(progress=_quiet)
 
