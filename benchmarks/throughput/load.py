@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.throughput.api import Api, ApiError, Object
-from benchmarks.throughput.system import RUN, Request, System, Task
+from benchmarks.throughput.system import RUN, End, Request, System, Task
 
 QUIET = 150.0
 """Seconds without any change after which a turn is given up."""
@@ -35,6 +35,7 @@ class Run:
     cancelled: float | None = None
     """When the request that cancels it was sent."""
     done: float | None = None
+    end: End | None = None
 
 
 class Stalled(Exception):
@@ -190,8 +191,8 @@ class Load:
             run.pod_ended = now
 
     def _take_object(self, run: Run | None, change: str, obj: Object, now: float) -> None:
-        if run and run.done is None and self._system.is_done(change, obj):
-            run.done = now
+        if run and run.done is None and (end := self._system.end(change, obj)):
+            run.done, run.end = now, end
             self.done += 1
         if request := self._system.react(change, obj):
             self._spawn(self._react(request))

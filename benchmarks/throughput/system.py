@@ -34,6 +34,14 @@ class Behaviour(Enum):
     """Run until it is stopped."""
 
 
+class End(Enum):
+    """How a run has ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Behaviour of a run, and the node that it needs."""
@@ -43,6 +51,11 @@ class Task:
     """Whether kwok runs it; otherwise the kubelet does."""
     variables: int = 0
     """Number of environment variables, which make an object larger."""
+
+    @property
+    def expected(self) -> End:
+        """The end that a run must have to be counted."""
+        return End.CANCELLED if self.behaviour is Behaviour.HOLD else End.SUCCEEDED
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -136,8 +149,8 @@ class System(Protocol):
         """Return the object of a new run."""
         ...
 
-    def is_done(self, change: str, obj: Object) -> bool:
-        """Return whether a change of its object reports that the run has ended."""
+    def end(self, change: str, obj: Object) -> End | None:
+        """Return the end of the run that a change of its object reports, or None."""
         ...
 
     def cancel(self, run: str) -> Request:

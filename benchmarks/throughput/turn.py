@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from benchmarks.throughput import requests
 from benchmarks.throughput.figures import Measurement, durations
-from benchmarks.throughput.load import Load
+from benchmarks.throughput.load import Load, Run
 from benchmarks.throughput.processes import CpuSample, above_idle, peak_memory
-from benchmarks.throughput.system import System, Task
+from benchmarks.throughput.system import End, System, Task
 from benchmarks.throughput.testbed import CONTROLLER, Testbed
 from benchmarks.throughput.workloads import Burst, Workload
 
@@ -49,6 +50,7 @@ async def _measure(
     requests_after = requests.parse((await bed.api.read("GET", "/metrics")).decode())
     used = above_idle(before, after, before.rates(idle))
     runs = [*load.runs.values()]
+    _require_ends(runs, workload.task.expected)
     began = min(run.cancelled or run.created for run in runs)
     return Measurement(
         system=system.name,
@@ -60,6 +62,13 @@ async def _measure(
         requests=requests.per_run(requests_before, requests_after, len(runs)),
         memory=peak_memory(pids[CONTROLLER]) if CONTROLLER in pids else None,
     )
+
+
+def _require_ends(runs: Sequence[Run], expected: End) -> None:
+    """Refuse figures of runs that have not done their work."""
+    if others := Counter(str(run.end) for run in runs if run.end is not expected):
+        counts = ", ".join(f"{number} {end}" for end, number in others.items())
+        raise RuntimeError(f"not all of {len(runs)} runs have {expected.value}: {counts}")
 
 
 @asynccontextmanager

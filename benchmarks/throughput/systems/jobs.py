@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.throughput.api import Object
-from benchmarks.throughput.system import LIFTED, STOCK, Behaviour, Request, Task, metadata
+from benchmarks.throughput.system import LIFTED, STOCK, Behaviour, End, Request, Task, metadata
 from tests.cluster.tuning import Tuning
 
 RETRIES = 2
@@ -34,13 +34,13 @@ class Jobs:
             spec = {**_INDEXED, "template": task.pod(run)}
         return {"metadata": metadata(run), "spec": spec}
 
-    def is_done(self, change: str, obj: Object) -> bool:
-        """Return whether the Job has completed, failed, or is suspended without a Pod."""
-        ended = {"Complete", "Failed"} | ({"Suspended"} if not _active(obj) else set())
+    def end(self, change: str, obj: Object) -> End | None:  # noqa: ARG002 - of the protocol
+        """Return the end of the Job; it is cancelled if it is suspended without a Pod."""
         conditions = obj["status"].get("conditions") or ()
-        return change != "DELETED" and any(
-            each["type"] in ended and each["status"] == "True" for each in conditions
-        )
+        true = {each["type"] for each in conditions if each["status"] == "True"}
+        if "Suspended" in true and _active(obj):
+            return None
+        return next((end for kind, end in _ENDS.items() if kind in true), None)
 
     def cancel(self, run: str) -> Request:
         """Suspend the Job, which stops its Pod and keeps its object, as a cancelled TaskRun."""
@@ -51,6 +51,7 @@ class Jobs:
         return None
 
 
+_ENDS = {"Complete": End.SUCCEEDED, "Failed": End.FAILED, "Suspended": End.CANCELLED}
 _INDEXED: Object = {"completionMode": "Indexed", "completions": 1, "backoffLimitPerIndex": RETRIES}
 
 

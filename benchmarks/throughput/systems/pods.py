@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from benchmarks.throughput.api import Object
 from benchmarks.throughput.stages import ATTEMPT, FAIL_TWICE
-from benchmarks.throughput.system import LIFTED, RUN, Request, Task
+from benchmarks.throughput.system import LIFTED, RUN, End, Request, Task
 from tests.cluster.tuning import Tuning
 
 ATTEMPTS = 3
@@ -27,9 +27,13 @@ class Pods:
         pod = task.pod(run, {ATTEMPT: "1"})
         return {**pod, "metadata": {**pod["metadata"], "name": f"{run}-1"}}
 
-    def is_done(self, change: str, obj: Object) -> bool:
-        """Return whether the Pod has ended and is not followed by another attempt."""
-        return (change == "DELETED" or _ended(obj)) and not _is_retried(obj)
+    def end(self, change: str, obj: Object) -> End | None:
+        """Return the end of the Pod, unless another attempt follows."""
+        if not (change == "DELETED" or _ended(obj)) or _is_retried(obj):
+            return None
+        if obj["status"]["phase"] == "Succeeded":
+            return End.SUCCEEDED
+        return End.CANCELLED if "deletionTimestamp" in obj["metadata"] else End.FAILED
 
     def cancel(self, run: str) -> Request:
         """Delete the Pod of the first attempt."""

@@ -9,6 +9,7 @@ from benchmarks.throughput.system import (
     LIFTED,
     Behaviour,
     Controller,
+    End,
     Request,
     Task,
     metadata,
@@ -42,9 +43,10 @@ class TaskRuns:
         kind = {"apiVersion": names.API_VERSION, "kind": names.KIND}
         return {**kind, "metadata": metadata(run), "spec": spec}
 
-    def is_done(self, change: str, obj: Object) -> bool:
-        """Return whether its phase is final."""
-        return change != "DELETED" and obj["status"].get("phase") in TERMINAL_PHASES
+    def end(self, change: str, obj: Object) -> End | None:  # noqa: ARG002 - of the protocol
+        """Return the end of the TaskRun in a terminal phase."""
+        phase = obj["status"].get("phase")
+        return End(phase.lower()) if phase in TERMINAL_PHASES else None
 
     def cancel(self, run: str) -> Request:
         """Set `spec.cancel`."""

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.throughput import stages
-from benchmarks.throughput.system import RUN, Behaviour, Task
+from benchmarks.throughput import stages, turn
+from benchmarks.throughput.load import Run
+from benchmarks.throughput.system import RUN, Behaviour, End, Task
 from benchmarks.throughput.systems import SYSTEMS
+from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from tests.cluster.cluster import SIMULATED
 
 FAILING = Task(Behaviour.FAIL_TWICE)
@@ -46,31 +48,46 @@ def test_an_ended_bare_pod_is_deleted_and_then_retried() -> None:
     assert not pods.react("DELETED", _pod(3, "Succeeded"))
 
 
-def test_a_bare_pod_is_done_at_its_last_end() -> None:
-    pods = SYSTEMS["pods"]
-    assert not pods.is_done("MODIFIED", _pod(1, "Running"))
-    assert not pods.is_done("MODIFIED", _pod(1, "Failed"))
-    assert not pods.is_done("DELETED", _pod(1, "Failed"))
-    assert pods.is_done("MODIFIED", _pod(3, "Succeeded"))
-    assert pods.is_done("DELETED", _pod(1, "Running", Task(Behaviour.HOLD)))
+def test_a_bare_pod_ends_with_its_last_attempt() -> None:
+    end = SYSTEMS["pods"].end
+    assert end("MODIFIED", _pod(1, "Running")) is None
+    assert end("MODIFIED", _pod(1, "Failed")) is None
+    assert end("DELETED", _pod(1, "Failed")) is None
+    assert end("MODIFIED", _pod(3, "Succeeded")) is End.SUCCEEDED
+    assert end("MODIFIED", _pod(1, "Failed", Task())) is End.FAILED
+    held = _pod(1, "Running", Task(Behaviour.HOLD), deletionTimestamp="now")
+    assert end("DELETED", held) is End.CANCELLED
 
 
 def _job(kind: str, **status: Any) -> dict[str, Any]:
     return {"status": {"conditions": [{"type": kind, "status": "True"}], **status}}
 
 
-def test_a_job_is_done_when_it_is_complete_or_suspended_without_a_pod() -> None:
-    jobs = SYSTEMS["jobs"]
-    assert jobs.is_done("MODIFIED", _job("Complete"))
-    assert jobs.is_done("MODIFIED", _job("Suspended"))
-    assert not jobs.is_done("MODIFIED", _job("Suspended", active=1))
-    assert not jobs.is_done("MODIFIED", {"status": {}})
+def test_a_job_ends_by_its_conditions() -> None:
+    end = SYSTEMS["jobs"].end
+    assert end("MODIFIED", _job("Complete")) is End.SUCCEEDED
+    assert end("MODIFIED", _job("Failed")) is End.FAILED
+    assert end("MODIFIED", _job("Suspended")) is End.CANCELLED
+    assert end("MODIFIED", _job("Suspended", active=1)) is None
+    assert end("MODIFIED", {"status": {}}) is None
 
 
-def test_a_task_run_is_done_in_a_terminal_phase() -> None:
-    taskruns = SYSTEMS["taskruns"]
-    assert taskruns.is_done("MODIFIED", {"status": {"phase": "Cancelled"}})
-    assert not taskruns.is_done("MODIFIED", {"status": {"phase": "Running"}})
+@pytest.mark.parametrize("phase", TERMINAL_PHASES)
+def test_a_task_run_ends_in_a_terminal_phase(phase: Phase) -> None:
+    end = SYSTEMS["taskruns"].end("MODIFIED", {"status": {"phase": str(phase)}})
+    assert end
+    assert end.value == phase.lower()
+
+
+def test_a_task_run_that_runs_has_no_end() -> None:
+    assert SYSTEMS["taskruns"].end("MODIFIED", {"status": {"phase": "Running"}}) is None
+
+
+def test_runs_that_did_not_do_their_work_have_no_figures() -> None:
+    runs = [Run("a", 0.0, end=End.SUCCEEDED), Run("b", 0.0, end=End.FAILED)]
+    turn._require_ends(runs[:1], End.SUCCEEDED)
+    with pytest.raises(RuntimeError, match=r"not all of 2 runs have succeeded: 1 End\.FAILED"):
+        turn._require_ends(runs, End.SUCCEEDED)
 
 
 def test_stages_are_documents_of_their_own() -> None:
