@@ -11,6 +11,8 @@ import os
 import sys
 import threading
 
+import uvloop
+
 from taskruns.engines.kubernetes import NoConfiguration
 from taskruns.operator import settings, structured_logging, uninstall
 from taskruns.operator.controller import WrapEngine, run
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None, wrap: WrapEngine = lambda engine: engine
         return uninstall.main(argv[1:], os.environ)
     options = settings.read(argv, os.environ)
     structured_logging.configure(options.log_format, options.log_level)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = _run(runner, options, wrap)
         # Closing the loop waits for tasks that kopf has left in it, and they may never end.
         watchdog = threading.Timer(LAST_SECONDS, os._exit, (code,))
