@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from kopf._core.reactor import processing
 
 from taskruns.api import names
 from taskruns.engines.cache import RunKey
@@ -68,6 +69,22 @@ async def test_no_run_is_looked_at_before_all_pods_have_been_seen(
         assert (await running.probe("livez"))[0] == 200
         release()
         await running.until(lambda: server.writes)
+
+
+async def test_events_do_not_pass_through_kopfs_own_processor(
+    server: StubApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a release of kopf calls another function, events still arrive, at a higher cost."""
+
+    async def process(**_: object) -> None:
+        raise AssertionError("kopf's processor was called")
+
+    monkeypatch.setattr(processing, "process_resource_event", process)
+    server.put(RUNS, "hello")
+    async with at_work(server, tmp_path) as running:
+        await running.until(lambda: server.writes)
+        await running.ready()
+    assert processing.process_resource_event is process
 
 
 async def test_namespaces_take_turns(server: StubApiserver, tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ import socket
 from typing import Any
 
 import aiohttp
+import kopf
 import pytest
 
 from taskruns.api import names
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.operator.cache_sync import CacheSync
 from taskruns.operator.health import CannotServe, Health, Heartbeat, probes
-from taskruns.operator.watch import EventHandler
+from taskruns.operator.watch import DirectProcessor, EventHandler
 
 
 def test_the_cache_is_synced_when_every_listed_object_has_arrived() -> None:
@@ -120,6 +121,18 @@ def test_a_pod_without_a_run_is_ignored() -> None:
     del pod["metadata"]["labels"]
     desk.intake.take_pod(event("ADDED", pod))
     assert desk.asked == []
+
+
+async def test_an_event_that_cannot_be_handled_is_logged_and_the_next_is_handled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk()
+    pods = kopf.Resource("", "v1", "pods")
+    process = DirectProcessor(desk.intake)
+    await process(resource=pods, raw_event=event("ADDED", {"metadata": {}}), stream_pressure=None)
+    assert "an event of pods could not be handled" in caplog.text
+    await process(resource=pods, raw_event=event("ADDED", a_pod()), stream_pressure=None)
+    assert desk.asked == [KEY]
 
 
 def test_a_pulse_is_missed_only_once_it_has_begun() -> None:
