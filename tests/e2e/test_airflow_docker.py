@@ -175,7 +175,7 @@ def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str,
     assert re.search(r"Last output:\s+the last words", output)
     assert "serviceAccountName is not supported on Docker" in output
     assert home.xcom("late", "reason") == "DeadlineExceeded"
-    assert "The log of side is not there: " in output
+    assert "The log of side does not exist: " in output
     assert (output.count("[main] known"), output.count("[side] known")) == (1, 0)
 
 

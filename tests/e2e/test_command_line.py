@@ -154,7 +154,7 @@ def test_colour_is_printed_on_terminals_only(taskrun: CommandLine) -> None:
         (["run", "--image", "x", "--name", "Not_Valid"], 1, "lower-case letters"),
         (["run", "--image", "", "--", "true"], 1, "spec.image: "),
         (["run", "--image", "x", "--secret", "a=b"], 2, "NAME/KEY=VALUE"),
-        (["run", "--image", "x", "-d", "--secret", "a/b=c"], 2, "leave --detach out"),
+        (["run", "--image", "x", "-d", "--secret", "a/b=c"], 2, "only this process has the value"),
     ],
 )
 def test_errors_are_one_line(

@@ -143,7 +143,7 @@ def test_a_client_needs_no_more_than_the_role_for_clients(
     assert refused.returncode == 125
     assert "no permission to list taskruns" in refused.stderr
     assert "taskruns-client" in refused.stderr
-    assert "name one with --namespace" in stranger("list", "-A").stderr
+    assert "use --namespace instead of" in stranger("list", "-A").stderr
     client = as_account(taskrun, cluster, namespace, "client", tmp_path)
     for resource, verbs in (
         ("taskruns.taskruns.dev", "create,get,list,watch,patch,delete"),

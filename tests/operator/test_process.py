@@ -129,12 +129,15 @@ def test_a_port_that_is_taken_is_one_sentence(
 
 def test_a_signal_before_it_is_ready_ends_it_at_once(cluster: Cluster) -> None:
     command = [sys.executable, "-m", "taskruns.operator", "--kubeconfig", str(cluster.kubeconfig)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--probes-port=0", "--metrics-port=off"], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    assert "probes are answered" in process.stderr.readline()
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=10)
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert "serving probes on" in process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()  # a second controller would disturb the next tests
     assert process.returncode == 0
     assert "Traceback" not in errors
