@@ -4,6 +4,7 @@ No message contains the value, because it may be a secret.
 """
 
 from collections.abc import Collection, Mapping
+from math import inf
 from typing import Any
 
 _POD_LISTS = ("containers", "initContainers")
@@ -110,3 +111,13 @@ def check_exit_codes(argument: str, value: Any) -> None:
     for number, code in enumerate(list_of(argument, value, "an integer, or a list of integers")):
         if not isinstance(code, int):
             raise wrong_type(f"{argument}[{number}]", code, "an integer")
+
+
+def check_seconds(argument: str, value: Any) -> None:
+    """Check a duration in seconds: a number that is not negative.
+
+    Raises:
+        ValueError: The value is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
+        raise wrong_type(argument, value, "a number of seconds, 0 or more")

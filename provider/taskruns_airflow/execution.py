@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout
@@ -145,6 +145,15 @@ class Execution:
             logs=shown.to_json() if shown else None,
         )
 
+    def await_end(self, run: TaskRun, seconds: float) -> TaskRun:
+        """Wait for the run's end, but no longer than `seconds`; return its latest state.
+
+        The log is not read: whoever waits to the end reads all of it.
+        """
+        if run.is_terminal or seconds <= 0:
+            return run
+        return self._runner.run(self._await_end(run, seconds))
+
     def follow(self, run: TaskRun, shown: Shown | None) -> TaskRun:
         """Wait for the run's end, and copy its log meanwhile."""
         return self._runner.run(self._follow(Ref.to(run), shown))
@@ -238,6 +247,14 @@ class Execution:
         finally:
             self._entries.close()
             self.last_line = self._entries.last_line
+
+    async def _await_end(self, run: TaskRun, seconds: float) -> TaskRun:
+        client, ref = await self._client(), Ref.to(run)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for run in client.watch(ref).follow(ref):  # noqa: B007, PLR1704
+                    pass
+        return run
 
     async def _client(self) -> Client:
         return await self._hook.edge(self._namespace)

@@ -1,5 +1,6 @@
 """Tests of a task that is interrupted or whose deferral fails: cancel the run, or leave it."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from taskruns_airflow import TaskRunOperator, execution, task_instance
 from taskruns_airflow.client import Ref
 from taskruns_airflow.connection import Access
 from taskruns_airflow.execution import Execution
+from taskruns_airflow.failures import TaskRunMisconfigured
 from taskruns_airflow.hook import TaskRunHook
 from taskruns_airflow.identity import Try
 
@@ -151,7 +153,9 @@ def test_a_stop_signal_just_after_the_create_leaves_no_orphan(  # noqa: PLR0913,
     retries: int,
     cancelled: list[str],
 ) -> None:
-    task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
+    task = TaskRunOperator(
+        task_id="load", image="a", get_logs=False, deferrable=deferrable, defer_after=0
+    )
     handle_sigterm(task, raising)
 
     def on_push(key: str) -> None:
@@ -175,7 +179,9 @@ def test_a_failing_xcom_or_state_store_fails_no_task(
     def on_push(key: str, *_: Any) -> None:
         raise RuntimeError(f"no room for {key}")
 
-    task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=deferrable)
+    task = TaskRunOperator(
+        task_id="load", image="a", get_logs=False, deferrable=deferrable, defer_after=0
+    )
     context = Instance(on_push).context() | {"task_state_store": SimpleNamespace(set=on_push)}
     if deferrable:
         with pytest.raises(TaskDeferred):
@@ -183,6 +189,37 @@ def test_a_failing_xcom_or_state_store_fails_no_task(
     else:
         task.execute(context)
     assert "no room for taskrun_uid" in caplog.text
+
+
+def test_a_deferrable_task_whose_run_ends_soon_does_not_defer(cluster: Cluster) -> None:
+    task = TaskRunOperator(task_id="load", image="a", get_logs=False, deferrable=True)
+    task.execute(Instance(lambda _: None).context())
+    assert cluster.cancelled == []
+
+
+def test_a_deferrable_task_defers_when_its_run_lasts_longer(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def follow(ref: Ref) -> AsyncIterator[TaskRun]:
+        (run,) = await cluster.find()
+        yield run
+        await asyncio.Event().wait()
+        raise AssertionError(ref)
+
+    monkeypatch.setattr(cluster, "follow", follow)
+    task = TaskRunOperator(
+        task_id="load", image="a", get_logs=False, deferrable=True, defer_after=0.01
+    )
+    with pytest.raises(TaskDeferred):
+        task.execute(Instance(lambda _: None).context())
+    assert cluster.cancelled == []
+
+
+@pytest.mark.parametrize("value", [-1, "10", None, True, float("nan"), float("inf")])
+def test_defer_after_is_a_number_of_seconds(value: Any) -> None:
+    task = TaskRunOperator(task_id="load", image="a", deferrable=True, defer_after=value)
+    with pytest.raises(TaskRunMisconfigured, match="defer_after"):
+        task.build_task_run(OWN)
 
 
 def test_a_stopped_last_try_without_a_stored_uid_leaves_no_run(

@@ -45,8 +45,8 @@ with DAG("kill", schedule=None, start_date=START) as dag:
     TaskRunOperator(task_id="last", image="a", retries=0)
     TaskRunOperator(task_id="marked", image="a", retries=1, retry_delay=timedelta(0))
     TaskRunOperator(task_id="retried", image="a", retries=1, retry_delay=timedelta(0))
-    TaskRunOperator(task_id="deferred", image="a", deferrable=True, get_logs=False)
-    TaskRunOperator(task_id="left", image="a", deferrable=True, get_logs=False)
+    TaskRunOperator(task_id="deferred", image="a", deferrable=True, defer_after=0, get_logs=False)
+    TaskRunOperator(task_id="left", image="a", deferrable=True, defer_after=0, get_logs=False)
 initdb()
 dag.sync_to_db()
 run = dag.create_dagrun(

@@ -262,6 +262,7 @@ def _scenario(item: pytest.Item, start_counter: StartCounter) -> dict[str, Any]:
         **shell(marker.args),
         **_mount(start_counter),
         "deferrable": item.callspec.params["mode"] == "deferred",
+        "defer_after": 0,
         **own,
     }
     partial = {k: v for k, v in arguments.items() if k not in mapped}

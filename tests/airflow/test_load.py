@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.airflow.task import DEFERRED, SYNC, Count, Task
+from tests.support.airflow.task import DEFERRED, Count, Task
 from tests.support.cluster.start_counter import START
 
 MANY = 50
@@ -25,9 +25,17 @@ def test_fifty_short_mapped_tasks_succeed_at_their_first_try(task: Task) -> None
 
 @pytest.mark.timeout(600)
 @pytest.mark.task(
-    "", modes=SYNC, command=["sh"], mapped={"arguments": SHORT}, at_once=8, later=True
+    "",
+    modes=DEFERRED,
+    command=["sh"],
+    mapped={"arguments": SHORT},
+    at_once=8,
+    defer_after=10,
+    later=True,
 )
-def test_fifty_mapped_tasks_in_workers_succeed_at_their_first_try(task: Task) -> None:
+def test_fifty_mapped_tasks_that_end_before_they_defer_succeed_at_their_first_try(
+    task: Task,
+) -> None:
     """These tasks start after the others have ended, because a hundred exceed the machine."""
     task.start()
     each_succeeds_at_its_first_try(task)

@@ -29,8 +29,8 @@ with DAG("ends", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     secret = {"PASSWORD": {"secretKeyRef": {"name": "database", "key": "password"}}}
     task("knows", 'test "$PASSWORD" = s3cret && echo known', env=secret,
          container_logs=["main", "side"])
-    task("late", "sleep 600", execution_timeout=timedelta(seconds=2), deferrable=True,
-         template={"spec": {"terminationGracePeriodSeconds": 1}})
+    task("late", "sleep 600", execution_timeout=timedelta(seconds=2),
+         deferrable=True, defer_after=0, template={"spec": {"terminationGracePeriodSeconds": 1}})
 
 if __name__ == "__main__":
     dag.test()
@@ -46,7 +46,7 @@ with DAG("echo", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
                 taskruns_conn_id="host")
     first = DockerOperator(task_id="first", command="echo hello {{ task.task_id }} $HOME", **told)
     second = DockerOperator(
-        task_id="second", deferrable=True, private_environment=dict(SECRET="s3cret"),
+        task_id="second", deferrable=True, defer_after=0, private_environment=dict(SECRET="s3cret"),
         command=["sh", "-c", "test -d $AIRFLOW_TMP_DIR && test $SECRET = s3cret && echo done"],
         **told)
     first >> second
@@ -99,7 +99,9 @@ with DAG("forms", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     DockerOperator(task_id="text", entrypoint="", command="echo mine", **own)
     labels = {"by": "deploy.sh", "Free Text": "a  b"}
     DockerOperator(task_id="dir", command="pwd", working_dir="/opt/app.env", labels=labels, **told)
-    DockerOperator(task_id="long_tty", command=LONG, tty=True, deferrable=True, **told)
+    DockerOperator(
+        task_id="long_tty", command=LONG, tty=True, deferrable=True, defer_after=0, **told
+    )
     DockerOperator.partial(task_id="mapped", **told).expand(command=["['echo', '1']"])
 
 if __name__ == "__main__":
