@@ -24,6 +24,7 @@ from benchmarks.throughput.testbed import testbed
 
 FOLDER = Path(__file__).parents[2] / ".build" / "bench"
 OLD, NEW = "old", "new"
+INTERRUPTED = 130
 DEFAULT_WORKLOADS = ("one", "burst")
 DEFAULT_SYSTEMS = ("pods", "jobs", "taskruns")
 
@@ -140,6 +141,10 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    results = asyncio.run(_run(args, parts, systems))
+    try:
+        results = asyncio.run(_run(args, parts, systems))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     print(report.text(results))
     return 1 if results.failures else 0

@@ -62,20 +62,16 @@ async def starts(
 ) -> list[Start]:
     """Fill a namespace, and start the controllers of systems on it in turn."""
     first, *_ = systems
-    namespace = await bed.create_namespace()
-    try:
+    title = population.title
+    async with bed.namespace(served_by=first) as namespace:
         await _fill(bed, first, population, namespace)
-        label = population.title
-        turns = [(number, each) for number in range(1, rounds + 1) for each in systems]
         measured = []
-        for number, system in turns:
-            bed.progress.say(f"{label}, round {number} of {rounds}, {system.title}: starting")
-            measured.append(await _start(bed, system, population.key))
-        return measured
-    finally:
-        bed.progress.say(f"{population.title}: removing them")
-        with bed.serving(first):  # which removes the finalizers of Pods
-            await bed.remove_namespace(namespace)
+        for number in range(1, rounds + 1):
+            for system in systems:
+                bed.progress.say(f"{title}, round {number} of {rounds}, {system.title}: starting")
+                measured.append(await _start(bed, system, population.key))
+        bed.progress.say(f"{title}: removing them")
+    return measured
 
 
 async def _start(bed: Testbed, system: System, workload: str) -> Start:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 from benchmarks.throughput import controller, stages
@@ -66,16 +66,23 @@ class Testbed:
             yield {**self._pids(), CONTROLLER: pid}
 
     @asynccontextmanager
-    async def namespace(self) -> AsyncIterator[str]:
-        """Create a namespace, and remove it after the block."""
-        name = await self.create_namespace()
+    async def namespace(self, served_by: System | None = None) -> AsyncIterator[str]:
+        """Create a namespace for Pods, and remove it with its content after the block.
+
+        An interrupted benchmark leaves that to the removal of the cluster.
+
+        Args:
+            served_by: system whose controller has to run during the removal.
+        """
+        name = await self._create_namespace()
         try:
             yield name
-        finally:
-            await self.remove_namespace(name)
+        except Exception:
+            await self._remove_namespace(name, served_by)
+            raise
+        await self._remove_namespace(name, served_by)
 
-    async def create_namespace(self) -> str:
-        """Create a namespace in which Pods can be created, and return its name."""
+    async def _create_namespace(self) -> str:
         body = {"metadata": {"generateName": "bench-"}}
         made = await self.api.send("POST", NAMESPACE, body)
         name: str = made["metadata"]["name"]
@@ -83,10 +90,10 @@ class Testbed:
         await self._await(account, exists=True, within=ACCOUNT_WITHIN)
         return name
 
-    async def remove_namespace(self, name: str) -> None:
-        """Remove a namespace with all that it contains, and wait until it is gone."""
-        await self.api.read("DELETE", f"{NAMESPACE}/{name}")
-        await self._await(f"{NAMESPACE}/{name}", exists=False, within=REMOVED_WITHIN)
+    async def _remove_namespace(self, name: str, served_by: System | None) -> None:
+        with self.serving(served_by) if served_by else nullcontext():
+            await self.api.read("DELETE", f"{NAMESPACE}/{name}")
+            await self._await(f"{NAMESPACE}/{name}", exists=False, within=REMOVED_WITHIN)
 
     async def _await(self, path: str, *, exists: bool, within: float) -> None:
         deadline = time.monotonic() + within
