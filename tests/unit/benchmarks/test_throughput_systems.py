@@ -72,7 +72,7 @@ def test_a_job_ends_by_its_conditions() -> None:
     assert end("MODIFIED", {"status": {}}) is None
 
 
-@pytest.mark.parametrize("phase", TERMINAL_PHASES)
+@pytest.mark.parametrize("phase", sorted(TERMINAL_PHASES))
 def test_a_task_run_ends_in_a_terminal_phase(phase: Phase) -> None:
     end = SYSTEMS["taskruns"].end("MODIFIED", {"status": {"phase": str(phase)}})
     assert end
