@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from taskruns.api.cel_rules import MUTABLE, RULES
 from taskruns.api.crd import resource_schema
-from taskruns.api.rules import MUTABLE, RULES
 from taskruns.api.v1alpha1.model import TIME_PATTERN
 from tools.writing import made_from
 

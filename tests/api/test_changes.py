@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.api.rules import MUTABLE, immutable
+from taskruns.api.cel_rules import MUTABLE, immutable
 from tests.api.crd_copy import Api
 from tests.support.builders import schemas
 from tests.support.builders.schemas import Path

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.api.rules import RULES
+from taskruns.api.cel_rules import RULES
 from taskruns.api.v1alpha1 import TaskRunSpec
 from tests.api.crd_copy import Api
 from tests.support.builders import schemas

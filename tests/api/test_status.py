@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskruns.api.cel_rules import RULES
 from taskruns.api.conditions import TERMINAL_PHASES, Phase
 from taskruns.api.crd import resource_schema
-from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.api.v1alpha1.status import MAX_ATTEMPTS
 from taskruns.core.message import MAX_MESSAGE

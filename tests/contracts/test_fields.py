@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from taskruns.api.cel_rules import RULES
 from taskruns.api.crd import resource_schema
-from taskruns.api.rules import RULES
 from tests.support.builders import schemas
 from tools import fields
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from taskruns.api import names
-from taskruns.api.rules import RULES
+from taskruns.api.cel_rules import RULES
 from taskruns.api.v1alpha1 import TaskRun, TaskRunSpec, TaskRunStatus
 
 Schema = dict[str, Any]

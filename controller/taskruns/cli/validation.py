@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from taskruns.api import names
+from taskruns.api.cel_rules import RULES
 from taskruns.api.crd import PRESERVED, Schema, resource_schema
-from taskruns.api.rules import RULES
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns.cli.exit_status import CommandError
 from taskruns.cli.yaml_source import Document, FieldPath

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from taskruns.api.cel_rules import RULES
 from taskruns.api.crd import resource_schema
-from taskruns.api.rules import RULES
 from tests.support.builders import schemas
 from tests.support.builders.schemas import Path, Schema
 from tests.support.builders.specs import BY_CODE, BY_CONDITION, FULL, SMALLEST, full_with

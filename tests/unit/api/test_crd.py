@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.api import names, rules
+from taskruns.api import cel_rules, names
 from taskruns.api.crd import crd, resource_schema
 from taskruns.api.v1alpha1 import TaskRunSpec
 from tests.support.builders import schemas, structural_schema
@@ -107,22 +107,24 @@ def test_every_call_returns_another_crd() -> None:
 def test_every_rule_is_in_the_schema() -> None:
     standing = sum(len(each.get("x-kubernetes-validations", ())) for each in FIELDS.values())
     standing += len(SCHEMA["x-kubernetes-validations"])
-    assert standing == sum(len(each) for each in rules.RULES.values())
+    assert standing == sum(len(each) for each in cel_rules.RULES.values())
 
 
 def test_a_field_of_spec_is_immutable_unless_listed_as_mutable() -> None:
     aliases = {field.alias for field in TaskRunSpec.model_fields.values()}
-    (rule,) = (rule for rule in rules.RULES["spec"] if rule.message_expression)
-    for field in aliases - rules.MUTABLE:
+    (rule,) = (rule for rule in cel_rules.RULES["spec"] if rule.message_expression)
+    for field in aliases - cel_rules.MUTABLE:
         assert f"dyn(self).{field} == dyn(oldSelf).{field}" in rule.holds
         assert f"? '{field}'" in rule.message_expression
-    assert set(rules.immutable_fields()) == aliases - rules.MUTABLE
+    assert set(cel_rules.immutable_fields()) == aliases - cel_rules.MUTABLE
 
 
 @pytest.mark.parametrize(
-    "rule", [rule for each in rules.RULES.values() for rule in each], ids=lambda rule: rule.message
+    "rule",
+    [rule for each in cel_rules.RULES.values() for rule in each],
+    ids=lambda rule: rule.message,
 )
-def test_a_message_states_the_correction_in_one_line(rule: rules.Rule) -> None:
+def test_a_message_states_the_correction_in_one_line(rule: cel_rules.Rule) -> None:
     assert "\n" not in rule.message
     assert re.search(r"\b(write|create|leave)\b", rule.message) or rule.field == "attempt"
     assert not rule.message.endswith("."), "the apiserver goes on after it"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from taskruns.api.cel_rules import RULES
 from taskruns.api.names import API_VERSION, KIND
-from taskruns.api.rules import RULES
 from taskruns.cli.validation import problems, written
 from taskruns.cli.yaml_source import Document
 from tests.support.builders import schemas
