@@ -1,15 +1,15 @@
-"""Deadlines and due times of a run, computed from its spec and status only.
+"""Deadlines and deletion times of a run, computed from its spec and status only.
 
-Nothing is kept in memory between reconciles, so a restarted controller keeps every due time.
+Nothing is kept in memory between reconciles, so a restarted controller keeps every time. `retry`
+computes when an attempt is due.
 """
 
 import hashlib
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from taskruns.api import names
 from taskruns.api.conditions import Outcome
-from taskruns.api.v1alpha1 import Attempt, Backoff, PodGC, PodGCStrategy, TaskRun
+from taskruns.api.v1alpha1 import Attempt, PodGC, PodGCStrategy, TaskRun
 from taskruns.core.defaults import SiteDefaults
 
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -45,9 +45,6 @@ WEBHOOK_RETRY = timedelta(seconds=6)
 ADMISSION_PATIENCE = timedelta(seconds=60)
 """Time for which a create is retried while a prerequisite (service account, webhook) is missing."""
 
-_JITTER = 0.1
-_MAX_EXPONENT = 300
-
 
 def later(moment: datetime, delay: timedelta) -> datetime:
     """Return a moment plus a delay; FAR if the sum overflows."""
@@ -76,55 +73,7 @@ def attempt_deadline_at(run: TaskRun, started_at: datetime | None) -> datetime |
     return later(started_at, timedelta(seconds=seconds))
 
 
-def retry_at(run: TaskRun, end: datetime, outcome: Outcome | None = None) -> datetime:
-    """Return when the attempt after the open one is due.
-
-    Args:
-        run: the run, without the outcome of its open attempt in status.
-        end: time at which that attempt ended.
-        outcome: outcome of that attempt, if known.
-    """
-    attempts = run.status.attempts or []
-    if outcome is not None and attempts and attempts[-1].outcome is None:
-        ended = {"outcome": outcome, "finished_time": attempts[-1].finished_time or end}
-        attempts = [*attempts[:-1], attempts[-1].model_copy(update=ended)]
-    return _due_after(run, attempts, end) or end
-
-
-def due_at(run: TaskRun, now: datetime) -> datetime:
-    """Return when the next attempt of a run without an open one is due; `now` for a new run."""
-    return _due_after(run, run.status.attempts or []) or now
-
-
-def open_since(run: TaskRun, now: datetime) -> datetime:
-    """Return when the open attempt was due; `now` if status does not show it."""
-    return _due_after(run, (run.status.attempts or [])[:-1]) or now
-
-
-def _due_after(
-    run: TaskRun, attempts: Sequence[Attempt], end: datetime | None = None
-) -> datetime | None:
-    start = run.status.start_time
-    ended = _ended_at(attempts[-1], end) if attempts else None
-    if ended is None or attempts[-1].outcome is Outcome.STOPPED:
-        return start
-    retry = _retry_number(run, attempts[-1])
-    delay = backoff_delay(run.spec.backoff or Backoff(), retry, run.metadata.uid)
-    due = later(ended, delay)
-    return due if start is None else max(start, due)
-
-
-def _retry_number(run: TaskRun, attempt: Attempt) -> int:
-    """Return the number of the retry after an attempt, from 0; the exponent of its backoff.
-
-    Requeued attempts do not count, because their queue decides when the next one may start.
-    """
-    if attempt.outcome is Outcome.REQUEUED:
-        return 0
-    return max(attempt.number - 1 - (run.status.requeued or 0), 0)
-
-
-def _ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
+def ended_at(attempt: Attempt, end: datetime | None = None) -> datetime | None:
     """Return when an attempt ended; `end` for an attempt whose outcome is not recorded yet.
 
     Another client may write a finished record without an end time. Its latest time is used instead,
@@ -155,13 +104,6 @@ def startup_timeout_at(
         return None
     seconds = run.spec.startup_timeout_seconds or site.startup_timeout_seconds
     return later(scheduled_at, timedelta(seconds=seconds))
-
-
-def backoff_delay(backoff: Backoff, retry: int, uid: str) -> timedelta:
-    """Return the delay before a retry (0 is the first), with jitter derived from the uid."""
-    growth = backoff.factor ** min(retry, _MAX_EXPONENT)
-    seconds = min(backoff.duration.total_seconds() * growth, backoff.longest.total_seconds())
-    return timedelta(seconds=min(seconds * (1 + _JITTER * jitter(uid, retry)), 1e13))
 
 
 def jitter(uid: str, number: int) -> float:
@@ -195,7 +137,7 @@ def pod_deletion_at(
     if run.metadata.annotations.get(names.ANNOTATION_COLLECTED) == attempt.pod_uid:
         return now
     is_last = attempt.pod_uid == run.status.pod_uid
-    recorded = (run.status.completion_time if is_last else None) or _ended_at(attempt)
+    recorded = (run.status.completion_time if is_last else None) or ended_at(attempt)
     delay = site.delete_delay if gc.delete_delay_duration is None else gc.delete_delay_duration
     return now if recorded is None else later(recorded, delay)
 

@@ -9,6 +9,7 @@ from taskruns.core import deadlines, status
 from taskruns.core.message import address
 from taskruns.core.plan import CreatePod, Plan, Refusal, RefusalKind
 from taskruns.core.pods import InvalidTemplate, build_pod
+from taskruns.core.retry import due_at
 from taskruns.core.situation import DecisionContext, Due
 from taskruns.core.status import refused_since, with_refusal
 
@@ -49,7 +50,7 @@ def resume(situation: Due, context: DecisionContext) -> Plan | None:
     """No longer suspended: Queued or BackingOff, with a new startTime."""
     if situation.run.status.phase is not Phase.SUSPENDED:
         return None
-    waits = deadlines.due_at(situation.run, context.now) > context.now
+    waits = due_at(situation.run, context.now) > context.now
     phase = Phase.BACKING_OFF if waits else Phase.QUEUED
     return Plan(status=status.resumed(situation.run, phase, context.now))
 
@@ -157,7 +158,7 @@ def refuse_ungated(situation: Due, context: DecisionContext) -> Plan | None:
 
 def back_off(situation: Due, context: DecisionContext) -> Plan | None:
     """Attempt not due yet: wait."""
-    at = deadlines.due_at(situation.run, context.now)
+    at = due_at(situation.run, context.now)
     if context.now >= at:
         return None
     return Plan(wake_at=deadlines.earliest(at, _limit(situation, context)))
@@ -186,7 +187,7 @@ def _limit(situation: Due, context: DecisionContext) -> datetime | None:
 
 
 def _schedule_timeout(situation: Due, context: DecisionContext) -> datetime | None:
-    due = deadlines.due_at(situation.run, context.now)
+    due = due_at(situation.run, context.now)
     return deadlines.schedule_timeout_at(situation.run, due)
 
 

@@ -9,7 +9,7 @@ from taskruns.core import deadlines, status
 from taskruns.core.facts import PodFacts
 from taskruns.core.message import same_cause
 from taskruns.core.plan import DeletePod, Plan, ReadPodEvents, ReleaseGate, StopPod
-from taskruns.core.retry import next_due
+from taskruns.core.retry import next_due, open_since
 from taskruns.core.situation import DecisionContext, Underway
 from taskruns.core.startup import find_startup_failure
 from taskruns.core.unstructured import stamp
@@ -190,7 +190,7 @@ def _stop(situation: Underway, reason: Reason, cause: str, context: DecisionCont
 def _schedule_timeout(situation: Underway, context: DecisionContext) -> datetime | None:
     if situation.pod.node:
         return None
-    due = deadlines.open_since(situation.run, context.now)
+    due = open_since(situation.run, context.now)
     return deadlines.schedule_timeout_at(situation.run, due)
 
 
