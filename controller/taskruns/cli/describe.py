@@ -68,9 +68,9 @@ def _facts(run: Object, status: Object, now: datetime) -> Iterator[tuple[str, st
     begin, end = moment(status.get("startTime")), moment(status.get("completionTime"))
     if begin is not None:
         yield ("took" if end else "has taken"), length((end or now) - begin)
-    for limit, count in (("backoffLimit", "failed"), ("disruptionLimit", "disrupted")):
+    for limit, field in (("backoffLimit", "failed"), ("disruptionLimit", "disrupted")):
         if spec.get(limit):
-            yield count, f"{status.get(count) or 0} (limit {spec[limit]})"
+            yield field, f"{status.get(field) or 0} (limit {spec[limit]})"
 
 
 def _attempt(

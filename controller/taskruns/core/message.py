@@ -69,7 +69,7 @@ def with_output(cause: str, verdict: Verdict) -> str:
     return join_output(cause, tail)
 
 
-def one_line(text: str, most: int) -> str:
+def one_line(text: str, max_length: int) -> str:
     """Return the start of a text as one line that is safe to print on a terminal.
 
     Messages contain text from tasks and other programs. Line breaks, escape sequences and
@@ -77,9 +77,9 @@ def one_line(text: str, most: int) -> str:
 
     Args:
         text: the text.
-        most: maximum length, in characters.
+        max_length: maximum length, in characters.
     """
-    start = text[:most]
+    start = text[:max_length]
     if start.isprintable():
         return start
     return "".join(char if char.isprintable() else " " for char in start)

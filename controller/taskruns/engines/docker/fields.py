@@ -385,7 +385,9 @@ _REFUSED_ANNOTATIONS = (
 
 
 def check_fields(pod: Mapping[str, Any]) -> None:
-    """Check every field of a Pod.
+    """Check every field of a Pod's spec.
+
+    The table has no metadata, so annotations and finalizers are checked separately.
 
     Raises:
         Unsupported: A field that Docker does not support; the message has its path.

@@ -18,8 +18,8 @@ _RETRY_SECONDS = 1.0
 """Delay before a retry while the apiserver or the kubelet is unavailable, in seconds."""
 _END_SECONDS = 2.0
 """Delay before a log that has ended is read again while its attempt is not over, in seconds."""
-_MOST_ABSENT = 15
-"""Maximum number of consecutive responses, one second apart, that an ended attempt has no Pod."""
+_MAX_NOT_FOUND = 15
+"""Maximum number of 404 responses in a row, one second apart, for the Pod of an ended attempt."""
 _NANOSECONDS = 10**9
 
 
@@ -42,7 +42,7 @@ class LogReader:
         self._read, self._over, self._pod = read, over, pod
         self._lines = TimedLines()
         self._is_allowed = self._is_complete = self._is_gone = False
-        self._absent = 0
+        self._not_found_count = 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield pieces of the log as they arrive; an empty piece only shows that data arrived.
@@ -65,34 +65,39 @@ class LogReader:
 
     async def _request(self, *, follow: bool) -> AsyncIterator[bytes]:
         self._lines.rewind()
-        before, self._is_complete = self._is_complete, False
+        previous_was_complete, self._is_complete = self._is_complete, False
         try:
             async for chunk in self._read(follow=follow, since=_time(self._lines.position.since)):
                 self._is_allowed = True
                 yield self._lines.feed(chunk)
             self._is_complete = True
-            self._absent = 0
+            self._not_found_count = 0
         except NotStarted:
             self._is_complete = not self._is_allowed
         except Unavailable:
             return
         except Denied as error:
             if error.answer.code == HTTPStatus.NOT_FOUND and self._is_allowed:
-                self._miss(error, complete=before)
+                self._handle_not_found(error, previous_was_complete=previous_was_complete)
             elif not _is_passing(error, allowed=self._is_allowed):
                 raise
 
-    def _miss(self, error: Denied, *, complete: bool) -> None:
-        """Record a response that the Pod does not exist, which a restarted kubelet returns too.
+    def _handle_not_found(self, error: Denied, *, previous_was_complete: bool) -> None:
+        """Record a 404 response for the Pod, which a restarted kubelet returns too.
+
+        Args:
+            error: the response.
+            previous_was_complete: whether the previous response was complete.
 
         Raises:
             LogLost: the Pod is gone, and its log was not read to the end.
         """
-        self._is_complete = complete
-        self._absent += self._over.is_set()
-        if self._absent and complete:
+        self._is_complete = previous_was_complete
+        if self._over.is_set():
+            self._not_found_count += 1
+        if self._not_found_count and previous_was_complete:
             self._is_gone = True
-        elif self._absent > _MOST_ABSENT:
+        elif self._not_found_count > _MAX_NOT_FOUND:
             message = f"Pod {self._pod} was deleted before its log was read to the end"
             raise LogLost(message) from error
 
