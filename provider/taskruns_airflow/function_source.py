@@ -129,15 +129,21 @@ def as_json(value: Any, place: str) -> Any:
 
 def _first_line(lines: Sequence[str]) -> int:
     """Return the index of the first line after `@task.taskrun` and the decorators above it."""
-    indented = lines[0][:1].isspace()
     text = "".join(lines)
-    tree = ast.parse("if 1:\n" + text if indented else text)
+    lines_before = 0
+    if lines[0][:1].isspace():
+        # A function inside another one, or in a `with` block, is indented. The parser accepts
+        # indented source only as the body of a block, so `if 1:` is put before it.
+        text = f"if 1:\n{text}"
+        lines_before = 1
+    tree = ast.parse(text)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     function = next(node for node in ast.walk(tree) if isinstance(node, kinds))
     named = [n for n, each in enumerate(function.decorator_list, 1) if _is_ours(each)]
     # An alias of the decorator is not recognised; it is then taken to be the outermost one.
     own = function.decorator_list[named[-1] if named else 1 :]
-    return (own[0].lineno if own else function.lineno) - 1 - indented
+    first_line = own[0].lineno if own else function.lineno
+    return first_line - 1 - lines_before
 
 
 def _is_ours(decorator: ast.expr) -> bool:

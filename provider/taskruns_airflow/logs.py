@@ -305,19 +305,20 @@ class LogReader:
         logs = {each: self._log(number, each) for each in self._shown.before}
         for wait in backoff_delays(_MAX_POLL_SECONDS):
             changed = self._changed
-            last = self._is_over(number) or self._attempts[number].started_time is not None
-            broken = False
+            is_last = self._is_over(number) or self._attempts[number].started_time is not None
+            is_broken = False
             for container, log in list(logs.items()):
-                how = await self._round(number, container, log)
-                broken |= how is _Round.BROKEN
-                if how is _Round.UNREADABLE:
+                result = await self._round(number, container, log)
+                is_broken |= result is _Round.BROKEN
+                if result is _Round.UNREADABLE:
                     del logs[container]
-                elif how is not _Round.COMPLETE:
+                elif result is not _Round.COMPLETE:
                     break  # later init containers have not begun
-            if last and not broken:
+            if is_last and not is_broken:
                 for log in logs.values():
                     await log.end()
                 return
+            # Without a node no log can appear, so only a change of the run ends the wait.
             await _wait_for_change(changed, within=None if self._without_node else wait)
 
     async def _read(self, number: int, container: str) -> None:
@@ -325,9 +326,9 @@ class LogReader:
         log, whole, wait = self._log(number, container), False, _POLL_SECONDS
         while True:
             changed, last, delivered = self._changed, self._is_over(number), self._delivered
-            how = await self._round(number, container, log, again=whole)
-            whole = how is _Round.COMPLETE
-            if how is _Round.UNREADABLE or (whole and last):
+            result = await self._round(number, container, log, again=whole)
+            whole = result is _Round.COMPLETE
+            if result is _Round.UNREADABLE or (whole and last):
                 await log.end()
                 return
             idle = whole and self._delivered == delivered
@@ -354,11 +355,11 @@ class LogReader:
             whole = await log.read()
         except Refused as refused:
             self._allowed |= log.opened
-            how, warning = self._after_refusal(refused, self._attempts[number])
+            result, warning = self._after_refusal(refused, self._attempts[number])
             if warning and not again:
                 self._warn(f"The log of {container} {warning}: {refused.sentence}")
             self._last_error = str(refused)
-            return _Round.UNREADABLE if again and how is _Round.NOT_STARTED else how
+            return _Round.UNREADABLE if again and result is _Round.NOT_STARTED else result
         except (*BROKEN, Unreachable) as error:
             self._allowed |= log.opened
             self._last_error = str(error) or repr(error)

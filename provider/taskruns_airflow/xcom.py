@@ -37,6 +37,7 @@ def result_of(run: TaskRun) -> Any:
     for condition in run.status.conditions or []:
         if condition.type == ConditionType.RESULT_STORED and condition.status == "False":
             path = run.spec.result_path or "the result file"
+            # The first sentence has the cause. The advice after it is not for Airflow: see _ADVICE.
             cause = condition.message.partition(". ")[0].rstrip(".")
             raise TaskRunResultInvalid(f"{cause} (file {path}). {_ADVICE}.")
     text = run.status.result
