@@ -102,7 +102,7 @@ PARAMETERS = (
     translated("termination_grace_period", _PODS.format("terminationGracePeriodSeconds")),
     translated("configmaps", "`env_from`"),
     kept("skip_on_exit_code"),
-    kept("deferrable"),
+    kept("deferrable", "the same; the worker waits `defer_after` seconds first (default 10)"),
     needless("poll_interval", _WATCHED, harmless=2),
     needless(
         "log_pod_spec_on_failure",
