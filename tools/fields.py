@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from taskruns.api.cel_rules import MUTABLE, RULES
+from taskruns.api.cel_rules import MUTABLE, RULES, immutable
 from taskruns.api.crd import resource_schema
 from taskruns.api.v1alpha1.model import TIME_PATTERN
 from tools.writing import made_from
@@ -18,6 +18,9 @@ This page lists every field of a `TaskRun`. `kubectl explain taskrun.spec` print
 The apiserver does not write defaults into `spec`; a field that is left out has the effect that
 *Default* states. `spec` is immutable except for
 {", ".join(f"`{field}`" for field in sorted(MUTABLE))}.
+
+A change of another field is rejected at the path `spec`, and the message names the field, for
+example `spec: Forbidden: {immutable("image")}`.
 """
 
 RULES_HEAD = """\
