@@ -181,9 +181,10 @@ class Cache:
                 yield key
 
     def has_open_attempt(self, key: RunKey) -> bool:
-        """Return whether a run has a Pod whose end is not yet recorded.
+        """Return whether a run has a Pod and no final phase.
 
-        Such runs are reconciled first: in a burst, what has begun ends before more begins.
+        Within a namespace, such runs are reconciled first; after eight of them one other run is
+        taken.
         """
         run = self._runs.get(key.uid)
         return key in self._pods_of and run is not None and not conditions.is_terminal(run)
@@ -253,7 +254,11 @@ def key_of_pod(pod: Object) -> RunKey | None:
 
 
 def version(obj: Object) -> int:
-    """Return an object's resourceVersion as a number (comparable since Kubernetes 1.35)."""
+    """Return an object's resourceVersion as a number; compare only versions of the same object.
+
+    They are etcd revisions. Kubernetes documents only since 1.35 that they are comparable, but they
+    were before (design.md, kopf).
+    """
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 

@@ -159,7 +159,7 @@ def _waits_for(pod: PodFacts) -> tuple[Reason, str]:
 
 
 def show_running(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Main has run for two seconds: Running."""
+    """Main's reported start is two seconds ago: Running."""
     shown_at = _running_shown_at(situation)
     if shown_at is None or context.now < shown_at:
         return None
