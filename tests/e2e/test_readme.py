@@ -51,9 +51,9 @@ def test_a_result_is_read_as_it_is_written(documented: str, shell: dict[str, str
 def test_a_run_is_suspended_and_resumed_as_it_is_written(
     documented: str, shell: dict[str, str]
 ) -> None:
-    _remove(shell, "hello")
-    typed(f"kubectl create -f manifests/samples/hello.yaml\n{documented}", shell)
-    suspended = "kubectl get taskrun hello -o jsonpath='{.spec.suspend}'"
+    _remove(shell, "progress")
+    typed(documented, shell)
+    suspended = "kubectl get taskrun progress -o jsonpath='{.spec.suspend}'"
     assert typed(suspended, shell) == "false"
 
 
