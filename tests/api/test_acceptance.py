@@ -95,14 +95,14 @@ GOOD: dict[str, Any] = {
 
 @pytest.mark.guarantee("A Job's policy is accepted unchanged")
 @pytest.mark.parametrize("spec", GOOD.values(), ids=GOOD)
-def test_a_good_spec_reads_back_unchanged_and_the_run_is_unseen(api: Api, spec: Any) -> None:
+def test_a_valid_spec_is_stored_unchanged_and_the_run_is_unobserved(api: Api, spec: Any) -> None:
     run = api.read(api.create(spec))
     assert run["spec"] == spec
     assert run["status"] == {"observedGeneration": -1}
     assert TaskRun.model_validate(run).status.observed_generation == -1
 
 
-def test_a_large_one_is_taken(api: Api) -> None:
+def test_a_large_task_run_is_accepted(api: Api) -> None:
     """etcd accepts a megabyte; the rules' cost budget must not be the narrower bound."""
     spec = FULL | {
         "args": ["x" * 100_000],
@@ -117,18 +117,18 @@ def test_a_large_one_is_taken(api: Api) -> None:
         api.replace(changed, spec | {"env": [*spec["env"][:-1], {"name": "LAST"}]})
 
 
-def test_null_is_as_good_as_nothing(api: Api) -> None:
+def test_a_null_field_is_dropped(api: Api) -> None:
     run = api.create(SMALLEST | {"resultPath": None, "template": None, "cancel": None})
     assert run["spec"] == SMALLEST
 
 
-def test_a_whole_number_may_be_written_as_a_fraction(api: Api) -> None:
+def test_an_integer_may_be_written_as_a_float(api: Api) -> None:
     """YAML and JSON writers differ in this; the model reads both forms."""
     run = api.create(SMALLEST | {"backoffLimit": 3.0})
     assert TaskRun.model_validate(run).spec.backoff_limit == 3
 
 
-def test_a_pod_template_of_a_job_is_taken_as_it_is(api: Api) -> None:
+def test_a_jobs_pod_template_is_stored_unchanged(api: Api) -> None:
     template = {
         "metadata": {"name": "pasted", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}},
         "spec": {
@@ -142,7 +142,7 @@ def test_a_pod_template_of_a_job_is_taken_as_it_is(api: Api) -> None:
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(spec=schemas.conforming(SCHEMA["spec"]))
-def test_what_fits_the_schema_is_taken_and_read_or_refused_by_a_rule(api: Api, spec: Any) -> None:
+def test_a_spec_that_fits_the_schema_is_parsed_or_refused_by_a_rule(api: Api, spec: Any) -> None:
     response = answer(lambda: api.create(spec))
     if isinstance(response, Refused):
         assert response.status == 422
@@ -153,7 +153,7 @@ def test_what_fits_the_schema_is_taken_and_read_or_refused_by_a_rule(api: Api, s
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_whatever_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
+def test_every_accepted_spec_can_be_parsed(api: Api, data: st.DataObject) -> None:
     """Any value in any place of a spec is refused, or read by the model."""
     places = [path for path, _ in schemas.fields(SCHEMA["spec"]) if path]
     path = data.draw(st.sampled_from(places))

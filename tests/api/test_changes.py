@@ -51,18 +51,18 @@ def message(field: str) -> str:
     return f"spec: Forbidden: {immutable(field)}"
 
 
-def test_every_fixed_field_has_another_value_to_try() -> None:
+def test_every_immutable_field_has_another_value_here() -> None:
     assert OTHER.keys() == set(FIXED)
     assert all(OTHER[field] != FULL[field] for field in FIXED)
 
 
 @pytest.mark.parametrize("field", FIXED)
-def test_a_fixed_field_cannot_be_changed(api: Api, field: str) -> None:
+def test_an_immutable_field_cannot_be_changed(api: Api, field: str) -> None:
     assert message(field) in refusal(api, FULL, FULL | {field: OTHER[field]})
 
 
 @pytest.mark.parametrize("field", sorted(set(FIXED) - {"image"}))
-def test_a_fixed_field_cannot_be_added(api: Api, field: str) -> None:
+def test_an_immutable_field_cannot_be_added(api: Api, field: str) -> None:
     assert message(field) in refusal(api, SMALLEST, SMALLEST | ADDED[field])
 
 
@@ -72,14 +72,14 @@ def test_an_image_cannot_be_added(api: Api) -> None:
 
 
 @pytest.mark.parametrize("field", FIXED)
-def test_a_fixed_field_cannot_be_removed(api: Api, field: str) -> None:
+def test_an_immutable_field_cannot_be_removed(api: Api, field: str) -> None:
     assert message(field) in refusal(api, FULL, schemas.removed(FULL, (field,)))
 
 
 @pytest.mark.parametrize(
     ("path", "value"), CHANGED_DEEP_INSIDE, ids=[schemas.written(p) for p, _ in CHANGED_DEEP_INSIDE]
 )
-def test_a_change_deep_inside_is_seen(api: Api, path: Path, value: Any) -> None:
+def test_a_nested_change_is_refused(api: Api, path: Path, value: Any) -> None:
     assert message(str(path[0])) in refusal(api, FULL, schemas.replaced(FULL, path, value))
 
 
@@ -99,7 +99,7 @@ def test_a_change_deep_inside_is_seen(api: Api, path: Path, value: Any) -> None:
         ({"args": ["a", "b"]}, {"args": ["b", "a"]}),
     ],
 )
-def test_a_swap_of_one_field_for_another_is_seen(api: Api, before: Any, after: Any) -> None:
+def test_a_swap_of_one_field_for_another_is_refused(api: Api, before: Any, after: Any) -> None:
     """Kubernetes compares objects with unknown fields by the number of their fields only."""
     (field,) = before
     assert message(field) in refusal(api, SMALLEST | before, SMALLEST | after)
@@ -110,7 +110,7 @@ def test_the_message_names_the_first_of_several_changed_fields(api: Api) -> None
     assert message("image") in refusal(api, SMALLEST, after)
 
 
-def test_the_same_again_is_no_change(api: Api) -> None:
+def test_an_update_without_changes_keeps_the_generation(api: Api) -> None:
     run = api.create(FULL)
     again = api.replace(run, FULL)
     assert again["metadata"]["generation"] == 1
@@ -121,7 +121,7 @@ def test_the_same_again_is_no_change(api: Api) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(None, 0), (None, -1), (86_400, 60), (60, None), (-1, 0)]
 )
-def test_the_time_to_live_may_change_at_any_time(api: Api, before: Any, after: Any) -> None:
+def test_the_ttl_may_change_at_any_time(api: Api, before: Any, after: Any) -> None:
     def spec(seconds: int | None) -> Any:
         return SMALLEST | ({} if seconds is None else {"ttlSecondsAfterFinished": seconds})
 
@@ -138,7 +138,7 @@ def test_a_run_may_be_cancelled(api: Api, before: Any) -> None:
 
 
 @pytest.mark.parametrize("after", [{}, {"cancel": False}])
-def test_a_cancel_cannot_be_taken_back(api: Api, after: Any) -> None:
+def test_a_cancel_cannot_be_reset(api: Api, after: Any) -> None:
     sentence = refusal(api, SMALLEST | {"cancel": True}, SMALLEST | after)
     assert "spec.cancel: Forbidden: cancel cannot be reset: leave it true" in sentence
 
@@ -151,7 +151,7 @@ def test_a_run_may_be_suspended_and_resumed_at_any_time(api: Api) -> None:
     assert "suspend" not in api.replace(run, schemas.removed(FULL, ("suspend",)))["spec"]
 
 
-def test_labels_and_annotations_are_their_owners(api: Api) -> None:
+def test_labels_and_annotations_may_change_at_any_time(api: Api) -> None:
     run = api.create(SMALLEST)
     name = run["metadata"]["name"]
     noted = {"metadata": {"annotations": {"taskruns.dev/collected": "uid"}, "labels": {"a": "b"}}}

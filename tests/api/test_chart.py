@@ -43,7 +43,7 @@ VALUES = [
 
 
 @pytest.mark.usefixtures("helm")
-def test_the_apiserver_takes_every_object_of_the_chart(cluster: Cluster) -> None:
+def test_the_apiserver_accepts_every_object_of_the_chart(cluster: Cluster) -> None:
     objects = helm_tool.template(CHART, "default", VALUES)
     kinds = {each["kind"] for each in objects}
     assert {"NetworkPolicy", "PriorityClass", "RoleBinding", "ClusterRole", "ConfigMap"} <= kinds
@@ -72,7 +72,7 @@ ODD_VALUES = (
 
 
 @pytest.mark.usefixtures("helm")
-def test_the_apiserver_takes_names_that_yaml_may_misread(cluster: Cluster) -> None:
+def test_the_apiserver_accepts_names_that_yaml_may_misread(cluster: Cluster) -> None:
     flags = [flag for value in ODD_VALUES for flag in ("--set", value)]
     rendered = "---\n".join(
         helm_tool.render(CHART, namespace, *flags, release=release)
@@ -122,7 +122,7 @@ def install(cluster: Cluster, *flags: str, chart: Path = CHART) -> str:
 
 
 @pytest.mark.usefixtures("helm", "definition")
-def test_a_definition_that_another_release_left_is_used_as_it_is(cluster: Cluster) -> None:
+def test_the_crd_of_another_release_is_used_unchanged(cluster: Cluster) -> None:
     with owned(cluster, DEFINITION):
         output = install(cluster)
     assert "kind: CustomResourceDefinition" not in output
@@ -131,7 +131,7 @@ def test_a_definition_that_another_release_left_is_used_as_it_is(cluster: Cluste
 
 
 @pytest.mark.usefixtures("helm", "definition")
-def test_a_definition_of_another_version_is_to_be_handed_over(
+def test_a_crd_of_another_version_is_reported_with_the_handover_command(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     chart = shutil.copytree(CHART, tmp_path / "taskruns")
@@ -147,13 +147,13 @@ def test_a_definition_of_another_version_is_to_be_handed_over(
 
 
 @pytest.mark.usefixtures("helm", "definition")
-def test_a_definition_that_kubectl_applied_is_taken_over_by_the_flag(cluster: Cluster) -> None:
+def test_a_crd_applied_by_kubectl_is_adopted_with_take_ownership(cluster: Cluster) -> None:
     assert "invalid ownership metadata" in install(cluster)
     assert "kind: CustomResourceDefinition" in install(cluster, "--take-ownership")
 
 
 @pytest.mark.usefixtures("helm", "definition")
-def test_a_cluster_role_of_another_release_is_refused_in_a_sentence(cluster: Cluster) -> None:
+def test_a_cluster_role_of_another_release_is_refused_with_a_message(cluster: Cluster) -> None:
     cluster.kubectl("create", "clusterrole", "taskruns", "--verb=get", "--resource=pods")
     try:
         with owned(cluster, "clusterrole/taskruns"):
@@ -164,7 +164,7 @@ def test_a_cluster_role_of_another_release_is_refused_in_a_sentence(cluster: Clu
 
 
 @pytest.mark.usefixtures("helm", "definition")
-def test_a_deployment_that_kubectl_applied_is_refused_in_a_sentence(cluster: Cluster) -> None:
+def test_a_deployment_created_without_helm_is_refused_with_a_message(cluster: Cluster) -> None:
     cluster.kubectl("create", "deployment", "taskruns", "--image=busybox:1", "--replicas=0")
     try:
         output = install(cluster, "--take-ownership")
@@ -215,7 +215,7 @@ def definitions() -> list[Path]:
     return [folder / f"monitoring.coreos.com_{plural}.yaml" for plural in KINDS.values()]
 
 
-def test_the_prometheus_operators_kinds_take_what_is_made_for_them(
+def test_the_prometheus_operators_crds_accept_the_charts_objects(
     cluster: Cluster, for_prometheus: list[Object]
 ) -> None:
     assert {each["kind"] for each in for_prometheus} == {*KINDS}
@@ -231,7 +231,7 @@ def test_the_prometheus_operators_kinds_take_what_is_made_for_them(
         ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "for"), "long", "should match"),
     ],
 )
-def test_they_would_refuse_another(
+def test_the_prometheus_operators_crds_refuse_an_invalid_object(
     cluster: Cluster,
     for_prometheus: list[Object],
     kind: str,

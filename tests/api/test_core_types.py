@@ -30,13 +30,13 @@ def core(kube: Kube) -> Any:
 
 
 @pytest.mark.parametrize("field", CORE)
-def test_every_field_of_an_item_is_named(core: Any, field: str) -> None:
+def test_every_field_of_an_item_is_listed(core: Any, field: str) -> None:
     core_fields = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
     assert SPEC[field]["items"]["properties"].keys() == core_fields.keys()
 
 
 @pytest.mark.parametrize("field", CORE)
-def test_the_types_are_those_of_core(core: Any, field: str) -> None:
+def test_the_types_match_core(core: Any, field: str) -> None:
     core_fields = core[f"io.k8s.api.core.v1.{CORE[field]}"]["properties"]
     for name, ours in SPEC[field]["items"]["properties"].items():
         assert ours["type"] == core_fields[name].get("type", "object")
@@ -48,7 +48,7 @@ def test_no_other_part_mixes_named_and_unnamed_fields() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(SPEC.keys() - {"resultPath", "template"}))
-def test_a_field_that_core_has_has_the_type_of_core(core: Any, field: str) -> None:
+def test_a_field_copied_from_a_pod_has_its_core_type(core: Any, field: str) -> None:
     """A field that is copied from a Pod keeps its meaning."""
     main = core["io.k8s.api.core.v1.Container"]["properties"]
     pod = core["io.k8s.api.core.v1.PodSpec"]["properties"]

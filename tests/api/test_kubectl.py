@@ -33,7 +33,7 @@ def table(cluster: Cluster, api: Api, *flags: str) -> list[dict[str, str]]:
     return [dict(zip(heading.split(), row, strict=True)) for row in cut]
 
 
-def test_the_definition_is_served_as_it_is_written(definition: Object) -> None:
+def test_the_crd_is_served_unpruned(definition: Object) -> None:
     """Nothing was pruned, so the apiserver knows every field of the definition."""
     written = yaml.safe_load(DEFINITION.read_text())
     assert definition["metadata"]["name"] == written["metadata"]["name"]
@@ -45,7 +45,7 @@ def test_the_definition_is_served_as_it_is_written(definition: Object) -> None:
 
 @pytest.mark.usefixtures("definition")
 @pytest.mark.parametrize("flags", [("--server-side", "--force-conflicts"), ()])
-def test_the_definition_can_be_applied_again(cluster: Cluster, flags: tuple[str, ...]) -> None:
+def test_the_crd_can_be_applied_again(cluster: Cluster, flags: tuple[str, ...]) -> None:
     """Client-side apply must fit the whole definition into an annotation."""
     for _ in range(2):
         cluster.kubectl("apply", "--dry-run=server", *flags, "-f", str(DEFINITION))
@@ -74,7 +74,7 @@ def test_the_definition_can_be_applied_again(cluster: Cluster, flags: tuple[str,
         ("status.phase", ["ENUM: Suspended Queued Pending", "Succeeded, Failed and Cancelled are"]),
     ],
 )
-def test_explain_tells_meaning_unit_default_and_bound(
+def test_explain_shows_meaning_unit_default_and_bound(
     cluster: Cluster, field: str, words: list[str]
 ) -> None:
     explained = cluster.kubectl("explain", f"{names.SHORT_NAME}.{field}").stdout
@@ -90,7 +90,7 @@ def test_explain_lists_every_field_of_spec(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("definition")
-def test_the_short_name_is_known(cluster: Cluster) -> None:
+def test_kubectl_get_accepts_the_short_name(cluster: Cluster) -> None:
     listed = cluster.kubectl("get", names.SHORT_NAME, "-n", "default", "-o", "name")
     assert listed.returncode == 0
 
@@ -101,7 +101,7 @@ def test_a_sample_is_accepted(cluster: Cluster, path: Path) -> None:
     cluster.kubectl("create", "--dry-run=server", "-n", "default", "-f", str(path))
 
 
-def test_columns_of_a_run_that_nobody_has_looked_at(cluster: Cluster, api: Api) -> None:
+def test_columns_of_a_run_without_status(cluster: Cluster, api: Api) -> None:
     name = api.create(SMALLEST, "unseen")["metadata"]["name"]
     (row,) = table(cluster, api, "--field-selector", f"metadata.name={name}")
     assert row.pop("AGE").endswith("s")
@@ -146,7 +146,9 @@ def test_runs_are_selected_by_phase(cluster: Cluster, api: Api) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Complete", "Failed"])
-def test_one_wait_is_enough_for_either_end(cluster: Cluster, api: Api, kind: str) -> None:
+def test_kubectl_wait_for_finished_returns_for_either_end(
+    cluster: Cluster, api: Api, kind: str
+) -> None:
     run = api.create(SMALLEST, f"end-{kind.lower()}")
     finished = FULL_STATUS["conditions"][0]
     api.report(run, {"conditions": [finished, finished | {"type": kind}]})
@@ -177,7 +179,7 @@ def test_a_manifest_can_be_applied_again_and_cancelled(
     assert run["metadata"]["generation"] == 2
 
 
-def test_a_refusal_reads_well(cluster: Cluster, api: Api) -> None:
+def test_kubectl_prints_a_message_for_each_invalid_field(cluster: Cluster, api: Api) -> None:
     manifest = api.manifest(SMALLEST | {"resultPath": "result.json", "backoffLimit": -1}, "bad")
     done = cluster.kubectl(
         "create", "-n", api.namespace, "-f", "-", stdin=yaml.safe_dump(manifest), check=False

@@ -22,7 +22,7 @@ def refusal(api: Api, spec: Any, name: str = "") -> str:
 
 
 @pytest.mark.parametrize(("path", "value", "answer"), list(bad_values()))
-def test_a_value_of_another_type_or_beyond_a_bound(
+def test_a_value_of_another_type_or_beyond_a_bound_is_refused(
     api: Api, path: Path, value: Any, answer: str
 ) -> None:
     sentence = refusal(api, schemas.replaced(full_with(path), path, value))
@@ -31,19 +31,19 @@ def test_a_value_of_another_type_or_beyond_a_bound(
 
 
 @pytest.mark.parametrize(("path", "place"), list(without_what_is_needed()))
-def test_a_value_that_is_missing(api: Api, path: Path, place: str) -> None:
+def test_a_missing_required_value_is_refused(api: Api, path: Path, place: str) -> None:
     assert f"{place}: Required value" in refusal(api, schemas.removed(full_with(path), path))
 
 
-def test_no_spec_at_all(api: Api) -> None:
+def test_a_run_without_spec_is_refused(api: Api) -> None:
     assert "spec: Required value" in refusal(api, None)
 
 
-def test_null_in_a_list(api: Api) -> None:
+def test_null_in_a_list_is_refused(api: Api) -> None:
     assert "spec.args[0]" in refusal(api, SMALLEST | {"args": [None]})
 
 
-def test_a_field_that_nobody_knows(api: Api) -> None:
+def test_an_unknown_field_is_refused(api: Api) -> None:
     with pytest.raises(Refused, match=r'unknown field "spec\.comand"') as refused:
         api.create(SMALLEST | {"comand": ["echo"]})
     assert refused.value.status == 400
@@ -52,7 +52,7 @@ def test_a_field_that_nobody_knows(api: Api) -> None:
 @pytest.mark.parametrize(
     ("rule", "spec", "place"), BROKEN, ids=[f"{place}-{n}" for n, (*_, place) in enumerate(BROKEN)]
 )
-def test_a_broken_rule(api: Api, rule: Any, spec: Any, place: str) -> None:
+def test_a_spec_that_breaks_a_rule_is_refused(api: Api, rule: Any, spec: Any, place: str) -> None:
     sentence = refusal(api, spec)
     assert rule.message in sentence
     assert f"{place}: " in sentence
@@ -60,23 +60,23 @@ def test_a_broken_rule(api: Api, rule: Any, spec: Any, place: str) -> None:
 
 
 @pytest.mark.guarantee("`FailIndex` is refused, and the message lists the valid actions")
-def test_an_action_of_indexed_jobs_is_answered_with_those_there_are(api: Api) -> None:
+def test_fail_index_is_refused_with_the_supported_actions(api: Api) -> None:
     sentence = refusal(api, SMALLEST | policy({**BY_CODE, "action": "FailIndex"}))
     assert 'supported values: "FailJob", "Ignore", "Count"' in sentence
 
 
-def test_an_exit_code_that_is_listed_twice(api: Api) -> None:
+def test_a_duplicate_exit_code_is_refused(api: Api) -> None:
     rule = {"action": "Count", "onExitCodes": {"operator": "In", "values": [3, 3]}}
     assert "Duplicate value: 3" in refusal(api, SMALLEST | policy(rule))
 
 
-def test_a_name_that_is_no_label(api: Api) -> None:
+def test_a_name_longer_than_a_label_is_refused(api: Api) -> None:
     (rule,) = RULES[""]
     assert rule.message in refusal(api, SMALLEST, "n" * 64)
     assert api.create(SMALLEST, "n" * 63)
 
 
-def test_every_rule_about_a_spec_is_broken_here() -> None:
+def test_every_rule_of_the_spec_is_tested_here() -> None:
     """Rules about changes are tested in test_changes."""
     broken = {rule.message for rule, *_ in BROKEN}
     about_values = {

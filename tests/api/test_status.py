@@ -94,7 +94,7 @@ BEYOND: dict[str, list[tuple[Any, str]]] = {
 PATHS = {schemas.written(("status", *path)): path for path, _ in schemas.fields(STATUS)}
 
 
-def test_the_status_here_has_every_field() -> None:
+def test_the_full_status_has_every_field() -> None:
     for path, schema in schemas.fields(STATUS):
         part: Any = FULL
         for step in path:
@@ -102,7 +102,7 @@ def test_the_status_here_has_every_field() -> None:
         assert part is not None, schema
 
 
-def test_a_status_reads_back_unchanged(api: Api) -> None:
+def test_a_status_is_stored_unchanged(api: Api) -> None:
     run = api.create(SMALLEST)
     assert api.report(run, FULL)["status"] == FULL
     assert TaskRun.model_validate(api.read(run)).status.to_json() == FULL
@@ -128,20 +128,20 @@ def _needed() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("path", list(_needed()), ids=schemas.written)
-def test_what_is_needed_cannot_be_left_out(api: Api, path: Path) -> None:
+def test_a_missing_required_field_is_refused(api: Api, path: Path) -> None:
     run = api.create(SMALLEST)
     with pytest.raises(Refused, match="Required value"):
         api.report(run, schemas.removed(FULL, path))
 
 
 @pytest.mark.parametrize("field", ["attempts", "conditions"])
-def test_two_records_of_one_key_are_refused(api: Api, field: str) -> None:
+def test_duplicate_attempts_and_conditions_are_refused(api: Api, field: str) -> None:
     run = api.create(SMALLEST)
     with pytest.raises(Refused, match="Duplicate value"):
         api.report(run, {field: FULL[field] * 2})
 
 
-def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
+def test_more_attempts_than_the_maximum_are_refused(api: Api) -> None:
     most = STATUS["properties"]["attempts"]["maxItems"]
     assert most >= MAX_ATTEMPTS
     attempts = [{"number": n, "podName": f"p{n}", "podUID": f"u{n}"} for n in range(1, most + 2)]
@@ -151,14 +151,14 @@ def test_more_attempts_than_are_kept_are_refused(api: Api) -> None:
         api.report(run, {"attempts": attempts})
 
 
-def test_the_longest_texts_of_the_controller_are_taken(api: Api) -> None:
+def test_the_longest_texts_of_the_controller_are_accepted(api: Api) -> None:
     """Characters of four bytes, and an API server's complete message about a Pod."""
     wide = "\N{GRINNING FACE}"
     texts = {"message": wide * MAX_MESSAGE, "result": wide * 1024}
     assert api.report(api.create(SMALLEST), texts)["status"].items() >= texts.items()
 
 
-def test_a_condition_that_somebody_else_adds_is_kept(api: Api) -> None:
+def test_a_condition_of_another_client_is_kept(api: Api) -> None:
     run = api.create(SMALLEST)
     theirs = FULL["conditions"][0] | {"type": "example.com/Archived"}
     reported = api.report(run, {"conditions": [theirs]})
@@ -168,7 +168,7 @@ def test_a_condition_that_somebody_else_adds_is_kept(api: Api) -> None:
 @pytest.mark.guarantee("A final status never changes")
 @pytest.mark.parametrize("end", sorted(TERMINAL_PHASES))
 @pytest.mark.parametrize("after", [*Phase, None])
-def test_a_run_that_has_ended_stays_as_it_ended(api: Api, end: Phase, after: Phase | None) -> None:
+def test_a_final_phase_is_immutable(api: Api, end: Phase, after: Phase | None) -> None:
     run = api.report(api.create(SMALLEST), {"phase": end})
     if after == end:
         assert api.report(run, {"phase": after, "message": "the same"})
@@ -178,7 +178,7 @@ def test_a_run_that_has_ended_stays_as_it_ended(api: Api, end: Phase, after: Pha
     assert "status.phase: Forbidden: a final phase is immutable" in refused.value.sentence
 
 
-def test_a_status_cannot_be_wiped_out_of_a_run_that_has_ended(api: Api) -> None:
+def test_the_status_of_an_ended_run_cannot_be_removed(api: Api) -> None:
     run = api.report(api.create(SMALLEST), FULL)
     name = run["metadata"]["name"]
     with pytest.raises(Refused, match="a final phase is immutable"):
@@ -186,7 +186,7 @@ def test_a_status_cannot_be_wiped_out_of_a_run_that_has_ended(api: Api) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 0, None])
-def test_the_number_of_the_attempt_only_grows(api: Api, after: int | None) -> None:
+def test_the_attempt_number_cannot_decrease(api: Api, after: int | None) -> None:
     run = api.report(api.create(SMALLEST), {"attempt": 2})
     with pytest.raises(Refused, match=r"status\.attempt: Forbidden: attempt cannot decrease"):
         api.report(run, {"attempt": after})
@@ -194,17 +194,17 @@ def test_the_number_of_the_attempt_only_grows(api: Api, after: int | None) -> No
 
 
 @pytest.mark.parametrize("before", sorted(set(Phase) - TERMINAL_PHASES))
-def test_a_run_on_its_way_may_go_anywhere(api: Api, before: Phase) -> None:
+def test_a_phase_that_is_not_final_may_change_to_any_phase(api: Api, before: Phase) -> None:
     for after in Phase:
         run = api.report(api.create(SMALLEST), {"phase": before})
         assert api.report(run, {"phase": after})["status"]["phase"] == after
 
 
-def test_every_rule_of_the_status_is_tried_here() -> None:
+def test_every_rule_of_the_status_is_tested_here() -> None:
     assert len(RULES["status"]) == 2
 
 
-def test_spec_and_status_have_a_door_each(api: Api) -> None:
+def test_status_is_a_subresource(api: Api) -> None:
     run = api.create(SMALLEST)
     name = run["metadata"]["name"]
     both = {"spec": {"cancel": True}, "status": {"phase": "Running"}}
@@ -220,7 +220,7 @@ def test_spec_and_status_have_a_door_each(api: Api) -> None:
     assert by_status["metadata"]["generation"] == 2
 
 
-def test_a_status_in_a_manifest_is_not_taken(api: Api) -> None:
+def test_a_status_in_a_manifest_is_ignored(api: Api) -> None:
     manifest = api.manifest(SMALLEST) | {"status": FULL}
     created = api.kube.create(api.resource, api.namespace, manifest)
     assert created["status"] == {"observedGeneration": -1}
@@ -228,7 +228,7 @@ def test_a_status_in_a_manifest_is_not_taken(api: Api) -> None:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_whatever_status_is_taken_can_be_read(api: Api, data: st.DataObject) -> None:
+def test_every_accepted_status_can_be_parsed(api: Api, data: st.DataObject) -> None:
     """A user with the right may forge a status, which must not make the run unreadable."""
     path = data.draw(st.sampled_from([path for path, _ in schemas.fields(STATUS) if path]))
     forged = schemas.replaced(FULL, path, data.draw(schemas.ANYTHING))

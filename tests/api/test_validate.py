@@ -97,11 +97,11 @@ def verdicts(api: Api, specs: Iterable[Any]) -> set[bool]:
     return {taken for taken, _ in judgements}
 
 
-def test_the_good_are_taken_by_both(api: Api) -> None:
+def test_valid_specs_are_accepted_by_both(api: Api) -> None:
     assert verdicts(api, GOOD.values()) == {True}
 
 
-def test_the_bad_are_refused_by_both(api: Api) -> None:
+def test_invalid_specs_are_refused_by_both(api: Api) -> None:
     values = (param.values[:2] for param in bad_values())
     needed = (param.values[0] for param in without_what_is_needed())
     assert verdicts(api, (spec for _, spec, _ in BROKEN)) == {False}
@@ -110,13 +110,13 @@ def test_the_bad_are_refused_by_both(api: Api) -> None:
     assert verdicts(api, wrong) == {False}
 
 
-def test_metadata_is_judged_alike(api: Api) -> None:
+def test_both_agree_on_metadata(api: Api) -> None:
     for metadata, good in ((GOOD_METADATA, True), (BAD_METADATA, False)):
         verdicts_by_metadata = {str(each)[:100]: verdict(api, SMALLEST, each) for each in metadata}
         assert verdicts_by_metadata == dict.fromkeys(verdicts_by_metadata, (good, ""))
 
 
-def test_each_known_difference_is_one(api: Api) -> None:
+def test_every_known_difference_still_exists(api: Api) -> None:
     """A difference that no longer exists must be removed from the table."""
     examples: list[tuple[Object, Object]] = [
         (NO_MAIN, {}),
@@ -131,13 +131,13 @@ def test_each_known_difference_is_one(api: Api) -> None:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(spec=schemas.conforming(SPEC))
-def test_what_fits_the_schema_is_judged_alike(api: Api, spec: Any) -> None:
+def test_both_agree_on_specs_that_fit_the_schema(api: Api, spec: Any) -> None:
     assert verdict(api, spec)[1] == ""
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_anything_in_any_place_is_judged_alike(api: Api, data: st.DataObject) -> None:
+def test_both_agree_on_any_value_in_any_field(api: Api, data: st.DataObject) -> None:
     places = [path for path, _ in schemas.fields(SPEC) if path]
     path = data.draw(st.sampled_from(places))
     value = data.draw(schemas.ANYTHING | st.floats(allow_nan=False, allow_infinity=False))
@@ -152,9 +152,7 @@ def test_anything_in_any_place_is_judged_alike(api: Api, data: st.DataObject) ->
         {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]},
     ],
 )
-def test_a_main_container_that_is_restarted_is_refused_by_validate_alone(
-    api: Api, fields: Object
-) -> None:
+def test_only_validate_refuses_a_restart_policy_of_main(api: Api, fields: Object) -> None:
     """CEL cannot read the values of `template.spec`; the run ends as InvalidPodTemplate."""
     main = {"name": "main", "image": "busybox:1", **fields}
     message, issues = judged(api, {"template": {"spec": {"containers": [main]}}})
@@ -164,7 +162,7 @@ def test_a_main_container_that_is_restarted_is_refused_by_validate_alone(
     assert problem.message.endswith("use backoffLimit for retries")
 
 
-def test_a_main_container_that_says_never_is_taken_by_both(api: Api) -> None:
+def test_both_accept_restart_policy_never_of_main(api: Api) -> None:
     main = {"name": "main", "image": "busybox:1", "restartPolicy": "Never"}
     sidecar = {"name": "other", "image": "busybox:1", "restartPolicy": "Always"}
     assert judged(api, {"template": {"spec": {"containers": [main, sidecar]}}}) == ("", [])

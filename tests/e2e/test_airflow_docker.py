@@ -160,7 +160,7 @@ def docker(address: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_example_dag_runs_as_it_is(home: Home, connection: dict[str, str]) -> None:
+def test_the_example_dag_runs_unchanged(home: Home, connection: dict[str, str]) -> None:
     output = home.run(ROOT / "provider/example_dags/hello.py", **connection)
     assert home.states() == {"hello": "success", "answer": "success"}, output
     assert home.xcom("hello") == {"answer": 42}
@@ -169,7 +169,9 @@ def test_the_example_dag_runs_as_it_is(home: Home, connection: dict[str, str]) -
     assert "the answer is 42" in output
 
 
-def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str, str]) -> None:
+def test_each_end_of_a_task_is_reported_with_its_reason(
+    home: Home, connection: dict[str, str]
+) -> None:
     output = home.run(ENDS, **connection)
     states = {"fails": "failed", "refused": "failed", "knows": "success", "late": "failed"}
     assert home.states() == states, output
@@ -181,7 +183,7 @@ def test_whatever_ends_a_task_is_told_as_it_is(home: Home, connection: dict[str,
     assert (output.count("[main] known"), output.count("[side] known")) == (1, 0)
 
 
-def test_a_dag_for_docker_operator_runs_with_another_import(
+def test_a_dag_for_docker_operator_runs_with_a_changed_import(
     home: Home, docker_address: str, tmp_path: Path
 ) -> None:
     connection = json.dumps(
@@ -192,7 +194,7 @@ def test_a_dag_for_docker_operator_runs_with_another_import(
     assert (home.xcom("first"), home.xcom("second")) == ("hello first $HOME", "done")
 
 
-def test_the_tutorials_dag_runs_with_another_import(
+def test_the_tutorial_dag_runs_with_a_changed_import(
     home: Home, docker_address: str, tmp_path: Path
 ) -> None:
     images = docker(docker_address, "load", "--input", str(PythonBase().archive(Progress(print))))
@@ -204,7 +206,7 @@ def test_the_tutorials_dag_runs_with_another_import(
     assert home.xcom("alpine_echo") == "Containers are cool"
 
 
-def test_every_form_that_docker_operator_takes_means_the_same(
+def test_every_argument_form_of_docker_operator_has_the_same_effect(
     home: Home, docker_address: str, tmp_path: Path
 ) -> None:
     entrypoint = ("--change", 'ENTRYPOINT ["echo", "entry"]')

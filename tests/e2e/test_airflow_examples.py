@@ -112,7 +112,7 @@ def test_an_example_passes_dag_test(
 
 
 @pytest.mark.parametrize("place", ["3", DOCKER])
-def test_two_tasks_have_an_operating_system_a_python_and_a_pandas_each(
+def test_two_tasks_have_their_own_os_python_and_pandas(
     place: str, tried: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
     results = tried[place, ISOLATED]["results"]
@@ -124,7 +124,7 @@ def test_two_tasks_have_an_operating_system_a_python_and_a_pandas_each(
     assert newer["pandas"].startswith("2.")
 
 
-def test_the_logs_of_all_containers_are_told_once_and_init_containers_first(
+def test_the_logs_of_all_containers_are_printed_once_init_containers_first(
     tried: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     each_once = {"[proxy] ready", "[main] 42 rows", "[proxy] leaving"}

@@ -126,7 +126,7 @@ def test_in_the_cluster_workers_and_triggerer_get_the_role_of_a_client(
 
 
 @pytest.mark.usefixtures("bound")
-def test_in_the_cluster_a_worker_finds_its_way_by_its_token_alone(
+def test_in_the_cluster_a_worker_connects_with_its_token_alone(
     cluster: Cluster, kube: Kube
 ) -> None:
     assert PYTHON.exists(), "no Airflow 3: `make airflow` makes it"

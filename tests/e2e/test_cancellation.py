@@ -21,7 +21,7 @@ def cancelled(exit_code: int | None, *outcomes: Outcome) -> Ending:
 
 @pytest.mark.guarantee("Cancel and suspend act at once if there is no Pod")
 @pytest.mark.taskrun(shell("exit 0", cancel=True))
-def test_a_run_cancelled_at_birth_never_has_a_pod(run: Run) -> None:
+def test_a_run_created_with_cancel_never_has_a_pod(run: Run) -> None:
     cancelled(None).check(run)
     assert not run.pods()
 
@@ -60,7 +60,7 @@ def test_a_task_that_ignores_the_cancel_is_killed_after_its_grace_period(run: Ru
     shell(f"{START}; exit 1", backoffLimit=3, backoff={"duration": "1h", "cap": "1h"}),
     start_counter=True,
 )
-def test_a_run_that_backs_off_is_cancelled_at_once(run: Run, start_counter: StartCounter) -> None:
+def test_a_run_in_backoff_is_cancelled_at_once(run: Run, start_counter: StartCounter) -> None:
     run.reaches(Phase.BACKING_OFF)
     run.cancel()
     status = run.ended(seconds=15)
@@ -71,7 +71,7 @@ def test_a_run_that_backs_off_is_cancelled_at_once(run: Run, start_counter: Star
 
 
 @pytest.mark.taskrun(shell("exit 0"))
-def test_cancelling_what_has_ended_changes_nothing(run: Run) -> None:
+def test_a_cancel_of_an_ended_run_has_no_effect(run: Run) -> None:
     before = run.ended()
     run.cancel()
     run.observed(generation=2)
@@ -80,6 +80,6 @@ def test_cancelling_what_has_ended_changes_nothing(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 0", cancel=True))
-def test_a_cancel_cannot_be_taken_back(run: Run) -> None:
+def test_a_cancel_cannot_be_reset(run: Run) -> None:
     with pytest.raises(Refused, match="cancel"):
         run.change(cancel=False)

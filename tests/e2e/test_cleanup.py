@@ -30,7 +30,7 @@ def gc(strategy: str, delay: str = "0s") -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.taskrun(shell("exit 0", ttlSecondsAfterFinished=0))
-def test_a_ttl_of_0_removes_the_run_with_its_pod_at_once(run: Run) -> None:
+def test_a_ttl_of_0_deletes_the_run_and_its_pod_at_once(run: Run) -> None:
     SUCCEEDED.check(run)
     run.gone()
     run.pods_gone()
@@ -40,7 +40,7 @@ def test_a_ttl_of_0_removes_the_run_with_its_pod_at_once(run: Run) -> None:
     "A run is deleted `ttlSecondsAfterFinished` after its end, with the Pods that were kept"
 )
 @pytest.mark.taskrun(shell("exit 1", ttlSecondsAfterFinished=2, **gc("Never")))
-def test_a_ttl_counts_from_the_end_and_takes_kept_pods_along(run: Run) -> None:
+def test_a_ttl_counts_from_the_end_and_deletes_kept_pods(run: Run) -> None:
     FAILED.check(run)
     run.gone()
     assert run.history()[-1].at >= _finished(run) + timedelta(seconds=2)
@@ -52,7 +52,7 @@ def test_a_ttl_counts_from_the_end_and_takes_kept_pods_along(run: Run) -> None:
 
 @pytest.mark.guarantee("A Pod is deleted `deleteDelayDuration` after the end of its attempt")
 @pytest.mark.taskrun(shell("exit 0", podGC={"deleteDelayDuration": "3s"}))
-def test_a_pod_stays_for_the_delay_and_then_goes(run: Run) -> None:
+def test_a_pod_is_deleted_after_its_delete_delay(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
     (pod,) = run.pods()
@@ -61,7 +61,7 @@ def test_a_pod_stays_for_the_delay_and_then_goes(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 0"))
-def test_without_a_word_a_pod_goes_after_the_sites_delay(run: Run) -> None:
+def test_a_pod_is_deleted_after_the_sites_default_delay(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone(seconds=20)
 
@@ -70,7 +70,7 @@ def test_without_a_word_a_pod_goes_after_the_sites_delay(run: Run) -> None:
     "A Pod that the annotation `collected` names is deleted before that delay is over"
 )
 @pytest.mark.taskrun(shell("echo read me", **LONG))
-def test_collected_ends_the_delay_of_the_pod_that_it_names(run: Run) -> None:
+def test_the_annotation_collected_ends_the_delete_delay_of_its_pod(run: Run) -> None:
     status = SUCCEEDED.check(run)
     assert run.log() == "read me\n"
     run.annotate({names.ANNOTATION_COLLECTED: status["podUID"]})
@@ -78,7 +78,7 @@ def test_collected_ends_the_delay_of_the_pod_that_it_names(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 0", **LONG))
-def test_collected_with_another_uid_ends_nothing(run: Run) -> None:
+def test_the_annotation_collected_with_another_uid_is_ignored(run: Run) -> None:
     SUCCEEDED.check(run)
     run.annotate({names.ANNOTATION_COLLECTED: "00000000-0000-0000-0000-000000000000"})
     with pytest.raises(WaitTimeout):
@@ -86,7 +86,7 @@ def test_collected_with_another_uid_ends_nothing(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 1", **gc("Never")))
-def test_never_keeps_the_pod_until_its_run_is_deleted(run: Run) -> None:
+def test_strategy_never_keeps_the_pod_until_its_run_is_deleted(run: Run) -> None:
     FAILED.check(run)
     with pytest.raises(WaitTimeout):
         run.pods_gone(seconds=3)
@@ -116,7 +116,7 @@ def test_on_pod_success_removes_the_pod_of_a_success(run: Run) -> None:
 @pytest.mark.taskrun(
     shell(f"{START}; sleep 600; {END}", backoffLimit=3, **QUICK_TO_KILL), start_counter=True
 )
-def test_a_run_deleted_at_work_takes_its_pod_along(run: Run, start_counter: StartCounter) -> None:
+def test_deletion_of_a_running_run_deletes_its_pod(run: Run, start_counter: StartCounter) -> None:
     run.main_started()
     run.delete()
     run.gone(seconds=10)
@@ -127,7 +127,7 @@ def test_a_run_deleted_at_work_takes_its_pod_along(run: Run, start_counter: Star
 @pytest.mark.taskrun(
     shell(START, nodeSelector={"taskruns.dev/no-such-node": "true"}), start_counter=True
 )
-def test_a_run_deleted_before_it_has_a_node_leaves_nothing(
+def test_deletion_of_an_unscheduled_run_deletes_its_pod(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.reaches(Phase.PENDING)
@@ -141,7 +141,7 @@ def test_a_run_deleted_before_it_has_a_node_leaves_nothing(
     "Deletion of a run with `--cascade=orphan` leaves its Pod unchanged, and nothing blocks the Pod"
 )
 @pytest.mark.taskrun(shell(f"{START}; sleep 4; {END}"), start_counter=True)
-def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(
+def test_an_orphaned_pod_loses_its_finalizer_and_keeps_running(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.main_started()
@@ -154,7 +154,7 @@ def test_a_pod_that_is_orphaned_is_let_go_and_left_alone(
 
 
 @pytest.mark.taskrun(shell("exit 0", **gc("Never")))
-def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
+def test_the_kept_pod_of_an_orphaned_ended_run_is_not_deleted(
     run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     """The garbage collector, which is usually faster, is stopped until the controller has acted."""
@@ -173,7 +173,7 @@ def test_the_kept_pod_of_an_ended_run_that_is_orphaned_is_left_alone(
 
 
 @pytest.mark.guarantee("A namespace with running runs can be deleted")
-def test_a_namespace_with_runs_at_work_can_be_deleted(scenario: Scenario) -> None:
+def test_a_namespace_with_running_runs_can_be_deleted(scenario: Scenario) -> None:
     doomed = f"{scenario.namespace}-doomed"
     scenario.kube.create(NAMESPACES, None, {"metadata": {"name": doomed}})
     run = scenario.create("at-work", shell("sleep 600", **QUICK_TO_KILL), doomed)

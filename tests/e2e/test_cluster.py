@@ -67,7 +67,7 @@ def test_a_pod_has_its_own_exit_code_and_its_log(other: Cluster) -> None:
     assert other.kubectl("logs", "three").stdout == "hello\n"
 
 
-def test_a_pod_that_takes_too_much_memory_is_killed_for_it(other: Cluster) -> None:
+def test_a_pod_over_its_memory_limit_is_oom_killed(other: Cluster) -> None:
     limit = {"limits": {"memory": "32Mi"}}
     ended = _run(other, "greedy", "x=a; while true; do x=$x$x; done", resources=limit)
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
@@ -78,13 +78,13 @@ def test_a_pod_reaches_the_api_of_its_own_cluster(other: Cluster) -> None:
     assert _run(other, "caller", connect)["exitCode"] == 0
 
 
-def test_what_runs_is_left_alone(other: Cluster) -> None:
+def test_up_does_not_change_a_running_cluster(other: Cluster) -> None:
     before = other.status()
     other.up(progress=_quietly)
     assert other.status() == before
 
 
-def test_a_killed_kubelet_comes_back_and_its_pods_have_gone_on(other: Cluster) -> None:
+def test_pods_keep_running_while_a_killed_kubelet_is_restarted(other: Cluster) -> None:
     _start(other, "lasting", SLEEPER)
     other.kubectl("wait", "--for=condition=Ready", "pod/lasting", "--timeout=60s", within=70)
     other.stop("kubelet", grace=0)
@@ -96,7 +96,7 @@ def test_a_killed_kubelet_comes_back_and_its_pods_have_gone_on(other: Cluster) -
     assert phase == "Running"
 
 
-def test_after_the_death_of_everything_it_goes_on(other: Cluster) -> None:
+def test_a_cluster_whose_processes_were_all_killed_is_restarted(other: Cluster) -> None:
     Cgroup(f"/{_slot(other).handle}").kill()
     # Threads of a killed program may outlive its first thread for a moment.
     wait_until(
@@ -107,14 +107,14 @@ def test_after_the_death_of_everything_it_goes_on(other: Cluster) -> None:
     assert _run(other, "after-death", "exit 0")["exitCode"] == 0
 
 
-def test_a_call_is_one_line_of_the_audit_log(other: Cluster) -> None:
+def test_a_request_is_one_line_of_the_audit_log(other: Cluster) -> None:
     other.kubectl("get", "configmap", "kube-root-ca.crt", "-n", "default")
     calls = [json.loads(line) for line in other.audit_log.read_text().splitlines()]
     reads = [call for call in calls if call.get("objectRef", {}).get("resource") == "configmaps"]
     assert [(call["verb"], call["user"]["username"]) for call in reads] == [("get", "admin")]
 
 
-def test_down_leaves_nothing(other: Cluster) -> None:
+def test_down_removes_everything(other: Cluster) -> None:
     """This test runs last: it works with running Pods and with killed programs."""
     slot = _slot(other)
     _start(other, "left-running", SLEEPER)

@@ -128,7 +128,7 @@ def test_runs_of_all_namespaces_are_listed_in_every_form(taskrun: CommandLine) -
     assert run(taskrun, "list", "-n", "etl", "-o", "name").split() == names_of["name"].split()[1:]
 
 
-def test_a_run_at_work_is_deleted_with_its_container_and_its_followers_say_so(
+def test_deletion_of_a_running_run_removes_its_container_and_followers_report_it(
     taskrun: CommandLine, docker_address: str
 ) -> None:
     run(taskrun, "run", "-", "--detach", stdin=manifest("unwanted", "echo on; " + UNTIL_STOPPED))

@@ -75,7 +75,7 @@ def test_ctrl_c_cancels_with_the_grace_period(taskrun: CommandLine, tmp_path: Pa
     assert "cut Cancelled" in terminal.shown
 
 
-def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
+def test_a_second_ctrl_c_deletes_the_pod_with_a_grace_period_of_one_second(
     taskrun: CommandLine, watch_recorder: WatchRecorder, tmp_path: Path
 ) -> None:
     """A kubelet that has begun to stop the Pod still keeps to its first grace period."""
@@ -94,7 +94,7 @@ def test_ctrl_c_twice_asks_for_the_end_of_a_deaf_task_at_once(
     assert deleted["metadata"]["deletionGracePeriodSeconds"] == 1
 
 
-def test_a_detached_run_is_held_let_go_and_followed_by_a_second_client(
+def test_a_detached_run_is_suspended_resumed_and_followed_by_another_client(
     taskrun: CommandLine, tmp_path: Path
 ) -> None:
     (tmp_path / "long.yaml").write_text(manifest("long", LOOP))
@@ -114,13 +114,13 @@ def test_a_detached_run_is_held_let_go_and_followed_by_a_second_client(
     assert (ended.returncode, "taskrun rerun long" in ended.stderr) == (1, True)
 
 
-def test_the_same_runs_again_under_another_name(taskrun: CommandLine) -> None:
+def test_rerun_repeats_a_run_under_another_name(taskrun: CommandLine) -> None:
     assert taskrun("run", "--quiet", "-", stdin=manifest("once", "echo once")).returncode == 0
     again = taskrun("rerun", "once", "--as", "twice")
     assert (again.returncode, again.stdout) == (0, "once\n")
 
 
-def test_kubectl_finds_it(taskrun: CommandLine, cluster: Cluster, tmp_path: Path) -> None:
+def test_kubectl_finds_the_plugin(taskrun: CommandLine, cluster: Cluster, tmp_path: Path) -> None:
     plugin = tmp_path / "kubectl-taskrun"
     program = Path(sys.executable).parent / "kubectl-taskrun"
     plugin.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
@@ -134,7 +134,7 @@ def test_kubectl_finds_it(taskrun: CommandLine, cluster: Cluster, tmp_path: Path
     assert "kubernetes v1." in done.stdout
 
 
-def test_a_client_needs_no_more_than_the_role_for_clients(
+def test_the_client_role_is_sufficient_for_every_command(
     taskrun: CommandLine, cluster: Cluster, kube: Kube, namespace: str, tmp_path: Path
 ) -> None:
     """The account has the rules of the chart's ClusterRole; one without it gets a clear error."""
@@ -175,9 +175,7 @@ def as_account(
     return CommandLine(taskrun.environment | {"KUBECONFIG": str(kubeconfig)})
 
 
-def test_what_cannot_be_is_told_in_a_line(
-    taskrun: CommandLine, cluster: Cluster, tmp_path: Path
-) -> None:
+def test_errors_are_one_line(taskrun: CommandLine, cluster: Cluster, tmp_path: Path) -> None:
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": "nobody"}
     (tmp_path / "unknown").write_text(yaml.safe_dump(config))

@@ -34,7 +34,7 @@ def nobody_else(installation: Installation, scenario: Scenario) -> Iterator[Scen
 @pytest.mark.guarantee("Nothing is lost or repeated when the controller dies at any step of a run")
 @pytest.mark.parametrize("step", LIVES)
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
+def test_nothing_is_lost_or_repeated_when_the_controller_dies(
     scenario: Scenario, cluster: Cluster, moment: str, step: str
 ) -> None:
     life = LIVES[step]
@@ -47,7 +47,7 @@ def test_nothing_is_lost_or_done_twice_when_the_controller_dies(
 
 
 @pytest.mark.guarantee("Deletion of a run never hangs, and deletes its Pod too")
-def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
+def test_the_pod_of_a_run_deleted_without_a_controller_is_deleted(
     scenario: Scenario, cluster: Cluster
 ) -> None:
     spec = shell(f"{START}; sleep 600; {END}", **pod_spec(terminationGracePeriodSeconds=1))
@@ -64,7 +64,7 @@ def test_a_run_deleted_while_nobody_looked_takes_its_pod_along(
 @pytest.mark.guarantee(
     "Deletion of a run with `--cascade=orphan` leaves its Pod unchanged, and nothing blocks the Pod"
 )
-def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
+def test_a_pod_orphaned_without_a_controller_loses_its_finalizer_and_keeps_running(
     scenario: Scenario, cluster: Cluster
 ) -> None:
     run = scenario.create(
@@ -81,7 +81,7 @@ def test_a_pod_orphaned_while_nobody_looked_is_let_go_and_left_alone(
 
 
 @pytest.mark.guarantee("An outcome that the kubelet has reported is never lost")
-def test_what_happened_while_nobody_looked_is_told_afterwards(
+def test_an_end_without_a_controller_is_recorded_afterwards(
     scenario: Scenario, cluster: Cluster
 ) -> None:
     spec = shell(f"{START}; sleep 2; {END}; echo well done; {HEARD}; exit 3")

@@ -58,7 +58,7 @@ def test_an_attempt_past_its_deadline_is_retried_within_backoff_limit(run: Run) 
 @pytest.mark.taskrun(
     shell(STUBBORN, activeDeadlineSeconds=4, backoffLimit=5, **SHORT_GRACE, **KEEP_POD)
 )
-def test_a_run_past_its_deadline_ends_whatever_it_may_still_retry(run: Run) -> None:
+def test_a_run_past_its_deadline_ends_despite_remaining_retries(run: Run) -> None:
     ending = Ending(
         Phase.FAILED,
         Reason.DEADLINE_EXCEEDED,
@@ -79,7 +79,7 @@ def test_a_run_past_its_deadline_ends_whatever_it_may_still_retry(run: Run) -> N
         "exit 1", activeDeadlineSeconds=6, backoffLimit=5, backoff={"duration": "1h", "cap": "1h"}
     )
 )
-def test_the_runs_deadline_counts_while_it_backs_off(run: Run) -> None:
+def test_the_runs_deadline_counts_during_backoff(run: Run) -> None:
     run.reaches(Phase.BACKING_OFF)
     status = run.ended()
     assert (status["phase"], status["reason"]) == (Phase.FAILED, Reason.DEADLINE_EXCEEDED)
@@ -95,7 +95,7 @@ def test_the_runs_deadline_counts_while_it_backs_off(run: Run) -> None:
 @pytest.mark.taskrun(
     shell(WORK, activeDeadlineSeconds=3, nodeSelector={"taskruns.dev/no-such-node": "true"})
 )
-def test_the_runs_deadline_counts_while_its_pod_finds_no_node(run: Run) -> None:
+def test_the_runs_deadline_counts_while_its_pod_is_unschedulable(run: Run) -> None:
     ending = Ending(
         Phase.FAILED,
         Reason.DEADLINE_EXCEEDED,

@@ -28,7 +28,7 @@ def demo(cluster: Cluster) -> Iterator[list[str]]:
     Cluster(NAME).down(progress=lambda _: None)
 
 
-def test_the_demo_shows_what_it_promises_however_often_it_is_run(demo: list[str]) -> None:
+def test_the_demo_prints_the_documented_output_on_every_run(demo: list[str]) -> None:
     _interrupted(demo)
     shown = _run([*demo, "up"])
     for run, phase, code, reason in (

@@ -29,7 +29,7 @@ def given_up(reason: Reason, *message: str) -> Ending:
 
 @pytest.mark.guarantee("A Pod that is deleted before main starts is replaced, up to 3 times")
 @pytest.mark.taskrun(shell(START, backoffLimit=0, **SOON, **SLOW_TO_START), start_counter=True)
-def test_a_pod_deleted_before_main_starts_is_replaced_unasked(
+def test_a_pod_deleted_before_main_starts_is_replaced_by_default(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     run.preparing()
@@ -40,7 +40,7 @@ def test_a_pod_deleted_before_main_starts_is_replaced_unasked(
 
 @pytest.mark.guarantee("A Pod that is deleted before main starts is replaced, up to 3 times")
 @pytest.mark.taskrun(shell(START, **SOON, **NEVER_STARTS), start_counter=True)
-def test_a_pod_deleted_again_and_again_before_it_starts_is_given_up_after_three_replacements(
+def test_a_run_whose_pods_are_deleted_before_they_start_fails_after_three_replacements(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     for attempt in range(1, MOST_ATTEMPTS + 1):
@@ -55,7 +55,7 @@ def test_a_pod_deleted_again_and_again_before_it_starts_is_given_up_after_three_
 
 @pytest.mark.guarantee("A Pod that its node refuses is `PodRejected` and replaced, up to 3 times")
 @pytest.mark.taskrun(shell(START, **SOON, **TOO_MUCH, **PLACED_BY_HAND), start_counter=True)
-def test_a_pod_that_its_node_refuses_is_given_up_after_three_replacements(
+def test_a_run_whose_pods_are_rejected_by_their_node_fails_after_three_replacements(
     run: Run, scenario: Scenario, cluster: Cluster, start_counter: StartCounter
 ) -> None:
     for attempt in range(1, MOST_ATTEMPTS + 1):
@@ -76,7 +76,7 @@ def test_a_pod_that_its_node_refuses_is_given_up_after_three_replacements(
     "`podFailurePolicy` or Kueue's label allows it"
 )
 @pytest.mark.taskrun(shell(STAYS, **GRACE), start_counter=True)
-def test_an_evicted_task_is_not_repeated_unasked(
+def test_an_evicted_task_is_not_repeated_by_default(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     run.main_started()
@@ -92,7 +92,7 @@ def test_an_evicted_task_is_not_repeated_unasked(
     "`disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **GRACE), start_counter=True)
-def test_an_evicted_task_is_repeated_within_its_limit(
+def test_an_evicted_task_is_repeated_within_its_disruption_limit(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     run.main_started()
@@ -106,7 +106,7 @@ def test_an_evicted_task_is_repeated_within_its_limit(
     "A running Pod that is deleted is `PodDeleted`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **GRACE), start_counter=True)
-def test_a_pod_deleted_at_work_is_a_disruption(
+def test_deletion_of_a_running_pod_is_a_disruption(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     run.main_started()
@@ -121,7 +121,7 @@ def test_a_pod_deleted_at_work_is_a_disruption(
     "work is not repeated by default"
 )
 @pytest.mark.taskrun(shell(STAYS, **GRACE), start_counter=True)
-def test_a_pod_whose_finalizer_is_forced_off_has_an_unknown_end(
+def test_a_pod_whose_finalizer_is_removed_by_force_has_an_unknown_final_state(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     run.main_started()
@@ -146,7 +146,7 @@ def test_a_pod_whose_finalizer_is_forced_off_has_an_unknown_end(
     start_counter=True,
     lawful=False,  # the run permits two Pods at a time
 )
-def test_a_terminating_pod_is_replaced_at_once_when_asked_for(
+def test_a_terminating_pod_is_replaced_at_once_if_the_policy_allows(
     run: Run, scenario: Scenario, start_counter: StartCounter
 ) -> None:
     run.main_started()

@@ -61,7 +61,7 @@ def described(run: Run, cluster: Cluster) -> list[str]:
 
 
 @pytest.mark.taskrun(shell("sleep 8"))
-def test_a_clean_run_is_described_by_three_events_in_order(
+def test_a_successful_run_is_described_by_three_events_in_order(
     run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
@@ -75,7 +75,7 @@ def test_a_clean_run_is_described_by_three_events_in_order(
 
 
 @pytest.mark.taskrun(shell("echo topsecret; exit 7", backoffLimit=2, **SOON))
-def test_retries_are_described_with_their_number_and_why(
+def test_retries_are_described_with_their_number_and_reason(
     run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
@@ -93,7 +93,7 @@ def test_retries_are_described_with_their_number_and_why(
 
 
 @pytest.mark.taskrun(shell("sleep 600", **pod_spec(terminationGracePeriodSeconds=1)))
-def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, scenario: Scenario) -> None:
+def test_a_cancelled_run_has_events_for_the_stop_and_the_end(run: Run, scenario: Scenario) -> None:
     run.reaches(Phase.RUNNING)
     run.cancel()
     reasons = [reason for reason, _ in counted(events_until(run, scenario, EventReason.CANCELLED))]
@@ -101,7 +101,7 @@ def test_a_cancelled_run_is_told_from_the_stop_to_the_end(run: Run, scenario: Sc
 
 
 @pytest.mark.taskrun(shell("exit 0", nodeSelector={"taskruns.dev/no-such-node": "true"}))
-def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(
+def test_the_event_of_an_unschedulable_pod_has_the_schedulers_message(
     run: Run, scenario: Scenario
 ) -> None:
     cannot_start = events_until(run, scenario, EventReason.CANNOT_START)[-1]
@@ -112,7 +112,7 @@ def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(
     run.ended()
 
 
-def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
+def test_repeated_quota_refusals_are_one_event_per_run(
     scenario: Scenario, cluster: Cluster
 ) -> None:
     limited_namespace = f"{scenario.namespace}-crowded"
@@ -141,7 +141,7 @@ def test_a_full_quota_is_one_event_a_run_however_often_it_is_refused(
     scenario.kube.delete(NAMESPACES, None, limited_namespace)
 
 
-def test_runs_of_a_controller_that_may_write_no_events_are_as_ever(
+def test_runs_succeed_if_the_controller_may_not_write_events(
     scenario: Scenario, installation: Installation, cluster: Cluster, tmp_path: Path
 ) -> None:
     """Its role is that of a release without Events."""

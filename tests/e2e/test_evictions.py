@@ -96,7 +96,7 @@ def struck(submitted: dict[str, Run], cluster: Cluster, scenario: Scenario, prio
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(NODE)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_a_taint_ended_is_not_repeated_unasked(
+def test_a_task_evicted_by_a_taint_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     status = disrupted(Reason.NODE_LOST, 137, r"Taint manager", r"disruptionLimit").check(run)
@@ -109,7 +109,7 @@ def test_work_that_a_taint_ended_is_not_repeated_unasked(
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(NODE)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_a_taint_ended_is_repeated_elsewhere_within_its_limit(
+def test_a_task_evicted_by_a_taint_is_repeated_on_another_node_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)
@@ -121,7 +121,7 @@ def test_work_that_a_taint_ended_is_repeated_elsewhere_within_its_limit(
     shell(START, backoffLimit=0, **SOON, **on(NODE, **NEVER_AT_FIRST)), start_counter=True
 )
 @pytest.mark.usefixtures("struck")
-def test_what_a_taint_ended_before_main_started_is_replaced_unasked(
+def test_a_pod_evicted_by_a_taint_before_main_starts_is_replaced_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)
@@ -149,7 +149,9 @@ def test_a_task_that_completes_in_its_grace_period_has_succeeded(
 
 @pytest.mark.taskrun(shell(f"{START}; sleep 12; {END}", **on(NODE, TAINT)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_a_task_that_tolerates_the_taint_goes_on(run: Run, start_counter: StartCounter) -> None:
+def test_a_task_that_tolerates_the_taint_keeps_running(
+    run: Run, start_counter: StartCounter
+) -> None:
     succeeded_after().check(run)
     assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
 
@@ -162,9 +164,7 @@ def test_a_task_that_tolerates_the_taint_goes_on(run: Run, start_counter: StartC
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_was_preempted_is_not_repeated_unasked(
-    run: Run, start_counter: StartCounter
-) -> None:
+def test_a_preempted_task_is_not_repeated_by_default(run: Run, start_counter: StartCounter) -> None:
     status = disrupted(Reason.PREEMPTED, 137, r"higher priority", r"priorityClassName").check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
     assert start_counter.starts(run.uid) == 1
@@ -177,7 +177,7 @@ def test_work_that_was_preempted_is_not_repeated_unasked(
     shell(ONCE, disruptionLimit=1, **SOON, **SEAT, **on(NODE, TAINT)), start_counter=True
 )
 @pytest.mark.usefixtures("struck")
-def test_work_that_was_preempted_is_repeated_elsewhere_within_its_limit(
+def test_a_preempted_task_is_repeated_on_another_node_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)
@@ -190,7 +190,7 @@ def test_work_that_was_preempted_is_repeated_elsewhere_within_its_limit(
     start_counter=True,
 )
 @pytest.mark.usefixtures("struck")
-def test_what_was_preempted_before_main_started_is_replaced_unasked(
+def test_a_pod_preempted_before_main_starts_is_replaced_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)
@@ -223,7 +223,7 @@ def code_heard(run: Run) -> tuple[int | None, str]:
 @pytest.mark.taskrun(
     shell(f"{START}; {FILLS}", backoffLimit=3, **LITTLE_DISK, **on(NODE, TAINT)), start_counter=True
 )
-def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
+def test_a_task_evicted_for_disk_use_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     code, end = code_heard(run)
@@ -247,7 +247,7 @@ def test_work_that_filled_the_disk_is_evicted_and_not_repeated_unasked(
     ),
     start_counter=True,
 )
-def test_work_that_filled_the_disk_is_repeated_within_its_limit(
+def test_a_task_evicted_for_disk_use_is_repeated_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)

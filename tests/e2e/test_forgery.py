@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True,
 
 
 @pytest.mark.taskrun(shell(f"{START}; sleep 5; {END}"), start_counter=True)
-def test_a_pod_of_another_namespace_cannot_pass_for_a_runs(run: Run, scenario: Scenario) -> None:
+def test_a_lookalike_pod_in_another_namespace_is_ignored(run: Run, scenario: Scenario) -> None:
     elsewhere = f"{scenario.namespace}-elsewhere"
     scenario.kube.create(NAMESPACES, None, {"metadata": {"name": elsewhere}})
     run.main_started()
@@ -33,9 +33,7 @@ def test_a_pod_of_another_namespace_cannot_pass_for_a_runs(run: Run, scenario: S
 
 
 @pytest.mark.taskrun(shell("sleep 5"), lawful=False)
-def test_a_pod_with_a_runs_labels_that_it_does_not_own_is_left_alone(
-    run: Run, scenario: Scenario
-) -> None:
+def test_a_pod_with_a_runs_labels_and_no_owner_is_not_touched(run: Run, scenario: Scenario) -> None:
     run.main_started()
     pods = [
         lookalike_pod(run, name, BUSY, attempt=2, gated=gated, ownerReferences=[])
@@ -48,7 +46,7 @@ def test_a_pod_with_a_runs_labels_that_it_does_not_own_is_left_alone(
 
 
 @pytest.mark.parametrize("phase", ["Running", "Stopping"])
-def test_a_forged_status_does_not_reach_the_pods_of_others(scenario: Scenario, phase: str) -> None:
+def test_a_forged_status_cannot_affect_pods_of_other_owners(scenario: Scenario, phase: str) -> None:
     container = {"name": "main", "image": IMAGE, **BUSY}
     pod = {"metadata": {"generateName": "bystander-"}, "spec": {"containers": [container]}}
     bystander = scenario.kube.create(PODS, scenario.namespace, pod)["metadata"]
@@ -76,7 +74,7 @@ def in_its_place(run: Run, scenario: Scenario) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 0"), prepare=in_its_place, lawful=False)
-def test_a_pod_that_waits_for_no_claim_is_not_taken_for_an_attempt(run: Run) -> None:
+def test_an_ungated_pod_is_not_adopted_as_an_attempt(run: Run) -> None:
     Ending(Phase.FAILED, Reason.POD_NAME_CONFLICT, None).check(run)
 
 
@@ -89,9 +87,7 @@ def test_a_pod_that_waits_for_no_claim_is_not_taken_for_an_attempt(run: Run) -> 
     ),
     lawful=False,
 )
-def test_a_forged_status_does_not_put_two_pods_to_work_at_a_time(
-    run: Run, scenario: Scenario
-) -> None:
+def test_a_forged_status_cannot_cause_two_concurrent_pods(run: Run, scenario: Scenario) -> None:
     run.main_started()
     record = run.status["attempts"][0]
     over = {**record, "outcome": "Failed", "finishedTime": record["createdTime"]}

@@ -29,7 +29,7 @@ SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCE
     ),
     start_counter=True,
 )
-def test_a_run_made_anew_neither_waits_for_the_old_pod_nor_touches_it(
+def test_a_recreated_run_neither_waits_for_nor_touches_the_old_pod(
     run: Run, scenario: Scenario
 ) -> None:
     run.main_started()
@@ -55,7 +55,7 @@ def foreign_pod(run: Run, scenario: Scenario) -> None:
 )
 @pytest.mark.guarantee("Objects that the run does not own are not touched")
 @pytest.mark.taskrun(shell("exit 0"), prepare=foreign_pod)
-def test_a_foreign_pod_under_our_pods_name_is_left_alone_and_the_run_fails(
+def test_a_name_conflict_fails_the_run_and_leaves_the_other_pod_untouched(
     run: Run, scenario: Scenario
 ) -> None:
     ending = Ending(Phase.FAILED, Reason.POD_NAME_CONFLICT, None, (rf"(?i)pod.*{run.pod_name()}",))
@@ -70,9 +70,7 @@ def test_a_foreign_pod_under_our_pods_name_is_left_alone_and_the_run_fails(
 
 @pytest.mark.guarantee("A Pod of ours that no run has claimed never runs and is deleted")
 @pytest.mark.taskrun(shell(f"{START}; sleep 8; {END}"), start_counter=True)
-def test_a_pod_of_ours_that_nobody_claimed_never_runs_and_goes(
-    run: Run, scenario: Scenario
-) -> None:
+def test_an_unclaimed_pod_never_runs_and_is_deleted(run: Run, scenario: Scenario) -> None:
     run.main_started()
     unclaimed = scenario.kube.create(
         PODS, run.namespace, _our_pod(run, scenario.start_counter, attempt=2)
@@ -98,7 +96,7 @@ def late_create(run: Run, scenario: Scenario) -> None:
     "A Pod that was created, or existed already, is claimed and only then released to the scheduler"
 )
 @pytest.mark.taskrun(shell(START), start_counter=True, prepare=late_create)
-def test_a_gated_pod_of_the_attempt_that_is_due_is_claimed_and_used(
+def test_a_gated_pod_of_the_due_attempt_is_claimed_and_released(
     run: Run, scenario: Scenario
 ) -> None:
     status = SUCCEEDED.check(run)

@@ -52,7 +52,7 @@ def test_kubectl_wait_returns_on_either_end(
 
 
 @pytest.mark.taskrun(shell("echo hello"))
-def test_kubectl_get_shows_how_a_run_stands(run: Run, cluster: Cluster) -> None:
+def test_kubectl_get_shows_phase_reason_and_exit_code(run: Run, cluster: Cluster) -> None:
     run.ended()
     shown = cluster.kubectl("get", "trun", run.name, "-n", run.namespace).stdout
     header, line = (row.split() for row in shown.splitlines())
@@ -62,13 +62,13 @@ def test_kubectl_get_shows_how_a_run_stands(run: Run, cluster: Cluster) -> None:
 
 @IN_CLUSTER
 @pytest.mark.taskrun(shell("echo hello", podGC={"deleteDelayDuration": "1s"}))
-def test_a_controller_in_a_pod_brings_a_run_to_its_end(run: Run) -> None:
+def test_a_controller_in_a_pod_completes_a_run(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
 
 
 @IN_CLUSTER
-def test_the_service_leads_to_the_metrics(installation: Installation, cluster: Cluster) -> None:
+def test_the_service_serves_the_metrics(installation: Installation, cluster: Cluster) -> None:
     service = f"/api/v1/namespaces/{NAMESPACE}/services/taskruns-metrics:metrics"
     page = cluster.kubectl("get", "--raw", f"{service}/proxy/metrics").stdout
     assert "taskruns_ready 1.0" in page.splitlines(), installation.name
@@ -86,7 +86,7 @@ SAMPLES = {
 
 
 @only("installation", ["helm"], indirect=True, scope="session")
-def test_every_sample_ends_as_it_says(scenario: Scenario, cluster: Cluster) -> None:
+def test_every_sample_ends_with_its_documented_reason(scenario: Scenario, cluster: Cluster) -> None:
     folder = ROOT / "manifests/samples"
     assert {path.stem for path in folder.iterdir()} == set(SAMPLES)
     cluster.kubectl("apply", "-n", scenario.namespace, "-f", str(folder))
@@ -130,7 +130,7 @@ PLACE: Object = {
 
 
 @pytest.mark.usefixtures("installation")
-def test_a_controller_that_is_placed_by_values_does_its_work(
+def test_a_controller_with_scheduling_values_completes_a_run(
     scenario: Scenario, cluster: Cluster, kube: Kube
 ) -> None:
     """The network, not this test, decides whether traffic that the policy allows passes."""
@@ -153,7 +153,7 @@ def test_a_controller_that_is_placed_by_values_does_its_work(
 
 @pytest.mark.guarantee("Nothing is lost or repeated when the controller dies at any step of a run")
 @EACH_INSTALLATION
-def test_a_controller_killed_at_work_goes_on_where_it_was(
+def test_a_killed_controller_resumes_its_runs(
     scenario: Scenario, installation: Installation
 ) -> None:
     at_work = f"{START}; sleep 6; {END}"

@@ -37,7 +37,9 @@ def test_50_runs_at_once_all_succeed_and_each_starts_once(scenario: Scenario) ->
 
 
 @pytest.mark.guarantee("Nothing is lost or repeated when two controllers run at once")
-def test_two_controllers_at_once_start_nothing_twice(scenario: Scenario, cluster: Cluster) -> None:
+def test_two_controllers_at_once_start_no_attempt_twice(
+    scenario: Scenario, cluster: Cluster
+) -> None:
     spec = shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, **SOON)
     ending = Ending(
         Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.FAILED, Outcome.SUCCEEDED)

@@ -94,7 +94,7 @@ def unlucky(fault_proxy: FaultProxy, scenario: Scenario) -> dict[str, Run]:
 
 
 @pytest.mark.parametrize(("fault", "step"), CASES, ids=lambda part: getattr(part, "name", part))
-def test_nothing_is_lost_or_done_twice_when_a_request_comes_to_harm(
+def test_nothing_is_lost_or_repeated_when_a_request_or_response_is_lost(
     unlucky: dict[str, Run], misfortune: Misfortune, scenario: Scenario, fault: Fault, step: str
 ) -> None:
     name = _name(fault, step)
@@ -154,14 +154,14 @@ def missed(
     "compacted (410), with a hundred runs"
 )
 @pytest.mark.parametrize("name", lifecycle_points("", "", 0, 1))
-def test_what_a_watch_has_missed_for_good_is_found(
+def test_runs_recover_after_their_missed_watch_events_were_compacted(
     missed: Missed, scenario: Scenario, name: str
 ) -> None:
     for run in missed.scenario_runs.runs[name]:
         missed.scenario_runs.lifecycle_points[name].check(run, scenario.start_counter, RECOVERED)
 
 
-def test_what_came_and_went_while_nothing_was_watched_is_found(
+def test_objects_created_ended_or_deleted_without_a_watch_are_reconciled(
     missed: Missed, scenario: Scenario
 ) -> None:
     for run in (missed.ends, missed.comes):

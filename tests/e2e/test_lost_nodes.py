@@ -97,7 +97,7 @@ def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Ku
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(
+def test_a_task_ended_by_a_node_restart_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     """The runtime invents an exit code, which must not count as a failure of the task."""
@@ -112,7 +112,7 @@ def test_work_that_a_restarted_node_ended_is_not_repeated_unasked(
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(RESTARTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
+def test_a_task_ended_by_a_node_restart_is_repeated_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
     status = succeeded_after(Outcome.DISRUPTED).check(run)
@@ -125,7 +125,7 @@ def test_work_that_a_restarted_node_ended_is_repeated_within_its_limit(
     shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **NEVER_AT_FIRST)), start_counter=True
 )
 @pytest.mark.usefixtures("struck")
-def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
+def test_a_pod_whose_node_restarts_before_main_starts_is_replaced_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     status = succeeded_after(Outcome.REPLACED).check(run)
@@ -141,7 +141,7 @@ def test_what_a_restarted_node_had_not_started_is_replaced_unasked(
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(DELETED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_on_a_deleted_node_is_not_repeated_unasked(
+def test_a_task_on_a_deleted_node_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
@@ -162,7 +162,7 @@ def test_work_on_a_deleted_node_is_not_repeated_unasked(
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(DELETED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
+def test_a_task_on_a_deleted_node_is_repeated_on_another_node_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
@@ -176,7 +176,7 @@ def test_work_on_a_deleted_node_is_repeated_elsewhere_within_its_limit(
 )
 @pytest.mark.taskrun(shell(START, **on(DELETED, **NEVER_AT_FIRST)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
+def test_a_task_that_may_have_started_on_a_deleted_node_is_not_repeated(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
@@ -203,7 +203,7 @@ def test_what_a_deleted_node_may_have_started_unheard_is_not_repeated(
     lawful=False,  # the run permits two Pods at a time
 )
 @pytest.mark.usefixtures("struck")
-def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(
+def test_a_pod_on_an_unreachable_node_is_replaced_at_once_if_the_policy_allows(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
@@ -215,7 +215,7 @@ def test_a_pod_on_a_silent_node_is_replaced_at_once_when_asked_for(
 @pytest.mark.guarantee("Deletion of a run never hangs, and deletes its Pod too")
 @pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_a_run_on_a_silent_node_can_be_deleted(run: Run, start_counter: StartCounter) -> None:
+def test_a_run_on_an_unreachable_node_can_be_deleted(run: Run, start_counter: StartCounter) -> None:
     run.delete()
     run.gone()
     assert start_counter.starts(run.uid) == 1
@@ -227,7 +227,7 @@ def test_a_run_on_a_silent_node_can_be_deleted(run: Run, start_counter: StartCou
 )
 @pytest.mark.taskrun(shell(STAYS, disruptionLimit=1, **on(SILENT, **EVICTED)))
 @pytest.mark.usefixtures("struck")
-def test_a_run_that_waits_for_a_silent_node_says_so(run: Run, cluster: Cluster) -> None:
+def test_a_run_that_waits_for_an_unreachable_node_reports_it(run: Run, cluster: Cluster) -> None:
     status = run.says(Reason.NODE_LOST, seconds=LOST)
     assert status["phase"] == Phase.RUNNING
     assert f"kubectl delete node {cluster.node(SILENT)}" in status["message"]
@@ -237,7 +237,7 @@ def test_a_run_that_waits_for_a_silent_node_says_so(run: Run, cluster: Cluster) 
 @pytest.mark.guarantee("A cancelled run ends as `Cancelled` and keeps main's exit code")
 @pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("struck")
-def test_a_cancel_is_done_when_the_silent_node_is_back(
+def test_a_cancel_completes_when_the_unreachable_node_is_back(
     run: Run, start_counter: StartCounter, request: pytest.FixtureRequest
 ) -> None:
     run.cancel()
@@ -247,14 +247,14 @@ def test_a_cancel_is_done_when_the_silent_node_is_back(
     assert start_counter.starts(run.uid) == 1
 
 
-def test_the_silent_node_is_heard_again_after_minutes(back: timedelta) -> None:
+def test_the_node_was_unreachable_for_minutes(back: timedelta) -> None:
     assert back >= timedelta(minutes=2)
 
 
 @pytest.mark.guarantee("An outcome that the kubelet has reported is never lost")
 @pytest.mark.taskrun(shell(ENDS_UNHEARD, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("back")
-def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
+def test_an_unreported_success_is_recorded_when_the_node_is_back(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after().check(run)
@@ -270,7 +270,9 @@ def test_a_success_that_nobody_heard_of_counts_once_the_node_is_back(
     shell(f"{ENDS_UNHEARD}; exit 7", backoffLimit=0, **on(SILENT, **LEFT_ALONE)), start_counter=True
 )
 @pytest.mark.usefixtures("back")
-def test_a_node_that_is_back_in_time_changes_nothing(run: Run, start_counter: StartCounter) -> None:
+def test_a_node_that_is_back_before_its_pods_are_evicted_has_no_effect(
+    run: Run, start_counter: StartCounter
+) -> None:
     ending = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,))
     ending.check(run)
     assert (start_counter.starts(run.uid), start_counter.ends(run.uid)) == (1, 1)
@@ -282,7 +284,7 @@ def test_a_node_that_is_back_in_time_changes_nothing(run: Run, start_counter: St
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), start_counter=True)
 @pytest.mark.usefixtures("back")
-def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(
+def test_a_task_evicted_from_an_unreachable_node_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
     disrupted(Reason.NODE_LOST, 137, r"Taint manager").check(run)
@@ -297,7 +299,7 @@ def test_work_evicted_from_a_silent_node_is_not_repeated_unasked(
     shell(ONCE, disruptionLimit=1, **SOON, **on(SILENT, **EVICTED)), start_counter=True
 )
 @pytest.mark.usefixtures("back")
-def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
+def test_a_task_evicted_from_an_unreachable_node_is_repeated_after_its_end(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.DISRUPTED).check(run)
@@ -312,7 +314,7 @@ def test_work_evicted_from_a_silent_node_is_repeated_when_it_has_ended_there(
     start_counter=True,
 )
 @pytest.mark.usefixtures("back")
-def test_what_a_silent_node_had_not_started_is_replaced_when_it_is_back(
+def test_a_pod_not_started_on_an_unreachable_node_is_replaced_when_it_is_back(
     run: Run, start_counter: StartCounter
 ) -> None:
     succeeded_after(Outcome.REPLACED).check(run)

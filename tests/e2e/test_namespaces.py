@@ -136,7 +136,7 @@ def _check(run: Run, scenario: Scenario) -> None:
     assert scenario.start_counter.starts(run.uid) == 1
 
 
-def test_what_was_there_before_its_controller_is_done_in_each_namespace(
+def test_runs_older_than_their_controller_are_completed_in_each_namespace(
     scene: Scene, scenario: Scenario
 ) -> None:
     for namespace in scene.namespaces:
@@ -144,7 +144,9 @@ def test_what_was_there_before_its_controller_is_done_in_each_namespace(
 
 
 @pytest.mark.guarantee("A controller with a list of namespaces serves each of them without delay")
-def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, scenario: Scenario) -> None:
+def test_a_new_run_is_reconciled_at_once_in_each_namespace(
+    scene: Scene, scenario: Scenario
+) -> None:
     for namespace in scene.namespaces:
         run = _create(scenario, "late", namespace)
         run.reaches(Phase.PENDING, seconds=FIRST_LOOK)
@@ -155,7 +157,7 @@ def test_a_new_run_is_looked_at_at_once_in_each_namespace(scene: Scene, scenario
     "An administrator of these namespaces alone can install and upgrade taskruns, and running "
     "tasks continue"
 )
-def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
+def test_an_upgrade_by_the_teams_administrator_does_not_affect_running_tasks(
     scene: Scene, scenario: Scenario
 ) -> None:
     runs = [_create(scenario, "upgraded", team.home, work="sleep 15") for team in scene.teams]
@@ -171,7 +173,7 @@ def test_an_upgrade_by_the_teams_administrator_leaves_alone_what_runs(
 @pytest.mark.guarantee(
     "An administrator of these namespaces alone can uninstall taskruns, and nothing of it is left"
 )
-def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_other(
+def test_an_uninstall_by_the_teams_administrator_removes_its_release_only(
     scene: Scene, scenario: Scenario, cluster: Cluster
 ) -> None:
     leaving, staying = scene.teams
@@ -190,7 +192,7 @@ def test_an_uninstall_by_the_teams_administrator_leaves_nothing_and_touches_no_o
     "A controller with a list of namespaces sends no request outside them, as checked in the API "
     "server's audit log"
 )
-def test_no_controller_asks_for_anything_outside_its_namespaces(
+def test_no_controller_sends_requests_outside_its_namespaces(
     scene: Scene, scenario: Scenario
 ) -> None:
     """This test runs last, because the audit log has a watch only when it has ended."""

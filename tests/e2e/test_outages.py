@@ -65,14 +65,14 @@ def scenario_runs(
     "runs at every stage"
 )
 @pytest.mark.parametrize("name", STAGES)
-def test_nothing_is_lost_or_done_twice(
+def test_nothing_is_lost_or_repeated(
     scenario_runs: ScenarioRuns, scenario: Scenario, name: str
 ) -> None:
     for run in scenario_runs.runs[name]:
         scenario_runs.lifecycle_points[name].check(run, scenario.start_counter, RECOVERED)
 
 
-def test_the_controller_has_lived_through_it(
+def test_the_controller_process_survives_the_outages(
     installation: Installation, scenario_runs: ScenarioRuns
 ) -> None:
     assert installation.process_identity() == scenario_runs.process_identity

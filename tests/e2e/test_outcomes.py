@@ -41,7 +41,7 @@ def test_hello_succeeds_and_its_log_can_be_read(run: Run) -> None:
     "later events"
 )
 @pytest.mark.taskrun(shell("exit 0"))
-def test_exit_0_succeeds_and_its_pod_goes(run: Run) -> None:
+def test_exit_0_succeeds_and_the_pod_is_deleted(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
 
@@ -59,7 +59,7 @@ def test_exit_0_succeeds_and_its_pod_goes(run: Run) -> None:
         for code in (1, 3, 255)
     ],
 )
-def test_another_exit_code_fails_and_is_told_with_the_last_lines(run: Run, code: int) -> None:
+def test_another_exit_code_fails_and_its_message_has_the_last_lines(run: Run, code: int) -> None:
     failed(Reason.NON_ZERO_EXIT_CODE, code, rf"\bmain\b.* code {code}\b", r"last words").check(run)
     run.pods_gone()
 
@@ -77,7 +77,7 @@ def test_a_task_ended_by_sigkill_fails_with_the_signal(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("trap 'exit 0' TERM; kill -TERM $$; while :; do sleep 1; done"))
-def test_a_task_that_handles_sigterm_ends_as_it_chooses(run: Run) -> None:
+def test_a_task_that_handles_sigterm_ends_with_its_own_exit_code(run: Run) -> None:
     SUCCEEDED.check(run)
     run.pods_gone()
 
@@ -88,7 +88,7 @@ def test_a_task_that_handles_sigterm_ends_as_it_chooses(run: Run) -> None:
 @pytest.mark.taskrun(
     shell("sleep 1; exec tail /dev/zero", resources={"limits": {"memory": "64Mi"}})
 )
-def test_a_task_over_its_memory_limit_is_told_as_oom_killed(run: Run) -> None:
+def test_a_task_over_its_memory_limit_is_oom_killed(run: Run) -> None:
     failed(Reason.OOM_KILLED, 137, r"\bmain\b.*memory", r"limits\.memory").check(run)
     run.pods_gone()
 
@@ -100,7 +100,7 @@ def test_a_task_over_its_memory_limit_is_told_as_oom_killed(run: Run) -> None:
         resultPath="/airflow/xcom/return.json",
     )
 )
-def test_what_is_written_to_result_path_is_the_result(run: Run) -> None:
+def test_the_content_of_result_path_is_the_result(run: Run) -> None:
     ending = Ending(
         Phase.SUCCEEDED,
         Reason.COMPLETED,
@@ -120,7 +120,7 @@ def test_an_empty_result_is_none_even_with_a_log(run: Run) -> None:
 
 @pytest.mark.guarantee("A result of up to 4095 bytes is stored whole")
 @pytest.mark.taskrun(shell("head -c 4095 /dev/zero | tr '\\0' x > /dev/termination-log"))
-def test_a_result_just_under_the_limit_is_whole(run: Run) -> None:
+def test_a_result_just_under_the_limit_is_stored_whole(run: Run) -> None:
     ending = Ending(
         Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,), result="x" * 4095
     )
@@ -147,7 +147,7 @@ def test_a_result_at_the_limit_is_not_stored_and_the_run_succeeds(run: Run) -> N
 
 @pytest.mark.guarantee("Bytes that are not UTF-8 are returned as U+FFFD")
 @pytest.mark.taskrun(shell("printf 'a\\377b' > /dev/termination-log"))
-def test_bytes_that_are_not_utf_8_come_back_as_replacement_characters(run: Run) -> None:
+def test_bytes_that_are_not_utf_8_are_stored_as_replacement_characters(run: Run) -> None:
     ending = Ending(
         Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,), result="a\ufffdb"
     )
@@ -161,7 +161,7 @@ def test_bytes_that_are_not_utf_8_come_back_as_replacement_characters(run: Run) 
 @pytest.mark.taskrun(
     shell("echo from the log; printf 'the input is missing' > /dev/termination-log; exit 4")
 )
-def test_what_a_failing_task_writes_to_result_path_is_its_message(run: Run) -> None:
+def test_the_content_of_result_path_is_the_message_of_a_failure(run: Run) -> None:
     ending = failed(Reason.NON_ZERO_EXIT_CODE, 4, r"\bmain\b.* code 4\b", r"the input is missing")
     status = ending.check(run)
     assert "from the log" not in status["message"]
@@ -201,7 +201,7 @@ def test_a_failed_init_container_is_named_and_main_has_no_exit_code(run: Run) ->
         ),
     )
 )
-def test_a_container_that_goes_on_after_main_is_stopped_and_mains_end_counts(run: Run) -> None:
+def test_a_container_that_outlives_main_is_stopped_and_mains_end_decides(run: Run) -> None:
     SUCCEEDED.check(run)
     assert "Stopping" in run.phases()
     run.pods_gone()
@@ -224,7 +224,7 @@ def test_a_container_that_goes_on_after_main_is_stopped_and_mains_end_counts(run
         ),
     )
 )
-def test_a_native_sidecar_ends_with_main_unaided(run: Run) -> None:
+def test_a_native_sidecar_is_ended_by_the_kubelet(run: Run) -> None:
     failed(Reason.NON_ZERO_EXIT_CODE, 3, r"\bmain\b.* code 3\b").check(run)
     assert "Stopping" not in run.phases()
     run.pods_gone()
@@ -261,13 +261,13 @@ def test_a_container_that_fails_beside_main_does_not_fail_the_run(run: Run) -> N
         },
     }
 )
-def test_of_several_containers_the_annotated_one_is_main(run: Run) -> None:
+def test_the_annotated_container_is_main(run: Run) -> None:
     failed(Reason.NON_ZERO_EXIT_CODE, 6, r"\bwork\b.* code 6").check(run)
     run.pods_gone()
 
 
 @pytest.mark.taskrun(shell("sleep 8"))
-def test_a_longer_task_is_seen_running(run: Run) -> None:
+def test_a_longer_task_is_reported_as_running(run: Run) -> None:
     SUCCEEDED.check(run)
     assert run.phases() == ["Pending", "Running", "Succeeded"]
     run.pods_gone()

@@ -54,18 +54,18 @@ def test_a_task_finds_its_identity_in_its_environment(run: Run) -> None:
 @pytest.mark.parametrize(
     "found",
     [
-        pytest.param("none", marks=pytest.mark.taskrun(kept(LOOK_FOR_TOKEN)), id="unasked"),
+        pytest.param("none", marks=pytest.mark.taskrun(kept(LOOK_FOR_TOKEN)), id="default"),
         pytest.param(
             "a token",
             marks=pytest.mark.taskrun(kept(LOOK_FOR_TOKEN, serviceAccountName="default")),
-            id="by-naming-the-account",
+            id="named-account",
         ),
         pytest.param(
             "a token",
             marks=pytest.mark.taskrun(
                 kept(LOOK_FOR_TOKEN, **pod_spec(automountServiceAccountToken=True))
             ),
-            id="by-asking-for-it",
+            id="automounted",
         ),
         pytest.param(
             "none",
@@ -76,11 +76,11 @@ def test_a_task_finds_its_identity_in_its_environment(run: Run) -> None:
                     **pod_spec(automountServiceAccountToken=False),
                 )
             ),
-            id="declined",
+            id="disabled",
         ),
     ],
 )
-def test_a_task_has_a_token_only_if_it_asks_for_one(run: Run, found: str) -> None:
+def test_a_task_has_a_token_only_if_the_run_requests_one(run: Run, found: str) -> None:
     assert log_of(run) == f"{found}\n"
 
 
@@ -88,17 +88,17 @@ def test_a_task_has_a_token_only_if_it_asks_for_one(run: Run, found: str) -> Non
 @pytest.mark.parametrize(
     "seccomp",
     [
-        pytest.param(FILTERED, marks=pytest.mark.taskrun(kept(LOOK_AT_SECCOMP)), id="unasked"),
+        pytest.param(FILTERED, marks=pytest.mark.taskrun(kept(LOOK_AT_SECCOMP)), id="default"),
         pytest.param(
             OFF,
             marks=pytest.mark.taskrun(
                 kept(LOOK_AT_SECCOMP, **pod_spec(securityContext=UNCONFINED))
             ),
-            id="declined",
+            id="unconfined",
         ),
     ],
 )
-def test_a_task_runs_under_the_runtimes_seccomp_profile_unless_it_declines(
+def test_a_task_runs_under_the_runtimes_seccomp_profile_unless_it_sets_one(
     run: Run, seccomp: str
 ) -> None:
     assert log_of(run) == seccomp
@@ -129,7 +129,7 @@ LAYERED = {
     "The template overrides the site defaults, and the short fields override both"
 )
 @pytest.mark.taskrun(LAYERED)
-def test_the_sites_defaults_lie_under_the_template_and_that_under_the_shorthand(run: Run) -> None:
+def test_the_template_overrides_site_defaults_and_short_fields_override_both(run: Run) -> None:
     assert log_of(run) == "site template shorthand\n"
     pod = run.pod()
     labels = pod["metadata"]["labels"]
@@ -142,7 +142,7 @@ QUEUE = {"kueue.x-k8s.io/queue-name": "nightly", "kueue.x-k8s.io/priority-class"
 
 
 @pytest.mark.guarantee("Of a TaskRun's own labels only those of Kueue reach the Pod")
-def test_of_a_task_runs_own_labels_those_of_kueue_reach_its_pod(scenario: Scenario) -> None:
+def test_only_kueues_labels_of_a_run_are_copied_to_its_pod(scenario: Scenario) -> None:
     labels = {**QUEUE, "example.test/mine": "stays"}
     run = scenario.create("queued-by-kueue", shell("exit 0"), labels=labels)
     assert run.ended()["phase"] == "Succeeded"

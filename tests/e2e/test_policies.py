@@ -39,7 +39,7 @@ ALL: Object = {"podFailurePolicy": yaml.safe_load(OF_A_JOB), "backoffLimit": 1, 
 
 
 @pytest.mark.guarantee("A Job's policy is accepted unchanged")
-def test_the_policy_is_one_that_a_job_takes(scenario: Scenario) -> None:
+def test_a_job_accepts_the_same_policy(scenario: Scenario) -> None:
     jobs = Resource("/apis/batch/v1", "jobs")
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": IMAGE}]}
     spec = {"template": {"spec": pod}, "suspend": True, "podFailurePolicy": ALL["podFailurePolicy"]}
@@ -52,7 +52,7 @@ def test_the_policy_is_one_that_a_job_takes(scenario: Scenario) -> None:
 
 @pytest.mark.guarantee("`FailJob` ends the run, however many retries are left")
 @pytest.mark.taskrun(shell(f"{START}; exit 42", **ALL), start_counter=True)
-def test_fail_job_ends_the_run_whatever_is_left_to_retry(
+def test_fail_job_ends_the_run_despite_remaining_retries(
     run: Run, start_counter: StartCounter
 ) -> None:
     ending = Ending(
@@ -69,7 +69,7 @@ def test_fail_job_ends_the_run_whatever_is_left_to_retry(
 
 @pytest.mark.guarantee("`Ignore` repeats uncounted, with backoff, up to 100 attempts in all")
 @pytest.mark.taskrun(shell('[ "$TASKRUN_ATTEMPT" -ge 4 ] || exit 43', **ALL))
-def test_what_is_ignored_is_repeated_beyond_every_limit(run: Run) -> None:
+def test_ignored_failures_are_retried_beyond_every_limit(run: Run) -> None:
     outcomes = (Outcome.IGNORED,) * 3 + (Outcome.SUCCEEDED,)
     status = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes).check(run)
     assert status["failed"] == 0
@@ -77,7 +77,7 @@ def test_what_is_ignored_is_repeated_beyond_every_limit(run: Run) -> None:
 
 @pytest.mark.guarantee("`Count` counts for `backoffLimit`")
 @pytest.mark.taskrun(shell("exit 44", **ALL))
-def test_what_is_counted_uses_up_the_limit(run: Run) -> None:
+def test_counted_failures_count_for_the_backoff_limit(run: Run) -> None:
     outcomes = (Outcome.FAILED,) * 2
     Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 44, attempts=outcomes).check(run)
 
@@ -90,7 +90,7 @@ def test_what_is_counted_uses_up_the_limit(run: Run) -> None:
         **pod_spec(terminationGracePeriodSeconds=1),
     )
 )
-def test_an_eviction_that_is_ignored_is_no_disruption(run: Run, scenario: Scenario) -> None:
+def test_an_ignored_eviction_is_no_disruption(run: Run, scenario: Scenario) -> None:
     run.main_started()
     scenario.kube.evict(run.namespace, run.pod_name())
     outcomes = (Outcome.IGNORED, Outcome.SUCCEEDED)

@@ -54,7 +54,7 @@ def limit(scenario: Scenario, cluster: Cluster, namespace: str, hard: Object) ->
     "With a full quota, runs are `Queued` with `QuotaExceeded`; no attempt is used, and the "
     "oldest run goes first"
 )
-def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
+def test_twelve_runs_under_a_quota_of_three_pods_run_in_order_with_few_requests(
     scenario: Scenario, cluster: Cluster, narrow: str
 ) -> None:
     audit = Audit(cluster)
@@ -81,7 +81,7 @@ def test_twelve_runs_in_three_places_all_end_in_order_and_hardly_ask(
 
 
 @pytest.mark.guarantee("Cancel and suspend act at once if there is no Pod")
-def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next_go_first(
+def test_a_run_queued_for_quota_is_cancelled_or_suspended_at_once_and_the_next_starts(
     scenario: Scenario, narrow: str, full: list[str]
 ) -> None:
     """The next run uses the quota that another client releases."""
@@ -113,7 +113,7 @@ def test_what_waits_for_room_is_cancelled_or_suspended_at_once_and_lets_the_next
     "A quota that can never be met ends the run as `AdmissionRefused` at once, without another "
     "create"
 )
-def test_limits_that_can_never_fit_fail_at_once_and_are_asked_for_once(
+def test_a_quota_that_can_never_be_met_fails_the_run_after_one_create(
     scenario: Scenario, cluster: Cluster
 ) -> None:
     made = scenario.kube.create(NAMESPACES, None, {"metadata": {"generateName": "e2e-small-"}})

@@ -36,7 +36,7 @@ def _remove(shell: dict[str, str], name: str) -> None:
     typed(f"kubectl delete taskrun {name} --ignore-not-found --timeout=60s", shell)
 
 
-def test_the_readmes_task_runs_as_it_is_written(documented: str, shell: dict[str, str]) -> None:
+def test_the_readmes_task_runs_as_documented(documented: str, shell: dict[str, str]) -> None:
     _remove(shell, "hello")
     output = typed(documented, shell)
     assert re.search(r"^hello +Succeeded +Completed +0 ", output, re.MULTILINE)
@@ -44,11 +44,11 @@ def test_the_readmes_task_runs_as_it_is_written(documented: str, shell: dict[str
     assert "0 Container main completed" in output
 
 
-def test_a_result_is_read_as_it_is_written(documented: str, shell: dict[str, str]) -> None:
+def test_a_result_is_read_as_documented(documented: str, shell: dict[str, str]) -> None:
     assert '{"rows": 42}' in typed(documented, shell)
 
 
-def test_a_run_is_suspended_and_resumed_as_it_is_written(
+def test_a_run_is_suspended_and_resumed_as_documented(
     documented: str, shell: dict[str, str]
 ) -> None:
     _remove(shell, "progress")
@@ -57,7 +57,7 @@ def test_a_run_is_suspended_and_resumed_as_it_is_written(
     assert typed(suspended, shell) == "false"
 
 
-def test_the_command_line_on_a_cluster_runs_as_it_is_written(
+def test_the_command_line_on_a_cluster_runs_as_documented(
     documented: str, shell: dict[str, str]
 ) -> None:
     """The run lasts several seconds: the installation of the tests deletes Pods after one."""
@@ -67,7 +67,7 @@ def test_the_command_line_on_a_cluster_runs_as_it_is_written(
     assert "progress: Succeeded" in output
 
 
-def test_the_commands_for_docker_run_as_they_are_written(
+def test_the_commands_for_docker_run_as_documented(
     documented: str, docker_address: str, tmp_path: Path
 ) -> None:
     environment = os.environ | {
@@ -81,7 +81,7 @@ def test_the_commands_for_docker_run_as_they_are_written(
     assert re.search(r"^hello +Succeeded +Completed +0 ", output, re.MULTILINE)
 
 
-def test_helm_installs_and_uninstalls_as_it_is_written(
+def test_helm_installs_and_uninstalls_as_documented(
     documented: str, cluster: Cluster, installation: Installation, shell: dict[str, str]
 ) -> None:
     uninstall(cluster)
@@ -93,7 +93,7 @@ def test_helm_installs_and_uninstalls_as_it_is_written(
     assert 'release "taskruns" uninstalled' in output
 
 
-def test_airflow_runs_the_example_as_it_is_written(
+def test_airflow_runs_the_example_as_documented(
     documented: str, shell: dict[str, str], tmp_path: Path
 ) -> None:
     if not AIRFLOW.is_dir():

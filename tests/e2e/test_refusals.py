@@ -32,13 +32,13 @@ def refused(reason: Reason, *message: str) -> Ending:
     "with the server's message"
 )
 @pytest.mark.taskrun(shell("exit 0", **pod_spec(nodeSelektor={"disk": "ssd"})))
-def test_a_typo_in_the_template_fails_the_run_with_the_servers_words(run: Run) -> None:
+def test_a_typo_in_the_template_fails_the_run_with_the_servers_message(run: Run) -> None:
     refused(Reason.INVALID_POD_TEMPLATE, r'unknown field "spec\.nodeSelektor"').check(run)
     assert not run.pods()
 
 
 @pytest.mark.taskrun(shell("exit 0", resources={"limits": {"memory": "lots"}}))
-def test_a_value_that_kubernetes_cannot_read_fails_the_run(run: Run) -> None:
+def test_a_value_that_kubernetes_cannot_parse_fails_the_run(run: Run) -> None:
     refused(Reason.INVALID_POD_TEMPLATE, r"quantit").check(run)
     assert not run.pods()
 
@@ -48,7 +48,7 @@ def test_a_value_that_kubernetes_cannot_read_fails_the_run(run: Run) -> None:
     "with the server's message"
 )
 @pytest.mark.taskrun(shell("exit 0", volumeMounts=[{"name": "data", "mountPath": "/data"}]))
-def test_an_invalid_pod_fails_the_run_with_the_servers_words(run: Run) -> None:
+def test_an_invalid_pod_fails_the_run_with_the_servers_message(run: Run) -> None:
     refused(Reason.INVALID_POD_TEMPLATE, r"volumeMounts\[0\]\.name: Not found: .data.").check(run)
     assert not run.pods()
 
@@ -58,7 +58,7 @@ def test_an_invalid_pod_fails_the_run_with_the_servers_words(run: Run) -> None:
     "as `AdmissionRefused` at once, with the server's message"
 )
 @pytest.mark.taskrun(shell("exit 0", priorityClassName="no-such-class"))
-def test_a_priority_class_that_is_not_there_fails_the_run(run: Run) -> None:
+def test_a_missing_priority_class_fails_the_run(run: Run) -> None:
     refused(Reason.ADMISSION_REFUSED, r"no-such-class").check(run)
     assert not run.pods()
 
@@ -67,7 +67,7 @@ def test_a_priority_class_that_is_not_there_fails_the_run(run: Run) -> None:
     "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
     "as `AdmissionRefused` at once, with the server's message"
 )
-def test_pod_security_refuses_the_pod_and_the_run_says_so(scenario: Scenario) -> None:
+def test_a_refusal_by_pod_security_fails_the_run_with_its_message(scenario: Scenario) -> None:
     strict = f"{scenario.namespace}-strict"
     metadata = {"name": strict, "labels": RESTRICTED}
     scenario.kube.create(NAMESPACES, None, {"metadata": metadata})
@@ -112,7 +112,7 @@ def policed(scenario: Scenario) -> Iterator[str]:
     "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
     "as `AdmissionRefused` at once, with the server's message"
 )
-def test_a_policy_denies_the_pod_and_the_run_says_so_in_its_words(
+def test_a_refusal_by_an_admission_policy_fails_the_run_with_its_message(
     scenario: Scenario, policed: str
 ) -> None:
     run = scenario.create("foreign-image", shell("exit 0"), policed)
@@ -124,7 +124,7 @@ def test_a_policy_denies_the_pod_and_the_run_says_so_in_its_words(
     "A Pod refused by Pod Security, a policy, a LimitRange or for its priority class ends the run "
     "as `AdmissionRefused` at once, with the server's message"
 )
-def test_a_limit_range_refuses_the_pod_and_the_run_says_so(scenario: Scenario) -> None:
+def test_a_refusal_by_a_limit_range_fails_the_run_with_its_message(scenario: Scenario) -> None:
     name = f"{scenario.namespace}-ranged"
     scenario.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     most = {"limits": [{"type": "Container", "max": {"memory": "32Mi"}}]}
@@ -189,7 +189,7 @@ ENDS = {
         for name in FORGERIES
     ],
 )
-def test_a_forged_status_ends_or_heals(run: Run, forgery: str) -> None:
+def test_a_run_with_a_forged_status_ends(run: Run, forgery: str) -> None:
     end = run.ended()
     assert end["reason"] in ENDS.get(forgery, set(Reason)), end
     assert end["phase"] == Phase.FAILED or forgery not in ENDS
@@ -200,6 +200,6 @@ def test_a_forged_status_ends_or_heals(run: Run, forgery: str) -> None:
 
 @pytest.mark.guarantee("A run that cannot be parsed delays no other run")
 @pytest.mark.taskrun(shell("exit 0"))
-def test_a_run_beside_those_that_cannot_be_understood_succeeds(run: Run) -> None:
+def test_a_run_beside_unparseable_runs_succeeds(run: Run) -> None:
     assert run.ended()["phase"] == Phase.SUCCEEDED
     run.pods_gone()

@@ -18,7 +18,7 @@ FAIL_TWICE = f'{START}; echo "attempt $TASKRUN_ATTEMPT"; {HEARD}; [ "$TASKRUN_AT
     "Any other exit code of main is `NonZeroExitCode`, counted by `backoffLimit`"
 )
 @pytest.mark.taskrun(shell(FAIL_TWICE, backoffLimit=2, **SOON), start_counter=True)
-def test_two_failures_and_then_success_succeeds(run: Run, start_counter: StartCounter) -> None:
+def test_a_run_succeeds_after_two_failures(run: Run, start_counter: StartCounter) -> None:
     outcomes = (Outcome.FAILED, Outcome.FAILED, Outcome.SUCCEEDED)
     status = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=outcomes).check(run)
     messages = [attempt["message"] for attempt in status["attempts"]]
@@ -45,7 +45,7 @@ def test_a_run_that_keeps_failing_ends_with_its_last_failure(
     "`podFailurePolicy` or Kueue's label allows it"
 )
 @pytest.mark.taskrun(shell(f"{START}; exit 7"), start_counter=True)
-def test_nothing_is_retried_unasked(run: Run, start_counter: StartCounter) -> None:
+def test_nothing_is_retried_by_default(run: Run, start_counter: StartCounter) -> None:
     Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 7, attempts=(Outcome.FAILED,)).check(run)
     run.pods_gone()
     assert start_counter.starts(run.uid) == 1
@@ -53,7 +53,7 @@ def test_nothing_is_retried_unasked(run: Run, start_counter: StartCounter) -> No
 
 @pytest.mark.guarantee("The wait before a retry grows by its factor up to its cap")
 @pytest.mark.taskrun(shell("exit 1", backoffLimit=2, backoff={"duration": "1s", "factor": 3}))
-def test_the_wait_before_a_retry_grows_by_the_factor(run: Run) -> None:
+def test_the_backoff_grows_by_its_factor(run: Run) -> None:
     outcomes = (Outcome.FAILED,) * 3
     status = Ending(Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 1, attempts=outcomes).check(run)
     first, second, third = status["attempts"]

@@ -116,14 +116,14 @@ def people(
 
 
 @pytest.mark.parametrize("request_", requests(), ids=str)
-def test_a_request_is_allowed_to_whom_the_table_says(people: People, request_: Request) -> None:
+def test_a_request_is_allowed_to_the_documented_roles(people: People, request_: Request) -> None:
     codes = {role: people.code(role, request_) for role in request_.allowed}
     done = ALLOWED.get(request_.resource, {OK, CREATED})
     assert set(codes.values()) <= done | {FORBIDDEN}, codes
     assert {role: code != FORBIDDEN for role, code in codes.items()} == request_.allowed, codes
 
 
-def test_a_client_follows_a_run_to_its_end_with_nothing_but_its_role(
+def test_a_client_follows_a_run_to_its_end_with_its_role_alone(
     people: People, scenario: Scenario
 ) -> None:
     client = people.clients["client"]
@@ -137,7 +137,7 @@ def test_a_client_follows_a_run_to_its_end_with_nothing_but_its_role(
     run.gone()
 
 
-def test_a_client_may_do_nothing_where_it_is_not_bound(people: People) -> None:
+def test_a_client_has_no_rights_in_a_namespace_without_its_binding(people: People) -> None:
     client = people.clients["client"]
     elsewhere = RUNS.path("default")
     assert client.code("GET", elsewhere) == FORBIDDEN
@@ -147,7 +147,7 @@ def test_a_client_may_do_nothing_where_it_is_not_bound(people: People) -> None:
 
 
 @pytest.mark.taskrun(shell("ls /var/run/secrets/kubernetes.io 2>&1; exit 0", **KEEP_POD))
-def test_a_task_gets_no_token_that_it_did_not_ask_for(run: Run) -> None:
+def test_a_task_has_no_service_account_token_by_default(run: Run) -> None:
     SUCCEEDED.check(run)
     assert "No such file or directory" in run.log()
 

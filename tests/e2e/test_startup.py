@@ -40,7 +40,7 @@ def env_from(kind: str, name: str) -> dict[str, object]:
 
 @pytest.mark.guarantee("A missing ConfigMap that is created in time is used")
 @pytest.mark.taskrun(shell('[ "$WORD" = late ]', **env_from("configMapRef", "late")))
-def test_a_config_map_that_comes_late_is_waited_for(run: Run, scenario: Scenario) -> None:
+def test_a_config_map_created_late_is_used(run: Run, scenario: Scenario) -> None:
     def troubled() -> bool | None:
         return True if run.status.get("reason") == Reason.CONTAINER_CONFIG_ERROR else None
 
@@ -56,7 +56,7 @@ def test_a_config_map_that_comes_late_is_waited_for(run: Run, scenario: Scenario
     "`ServiceAccountNotFound`"
 )
 @pytest.mark.taskrun(shell("exit 0", serviceAccountName="late"))
-def test_a_service_account_that_comes_late_is_waited_for(run: Run, scenario: Scenario) -> None:
+def test_a_service_account_created_late_is_used(run: Run, scenario: Scenario) -> None:
     status = run.says(Reason.SERVICE_ACCOUNT_NOT_FOUND)
     assert status["phase"] == Phase.QUEUED
     assert r'"late" not found' in status["message"]
@@ -67,7 +67,7 @@ def test_a_service_account_that_comes_late_is_waited_for(run: Run, scenario: Sce
 @pytest.mark.taskrun(
     shell("exit 0", startupTimeoutSeconds=70) | {"image": "localhost:1/no-such-registry:1"}
 )
-def test_a_registry_that_does_not_answer_is_waited_for_beyond_a_minute(run: Run) -> None:
+def test_a_pull_from_an_unreachable_registry_is_retried_beyond_a_minute(run: Run) -> None:
     status = run.says(Reason.START_DELAYED, seconds=PATIENT)
     assert re.search("The start is retried until [0-9-]+T[0-9:]+Z", status["message"])
     run.ended(seconds=PATIENT)
@@ -81,7 +81,7 @@ def test_a_registry_that_does_not_answer_is_waited_for_beyond_a_minute(run: Run)
 @pytest.mark.taskrun(
     shell("exit 0") | {"image": "localhost:1/no-such-image:1", "imagePullPolicy": "Never"}
 )
-def test_an_image_that_is_not_there_is_given_up_after_a_minute(run: Run) -> None:
+def test_a_missing_image_fails_the_run_after_a_minute(run: Run) -> None:
     run.ended(seconds=PATIENT)
     causes = (r"\bmain\b.*no-such-image:1", r"imagePullPolicy")
     status = stopped(Reason.IMAGE_PULL_FAILED, *causes).check(run)
@@ -92,7 +92,7 @@ def test_an_image_that_is_not_there_is_given_up_after_a_minute(run: Run) -> None
 
 @pytest.mark.guarantee("An invalid image name ends the run at once")
 @pytest.mark.taskrun(shell("exit 0") | {"image": "busybox:not:valid"})
-def test_an_invalid_image_name_is_given_up_at_once(run: Run) -> None:
+def test_an_invalid_image_name_fails_the_run_at_once(run: Run) -> None:
     stopped(Reason.IMAGE_PULL_FAILED, r"busybox:not:valid").check(run)
     assert run.says(Reason.IMAGE_PULL_FAILED)["phase"] == Phase.STOPPING, "nothing is waited for"
     run.pods_gone()
@@ -106,7 +106,7 @@ def test_an_invalid_image_name_is_given_up_at_once(run: Run) -> None:
         for ref in ("configMapRef", "secretRef")
     ],
 )
-def test_a_missing_config_map_or_secret_is_given_up_after_half_a_minute(
+def test_a_missing_config_map_or_secret_fails_the_run_after_half_a_minute(
     run: Run, kind: str
 ) -> None:
     run.ended(seconds=PATIENT)
@@ -129,7 +129,7 @@ def patience(run: Run) -> timedelta:
     "`ServiceAccountNotFound`"
 )
 @pytest.mark.taskrun(shell("exit 0", serviceAccountName="nobody"))
-def test_a_service_account_that_does_not_come_is_given_up_after_a_minute(run: Run) -> None:
+def test_a_missing_service_account_fails_the_run_after_a_minute(run: Run) -> None:
     status = run.ended(seconds=PATIENT)
     words = r'"nobody" not found'
     Ending(Phase.FAILED, Reason.SERVICE_ACCOUNT_NOT_FOUND, None, (words,)).check(run)
@@ -162,7 +162,7 @@ def mounted(volume: Mapping[str, object]) -> dict[str, object]:
         )
     ],
 )
-def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(
+def test_a_failed_mount_is_reported_from_the_pods_events(
     run: Run, volume: Mapping[str, object]
 ) -> None:
     (kind,) = volume
@@ -178,7 +178,7 @@ def test_a_volume_that_cannot_be_mounted_is_told_by_the_pods_events(
         nodeSelector={"taskruns.dev/no-such-node": "true"},
     )
 )
-def test_a_pod_that_no_node_takes_is_shown_and_given_up(run: Run) -> None:
+def test_an_unschedulable_pod_is_reported_and_fails_the_run(run: Run) -> None:
     run.ended(seconds=PATIENT)
     shown = [version.found["status"] for version in run.history()]
     waiting = [status for status in shown if status.get("reason") == Reason.UNSCHEDULABLE]
@@ -194,7 +194,7 @@ def test_a_pod_that_no_node_takes_is_shown_and_given_up(run: Run) -> None:
     "A program that does not exist is `ContainerCannotStart`, with the runtime's message"
 )
 @pytest.mark.taskrun({"image": IMAGE, "command": ["/no/such/program"]})
-def test_a_program_that_is_not_there_is_named(run: Run) -> None:
+def test_a_missing_program_is_named(run: Run) -> None:
     ending = Ending(
         Phase.FAILED,
         Reason.CONTAINER_CANNOT_START,
@@ -213,7 +213,7 @@ def test_a_program_that_is_not_there_is_named(run: Run) -> None:
         **pod_spec(containers=[{"name": "work", "image": IMAGE, "command": ["sh", "-c"]}]),
     }
 )
-def test_the_only_container_is_main_whatever_its_name(run: Run) -> None:
+def test_the_only_container_is_main_under_any_name(run: Run) -> None:
     ending = Ending(
         Phase.FAILED, Reason.NON_ZERO_EXIT_CODE, 6, (r"\bwork\b.* code 6",), (Outcome.FAILED,)
     )
@@ -222,7 +222,7 @@ def test_the_only_container_is_main_whatever_its_name(run: Run) -> None:
 
 
 @pytest.mark.taskrun(shell("exit 0", **pod_spec(schedulingGates=[{"name": HOLD}])))
-def test_somebody_elses_gate_is_shown_as_queued_and_left_to_them(
+def test_a_run_at_another_clients_scheduling_gate_is_queued_and_the_gate_is_kept(
     run: Run, scenario: Scenario
 ) -> None:
     status = run.reaches(Phase.QUEUED)
@@ -240,6 +240,6 @@ def test_somebody_elses_gate_is_shown_as_queued_and_left_to_them(
 @pytest.mark.taskrun(
     shell("exit 0", scheduleTimeoutSeconds=2, **pod_spec(schedulingGates=[{"name": HOLD}]))
 )
-def test_waiting_at_somebody_elses_gate_counts_for_the_schedule_timeout(run: Run) -> None:
+def test_another_clients_scheduling_gate_counts_for_the_schedule_timeout(run: Run) -> None:
     stopped(Reason.SCHEDULE_TIMEOUT, HOLD).check(run)
     run.pods_gone()

@@ -31,7 +31,7 @@ def succeeded(*outcomes: Outcome) -> Ending:
 @pytest.mark.taskrun(
     shell('[ "$TASKRUN_ATTEMPT" -ge 2 ]', backoffLimit=1, backoff={"duration": "8s", "factor": 1})
 )
-def test_a_run_suspended_while_it_backs_off_keeps_its_due_time(run: Run) -> None:
+def test_a_run_suspended_in_backoff_keeps_its_due_time(run: Run) -> None:
     run.reaches(Phase.BACKING_OFF)
     run.change(suspend=True)
     run.reaches(Phase.SUSPENDED)
@@ -43,7 +43,7 @@ def test_a_run_suspended_while_it_backs_off_keeps_its_due_time(run: Run) -> None
 
 @pytest.mark.guarantee("Suspension removes `startTime`, and resumption sets it again")
 @pytest.mark.taskrun(shell("exit 0", suspend=True, activeDeadlineSeconds=60))
-def test_a_run_suspended_at_birth_has_no_pod_until_it_is_resumed(run: Run) -> None:
+def test_a_run_created_suspended_has_no_pod_until_it_is_resumed(run: Run) -> None:
     status = run.reaches(Phase.SUSPENDED)
     assert "startTime" not in status
     assert not run.pods()
@@ -61,7 +61,7 @@ def test_a_suspended_run_is_cancelled_at_once(run: Run, start_counter: StartCoun
 
 
 @pytest.mark.taskrun(shell("exit 0", **NOWHERE))
-def test_a_run_suspended_without_a_node_lets_its_pod_go(run: Run) -> None:
+def test_suspension_of_an_unscheduled_run_deletes_its_pod(run: Run) -> None:
     run.reaches(Phase.PENDING)
     run.change(suspend=True)
     status = run.reaches(Phase.SUSPENDED)
@@ -76,7 +76,7 @@ def test_a_run_suspended_without_a_node_lets_its_pod_go(run: Run) -> None:
     "An attempt that a suspension stops is not counted; the next attempt starts on resumption"
 )
 @pytest.mark.taskrun(shell(START, **NOT_YET), start_counter=True)
-def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(
+def test_a_suspended_start_is_not_counted_and_is_repeated_on_resume(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.preparing()
@@ -95,7 +95,7 @@ def test_a_start_is_stopped_uncounted_and_comes_anew_on_resume(
 @pytest.mark.taskrun(
     shell(f'{START}; [ "$TASKRUN_ATTEMPT" -ge 2 ] || sleep 600; {END}', **GRACE), start_counter=True
 )
-def test_a_running_task_is_stopped_uncounted_and_starts_anew_on_resume(
+def test_a_suspended_task_is_not_counted_and_starts_again_on_resume(
     run: Run, start_counter: StartCounter
 ) -> None:
     first = run.reaches(Phase.RUNNING)

@@ -88,7 +88,7 @@ def _at_every_stage(scenario: Scenario, full: str, doomed: str) -> dict[str, Run
 
 
 @pytest.mark.parametrize("installation", ["helm"], indirect=True, scope="session")
-def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
+def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_resumes(
     scenario: Scenario,
     installation: Installation,
     cluster: Cluster,
@@ -122,7 +122,7 @@ def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_goes_on(
 
 
 @pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
-def test_the_command_tells_ends_and_lets_go_of_whatever_dead_controllers_have_left(
+def test_cleanup_records_ends_and_releases_the_pods_of_dead_controllers(
     scenario: Scenario,
     installation: Installation,
     cluster: Cluster,

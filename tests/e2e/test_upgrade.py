@@ -109,7 +109,7 @@ IN_FLIGHT = {
     "Nothing is lost or repeated over an upgrade and a rollback, with a hundred runs in every phase"
 )
 @pytest.mark.timeout(600)
-def test_100_runs_at_every_stage_outlive_an_upgrade_and_a_rollback(
+def test_100_runs_at_every_stage_survive_an_upgrade_and_a_rollback(
     documented: str,
     scenario: Scenario,
     limited_namespace: str,

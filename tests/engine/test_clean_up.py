@@ -21,14 +21,14 @@ def held(task: Task) -> list[str]:
     return [str(f) for pod in task.pods for f in pod["metadata"].get("finalizers") or ()]
 
 
-def test_a_finished_pod_is_kept_for_its_delay(runtime: Runtime) -> None:
+def test_a_finished_pod_is_kept_for_its_delete_delay(runtime: Runtime) -> None:
     task = runtime.start(HELLO, podGC={"deleteDelayDuration": "4s"})
     task.ended()
     assert task.pods
     task.pods_gone()
 
 
-def test_a_pod_whose_log_was_collected_goes_at_once(runtime: Runtime) -> None:
+def test_a_pod_whose_log_was_collected_is_deleted_at_once(runtime: Runtime) -> None:
     task = runtime.start(HELLO, podGC={"deleteDelayDuration": "10h"})
     task.ended()
     something_else_happens(runtime)
@@ -46,7 +46,7 @@ def test_a_pod_whose_log_was_collected_goes_at_once(runtime: Runtime) -> None:
         ("OnPodCompletion", exits(1), False),
     ],
 )
-def test_the_strategy_says_which_pods_are_kept(
+def test_the_strategy_decides_which_pods_are_kept(
     runtime: Runtime, strategy: str, work: Work, *, kept: bool
 ) -> None:
     task = runtime.start(work, podGC=keeps(strategy))
@@ -59,13 +59,13 @@ def test_the_strategy_says_which_pods_are_kept(
     task.pods_gone()
 
 
-def test_a_run_goes_when_its_time_to_live_is_over_and_takes_its_pod_along(runtime: Runtime) -> None:
+def test_a_run_and_its_pod_are_deleted_after_its_ttl(runtime: Runtime) -> None:
     task = runtime.start(HELLO, podGC=keeps("Never"), ttlSecondsAfterFinished=1)
     task.gone()
     task.pods_gone()
 
 
-def test_a_run_deleted_at_work_takes_its_pod_along(runtime: Runtime) -> None:
+def test_deletion_of_a_running_run_deletes_its_pod(runtime: Runtime) -> None:
     task = runtime.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 1}})
     task.main_runs()
     task.delete()
@@ -74,7 +74,7 @@ def test_a_run_deleted_at_work_takes_its_pod_along(runtime: Runtime) -> None:
 
 
 @pytest.mark.of_a_cluster
-def test_a_run_deleted_while_no_controller_is_there_leaves_nothing(runtime: Runtime) -> None:
+def test_the_pod_of_a_run_deleted_without_a_controller_is_deleted(runtime: Runtime) -> None:
     task = runtime.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 1}})
     task.main_runs()
     runtime.pause()
@@ -122,7 +122,7 @@ def test_foreground_deletion_waits_for_the_pod(runtime: Runtime) -> None:
     "else of a final status changes"
 )
 @pytest.mark.of_a_cluster
-def test_a_change_of_an_ended_run_is_observed_and_nothing_else_moves(runtime: Runtime) -> None:
+def test_a_change_of_an_ended_run_is_observed_and_nothing_else_changes(runtime: Runtime) -> None:
     task = runtime.start(exits(3))
     ended = dict(task.ended())
     runtime.patch_run(task.name, {"spec": {"ttlSecondsAfterFinished": 9000, "suspend": True}})
@@ -131,7 +131,7 @@ def test_a_change_of_an_ended_run_is_observed_and_nothing_else_moves(runtime: Ru
     assert status == ended
 
 
-def test_a_run_of_the_same_name_has_nothing_to_do_with_the_one_before(runtime: Runtime) -> None:
+def test_a_recreated_run_is_not_affected_by_its_predecessor(runtime: Runtime) -> None:
     first = runtime.start(STUBBORN, template={"spec": {"terminationGracePeriodSeconds": 2}})
     first.main_runs()
     first.delete()

@@ -17,7 +17,7 @@ def test_two_controllers_at_once_run_the_work_once(runtime: Runtime) -> None:
         task.pods_gone()
 
 
-def test_two_controllers_at_once_retry_no_more_than_asked(runtime: Runtime) -> None:
+def test_two_controllers_at_once_retry_within_the_limit(runtime: Runtime) -> None:
     runtime.resume()
     task = runtime.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
     assert summarize(task.ended())[3] == ["Failed", "Failed", "Succeeded"]
@@ -26,14 +26,14 @@ def test_two_controllers_at_once_retry_no_more_than_asked(runtime: Runtime) -> N
 
 @pytest.mark.guarantee("Nothing is lost or repeated when a controller no longer receives changes")
 @pytest.mark.of_a_cluster
-def test_a_controller_that_sees_no_pods_does_no_harm(runtime: Runtime) -> None:
+def test_a_controller_that_receives_no_pods_does_not_affect_runs(runtime: Runtime) -> None:
     runtime.resume(blind_to_pods=True)
     task = runtime.start(exits(3), backoffLimit=1, backoff=SOON)
     assert summarize(task.ended()) == ("Failed", "NonZeroExitCode", 3, ["Failed", "Failed"])
     task.pods_gone()
 
 
-def test_a_run_goes_on_while_no_controller_is_there(runtime: Runtime) -> None:
+def test_a_run_continues_without_a_controller(runtime: Runtime) -> None:
     task = runtime.start(lasts(1.5))
     task.main_runs()
     runtime.pause()
@@ -50,7 +50,7 @@ def test_a_run_goes_on_while_no_controller_is_there(runtime: Runtime) -> None:
 @pytest.mark.guarantee(
     "A running Pod that is deleted is `PodDeleted`, counted by `disruptionLimit`"
 )
-def test_a_pod_deleted_at_work_while_no_controller_is_there_is_no_secret(runtime: Runtime) -> None:
+def test_deletion_of_a_running_pod_without_a_controller_is_recorded(runtime: Runtime) -> None:
     task = runtime.start(lasts(1000), template={"spec": {"terminationGracePeriodSeconds": 1}})
     pod = task.main_runs()
     runtime.pause()

@@ -15,13 +15,13 @@ from tests.engine.work import HELLO, SECOND_TIME_LUCKY, Work, exits, lasts
 UNUSED = exits(0).script
 
 
-def test_a_container_removed_by_hand_is_not_run_again_unasked(host: DockerRuntime) -> None:
+def test_a_container_removed_by_a_user_is_not_repeated_by_default(host: DockerRuntime) -> None:
     task = host.start(lasts(1000))
     host.remove_container(task.main_runs()["metadata"]["name"])
     assert summarize(task.ended()) == ("Failed", "FinalStateUnknown", None, ["Disrupted"])
 
 
-def test_a_container_removed_by_hand_is_replaced_if_asked(host: DockerRuntime) -> None:
+def test_a_container_removed_by_a_user_is_repeated_within_its_limit(host: DockerRuntime) -> None:
     task = host.start(
         SECOND_TIME_LUCKY, disruptionLimit=1, backoff={"duration": "100ms", "factor": 1}
     )
@@ -29,12 +29,12 @@ def test_a_container_removed_by_hand_is_replaced_if_asked(host: DockerRuntime) -
     assert summarize(task.ended())[3] == ["Disrupted", "Succeeded"]
 
 
-def test_an_image_whose_name_is_not_valid_fails_the_run_at_once(host: DockerRuntime) -> None:
+def test_an_invalid_image_name_fails_the_run_at_once(host: DockerRuntime) -> None:
     task = host.start(HELLO, image="no image at all")
     assert summarize(task.ended())[:3] == ("Failed", "ImagePullFailed", None)
 
 
-def test_what_docker_cannot_do_fails_the_run_before_anything_starts(host: DockerRuntime) -> None:
+def test_an_unsupported_field_fails_the_run_before_anything_starts(host: DockerRuntime) -> None:
     task = host.start(HELLO, serviceAccountName="somebody")
     status = task.ended()
     assert summarize(status) == ("Failed", "InvalidPodTemplate", None, [])
@@ -69,9 +69,7 @@ def test_a_task_finds_its_limits_mounts_and_variables(host: DockerRuntime, tmp_p
     assert "Last output: " + " | ".join(words) in status["message"]
 
 
-def test_a_volume_of_dockers_own_is_there_for_the_next_run(
-    host: DockerRuntime, docker_address: str
-) -> None:
+def test_a_docker_volume_is_kept_for_the_next_run(host: DockerRuntime, docker_address: str) -> None:
     volume = f"taskruns-{uuid4()}"
     mounted = {
         "volumes": [{"name": "kept", "persistentVolumeClaim": {"claimName": volume}}],
@@ -94,7 +92,7 @@ def _code_of(task: Task) -> int:
     return code
 
 
-def test_a_network_that_is_not_there_is_told_of_by_its_name(host: DockerRuntime) -> None:
+def test_a_missing_network_is_reported_by_name(host: DockerRuntime) -> None:
     annotations = {"docker.taskruns.dev/network": "nowhere"}
     task = host.start(HELLO, template={"metadata": {"annotations": annotations}})
     status = task.ended()
@@ -102,7 +100,7 @@ def test_a_network_that_is_not_there_is_told_of_by_its_name(host: DockerRuntime)
     assert "network nowhere not found" in status["message"]
 
 
-async def test_a_daemon_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_missing_daemon_is_reported_with_advice(tmp_path: Path) -> None:
     with pytest.raises(NoDaemon, match=r"cannot connect.*start Docker.*set DOCKER_HOST"):
         async with Daemon.open(f"unix://{tmp_path}/none.sock"):
             pass

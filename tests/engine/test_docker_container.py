@@ -66,7 +66,7 @@ def docker(address: str, *words: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_a_container_is_held_to_what_its_task_says(
+def test_a_container_has_the_limits_permissions_and_mounts_of_its_task(
     host: DockerRuntime, docker_address: str, network: str
 ) -> None:
     volumes = docker(docker_address, "volume", "ls", "--quiet")

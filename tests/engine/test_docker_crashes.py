@@ -69,7 +69,7 @@ def manifest(host: DockerRuntime, point: str, start_counter: Path) -> Object:
     )
 
 
-def test_work_is_done_once_wherever_a_client_dies(
+def test_work_runs_once_when_a_client_dies_at_any_step(
     host: DockerRuntime, docker_address: str, tmp_path: Path
 ) -> None:
     start_counter = tmp_path / "starts"

@@ -78,7 +78,7 @@ def read_line(client: "subprocess.Popen[str]") -> str:
     return client.stdout.readline()
 
 
-def test_work_goes_on_without_a_daemon_that_lets_it(
+def test_a_task_continues_without_its_daemon_under_live_restore(
     engine: DockerEngine, host: DockerRuntime, tmp_path: Path
 ) -> None:
     stop(engine)
@@ -105,7 +105,7 @@ def test_work_goes_on_without_a_daemon_that_lets_it(
             assert client.wait(SECONDS) == code
 
 
-def test_what_a_daemon_takes_down_with_it_ended_as_it_says(
+def test_a_task_killed_with_its_daemon_ends_as_the_daemon_reports(
     engine: DockerEngine, host: DockerRuntime, tmp_path: Path
 ) -> None:
     stop(engine)

@@ -15,7 +15,7 @@ SECONDS = 120
 SLOW_TO_STOP = "trap 'sleep 2; exit 4' TERM; sleep 600 & wait $!"
 
 
-async def test_a_cancelled_run_that_is_left_comes_to_its_end_and_leaves_no_process(
+async def test_a_detached_follower_completes_a_cancelled_run_and_exits(
     docker_address: str, tmp_path: Path
 ) -> None:
     host = Host(tmp_path, now, DaemonAddress(docker_address))

@@ -73,7 +73,7 @@ def little_disk(tmp_path: Path) -> Iterator[Path]:
     unmount_below(folder)
 
 
-def test_who_may_not_use_docker_is_told_so(docker_address: str, tmp_path: Path) -> None:
+def test_missing_permission_to_use_docker_is_reported(docker_address: str, tmp_path: Path) -> None:
     state = {"DOCKER_HOST": docker_address, "TASKRUNS_STATE_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, "run", "--image", IMAGE],
@@ -85,7 +85,7 @@ def test_who_may_not_use_docker_is_told_so(docker_address: str, tmp_path: Path) 
     assert len(done.stderr.splitlines()) == 1
 
 
-async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
+async def test_a_full_disk_is_reported_and_the_outcome_is_recorded_later(
     docker_address: str, tmp_path: Path, little_disk: Path
 ) -> None:
     shared = tmp_path / "shared"
@@ -116,16 +116,14 @@ async def test_a_disk_that_is_full_is_told_of_and_an_outcome_waits_for_room(
     assert (status["reason"], status["exitCode"], status["attempt"]) == ("NonZeroExitCode", 5, 1)
 
 
-def test_a_state_directory_that_cannot_be_written_to_is_told_of(
-    docker_address: str, little_disk: Path
-) -> None:
+def test_a_read_only_state_directory_is_reported(docker_address: str, little_disk: Path) -> None:
     host = Host(little_disk, now, DaemonAddress(docker_address))
     subprocess.run(["mount", "-o", "remount,ro", little_disk], check=True)
     with pytest.raises(StateError, match=r"Read-only file system.*TASKRUNS_STATE_DIR"):
         asyncio.run(create_run(host.file("default", "hello"), manifest(), now()))
 
 
-async def test_a_registry_that_does_not_answer_is_waited_for_until_the_start_up_timeout(
+async def test_a_pull_from_an_unreachable_registry_is_retried_until_the_startup_timeout(
     docker_address: str, tmp_path: Path
 ) -> None:
     ahead = timedelta()

@@ -19,7 +19,7 @@ from tests.engine.work import IMAGE
 SECONDS = 120
 
 
-async def test_the_next_client_does_what_is_due_of_runs_that_nobody_follows(
+async def test_the_next_client_collects_the_garbage_of_unfollowed_runs(
     docker_address: str, tmp_path: Path
 ) -> None:
     endpoint = DaemonAddress(docker_address)
@@ -50,7 +50,7 @@ def in_a_folder(path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "spec"), [("/tmp/out/result", {}), ("/out/result", in_a_folder("/out"))]
 )
-async def test_a_daemon_elsewhere_hands_over_the_result(
+async def test_a_result_is_copied_from_a_remote_daemon(
     docker_address: str, tmp_path: Path, path: str, spec: Any
 ) -> None:
     """The file that is copied into the container leaves the mode of its folders unchanged."""
@@ -63,7 +63,7 @@ async def test_a_daemon_elsewhere_hands_over_the_result(
     assert (status["phase"], status["result"].strip()) == ("Succeeded", "1777")
 
 
-async def test_a_result_that_cannot_be_handed_over_is_told_of(
+async def test_a_result_that_cannot_be_copied_is_reported(
     docker_address: str, tmp_path: Path
 ) -> None:
     async with forwarded(docker_address.removeprefix("unix://")) as url:
@@ -81,7 +81,7 @@ async def test_a_result_that_cannot_be_handed_over_is_told_of(
 UNENDED = "yes line | head -c 20000; printf end"
 
 
-async def test_a_log_that_is_followed_has_its_last_line_however_that_ends(
+async def test_a_followed_log_includes_a_last_line_without_newline(
     docker_address: str,
 ) -> None:
     async def followed(daemon: Daemon, name: str) -> bytes:
@@ -96,7 +96,7 @@ async def test_a_log_that_is_followed_has_its_last_line_however_that_ends(
     assert set(logs) == {b"line\n" * 4000 + b"end"}
 
 
-async def test_a_log_is_read_on_from_a_line_of_a_known_time(docker_address: str) -> None:
+async def test_a_log_is_read_from_a_given_time(docker_address: str) -> None:
     async with asyncio.timeout(SECONDS), Daemon.open(docker_address) as daemon:
         script = "for n in 1 2 3 4; do echo $n; sleep 0.01; done"
         await daemon.create("lines", {"Image": IMAGE, "Cmd": ["sh", "-c", script]})
@@ -139,7 +139,7 @@ async def forwarded(socket: str) -> AsyncIterator[str]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_state_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
+async def test_an_invalid_state_directory_is_reported_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     host = Host(tmp_path / "file", now)
     with pytest.raises(StateError, match="make it writable, free disk space, or"):
@@ -147,7 +147,7 @@ async def test_a_state_directory_that_is_none_is_told_with_what_to_do(tmp_path: 
 
 
 @pytest.mark.parametrize(("namespace", "name"), [("../there", "hello"), ("default", "../hello")])
-def test_no_name_leads_out_of_the_state_directory(
+def test_no_name_refers_outside_the_state_directory(
     tmp_path: Path, namespace: str, name: str
 ) -> None:
     host = Host(tmp_path / "state", now)
@@ -156,7 +156,7 @@ def test_no_name_leads_out_of_the_state_directory(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_change_reaches_the_run_that_it_means_and_no_other(tmp_path: Path) -> None:
+async def test_a_patch_with_another_uid_is_not_applied(tmp_path: Path) -> None:
     file = Host(tmp_path, now).file("default", "hello")
     run = await create_run(file, manifest("true"), now())
     assert await patch_run(file, {"spec": {"cancel": True}}, "another") is None

@@ -32,7 +32,7 @@ sys.exit(code)
 UNTIL_TOLD = "echo began >> /shared/ran; until [ -e /shared/go ]; do sleep 0.1; done; exit 5"
 
 
-async def test_fifty_runs_at_once_end_each_as_it_should(
+async def test_fifty_runs_at_once_end_with_their_exit_codes(
     docker_address: str, tmp_path: Path
 ) -> None:
     host = Host(tmp_path, now, DaemonAddress(docker_address))
@@ -44,7 +44,7 @@ async def test_fifty_runs_at_once_end_each_as_it_should(
     assert [status["attempt"] for status in statuses] == [1] * RUNS
 
 
-async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
+async def test_two_clients_of_one_run_report_the_same_end_of_one_container(
     docker_address: str, tmp_path: Path
 ) -> None:
     shared = tmp_path / "shared"
@@ -80,7 +80,7 @@ async def test_two_clients_of_one_run_are_told_the_same_end_of_one_container(
     assert [attempt["outcome"] for attempt in run["status"]["attempts"]] == ["Failed"]
 
 
-def test_a_long_log_is_copied_at_little_memory(docker_address: str, tmp_path: Path) -> None:
+def test_a_long_log_is_copied_with_little_memory(docker_address: str, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "DOCKER_HOST": docker_address,

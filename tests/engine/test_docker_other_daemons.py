@@ -34,7 +34,7 @@ def other(docker_address: str) -> Iterator[str]:
         yield engine.address
 
 
-async def test_a_daemon_is_the_same_at_every_address_and_no_other_is(
+async def test_each_daemon_has_one_identity_at_every_address(
     docker_address: str, other: str, tmp_path: Path
 ) -> None:
     link = tmp_path / "docker.sock"
@@ -46,7 +46,7 @@ async def test_a_daemon_is_the_same_at_every_address_and_no_other_is(
     assert known[0] == known[1] != known[2]
 
 
-async def test_a_run_is_left_alone_by_clients_of_another_daemon(
+async def test_clients_of_another_daemon_do_not_touch_a_run(
     docker_address: str, other: str, tmp_path: Path
 ) -> None:
     mine, theirs = (Host(tmp_path, now, DaemonAddress(url)) for url in (docker_address, other))

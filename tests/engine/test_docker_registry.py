@@ -52,7 +52,7 @@ def taskrun(docker_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return CommandLine(os.environ | state)
 
 
-def test_a_login_is_the_docker_commands(
+def test_the_login_of_the_docker_command_is_used(
     taskrun: CommandLine, registry: str, private: str, tmp_path: Path
 ) -> None:
     configure(tmp_path, {"auths": {registry: {"auth": ME.auth}}})
@@ -65,7 +65,7 @@ def test_a_login_is_the_docker_commands(
     assert done_first == ["scheduling", "image pull", "starting", "running"], story
 
 
-def test_a_login_is_a_credential_helpers(
+def test_the_login_of_a_credential_helper_is_used(
     taskrun: CommandLine, registry: str, private: str, tmp_path: Path
 ) -> None:
     configure(tmp_path, {"credHelpers": {registry: "test"}})
@@ -76,7 +76,7 @@ def test_a_login_is_a_credential_helpers(
     assert (done.returncode, done.stdout) == (0, "pulled\n"), done.stderr
 
 
-def test_an_image_without_a_tag_is_pulled_although_it_is_here(
+def test_an_image_without_a_tag_is_pulled_although_it_exists_locally(
     docker_address: str, taskrun: CommandLine, registry: str, tmp_path: Path
 ) -> None:
     image, docker = f"{registry}/me/fresh", ["docker", "--host", docker_address]
@@ -90,7 +90,7 @@ def test_an_image_without_a_tag_is_pulled_although_it_is_here(
 
 @pytest.mark.usefixtures("taskrun")
 @pytest.mark.parametrize("account", [None, Account("me", "wrong")], ids=["none", "wrong"])
-async def test_who_may_not_pull_is_told_to_log_in(
+async def test_missing_permission_to_pull_is_reported_with_the_login_command(
     docker_address: str, registry: str, tmp_path: Path, account: Account | None
 ) -> None:
     configure(tmp_path, {"auths": {registry: {"auth": account.auth}} if account else {}})

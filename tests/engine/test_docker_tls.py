@@ -75,7 +75,7 @@ def taskrun(behind: Behind, state: Path, certificates: Path) -> CommandLine:
     return CommandLine({**os.environ, **variables, **tls})
 
 
-def test_a_run_behind_tls_is_as_any_other(behind: Behind, tmp_path: Path) -> None:
+def test_a_run_on_a_daemon_with_tls_succeeds(behind: Behind, tmp_path: Path) -> None:
     mine = taskrun(behind, tmp_path, behind.certificates)
     command = ["sh", "-c", "mkdir -p /out; echo 42 > /out/result; echo hello"]
     spec = {"image": IMAGE, "command": command, "resultPath": "/out/result"}
@@ -85,9 +85,7 @@ def test_a_run_behind_tls_is_as_any_other(behind: Behind, tmp_path: Path) -> Non
     assert json.loads(mine("get", "far", "-o", "json").stdout)["status"]["result"] == "42\n"
 
 
-def test_a_daemon_behind_tls_is_told_of_where_none_is_spoken(
-    behind: Behind, tmp_path: Path
-) -> None:
+def test_a_connection_without_tls_is_reported_with_advice(behind: Behind, tmp_path: Path) -> None:
     mine = taskrun(behind, tmp_path, behind.certificates)
     done = mine("run", "--image", IMAGE, DOCKER_TLS_VERIFY="")
     assert done.returncode == 125
@@ -95,7 +93,7 @@ def test_a_daemon_behind_tls_is_told_of_where_none_is_spoken(
 
 
 @pytest.mark.parametrize("missing", ["ca.pem", "cert.pem"])
-def test_strangers_are_told_to_look_at_their_certificates(
+def test_invalid_certificates_are_reported_with_advice(
     behind: Behind, tmp_path: Path, missing: str
 ) -> None:
     folder = tmp_path / "certificates"

@@ -18,7 +18,7 @@ from tests.engine.work import (
 SOON = {"duration": "500ms", "factor": 1}
 
 
-def test_hello(runtime: Runtime) -> None:
+def test_a_task_succeeds(runtime: Runtime) -> None:
     task = runtime.start(HELLO)
     status = task.ended()
     assert summarize(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
@@ -38,7 +38,7 @@ def test_an_exit_code_other_than_0_fails_the_run(runtime: Runtime, code: int) ->
     task.pods_gone()
 
 
-def test_a_signal_is_told_as_such(runtime: Runtime) -> None:
+def test_a_signal_is_reported_as_killed_by_signal(runtime: Runtime) -> None:
     task = runtime.start(KILLS_ITSELF, template={"spec": {"shareProcessNamespace": True}})
     status = task.ended()
     assert summarize(status) == ("Failed", "KilledBySignal", 137, ["Failed"])
@@ -47,7 +47,7 @@ def test_a_signal_is_told_as_such(runtime: Runtime) -> None:
     task.pods_gone()
 
 
-def test_memory_over_its_limit_is_told_as_such(runtime: Runtime) -> None:
+def test_a_task_over_its_memory_limit_is_oom_killed(runtime: Runtime) -> None:
     task = runtime.start(EATS_MEMORY, resources={"limits": {"memory": "64Mi"}})
     status = task.ended()
     assert summarize(status) == ("Failed", "OOMKilled", 137, ["Failed"])
@@ -55,7 +55,7 @@ def test_memory_over_its_limit_is_told_as_such(runtime: Runtime) -> None:
     task.pods_gone()
 
 
-def test_a_program_that_is_not_there_has_no_exit_code(runtime: Runtime) -> None:
+def test_a_missing_program_has_no_exit_code(runtime: Runtime) -> None:
     task = runtime.start(NO_SUCH_PROGRAM)
     status = task.ended()
     assert summarize(status) == ("Failed", "ContainerCannotStart", None, ["Failed"])
@@ -76,7 +76,9 @@ def test_a_program_that_is_not_there_has_no_exit_code(runtime: Runtime) -> None:
     ],
     ids=["valid", "empty", "just under the limit", "not UTF-8"],
 )
-def test_what_was_written_is_the_result(runtime: Runtime, work: Work, result: str | None) -> None:
+def test_the_termination_message_is_the_result(
+    runtime: Runtime, work: Work, result: str | None
+) -> None:
     task = runtime.start(work)
     status = task.ended()
     assert summarize(status) == ("Succeeded", "Completed", 0, ["Succeeded"])
@@ -85,7 +87,7 @@ def test_what_was_written_is_the_result(runtime: Runtime, work: Work, result: st
     task.pods_gone()
 
 
-def test_a_result_at_the_limit_is_not_stored_and_said_to_be_too_large(runtime: Runtime) -> None:
+def test_a_result_at_the_limit_is_not_stored_and_reported_as_too_large(runtime: Runtime) -> None:
     task = runtime.start(writes("head -c 4096 /dev/zero | tr '\\0' x", b"x" * 4096))
     status = task.ended()
     assert status["phase"] == "Succeeded"
@@ -95,7 +97,7 @@ def test_a_result_at_the_limit_is_not_stored_and_said_to_be_too_large(runtime: R
     task.pods_gone()
 
 
-def test_a_result_path_of_ones_own(runtime: Runtime) -> None:
+def test_a_custom_result_path_is_used(runtime: Runtime) -> None:
     work = writes("cat /proc/self/stat > /dev/null; printf 7", b"7")
     task = runtime.start(
         Work(work.shell.replace("/dev/termination-log", "/out/result"), work.script),
@@ -104,7 +106,7 @@ def test_a_result_path_of_ones_own(runtime: Runtime) -> None:
     assert task.ended()["result"] == "7"
 
 
-def test_two_failures_and_then_a_success(runtime: Runtime) -> None:
+def test_a_run_succeeds_after_two_failures(runtime: Runtime) -> None:
     task = runtime.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
     status = task.ended()
     assert summarize(status) == ("Succeeded", "Completed", 0, ["Failed", "Failed", "Succeeded"])
@@ -122,7 +124,7 @@ def test_failures_beyond_the_limit_fail_the_run(runtime: Runtime) -> None:
     task.pods_gone()
 
 
-def test_a_longer_run_is_shown_as_running(runtime: Runtime) -> None:
+def test_a_longer_run_is_reported_as_running(runtime: Runtime) -> None:
     task = runtime.start(lasts(5))
     status = task.reaches("Running")
     assert status["attempts"][0]["startedTime"]
@@ -131,7 +133,7 @@ def test_a_longer_run_is_shown_as_running(runtime: Runtime) -> None:
 
 
 @pytest.mark.of_a_cluster
-def test_a_container_that_goes_on_after_main_is_stopped(runtime: Runtime) -> None:
+def test_a_container_that_outlives_main_is_stopped(runtime: Runtime) -> None:
     template = {
         "spec": {
             "terminationGracePeriodSeconds": 1,
@@ -163,14 +165,14 @@ POLICY = {
 }
 
 
-def test_a_policy_ends_the_run_whatever_is_left_to_retry(runtime: Runtime) -> None:
+def test_fail_job_ends_the_run_despite_remaining_retries(runtime: Runtime) -> None:
     task = runtime.start(exits(42), podFailurePolicy=POLICY, backoffLimit=5)
     status = task.ended()
     assert summarize(status) == ("Failed", "NonZeroExitCode", 42, ["Failed"])
     assert "FailJob by rule 1" in status["message"]
 
 
-def test_a_policy_has_failures_repeated_uncounted(runtime: Runtime) -> None:
+def test_ignored_failures_are_retried_uncounted(runtime: Runtime) -> None:
     soon = {"duration": "500ms", "factor": 1}
     task = runtime.start(THIRD_TIME_LUCKY, podFailurePolicy=POLICY, backoff=soon)
     status = task.ended()

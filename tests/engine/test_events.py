@@ -19,7 +19,7 @@ def counted(events: list[RecordedEvent]) -> list[tuple[str, int]]:
     return [(event.reason, event.count) for event in events]
 
 
-def test_a_clean_run_tells_of_its_pod_and_its_end(runtime: Runtime) -> None:
+def test_a_successful_run_has_events_for_its_pod_and_its_end(runtime: Runtime) -> None:
     task = runtime.start(HELLO)
     created, succeeded = turns(task, "Succeeded")
     status = task.ended()
@@ -29,13 +29,13 @@ def test_a_clean_run_tells_of_its_pod_and_its_end(runtime: Runtime) -> None:
     assert {created.pod, succeeded.pod} == {status["podUID"]}
 
 
-def test_a_longer_run_tells_of_its_start_too(runtime: Runtime) -> None:
+def test_a_longer_run_has_an_event_for_its_start(runtime: Runtime) -> None:
     task = runtime.start(POLITE)
     task.reaches("Running")
     assert counted(task.events_until("Started")) == [("PodCreated", 1), ("Started", 1)]
 
 
-def test_retries_are_counted_and_the_last_says_why(runtime: Runtime) -> None:
+def test_retries_are_counted_and_the_last_event_has_the_reason(runtime: Runtime) -> None:
     task = runtime.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
     events = turns(task, "Succeeded")
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Succeeded", 1)]
@@ -45,7 +45,7 @@ def test_retries_are_counted_and_the_last_says_why(runtime: Runtime) -> None:
     assert events[1].pod == task.status["attempts"][1]["podUID"]
 
 
-def test_a_cancelled_run_tells_of_the_stop_and_of_the_end(runtime: Runtime) -> None:
+def test_a_cancelled_run_has_events_for_the_stop_and_the_end(runtime: Runtime) -> None:
     task = runtime.start(POLITE)
     task.reaches("Running")
     task.cancel()
@@ -53,7 +53,7 @@ def test_a_cancelled_run_tells_of_the_stop_and_of_the_end(runtime: Runtime) -> N
     assert reasons == ["PodCreated", "Started", "Stopping", "Cancelled"]
 
 
-def test_a_suspended_and_resumed_run_tells_of_both(runtime: Runtime) -> None:
+def test_a_suspended_and_resumed_run_has_events_for_both(runtime: Runtime) -> None:
     task = runtime.start(HELLO, suspend=True)
     task.reaches("Suspended")
     task.suspend(wanted=False)
@@ -61,7 +61,7 @@ def test_a_suspended_and_resumed_run_tells_of_both(runtime: Runtime) -> None:
     assert reasons == ["Suspended", "Resumed", "PodCreated", "Succeeded"]
 
 
-def test_what_the_task_has_printed_is_in_the_status_and_in_no_event(runtime: Runtime) -> None:
+def test_the_output_of_a_task_is_in_the_status_and_in_no_event(runtime: Runtime) -> None:
     task = runtime.start(exits(3, "topsecret"))
     failed = task.events_until("Failed")[-1]
     assert "topsecret" in task.ended()["message"]
@@ -69,7 +69,7 @@ def test_what_the_task_has_printed_is_in_the_status_and_in_no_event(runtime: Run
     assert "topsecret" not in failed.message
 
 
-def test_a_run_that_makes_no_pod_tells_so_once(runtime: Runtime) -> None:
+def test_a_run_without_a_pod_has_one_event(runtime: Runtime) -> None:
     container = {"name": "main", "imgaePullPolicy": "Never"}
     task = runtime.start(HELLO, template={"spec": {"containers": [container]}})
     (failed,) = task.events_until("Failed")

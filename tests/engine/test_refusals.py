@@ -17,7 +17,7 @@ def owner(task: Task) -> dict[str, object]:
     }
 
 
-def test_a_typo_in_the_template_fails_the_run_in_the_servers_words(runtime: Runtime) -> None:
+def test_a_typo_in_the_template_fails_the_run_with_the_servers_message(runtime: Runtime) -> None:
     container = {"name": "main", "imgaePullPolicy": "Never"}
     task = runtime.start(HELLO, template={"spec": {"containers": [container]}})
     status = task.ended()
@@ -27,7 +27,7 @@ def test_a_typo_in_the_template_fails_the_run_in_the_servers_words(runtime: Runt
 
 
 @pytest.mark.of_a_cluster
-def test_a_pod_that_is_not_valid_fails_the_run_in_the_servers_words(runtime: Runtime) -> None:
+def test_an_invalid_pod_fails_the_run_with_the_servers_message(runtime: Runtime) -> None:
     template = {"spec": {"containers": [{"name": "main"}, {"name": "log"}]}}
     task = runtime.start(HELLO, template=template)
     status = task.ended()
@@ -73,7 +73,7 @@ def test_a_main_container_that_is_restarted_in_place_fails_the_run(
 
 
 @pytest.mark.of_a_cluster
-def test_a_foreign_pod_of_the_same_name_is_left_alone(runtime: Runtime) -> None:
+def test_another_owners_pod_of_the_same_name_is_not_touched(runtime: Runtime) -> None:
     runtime.pause()
     task = runtime.start(HELLO)
     name = names.pod_name(task.name, task.uid, 1)
@@ -86,7 +86,7 @@ def test_a_foreign_pod_of_the_same_name_is_left_alone(runtime: Runtime) -> None:
 
 
 @pytest.mark.of_a_cluster
-def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(runtime: Runtime) -> None:
+def test_an_unclaimed_handmade_pod_never_runs(runtime: Runtime) -> None:
     """The Pod has our gate, labels and owner, but not the name of the attempt's Pod."""
     runtime.pause()
     task = runtime.start(lasts(0.5))
@@ -101,7 +101,7 @@ def test_a_pod_made_by_hand_that_nobody_claimed_never_runs(runtime: Runtime) -> 
     task.pods_gone()
 
 
-def test_a_gated_pod_of_the_attempt_left_by_a_crash_is_claimed(runtime: Runtime) -> None:
+def test_a_gated_pod_left_by_a_crash_is_claimed(runtime: Runtime) -> None:
     task = runtime.start(HELLO)
     task.has_pod()
     runtime.pause()

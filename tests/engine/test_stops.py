@@ -38,21 +38,21 @@ def test_a_run_past_its_deadline_is_stopped_for_good(runtime: Runtime) -> None:
     task.pods_gone()
 
 
-def test_a_deadline_counts_while_the_run_backs_off(runtime: Runtime) -> None:
+def test_a_deadline_counts_during_backoff(runtime: Runtime) -> None:
     task = runtime.start(exits(1), activeDeadlineSeconds=4, backoffLimit=5, backoff=LONG)
     status = task.ended()
     assert summarize(status) == ("Failed", "DeadlineExceeded", 1, ["Failed"])
 
 
 @pytest.mark.of_a_cluster
-def test_a_deadline_counts_while_nothing_can_be_scheduled(runtime: Runtime) -> None:
+def test_a_deadline_counts_while_the_pod_is_unschedulable(runtime: Runtime) -> None:
     task = runtime.start(HELLO, activeDeadlineSeconds=2, nodeSelector=NOWHERE)
     status = task.ended()
     assert summarize(status) == ("Failed", "DeadlineExceeded", None, ["Stopped"])
     task.pods_gone()
 
 
-def test_a_run_cancelled_from_the_beginning_never_has_a_pod(runtime: Runtime) -> None:
+def test_a_run_created_with_cancel_never_has_a_pod(runtime: Runtime) -> None:
     task = runtime.start(HELLO, cancel=True)
     assert summarize(task.ended()) == ("Cancelled", "Cancelled", None, [])
     assert not task.pods
@@ -83,7 +83,7 @@ def test_a_running_task_is_cancelled_with_its_grace_period(
     task.pods_gone()
 
 
-def test_a_run_is_cancelled_while_it_backs_off(runtime: Runtime) -> None:
+def test_a_run_in_backoff_is_cancelled(runtime: Runtime) -> None:
     task = runtime.start(exits(1), backoffLimit=3, backoff=LONG)
     task.reaches("BackingOff")
     task.cancel()
@@ -94,7 +94,7 @@ def test_a_run_is_cancelled_while_it_backs_off(runtime: Runtime) -> None:
     "An attempt whose main exited with 0 before a stop was recorded is `Succeeded`, regardless of "
     "later events"
 )
-def test_a_success_is_not_undone_by_a_cancel_that_comes_late(runtime: Runtime) -> None:
+def test_a_late_cancel_does_not_change_a_success(runtime: Runtime) -> None:
     task = runtime.start(HELLO)
     task.ended()
     task.cancel()
@@ -103,7 +103,7 @@ def test_a_success_is_not_undone_by_a_cancel_that_comes_late(runtime: Runtime) -
     assert summarize(task.status) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 
-def test_a_run_suspended_from_the_beginning_starts_when_it_is_resumed(runtime: Runtime) -> None:
+def test_a_run_created_suspended_starts_on_resume(runtime: Runtime) -> None:
     task = runtime.start(HELLO, suspend=True)
     status = task.reaches("Suspended")
     assert "startTime" not in status
@@ -112,7 +112,7 @@ def test_a_run_suspended_from_the_beginning_starts_when_it_is_resumed(runtime: R
     assert summarize(task.ended()) == ("Succeeded", "Completed", 0, ["Succeeded"])
 
 
-def test_a_running_task_is_suspended_uncounted_and_starts_anew(runtime: Runtime) -> None:
+def test_a_suspended_task_is_not_counted_and_starts_again_on_resume(runtime: Runtime) -> None:
     task = runtime.start(SECOND_TIME_LUCKY, template=BRIEF)
     task.reaches("Running")
     task.suspend()
@@ -124,7 +124,7 @@ def test_a_running_task_is_suspended_uncounted_and_starts_anew(runtime: Runtime)
     task.pods_gone()
 
 
-def test_a_run_is_suspended_while_it_backs_off_and_cancelled_there(runtime: Runtime) -> None:
+def test_a_run_in_backoff_is_suspended_resumed_and_cancelled(runtime: Runtime) -> None:
     task = runtime.start(exits(1), backoffLimit=3, backoff=LONG)
     task.reaches("BackingOff")
     task.suspend()
@@ -136,7 +136,7 @@ def test_a_run_is_suspended_while_it_backs_off_and_cancelled_there(runtime: Runt
 
 
 @pytest.mark.of_a_cluster
-def test_a_run_that_no_node_takes_is_given_up(runtime: Runtime) -> None:
+def test_an_unschedulable_run_fails_after_its_schedule_timeout(runtime: Runtime) -> None:
     task = runtime.start(HELLO, scheduleTimeoutSeconds=2, nodeSelector=NOWHERE)
     assert summarize(task.ended()) == ("Failed", "ScheduleTimeout", None, ["Stopped"])
     task.pods_gone()

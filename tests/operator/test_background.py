@@ -5,7 +5,7 @@ import asyncio
 from tests.support.background import Background
 
 
-def test_what_takes_its_time_to_end_has_ended_when_it_is_closed() -> None:
+def test_slow_tasks_have_ended_when_the_loop_is_closed() -> None:
     background, ended = Background(), list[str]()
 
     async def linger() -> None:

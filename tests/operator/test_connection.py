@@ -73,34 +73,36 @@ async def ask(url: str, folder: Path) -> str:
 @pytest.mark.guarantee(
     "Too many requests, server errors and missing responses are retried and never fail the run"
 )
-async def test_nobody_there(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_unavailable(tmp_path: Path) -> None:
     async with server(hang_up) as url:
         pass
     assert "Connect call failed" in await ask(url, tmp_path)
 
 
-async def test_no_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_timeout_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 0.05)
     async with server(say_nothing) as url:
         assert await ask(url, tmp_path) == "no answer within 0.05 s"
 
 
-async def test_a_connection_that_breaks(tmp_path: Path) -> None:
+async def test_a_dropped_connection_is_unavailable(tmp_path: Path) -> None:
     async with server(hang_up) as url:
         assert "disconnected" in await ask(url, tmp_path)
 
 
 @pytest.mark.parametrize("body", ["<html>", "", "[]", '"text"'])
-async def test_a_page_that_is_not_the_apiservers(tmp_path: Path, body: str) -> None:
+async def test_a_response_without_a_json_object_is_unavailable(tmp_path: Path, body: str) -> None:
     async with server(answer("200 OK", body)) as url:
         assert "without a JSON object" in await ask(url, tmp_path)
 
 
-async def test_a_certificate_that_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_unavailable(cluster: Cluster, tmp_path: Path) -> None:
     assert "certificate" in await ask(cluster.server, tmp_path)
 
 
-async def test_a_gateways_page_is_an_answer_with_its_code(tmp_path: Path) -> None:
+async def test_an_error_page_of_a_gateway_is_a_response_with_its_code(tmp_path: Path) -> None:
     async with server(answer("502 Bad Gateway", "<html>")) as url:
         path = tmp_path / "config"
         path.write_text(CONFIG.format(server=url))
@@ -110,9 +112,7 @@ async def test_a_gateways_page_is_an_answer_with_its_code(tmp_path: Path) -> Non
     assert (response.code, dict(response.body)) == (502, {})
 
 
-async def test_a_netrc_does_not_come_in_between(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_netrc_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -126,7 +126,7 @@ async def test_a_netrc_does_not_come_in_between(
         assert {headers["Authorization"] for _, _, headers in little.requests} == {"Bearer secret"}
 
 
-async def test_a_watch_waits_for_credentials_that_are_known(
+async def test_a_watch_is_retried_until_its_credentials_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CREDENTIALS_PAUSE", 0.0)

@@ -57,7 +57,9 @@ def test_a_ttl_costs_one_write_more(
     assert split(audit.settled(namespace)) == ([*SHORT, "delete taskruns"], [EVENT] * 2)
 
 
-def test_nothing_else_is_asked_of_the_apiserver(submit: Submit, ended: Ended, audit: Audit) -> None:
+def test_no_other_requests_are_sent_to_the_apiserver(
+    submit: Submit, ended: Ended, audit: Audit
+) -> None:
     """Between two runs there are only lists of the resync and watches, for the whole cluster."""
     for number in range(3):
         ended(submit("true", name=f"hello-{number}"))

@@ -33,7 +33,7 @@ def server() -> Iterator[StubApiserver]:
         yield server
 
 
-async def test_it_is_ready_once_both_watches_are_open(
+async def test_the_controller_is_ready_once_both_watches_are_open(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     release = server.hold("list", "pods")
@@ -46,7 +46,7 @@ async def test_it_is_ready_once_both_watches_are_open(
     assert all("taskruns-controller" in headers["User-Agent"] for _, _, headers in server.requests)
 
 
-async def test_it_stops_when_told_to(server: StubApiserver, tmp_path: Path) -> None:
+async def test_the_controller_stops_on_request(server: StubApiserver, tmp_path: Path) -> None:
     async with at_work(server, tmp_path) as running:
         await running.ready()
         running.controller.stopping.set()
@@ -55,7 +55,7 @@ async def test_it_stops_when_told_to(server: StubApiserver, tmp_path: Path) -> N
         assert (await running.probe("readyz"))[1] == "stop: stopping\n"
 
 
-async def test_no_run_is_looked_at_before_all_pods_have_been_seen(
+async def test_no_run_is_reconciled_before_all_pods_are_in_the_cache(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     server.put(RUNS, "hello")
@@ -71,7 +71,7 @@ async def test_no_run_is_looked_at_before_all_pods_have_been_seen(
         await running.until(lambda: server.writes)
 
 
-async def test_events_do_not_pass_through_kopfs_own_processor(
+async def test_events_bypass_kopfs_processor(
     server: StubApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a release of kopf calls another function, events still arrive, at a higher cost."""
@@ -87,7 +87,7 @@ async def test_events_do_not_pass_through_kopfs_own_processor(
     assert processing.process_resource_event is process
 
 
-async def test_namespaces_take_turns(server: StubApiserver, tmp_path: Path) -> None:
+async def test_namespaces_are_served_in_turn(server: StubApiserver, tmp_path: Path) -> None:
     for number in range(20):
         server.put(RUNS, f"bad-{number}", metadata={"namespace": "bad"})
     server.put(RUNS, "good", metadata={"namespace": "good"})
@@ -102,7 +102,7 @@ async def test_namespaces_take_turns(server: StubApiserver, tmp_path: Path) -> N
     assert "good" in looked[:2]
 
 
-async def test_what_is_gone_by_then_is_not_waited_for(
+async def test_the_cache_sync_does_not_wait_for_deleted_objects(
     server: StubApiserver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("taskruns.operator.controller._CACHE_SYNC_SECONDS", 0.05)
@@ -115,7 +115,7 @@ async def test_what_is_gone_by_then_is_not_waited_for(
         await running.ready()
 
 
-async def test_it_waits_for_the_resource_to_be_installed(
+async def test_the_controller_waits_for_the_crd_to_be_installed(
     server: StubApiserver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.turns["resync", RUNS].extend([failure(404, "not found")] * 2)
@@ -125,7 +125,7 @@ async def test_it_waits_for_the_resource_to_be_installed(
 
 
 @pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
-async def test_it_outlasts_an_apiserver_that_says_no(
+async def test_the_controller_recovers_from_error_responses(
     server: StubApiserver, tmp_path: Path, code: int
 ) -> None:
     for verb in ("resync", "list", "watch"):
@@ -137,7 +137,7 @@ async def test_it_outlasts_an_apiserver_that_says_no(
         await running.until(lambda: running.controller.cache.versions().runs)
 
 
-async def test_it_outlasts_the_end_of_its_watches(server: StubApiserver, tmp_path: Path) -> None:
+async def test_the_controller_reopens_its_watches(server: StubApiserver, tmp_path: Path) -> None:
     async with at_work(server, tmp_path) as running:
         await running.ready()
         server.end_watches()
@@ -147,7 +147,7 @@ async def test_it_outlasts_the_end_of_its_watches(server: StubApiserver, tmp_pat
         await running.until(lambda: running.controller.cache.versions().runs)
 
 
-async def test_a_watch_that_is_too_old_begins_anew(server: StubApiserver, tmp_path: Path) -> None:
+async def test_an_expired_watch_is_listed_again(server: StubApiserver, tmp_path: Path) -> None:
     async with at_work(server, tmp_path) as running:
         await running.ready()
         lists = server.asked("list", RUNS)
@@ -163,7 +163,7 @@ async def test_an_error_in_a_watch_ends_the_process(server: StubApiserver, tmp_p
         assert await running.ends() == 1
 
 
-async def test_a_watch_that_dies_without_a_word_is_not_alive(
+async def test_a_watch_that_ends_silently_fails_liveness(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     async with at_work(server, tmp_path) as running:
@@ -174,7 +174,9 @@ async def test_a_watch_that_dies_without_a_word_is_not_alive(
         assert (await running.probe("readyz"))[0] == 500
 
 
-async def test_a_watch_that_is_deaf_is_not_alive(server: StubApiserver, tmp_path: Path) -> None:
+async def test_a_watch_that_misses_changes_fails_liveness(
+    server: StubApiserver, tmp_path: Path
+) -> None:
     async with at_work(server, tmp_path, every=0.05) as running:
         await running.ready()
         server.put(RUNS, "hello", tell=False)
@@ -184,7 +186,7 @@ async def test_a_watch_that_is_deaf_is_not_alive(server: StubApiserver, tmp_path
 
 
 @pytest.mark.parametrize("part", ["queue", "resync"])
-async def test_a_part_that_ends_ends_the_process(
+async def test_the_process_ends_when_one_of_its_tasks_ends(
     server: StubApiserver, tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with at_work(server, tmp_path) as running:
@@ -197,7 +199,7 @@ async def test_a_part_that_ends_ends_the_process(
 @pytest.mark.parametrize(
     ("path", "name"), [("queue.heartbeat", "queue"), ("resync.tried", "resync")]
 )
-async def test_a_part_that_hangs_is_not_alive(
+async def test_a_hanging_task_fails_liveness(
     server: StubApiserver, tmp_path: Path, path: str, name: str
 ) -> None:
     async with at_work(server, tmp_path) as running:
@@ -210,7 +212,7 @@ async def test_a_part_that_hangs_is_not_alive(
         assert re.fullmatch(rf"{name}: no activity for 36\d\d s\n", text)
 
 
-async def test_an_apiserver_that_is_away_is_not_our_death(
+async def test_an_unavailable_apiserver_fails_readiness_and_not_liveness(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     async with at_work(server, tmp_path) as running:
@@ -222,7 +224,7 @@ async def test_an_apiserver_that_is_away_is_not_our_death(
         assert re.fullmatch(r"apiserver: no activity for 36\d\d s\n", text)
 
 
-async def test_what_went_while_nobody_told_is_dropped(
+async def test_an_object_deleted_without_a_watch_event_is_dropped(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     server.put(RUNS, "hello")
@@ -233,7 +235,9 @@ async def test_what_went_while_nobody_told_is_dropped(
         await running.until(lambda: not running.controller.cache.versions().runs)
 
 
-async def test_lists_come_in_pages_of_metadata(server: StubApiserver, tmp_path: Path) -> None:
+async def test_lists_are_paged_and_contain_metadata_only(
+    server: StubApiserver, tmp_path: Path
+) -> None:
     def page(more: str, *uids: str) -> Callable[[web.Request], web.Response]:
         def answer(request: web.Request) -> web.Response:
             assert "as=PartialObjectMetadataList" in request.headers["Accept"]
@@ -251,9 +255,7 @@ async def test_lists_come_in_pages_of_metadata(server: StubApiserver, tmp_path: 
         assert running.controller.cache_sync.awaited == {"a", "b", "c"}
 
 
-async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others_none(
-    server: StubApiserver, tmp_path: Path
-) -> None:
+async def test_only_served_namespaces_have_watches(server: StubApiserver, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         server.put(RUNS, f"in-{name}", metadata={"namespace": name})
     async with at_work(server, tmp_path, namespaces=("a", "b")) as running:
@@ -268,7 +270,7 @@ async def test_of_two_namespaces_that_are_served_each_has_its_watches_and_others
     assert scopes == {f"{place}/{kind}" for place in ("a", "b") for kind in (RUNS, "pods")}
 
 
-async def test_a_namespace_without_rights_keeps_no_other_waiting(
+async def test_a_namespace_without_permission_does_not_block_others(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     verbs = ("resync", "list")
@@ -288,7 +290,7 @@ async def test_a_namespace_without_rights_keeps_no_other_waiting(
         assert await running.probe("readyz") == (200, "ok\n")
 
 
-async def test_it_is_not_ready_while_no_namespace_can_be_served(
+async def test_the_controller_is_not_ready_while_no_namespace_can_be_served(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     for kind in (RUNS, "pods"):
@@ -298,7 +300,7 @@ async def test_it_is_not_ready_while_no_namespace_can_be_served(
         assert await running.probe("readyz") == (500, "start: 0 of 2 watches are open\n")
 
 
-async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
+async def test_metrics_report_runs_requests_and_readiness(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     server.put(RUNS, "hello", status={"phase": "Succeeded", "reason": "Completed"})
@@ -321,7 +323,9 @@ async def test_metrics_tell_what_the_watch_and_the_lists_have_shown(
         assert {line.rpartition(" ")[2] for line in ends} == {"0.0"}
 
 
-async def test_a_watch_that_is_deaf_grows_old(server: StubApiserver, tmp_path: Path) -> None:
+async def test_the_age_of_a_watch_that_misses_changes_grows(
+    server: StubApiserver, tmp_path: Path
+) -> None:
     async with at_work(server, tmp_path, every=0.05) as running:
         await running.ready()
         ages = running.controller.instrumentation.watches.ages
@@ -331,7 +335,7 @@ async def test_a_watch_that_is_deaf_grows_old(server: StubApiserver, tmp_path: P
         assert ages()["pods"] < ages()[RUNS]
 
 
-async def test_a_request_without_an_answer_is_counted(
+async def test_a_request_without_a_response_is_counted(
     server: StubApiserver, tmp_path: Path
 ) -> None:
     client = await connect(server.kubeconfig(tmp_path), None, 1)

@@ -57,7 +57,7 @@ def held(tie: Tie, kube: Kube) -> Iterator[Run]:
     held.gone()
 
 
-def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
+def test_a_deleted_run_with_another_finalizer_loses_its_pod_and_gets_no_other(
     held: Run, tie: Tie, cluster: Cluster
 ) -> None:
     held.main_started()
@@ -82,16 +82,14 @@ def test_a_run_that_a_foreign_finalizer_holds_loses_its_pod_and_gets_no_other(
     assert held.seen()["metadata"]["finalizers"] == [FINALIZER]
 
 
-def test_a_run_whose_owner_is_not_there_goes_with_its_pod(tie: Tie) -> None:
+def test_a_run_with_a_missing_owner_is_deleted_with_its_pod(tie: Tie) -> None:
     orphan = tie("orphan", AT_WORK, **owned_by("nobody", "uid-of-nobody"))
     orphan.gone()
     orphan.pods_gone()
     assert len(orphan.pods()) <= 1
 
 
-def test_a_run_whose_owner_is_there_ends_and_goes_when_that_goes(
-    tie: Tie, kube: Kube, namespace: str
-) -> None:
+def test_an_ended_run_is_deleted_with_its_owner(tie: Tie, kube: Kube, namespace: str) -> None:
     owner = kube.create(CONFIG_MAPS, namespace, {"metadata": {"name": "owner"}})
     owned = tie("owned", shell("exit 0"), **owned_by("owner", owner["metadata"]["uid"]))
     assert owned.ended()["phase"] == Phase.SUCCEEDED

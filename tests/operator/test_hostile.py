@@ -169,7 +169,7 @@ def _waits_for_a_forged_time(status: Object) -> bool:
     return max(status.get("startTime") or "", *ends, "") > now
 
 
-def test_the_controller_neither_ends_nor_stumbles(aftermath: Aftermath) -> None:
+def test_the_controller_keeps_running_without_errors(aftermath: Aftermath) -> None:
     assert aftermath.controller.pid
     lines = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
     errors = [line for line in lines if line["level"] in ("error", "critical")]
@@ -177,7 +177,7 @@ def test_the_controller_neither_ends_nor_stumbles(aftermath: Aftermath) -> None:
     assert not [line for line in lines if "changed faster" in line["message"]]
 
 
-def test_a_good_run_beside_them_succeeds(
+def test_a_valid_run_beside_hostile_runs_succeeds(
     aftermath: Aftermath, watch_recorder: WatchRecorder
 ) -> None:
     def ended() -> bool | None:
@@ -187,7 +187,7 @@ def test_a_good_run_beside_them_succeeds(
     watch_recorder.wait(ended, SETTLED, "the good run has succeeded")
 
 
-def test_each_has_ended_or_says_what_it_waits_for(
+def test_each_run_has_ended_or_reports_a_reason(
     aftermath: Aftermath, watch_recorder: WatchRecorder
 ) -> None:
     def silent() -> dict[str, Object]:
@@ -212,18 +212,18 @@ def _speaks(name: str, status: Object) -> bool:
     return status.get("phase") in TERMINAL_PHASES or bool(status.get("phase") and explained)
 
 
-def test_each_that_has_a_name_was_tried(aftermath: Aftermath) -> None:
+def test_each_named_spec_was_accepted(aftermath: Aftermath) -> None:
     """A spec that a new rule of the CRD refuses tests nothing; change it so that it is accepted."""
     named = {**SPECS, **FORGED}.keys()
     assert {name: message for name, message in aftermath.refused.items() if name in named} == {}
     assert 2 * len(aftermath.refused) < len(aftermath.runs), "most of those at random are taken"
 
 
-def test_nothing_is_asked_about_one_without_end(aftermath: Aftermath) -> None:
+def test_the_requests_about_each_run_are_bounded(aftermath: Aftermath) -> None:
     assert {name: n for name, n in aftermath.asked.items() if n > MOST_REQUESTS} == {}
 
 
-def test_pods_of_others_stay_as_they_are(
+def test_pods_of_other_owners_are_unchanged(
     aftermath: Aftermath, watch_recorder: WatchRecorder
 ) -> None:
     for pod in aftermath.bystanders:
@@ -232,7 +232,7 @@ def test_pods_of_others_stay_as_they_are(
         assert last.found["metadata"]["resourceVersion"] == pod["metadata"]["resourceVersion"]
 
 
-def test_a_run_too_large_for_a_status_is_told_of_in_the_log(aftermath: Aftermath) -> None:
+def test_a_run_too_large_for_a_status_is_logged(aftermath: Aftermath) -> None:
     entries = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
     messages = [line["message"] for line in entries if line.get("taskrun") == NO_ROOM]
     assert any("too large" in message for message in messages), messages

@@ -160,7 +160,7 @@ def _without_pods(watch_recorder: WatchRecorder, uids: list[str]) -> bool | None
     return all(history[-1].gone for history in pods) or None
 
 
-def test_nothing_has_ended_before_anything_has_run(story: Story) -> None:
+def test_no_end_is_counted_before_any_run(story: Story) -> None:
     assert told(story.before, "taskruns_finished_total") == {}
 
 
@@ -175,11 +175,11 @@ def test_each_end_is_counted_once_and_by_its_reason(story: Story) -> None:
     assert told(story.after, "taskruns_finished_total") == all_ends
 
 
-def test_a_retry_is_counted_as_what_it_was(story: Story) -> None:
+def test_a_retry_is_counted_by_its_kind(story: Story) -> None:
     assert told(story.after, "taskruns_retries_total") == {("application",): 1}
 
 
-def test_what_there_is_is_told_by_phase(story: Story) -> None:
+def test_existing_runs_are_counted_by_phase(story: Story) -> None:
     runs = {("Succeeded",): 2, ("Failed",): 1, ("Cancelled",): 1}
     assert told(story.midway, "taskruns_runs") == runs
     assert told(story.after, "taskruns_runs") == runs | {("Cancelled",): 1 + REST}
@@ -191,7 +191,7 @@ def test_every_first_pod_and_every_end_of_an_attempt_is_timed(story: Story) -> N
         assert story.after[f"taskruns_{name}_seconds_sum", ()] < times * 30
 
 
-def test_the_requests_are_those_of_the_audit_log(story: Story) -> None:
+def test_the_counted_requests_match_the_audit_log(story: Story) -> None:
     counted = told(story.after, "taskruns_api_requests_total")
     writes = {key: n for key, n in counted.items() if key[2] in ("create", "patch", "delete")}
     assert writes == Counter(
@@ -199,25 +199,25 @@ def test_the_requests_are_those_of_the_audit_log(story: Story) -> None:
     )
 
 
-def test_a_new_process_counts_no_old_end_again(story: Story) -> None:
+def test_a_restarted_process_does_not_count_old_ends(story: Story) -> None:
     assert told(story.reborn, "taskruns_finished_total") == {}
     assert told(story.reborn, "taskruns_runs") == told(story.after, "taskruns_runs")
 
 
-def test_counts_never_fall(story: Story) -> None:
+def test_counters_never_decrease(story: Story) -> None:
     for earlier, later in ((story.before, story.midway), (story.midway, story.after)):
         for key, number in earlier.items():
             if re.search(r"_(total|count|sum|bucket)$", key[0]):
                 assert later[key] >= number, key
 
 
-def test_fifty_runs_bring_no_label_that_four_did_not(story: Story) -> None:
+def test_more_runs_add_no_labels(story: Story) -> None:
     assert story.after.keys() == story.midway.keys()
     values = {value for _, labels in story.after for _, value in labels}
     assert not [value for value in values if re.search(r"rest-|success|metrics-", value)]
 
 
-def test_promtool_finds_nothing_to_complain_about(story: Story) -> None:
+def test_promtool_reports_no_problems(story: Story) -> None:
     assert prometheus.promtool("check", "metrics", stdin=story.page) == ""
     rules = str(CHART / "alerts/taskruns.yaml")
     assert prometheus.promtool("check", "rules", rules) == ""

@@ -25,7 +25,7 @@ class Overload:
         return Fault.BUSY
 
 
-def test_a_run_is_late_and_whole_when_each_write_is_refused_at_first(
+def test_a_run_succeeds_when_each_first_write_is_refused(
     served: Cluster,
     tmp_path: Path,
     submit: Submit,

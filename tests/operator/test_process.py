@@ -45,7 +45,7 @@ def test_every_line_about_a_run_names_it_and_its_attempt(
     assert phases == [(1, "Pending"), (1, "BackingOff"), (2, "Pending"), (2, "Failed")]
 
 
-def test_a_quiet_hour_is_a_quiet_log(
+def test_a_run_without_errors_logs_no_warnings(
     submit: Submit, ended: Ended, controller: ControllerProcess
 ) -> None:
     ended(submit("true"))
@@ -54,7 +54,7 @@ def test_a_quiet_hour_is_a_quiet_log(
     assert not [line for line in lines(controller) if line["level"] not in ("info", "debug")]
 
 
-def test_it_stops_in_good_order_with_work_under_way(
+def test_the_controller_shuts_down_cleanly_during_a_run(
     submit: Submit, watch_recorder: WatchRecorder, ended: Ended, another: ControllerProcess
 ) -> None:
     run = submit("trap 'exit 0' TERM; sleep 4 & wait")
@@ -71,7 +71,7 @@ def test_it_stops_in_good_order_with_work_under_way(
     assert len(watch_recorder.pods_of(uid)) == 1
 
 
-def test_two_at_once_do_no_harm(
+def test_two_controllers_at_once_start_no_pod_twice(
     submit: Submit,
     ended: Ended,
     watch_recorder: WatchRecorder,
@@ -94,13 +94,13 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_help_is_of_help() -> None:
+def test_help_describes_the_options() -> None:
     done = program("--help")
     assert done.returncode == 0
     assert re.search(r"--workers N\s+number of runs", done.stdout)
 
 
-def test_a_wrong_setting_is_one_sentence() -> None:
+def test_an_invalid_setting_is_a_one_line_error() -> None:
     done = program("--workers", "none")
     assert done.returncode == 2
     assert done.stderr == (
@@ -108,7 +108,7 @@ def test_a_wrong_setting_is_one_sentence() -> None:
     )
 
 
-def test_a_context_that_is_not_there_is_one_sentence(cluster: Cluster) -> None:
+def test_a_missing_context_is_a_one_line_error(cluster: Cluster) -> None:
     done = program("--kubeconfig", str(cluster.kubeconfig), "--context", "nowhere")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
@@ -116,9 +116,7 @@ def test_a_context_that_is_not_there_is_one_sentence(cluster: Cluster) -> None:
     assert "nowhere" in done.stderr
 
 
-def test_a_port_that_is_taken_is_one_sentence(
-    cluster: Cluster, controller: ControllerProcess
-) -> None:
+def test_a_used_port_is_a_one_line_error(cluster: Cluster, controller: ControllerProcess) -> None:
     port = re.search(r"http://127.0.0.1:(\d+)/livez", controller.log.read_text())
     assert port is not None
     done = program("--kubeconfig", str(cluster.kubeconfig), "--probes-port", port[1])
@@ -127,7 +125,7 @@ def test_a_port_that_is_taken_is_one_sentence(
     assert "the probes cannot be served" in done.stderr
 
 
-def test_a_signal_before_it_is_ready_ends_it_at_once(cluster: Cluster) -> None:
+def test_a_signal_before_readiness_ends_the_process_at_once(cluster: Cluster) -> None:
     command = [sys.executable, "-m", "taskruns.operator", "--kubeconfig", str(cluster.kubeconfig)]
     with subprocess.Popen(
         [*command, "--probes-port=0", "--metrics-port=off"], stderr=subprocess.PIPE, text=True

@@ -60,7 +60,7 @@ async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, s
         ({"runtimeClassName": "gold"}, RefusalKind.FORBIDDEN, "RuntimeClass"),
     ],
 )
-async def test_a_pod_is_refused_for_what_it_asks(
+async def test_an_invalid_or_forbidden_pod_is_refused(
     engine: KubernetesEngine, namespace: str, spec: Object, kind: RefusalKind, words: str
 ) -> None:
     actual, message = await refusal(engine, a_pod(namespace, **spec))
@@ -68,13 +68,15 @@ async def test_a_pod_is_refused_for_what_it_asks(
     assert words in message
 
 
-async def test_a_name_that_is_taken(engine: KubernetesEngine, namespace: str) -> None:
+async def test_an_existing_pod_name_is_reported_as_existing(
+    engine: KubernetesEngine, namespace: str
+) -> None:
     await engine.create_pod(a_pod(namespace))
     with pytest.raises(AlreadyExists):
         await engine.create_pod(a_pod(namespace))
 
 
-async def test_a_namespace_that_is_not_there(engine: KubernetesEngine) -> None:
+async def test_a_missing_namespace_is_reported_as_terminating(engine: KubernetesEngine) -> None:
     kind, _ = await refusal(engine, a_pod("nowhere-at-all"))
     assert kind == RefusalKind.NAMESPACE_TERMINATING
 
@@ -93,12 +95,14 @@ def going(kube: Kube, namespace: str) -> Iterator[str]:
 @pytest.mark.guarantee(
     "In a namespace that is terminating or gone nothing is created; the run is deleted with it"
 )
-async def test_a_namespace_that_is_going(engine: KubernetesEngine, going: str) -> None:
+async def test_a_terminating_namespace_refuses_pods(engine: KubernetesEngine, going: str) -> None:
     kind, _ = await refusal(engine, a_pod(going))
     assert kind == RefusalKind.NAMESPACE_TERMINATING
 
 
-async def test_pod_security(engine: KubernetesEngine, kube: Kube, namespace: str) -> None:
+async def test_pod_security_refuses_a_pod(
+    engine: KubernetesEngine, kube: Kube, namespace: str
+) -> None:
     enforced = {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     kube.merge(NAMESPACES, None, namespace, {"metadata": enforced})
     kind, message = await refusal(engine, a_pod(namespace))
@@ -114,7 +118,7 @@ def limit(cluster: Cluster, kube: Kube, namespace: str, **hard: str) -> None:
     cluster.kubectl("wait", "-n", namespace, "resourcequota/small", f"--for={ready}")
 
 
-async def test_a_quota_that_is_used_up_now(
+async def test_an_exhausted_quota_is_quota_exceeded(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
     limit(cluster, kube, namespace, pods="1")
@@ -129,7 +133,7 @@ async def test_a_quota_that_is_used_up_now(
     "A quota that can never be met ends the run as `AdmissionRefused` at once, without another "
     "create"
 )
-async def test_a_quota_that_can_never_be_met(
+async def test_a_quota_that_can_never_be_met_is_forbidden(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
     limit(cluster, kube, namespace, **{"requests.cpu": "500m"})
@@ -143,7 +147,7 @@ async def test_a_quota_that_can_never_be_met(
     "A quota that can never be met ends the run as `AdmissionRefused` at once, without another "
     "create"
 )
-async def test_a_quota_that_wants_a_number(
+async def test_a_pod_without_the_limits_of_its_quota_is_forbidden(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
     limit(cluster, kube, namespace, **{"limits.memory": "1Gi"})
@@ -193,7 +197,7 @@ async def webhook(
     kube.delete(WEBHOOKS, None, name)
 
 
-def test_a_webhook_that_does_not_answer(webhook: AbsentWebhook) -> None:
+def test_an_unavailable_webhook_is_webhook_failed(webhook: AbsentWebhook) -> None:
     assert webhook.kind == RefusalKind.WEBHOOK_FAILED
     assert f'failed calling webhook "{webhook.name}"' in webhook.message
 
@@ -203,7 +207,7 @@ def test_a_webhook_that_does_not_answer(webhook: AbsentWebhook) -> None:
     "as `WebhookFailed`"
 )
 @pytest.mark.usefixtures("controller")
-def test_a_run_waits_for_a_webhook_that_does_not_answer(
+def test_a_run_waits_for_an_unavailable_webhook(
     kube: Kube, webhook: AbsentWebhook, submit: Submit, watch_recorder: WatchRecorder
 ) -> None:
     uid = submit("true")["metadata"]["uid"]

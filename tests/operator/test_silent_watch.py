@@ -18,7 +18,7 @@ SECONDS_OF_A_BOOKMARK = 60
 NEVER = 3600
 
 
-async def test_runs_go_on_when_their_watches_have_gone_silent(
+async def test_runs_continue_when_their_watches_are_silent(
     served: Cluster,
     submit: Submit,
     ended: Callable[[Object], Object],
@@ -41,6 +41,6 @@ async def test_runs_go_on_when_their_watches_have_gone_silent(
             )
 
 
-def test_a_watch_may_be_silent_for_longer_than_the_apiserver_is() -> None:
+def test_the_inactivity_timeout_exceeds_the_apiservers_bookmark_interval() -> None:
     settings = watch.kopf_settings().watching
     assert SECONDS_OF_A_BOOKMARK < settings.inactivity_timeout == 70

@@ -28,7 +28,7 @@ def test_a_command_that_hangs_is_ended() -> None:
         command.run(["sleep", "60"], within=0.02)
 
 
-def test_a_program_that_is_not_there_is_named() -> None:
+def test_a_missing_program_is_named() -> None:
     with pytest.raises(ClusterError, match="no-such-program is not installed"):
         command.run(["no-such-program"])
 

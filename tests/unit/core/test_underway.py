@@ -42,7 +42,7 @@ def test_a_short_run_is_never_shown_as_running() -> None:
     assert plan.wake_at == at(4)
 
 
-def test_a_longer_run_is_shown_as_running() -> None:
+def test_a_longer_run_is_reported_as_running() -> None:
     written = status_for(claimed(), a_pod(main=running(since=2)), seconds=4)
     assert (written.phase, written.reason) == ("Running", "MainRunning")
     assert "main" in (written.message or "")
