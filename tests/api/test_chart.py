@@ -47,10 +47,10 @@ def test_the_apiserver_accepts_every_object_of_the_chart(cluster: Cluster) -> No
     objects = helm_tool.template(CHART, "default", VALUES)
     kinds = {each["kind"] for each in objects}
     assert {"NetworkPolicy", "PriorityClass", "RoleBinding", "ClusterRole", "ConfigMap"} <= kinds
-    take(cluster, *objects)
+    dry_run_apply(cluster, *objects)
 
 
-def take(cluster: Cluster, *objects: Object) -> None:
+def dry_run_apply(cluster: Cluster, *objects: Object) -> None:
     """Apply objects as a server-side dry run with strict validation.
 
     Raises:
@@ -190,10 +190,10 @@ FOR_PROMETHEUS = [
 
 
 @pytest.fixture(scope="module")
-def for_prometheus(cluster: Cluster, kube: Kube, helm: Path) -> Iterator[list[Object]]:
+def prometheus_objects(cluster: Cluster, kube: Kube, helm: Path) -> Iterator[list[Object]]:
     """Provide the chart's objects for the Prometheus operator, with their kinds installed."""
     assert helm.exists()
-    files = [f"--filename={path}" for path in definitions()]
+    files = [f"--filename={path}" for path in prometheus_crds()]
     cluster.kubectl("apply", "--server-side", *files)
     try:
         for plural in KINDS.values():
@@ -205,7 +205,7 @@ def for_prometheus(cluster: Cluster, kube: Kube, helm: Path) -> Iterator[list[Ob
         cluster.kubectl("delete", *files)
 
 
-def definitions() -> list[Path]:
+def prometheus_crds() -> list[Path]:
     """Download the definitions of the two kinds: four megabytes, once per machine."""
     try:
         output = run(["go", "-C", PINNED, "mod", "download", "-json", OPERATOR], within=120).stdout
@@ -216,14 +216,14 @@ def definitions() -> list[Path]:
 
 
 def test_the_prometheus_operators_crds_accept_the_charts_objects(
-    cluster: Cluster, for_prometheus: list[Object]
+    cluster: Cluster, prometheus_objects: list[Object]
 ) -> None:
-    assert {each["kind"] for each in for_prometheus} == {*KINDS}
-    take(cluster, *for_prometheus)
+    assert {each["kind"] for each in prometheus_objects} == {*KINDS}
+    dry_run_apply(cluster, *prometheus_objects)
 
 
 @pytest.mark.parametrize(
-    ("kind", "path", "value", "words"),
+    ("kind", "path", "value", "expected"),
     [
         ("ServiceMonitor", ("spec", "endpoints", 0, "intervall"), "30s", "not declared"),
         ("ServiceMonitor", ("spec", "endpoints", 0, "interval"), "often", "should match"),
@@ -233,12 +233,12 @@ def test_the_prometheus_operators_crds_accept_the_charts_objects(
 )
 def test_the_prometheus_operators_crds_refuse_an_invalid_object(
     cluster: Cluster,
-    for_prometheus: list[Object],
+    prometheus_objects: list[Object],
     kind: str,
     path: schemas.Path,
     value: str,
-    words: str,
+    expected: str,
 ) -> None:
-    (made,) = (each for each in for_prometheus if each["kind"] == kind)
-    with pytest.raises(ClusterError, match=words):
-        take(cluster, schemas.replaced(made, path, value))
+    (made,) = (each for each in prometheus_objects if each["kind"] == kind)
+    with pytest.raises(ClusterError, match=expected):
+        dry_run_apply(cluster, schemas.replaced(made, path, value))

@@ -53,7 +53,7 @@ def test_the_crd_can_be_applied_again(cluster: Cluster, flags: tuple[str, ...]) 
 
 @pytest.mark.usefixtures("definition")
 @pytest.mark.parametrize(
-    ("field", "words"),
+    ("field", "expected"),
     [
         ("spec.backoffLimit", ["<integer>", "Number of retries after failures of the application"]),
         ("spec.backoffLimit", ["Default: 0, no retry.", "At least 0 and at most 10000."]),
@@ -75,11 +75,11 @@ def test_the_crd_can_be_applied_again(cluster: Cluster, flags: tuple[str, ...]) 
     ],
 )
 def test_explain_shows_meaning_unit_default_and_bound(
-    cluster: Cluster, field: str, words: list[str]
+    cluster: Cluster, field: str, expected: list[str]
 ) -> None:
     explained = cluster.kubectl("explain", f"{names.SHORT_NAME}.{field}").stdout
     text = " ".join(explained.split())
-    for word in words:
+    for word in expected:
         assert word in text
 
 

@@ -25,21 +25,21 @@ TINY_FRACTION = SMALLEST | {"activeDeadlineSeconds": 3.0, "attemptDeadlineSecond
 Known = Callable[[str, list[Problem]], bool]
 
 KNOWN: Mapping[str, Known] = {
-    "no container is the main one: the apiserver takes it, and the run fails of it": (
+    "the main container is undetermined: the apiserver accepts it, and the run fails": (
         lambda sentence, found: (
             not sentence and {each.path for each in found} == {("spec", "template")}
         )
     ),
-    "3.0 where a rule wants to read 3: its CEL cannot. What kubectl sends has been written as 3": (
+    "3.0 where a rule reads an integer: CEL refuses it. kubectl sends 3 instead of 3.0": (
         lambda sentence, found: "invalid data, expected int, got float64" in sentence and not found
     ),
-    "it is created where another version of it is meant: which of the two, the object cannot say": (
+    "resourceVersion is set: validate cannot know whether a create or an update is meant": (
         lambda sentence, found: "resourceVersion should not be set" in sentence and not found
     ),
-    "it is sent to another namespace than it names: that is said by whoever sends it": (
+    "the request is for another namespace: validate does not know the request": (
         lambda sentence, found: "does not match the namespace sent" in sentence and not found
     ),
-    "what programs write of owners and finalizers is not looked at": (
+    "ownerReferences and finalizers are not validated": (
         lambda sentence, found: (
             any(name in sentence for name in ("ownerReferences", "finalizers")) and not found
         )
@@ -70,7 +70,7 @@ BAD_METADATA: list[Object] = [
 ]
 
 
-def judged(api: Api, spec: Any, metadata: Object | None = None) -> tuple[str, list[Problem]]:
+def validate_both(api: Api, spec: Any, metadata: Object | None = None) -> tuple[str, list[Problem]]:
     """Return the apiserver's message, empty if it accepts, and the problems of `validate`."""
     manifest = api.manifest(spec)
     named = {"name", "generateName"} & (metadata or {}).keys()
@@ -83,11 +83,11 @@ def judged(api: Api, spec: Any, metadata: Object | None = None) -> tuple[str, li
 
 def verdict(api: Api, spec: Any, metadata: Object | None = None) -> tuple[bool, str]:
     """Return whether a TaskRun is accepted, and the difference if it is not a known one."""
-    sentence, issues = judged(api, spec, metadata)
+    sentence, issues = validate_both(api, spec, metadata)
     agreed = bool(issues) is bool(sentence)
     if agreed or any(is_so(sentence, issues) for is_so in KNOWN.values()):
         return not sentence, ""
-    return not sentence, f"{sentence or 'taken'}, but {issues}: {str((metadata, spec))[:2000]}"
+    return not sentence, f"{sentence or 'accepted'}, but {issues}: {str((metadata, spec))[:2000]}"
 
 
 def verdicts(api: Api, specs: Iterable[Any]) -> set[bool]:
@@ -126,7 +126,7 @@ def test_every_known_difference_still_exists(api: Api) -> None:
         (SMALLEST, {"ownerReferences": [{}]}),
     ]
     for (spec, metadata), (reason, is_so) in zip(examples, KNOWN.items(), strict=True):
-        assert is_so(*judged(api, spec, metadata)), reason
+        assert is_so(*validate_both(api, spec, metadata)), reason
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -155,7 +155,7 @@ def test_both_agree_on_any_value_in_any_field(api: Api, data: st.DataObject) -> 
 def test_only_validate_refuses_a_restart_policy_of_main(api: Api, fields: Object) -> None:
     """CEL cannot read the values of `template.spec`; the run ends as InvalidPodTemplate."""
     main = {"name": "main", "image": "busybox:1", **fields}
-    message, issues = judged(api, {"template": {"spec": {"containers": [main]}}})
+    message, issues = validate_both(api, {"template": {"spec": {"containers": [main]}}})
     assert message == ""
     (problem,) = issues
     assert problem.message.startswith("template.spec.containers[main].restartPolicy")
@@ -165,4 +165,4 @@ def test_only_validate_refuses_a_restart_policy_of_main(api: Api, fields: Object
 def test_both_accept_restart_policy_never_of_main(api: Api) -> None:
     main = {"name": "main", "image": "busybox:1", "restartPolicy": "Never"}
     sidecar = {"name": "other", "image": "busybox:1", "restartPolicy": "Always"}
-    assert judged(api, {"template": {"spec": {"containers": [main, sidecar]}}}) == ("", [])
+    assert validate_both(api, {"template": {"spec": {"containers": [main, sidecar]}}}) == ("", [])

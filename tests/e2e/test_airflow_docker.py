@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import DAG
 from taskruns_airflow import TaskRunOperator
 
 def task(name, script, **arguments):
-    told = {"image": "busybox:1", "command": ["sh", "-c"], "arguments": [script], **arguments}
-    TaskRunOperator(task_id=name, namespace="jobs", **told)
+    base = {"image": "busybox:1", "command": ["sh", "-c"], "arguments": [script], **arguments}
+    TaskRunOperator(task_id=name, namespace="jobs", **base)
 
 with DAG("ends", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     task("fails", "echo the last words; exit 3")
@@ -42,13 +42,13 @@ from airflow.providers.common.compat.sdk import DAG
 from taskruns_airflow.compat import DockerOperator
 
 with DAG("echo", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
-    told = dict(image="busybox:1", docker_url="{address}", network_mode="host", auto_remove="force",
+    base = dict(image="busybox:1", docker_url="{address}", network_mode="host", auto_remove="force",
                 taskruns_conn_id="host")
-    first = DockerOperator(task_id="first", command="echo hello {{ task.task_id }} $HOME", **told)
+    first = DockerOperator(task_id="first", command="echo hello {{ task.task_id }} $HOME", **base)
     second = DockerOperator(
         task_id="second", deferrable=True, defer_after=0, private_environment=dict(SECRET="s3cret"),
         command=["sh", "-c", "test -d $AIRFLOW_TMP_DIR && test $SECRET = s3cret && echo done"],
-        **told)
+        **base)
     first >> second
 
 if __name__ == "__main__":
@@ -79,30 +79,30 @@ SAID="say \"hi\""
 TWO="a\nb"
 '''
 LONG = "sh -c 'echo first; yes x | head -n 100000 | tr -d \"\\n\"; echo end'"
-told = dict(image="busybox:1", auto_remove=True)
+base = dict(image="busybox:1", auto_remove=True)
 
 with DAG("forms", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     memory = {"target": "/w", "type": "tmpfs", "tmpfs_size": "64m"}
     sizes = "stat -f -c '%b %S' /dev/shm /w"
-    own = {**told, "mounts": [memory], "xcom_all": True}
+    own = {**base, "mounts": [memory], "xcom_all": True}
     DockerOperator(task_id="sizes", command=sizes, shm_size="512m", **own)
     printed = ["sh", "-c", 'printf "%s|" "$URL" "$SAID" "$TWO" | tr "\\n" ";"']
-    DockerOperator(task_id="dotenv", env_file=FILE, command=printed, **told)
-    path = DockerOperator(task_id="tty", command="echo /data/out", tty=True, **told)
+    DockerOperator(task_id="dotenv", env_file=FILE, command=printed, **base)
+    path = DockerOperator(task_id="tty", command="echo /data/out", tty=True, **base)
 
     @task
     def check(returned):
         return "checked " + repr(returned)
 
     check(path.output)
-    own = {**told, "image": "with-entrypoint"}
+    own = {**base, "image": "with-entrypoint"}
     DockerOperator(task_id="text", entrypoint="", command="echo mine", **own)
     labels = {"by": "deploy.sh", "Free Text": "a  b"}
-    DockerOperator(task_id="dir", command="pwd", working_dir="/opt/app.env", labels=labels, **told)
+    DockerOperator(task_id="dir", command="pwd", working_dir="/opt/app.env", labels=labels, **base)
     DockerOperator(
-        task_id="long_tty", command=LONG, tty=True, deferrable=True, defer_after=0, **told
+        task_id="long_tty", command=LONG, tty=True, deferrable=True, defer_after=0, **base
     )
-    DockerOperator.partial(task_id="mapped", **told).expand(command=["['echo', '1']"])
+    DockerOperator.partial(task_id="mapped", **base).expand(command=["['echo', '1']"])
 
 if __name__ == "__main__":
     dag.test()

@@ -48,8 +48,8 @@ for name in sys.argv[2:]:
     found = run.get_task_instances()
     tasks = {each.task_id: str(each.state) for each in found}
     results = {each.task_id: each.xcom_pull(each.task_id) for each in found if each.map_index < 0}
-    told = {"name": name, "state": str(run.state), "tasks": tasks, "results": results}
-    print(json.dumps(told), flush=True)
+    result = {"name": name, "state": str(run.state), "tasks": tasks, "results": results}
+    print(json.dumps(result), flush=True)
 """
 
 
@@ -73,7 +73,7 @@ def docker_host(docker_address: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def tried(
+def dag_test_results(
     images: None,  # noqa: ARG001  # Pods use them
     cluster: Cluster,
     docker_host: dict[str, Any],
@@ -94,7 +94,7 @@ def tried(
         yield {
             (version, result["name"]): result
             for version, home in homes.items()
-            for result in _told((home / "log").read_text())
+            for result in _parse_results((home / "log").read_text())
         }
     finally:
         for process in started:
@@ -103,19 +103,21 @@ def tried(
 
 @pytest.mark.parametrize(("version", "name"), TRIALS)
 def test_an_example_passes_dag_test(
-    version: str, name: str, tried: dict[tuple[str, str], dict[str, Any]]
+    version: str, name: str, dag_test_results: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
-    assert (version, name) in tried, "it did not come to its end: see the log in its home"
-    result = tried[version, name]
+    assert (version, name) in dag_test_results, (
+        "it did not come to its end: see the log in its home"
+    )
+    result = dag_test_results[version, name]
     assert set(result["tasks"].values()) == {"success"}, result
     assert result["state"] == "success"
 
 
 @pytest.mark.parametrize("place", ["3", DOCKER])
 def test_two_tasks_have_their_own_os_python_and_pandas(
-    place: str, tried: dict[tuple[str, str], dict[str, Any]]
+    place: str, dag_test_results: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
-    results = tried[place, ISOLATED]["results"]
+    results = dag_test_results[place, ISOLATED]["results"]
     older, newer = results["older"], results["newer"]
     assert (older["os"], newer["os"]) == ("bookworm", "trixie")
     assert older["python"].startswith("3.11.")
@@ -125,17 +127,19 @@ def test_two_tasks_have_their_own_os_python_and_pandas(
 
 
 def test_the_logs_of_all_containers_are_printed_once_init_containers_first(
-    tried: dict[tuple[str, str], dict[str, Any]],
+    dag_test_results: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     each_once = {"[proxy] ready", "[main] 42 rows", "[proxy] leaving"}
-    parts = re.findall(r"\[(?:fetch|proxy|main)\] [a-z0-9 ]+", tried["3", "accompanied"]["log"])
+    parts = re.findall(
+        r"\[(?:fetch|proxy|main)\] [a-z0-9 ]+", dag_test_results["3", "accompanied"]["log"]
+    )
     lines = [each.strip() for each in parts]  # Airflow aligns its output
     in_a_worker, deferred = lines[:4], lines[4:]
     for log in (in_a_worker, deferred):
         assert (log[0], sorted(log[1:])) == ("[fetch] fetching", sorted(each_once)), lines
 
 
-def _told(log: str) -> Iterator[dict[str, Any]]:
+def _parse_results(log: str) -> Iterator[dict[str, Any]]:
     """Yield the result of each example, with its log."""
     before: list[str] = []
     for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines():

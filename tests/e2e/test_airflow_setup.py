@@ -63,15 +63,15 @@ def _as_administrator(script: str, cluster: Cluster, folder: Path) -> str:
     return documentation.typed(script, environment, folder)
 
 
-def _has_the_role_of_a_client_and_no_more(somebody: Kube) -> None:
+def _has_the_role_of_a_client_and_no_more(client: Kube) -> None:
     dry, run = {"dryRun": "All"}, task_run("asked-", TASKS, shell("exit 0"))
     codes = {
-        "create a run": somebody.code("POST", RUNS.path(TASKS), dry, run),
-        "list runs": somebody.code("GET", RUNS.path(TASKS)),
-        "list Pods": somebody.code("GET", PODS.path(TASKS)),
-        "create a Pod": somebody.code("POST", PODS.path(TASKS), dry, {}),
-        "list Secrets": somebody.code("GET", SECRETS.path(TASKS)),
-        "list runs elsewhere": somebody.code("GET", RUNS.path(AIRFLOW)),
+        "create a run": client.code("POST", RUNS.path(TASKS), dry, run),
+        "list runs": client.code("GET", RUNS.path(TASKS)),
+        "list Pods": client.code("GET", PODS.path(TASKS)),
+        "create a Pod": client.code("POST", PODS.path(TASKS), dry, {}),
+        "list Secrets": client.code("GET", SECRETS.path(TASKS)),
+        "list runs elsewhere": client.code("GET", RUNS.path(AIRFLOW)),
     }
     may = {"create a run": CREATED, "list runs": OK}
     assert codes == {request: may.get(request, FORBIDDEN) for request in codes}
@@ -120,9 +120,9 @@ def test_in_the_cluster_workers_and_triggerer_get_the_role_of_a_client(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     for name in (WORKER, TRIGGERER):
-        somebody = as_account(cluster, AIRFLOW, name, tmp_path)
-        _has_the_role_of_a_client_and_no_more(somebody)
-        somebody.close()
+        client = as_account(cluster, AIRFLOW, name, tmp_path)
+        _has_the_role_of_a_client_and_no_more(client)
+        client.close()
 
 
 @pytest.mark.usefixtures("bound")
@@ -167,6 +167,6 @@ def test_outside_of_the_cluster_a_kubeconfig_has_the_role_of_a_client(
     printed = _as_administrator(script, cluster, tmp_path)
     connection = json.loads(printed[printed.index("{") :])
     assert connection["extra"]["namespace"] == TASKS
-    somebody = Kube(tmp_path / Path(connection["extra"]["kube_config_path"]).name)
-    _has_the_role_of_a_client_and_no_more(somebody)
-    somebody.close()
+    client = Kube(tmp_path / Path(connection["extra"]["kube_config_path"]).name)
+    _has_the_role_of_a_client_and_no_more(client)
+    client.close()

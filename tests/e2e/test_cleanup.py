@@ -90,7 +90,7 @@ def test_strategy_never_keeps_the_pod_until_its_run_is_deleted(run: Run) -> None
     FAILED.check(run)
     with pytest.raises(WaitTimeout):
         run.pods_gone(seconds=3)
-    assert not run.pod()["metadata"].get("finalizers"), "a kept Pod is free to go"
+    assert not run.pod()["metadata"].get("finalizers"), "a kept Pod has no finalizer"
     run.delete()
     run.gone()
     run.pods_gone()
@@ -163,7 +163,7 @@ def test_the_kept_pod_of_an_orphaned_ended_run_is_not_deleted(
     cluster.stop("kube-controller-manager")
     try:
         run.delete(propagation="Orphan")
-        scenario.create("looked-at-afterwards", shell("exit 0")).ended()
+        scenario.create("reconciled-afterwards", shell("exit 0")).ended()
     finally:
         cluster.start("kube-controller-manager")
     run.gone()

@@ -22,18 +22,18 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:unclosed <ssl\.SSLSocket:Resour
 SLEEPER = {"command": ["sleep", "3600"]}
 
 
-def _quietly(_: str) -> None:
+def _discard_progress(_: str) -> None:
     """Discard progress messages."""
 
 
 @pytest.fixture(scope="module")
 def other(cluster: Cluster) -> Iterator[Cluster]:
     if cluster.status().driver != "local":
-        pytest.skip("kind looks after its own processes")
+        pytest.skip("kind manages its own processes")
     other = Cluster("proof", driver="local")
-    other.up(progress=_quietly)
+    other.up(progress=_discard_progress)
     yield other
-    other.down(progress=_quietly)
+    other.down(progress=_discard_progress)
 
 
 def _start(cluster: Cluster, name: str, container: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def test_a_pod_reaches_the_api_of_its_own_cluster(other: Cluster) -> None:
 
 def test_up_does_not_change_a_running_cluster(other: Cluster) -> None:
     before = other.status()
-    other.up(progress=_quietly)
+    other.up(progress=_discard_progress)
     assert other.status() == before
 
 
@@ -89,7 +89,7 @@ def test_pods_keep_running_while_a_killed_kubelet_is_restarted(other: Cluster) -
     other.kubectl("wait", "--for=condition=Ready", "pod/lasting", "--timeout=60s", within=70)
     other.stop("kubelet", grace=0)
     assert other.status().state == "degraded"
-    other.up(progress=_quietly)
+    other.up(progress=_discard_progress)
     assert other.is_up()
     assert _run(other, "after-kubelet", "exit 0")["exitCode"] == 0
     phase = other.kubectl("get", "pod", "lasting", "-o", "jsonpath={.status.phase}").stdout
@@ -102,7 +102,7 @@ def test_a_cluster_whose_processes_were_all_killed_is_restarted(other: Cluster) 
     wait_until(
         lambda: other.status().state == "down", within=30, condition="the cluster to be down"
     )
-    other.up(progress=_quietly)
+    other.up(progress=_discard_progress)
     assert other.kubectl("get", "pod", "three", "-o", "name").stdout == "pod/three\n"
     assert _run(other, "after-death", "exit 0")["exitCode"] == 0
 
@@ -119,7 +119,7 @@ def test_down_removes_everything(other: Cluster) -> None:
     slot = _slot(other)
     _start(other, "left-running", SLEEPER)
     other.kubectl("wait", "--for=condition=Ready", "pod/left-running", "--timeout=60s", within=70)
-    other.down(progress=_quietly)
+    other.down(progress=_discard_progress)
     assert not other.place.folder.exists()
     assert not other.place.lock.exists()
     assert mount.below(other.place.folder, Path("/proc/self/mountinfo").read_text()) == []

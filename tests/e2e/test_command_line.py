@@ -145,7 +145,7 @@ def test_colour_is_printed_on_terminals_only(taskrun: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "expected"),
     [
         (["describe", "nobody"], 1, "TaskRun nobody not found"),
         (["run", "/no/such/file.yaml"], 2, "cannot be read: No such file"),
@@ -158,11 +158,11 @@ def test_colour_is_printed_on_terminals_only(taskrun: CommandLine) -> None:
     ],
 )
 def test_errors_are_one_line(
-    taskrun: CommandLine, arguments: list[str], code: int, words: str
+    taskrun: CommandLine, arguments: list[str], code: int, expected: str
 ) -> None:
     done = taskrun(*arguments)
     assert (done.returncode, done.stdout) == (code, "")
-    assert words in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
 
 

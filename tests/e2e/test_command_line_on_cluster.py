@@ -182,7 +182,7 @@ def test_errors_are_one_line(taskrun: CommandLine, cluster: Cluster, tmp_path: P
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     (tmp_path / "nowhere").write_text(yaml.safe_dump(config))
     (tmp_path / "broken").write_text("[")
-    for arguments, code, words in (
+    for arguments, code, expected in (
         (
             ["list", "--kubeconfig", str(tmp_path / "unknown")],
             125,
@@ -198,5 +198,5 @@ def test_errors_are_one_line(taskrun: CommandLine, cluster: Cluster, tmp_path: P
     ):
         done = taskrun(*arguments)
         assert (done.returncode, done.stdout) == (code, ""), done.stderr
-        assert words in done.stderr
+        assert expected in done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr

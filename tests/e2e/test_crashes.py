@@ -26,7 +26,7 @@ CRASH_WITHIN = 30
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nobody_else(installation: Installation, scenario: Scenario) -> Iterator[Scenario]:
+def no_other_controller(installation: Installation, scenario: Scenario) -> Iterator[Scenario]:
     with stopped(installation):
         yield scenario
 

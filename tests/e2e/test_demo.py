@@ -60,7 +60,7 @@ def _run(command: list[str]) -> str:
 
 
 def _interrupted(demo: list[str]) -> None:
-    """Press Ctrl-C while the cluster starts; assert that the output tells how to continue."""
+    """Press Ctrl-C while the cluster starts; assert that the output describes how to continue."""
     started = subprocess.Popen(
         [*demo, "up"],
         cwd=ROOT,

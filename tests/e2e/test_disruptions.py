@@ -21,10 +21,10 @@ MOST_ATTEMPTS = 4
 """The first attempt and its three replacements."""
 
 
-def given_up(reason: Reason, *message: str) -> Ending:
+def failed_after_replacements(reason: Reason, *message: str) -> Ending:
     """Return the end of a run whose attempts never started and used up all replacements."""
-    words = (*message, r"replaced 3 times before")
-    return Ending(Phase.FAILED, reason, None, words, (Outcome.REPLACED,) * MOST_ATTEMPTS)
+    patterns = (*message, r"replaced 3 times before")
+    return Ending(Phase.FAILED, reason, None, patterns, (Outcome.REPLACED,) * MOST_ATTEMPTS)
 
 
 @pytest.mark.guarantee("A Pod that is deleted before main starts is replaced, up to 3 times")
@@ -46,7 +46,7 @@ def test_a_run_whose_pods_are_deleted_before_they_start_fails_after_three_replac
     for attempt in range(1, MOST_ATTEMPTS + 1):
         run.released(attempt)
         scenario.kube.delete(PODS, run.namespace, run.pod_name(attempt))
-    status = given_up(Reason.POD_DELETED).check(run)
+    status = failed_after_replacements(Reason.POD_DELETED).check(run)
     assert (status["failureKind"], status.get("disrupted") or 0) == ("Infrastructure", 0)
     run.pods_gone()
     assert len(run.pods()) == MOST_ATTEMPTS
@@ -61,7 +61,9 @@ def test_a_run_whose_pods_are_rejected_by_their_node_fails_after_three_replaceme
     for attempt in range(1, MOST_ATTEMPTS + 1):
         run.released(attempt)
         scenario.kube.bind(run.namespace, run.pod_name(attempt), cluster.node_name)
-    status = given_up(Reason.POD_REJECTED, r"OutOfcpu", r"enough resource: cpu").check(run)
+    status = failed_after_replacements(
+        Reason.POD_REJECTED, r"OutOfcpu", r"enough resource: cpu"
+    ).check(run)
     assert (status["failureKind"], status.get("disrupted") or 0) == ("Infrastructure", 0)
     run.pods_gone()
     assert start_counter.starts(run.uid) == 0

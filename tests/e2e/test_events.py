@@ -37,10 +37,10 @@ def events_until(run: Run, scenario: Scenario, last: EventReason) -> list[Object
         events = events_about(scenario.kube, run.namespace, run.uid)
         return events if last in [event["reason"] for event in events] else None
 
-    return scenario.watch_recorder.wait(look, 30, f"{run.name} tells of {last}")
+    return scenario.watch_recorder.wait(look, 30, f"{run.name} has the Event {last}")
 
 
-def turns(events: list[Object]) -> list[Object]:
+def without_started(events: list[Object]) -> list[Object]:
     """Return all Events but Started.
 
     A short task has that one only if the machine is slow to report its end.
@@ -79,7 +79,7 @@ def test_retries_are_described_with_their_number_and_reason(
     run: Run, scenario: Scenario, cluster: Cluster
 ) -> None:
     run.ended()
-    events = turns(events_until(run, scenario, EventReason.FAILED))
+    events = without_started(events_until(run, scenario, EventReason.FAILED))
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Failed", 1)]
     assert [event["related"]["name"] for event in events] == [
         run.pod_name(attempt) for attempt in (3, 2, 3)

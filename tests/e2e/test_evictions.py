@@ -65,7 +65,9 @@ def priority(kube: Kube) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def struck(submitted: dict[str, Run], cluster: Cluster, scenario: Scenario, priority: str) -> None:
+def evictions_triggered(
+    submitted: dict[str, Run], cluster: Cluster, scenario: Scenario, priority: str
+) -> None:
     """Add the taint, and create a Pod of higher priority; each hits its own runs."""
     for run in submitted.values():
         in_place(run)
@@ -95,7 +97,7 @@ def struck(submitted: dict[str, Run], cluster: Cluster, scenario: Scenario, prio
     "A running Pod that a `NoExecute` taint evicts is `NodeLost`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(NODE)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_task_evicted_by_a_taint_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -108,7 +110,7 @@ def test_a_task_evicted_by_a_taint_is_not_repeated_by_default(
     "A running Pod that a `NoExecute` taint evicts is `NodeLost`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(NODE)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_task_evicted_by_a_taint_is_repeated_on_another_node_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -120,7 +122,7 @@ def test_a_task_evicted_by_a_taint_is_repeated_on_another_node_within_its_limit(
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **on(NODE, **NEVER_AT_FIRST)), start_counter=True
 )
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_pod_evicted_by_a_taint_before_main_starts_is_replaced_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -139,7 +141,7 @@ def test_a_pod_evicted_by_a_taint_before_main_starts_is_replaced_by_default(
     ),
     start_counter=True,
 )
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_task_that_completes_in_its_grace_period_has_succeeded(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -148,7 +150,7 @@ def test_a_task_that_completes_in_its_grace_period_has_succeeded(
 
 
 @pytest.mark.taskrun(shell(f"{START}; sleep 12; {END}", **on(NODE, TAINT)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_task_that_tolerates_the_taint_keeps_running(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -163,7 +165,7 @@ def test_a_task_that_tolerates_the_taint_keeps_running(
     "A running Pod that is preempted is `Preempted`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **SEAT, **on(NODE, TAINT)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_preempted_task_is_not_repeated_by_default(run: Run, start_counter: StartCounter) -> None:
     status = disrupted(Reason.PREEMPTED, 137, r"higher priority", r"priorityClassName").check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
@@ -176,7 +178,7 @@ def test_a_preempted_task_is_not_repeated_by_default(run: Run, start_counter: St
 @pytest.mark.taskrun(
     shell(ONCE, disruptionLimit=1, **SOON, **SEAT, **on(NODE, TAINT)), start_counter=True
 )
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_preempted_task_is_repeated_on_another_node_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -189,7 +191,7 @@ def test_a_preempted_task_is_repeated_on_another_node_within_its_limit(
     shell(START, backoffLimit=0, **SOON, **SEAT, **on(NODE, TAINT, **NEVER_AT_FIRST)),
     start_counter=True,
 )
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("evictions_triggered")
 def test_a_pod_preempted_before_main_starts_is_replaced_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -200,7 +202,7 @@ def test_a_pod_preempted_before_main_starts_is_replaced_by_default(
 # ------------------------------------------------------------------- the kubelet's own eviction
 
 
-def code_heard(run: Run) -> tuple[int | None, str]:
+def observed_exit_code(run: Run) -> tuple[int | None, str]:
     """Return main's expected exit code, and the pattern of its message.
 
     The code is None if the kubelet did not observe the end. It removes the containers of a Pod that
@@ -226,9 +228,9 @@ def code_heard(run: Run) -> tuple[int | None, str]:
 def test_a_task_evicted_for_disk_use_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
-    code, end = code_heard(run)
-    words = (r"ephemeral local storage usage exceeds", end, r"resource requests that match")
-    status = disrupted(Reason.EVICTED, code, *words).check(run)
+    code, end = observed_exit_code(run)
+    patterns = (r"ephemeral local storage usage exceeds", end, r"resource requests that match")
+    status = disrupted(Reason.EVICTED, code, *patterns).check(run)
     assert (status["failureKind"], status["disrupted"]) == ("Infrastructure", 1)
     assert start_counter.starts(run.uid) == 1
 

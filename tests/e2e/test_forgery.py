@@ -68,12 +68,12 @@ def _is_untouched(scenario: Scenario, pod: str) -> None:
     assert "activeDeadlineSeconds" not in live["spec"]
 
 
-def in_its_place(run: Run, scenario: Scenario) -> None:
+def create_ungated_pod(run: Run, scenario: Scenario) -> None:
     pod = lookalike_pod(run, run.pod_name(), BUSY, attempt=1, gated=False)
     scenario.kube.create(PODS, run.namespace, pod)
 
 
-@pytest.mark.taskrun(shell("exit 0"), prepare=in_its_place, lawful=False)
+@pytest.mark.taskrun(shell("exit 0"), prepare=create_ungated_pod, lawful=False)
 def test_an_ungated_pod_is_not_adopted_as_an_attempt(run: Run) -> None:
     Ending(Phase.FAILED, Reason.POD_NAME_CONFLICT, None).check(run)
 

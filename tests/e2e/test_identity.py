@@ -35,18 +35,21 @@ def test_a_recreated_run_neither_waits_for_nor_touches_the_old_pod(
     run.main_started()
     run.delete()
     run.gone(seconds=10)
-    anew = scenario.create(run.name, shell(START) | scenario.start_counter.mount())
-    SUCCEEDED.check(anew)
+    recreated = scenario.create(run.name, shell(START) | scenario.start_counter.mount())
+    SUCCEEDED.check(recreated)
     run.pods_gone(seconds=40)
-    anew.pods_gone()
-    assert run.pod_name() != anew.pod_name()
-    assert (scenario.start_counter.starts(run.uid), scenario.start_counter.starts(anew.uid)) == (
+    recreated.pods_gone()
+    assert run.pod_name() != recreated.pod_name()
+    assert (
+        scenario.start_counter.starts(run.uid),
+        scenario.start_counter.starts(recreated.uid),
+    ) == (
         1,
         1,
     )
 
 
-def foreign_pod(run: Run, scenario: Scenario) -> None:
+def create_pod_of_another_owner(run: Run, scenario: Scenario) -> None:
     scenario.kube.create(PODS, run.namespace, _pod(run.pod_name()))
 
 
@@ -54,7 +57,7 @@ def foreign_pod(run: Run, scenario: Scenario) -> None:
     "A Pod of another owner under the attempt's name ends the run as `PodNameConflict`"
 )
 @pytest.mark.guarantee("Objects that the run does not own are not touched")
-@pytest.mark.taskrun(shell("exit 0"), prepare=foreign_pod)
+@pytest.mark.taskrun(shell("exit 0"), prepare=create_pod_of_another_owner)
 def test_a_name_conflict_fails_the_run_and_leaves_the_other_pod_untouched(
     run: Run, scenario: Scenario
 ) -> None:
@@ -88,14 +91,14 @@ def test_an_unclaimed_pod_never_runs_and_is_deleted(run: Run, scenario: Scenario
     assert (scenario.start_counter.starts(run.uid), scenario.start_counter.ends(run.uid)) == (1, 1)
 
 
-def late_create(run: Run, scenario: Scenario) -> None:
+def create_gated_pod(run: Run, scenario: Scenario) -> None:
     scenario.kube.create(PODS, run.namespace, _our_pod(run, scenario.start_counter, attempt=1))
 
 
 @pytest.mark.guarantee(
     "A Pod that was created, or existed already, is claimed and only then released to the scheduler"
 )
-@pytest.mark.taskrun(shell(START), start_counter=True, prepare=late_create)
+@pytest.mark.taskrun(shell(START), start_counter=True, prepare=create_gated_pod)
 def test_a_gated_pod_of_the_due_attempt_is_claimed_and_released(
     run: Run, scenario: Scenario
 ) -> None:

@@ -46,8 +46,8 @@ HARMS = (Fault.LOST, Fault.UNANSWERED, Fault.CUT, Fault.LATE)
 CASES = [(fault, step) for fault in HARMS for step in LIVES]
 
 
-class Misfortune:
-    """Fault function of the proxy: it harms a run's first request at the step in the run's name."""
+class FaultInjector:
+    """Fault function of the proxy: a fault for each run's first request at the step in its name."""
 
     def __init__(self) -> None:
         self.met: set[str] = set()
@@ -55,35 +55,35 @@ class Misfortune:
         self._wanted = {_name(fault, step): (fault, step) for fault, step in CASES}
 
     def __call__(self, request: ProxiedRequest) -> Fault | None:
-        name, step = _what(request)
-        fault, harmed_step = self._wanted.get(name, (None, ""))
-        if step != harmed_step or name in self.met:
+        name, step = _run_and_step(request)
+        fault, fault_step = self._wanted.get(name, (None, ""))
+        if step != fault_step or name in self.met:
             return None
         self.met.add(name)
         return fault
 
 
 @pytest.fixture(scope="module")
-def misfortune() -> Misfortune:
-    return Misfortune()
+def fault_injector() -> FaultInjector:
+    return FaultInjector()
 
 
 @pytest.fixture(scope="module")
 def fault_proxy(
     installation: Installation,
     cluster: Cluster,
-    misfortune: Misfortune,
+    fault_injector: FaultInjector,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[FaultProxy]:
     """Provide the proxy of the only running controller."""
     with stopped(installation), FaultProxy(cluster.kubeconfig) as fault_proxy:
-        fault_proxy.choose_fault = misfortune
+        fault_proxy.choose_fault = fault_injector
         with _controller(cluster, fault_proxy.kubeconfig(tmp_path_factory.mktemp("way"))).at_work():
             yield fault_proxy
 
 
 @pytest.fixture(scope="module")
-def unlucky(fault_proxy: FaultProxy, scenario: Scenario) -> dict[str, Run]:
+def runs_with_faults(fault_proxy: FaultProxy, scenario: Scenario) -> dict[str, Run]:
     """Create all runs that get a fault, together."""
     assert not fault_proxy.injected
     names = {_name(fault, step): LIVES[step] for fault, step in CASES}
@@ -95,11 +95,15 @@ def unlucky(fault_proxy: FaultProxy, scenario: Scenario) -> dict[str, Run]:
 
 @pytest.mark.parametrize(("fault", "step"), CASES, ids=lambda part: getattr(part, "name", part))
 def test_nothing_is_lost_or_repeated_when_a_request_or_response_is_lost(
-    unlucky: dict[str, Run], misfortune: Misfortune, scenario: Scenario, fault: Fault, step: str
+    runs_with_faults: dict[str, Run],
+    fault_injector: FaultInjector,
+    scenario: Scenario,
+    fault: Fault,
+    step: str,
 ) -> None:
     name = _name(fault, step)
-    LIVES[step].check(unlucky[name], scenario.start_counter)
-    assert name in misfortune.met
+    LIVES[step].check(runs_with_faults[name], scenario.start_counter)
+    assert name in fault_injector.met
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,8 @@ def missed(
     """Cut the watches of a hundred runs, and compact away the versions that they missed."""
     scenario_runs = ScenarioRuns(scenario, limited_namespace, GONE_ON_WITHIN)
     word = f"{scenario.namespace}-unwatched"
-    ends = scenario.create("ends-unwatched", _told(scenario, f"{START}; {until(word)}; {END}"))
-    goes = scenario.create("goes-unwatched", _told(scenario, f"{START}; sleep 600", **IMPATIENT))
+    ends = scenario.create("ends-unwatched", _counted(scenario, f"{START}; {until(word)}; {END}"))
+    goes = scenario.create("goes-unwatched", _counted(scenario, f"{START}; sleep 600", **IMPATIENT))
     scenario_runs.reach_points()
     for run in (ends, goes):
         run.main_started()
@@ -135,7 +139,7 @@ def missed(
         run.pod_ended(seconds=RECOVERED)
     goes.delete()
     goes.gone()
-    comes = scenario.create("comes-unwatched", _told(scenario, f"{START}; {END}"))
+    comes = scenario.create("comes-unwatched", _counted(scenario, f"{START}; {END}"))
     cluster.stop("kube-apiserver", grace=0)
     cluster.start("kube-apiserver")
     _compact(cluster, scenario.kube.page(RUNS)["metadata"]["resourceVersion"])
@@ -173,7 +177,7 @@ def test_objects_created_ended_or_deleted_without_a_watch_are_reconciled(
     assert [starts[run.uid] for run in (missed.ends, missed.goes, missed.comes)] == [1, 1, 1]
 
 
-def _told(scenario: Scenario, script: str, **spec: Any) -> Object:
+def _counted(scenario: Scenario, script: str, **spec: Any) -> Object:
     return shell(script, **spec) | scenario.start_counter.mount()
 
 
@@ -197,7 +201,7 @@ def _name(fault: Fault, step: str) -> str:
     return f"{fault.name.lower()}-{step}"
 
 
-def _what(request: ProxiedRequest) -> tuple[str, str]:
+def _run_and_step(request: ProxiedRequest) -> tuple[str, str]:
     """Return the run that a request is about, and the step of its life."""
     parts = request.path.partition("?")[0].split("/")
     body = json.loads(request.body or b"{}")

@@ -56,7 +56,7 @@ def nodes(
 
 
 @pytest.fixture(scope="module")
-def struck(submitted: dict[str, Run], cluster: Cluster) -> datetime:
+def nodes_stopped(submitted: dict[str, Run], cluster: Cluster) -> datetime:
     """Hit all three nodes; return the time since which the silent one has been silent.
 
     Repeated attempts go to other nodes. A silent node may still be chosen until it has its taints,
@@ -75,17 +75,20 @@ def struck(submitted: dict[str, Run], cluster: Cluster) -> datetime:
 
 
 @pytest.fixture(scope="module")
-def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Kube) -> timedelta:
+def node_reconnected(
+    nodes_stopped: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Kube
+) -> timedelta:
     """Reconnect the silent node after its Pods were evicted; return how long it was silent."""
     for run in filter(leaves_a_lost_node, submitted.values()):
         run.deleting(seconds=LOST)
     name = cluster.node(SILENT)
     assert readiness(kube, name)["status"] == "Unknown"
-    time.sleep(max((struck + SILENCE - datetime.now(UTC)).total_seconds(), 0))  # the silence itself
+    rest = nodes_stopped + SILENCE - datetime.now(UTC)
+    time.sleep(max(rest.total_seconds(), 0))  # the silence itself
     cluster.start(f"kubelet-{SILENT}", progress=print)
     ready = readiness(kube, name)
     assert ready["status"] == "True"
-    return datetime.fromisoformat(ready["lastHeartbeatTime"]) - struck
+    return datetime.fromisoformat(ready["lastHeartbeatTime"]) - nodes_stopped
 
 
 # ------------------------------------------------------------------------- a node that restarts
@@ -96,7 +99,7 @@ def back(struck: datetime, submitted: dict[str, Run], cluster: Cluster, kube: Ku
     "exit code that the runtime invents is ignored"
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(RESTARTED)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_task_ended_by_a_node_restart_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -111,7 +114,7 @@ def test_a_task_ended_by_a_node_restart_is_not_repeated_by_default(
     "exit code that the runtime invents is ignored"
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(RESTARTED)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_task_ended_by_a_node_restart_is_repeated_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -124,7 +127,7 @@ def test_a_task_ended_by_a_node_restart_is_repeated_within_its_limit(
 @pytest.mark.taskrun(
     shell(START, backoffLimit=0, **SOON, **on(RESTARTED, **NEVER_AT_FIRST)), start_counter=True
 )
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_pod_whose_node_restarts_before_main_starts_is_replaced_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -140,7 +143,7 @@ def test_a_pod_whose_node_restarts_before_main_starts_is_replaced_by_default(
     "A running Pod whose node is deleted is `NodeLost`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(DELETED)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_task_on_a_deleted_node_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -161,7 +164,7 @@ def test_a_task_on_a_deleted_node_is_not_repeated_by_default(
     "and so does the run"
 )
 @pytest.mark.taskrun(shell(ONCE, disruptionLimit=1, **SOON, **on(DELETED)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_task_on_a_deleted_node_is_repeated_on_another_node_within_its_limit(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -175,7 +178,7 @@ def test_a_task_on_a_deleted_node_is_repeated_on_another_node_within_its_limit(
     "`podFailurePolicy` or Kueue's label allows it"
 )
 @pytest.mark.taskrun(shell(START, **on(DELETED, **NEVER_AT_FIRST)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_task_that_may_have_started_on_a_deleted_node_is_not_repeated(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -202,19 +205,19 @@ def test_a_task_that_may_have_started_on_a_deleted_node_is_not_repeated(
     start_counter=True,
     lawful=False,  # the run permits two Pods at a time
 )
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_pod_on_an_unreachable_node_is_replaced_at_once_if_the_policy_allows(
     run: Run, start_counter: StartCounter
 ) -> None:
     run.ended(seconds=LOST)
     succeeded_after(Outcome.DISRUPTED).check(run)
-    assert run.pod()["status"]["phase"] == "Running", "the first may be at work still"
+    assert run.pod()["status"]["phase"] == "Running", "the first may still be running"
     assert start_counter.starts(run.uid) == 2
 
 
 @pytest.mark.guarantee("Deletion of a run never hangs, and deletes its Pod too")
 @pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_run_on_an_unreachable_node_can_be_deleted(run: Run, start_counter: StartCounter) -> None:
     run.delete()
     run.gone()
@@ -226,7 +229,7 @@ def test_a_run_on_an_unreachable_node_can_be_deleted(run: Run, start_counter: St
     "is `NodeLost`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(STAYS, disruptionLimit=1, **on(SILENT, **EVICTED)))
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_run_that_waits_for_an_unreachable_node_reports_it(run: Run, cluster: Cluster) -> None:
     status = run.says(Reason.NODE_LOST, seconds=LOST)
     assert status["phase"] == Phase.RUNNING
@@ -236,24 +239,24 @@ def test_a_run_that_waits_for_an_unreachable_node_reports_it(run: Run, cluster: 
 
 @pytest.mark.guarantee("A cancelled run ends as `Cancelled` and keeps main's exit code")
 @pytest.mark.taskrun(shell(STAYS, **on(SILENT, **EVICTED)), start_counter=True)
-@pytest.mark.usefixtures("struck")
+@pytest.mark.usefixtures("nodes_stopped")
 def test_a_cancel_completes_when_the_unreachable_node_is_back(
     run: Run, start_counter: StartCounter, request: pytest.FixtureRequest
 ) -> None:
     run.cancel()
     run.reaches(Phase.STOPPING)
-    request.getfixturevalue("back")
+    request.getfixturevalue("node_reconnected")
     Ending(Phase.CANCELLED, Reason.CANCELLED, 137, attempts=(Outcome.STOPPED,)).check(run)
     assert start_counter.starts(run.uid) == 1
 
 
-def test_the_node_was_unreachable_for_minutes(back: timedelta) -> None:
-    assert back >= timedelta(minutes=2)
+def test_the_node_was_unreachable_for_minutes(node_reconnected: timedelta) -> None:
+    assert node_reconnected >= timedelta(minutes=2)
 
 
 @pytest.mark.guarantee("An outcome that the kubelet has reported is never lost")
 @pytest.mark.taskrun(shell(ENDS_UNHEARD, **on(SILENT, **EVICTED)), start_counter=True)
-@pytest.mark.usefixtures("back")
+@pytest.mark.usefixtures("node_reconnected")
 def test_an_unreported_success_is_recorded_when_the_node_is_back(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -269,7 +272,7 @@ def test_an_unreported_success_is_recorded_when_the_node_is_back(
 @pytest.mark.taskrun(
     shell(f"{ENDS_UNHEARD}; exit 7", backoffLimit=0, **on(SILENT, **LEFT_ALONE)), start_counter=True
 )
-@pytest.mark.usefixtures("back")
+@pytest.mark.usefixtures("node_reconnected")
 def test_a_node_that_is_back_before_its_pods_are_evicted_has_no_effect(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -283,7 +286,7 @@ def test_a_node_that_is_back_before_its_pods_are_evicted_has_no_effect(
     "is `NodeLost`, counted by `disruptionLimit`"
 )
 @pytest.mark.taskrun(shell(STAYS, backoffLimit=3, **on(SILENT, **EVICTED)), start_counter=True)
-@pytest.mark.usefixtures("back")
+@pytest.mark.usefixtures("node_reconnected")
 def test_a_task_evicted_from_an_unreachable_node_is_not_repeated_by_default(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -298,7 +301,7 @@ def test_a_task_evicted_from_an_unreachable_node_is_not_repeated_by_default(
 @pytest.mark.taskrun(
     shell(ONCE, disruptionLimit=1, **SOON, **on(SILENT, **EVICTED)), start_counter=True
 )
-@pytest.mark.usefixtures("back")
+@pytest.mark.usefixtures("node_reconnected")
 def test_a_task_evicted_from_an_unreachable_node_is_repeated_after_its_end(
     run: Run, start_counter: StartCounter
 ) -> None:
@@ -313,7 +316,7 @@ def test_a_task_evicted_from_an_unreachable_node_is_repeated_after_its_end(
     shell(START, backoffLimit=0, **SOON, **on(SILENT, **EVICTED, **NEVER_AT_FIRST)),
     start_counter=True,
 )
-@pytest.mark.usefixtures("back")
+@pytest.mark.usefixtures("node_reconnected")
 def test_a_pod_not_started_on_an_unreachable_node_is_replaced_when_it_is_back(
     run: Run, start_counter: StartCounter
 ) -> None:

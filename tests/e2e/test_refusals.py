@@ -81,8 +81,8 @@ ONLY_OURS = "images come from registry.example, ask the platform team"
 
 
 @pytest.fixture
-def policed(scenario: Scenario) -> Iterator[str]:
-    """Provide a namespace in which a policy denies foreign images, once it is in effect."""
+def namespace_with_policy(scenario: Scenario) -> Iterator[str]:
+    """Provide a namespace in which a policy denies images of other registries, once effective."""
     name = f"{scenario.namespace}-policed"
     scenario.kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
@@ -113,10 +113,10 @@ def policed(scenario: Scenario) -> Iterator[str]:
     "as `AdmissionRefused` at once, with the server's message"
 )
 def test_a_refusal_by_an_admission_policy_fails_the_run_with_its_message(
-    scenario: Scenario, policed: str
+    scenario: Scenario, namespace_with_policy: str
 ) -> None:
-    run = scenario.create("foreign-image", shell("exit 0"), policed)
-    refused(Reason.ADMISSION_REFUSED, ONLY_OURS, rf"'{policed}'").check(run)
+    run = scenario.create("foreign-image", shell("exit 0"), namespace_with_policy)
+    refused(Reason.ADMISSION_REFUSED, ONLY_OURS, rf"'{namespace_with_policy}'").check(run)
     assert not run.pods()
 
 

@@ -49,7 +49,7 @@ ALLOWED = {
 
 
 @dataclass(frozen=True)
-class People:
+class RoleClients:
     """One client per column, and the objects of their requests: an ended run and its Pod."""
 
     clients: dict[str, Kube]
@@ -96,9 +96,9 @@ class People:
 
 
 @pytest.fixture(scope="module")
-def people(
+def role_clients(
     scenario: Scenario, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[People]:
+) -> Iterator[RoleClients]:
     folder = tmp_path_factory.mktemp("identities")
     kept = {"name": "kept"}
     scenario.kube.create(RESOURCES["secrets"], scenario.namespace, {"metadata": kept})
@@ -110,23 +110,25 @@ def people(
     run = scenario.create("asked-about", shell("echo hello", **KEEP_POD))
     run.ended()
     scenario.kube.create(EVENTS, scenario.namespace, _event(run, kept))
-    yield People(clients, run)
+    yield RoleClients(clients, run)
     for client in clients.values():
         client.close()
 
 
 @pytest.mark.parametrize("request_", requests(), ids=str)
-def test_a_request_is_allowed_to_the_documented_roles(people: People, request_: Request) -> None:
-    codes = {role: people.code(role, request_) for role in request_.allowed}
+def test_a_request_is_allowed_to_the_documented_roles(
+    role_clients: RoleClients, request_: Request
+) -> None:
+    codes = {role: role_clients.code(role, request_) for role in request_.allowed}
     done = ALLOWED.get(request_.resource, {OK, CREATED})
     assert set(codes.values()) <= done | {FORBIDDEN}, codes
     assert {role: code != FORBIDDEN for role, code in codes.items()} == request_.allowed, codes
 
 
 def test_a_client_follows_a_run_to_its_end_with_its_role_alone(
-    people: People, scenario: Scenario
+    role_clients: RoleClients, scenario: Scenario
 ) -> None:
-    client = people.clients["client"]
+    client = role_clients.clients["client"]
     manifest = task_run("followed", scenario.namespace, shell("echo hello", **KEEP_POD))
     run = Run(client.create(RUNS, scenario.namespace, manifest), client, scenario.watch_recorder)
     status = SUCCEEDED.check(run)
@@ -137,8 +139,10 @@ def test_a_client_follows_a_run_to_its_end_with_its_role_alone(
     run.gone()
 
 
-def test_a_client_has_no_rights_in_a_namespace_without_its_binding(people: People) -> None:
-    client = people.clients["client"]
+def test_a_client_has_no_rights_in_a_namespace_without_its_binding(
+    role_clients: RoleClients,
+) -> None:
+    client = role_clients.clients["client"]
     elsewhere = RUNS.path("default")
     assert client.code("GET", elsewhere) == FORBIDDEN
     assert client.code("GET", RUNS.path(None)) == FORBIDDEN
@@ -152,7 +156,7 @@ def test_a_task_has_no_service_account_token_by_default(run: Run) -> None:
     assert "No such file or directory" in run.log()
 
 
-@pytest.mark.usefixtures("people")
+@pytest.mark.usefixtures("role_clients")
 def test_a_task_that_names_a_service_account_has_its_token(scenario: Scenario) -> None:
     script = "ls /var/run/secrets/kubernetes.io/serviceaccount"
     run = scenario.create("tokened", shell(script, serviceAccountName="client", **KEEP_POD))

@@ -86,7 +86,7 @@ def test_a_missing_image_fails_the_run_after_a_minute(run: Run) -> None:
     causes = (r"\bmain\b.*no-such-image:1", r"imagePullPolicy")
     status = stopped(Reason.IMAGE_PULL_FAILED, *causes).check(run)
     assert status["attempts"][0]["reason"] == Reason.IMAGE_PULL_FAILED
-    assert patience(run) >= timedelta(seconds=60)
+    assert tolerated_duration(run) >= timedelta(seconds=60)
     run.pods_gone()
 
 
@@ -112,11 +112,11 @@ def test_a_missing_config_map_or_secret_fails_the_run_after_half_a_minute(
     run.ended(seconds=PATIENT)
     kind = kind.removesuffix("Ref").lower()
     stopped(Reason.CONTAINER_CONFIG_ERROR, rf'{kind} "missing" not found').check(run)
-    assert patience(run) >= timedelta(seconds=30)
+    assert tolerated_duration(run) >= timedelta(seconds=30)
     run.pods_gone()
 
 
-def patience(run: Run) -> timedelta:
+def tolerated_duration(run: Run) -> timedelta:
     """Return how long a start-up problem was tolerated, by the run's own record."""
     attempt = run.reaches(Phase.STOPPING)["attempts"][-1]
     return datetime.fromisoformat(attempt["stopTime"]) - datetime.fromisoformat(
@@ -131,8 +131,8 @@ def patience(run: Run) -> timedelta:
 @pytest.mark.taskrun(shell("exit 0", serviceAccountName="nobody"))
 def test_a_missing_service_account_fails_the_run_after_a_minute(run: Run) -> None:
     status = run.ended(seconds=PATIENT)
-    words = r'"nobody" not found'
-    Ending(Phase.FAILED, Reason.SERVICE_ACCOUNT_NOT_FOUND, None, (words,)).check(run)
+    pattern = r'"nobody" not found'
+    Ending(Phase.FAILED, Reason.SERVICE_ACCOUNT_NOT_FOUND, None, (pattern,)).check(run)
     assert run.phases() == [Phase.QUEUED, Phase.FAILED]
     start, end = (datetime.fromisoformat(status[f"{each}Time"]) for each in ("start", "completion"))
     assert end - start >= timedelta(seconds=60)

@@ -105,6 +105,6 @@ def test_a_suspended_task_is_not_counted_and_starts_again_on_resume(
     assert "startTime" not in status
     run.change(suspend=False)
     ended = succeeded(Outcome.STOPPED).check(run)
-    assert ended["startTime"] > first["startTime"], "the deadline's clock starts anew"
+    assert ended["startTime"] > first["startTime"], "the deadline counts from the resumption"
     assert start_counter.starts(run.uid) == 2
     assert start_counter.ends(run.uid) == 1

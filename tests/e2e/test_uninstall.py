@@ -33,7 +33,7 @@ GRACE = {"terminationGracePeriodSeconds": 20}
 
 
 @pytest.fixture
-def elsewhere(scenario: Scenario) -> Callable[[str], str]:
+def new_namespace(scenario: Scenario) -> Callable[[str], str]:
     """Return a function that makes further namespaces, which are deleted after the test."""
 
     def make(name: str) -> str:
@@ -92,9 +92,9 @@ def test_helm_uninstall_leaves_nothing_stuck_and_the_next_installation_resumes(
     scenario: Scenario,
     installation: Installation,
     cluster: Cluster,
-    elsewhere: Callable[[str], str],
+    new_namespace: Callable[[str], str],
 ) -> None:
-    full, doomed = elsewhere("full"), elsewhere("doomed")
+    full, doomed = new_namespace("full"), new_namespace("doomed")
     runs = _at_every_stage(scenario, full, doomed)
 
     uninstall(cluster)
@@ -126,12 +126,12 @@ def test_cleanup_records_ends_and_releases_the_pods_of_dead_controllers(
     scenario: Scenario,
     installation: Installation,
     cluster: Cluster,
-    elsewhere: Callable[[str], str],
+    new_namespace: Callable[[str], str],
 ) -> None:
-    claimed_in, unclaimed_in = elsewhere("claimed"), elsewhere("unclaimed")
+    claimed_in, unclaimed_in = new_namespace("claimed"), new_namespace("unclaimed")
     everywhere = [scenario.namespace, claimed_in, unclaimed_in]
     with stopped(installation):
-        runs = _abandoned(scenario, cluster, claimed_in, unclaimed_in)
+        runs = _runs_without_controller(scenario, cluster, claimed_in, unclaimed_in)
         report = _cleanup(cluster, *everywhere, "--dry-run")
         assert f"{claimed_in}/{runs[claimed_in].pod_name()}: deleted, because it never" in report
         assert len(_stuck(scenario.kube, *everywhere)) == len(runs)
@@ -159,7 +159,7 @@ def test_cleanup_records_ends_and_releases_the_pods_of_dead_controllers(
     assert {starts[run.uid] for run in runs.values()} == {1}
 
 
-def _abandoned(
+def _runs_without_controller(
     scenario: Scenario, cluster: Cluster, claimed_in: str, unclaimed_in: str
 ) -> dict[str, Run]:
     """Leave runs at stages that a controller passes in a moment, with no controller running."""

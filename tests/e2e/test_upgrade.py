@@ -125,7 +125,7 @@ def test_100_runs_at_every_stage_survive_an_upgrade_and_a_rollback(
     runs = {kind: _create(scenario, kind, limited_namespace) for kind in KINDS}
     with pytest.raises(Refused, match=f'unknown field "spec.{NEWER}"'):
         scenario.create("too-early", _of_newer_release(scenario))
-    _take_their_places(runs)
+    _await_phases(runs)
 
     _assert_in_flight(runs)
     helm(cluster, *_helm_arguments("upgrade", documented), "--set", "log.level=debug")
@@ -137,7 +137,7 @@ def test_100_runs_at_every_stage_survive_an_upgrade_and_a_rollback(
     helm(cluster, *_helm_arguments("rollback", documented), "--timeout", "3m")
     assert NEWER not in _fields(scenario.kube)
 
-    _let_go(scenario, runs)
+    _release(scenario, runs)
     _check_ends(scenario, runs)
     SUCCEEDED.check(newer)
     invariants.check(newer)
@@ -156,7 +156,7 @@ def _create(scenario: Scenario, kind: str, limited_namespace: str) -> list[Run]:
     return [scenario.create(f"{kind}-{number}", spec, namespace) for number in range(count)]
 
 
-def _take_their_places(runs: dict[str, list[Run]]) -> None:
+def _await_phases(runs: dict[str, list[Run]]) -> None:
     """Wait until the runs that stay have reached their phases."""
     for run in runs["stopping"]:
         run.main_started(seconds=SECONDS)
@@ -175,7 +175,7 @@ def _assert_in_flight(runs: dict[str, list[Run]]) -> None:
     assert {phase: held[phase] for phase, least in IN_FLIGHT.items() if held[phase] < least} == {}
 
 
-def _let_go(scenario: Scenario, runs: dict[str, list[Run]]) -> None:
+def _release(scenario: Scenario, runs: dict[str, list[Run]]) -> None:
     scenario.start_counter.say(WORD)
     for run in runs["suspended"]:
         run.change(suspend=False)

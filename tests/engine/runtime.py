@@ -162,7 +162,7 @@ class Task:
             events = self._runtime.events(self.uid)
             return events if last in [event.reason for event in events] else None
 
-        return self._runtime.wait(f"{self.name} tells of {last}", look)
+        return self._runtime.wait(f"{self.name} has the Event {last}", look)
 
     def main_runs(self) -> Object:
         """Wait until main runs in a Pod of the TaskRun; return the Pod."""
@@ -179,7 +179,7 @@ class Task:
         self._runtime.wait(f"Pods of {self.name} go", lambda: None if self.pods else True)
 
     def gone(self) -> None:
-        self._runtime.wait(f"{self.name} goes", lambda: True if self.run is None else None)
+        self._runtime.wait(f"{self.name} is deleted", lambda: True if self.run is None else None)
 
     def cancel(self) -> None:
         self._runtime.patch_run(self.name, {"spec": {"cancel": True}})
@@ -196,7 +196,7 @@ class Task:
         self._runtime.delete_run(self.name, foreground=foreground)
 
     def hold(self, *, wanted: bool = True) -> None:
-        """Add a foreign finalizer to the TaskRun, or remove it."""
+        """Add another client's finalizer to the TaskRun, or remove it."""
         finalizers = ["example.test/hold"] if wanted else None
         self._runtime.patch_run(self.name, {"metadata": {"finalizers": finalizers}})
 

@@ -6,11 +6,11 @@ from tests.engine.runtime import Runtime, Task, summarize
 from tests.engine.work import HELLO, POLITE, STUBBORN, Work, exits, lasts
 
 
-def keeps(strategy: str) -> dict[str, str]:
+def pod_gc(strategy: str) -> dict[str, str]:
     return {"strategy": strategy, "deleteDelayDuration": "0s"}
 
 
-def something_else_happens(runtime: Runtime) -> None:
+def complete_another_run(runtime: Runtime) -> None:
     """Wait for another complete run; immediate actions have happened by its end."""
     second = runtime.start(lasts(0.1), name="another")
     second.ended()
@@ -31,7 +31,7 @@ def test_a_finished_pod_is_kept_for_its_delete_delay(runtime: Runtime) -> None:
 def test_a_pod_whose_log_was_collected_is_deleted_at_once(runtime: Runtime) -> None:
     task = runtime.start(HELLO, podGC={"deleteDelayDuration": "10h"})
     task.ended()
-    something_else_happens(runtime)
+    complete_another_run(runtime)
     assert task.pods
     task.collect()
     task.pods_gone()
@@ -49,18 +49,18 @@ def test_a_pod_whose_log_was_collected_is_deleted_at_once(runtime: Runtime) -> N
 def test_the_strategy_decides_which_pods_are_kept(
     runtime: Runtime, strategy: str, work: Work, *, kept: bool
 ) -> None:
-    task = runtime.start(work, podGC=keeps(strategy))
+    task = runtime.start(work, podGC=pod_gc(strategy))
     task.ended()
-    something_else_happens(runtime)
+    complete_another_run(runtime)
     if kept:
         assert task.pods
-        assert not held(task), "a kept Pod holds nothing up"
+        assert not held(task), "a kept Pod has no finalizer"
         task.delete()
     task.pods_gone()
 
 
 def test_a_run_and_its_pod_are_deleted_after_its_ttl(runtime: Runtime) -> None:
-    task = runtime.start(HELLO, podGC=keeps("Never"), ttlSecondsAfterFinished=1)
+    task = runtime.start(HELLO, podGC=pod_gc("Never"), ttlSecondsAfterFinished=1)
     task.gone()
     task.pods_gone()
 

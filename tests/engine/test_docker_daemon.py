@@ -52,7 +52,7 @@ def stop(engine: DockerEngine) -> None:
     engine.supervisor.stop("dockerd", grace=30)
 
 
-def begun(host: DockerRuntime, shared: Path) -> Task:
+def start_long_run(host: DockerRuntime, shared: Path) -> Task:
     shared.mkdir()
     task = host.start(
         LONG,
@@ -83,7 +83,7 @@ def test_a_task_continues_without_its_daemon_under_live_restore(
 ) -> None:
     stop(engine)
     start(engine, live_restore=True)
-    task = begun(host, tmp_path / "shared")
+    task = start_long_run(host, tmp_path / "shared")
     state = {"DOCKER_HOST": engine.address, "TASKRUNS_STATE_DIR": str(tmp_path / "state")}
     taskrun = CommandLine(os.environ | state)
     before = len(log_of(engine, task).split()) + 50
@@ -110,7 +110,7 @@ def test_a_task_killed_with_its_daemon_ends_as_the_daemon_reports(
 ) -> None:
     stop(engine)
     start(engine, live_restore=False)
-    task = begun(host, tmp_path / "shared")
+    task = start_long_run(host, tmp_path / "shared")
     stop(engine)
     start(engine, live_restore=False)
     status = task.ended()

@@ -64,7 +64,7 @@ def ended(status: Any) -> bool:
 
 
 @pytest.fixture
-def little_disk(tmp_path: Path) -> Iterator[Path]:
+def small_state_directory(tmp_path: Path) -> Iterator[Path]:
     """A state directory on a file system of 256 KiB."""
     folder = tmp_path / "state"
     folder.mkdir()
@@ -86,11 +86,11 @@ def test_missing_permission_to_use_docker_is_reported(docker_address: str, tmp_p
 
 
 async def test_a_full_disk_is_reported_and_the_outcome_is_recorded_later(
-    docker_address: str, tmp_path: Path, little_disk: Path
+    docker_address: str, tmp_path: Path, small_state_directory: Path
 ) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
-    host = Host(little_disk, now, DaemonAddress(docker_address))
+    host = Host(small_state_directory, now, DaemonAddress(docker_address))
     file = host.file("default", "hello")
     run = manifest(
         command=["sh", "-c", UNTIL_TOLD],
@@ -101,7 +101,7 @@ async def test_a_full_disk_is_reported_and_the_outcome_is_recorded_later(
     await create_run(file, run, now())
     await until(host, file, lambda status: status.get("phase") == "Running")
 
-    filling = little_disk / "default" / "filling"
+    filling = small_state_directory / "default" / "filling"
     with suppress(OSError), filling.open("wb", buffering=0) as full:
         while True:
             full.write(b"x" * 512)
@@ -116,9 +116,11 @@ async def test_a_full_disk_is_reported_and_the_outcome_is_recorded_later(
     assert (status["reason"], status["exitCode"], status["attempt"]) == ("NonZeroExitCode", 5, 1)
 
 
-def test_a_read_only_state_directory_is_reported(docker_address: str, little_disk: Path) -> None:
-    host = Host(little_disk, now, DaemonAddress(docker_address))
-    subprocess.run(["mount", "-o", "remount,ro", little_disk], check=True)
+def test_a_read_only_state_directory_is_reported(
+    docker_address: str, small_state_directory: Path
+) -> None:
+    host = Host(small_state_directory, now, DaemonAddress(docker_address))
+    subprocess.run(["mount", "-o", "remount,ro", small_state_directory], check=True)
     with pytest.raises(StateError, match=r"Read-only file system.*TASKRUNS_STATE_DIR"):
         asyncio.run(create_run(host.file("default", "hello"), manifest(), now()))
 

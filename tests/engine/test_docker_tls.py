@@ -20,7 +20,7 @@ from tests.support.command_line import CommandLine
 
 
 @dataclass(frozen=True)
-class Behind:
+class TlsDaemon:
     """Daemon behind TLS, and a folder with files for DOCKER_CERT_PATH."""
 
     url: str
@@ -48,7 +48,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def behind(docker_address: str, certificates: Path) -> Iterator[Behind]:
+def tls_daemon(docker_address: str, certificates: Path) -> Iterator[TlsDaemon]:
     """A separate daemon for this module that requires client certificates."""
     del docker_address  # skips without --with-cluster
     engine = DockerEngine.for_containers(f"{CLUSTER_NAME}-away")
@@ -66,17 +66,17 @@ def behind(docker_address: str, certificates: Path) -> Iterator[Behind]:
         daemon = replace(plain, argv=argv)
         engine.supervisor.start(daemon)
         engine.supervisor.wait_ready(daemon, engine.answers, START_LIMIT)
-        yield Behind(f"tcp://127.0.0.1:{port}", certificates)
+        yield TlsDaemon(f"tcp://127.0.0.1:{port}", certificates)
 
 
-def taskrun(behind: Behind, state: Path, certificates: Path) -> CommandLine:
-    variables = {"DOCKER_HOST": behind.url, "TASKRUNS_STATE_DIR": str(state)}
+def taskrun(tls_daemon: TlsDaemon, state: Path, certificates: Path) -> CommandLine:
+    variables = {"DOCKER_HOST": tls_daemon.url, "TASKRUNS_STATE_DIR": str(state)}
     tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
     return CommandLine({**os.environ, **variables, **tls})
 
 
-def test_a_run_on_a_daemon_with_tls_succeeds(behind: Behind, tmp_path: Path) -> None:
-    mine = taskrun(behind, tmp_path, behind.certificates)
+def test_a_run_on_a_daemon_with_tls_succeeds(tls_daemon: TlsDaemon, tmp_path: Path) -> None:
+    mine = taskrun(tls_daemon, tmp_path, tls_daemon.certificates)
     command = ["sh", "-c", "mkdir -p /out; echo 42 > /out/result; echo hello"]
     spec = {"image": IMAGE, "command": command, "resultPath": "/out/result"}
     kind = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": "far"}}
@@ -85,8 +85,10 @@ def test_a_run_on_a_daemon_with_tls_succeeds(behind: Behind, tmp_path: Path) -> 
     assert json.loads(mine("get", "far", "-o", "json").stdout)["status"]["result"] == "42\n"
 
 
-def test_a_connection_without_tls_is_reported_with_advice(behind: Behind, tmp_path: Path) -> None:
-    mine = taskrun(behind, tmp_path, behind.certificates)
+def test_a_connection_without_tls_is_reported_with_advice(
+    tls_daemon: TlsDaemon, tmp_path: Path
+) -> None:
+    mine = taskrun(tls_daemon, tmp_path, tls_daemon.certificates)
     done = mine("run", "--image", IMAGE, DOCKER_TLS_VERIFY="")
     assert done.returncode == 125
     assert "it requires TLS: set DOCKER_TLS_VERIFY" in done.stderr
@@ -94,13 +96,13 @@ def test_a_connection_without_tls_is_reported_with_advice(behind: Behind, tmp_pa
 
 @pytest.mark.parametrize("missing", ["ca.pem", "cert.pem"])
 def test_invalid_certificates_are_reported_with_advice(
-    behind: Behind, tmp_path: Path, missing: str
+    tls_daemon: TlsDaemon, tmp_path: Path, missing: str
 ) -> None:
     folder = tmp_path / "certificates"
-    shutil.copytree(behind.certificates, folder)
+    shutil.copytree(tls_daemon.certificates, folder)
     (folder / missing).unlink()
     if missing == "ca.pem":
         (folder / "other.pem").rename(folder / missing)
-    done = taskrun(behind, tmp_path / "state", folder)("run", "--image", IMAGE)
+    done = taskrun(tls_daemon, tmp_path / "state", folder)("run", "--image", IMAGE)
     assert done.returncode == 125
     assert "check the certificates and the name of the host" in done.stderr

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.of_a_cluster
 SOON = {"duration": "500ms", "factor": 1}
 
 
-def turns(task: Task, last: str) -> list[RecordedEvent]:
+def without_started(task: Task, last: str) -> list[RecordedEvent]:
     """Return all Events except Started, which a short task only has on a slow machine."""
     return [event for event in task.events_until(last) if event.reason != "Started"]
 
@@ -21,7 +21,7 @@ def counted(events: list[RecordedEvent]) -> list[tuple[str, int]]:
 
 def test_a_successful_run_has_events_for_its_pod_and_its_end(runtime: Runtime) -> None:
     task = runtime.start(HELLO)
-    created, succeeded = turns(task, "Succeeded")
+    created, succeeded = without_started(task, "Succeeded")
     status = task.ended()
     assert (created.reason, created.count, succeeded.count) == ("PodCreated", 1, 1)
     assert created.message == f"Created Pod {status['podName']} for attempt 1"
@@ -37,7 +37,7 @@ def test_a_longer_run_has_an_event_for_its_start(runtime: Runtime) -> None:
 
 def test_retries_are_counted_and_the_last_event_has_the_reason(runtime: Runtime) -> None:
     task = runtime.start(THIRD_TIME_LUCKY, backoffLimit=2, backoff=SOON)
-    events = turns(task, "Succeeded")
+    events = without_started(task, "Succeeded")
     assert counted(events) == [("PodCreated", 3), ("Retrying", 2), ("Succeeded", 1)]
     assert "NonZeroExitCode: Container main exited with code 7" in events[1].message
     assert "Attempt 2 of 3. The next attempt is due at 2" in events[1].message
@@ -57,7 +57,7 @@ def test_a_suspended_and_resumed_run_has_events_for_both(runtime: Runtime) -> No
     task = runtime.start(HELLO, suspend=True)
     task.reaches("Suspended")
     task.suspend(wanted=False)
-    reasons = [event.reason for event in turns(task, "Succeeded")]
+    reasons = [event.reason for event in without_started(task, "Succeeded")]
     assert reasons == ["Suspended", "Resumed", "PodCreated", "Succeeded"]
 
 

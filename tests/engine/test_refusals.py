@@ -1,4 +1,4 @@
-"""Obstacles to an attempt's Pod: invalid templates, foreign Pods, unclaimed Pods."""
+"""Obstacles to an attempt's Pod: invalid templates, Pods of other owners, unclaimed Pods."""
 
 import pytest
 

@@ -24,19 +24,19 @@ users: [{{name: c, user: {{token: secret}}}}]
 
 def answer(code: str, body: str) -> Serve:
     async def serve(reader: asyncio.StreamReader) -> bytes:
-        await hang_up(reader)
+        await close_connection(reader)
         head = f"HTTP/1.1 {code}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         return (head + body).encode()
 
     return serve
 
 
-async def hang_up(reader: asyncio.StreamReader) -> bytes:
+async def close_connection(reader: asyncio.StreamReader) -> bytes:
     await reader.readuntil(b"\r\n\r\n")
     return b""
 
 
-async def say_nothing(reader: asyncio.StreamReader) -> bytes:
+async def never_respond(reader: asyncio.StreamReader) -> bytes:
     await reader.read()
     return b""
 
@@ -57,7 +57,7 @@ async def server(serve: Serve) -> AsyncIterator[str]:
         await asyncio.gather(*(task for task in under_way if task))
 
 
-async def ask(url: str, folder: Path) -> str:
+async def error_of_request(url: str, folder: Path) -> str:
     """Return the error message of a request that gets no response."""
     path = folder / "config"
     path.write_text(CONFIG.format(server=url))
@@ -74,32 +74,32 @@ async def ask(url: str, folder: Path) -> str:
     "Too many requests, server errors and missing responses are retried and never fail the run"
 )
 async def test_a_refused_connection_is_unavailable(tmp_path: Path) -> None:
-    async with server(hang_up) as url:
+    async with server(close_connection) as url:
         pass
-    assert "Connect call failed" in await ask(url, tmp_path)
+    assert "Connect call failed" in await error_of_request(url, tmp_path)
 
 
 async def test_a_response_timeout_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 0.05)
-    async with server(say_nothing) as url:
-        assert await ask(url, tmp_path) == "no answer within 0.05 s"
+    async with server(never_respond) as url:
+        assert await error_of_request(url, tmp_path) == "no answer within 0.05 s"
 
 
 async def test_a_dropped_connection_is_unavailable(tmp_path: Path) -> None:
-    async with server(hang_up) as url:
-        assert "disconnected" in await ask(url, tmp_path)
+    async with server(close_connection) as url:
+        assert "disconnected" in await error_of_request(url, tmp_path)
 
 
 @pytest.mark.parametrize("body", ["<html>", "", "[]", '"text"'])
 async def test_a_response_without_a_json_object_is_unavailable(tmp_path: Path, body: str) -> None:
     async with server(answer("200 OK", body)) as url:
-        assert "without a JSON object" in await ask(url, tmp_path)
+        assert "without a JSON object" in await error_of_request(url, tmp_path)
 
 
 async def test_an_untrusted_certificate_is_unavailable(cluster: Cluster, tmp_path: Path) -> None:
-    assert "certificate" in await ask(cluster.server, tmp_path)
+    assert "certificate" in await error_of_request(cluster.server, tmp_path)
 
 
 async def test_an_error_page_of_a_gateway_is_a_response_with_its_code(tmp_path: Path) -> None:

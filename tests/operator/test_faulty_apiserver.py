@@ -22,7 +22,7 @@ RUNS = names.PLURAL
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_retry_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resync, "RETRY_SECONDS", 0.02)
     monkeypatch.setattr(connection, "CREDENTIALS_PAUSE", 0.02)
 
@@ -91,15 +91,15 @@ async def test_namespaces_are_served_in_turn(server: StubApiserver, tmp_path: Pa
     for number in range(20):
         server.put(RUNS, f"bad-{number}", metadata={"namespace": "bad"})
     server.put(RUNS, "good", metadata={"namespace": "good"})
-    looked: list[str] = []
+    reconciled: list[str] = []
 
-    async def look(key: RunKey) -> None:
-        looked.append(key.namespace)
+    async def reconcile(key: RunKey) -> None:
+        reconciled.append(key.namespace)
 
     async with at_work(server, tmp_path) as running:
-        running.controller.queue.work = look
-        await running.until(lambda: len(looked) >= 21)
-    assert "good" in looked[:2]
+        running.controller.queue.work = reconcile
+        await running.until(lambda: len(reconciled) >= 21)
+    assert "good" in reconciled[:2]
 
 
 async def test_the_cache_sync_does_not_wait_for_deleted_objects(
@@ -340,7 +340,7 @@ async def test_a_request_without_a_response_is_counted(
 ) -> None:
     client = await connect(server.kubeconfig(tmp_path), None, 1)
     observed: list[tuple[str, str, str]] = []
-    client.observe = lambda *told: observed.append(told[:3])
+    client.observe = lambda *call: observed.append(call[:3])
     try:
         server.turns["resync", "pods"].append(failure(503, "no"))
         with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""TaskRuns with a foreign finalizer or with an owner that may not exist.
+"""TaskRuns with another client's finalizer or with an owner that may not exist.
 
 The rules of Kubernetes for both apply; the controller adds none.
 """
@@ -31,7 +31,7 @@ Tie = Callable[..., Run]
 
 
 @pytest.fixture
-def tie(kube: Kube, watch_recorder: WatchRecorder, namespace: str) -> Tie:
+def create_run(kube: Kube, watch_recorder: WatchRecorder, namespace: str) -> Tie:
     """Return a function that creates a TaskRun with further metadata."""
 
     def create(name: str, spec: Object, **metadata: object) -> Run:
@@ -48,9 +48,9 @@ def owned_by(name: str, uid: str) -> Object:
 
 
 @pytest.fixture
-def held(tie: Tie, kube: Kube) -> Iterator[Run]:
-    """Provide a run that a foreign finalizer holds until the test is over."""
-    held = tie("held", AT_WORK, finalizers=[FINALIZER])
+def held(create_run: Tie, kube: Kube) -> Iterator[Run]:
+    """Provide a run that another client's finalizer holds until the test is over."""
+    held = create_run("held", AT_WORK, finalizers=[FINALIZER])
     yield held
     held.delete()
     kube.merge(RUNS, held.namespace, held.name, {"metadata": {"finalizers": None}})
@@ -58,7 +58,7 @@ def held(tie: Tie, kube: Kube) -> Iterator[Run]:
 
 
 def test_a_deleted_run_with_another_finalizer_loses_its_pod_and_gets_no_other(
-    held: Run, tie: Tie, cluster: Cluster
+    held: Run, create_run: Tie, cluster: Cluster
 ) -> None:
     held.main_started()
     held.delete()
@@ -72,7 +72,7 @@ def test_a_deleted_run_with_another_finalizer_loses_its_pod_and_gets_no_other(
     audit = Audit(cluster)
     for number in range(3):
         held.annotate({"example.test/look": str(number)})
-    beside = tie("beside", shell("exit 0"))
+    beside = create_run("beside", shell("exit 0"))
     assert beside.ended()["phase"] == Phase.SUCCEEDED
     beside.pods_gone()
     sent = audit.settled(held.namespace)
@@ -82,16 +82,18 @@ def test_a_deleted_run_with_another_finalizer_loses_its_pod_and_gets_no_other(
     assert held.seen()["metadata"]["finalizers"] == [FINALIZER]
 
 
-def test_a_run_with_a_missing_owner_is_deleted_with_its_pod(tie: Tie) -> None:
-    orphan = tie("orphan", AT_WORK, **owned_by("nobody", "uid-of-nobody"))
+def test_a_run_with_a_missing_owner_is_deleted_with_its_pod(create_run: Tie) -> None:
+    orphan = create_run("orphan", AT_WORK, **owned_by("nobody", "uid-of-nobody"))
     orphan.gone()
     orphan.pods_gone()
     assert len(orphan.pods()) <= 1
 
 
-def test_an_ended_run_is_deleted_with_its_owner(tie: Tie, kube: Kube, namespace: str) -> None:
+def test_an_ended_run_is_deleted_with_its_owner(
+    create_run: Tie, kube: Kube, namespace: str
+) -> None:
     owner = kube.create(CONFIG_MAPS, namespace, {"metadata": {"name": "owner"}})
-    owned = tie("owned", shell("exit 0"), **owned_by("owner", owner["metadata"]["uid"]))
+    owned = create_run("owned", shell("exit 0"), **owned_by("owner", owner["metadata"]["uid"]))
     assert owned.ended()["phase"] == Phase.SUCCEEDED
     owned.pods_gone()
     kube.delete(CONFIG_MAPS, namespace, "owner")

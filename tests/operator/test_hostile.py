@@ -1,8 +1,8 @@
-"""Malicious objects that the apiserver accepts: they harm no other object.
+"""Malicious objects that the apiserver accepts: they affect no other object.
 
 All of them are created, with forged statuses, before a controller of their own starts and sees all
-at once. Random objects that the apiserver refuses are left out. CONTRIBUTING.md tells how to set
-the number of random objects.
+at once. Random objects that the apiserver refuses are left out. CONTRIBUTING.md describes how to
+set the number of random objects.
 """
 
 import json
@@ -44,7 +44,7 @@ MOST_REQUESTS = 60
 
 
 @dataclass
-class Aftermath:
+class FinalState:
     """The objects and requests after all has come to rest."""
 
     controller: ControllerProcess
@@ -53,11 +53,11 @@ class Aftermath:
     refused: dict[str, str] = field(default_factory=dict)
     """Message of the apiserver for each refused object, by name."""
     bystanders: list[Object] = field(default_factory=list)
-    asked: Counter[str] = field(default_factory=Counter)
+    request_counts: Counter[str] = field(default_factory=Counter)
 
 
 @pytest.fixture(scope="module")
-def ground(kube: Kube) -> Iterator[str]:
+def hostile_namespace(kube: Kube) -> Iterator[str]:
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "hostile-"}})
     name: str = made["metadata"]["name"]
     yield name
@@ -70,22 +70,28 @@ def ground(kube: Kube) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def aftermath(
-    served: Cluster, kube: Kube, watch_recorder: WatchRecorder, ground: str
-) -> Iterator[Aftermath]:
+def final_state(
+    served: Cluster, kube: Kube, watch_recorder: WatchRecorder, hostile_namespace: str
+) -> Iterator[FinalState]:
     controller = ControllerProcess(served, "--log-format=json", "--default-delete-delay=0s")
-    runs, refused = _make_runs(kube, ground)
-    bystanders = [kube.create(PODS, ground, pod(runs[0]["metadata"]["uid"])) for pod in BYSTANDERS]
-    good = kube.create(RUNS, ground, task_run("good", ground, shell("echo good")))
+    runs, refused = _make_runs(kube, hostile_namespace)
+    bystanders = [
+        kube.create(PODS, hostile_namespace, pod(runs[0]["metadata"]["uid"])) for pod in BYSTANDERS
+    ]
+    good = kube.create(
+        RUNS, hostile_namespace, task_run("good", hostile_namespace, shell("echo good"))
+    )
     audit = Audit(served)
     with controller.at_work():
         try:
-            _await_looks(watch_recorder, [good, *runs])
+            _await_reconciles(watch_recorder, [good, *runs])
         except WaitTimeout as late:
-            _tell_what_is_there(late, controller, kube, ground)
+            _add_diagnostics(late, controller, kube, hostile_namespace)
             raise
-        requests_by_name = Counter(request.name for request in audit.settled(ground, within=60))
-        yield Aftermath(controller, good, runs, refused, bystanders, requests_by_name)
+        requests_by_name = Counter(
+            request.name for request in audit.settled(hostile_namespace, within=60)
+        )
+        yield FinalState(controller, good, runs, refused, bystanders, requests_by_name)
 
 
 def _make_runs(kube: Kube, namespace: str) -> tuple[list[Object], dict[str, str]]:
@@ -124,17 +130,17 @@ def _last(watch_recorder: WatchRecorder, run: Object) -> Observation:
     return last
 
 
-def _await_looks(watch_recorder: WatchRecorder, runs: list[Object]) -> None:
+def _await_reconciles(watch_recorder: WatchRecorder, runs: list[Object]) -> None:
     """Wait until each run was reconciled, as far as its status can show that."""
 
     for run in runs:
         name = run["metadata"]["name"]
         watch_recorder.wait(
-            partial(_look, watch_recorder, run), SETTLED, f"{name} has been looked at"
+            partial(_reconciled_or_none, watch_recorder, run), SETTLED, f"{name} is reconciled"
         )
 
 
-def _tell_what_is_there(
+def _add_diagnostics(
     late: WaitTimeout, controller: ControllerProcess, kube: Kube, namespace: str
 ) -> None:
     """Add the phases in the apiserver and the controller's log to the failure."""
@@ -146,11 +152,11 @@ def _tell_what_is_there(
     late.add_note(f"the apiserver has {phases}\n{controller.log_tail()}")
 
 
-def _look(watch_recorder: WatchRecorder, run: Object) -> bool | None:
-    return _looked_at(watch_recorder, run) or None
+def _reconciled_or_none(watch_recorder: WatchRecorder, run: Object) -> bool | None:
+    return _is_reconciled(watch_recorder, run) or None
 
 
-def _looked_at(watch_recorder: WatchRecorder, run: Object) -> bool:
+def _is_reconciled(watch_recorder: WatchRecorder, run: Object) -> bool:
     """Return whether a run was reconciled, as far as its status can show that.
 
     A run that waits for a forged time, or has no room for a status, never shows it, and counts as
@@ -169,42 +175,44 @@ def _waits_for_a_forged_time(status: Object) -> bool:
     return max(status.get("startTime") or "", *ends, "") > now
 
 
-def test_the_controller_keeps_running_without_errors(aftermath: Aftermath) -> None:
-    assert aftermath.controller.pid
-    lines = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
+def test_the_controller_keeps_running_without_errors(final_state: FinalState) -> None:
+    assert final_state.controller.pid
+    lines = [json.loads(line) for line in final_state.controller.log.read_text().splitlines()]
     errors = [line for line in lines if line["level"] in ("error", "critical")]
     assert {line.get("taskrun") for line in errors} <= {NO_ROOM}, errors
     assert not [line for line in lines if "changed faster" in line["message"]]
 
 
 def test_a_valid_run_beside_hostile_runs_succeeds(
-    aftermath: Aftermath, watch_recorder: WatchRecorder
+    final_state: FinalState, watch_recorder: WatchRecorder
 ) -> None:
     def ended() -> bool | None:
-        phase = (_last(watch_recorder, aftermath.good).found.get("status") or {}).get("phase")
+        phase = (_last(watch_recorder, final_state.good).found.get("status") or {}).get("phase")
         return True if phase == Phase.SUCCEEDED else None
 
     watch_recorder.wait(ended, SETTLED, "the good run has succeeded")
 
 
 def test_each_run_has_ended_or_reports_a_reason(
-    aftermath: Aftermath, watch_recorder: WatchRecorder
+    final_state: FinalState, watch_recorder: WatchRecorder
 ) -> None:
     def silent() -> dict[str, Object]:
         objects = {
-            run["metadata"]["name"]: _last(watch_recorder, run).found for run in aftermath.runs
+            run["metadata"]["name"]: _last(watch_recorder, run).found for run in final_state.runs
         }
         statuses = {name: run.get("status") or {} for name, run in objects.items()}
-        return {name: status for name, status in statuses.items() if not _speaks(name, status)}
+        return {
+            name: status for name, status in statuses.items() if not _is_explained(name, status)
+        }
 
     try:
-        watch_recorder.wait(lambda: None if silent() else True, SETTLED, "each says something")
+        watch_recorder.wait(lambda: None if silent() else True, SETTLED, "each reports a reason")
     except WaitTimeout as late:
         late.add_note(str(silent()))
         raise
 
 
-def _speaks(name: str, status: Object) -> bool:
+def _is_explained(name: str, status: Object) -> bool:
     """Return whether a status is terminal, or has a phase with a reason and a message."""
     if name == NO_ROOM or _waits_for_a_forged_time(status):
         return True
@@ -212,27 +220,27 @@ def _speaks(name: str, status: Object) -> bool:
     return status.get("phase") in TERMINAL_PHASES or bool(status.get("phase") and explained)
 
 
-def test_each_named_spec_was_accepted(aftermath: Aftermath) -> None:
+def test_each_named_spec_was_accepted(final_state: FinalState) -> None:
     """A spec that a new rule of the CRD refuses tests nothing; change it so that it is accepted."""
     named = {**SPECS, **FORGED}.keys()
-    assert {name: message for name, message in aftermath.refused.items() if name in named} == {}
-    assert 2 * len(aftermath.refused) < len(aftermath.runs), "most of those at random are taken"
+    assert {name: message for name, message in final_state.refused.items() if name in named} == {}
+    assert 2 * len(final_state.refused) < len(final_state.runs), "most random objects are accepted"
 
 
-def test_the_requests_about_each_run_are_bounded(aftermath: Aftermath) -> None:
-    assert {name: n for name, n in aftermath.asked.items() if n > MOST_REQUESTS} == {}
+def test_the_requests_about_each_run_are_bounded(final_state: FinalState) -> None:
+    assert {name: n for name, n in final_state.request_counts.items() if n > MOST_REQUESTS} == {}
 
 
 def test_pods_of_other_owners_are_unchanged(
-    aftermath: Aftermath, watch_recorder: WatchRecorder
+    final_state: FinalState, watch_recorder: WatchRecorder
 ) -> None:
-    for pod in aftermath.bystanders:
+    for pod in final_state.bystanders:
         last = _last(watch_recorder, pod)
         assert not last.gone
         assert last.found["metadata"]["resourceVersion"] == pod["metadata"]["resourceVersion"]
 
 
-def test_a_run_too_large_for_a_status_is_logged(aftermath: Aftermath) -> None:
-    entries = [json.loads(line) for line in aftermath.controller.log.read_text().splitlines()]
+def test_a_run_too_large_for_a_status_is_logged(final_state: FinalState) -> None:
+    entries = [json.loads(line) for line in final_state.controller.log.read_text().splitlines()]
     messages = [line["message"] for line in entries if line.get("taskrun") == NO_ROOM]
     assert any("too large" in message for message in messages), messages

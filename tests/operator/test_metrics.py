@@ -70,7 +70,7 @@ def scrape(controller: ControllerProcess) -> Scrape:
     }
 
 
-def told(scraped: Scrape, name: str) -> dict[tuple[str, ...], float]:
+def nonzero_values(scraped: Scrape, name: str) -> dict[tuple[str, ...], float]:
     """Return a metric's values other than 0, by its label values in the order of label names."""
     return {
         tuple(value for _, value in labels): number
@@ -80,7 +80,7 @@ def told(scraped: Scrape, name: str) -> dict[tuple[str, ...], float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Scrapes:
     """Scrapes before the runs, after four had ended, and after all had."""
 
     before: Scrape
@@ -95,7 +95,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def place(kube: Kube) -> Iterator[str]:
+def metrics_namespace(kube: Kube) -> Iterator[str]:
     made = kube.create(NAMESPACES, None, {"metadata": {"generateName": "metrics-"}})
     name: str = made["metadata"]["name"]
     yield name
@@ -103,38 +103,42 @@ def place(kube: Kube) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def story(
-    cluster: Cluster, served: Cluster, kube: Kube, watch_recorder: WatchRecorder, place: str
-) -> Story:
+def scrapes(
+    cluster: Cluster,
+    served: Cluster,
+    kube: Kube,
+    watch_recorder: WatchRecorder,
+    metrics_namespace: str,
+) -> Scrapes:
     assert served is cluster
     prometheus.install()
     audit = Audit(cluster)
-    controller = ControllerProcess(cluster, *ARGUMENTS, "--namespaces", place)
+    controller = ControllerProcess(cluster, *ARGUMENTS, "--namespaces", metrics_namespace)
     with controller.at_work():
         before = scrape(controller)
         with Prometheus(controller.address("metrics")) as scraping:
-            uids = [_submit(kube, place, name, spec) for name, spec in FOUR.items()]
+            uids = [_submit(kube, metrics_namespace, name, spec) for name, spec in FOUR.items()]
             phase = _phases(watch_recorder)
             watch_recorder.wait(lambda: phase(uids[-1]) == "Running" or None, 60, "one runs")
-            kube.merge(RUNS, place, "cancel", {"spec": {"cancel": True}})
+            kube.merge(RUNS, metrics_namespace, "cancel", {"spec": {"cancel": True}})
             watch_recorder.wait(lambda: _all_ended(phase, uids), 60, "four have ended")
             watch_recorder.wait(
                 lambda: _without_pods(watch_recorder, uids), 60, "their Pods are gone"
             )
             midway = scrape(controller)
             waiting = FOUR["success"] | {"suspend": True, "cancel": True}
-            rest = [_submit(kube, place, f"rest-{n}", waiting) for n in range(REST)]
+            rest = [_submit(kube, metrics_namespace, f"rest-{n}", waiting) for n in range(REST)]
             watch_recorder.wait(lambda: _all_ended(phase, rest), 60, "all have ended")
             # The watch may report an end before the controller gets the response to its write.
             scraping.until(ALL_COUNTED)
-            requests = audit.settled(place)
+            requests = audit.settled(metrics_namespace)
             after, text = scrape(controller), page(controller)
             answers = {
                 name: scraping.query(promql.filled(query)) for name, query in QUESTIONS.items()
             }
     with controller.at_work():
         reborn = scrape(controller)
-    return Story(before, midway, after, reborn, text, requests, answers)
+    return Scrapes(before, midway, after, reborn, text, requests, answers)
 
 
 def _submit(kube: Kube, namespace: str, name: str, spec: Object) -> str:
@@ -160,69 +164,73 @@ def _without_pods(watch_recorder: WatchRecorder, uids: list[str]) -> bool | None
     return all(history[-1].gone for history in pods) or None
 
 
-def test_no_end_is_counted_before_any_run(story: Story) -> None:
-    assert told(story.before, "taskruns_finished_total") == {}
+def test_no_end_is_counted_before_any_run(scrapes: Scrapes) -> None:
+    assert nonzero_values(scrapes.before, "taskruns_finished_total") == {}
 
 
-def test_each_end_is_counted_once_and_by_its_reason(story: Story) -> None:
+def test_each_end_is_counted_once_and_by_its_reason(scrapes: Scrapes) -> None:
     ends = {
         ("None", "Succeeded", "Completed"): 2,
         ("Application", "Failed", "NonZeroExitCode"): 1,
         ("Cancelled", "Cancelled", "Cancelled"): 1,
     }
-    assert told(story.midway, "taskruns_finished_total") == ends
+    assert nonzero_values(scrapes.midway, "taskruns_finished_total") == ends
     all_ends = ends | {("Cancelled", "Cancelled", "Cancelled"): 1 + REST}
-    assert told(story.after, "taskruns_finished_total") == all_ends
+    assert nonzero_values(scrapes.after, "taskruns_finished_total") == all_ends
 
 
-def test_a_retry_is_counted_by_its_kind(story: Story) -> None:
-    assert told(story.after, "taskruns_retries_total") == {("application",): 1}
+def test_a_retry_is_counted_by_its_kind(scrapes: Scrapes) -> None:
+    assert nonzero_values(scrapes.after, "taskruns_retries_total") == {("application",): 1}
 
 
-def test_existing_runs_are_counted_by_phase(story: Story) -> None:
+def test_existing_runs_are_counted_by_phase(scrapes: Scrapes) -> None:
     runs = {("Succeeded",): 2, ("Failed",): 1, ("Cancelled",): 1}
-    assert told(story.midway, "taskruns_runs") == runs
-    assert told(story.after, "taskruns_runs") == runs | {("Cancelled",): 1 + REST}
+    assert nonzero_values(scrapes.midway, "taskruns_runs") == runs
+    assert nonzero_values(scrapes.after, "taskruns_runs") == runs | {("Cancelled",): 1 + REST}
 
 
-def test_every_first_pod_and_every_end_of_an_attempt_is_timed(story: Story) -> None:
+def test_every_first_pod_and_every_end_of_an_attempt_is_timed(scrapes: Scrapes) -> None:
     for name, times in (("create_to_pod", 4), ("pod_end_to_status", 5), ("main_end_to_status", 5)):
-        assert told(story.midway, f"taskruns_{name}_seconds_count") == {(): times}, name
-        assert story.after[f"taskruns_{name}_seconds_sum", ()] < times * 30
+        assert nonzero_values(scrapes.midway, f"taskruns_{name}_seconds_count") == {(): times}, name
+        assert scrapes.after[f"taskruns_{name}_seconds_sum", ()] < times * 30
 
 
-def test_the_counted_requests_match_the_audit_log(story: Story) -> None:
-    counted = told(story.after, "taskruns_api_requests_total")
+def test_the_counted_requests_match_the_audit_log(scrapes: Scrapes) -> None:
+    counted = nonzero_values(scrapes.after, "taskruns_api_requests_total")
     writes = {key: n for key, n in counted.items() if key[2] in ("create", "patch", "delete")}
     assert writes == Counter(
-        (str(r.code), r.resource, r.verb) for r in story.requests if r.is_write
+        (str(r.code), r.resource, r.verb) for r in scrapes.requests if r.is_write
     )
 
 
-def test_a_restarted_process_does_not_count_old_ends(story: Story) -> None:
-    assert told(story.reborn, "taskruns_finished_total") == {}
-    assert told(story.reborn, "taskruns_runs") == told(story.after, "taskruns_runs")
+def test_a_restarted_process_does_not_count_old_ends(scrapes: Scrapes) -> None:
+    assert nonzero_values(scrapes.reborn, "taskruns_finished_total") == {}
+    assert nonzero_values(scrapes.reborn, "taskruns_runs") == nonzero_values(
+        scrapes.after, "taskruns_runs"
+    )
 
 
-def test_counters_never_decrease(story: Story) -> None:
-    for earlier, later in ((story.before, story.midway), (story.midway, story.after)):
+def test_counters_never_decrease(scrapes: Scrapes) -> None:
+    for earlier, later in ((scrapes.before, scrapes.midway), (scrapes.midway, scrapes.after)):
         for key, number in earlier.items():
             if re.search(r"_(total|count|sum|bucket)$", key[0]):
                 assert later[key] >= number, key
 
 
-def test_more_runs_add_no_labels(story: Story) -> None:
-    assert story.after.keys() == story.midway.keys()
-    values = {value for _, labels in story.after for _, value in labels}
+def test_more_runs_add_no_labels(scrapes: Scrapes) -> None:
+    assert scrapes.after.keys() == scrapes.midway.keys()
+    values = {value for _, labels in scrapes.after for _, value in labels}
     assert not [value for value in values if re.search(r"rest-|success|metrics-", value)]
 
 
-def test_promtool_reports_no_problems(story: Story) -> None:
-    assert prometheus.promtool("check", "metrics", stdin=story.page) == ""
+def test_promtool_reports_no_problems(scrapes: Scrapes) -> None:
+    assert prometheus.promtool("check", "metrics", stdin=scrapes.page) == ""
     rules = str(CHART / "alerts/taskruns.yaml")
     assert prometheus.promtool("check", "rules", rules) == ""
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_prometheus_answers_the_dashboard_and_raises_no_alert(story: Story, question: str) -> None:
-    assert bool(story.answers[question]) != (question in TROUBLE)
+def test_prometheus_answers_the_dashboard_and_raises_no_alert(
+    scrapes: Scrapes, question: str
+) -> None:
+    assert bool(scrapes.answers[question]) != (question in TROUBLE)

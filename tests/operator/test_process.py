@@ -20,12 +20,12 @@ Ended = Callable[..., Object]
 
 
 @pytest.fixture
-def another(served: Cluster) -> Iterator[ControllerProcess]:
+def second_controller(served: Cluster) -> Iterator[ControllerProcess]:
     """Provide a controller for one test, which may end it."""
-    another = ControllerProcess(served, *ARGUMENTS)
-    another.start()
-    yield another
-    another.stop()
+    second_controller = ControllerProcess(served, *ARGUMENTS)
+    second_controller.start()
+    yield second_controller
+    second_controller.stop()
 
 
 def lines(controller: ControllerProcess) -> list[Object]:
@@ -55,18 +55,21 @@ def test_a_run_without_errors_logs_no_warnings(
 
 
 def test_the_controller_shuts_down_cleanly_during_a_run(
-    submit: Submit, watch_recorder: WatchRecorder, ended: Ended, another: ControllerProcess
+    submit: Submit,
+    watch_recorder: WatchRecorder,
+    ended: Ended,
+    second_controller: ControllerProcess,
 ) -> None:
     run = submit("trap 'exit 0' TERM; sleep 4 & wait")
     uid = run["metadata"]["uid"]
     watch_recorder.wait(lambda: watch_recorder.pods_of(uid) or None, 30, "its Pod is there")
     begun = time.monotonic()
-    another.stop()
+    second_controller.stop()
     assert time.monotonic() - begun < 10
-    log = another.log.read_text()
+    log = second_controller.log.read_text()
     assert "Traceback" not in log
     assert "Unclosed" not in log
-    another.start()
+    second_controller.start()
     ended(run)
     assert len(watch_recorder.pods_of(uid)) == 1
 
@@ -76,9 +79,9 @@ def test_two_controllers_at_once_start_no_pod_twice(
     ended: Ended,
     watch_recorder: WatchRecorder,
     controller: ControllerProcess,
-    another: ControllerProcess,
+    second_controller: ControllerProcess,
 ) -> None:
-    assert controller.log != another.log
+    assert controller.log != second_controller.log
     runs = [submit("sleep 1", name=f"hello-{number}") for number in range(8)]
     failing = submit("exit 3", name="failing", backoffLimit=2, backoff={"duration": "1s"})
     for run in runs:

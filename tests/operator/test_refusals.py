@@ -51,7 +51,7 @@ async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, s
     "`ServiceAccountNotFound`"
 )
 @pytest.mark.parametrize(
-    ("spec", "kind", "words"),
+    ("spec", "kind", "expected"),
     [
         ({"imagee": "x"}, RefusalKind.INVALID, 'unknown field "spec.imagee"'),
         ({"restartPolicy": "Sometimes"}, RefusalKind.INVALID, "Unsupported value"),
@@ -61,11 +61,11 @@ async def refusal(engine: KubernetesEngine, pod: Object) -> tuple[RefusalKind, s
     ],
 )
 async def test_an_invalid_or_forbidden_pod_is_refused(
-    engine: KubernetesEngine, namespace: str, spec: Object, kind: RefusalKind, words: str
+    engine: KubernetesEngine, namespace: str, spec: Object, kind: RefusalKind, expected: str
 ) -> None:
     actual, message = await refusal(engine, a_pod(namespace, **spec))
     assert actual == kind
-    assert words in message
+    assert expected in message
 
 
 async def test_an_existing_pod_name_is_reported_as_existing(
@@ -82,7 +82,7 @@ async def test_a_missing_namespace_is_reported_as_terminating(engine: Kubernetes
 
 
 @pytest.fixture
-def going(kube: Kube, namespace: str) -> Iterator[str]:
+def terminating_namespace(kube: Kube, namespace: str) -> Iterator[str]:
     """Provide a terminating namespace that a held Pod keeps from being deleted."""
     pod = a_pod(namespace, "held")
     pod["metadata"]["finalizers"] = ["example.test/hold"]
@@ -95,8 +95,10 @@ def going(kube: Kube, namespace: str) -> Iterator[str]:
 @pytest.mark.guarantee(
     "In a namespace that is terminating or gone nothing is created; the run is deleted with it"
 )
-async def test_a_terminating_namespace_refuses_pods(engine: KubernetesEngine, going: str) -> None:
-    kind, _ = await refusal(engine, a_pod(going))
+async def test_a_terminating_namespace_refuses_pods(
+    engine: KubernetesEngine, terminating_namespace: str
+) -> None:
+    kind, _ = await refusal(engine, a_pod(terminating_namespace))
     assert kind == RefusalKind.NAMESPACE_TERMINATING
 
 
@@ -110,7 +112,7 @@ async def test_pod_security_refuses_a_pod(
     assert "violates PodSecurity" in message
 
 
-def limit(cluster: Cluster, kube: Kube, namespace: str, **hard: str) -> None:
+def set_quota(cluster: Cluster, kube: Kube, namespace: str, **hard: str) -> None:
     """Set a quota and wait until it is counted; until then every create is refused."""
     quota = {"metadata": {"name": "small"}, "spec": {"hard": hard}}
     kube.create(QUOTAS, namespace, quota)
@@ -121,7 +123,7 @@ def limit(cluster: Cluster, kube: Kube, namespace: str, **hard: str) -> None:
 async def test_an_exhausted_quota_is_quota_exceeded(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
-    limit(cluster, kube, namespace, pods="1")
+    set_quota(cluster, kube, namespace, pods="1")
     first = await engine.create_pod(a_pod(namespace))
     kind, message = await refusal(engine, a_pod(namespace, "another"))
     assert kind == RefusalKind.QUOTA_EXCEEDED
@@ -136,7 +138,7 @@ async def test_an_exhausted_quota_is_quota_exceeded(
 async def test_a_quota_that_can_never_be_met_is_forbidden(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
-    limit(cluster, kube, namespace, **{"requests.cpu": "500m"})
+    set_quota(cluster, kube, namespace, **{"requests.cpu": "500m"})
     container = {"resources": {"requests": {"cpu": "1"}}}
     kind, message = await refusal(engine, a_pod(namespace, main=container))
     assert kind == RefusalKind.FORBIDDEN
@@ -150,7 +152,7 @@ async def test_a_quota_that_can_never_be_met_is_forbidden(
 async def test_a_pod_without_the_limits_of_its_quota_is_forbidden(
     engine: KubernetesEngine, cluster: Cluster, kube: Kube, namespace: str
 ) -> None:
-    limit(cluster, kube, namespace, **{"limits.memory": "1Gi"})
+    set_quota(cluster, kube, namespace, **{"limits.memory": "1Gi"})
     kind, message = await refusal(engine, a_pod(namespace))
     assert kind == RefusalKind.FORBIDDEN
     assert "must specify limits.memory" in message
