@@ -120,6 +120,7 @@ class LogEntries:
         self._dated = dated
         self._joins = not isinstance(log, logging.Logger)
         self._bursts: dict[str, _Burst] = {}
+        """Bursts by container, in the order in which they began."""
         self._stamps: OrderedDict[datetime, None] = OrderedDict()
         """Times of the latest entries, so that no two entries have the same."""
         self.last_line: str | None = None
@@ -142,12 +143,13 @@ class LogEntries:
 
     def close(self) -> None:
         """Log the remaining lines."""
-        for container in list(self._bursts):
-            self._flush(container)
+        while self._bursts:
+            self._flush(next(iter(self._bursts)))
 
     def _flush(self, container: str) -> None:
-        burst = self._bursts.pop(container, None)
-        if burst is not None:
+        """Log a container's lines, and before them those of bursts that began earlier."""
+        while container in self._bursts:
+            burst = self._bursts.pop(next(iter(self._bursts)))
             burst.due.cancel()
             when = {"timestamp": _format_timestamp(self._stamp(burst.time))} if self._dated else {}
             self._log.info("\n".join(burst.texts), **when)

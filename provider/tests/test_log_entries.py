@@ -67,6 +67,14 @@ async def test_in_a_worker_an_entry_has_the_time_of_logging() -> None:
     assert logger.entries == [("main 0\nmain 1", None), ("main 2", None)]
 
 
+async def test_entries_keep_the_order_in_which_they_began() -> None:
+    """The log of an ended run is read container after container, without a pause."""
+    (fetching,) = written(0, container="fetch")
+    ready, leaving = written(5_000, 70_000, container="proxy")
+    texts = [text for text, _ in entries_of(fetching, ready, leaving)]
+    assert texts == ["fetch 0", "proxy 0", "proxy 1"]
+
+
 async def test_containers_that_write_simultaneously_have_separate_entries() -> None:
     main, proxy = written(1, 2), written(1, 2, container="proxy")
     both = [line for pair in zip(main, proxy, strict=True) for line in pair]
