@@ -114,6 +114,11 @@ class Cache:
         run = self._runs.get(key.uid)
         return View(key, run if run is not None and key_of_run(run) == key else None, pods)
 
+    def is_news(self, obj: Object) -> bool:
+        """Return whether a TaskRun or Pod is not cached in this or a later version."""
+        uid = obj["metadata"]["uid"]
+        return self._is_newer(obj, self._runs.get(uid) or self._pods.get(uid), uid)
+
     def put_run(self, run: Object) -> RunKey:
         """Store a TaskRun unless the cached version is as new; return its key."""
         key = key_of_run(run)

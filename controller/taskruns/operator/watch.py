@@ -24,6 +24,9 @@ DELETED = "DELETED"
 class EventHandler:
     """Applies watch events to the cache and enqueues their runs.
 
+    An event of a version that is already cached enqueues nothing: it comes from a write of our own,
+    and the reconcile that made the write has decided on its response, or will be retried.
+
     kopf's handlers call it, so every method must return at once.
     """
 
@@ -40,11 +43,14 @@ class EventHandler:
     def take_run(self, event: kopf.RawEvent) -> None:
         """Apply an event of a TaskRun."""
         run: Any = event["object"]
-        if event["type"] == DELETED:
+        deleted = event["type"] == DELETED
+        is_news = deleted or self._cache.is_news(run)
+        if deleted:
             self._cache.drop_run(run["metadata"]["uid"])
         else:
             self._cache.put_run(run)
-        self._enqueue(key_of_run(run))
+        if is_news:
+            self._enqueue(key_of_run(run))
         self._arrived(run["metadata"]["uid"])
 
     def take_pod(self, event: kopf.RawEvent) -> None:
@@ -53,10 +59,12 @@ class EventHandler:
         A DELETED event contains the Pod's last state, so that state is stored before the removal.
         """
         pod: Any = event["object"]
+        deleted = event["type"] == DELETED
+        is_news = deleted or self._cache.is_news(pod)
         self._cache.put_pod(pod)
-        if event["type"] == DELETED:
+        if deleted:
             self._cache.lose_pod(pod["metadata"]["uid"])
-        if (key := key_of_pod(pod)) is not None:
+        if is_news and (key := key_of_pod(pod)) is not None:
             self._enqueue(key)
         self._arrived(pod["metadata"]["uid"])
 

@@ -115,6 +115,21 @@ def test_a_deletion_enqueues_the_run() -> None:
     assert desk.cache.drop_pod("pod-1") == a_pod(2, "Succeeded")
 
 
+def test_an_event_of_a_cached_version_enqueues_nothing() -> None:
+    """It comes from a write of our own: its response is in the cache already."""
+    desk = Desk()
+    desk.cache.put_run(a_run(2))
+    desk.cache.put_pod(a_pod(4))
+    desk.intake.take_run(event("MODIFIED", a_run(1)))
+    desk.intake.take_run(event("MODIFIED", a_run(2)))
+    desk.intake.take_pod(event("ADDED", a_pod(4)))
+    assert desk.asked == []
+    assert desk.arrived == ["run-1", "run-1", "pod-1"]
+    desk.intake.take_pod(event("MODIFIED", a_pod(5)))
+    desk.intake.take_run(event("MODIFIED", a_run(3)))
+    assert desk.asked == [KEY, KEY]
+
+
 def test_a_pod_without_a_run_is_ignored() -> None:
     desk = Desk()
     pod = a_pod()
