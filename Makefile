@@ -36,7 +36,8 @@ demo-docker: setup ## Run three samples on plain Docker: seconds, and no cluster
 setup: $(VENV)/package.stamp ## Make .venv from the hashed locks (needs CPython 3.11 or newer, no more)
 
 .PHONY: test
-test: lint types provider-unit ## Run everything: style, types, and every test, on real clusters that it brings up
+test: setup airflow ## Run everything: style, types, and every test, on real clusters that it brings up
+	$(MAKE) --jobs=2 --no-print-directory lint types provider-unit-3 provider-unit-2
 	$(PYTEST) --with-cluster --numprocesses=$(WORKERS) --max-worker-restart=0 -p pytest_cov --cov
 
 .PHONY: coverage
@@ -51,9 +52,11 @@ unit: setup ## Run the tests that need nothing: a matter of seconds
 airflow: $(AIRFLOW_3).stamp $(AIRFLOW_2).stamp ## Make .build/airflow-3 and .build/airflow-2, which the provider's tests run in
 
 .PHONY: provider-unit
-provider-unit: airflow ## Run the provider's tests that need no cluster, with Airflow 3 and with Airflow 2
-	cd provider && ../$(AIRFLOW_3)/bin/python -m pytest
-	cd provider && ../$(AIRFLOW_2)/bin/python -m pytest
+provider-unit: provider-unit-3 provider-unit-2 ## Run the provider's tests that need no cluster, with Airflow 3 and with Airflow 2
+
+.PHONY: provider-unit-3 provider-unit-2
+provider-unit-3 provider-unit-2: provider-unit-%: airflow
+	cd provider && ../.build/airflow-$*/bin/python -m pytest
 
 .PHONY: test-one
 test-one: setup $(if $(findstring tests/airflow,$(T)),airflow) ## Run the tests that T names, on the real cluster if they need it
