@@ -19,8 +19,7 @@ from taskruns.api.errors import is_too_large
 from taskruns.api.v1alpha1 import TaskRun
 from taskruns_airflow.client import Ref, Refused, Unreachable
 from taskruns_airflow.log_position import Piece, pieces_of
-
-Object = dict[str, Any]
+from taskruns_airflow.manifest import Object
 
 _RUNS = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{{namespace}}/{names.PLURAL}"
 _LOG = "/api/v1/namespaces/{namespace}/pods/{pod}/log"

@@ -12,8 +12,9 @@ from http import HTTPStatus
 
 from taskruns.api.conditions import is_terminal
 from taskruns.api.v1alpha1 import TaskRun
-from taskruns_airflow.api import BROKEN, Api, Object, backoff_delays
+from taskruns_airflow.api import BROKEN, Api, backoff_delays
 from taskruns_airflow.client import Gone, Ref, Refused, Unreachable
+from taskruns_airflow.manifest import Object
 
 OpenApi = Callable[[], AbstractAsyncContextManager[Api]]
 """Opens a client with current credentials."""

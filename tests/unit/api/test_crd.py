@@ -10,6 +10,7 @@ from taskruns.api import cel_rules, names
 from taskruns.api.crd import crd, resource_schema
 from taskruns.api.v1alpha1 import TaskRunSpec
 from tests.support.builders import schemas, structural_schema
+from tests.support.builders.specs import full_with
 
 LARGEST_FOR_CLIENT_SIDE_APPLY = 262_144
 """Size limit of an object for client-side apply, in bytes.
@@ -128,6 +129,32 @@ def test_a_message_states_the_correction_in_one_line(rule: cel_rules.Rule) -> No
     assert "\n" not in rule.message
     assert re.search(r"\b(write|create|leave)\b", rule.message) or rule.field == "attempt"
     assert not rule.message.endswith("."), "the apiserver goes on after it"
+
+
+NOT_IN_FULL = {
+    "envFrom[0].secretRef",
+    "tolerations[0].tolerationSeconds",
+    "tolerations[0].value",
+    *(f"volumeMounts[0].{field}" for field in ("mountPropagation", "recursiveReadOnly")),
+    *(f"volumeMounts[0].{field}" for field in ("subPath", "subPathExpr")),
+}
+"""Fields that exclude each other, or another field of the full spec."""
+
+
+def test_the_full_spec_of_the_tests_has_a_value_in_every_field() -> None:
+    spec = SCHEMA["properties"]["spec"]
+    paths = [path for path, _ in schemas.fields(spec) if path]
+    missing = {schemas.written(path) for path in paths if not values(full_with(path), path)}
+    assert missing == NOT_IN_FULL
+
+
+def values(content: Any, path: schemas.Path) -> list[Any]:
+    """Return the values at a path; index 0 stands for every item of a list."""
+    if not path:
+        return [content]
+    if path[0] == 0:
+        return [value for item in content or () for value in values(item, path[1:])]
+    return values(content[path[0]], path[1:]) if path[0] in content else []
 
 
 BOUNDS: dict[str, dict[str, Any]] = {
