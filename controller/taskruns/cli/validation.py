@@ -61,12 +61,12 @@ def problems(document: Document) -> list[Problem]:
 
 
 def refuse_invalid(document: Document) -> dict[str, Any]:
-    """Return a TaskRun as the apiserver would store it.
+    """Raise the first problem of a TaskRun; return a valid one as the apiserver would store it.
 
     Raises:
         CommandError: the TaskRun is invalid; the message names the first problem.
     """
-    for problem in problems(document):
+    if problem := next(iter(problems(document)), None):
         raise CommandError(f"{document.where}:{document.line(problem.path)}: {problem}")
     return dict(_as_taken(document.content))
 

@@ -113,11 +113,12 @@ def started_since(container: Container, known: datetime | None) -> Container:
 def is_restarted(spec: Mapping[str, Any], pod_policy: str, exit_code: int) -> bool:
     """Return whether the kubelet restarts a container in place after an exit.
 
-    Main containers with such a policy are refused, but an admission webhook may still add one.
+    A run whose main container would be restarted is refused, but an admission webhook may add such
+    a policy afterwards.
     Source: ContainerShouldRestart of Kubernetes' pkg/api/v1/pod.
 
     Args:
-        spec: the container.
+        spec: the container, as in the Pod's spec.
         pod_policy: the Pod's restartPolicy, used if the container has none.
         exit_code: exit code of the container.
     """
@@ -125,7 +126,8 @@ def is_restarted(spec: Mapping[str, Any], pod_policy: str, exit_code: int) -> bo
         codes = mapping(rule.get("exitCodes"))
         values = codes.get("values")
         listed = isinstance(values, list | tuple) and exit_code in values
-        if listed if codes.get("operator") == "In" else not listed:
+        matches = listed if codes.get("operator") == "In" else not listed
+        if matches:
             return True
     policy = text(spec.get("restartPolicy")) or pod_policy
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)

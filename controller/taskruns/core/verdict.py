@@ -152,8 +152,11 @@ def _follow(policy: PodFailurePolicy | None, pod: PodFacts, verdict: Verdict) ->
     """Apply the run's podFailurePolicy to the verdict on a failure or disruption.
 
     If the queue stopped the Pod, its exit code is only the response to SIGTERM. Rules on exit codes
-    do not apply then, as with a Job that Kueue suspends.
+    do not apply then, as with a Job that Kueue suspends. No rule applies to a deactivated Workload:
+    the run fails.
     """
+    if verdict.final:
+        return verdict
     requeued = verdict.outcome == Outcome.REQUEUED
     matched = match(policy, pod, by_code=not requeued)
     if matched is None:
@@ -191,9 +194,9 @@ def _judge_failed(pod: PodFacts, attempt: Attempt) -> Verdict:
 
 
 def _judge_requeued(pod: PodFacts, *, started: bool) -> Verdict:
-    """Return the verdict on an attempt that its queue ended.
+    """Return the verdict on an attempt that Kueue ended.
 
-    The run is queued again unless its Workload was deactivated.
+    The run is queued again, unless Kueue deactivated its Workload: then it fails.
     """
     target, reason = pod.queue_stop.reason, reason_of(pod.queue_stop.reason)
     end = _end_of(pod.main) if started else ", before its main container started"
@@ -243,7 +246,8 @@ def judge_gone(
     if attempt.stop_time is not None and attempt.reason in _OUTCOME_OF_STOP:
         return _judge_stopped(attempt, None)
     if last_seen is not None and last_seen.queue_stop.reason and last_seen.queued:
-        return _judge_requeued(last_seen, started=_may_have_started(last_seen, attempt))
+        requeued = _judge_requeued(last_seen, started=_may_have_started(last_seen, attempt))
+        return _follow(policy, last_seen, requeued)
     if last_seen is not None and not last_seen.node:
         cause = "The Pod was removed before it had a node"
         return Verdict(Outcome.REPLACED, Reason.POD_DELETED, cause)
@@ -254,7 +258,7 @@ def judge_gone(
 def _judge_stopped(attempt: Attempt, pod: PodFacts | None) -> Verdict:
     """Return the verdict that follows from the reason recorded before the stop."""
     reason = Reason.named(attempt.reason)
-    if reason not in _OUTCOME_OF_STOP:
+    if reason not in _OUTCOME_OF_STOP:  # for the type checker: both callers exclude it
         reason = Reason.CANCELLED
     cause = attempt.message or reason.meaning.rstrip(".")
     if pod is None or reason in _NOT_STARTED:

@@ -158,9 +158,12 @@ class Cache:
                 observer.run_changed(key_of_run(run), None)
 
     def drop_pod(self, uid: str) -> Object | None:
-        """Remove a Pod that is known to be gone; return its last known state, or None.
+        """Remove a Pod that is known to be gone.
 
-        The Pod is not cached again.
+        Watch events do not bring it back; only `keep_pod` does.
+
+        Returns:
+            Its last known state, also if `lose_pod` removed it before; None without one.
         """
         pod = self._remove_pod(uid)
         self._add_tombstone(uid, pod, inf)

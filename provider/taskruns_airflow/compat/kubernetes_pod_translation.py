@@ -239,10 +239,14 @@ def _wire(name: str, value: Any) -> Any:
 
 
 def _without_replaced(base: Mapping[str, Any], arguments: Mapping[str, Any]) -> Pod:
-    """Return the template without fields that a client object replaces, even an empty one."""
+    """Remove from the template each field whose parameter is a Kubernetes client object.
+
+    Such an object replaces the whole field, even if the object is empty.
+    """
     spec = {**_mapping(base.get("spec"))}
-    first, *rest = spec.get("containers") or [{}]
-    for part, fields in ((spec, _OF_THE_POD), (first := {**first}, _OF_THE_CONTAINER)):
+    containers = spec.get("containers") or [{}]
+    first, rest = {**containers[0]}, containers[1:]
+    for part, fields in ((spec, _OF_THE_POD), (first, _OF_THE_CONTAINER)):
         for name, field in fields.items():
             if is_model(arguments.get(name)):
                 part.pop(field, None)

@@ -114,6 +114,22 @@ def test_a_deactivated_workload_is_not_queued_again(cause: str, main: Any, outco
     assert "the workload was deactivated, so it is not queued again" in (written.message or "")
 
 
+@pytest.mark.parametrize("action", ["Ignore", "Count", "FailJob"])
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {"onExitCodes": {"operator": "In", "values": [143]}},
+        {"onPodConditions": [{"type": "TerminationTarget"}]},
+    ],
+)
+def test_no_policy_rule_queues_a_deactivated_workload_again(action: str, criterion: Any) -> None:
+    policy = {"rules": [{"action": action, **criterion}]}
+    run = queued_run(backoffLimit=5, podFailurePolicy=policy)
+    pod = pod_of(run, main=ended(143), reason="WorkloadEvictedDueToDeactivated")
+    written = status_for(run, pod, seconds=5)
+    assert (written.phase, written.reason) == ("Failed", "Evicted")
+
+
 def test_a_task_that_succeeds_within_its_grace_period_has_succeeded() -> None:
     run = queued_run()
     pod = pod_of(run, main=ended(0), phase="Succeeded")
@@ -138,6 +154,13 @@ def test_a_pod_that_was_removed_after_its_preemption_is_queued_again() -> None:
     pod = pod_of(run, main=running(), phase="Running")
     written = status_for(run, seconds=5, findings=gone(pod_uid(1), pod))
     assert (written.reason, written.requeued) == ("Preempted", 1)
+
+
+def test_a_policy_rule_applies_to_a_preempted_pod_that_was_removed() -> None:
+    run = queued_run(podFailurePolicy={"rules": [CONDITION]})
+    pod = pod_of(run, main=running(), phase="Running")
+    written = status_for(run, seconds=5, findings=gone(pod_uid(1), pod))
+    assert (written.phase, written.reason) == ("Failed", "Preempted")
 
 
 CODES = {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0, 42]}}

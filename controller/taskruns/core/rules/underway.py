@@ -74,7 +74,7 @@ def replace_deleted(situation: Underway, context: DecisionContext) -> Plan | Non
 
 
 def show_overdue(situation: Underway, context: DecisionContext) -> Plan | None:
-    """Pod deleted by another client and overdue: report its node."""
+    """Deleted Pod whose end is overdue: name the node that has not reported it."""
     run, pod = situation.run, situation.pod
     at, reason = _overdue_at(situation), disruption_of(pod)
     if at is None or reason is None or context.now < at or run.status.reason == reason:

@@ -106,7 +106,10 @@ class DockerEngine:
         return live
 
     async def release_pod(self, pod: PodRef) -> Object | None:
-        """Remove our finalizer, and the Pod itself if it is being deleted and has no node."""
+        """Remove our finalizer.
+
+        The Pod is removed as well if it is being deleted, has no other finalizer and no container.
+        """
         async with self._file.change() as record:
             live = _the_pod(record, pod)
             if live is None:
