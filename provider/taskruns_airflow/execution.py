@@ -148,7 +148,7 @@ class Execution:
     def await_end(self, run: TaskRun, seconds: float) -> TaskRun:
         """Wait for the run's end, but no longer than `seconds`; return its latest state.
 
-        The log is not read: whoever waits to the end reads all of it.
+        The log is not read: the wait for the end reads all of it later.
         """
         if run.is_terminal or seconds <= 0:
             return run
