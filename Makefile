@@ -101,12 +101,20 @@ cluster-down: setup ## Stop it and remove what it made; what was built stays cac
 ##@ Benchmarks
 
 .PHONY: bench
-bench: setup ## Measure speed and cost beside bare Pods and Jobs, all workloads: hours (root and Go)
-	$(PYTHON) -m benchmarks.throughput --plan full --json .build/bench/bench.json
+bench: setup ## Measure speed and cost beside bare Pods and Jobs, all workloads: an hour (root and Go)
+	$(PYTHON) -m benchmarks.throughput --plan full --json .build/bench/bench.json $(BENCH)
+
+.PHONY: bench-targets
+bench-targets: setup ## Measure what has a target, and compare: half an hour (root and Go)
+	$(PYTHON) -m benchmarks.throughput --plan targets --json .build/bench/bench-targets.json $(BENCH)
+
+.PHONY: bench-growth
+bench-growth: setup ## Measure the controller's memory over 50,000 runs: half an hour (root and Go)
+	$(PYTHON) -m benchmarks.throughput --plan growth --json .build/bench/bench-growth.json $(BENCH)
 
 .PHONY: bench-quick
 bench-quick: setup ## Measure one run at a time and 300 at once, once each: minutes (root and Go)
-	$(PYTHON) -m benchmarks.throughput --plan quick --json .build/bench/bench-quick.json
+	$(PYTHON) -m benchmarks.throughput --plan quick --json .build/bench/bench-quick.json $(BENCH)
 
 .PHONY: bench-compare
 bench-compare: setup ## Compare the controllers of two commits: make bench-compare OLD=v1 NEW=HEAD

@@ -10,13 +10,14 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.throughput import checkout, plan, plot, report
-from benchmarks.throughput.plan import PLANS, Part
-from benchmarks.throughput.results import Results, measure
+from benchmarks.throughput.plan import Part
+from benchmarks.throughput.results import Results, Turns
 from benchmarks.throughput.system import Controller, System
 from benchmarks.throughput.systems import AT_ONCE, SYSTEMS
 from benchmarks.throughput.systems.taskruns import TaskRuns
@@ -36,13 +37,13 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.throughput", description=__doc__, formatter_class=form
     )
     add = program.add_argument
-    add("--plan", choices=PLANS, help="all turns of a benchmark, in place of the other choices")
+    add("--plan", choices=plan.PLANS, help="turns to play; the next options choose some of them")
     add(
         "--workload",
-        default=DEFAULT_WORKLOADS,
-        type=_names(plan.NAMES),
+        type=_names((*plan.NAMES, *plan.KEYS)),
         metavar="NAMES",
-        help=f"comma-separated, of {', '.join(plan.NAMES)} ({','.join(DEFAULT_WORKLOADS)})",
+        help=f"comma-separated, of {', '.join(plan.NAMES)} ({','.join(DEFAULT_WORKLOADS)}); "
+        f"with --plan also of {', '.join(plan.KEYS)}",
     )
     add(
         "--system",
@@ -50,8 +51,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help=f"comma-separated, of {', '.join(SYSTEMS)} ({','.join(DEFAULT_SYSTEMS)})",
     )
-    add("--rounds", type=int, default=plan.ROUNDS, metavar="N", help="turns of each system (3)")
+    add("--rounds", type=int, metavar="N", help=f"turns of each system ({plan.ROUNDS})")
     add("--size", type=int, metavar="N", help="runs of a workload; seconds of `steady`")
+    _add_places(program)
+    return program
+
+
+def _add_places(program: argparse.ArgumentParser) -> None:
+    """Add the options for commits, files and the cluster."""
+    add = program.add_argument
     add(
         "--compare",
         nargs=2,
@@ -65,10 +73,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="file for all figures (.build/bench/throughput.json); plots are written beside it",
     )
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: print the tables and draw the plots of an earlier --json FILE",
+    )
     cluster = os.environ.get("TASKRUNS_BENCH_CLUSTER", "bench")
     add("--cluster", default=cluster, metavar="NAME", help=f"test cluster to use ({cluster})")
     add("--keep", action="store_true", help="do not remove the cluster")
-    return program
 
 
 def _names(known: Collection[str]) -> Callable[[str], list[str]]:
@@ -104,31 +117,47 @@ def _turns(args: argparse.Namespace) -> tuple[Sequence[Part], Mapping[str, Syste
         ValueError: git does not know a commit, or no chosen system can play a workload.
     """
     if args.plan:
-        return PLANS[args.plan], SYSTEMS
+        parts = [*plan.narrowed(plan.PLANS[args.plan], args.workload, args.system, args.rounds)]
+        if not parts:
+            raise ValueError(
+                f"plan {args.plan} has no such turn: see benchmarks/throughput/plan.py"
+            )
+        return parts, SYSTEMS
     systems = {**SYSTEMS, **(_commits(args.compare) if args.compare else {})}
     chosen = (OLD, NEW) if args.compare else args.system or DEFAULT_SYSTEMS
-    if plan.START in args.workload and not any(systems[each].controller for each in chosen):
-        raise ValueError(f"only systems of taskruns play {plan.START}: choose one with --system")
-    return plan.chosen(args.workload, chosen, args.rounds, args.size), systems
+    workloads = args.workload or DEFAULT_WORKLOADS
+    if keys := [each for each in workloads if each not in plan.NAMES]:
+        raise ValueError(f"only a plan has {keys[0]}: name it with --plan, or use --size")
+    for name in plan.CONTROLLERS_ONLY:
+        if name in workloads and not all(systems[each].controller for each in chosen):
+            raise ValueError(f"only systems of taskruns play {name}: choose them with --system")
+    return plan.chosen(workloads, chosen, args.rounds or plan.ROUNDS, args.size), systems
 
 
 async def _run(
-    args: argparse.Namespace, parts: Sequence[Part], systems: Mapping[str, System]
-) -> Results:
-    """Measure, and write the figures after each workload, so that a failure loses none."""
-    results = Results.of(parts, systems, " ".join(sys.argv[1:]))
+    args: argparse.Namespace,
+    parts: Sequence[Part],
+    systems: Mapping[str, System],
+    results: Results,
+) -> None:
+    """Measure, and write the figures after each turn, so that a failure loses none."""
     folder: Path = args.json.parent
     async with testbed(args.cluster, folder / "log", keep=args.keep) as bed:
+        total = sum(part.turns for part in parts)
+        turns = Turns(bed, systems, results, total, lambda: write(results, args.json))
         for part in parts:
-            await measure(bed, part, systems, results)
-            write(results, args.json)
-    return results
+            await turns.play(part)
 
 
 def write(results: Results, file: Path) -> None:
     """Write the figures as JSON, and the plots beside it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(results.as_json(), indent=2) + "\n")
+    draw(results, file)
+
+
+def draw(results: Results, file: Path) -> None:
+    """Write the plots beside a file of figures."""
     for name, picture in plot.pictures(results.summaries, results.titles, results.names).items():
         file.with_name(f"{file.stem}-{name}.svg").write_text(picture)
 
@@ -136,15 +165,22 @@ def write(results: Results, file: Path) -> None:
 def main(argv: list[str]) -> int:
     """Run the benchmark, print the tables, and write the figures and the plots."""
     args = parser().parse_args(argv)
+    if args.report:
+        results = Results.read(args.report)
+        draw(results, args.report)
+        print(report.text(results))
+        return 0
     try:
         parts, systems = _turns(args)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    results = Results.of(parts, systems, " ".join(argv))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is removed
     try:
-        results = asyncio.run(_run(args, parts, systems))
+        asyncio.run(_run(args, parts, systems, results))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(f"{report.text(results)}\n\ninterrupted: later turns are missing")
         return INTERRUPTED
     print(report.text(results))
     return 1 if results.failures else 0

@@ -54,6 +54,7 @@ class Load:
         self.pods_running = 0
         """Number of runs that have had a running Pod."""
         self._pods: set[str] = set()
+        self._objects: set[str] = set()
         self._ended_pods: set[str] = set()
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -82,6 +83,11 @@ class Load:
     def pods(self) -> int:
         """Number of Pods that exist."""
         return len(self._pods)
+
+    @property
+    def objects(self) -> int:
+        """Number of objects of runs that exist, as far as they have changed."""
+        return len(self._objects)
 
     async def forget(self) -> None:
         """Forget all runs so far, which must be done, and remove their Pods."""
@@ -165,19 +171,14 @@ class Load:
             now = self._last_change = time.monotonic()
             run = self.runs.get((obj["metadata"].get("labels") or {}).get(RUN, ""))
             if is_pod:
-                self._count_pod(change, obj["metadata"]["name"])
+                _count(self._pods, change, obj)
             if is_pod and run:
                 self._take_pod(run, obj, now)
             if is_object:
+                _count(self._objects, change, obj)
                 self._take_object(run, change, obj, now)
             if self._waiter and self._waiter[0]():
                 self._wake()
-
-    def _count_pod(self, change: str, name: str) -> None:
-        if change == "DELETED":
-            self._pods.discard(name)
-        else:
-            self._pods.add(name)
 
     def _take_pod(self, run: Run, pod: Object, now: float) -> None:
         phase = pod["status"].get("phase")
@@ -200,3 +201,11 @@ class Load:
     def _wake(self) -> None:
         if self._waiter and not self._waiter[1].done():
             self._waiter[1].set_result(None)
+
+
+def _count(existing: set[str], change: str, obj: Object) -> None:
+    """Keep the names of the objects that exist."""
+    if change == "DELETED":
+        existing.discard(obj["metadata"]["name"])
+    else:
+        existing.add(obj["metadata"]["name"])

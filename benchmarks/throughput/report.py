@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.throughput.figures import DURATIONS, Percentiles, Spread, Summary
+from benchmarks.throughput.growth import SAMPLES, Grown
 from benchmarks.throughput.population import Start
 from benchmarks.throughput.results import Results
+from benchmarks.throughput.targets import Target
 
 REFERENCES = ("pods", "jobs", "old")
 """Systems whose rate those of all others are divided by."""
@@ -19,6 +21,7 @@ Names = Mapping[str, str]
 def text(results: Results) -> str:
     """Return all tables."""
     blocks = [part(results, workload) for workload in results.titles]
+    blocks.append(goals(results.targets, results.names))
     if results.failures:
         blocks.append("\n".join(("Turns that failed:", *results.failures)))
     return "\n\n".join(filter(None, blocks))
@@ -29,12 +32,15 @@ def part(results: Results, workload: str) -> str:
     title = results.titles[workload]
     mine = [each for each in results.summaries if each.workload == workload]
     starts = [each for each in results.starts if each.workload == workload]
+    grown = [each for each in results.grown if each.workload == workload]
     blocks = []
     if mine:
         blocks.append(f"## {title}, {_rounds(mine)}")
         blocks += [each(mine, results.names) for each in (speed, cost, requests, comparison)]
     if starts:
         blocks += [f"## {title}", memory(starts, results.names)]
+    if grown:
+        blocks += [f"## {title}", growth(grown, results.names)]
     return "\n\n".join(filter(None, blocks))
 
 
@@ -130,6 +136,39 @@ def memory(starts: Sequence[Start], names: Names) -> str:
         spreads = (Spread.of([figure(each) for each in mine]) for figure in columns.values())
         rows.append([names[system], *map(spread, spreads)])
     return table([["", *columns], *rows])
+
+
+def growth(grown: Sequence[Grown], names: Names) -> str:
+    """Return the memory of controllers after equal numbers of runs."""
+    header = ["MiB", *(f"{number}/10" for number in range(1, SAMPLES + 1)), "peak", "per 1,000"]
+    rows = [
+        [
+            names[each.system],
+            *(f"{sample:.1f}" for sample in each.samples),
+            f"{each.peak:.1f}",
+            f"{each.per_thousand:+.3f}",
+        ]
+        for each in grown
+    ]
+    return table([header, *rows])
+
+
+def goals(targets: Sequence[Target], names: Names) -> str:
+    """Return the targets beside what was measured, or nothing."""
+    if not targets:
+        return ""
+    header = ["target", "system", "wanted", "measured", ""]
+    rows = [
+        [
+            each.title,
+            names[each.system],
+            each.wanted,
+            f"{each.measured:.2f}",
+            "met" if each.met else "missed",
+        ]
+        for each in targets
+    ]
+    return "## Targets\n\n" + table([header, *rows])
 
 
 def _number(value: float | None) -> str:

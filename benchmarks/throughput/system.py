@@ -51,6 +51,8 @@ class Task:
     """Whether kwok runs it; otherwise the kubelet does."""
     variables: int = 0
     """Number of environment variables, which make an object larger."""
+    transient: bool = False
+    """Whether the run's object is deleted as soon as it has ended."""
 
     @property
     def expected(self) -> End:

@@ -33,7 +33,7 @@ REPLACED_AFTER = 3.0
 """Seconds that the apiserver may need to serve a changed CRD."""
 DISCOVERED_AFTER = 40.0
 """Seconds after which the garbage collector has discovered a new CRD; it looks every 30 s."""
-REMOVED_WITHIN = 900.0
+REMOVED_WITHIN = 600.0
 ACCOUNT_WITHIN = 120.0
 
 

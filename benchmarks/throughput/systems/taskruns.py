@@ -38,8 +38,9 @@ class TaskRuns:
         pod = task.pod(run)
         template = {"metadata": pod["metadata"], "spec": task.placement}
         retries = RETRIES if task.behaviour is Behaviour.FAIL_TWICE else {}
+        expiry = {"ttlSecondsAfterFinished": 0} if task.transient else {}
         main = {"image": IMAGE, "command": COMMAND, "env": task.env}
-        spec = {**main, "template": template, **retries}
+        spec = {**main, "template": template, **retries, **expiry}
         kind = {"apiVersion": names.API_VERSION, "kind": names.KIND}
         return {**kind, "metadata": metadata(run), "spec": spec}
 

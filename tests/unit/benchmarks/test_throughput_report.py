@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.throughput import plot, report
+from benchmarks.throughput import cli, plot, report
 from benchmarks.throughput.figures import Measurement, Percentiles, Spread
+from benchmarks.throughput.growth import Grown
 from benchmarks.throughput.plot import Panel
 from benchmarks.throughput.population import Start
 from benchmarks.throughput.results import Results
@@ -81,6 +83,26 @@ def test_starts_have_a_table_of_their_own() -> None:
     assert "## start with 100 runs" in text
     last = text.splitlines()[-1].split()
     assert last == ["taskruns", "8.0", "(7.0-9.0)", "2.0", "100.0", "90.0"]
+
+
+def test_memory_over_many_runs_has_a_sample_for_each_tenth() -> None:
+    grown = Grown("taskruns", "growth-1000", [*map(float, range(70, 80))], 82.0)
+    results = Results({"growth-1000": "memory"}, NAMES, {}, grown=[grown])
+    last = report.text(results).splitlines()[-1].split()
+    assert last == ["taskruns", *(f"{each}.0" for each in range(70, 80)), "82.0", "+10.000"]
+
+
+def test_figures_that_were_written_are_reported_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = _results(*_rounds("pods", 2.0, 4.0), *_rounds("taskruns", 5.0))
+    results.starts.append(Start("taskruns", "start-100", 7.0, 2.0, 100.0, 90.0))
+    results.failures.append("100 runs at once, Job: TimeoutError()")
+    cli.write(results, tmp_path / "figures.json")
+    (tmp_path / "figures-rate.svg").unlink()
+    assert cli.main(["--report", str(tmp_path / "figures.json")]) == 0
+    assert capsys.readouterr().out == report.text(results) + "\n"
+    assert (tmp_path / "figures-rate.svg").exists()
 
 
 def test_json_contains_every_round() -> None:
