@@ -5,7 +5,7 @@ import pytest
 from tests.support.airflow.task import DEFERRED, Count, Task
 from tests.support.cluster.start_counter import START
 
-MANY = 50
+MANY = 25
 WITHIN = 480
 SHORT = [["-c", f"{START}; sleep {0.2 + 1.8 * n / MANY:.2f}"] for n in range(MANY)]
 
@@ -19,7 +19,7 @@ def each_succeeds_at_its_first_try(task: Task) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.task("", modes=DEFERRED, command=["sh"], mapped={"arguments": SHORT}, at_once=8)
-def test_fifty_short_mapped_tasks_succeed_at_their_first_try(task: Task) -> None:
+def test_short_mapped_tasks_succeed_at_their_first_try(task: Task) -> None:
     each_succeeds_at_its_first_try(task)
 
 
@@ -33,9 +33,9 @@ def test_fifty_short_mapped_tasks_succeed_at_their_first_try(task: Task) -> None
     defer_after=10,
     later=True,
 )
-def test_fifty_mapped_tasks_that_end_before_they_defer_succeed_at_their_first_try(
+def test_mapped_tasks_that_end_before_they_defer_succeed_at_their_first_try(
     task: Task,
 ) -> None:
-    """These tasks start after the others have ended, because a hundred exceed the machine."""
+    """These tasks start after the others have ended, because all at once exceed the machine."""
     task.start()
     each_succeeds_at_its_first_try(task)

@@ -35,19 +35,24 @@ API_SERVER, TASK_API_SERVER, SCHEDULER, TRIGGERER, DAG_PROCESSOR = PARTS = (
     "dag-processor",
 )
 
-_START = "import {modules}; from airflow.__main__ import main; main()"
-_LOADED_EARLY = {
+_START = "{prepare}; from airflow.__main__ import main; main()"
+_PREPARE = {
     SCHEDULER: (
-        "airflow.sdk.execution_time.task_runner",
-        "airflow.dag_processing.dagbag",
-        "airflow.providers.cncf.kubernetes.hooks.kubernetes",
-        "taskruns_airflow.execution",
+        "import airflow"
+        ", airflow.sdk.execution_time.supervisor"
+        ", airflow.sdk.execution_time.task_runner"
+        ", airflow.dag_processing.dagbag"
+        ", airflow.providers.cncf.kubernetes.hooks.kubernetes"
+        ", taskruns_airflow.execution"
+        "; from airflow.sdk.api.client import Client"
+        "; Client(base_url='http://127.0.0.1', token='').close()"
     )
 }
-"""Modules that every task would otherwise import, which costs it three seconds of CPU.
+"""Statements without which every worker and task would import the same modules and load the same
+certificates, which costs seconds of CPU.
 
-Workers are forked from the scheduler and inherit the loaded modules. Airflow passes the same data
-to a task as without them.
+Workers are forked from the scheduler, tasks from workers, and they inherit what is loaded. Airflow
+passes the same data to a task as without them.
 """
 
 _WITHOUT_LOG_SERVER = "--skip-serve-logs"
@@ -163,14 +168,13 @@ class Airflow:
 
     def start(self, part: str) -> None:
         """Start one component without waiting for it."""
-        loaded = ", ".join(("airflow", *_LOADED_EARLY.get(part, ())))
         # A component that outlives its tests would continue to act on their cluster.
         argv = ["setpriv", "--pdeathsig", "KILL", str(PYTHON), "-W", "ignore", "-c"]
         with self._log(part).open("ab") as log:
             self._processes[part] = subprocess.Popen(
                 [
                     *argv,
-                    _START.format(modules=loaded),
+                    _START.format(prepare=_PREPARE.get(part, "import airflow")),
                     *_COMMANDS[part],
                     *self._ports.get(part, ()),
                 ],
