@@ -54,6 +54,11 @@ class Cluster:
         return self.driver.node_name
 
     @property
+    def node_is_this_machine(self) -> bool:
+        """Whether the nodes' host paths are paths of this machine."""
+        return isinstance(self.driver, LocalDriver)
+
+    @property
     def audit_log(self) -> Path:
         return self.place.audit_log
 

@@ -11,7 +11,7 @@ from tests.support.cluster.run import Run
 from tests.support.cluster.start_counter import START, StartCounter
 
 GRACE = pod_spec(terminationGracePeriodSeconds=2)
-POLITE = "trap 'echo tidied up; exit 0' TERM; echo working; while :; do sleep 0.2; done"
+POLITE = "trap 'echo tidied up; exit 0' TERM; echo working; while :; do sleep 600 & wait; done"
 STUBBORN = "trap '' TERM; echo working; while :; do sleep 1; done"
 
 

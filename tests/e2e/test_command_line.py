@@ -11,8 +11,8 @@ import yaml
 
 from tests.support.command_line import CTRL_C, ROOT, SECONDS, CommandLine, Done
 
-LOOP = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
-DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+LOOP = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 600 & wait; done"
+DEAF = "trap '' TERM; echo ready; while :; do sleep 600 & wait; done"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_file_is_run_and_its_result_is_kept_until_deletion(taskrun: CommandLin
 
 
 def test_a_detached_run_is_cancelled_and_awaited(taskrun: CommandLine) -> None:
-    script = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
+    script = "trap 'exit 4' TERM; while :; do sleep 600 & wait; done"
     assert shell(taskrun, script, "--detach", "--name", "long").stdout == "long\n"
     assert taskrun("cancel", "long").returncode == 0
     assert taskrun("wait", "long", "--timeout", "60").returncode == 130

@@ -16,7 +16,7 @@ from taskruns.api import names
 from tests.engine.work import IMAGE
 from tests.support.command_line import SECONDS, CommandLine
 
-UNTIL_STOPPED = "trap 'echo bye; exit 4' TERM; while :; do sleep 0.1; done"
+UNTIL_STOPPED = "trap 'echo bye; exit 4' TERM; while :; do sleep 600 & wait; done"
 SECOND_TIME_GOOD = 'echo attempt $TASKRUN_ATTEMPT; [ "$TASKRUN_ATTEMPT" = 2 ] && exit; '
 TIME = re.compile(r"^ +(\w[\w ]*\w) +\d\d:\d\d:\d\d +\w+", re.MULTILINE)
 """A line of an attempt's timeline: step, start time, duration."""

@@ -18,8 +18,8 @@ from tests.support.command_line import CTRL_C, CommandLine
 
 pytestmark = pytest.mark.parametrize("installation", ["process"], indirect=True, scope="session")
 
-LOOP = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"
-DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+LOOP = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 600 & wait; done"
+DEAF = "trap '' TERM; echo ready; while :; do sleep 600 & wait; done"
 
 
 @pytest.fixture

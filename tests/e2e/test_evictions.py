@@ -136,7 +136,7 @@ def test_a_pod_evicted_by_a_taint_before_main_starts_is_replaced_by_default(
 )
 @pytest.mark.taskrun(
     shell(
-        f"{START}; trap '{END}; exit 0' TERM; while :; do sleep 0.2; done",
+        f"{START}; trap '{END}; exit 0' TERM; while :; do sleep 600 & wait; done",
         **on(NODE, terminationGracePeriodSeconds=10),
     ),
     start_counter=True,

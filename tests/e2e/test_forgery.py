@@ -80,7 +80,7 @@ def test_an_ungated_pod_is_not_adopted_as_an_attempt(run: Run) -> None:
 
 @pytest.mark.taskrun(
     shell(
-        "trap 'sleep 3; exit 0' TERM; while :; do sleep 0.2; done",
+        "trap 'sleep 3; exit 0' TERM; while :; do sleep 600 & wait; done",
         backoffLimit=1,
         **SOON,
         **pod_spec(terminationGracePeriodSeconds=20),

@@ -24,7 +24,7 @@ SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCE
 @pytest.mark.guarantee("A run is not affected by the Pods of an earlier run of the same name")
 @pytest.mark.taskrun(
     shell(
-        f"{START}; trap 'sleep 4; exit 0' TERM; while :; do sleep 0.2; done",
+        f"{START}; trap 'sleep 4; exit 0' TERM; while :; do sleep 600 & wait; done",
         **pod_spec(terminationGracePeriodSeconds=20),
     ),
     start_counter=True,

@@ -1,8 +1,8 @@
 """Outages of the control plane, under a hundred runs at every stage of their lives.
 
 With each installation the apiserver stops and comes back, and etcd right after it: gracefully and
-for a minute under a hundred runs, killed under a quarter of them. The controller is left alone. The
-tasks' lines in the start counter show whether anything was lost or done twice.
+for half a minute under a hundred runs, killed under a quarter of them. The controller is left
+alone. The tasks' lines in the start counter show whether anything was lost or done twice.
 """
 
 import time
@@ -33,7 +33,7 @@ class Outage:
 
 
 OUTAGES = {
-    "helm": Outage(apiserver=60, etcd=5, grace=20, share=1),
+    "helm": Outage(apiserver=30, etcd=5, grace=20, share=1),
     "process": Outage(apiserver=10, etcd=5, grace=0, share=0.25),
 }
 

@@ -221,7 +221,7 @@ def _controller(cluster: Cluster, *namespaces: str, crash: str = "") -> Controll
 
 def _slow_to_stop(seconds: int) -> str:
     """Return work that takes `seconds` to end after SIGTERM, and exits with 9."""
-    return f"{START}; trap 'sleep {seconds}; exit 9' TERM; while :; do sleep 0.2; done"
+    return f"{START}; trap 'sleep {seconds}; exit 9' TERM; while :; do sleep 600 & wait; done"
 
 
 def _after(duration: str) -> dict[str, Any]:

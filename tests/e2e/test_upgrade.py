@@ -76,7 +76,7 @@ KINDS = {
     "stopping": (
         8,
         shell(
-            f"{START}; trap '{until(WORD)}; exit 9' TERM; while :; do sleep 0.5; done",
+            f"{START}; trap '{until(WORD)}; exit 9' TERM; while :; do sleep 600 & wait; done",
             **pod_spec(terminationGracePeriodSeconds=600),
         ),
         CANCELLED,

@@ -22,7 +22,7 @@ from tests.engine.docker_runtime import ended, manifest, now
 from tests.support.command_line import CommandLine
 
 SECONDS = 120
-STOPPED_AT_LAST = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
+STOPPED_AT_LAST = "trap 'exit 4' TERM; while :; do sleep 600 & wait; done"
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def lasts(seconds: float) -> Work:
     return Work(f"trap '' TERM; sleep {seconds}", Script(seconds=seconds))
 
 
-FOR_EVER = "while :; do sleep 0.1; done"
+FOR_EVER = "while :; do sleep 600 & wait; done"
 
 HELLO = exits(0, "hello")
 STUBBORN = Work(f"trap '' TERM; {FOR_EVER}", Script(seconds=10**6))

@@ -82,7 +82,7 @@ def lifecycle_points(
 
 
 def _points_until_released(during: str, after: str) -> dict[str, LifecyclePoint]:
-    on_term = "trap '{}' TERM; while :; do sleep 0.5; done"
+    on_term = "trap '{}' TERM; while :; do sleep 600 & wait; done"
     patient = pod_spec(terminationGracePeriodSeconds=_PATIENT)
     gone_on_term = on_term.format(f"{until(during)}; {END}; exit 0")
     late_on_term = on_term.format(f"{until(after)}; {END}; exit 9")

@@ -52,7 +52,7 @@ LONG = InterruptedRun(
 )
 STOPPED = InterruptedRun(
     shell(
-        f"{START}; trap '{END}; exit 9' TERM; while :; do sleep 0.2; done",
+        f"{START}; trap '{END}; exit 9' TERM; while :; do sleep 600 & wait; done",
         attemptDeadlineSeconds=2,
         **pod_spec(terminationGracePeriodSeconds=5),
     ),
