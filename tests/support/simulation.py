@@ -7,10 +7,11 @@ from typing import Any
 
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.unstructured import Object
-from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
+from taskruns.engines.cache import Cache, RunKey, key_of_pod
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
+from taskruns.operator.watch import EventHandler
 from tests.simulation import Change, Cluster, Kind, MemoryEngine
 from tests.support.faults.request_faults import Crashed, Fault, FaultyEngine, Request
 
@@ -21,8 +22,9 @@ LONG = timedelta(days=30)
 class Controller:
     """One controller process: its own cache, its own watches, one reconcile at a time.
 
-    It does what the operator does, without kopf: watch events update the cache and enqueue their
-    run; each queued run is reconciled, and reconciled again at its wake-up time.
+    It does what the operator does, without kopf: the operator's own handler takes the watch events,
+    which updates the cache and enqueues runs. Each queued run is reconciled, and reconciled again
+    at its wake-up time.
     """
 
     def __init__(self, cluster: Cluster, site: SiteDefaults) -> None:
@@ -37,6 +39,7 @@ class Controller:
     def restart(self) -> None:
         """Start with an empty state and a fresh list, as a restarted process does."""
         self.cache = Cache()
+        self.events = EventHandler(self.cache, self._ask, lambda _uid: None)
         self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
         self.queue: dict[RunKey, None] = {}
         self.turnstile = QuotaQueue(
@@ -95,17 +98,9 @@ class Controller:
             self._take_in(events.popleft())
 
     def _take_in(self, change: Change) -> None:
-        obj, uid = change.object, change.object["metadata"]["uid"]
-        if change.kind is Kind.RUN:
-            key: RunKey | None = key_of_run(obj)
-            self.cache.put_run(obj)
-        else:
-            key = key_of_pod(obj)
-            self.cache.put_pod(obj)
-        if change.type == "DELETED":
-            (self.cache.drop_run if change.kind is Kind.RUN else self.cache.lose_pod)(uid)
-        if key is not None:
-            self.queue[key] = None
+        event: Any = {"type": change.type, "object": change.object}
+        take = self.events.take_run if change.kind is Kind.RUN else self.events.take_pod
+        take(event)
 
     def ring(self) -> None:
         """Enqueue the runs whose wake-up time has come."""
