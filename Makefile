@@ -10,6 +10,8 @@ AIRFLOW_2 := .build/airflow-2
 # Workers of `make test`; each starts a cluster of its own, of about 0.8 GB.
 WORKERS ?= 3
 
+# The tests start many interpreters, each of which would compile the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 

@@ -29,10 +29,11 @@ _ONE_UNIT = ("airflow",)
 _SECONDS_PER_TEST = 2
 """Assumed duration of a test whose work unit `SECONDS` does not know."""
 SECONDS = {
-    "tests/contracts/test_chart_names.py": 8,
-    "tests/contracts/test_chart.py": 5,
     "tests/unit/cli/test_streams.py": 5,
-    "tests/contracts/test_sizes.py": 3,
+    "tests/unit/core/test_properties.py": 2,
+    "tests/contracts/test_chart_names.py": 2,
+    "tests/contracts/test_chart.py": 2,
+    "tests/contracts/test_sizes.py": 2,
     "tests/airflow": 600,
     "tests/e2e/test_airflow_examples.py@process": 300,
     "tests/e2e/test_outages.py@helm": 300,

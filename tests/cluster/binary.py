@@ -61,7 +61,7 @@ class Module:
 
     @property
     def key(self) -> str:
-        sources = [path for path in sorted(self.folder.iterdir()) if path.is_file()]
+        sources = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         return content_key([*self.flags(), platform.machine()], sources)
 
     @property
@@ -76,7 +76,7 @@ KUBERNETES = Module(
     "about 5 min",
 )
 ETCD = Module("etcd", ("etcd",), "about 30 s", renamed=(("server", "etcd"),))
-HELM = Module("helm", ("helm",), "about 2 min")
+HELM = Module("helm", ("helm", "helm-batch"), "about 2 min")
 PAUSE = Module("pause", ("pause",), "a few seconds", target=".")
 KWOK = Module("kwok", ("kwok",), "about 1 min")
 """Simulator of nodes and Pods; only benchmarks build it."""

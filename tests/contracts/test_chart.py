@@ -176,6 +176,13 @@ def test_a_switch_changes_what_it_says(golden: Golden, switch: str) -> None:
     golden.compare(f"chart/{switch}.diff", changes)
 
 
+def test_a_chart_is_rendered_as_by_the_program_helm() -> None:
+    flags = ["--set", "log.format=json"]
+    command = [str(helm_tool.PROGRAM), "template", "x", str(CHART), "--namespace", "a", *flags]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert helm_tool.render(CHART, "a", *flags, release="x") == printed
+
+
 def test_every_value_has_a_switch_that_shows_what_it_changes() -> None:
     page = (CHART.parents[1] / "docs/values.md").read_text()
     values = re.findall(r"^\| `(\S+)` \| `", page, re.MULTILINE)

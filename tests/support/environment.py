@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 _SETTINGS = ("AIRFLOW_", "DOCKER_", "HELM_", "KUBE", "PIP_", "TASKRUN", "XDG_", "_TASKRUN")
 """Prefixes of variables that choose a cluster, a daemon, a folder or a default."""
@@ -26,8 +25,25 @@ def is_setting(variable: str) -> bool:
 def isolated(home: Path) -> Iterator[None]:
     """Remove all settings from the environment of this process, and set its home folder.
 
-    A kubeconfig or a Docker configuration in the user's home is then not found either.
+    A kubeconfig or a Docker configuration in the user's home is then not found either. The
+    environment is restored, whatever the block changed. Only variables that differ are written:
+    thousands of tests use this, and to write all of them takes a millisecond.
     """
-    kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
-    with mock.patch.dict(os.environ, kept | {"HOME": str(home)}, clear=True):
+    before = os.environ.copy()
+    _set(
+        {name: value for name, value in before.items() if not is_setting(name)}
+        | {"HOME": str(home)}
+    )
+    try:
         yield
+    finally:
+        _set(before)
+
+
+def _set(environment: dict[str, str]) -> None:
+    current = os.environ.copy()
+    for name in current.keys() - environment.keys():
+        del os.environ[name]
+    for name, value in environment.items():
+        if current.get(name) != value:
+            os.environ[name] = value

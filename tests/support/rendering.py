@@ -6,6 +6,7 @@ A manifest is safe when both readings are the same.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import yaml
@@ -67,6 +68,10 @@ for _tag, _pattern, _first in (
     )
 
 
+LOADERS = {"1.1": Yaml11, "1.2": Yaml12}
+"""Loaders by version of YAML."""
+
+
 def read(rendered: str) -> list[Object]:
     """Return the objects of rendered manifests that YAML 1.1 and 1.2 read alike.
 
@@ -74,10 +79,24 @@ def read(rendered: str) -> list[Object]:
         AssertionError: the two readings differ.
     """
     readings = [
-        [each for each in yaml.load_all(rendered, loader) if each] for loader in (Yaml11, Yaml12)
+        [each for document in rendered.split("\n---\n") if (each := _read(document, version))]
+        for version in LOADERS
     ]
     assert repr(readings[0]) == repr(readings[1])
     return readings[0]
+
+
+def _read(document: str, version: str) -> Any:
+    """Parse a document; the schema of the CRD, which is half of a chart, once only."""
+    head, mark, spec = document.partition("\nspec:\n")
+    if "\nkind: CustomResourceDefinition\n" not in head:
+        return yaml.load(document, LOADERS[version])
+    return yaml.load(head, LOADERS[version]) | _read_schema(mark + spec, version)
+
+
+@cache
+def _read_schema(text: str, version: str) -> Any:
+    return yaml.load(text, LOADERS[version])
 
 
 def check(objects: list[Object]) -> None:

@@ -130,4 +130,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-tool helm.sh/helm/v4/cmd/helm
+tool (
+	helm.sh/helm/v4/cmd/helm
+	taskruns.dev/tests/cluster/build/helm/helm-batch
+)
