@@ -31,7 +31,7 @@ QUESTIONS = ALERTS | {
     if panel["type"] != "row"
     for target in panel["targets"]
 }
-TROUBLE = {*ALERTS, "Not answered with success, per minute A"}
+TROUBLE = {*ALERTS, "Failed requests per minute, by code A"}
 """Queries that have no result when all is well."""
 
 FOUR = {

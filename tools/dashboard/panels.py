@@ -12,7 +12,7 @@ def _quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
     name = "{{" + by.rstrip(", ") + "}} " if by else ""
     return tuple(
         Query(f"histogram_quantile({quantile}, {grouped})", f"{name}{word}")
-        for quantile, word in ((0.5, "median"), (0.95, "95 of 100"))
+        for quantile, word in ((0.5, "median"), (0.95, "95th percentile"))
     )
 
 
@@ -22,7 +22,7 @@ def _per_minute(metric: str, by: str, where: str = "") -> Query:
 
 
 HEALTH = Row(
-    "Is it healthy?",
+    "Health",
     (
         Panel(
             "Controller",
@@ -97,10 +97,10 @@ HEALTH = Row(
 )
 
 LOAD = Row(
-    "How much runs?",
+    "Runs",
     (
         Panel(
-            "Under way, by phase",
+            "Active runs, by phase",
             "TaskRuns that have not ended, by the phase of their status.",
             (
                 Query(
@@ -111,20 +111,20 @@ LOAD = Row(
             stacked=True,
         ),
         Panel(
-            "Ended per minute, by phase",
+            "Finished runs per minute, by phase",
             "TaskRuns that ended, in any final phase.",
             (_per_minute("taskruns_finished_total", "phase"),),
             stacked=True,
         ),
         Panel(
-            "Queued, by reason",
+            "Queued runs, by reason",
             "TaskRuns that wait for something outside of the controller: a quota, a scheduling "
             "gate such as Kueue's, a service account.",
             (Query(f"sum by (reason) (taskruns_runs_queued{{{JOB}}})", "{{reason}}"),),
             stacked=True,
         ),
         Panel(
-            "Kept",
+            "Existing TaskRuns and Pods",
             "Existing TaskRuns, including ended ones until their TTL is over, and their Pods.",
             (
                 Query(f"sum(taskruns_runs{{{JOB}}})", "TaskRuns"),
@@ -135,35 +135,35 @@ LOAD = Row(
 )
 
 SPEED = Row(
-    "How fast?",
+    "Latency",
     (
         Panel(
-            "From creation to Pod",
+            "Creation to first Pod",
             "Time from the creation of a TaskRun to that of its first Pod, unless a quota or a "
             "suspension delayed it. The creation time has a resolution of one second.",
             _quantiles("taskruns_create_to_pod_seconds"),
             unit="s",
         ),
         Panel(
-            "From main's end to status",
+            "End of main container to status",
             "Time from the end of the main container, by its node's clock and with a resolution of "
             "one second, to the status with its outcome: the delay that clients observe.",
             _quantiles("taskruns_main_end_to_status_seconds"),
             unit="s",
         ),
         Panel(
-            "The controller's share of it",
+            "Pod event to status",
             "Time from the watch event of the Pod's end to the status write.",
             _quantiles("taskruns_pod_end_to_status_seconds"),
             unit="s",
         ),
         Panel(
-            "Wait for a worker, and a look",
+            "Queue wait and reconcile, 95th percentile",
             "95th percentile of the time that a run waited in the work queue for a free worker, "
             "and of the duration of a reconcile, including its requests.",
             (
-                Query(_quantiles("taskruns_queue_wait_seconds")[1].expression, "wait"),
-                Query(_quantiles("taskruns_reconcile_duration_seconds")[1].expression, "look"),
+                Query(_quantiles("taskruns_queue_wait_seconds")[1].expression, "queue wait"),
+                Query(_quantiles("taskruns_reconcile_duration_seconds")[1].expression, "reconcile"),
             ),
             unit="s",
         ),
@@ -171,10 +171,10 @@ SPEED = Row(
 )
 
 FAILURES = Row(
-    "What fails?",
+    "Failures",
     (
         Panel(
-            "Did not succeed, per minute",
+            "Unsuccessful runs per minute, by reason",
             "TaskRuns that failed or were cancelled, by reason; docs/reasons.md explains each.",
             (
                 Query(
@@ -186,7 +186,7 @@ FAILURES = Row(
             stacked=True,
         ),
         Panel(
-            "Whose failure it was",
+            "Unsuccessful runs, by failure kind",
             "TaskRuns within the time shown that did not succeed, by failure kind.",
             (
                 Query(
@@ -207,7 +207,7 @@ FAILURES = Row(
             stacked=True,
         ),
         Panel(
-            "Looks that did not go well, per minute",
+            "Unsuccessful reconciles per minute",
             "put_off: the apiserver did not respond, or the run changed faster than it could be "
             "reconciled. failed: an error in the controller. Both are retried.",
             (
@@ -221,7 +221,7 @@ FAILURES = Row(
 )
 
 COST = Row(
-    "What does it cost the apiserver?",
+    "API requests and open files",
     (
         Panel(
             "Requests per second",
@@ -237,7 +237,7 @@ COST = Row(
             stacked=True,
         ),
         Panel(
-            "Not answered with success, per minute",
+            "Failed requests per minute, by code",
             "Requests by code. 409: a conflicting write, which is retried. 403 on create: a quota, "
             "or admission. 429 and 5xx: the apiserver is overloaded. <error>: no response.",
             (
@@ -250,7 +250,7 @@ COST = Row(
             stacked=True,
         ),
         Panel(
-            "Time to an answer, 95 of 100",
+            "Request duration, 95th percentile",
             "95th percentile of the time until the apiserver responded.",
             (
                 Query(
