@@ -103,8 +103,13 @@ cluster-down: setup ## Stop it and remove what it made; what was built stays cac
 ##@ Benchmarks
 
 .PHONY: bench
-bench: setup ## Measure speed and cost beside bare Pods and Jobs, all workloads: an hour (root and Go)
-	$(PYTHON) -m benchmarks.throughput --plan full --json .build/bench/bench.json $(BENCH)
+bench: setup airflow ## Measure speed and cost beside Kubernetes' and Airflow's own, all of it: an hour (root and Go)
+	$(PYTHON) -m benchmarks.throughput --plan full --json .build/bench/bench.json $(BENCH); \
+		failed=$$?; $(MAKE) --no-print-directory bench-airflow && exit $$failed
+
+.PHONY: bench-airflow
+bench-airflow: setup airflow ## Measure imports, deferred tasks and short tasks in Airflow: ten minutes (root and Go)
+	$(PYTHON) -m benchmarks.airflow_suite --json .build/bench/airflow.json
 
 .PHONY: bench-targets
 bench-targets: setup ## Measure what has a target, and compare: half an hour (root and Go)

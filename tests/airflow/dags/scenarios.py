@@ -1,6 +1,6 @@
-"""One DAG for each task that a test declares with `@pytest.mark.task`.
+"""One DAG for each task of a test (`@pytest.mark.task`) or of a benchmark.
 
-The fixture `airflow` writes the tasks to a file, with times in seconds.
+The fixture `airflow` or the benchmark writes the tasks to a file, with times in seconds.
 """
 
 import json
@@ -36,8 +36,19 @@ def make(
     mapped: dict[str, Any] | None,
     at_once: int,
     patience: float | None,
+    *,
+    original: bool = False,
 ) -> DAG:
-    """Return a DAG of one task called `task`."""
+    """Return a DAG of one task called `task`.
+
+    Args:
+        dag_id: the DAG's id.
+        arguments: those of the operator.
+        mapped: arguments to expand over.
+        at_once: maximum number of active tasks.
+        patience: maximum duration of a deferral, in seconds.
+        original: use KubernetesPodOperator in place of ours, to compare with it.
+    """
     times = {name: timedelta(seconds=arguments[name]) for name in TIMES if name in arguments}
     with DAG(
         dag_id,
@@ -47,13 +58,22 @@ def make(
         max_active_tasks=at_once,
     ) as dag:
         options = {"task_id": "task", "retry_delay": timedelta(seconds=1), **arguments, **times}
+        operator = _original() if original else TaskRunOperator
         if patience:
             Impatient(patience=patience, **options)
         elif mapped:
-            TaskRunOperator.partial(**options).expand(**mapped)
+            operator.partial(**options).expand(**mapped)
         else:
-            TaskRunOperator(**options)
+            operator(**options)
     return dag
+
+
+def _original() -> Any:
+    from airflow.providers.cncf.kubernetes.operators.pod import (  # noqa: PLC0415 - takes a second
+        KubernetesPodOperator,
+    )
+
+    return KubernetesPodOperator
 
 
 for each in json.loads(Path(os.environ["TASKRUNS_TEST_SCENARIOS"]).read_text()):
