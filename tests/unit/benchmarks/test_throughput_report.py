@@ -14,6 +14,7 @@ from benchmarks.throughput.plot import Panel
 from benchmarks.throughput.population import Start
 from benchmarks.throughput.results import Results
 
+DOCS = Path(__file__).parents[3] / "docs"
 NAMES = {"pods": "bare Pods", "taskruns": "taskruns", "old": "old, 1a2b", "new": "new, 3c4d"}
 TITLES = {"burst": "100 runs at once", "start-100": "start with 100 runs"}
 
@@ -134,3 +135,10 @@ def test_the_longest_bar_has_the_width_of_the_plot() -> None:
 def test_text_is_escaped() -> None:
     panel = Panel("a < b & c", [("d", [("x", 0.0)])], "s")
     assert "a < b & c" in [*ET.fromstring(plot.draw("", [panel])).itertext()]
+
+
+def test_the_plots_in_the_documentation_are_drawn_from_its_figures() -> None:
+    results = Results.read(DOCS / "performance.json")
+    pictures = plot.pictures(results.summaries, results.titles, results.names)
+    for name, picture in pictures.items():
+        assert (DOCS / f"performance-{name}.svg").read_text() == picture
