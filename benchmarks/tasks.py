@@ -10,7 +10,7 @@ the default of `defer_after`, so that the worker follows a run for its first sec
 `defer_after=0`, which defers every task. Sixteen tasks are active at a time.
 
 Then `--exits` tasks of TaskRunOperator and as many of KubernetesPodOperator wait in a worker and
-deferred. Their containers run for 15 s and longer, and end one after the other. The last act of
+deferred. Their containers run for 40 s and longer, and end one after the other. The last act of
 each is to write the machine's clock to its log; it is compared with the end of the task instance.
 """
 
@@ -48,7 +48,7 @@ TARGET = 0.6
 """Target for the time of the first of these DAGs by that of the second."""
 OPERATORS = {"taskrun": "TaskRunOperator", "pod": "KubernetesPodOperator"}
 MODES = {"worker": False, "deferred": True}
-FIRST_EXIT, BETWEEN_EXITS = 15, 3
+FIRST_EXIT, BETWEEN_EXITS = 40, 3
 """Seconds until the first container exits, and between two exits."""
 _UPTIME = re.compile(r"exit at (\d+\.\d+)")
 
