@@ -58,7 +58,7 @@ class MemoryEngine:
         live = self._run(run)
         if live is None:
             return None
-        _check_version(live, patch["metadata"]["resourceVersion"])
+        _check_version(live, patch["metadata"].get("resourceVersion"))
         status = merged(live.get("status"), patch["status"])
         return self._store.update(Kind.RUN, drafted({**live, "status": status}))
 
@@ -143,7 +143,8 @@ class MemoryEngine:
         return None if live is None else dict(drafted(live))
 
 
-def _check_version(live: Object, seen: str) -> None:
+def _check_version(live: Object, seen: str | None) -> None:
+    """Refuse a write on an old version; a write without a version overwrites, as in Kubernetes."""
     version = live["metadata"]["resourceVersion"]
-    if version != seen:
+    if seen is not None and version != seen:
         raise Conflict(f"the object has been modified: it is at {version}, not at {seen}")

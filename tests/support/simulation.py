@@ -17,6 +17,8 @@ from tests.support.faults.request_faults import Crashed, Fault, FaultyEngine, Re
 
 RETRY = timedelta(seconds=1)
 LONG = timedelta(days=30)
+MOST_UNSETTLED = 50
+"""Reconciles that may end without a result, as after faults; a run with more never ends."""
 
 
 class Controller:
@@ -142,6 +144,7 @@ class Controller:
             self._rest(key, self._cluster.agenda.now + RETRY)
         except NotSettled:
             self.unsettled += 1
+            assert self.unsettled < MOST_UNSETTLED, "a run does not come to rest"
             self._rest(key, self._cluster.agenda.now + RETRY)
         except Crashed:
             self.restart()

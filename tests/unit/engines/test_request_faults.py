@@ -7,7 +7,8 @@ import pytest
 
 from taskruns.api.conditions import TERMINAL_PHASES
 from taskruns.core.unstructured import Object
-from tests.simulation import Cluster, Kind, Script
+from taskruns.engines.engine import Conflict
+from tests.simulation import Cluster, Kind, MemoryEngine, Script
 from tests.support.builders.objects import a_run
 from tests.support.faults.request_faults import Fault, arrive
 from tests.support.promise import Promise
@@ -95,6 +96,15 @@ def test_a_faulty_request_does_not_change_the_outcome(name: str, fault: Fault) -
         assert not simulation.pods()
         assert not simulation.controllers[0].unsettled
         scenario.promise.check_claims()
+
+
+def test_the_simulation_of_a_run_that_never_settles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def conflict(*_: object) -> None:
+        raise Conflict("as always")
+
+    monkeypatch.setattr(MemoryEngine, "write_status", conflict)
+    with pytest.raises(AssertionError, match="a run does not come to rest"):
+        Scenario([Script()]).play(0, Fault.ARRIVES)
 
 
 @cache
