@@ -83,7 +83,7 @@ async def test_patches_of_a_pod_contain_its_uid() -> None:
     await wire.engine.release_pod(POD)
     assert [body for _, _, body, _ in wire.sent] == [
         {
-            "metadata": {"uid": "uid-1"},
+            "metadata": {"uid": "uid-1", "managedFields": [{}]},
             "spec": {"schedulingGates": [{"$patch": "delete", "name": names.GATE_CLAIM}]},
         },
         {"metadata": {"uid": "uid-1"}, "spec": {"activeDeadlineSeconds": 1}},
