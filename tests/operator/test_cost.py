@@ -82,3 +82,20 @@ def test_kopf_writes_nothing_to_objects(
         assert not [key for key in metadata.get("annotations") or () if "kopf" in key]
         assert set(metadata.get("finalizers") or ()) <= {"taskruns.dev/outcome"}
         assert "kopf" not in str(metadata.get("managedFields")).lower()
+
+
+def test_owners_of_fields_are_recorded_neither_of_a_started_pod_nor_within_status(
+    submit: Submit, ended: Ended, watch_recorder: WatchRecorder
+) -> None:
+    """The apiserver would read and compare these records at every write."""
+    run = ended(submit("true"))
+    owned = {
+        owner["manager"]: owner["fieldsV1"].get("f:status")
+        for owner in run["metadata"]["managedFields"]
+        if owner.get("subresource") == "status"
+    }
+    assert list(owned.values()) == [{}]
+    (pod,) = watch_recorder.pods_of(run["metadata"]["uid"])
+    started = [each.found for each in pod if each.found["spec"].get("nodeName")]
+    assert started
+    assert not [each for each in started if each["metadata"].get("managedFields")]

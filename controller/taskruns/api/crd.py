@@ -164,6 +164,13 @@ def _reading_order(item: tuple[str, Any]) -> tuple[bool, bool]:
 UNSEEN: dict[str, Any] = {"observedGeneration": -1}
 """Default status of a new run. kstatus and Helm wait because its generation is not observed."""
 
+_ONE_WRITER = {"x-kubernetes-map-type": "atomic"}
+"""Makes status one field for server-side apply, because only the controller writes it.
+
+Otherwise managedFields list each of its fields, and the apiserver reads and compares that list at
+every write.
+"""
+
 _WIDE = 1
 """Priority of a column that only `kubectl get -o wide` prints."""
 
@@ -212,7 +219,7 @@ def resource_schema() -> Schema:
             "kind": {"description": f"Always {names.KIND}.", "type": "string"},
             "metadata": {"type": "object"},
             "spec": structural(TaskRunSpec),
-            "status": structural(TaskRunStatus) | {"default": UNSEEN},
+            "status": structural(TaskRunStatus) | {"default": UNSEEN} | _ONE_WRITER,
         },
     }
     for place, rules in RULES.items():

@@ -15,9 +15,10 @@ TYPES = {"object", "array", "string", "integer", "number", "boolean"}
 PRESERVED = "x-kubernetes-preserve-unknown-fields"
 LIST_TYPE = "x-kubernetes-list-type"
 LIST_KEYS = "x-kubernetes-list-map-keys"
+MAP_TYPE = "x-kubernetes-map-type"
 
 KNOWN = {
-    "object": {"properties", "additionalProperties", "required", PRESERVED},
+    "object": {"properties", "additionalProperties", "required", PRESERVED, MAP_TYPE},
     "array": {"items", "minItems", "maxItems", LIST_TYPE, LIST_KEYS},
     "string": {"enum", "pattern", "minLength", "maxLength"},
     "integer": {"minimum", "maximum"},
@@ -60,6 +61,8 @@ def _problems_of_object(schema: Schema, place: str) -> Iterator[str]:
         yield f"{place}: properties and additionalProperties exclude each other"
     if schema.get(PRESERVED, True) is not True:
         yield f"{place}: {PRESERVED} can only be true"
+    if schema.get(MAP_TYPE, "atomic") not in ("atomic", "granular"):
+        yield f"{place}: {MAP_TYPE} is atomic or granular"
     if missing := set(schema.get("required", ())) - properties.keys():
         yield f"{place}: {sorted(missing)} required but not declared"
     if place == ".metadata" and schema.keys() != {"type"}:
