@@ -9,7 +9,8 @@ from typing import Any
 
 import aiohttp
 import kopf
-from kopf._core.reactor import processing
+from kopf._cogs.clients import watching
+from kopf._core.reactor import processing, queueing
 from typing_extensions import override
 
 from taskruns.api import names
@@ -18,7 +19,7 @@ from taskruns.engines.kubernetes import Connection
 from taskruns.engines.kubernetes.endpoints import LIST_PODS, LIST_RUNS
 from taskruns.engines.kubernetes.listing import EVERYWHERE
 
-DELETED = "DELETED"
+DELETED, BOOKMARK = "DELETED", "BOOKMARK"
 
 
 class EventHandler:
@@ -90,20 +91,55 @@ class DirectProcessor:
         self, *, resource: kopf.Resource, raw_event: kopf.RawEvent, **_: Any
     ) -> None:
         """Handle one event; kopf passes more arguments, which only its own processor needs."""
+        self.handle(resource, raw_event)
+
+    def handle(self, resource: kopf.Resource, event: kopf.RawEvent) -> None:
+        """Handle one event."""
         try:
-            self._take[resource.plural](raw_event)
+            self._take[resource.plural](event)
         except Exception:
             log.exception("an event of %s could not be handled", resource.plural)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Replace kopf's processor in all operators that are spawned inside the block."""
+        """Replace kopf's processor in all operators that are spawned inside the block.
+
+        kopf's watcher is replaced for longer, because kopf opens watches after the block too.
+        """
+        queueing.watcher = _watch
         before = processing.process_resource_event
         processing.process_resource_event = self  # type: ignore[assignment]
         try:
             yield
         finally:
             processing.process_resource_event = before
+
+
+_kopf_watcher = queueing.watcher
+
+
+async def _watch(
+    *,
+    processor: Callable[..., Any],
+    resource: kopf.Resource,
+    namespace: str | None,
+    settings: kopf.OperatorSettings,
+    **more: Any,
+) -> None:
+    """Pass the events of one watch stream to our processor, as they arrive.
+
+    kopf's own watcher starts a task with a queue for each object, because its processors may wait.
+    Ours does not. Streams of other processors are left to kopf's watcher.
+    """
+    where: Any = {"resource": resource, "namespace": namespace, "settings": settings}
+    direct = getattr(processor, "func", None)  # kopf passes it inside a functools.partial
+    if not isinstance(direct, DirectProcessor):
+        await _kopf_watcher(processor=processor, **where, **more)
+        return
+    paused = more.get("operator_paused")
+    async for event in watching.infinite_watch(**where, operator_paused=paused):
+        if not isinstance(event, watching.Bookmark) and event["type"] != BOOKMARK:
+            direct.handle(resource, event)
 
 
 def register(registry: kopf.OperatorRegistry, event_handler: EventHandler) -> None:
@@ -131,9 +167,6 @@ _CONNECT_SECONDS = 10.0
 _SILENT_SECONDS = 70.0
 """Time without an event after which a watch is opened again, in seconds, even if its connection
 looks intact. The apiserver sends a bookmark every minute."""
-_IDLE_SECONDS = 0.2
-"""Time for which kopf keeps an unmodified object after its event, in seconds. With its default of
-5 s, all objects of the first list are in memory at once, and the process never returns it."""
 
 
 class Watch:
@@ -261,7 +294,6 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = _REQUEST_SECONDS
     settings.networking.connect_timeout = _CONNECT_SECONDS
     settings.networking.error_backoffs = _Backoffs()
-    settings.queueing.idle_timeout = _IDLE_SECONDS
     settings.scanning.disabled = True
     settings.posting.enabled = False
     settings.process.ultimate_exiting_timeout = None
