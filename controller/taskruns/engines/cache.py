@@ -170,12 +170,18 @@ class Cache:
         self._notify_pod_changed(pod, None)
         return self._gone[uid].last_seen
 
-    def lose_pod(self, uid: str) -> None:
-        """Remove a Pod that the watch or a list no longer shows, until a newer version arrives."""
+    def lose_pod(self, uid: str) -> bool:
+        """Remove a Pod that the watch or a list no longer shows, until a newer version arrives.
+
+        Returns:
+            Whether the Pod was cached.
+        """
         pod = self._remove_pod(uid)
-        if pod is not None:
-            self._add_tombstone(uid, pod, version(pod))
-            self._notify_pod_changed(pod, None)
+        if pod is None:
+            return False
+        self._add_tombstone(uid, pod, version(pod))
+        self._notify_pod_changed(pod, None)
+        return True
 
     def keys(self) -> Iterator[RunKey]:
         """Yield the key of every run whose TaskRun or Pod is cached."""

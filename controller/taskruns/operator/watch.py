@@ -60,11 +60,10 @@ class EventHandler:
         A DELETED event contains the Pod's last state, so that state is stored before the removal.
         """
         pod: Any = event["object"]
-        deleted = event["type"] == DELETED
-        is_news = deleted or self._cache.is_news(pod)
+        is_news = self._cache.is_news(pod)
         self._cache.put_pod(pod)
-        if deleted:
-            self._cache.lose_pod(pod["metadata"]["uid"])
+        if event["type"] == DELETED:
+            is_news = self._cache.lose_pod(pod["metadata"]["uid"]) or is_news
         if is_news and (key := key_of_pod(pod)) is not None:
             self._enqueue(key)
         self._arrived(pod["metadata"]["uid"])

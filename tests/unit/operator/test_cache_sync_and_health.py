@@ -115,6 +115,14 @@ def test_a_deletion_enqueues_the_run() -> None:
     assert desk.cache.drop_pod("pod-1") == a_pod(2, "Succeeded")
 
 
+def test_the_event_of_our_own_deletion_enqueues_nothing() -> None:
+    desk = Desk()
+    desk.cache.put_pod(a_pod(4))
+    desk.cache.drop_pod("pod-1")
+    desk.intake.take_pod(event("DELETED", a_pod(5)))
+    assert desk.asked == []
+
+
 def test_an_event_of_a_cached_version_enqueues_nothing() -> None:
     """It comes from a write of our own: its response is in the cache already."""
     desk = Desk()

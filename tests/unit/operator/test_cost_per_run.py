@@ -71,9 +71,9 @@ def costs(counts: Counter[str], script: Script, **spec: Any) -> dict[str, int]:
 SHORT = {
     "events of TaskRuns": 3,  # its creation, the claim, the outcome
     "events of Pods": 8,
-    "reconciles": 7,
-    "decisions": 13,  # one for each plan, and one at the end of each reconcile
-    "TaskRuns parsed": 13,
+    "reconciles": 6,
+    "decisions": 12,  # one for each plan, and one at the end of each reconcile
+    "TaskRuns parsed": 12,
     "Pods parsed": 10,
 }
 
