@@ -11,7 +11,7 @@ from taskruns.engines.cache import Cache, RunKey, key_of_pod
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
-from taskruns.operator.watch import EventHandler
+from taskruns.operator.watch import PROGRESS_SECONDS, EventHandler
 from tests.simulation import Change, Cluster, Kind, MemoryEngine
 from tests.support.faults.request_faults import Crashed, Fault, FaultyEngine, Request
 
@@ -41,7 +41,7 @@ class Controller:
     def restart(self) -> None:
         """Start with an empty state and a fresh list, as a restarted process does."""
         self.cache = Cache()
-        self.events = EventHandler(self.cache, self._ask, lambda _uid: None)
+        self.events = EventHandler(self.cache, self._ask, self._ask_later, lambda _uid: None)
         self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
         self.queue: dict[RunKey, None] = {}
         self.turnstile = QuotaQueue(
@@ -60,6 +60,10 @@ class Controller:
 
     def _ask(self, key: RunKey) -> None:
         self.queue[key] = None
+
+    def _ask_later(self, key: RunKey) -> None:
+        at = self._cluster.agenda.now + timedelta(seconds=PROGRESS_SECONDS)
+        self.alarms[key] = min(at, self.alarms.get(key, at))
 
     def resync(self) -> None:
         """List all objects and drop vanished ones from the cache, as the operator does."""
@@ -152,7 +156,7 @@ class Controller:
     def _rest(self, key: RunKey, alarm: datetime | None) -> None:
         self._work = self.next_request = None
         if alarm is not None:
-            self.alarms[key] = alarm
+            self.alarms[key] = min(alarm, self.alarms.get(key, alarm))
 
     def work(self) -> bool:
         """Process all events and all queued runs; return whether there were any."""

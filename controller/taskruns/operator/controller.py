@@ -30,7 +30,7 @@ from taskruns.operator.instrumentation import (
 from taskruns.operator.metrics import Metrics, Snapshot
 from taskruns.operator.resync import Resync
 from taskruns.operator.settings import Settings
-from taskruns.operator.watch import TASK_PREFIX, Watch
+from taskruns.operator.watch import PROGRESS_SECONDS, TASK_PREFIX, Watch
 from taskruns.operator.workqueue import LONGEST_SLEEP, DelayingQueue, RateLimiter, WorkQueue, share
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Controller:
             observed.watches.compared,
         )
         event_handler = ObservedEventHandler(
-            self.cache, self.queue.add, self.cache_sync.arrive, observed
+            self.cache, self.queue.add, self._add_later, self.cache_sync.arrive, observed
         )
         self.watch = Watch(connection, event_handler, namespaces)
         self._health = self._checks()
@@ -176,6 +176,9 @@ class Controller:
 
     async def _reconcile(self, key: RunKey) -> datetime | None:
         return await reconcile(key, self.cache, self.quota_queue, clock.now, self._settings.site)
+
+    def _add_later(self, key: RunKey) -> None:
+        self.queue.add_after(key, PROGRESS_SECONDS)
 
     def _about(self, key: RunKey) -> AbstractContextManager[None]:
         return structured_logging.about(lambda: self._subject(key))

@@ -189,10 +189,11 @@ class ObservedEventHandler(EventHandler):
         self,
         cache: Cache,
         enqueue: Callable[[RunKey], None],
+        enqueue_later: Callable[[RunKey], None],
         arrived: Callable[[str], None],
         observation: Instrumentation,
     ) -> None:
-        super().__init__(cache, enqueue, arrived)
+        super().__init__(cache, enqueue, enqueue_later, arrived)
         self._watches = observation.watches
         self._run_observer = observation.runs
 

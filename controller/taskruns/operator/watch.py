@@ -14,6 +14,7 @@ from kopf._core.reactor import processing, queueing
 from typing_extensions import override
 
 from taskruns.api import names
+from taskruns.core.unstructured import Object, mapping, mappings
 from taskruns.engines.cache import Cache, RunKey, key_of_pod, key_of_run
 from taskruns.engines.kubernetes import Connection
 from taskruns.engines.kubernetes.endpoints import LIST_PODS, LIST_RUNS
@@ -21,12 +22,18 @@ from taskruns.engines.kubernetes.listing import EVERYWHERE
 
 DELETED, BOOKMARK = "DELETED", "BOOKMARK"
 
+PROGRESS_SECONDS = 0.5
+"""Delay of the reconcile after an event of a Pod that starts or runs, in seconds. It is below the
+second after which phase Running is written, and below every deadline."""
+
 
 class EventHandler:
     """Applies watch events to the cache and enqueues their runs.
 
     An event of a version that is already cached enqueues nothing: it comes from a write of our own,
     and the reconcile that made the write has decided on its response, or will be retried.
+    An event of a Pod of which nothing has ended enqueues its run later, by `enqueue_later`, because
+    several of them follow one another while a Pod starts, and no decision depends on each.
 
     kopf's handlers call it, so every method must return at once.
     """
@@ -35,10 +42,12 @@ class EventHandler:
         self,
         cache: Cache,
         enqueue: Callable[[RunKey], None],
+        enqueue_later: Callable[[RunKey], None],
         arrived: Callable[[str], None],
     ) -> None:
         self._cache = cache
         self._enqueue = enqueue
+        self._enqueue_later = enqueue_later
         self._arrived = arrived
 
     def take_run(self, event: kopf.RawEvent) -> None:
@@ -65,8 +74,17 @@ class EventHandler:
         if event["type"] == DELETED:
             is_news = self._cache.lose_pod(pod["metadata"]["uid"]) or is_news
         if is_news and (key := key_of_pod(pod)) is not None:
-            self._enqueue(key)
+            (self._enqueue_later if is_starting_or_running(pod) else self._enqueue)(key)
         self._arrived(pod["metadata"]["uid"])
+
+
+def is_starting_or_running(pod: Object) -> bool:
+    """Return whether a Pod is not being deleted and none of its ordinary containers has ended."""
+    status = mapping(pod.get("status"))
+    if "deletionTimestamp" in pod["metadata"] or status.get("phase") not in ("Pending", "Running"):
+        return False
+    states = (mapping(each.get("state")) for each in mappings(status.get("containerStatuses")))
+    return not any("terminated" in state for state in states)
 
 
 log = logging.getLogger(__name__)

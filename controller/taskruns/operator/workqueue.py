@@ -154,6 +154,8 @@ class DelayingQueue(Generic[K]):
         """Keys in progress, and whether each was added again meanwhile."""
         self._failures: dict[K, int] = {}
         self._held: set[K] = set()
+        self._later: dict[K, float] = {}
+        """Times at which keys in progress are to be enqueued, by `add_at`."""
         self._timers: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._order = itertools.count()
@@ -189,6 +191,16 @@ class DelayingQueue(Generic[K]):
         elif key not in self._held:
             self._wait(key)
 
+    def add_at(self, key: K, at: float) -> None:
+        """Enqueue a key at a time, in seconds of Unix time, unless it is processed before.
+
+        A key in progress is enqueued at that time too. A key in backoff is left there.
+        """
+        if key in self._busy:
+            self._later[key] = min(at, self._later.get(key, inf))
+        elif key not in self._held and at < self._timers.get(key, inf):
+            self._set_timer(key, at)
+
     def take(self) -> K | None:
         """Remove and return the next key and mark it as in progress; None if none may start."""
         key = self._waiting.take()
@@ -202,7 +214,8 @@ class DelayingQueue(Generic[K]):
         `wake_at`, in seconds of Unix time, replaces the key's timer; None removes it.
         """
         self._failures.pop(key, None)
-        self._set_timer(key, wake_at)
+        times = (wake_at, self._later.pop(key, None))
+        self._set_timer(key, min((at for at in times if at is not None), default=None))
         self._waiting.end(key)
         if self._busy.pop(key):
             self._wait(key)
@@ -217,6 +230,7 @@ class DelayingQueue(Generic[K]):
             at_most: maximum of the backoff.
         """
         del self._busy[key]
+        self._later.pop(key, None)
         self._waiting.end(key)
         self._failures[key] = failures = self._failures.get(key, 0) + 1
         self._held.add(key)
@@ -339,6 +353,11 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Enqueue a key, to be processed as soon as a worker is free."""
         self._backlog.add(key)
+        self.wake()
+
+    def add_after(self, key: K, delay: float) -> None:
+        """Enqueue a key after a delay in seconds, unless it is processed before."""
+        self._backlog.add_at(key, self._seconds() + delay)
         self.wake()
 
     def wake(self) -> None:

@@ -70,7 +70,10 @@ class Desk:
         self.cache = Cache()
         self.asked: list[RunKey] = []
         self.arrived: list[str] = []
-        self.intake = EventHandler(self.cache, self.asked.append, self.arrived.append)
+        self.later: list[RunKey] = []
+        self.intake = EventHandler(
+            self.cache, self.asked.append, self.later.append, self.arrived.append
+        )
 
 
 def a_run(version: int = 1) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def a_run(version: int = 1) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {}}
 
 
-def a_pod(version: int = 1, phase: str = "Running") -> dict[str, Any]:
+def a_pod(version: int = 1, phase: str = "Succeeded") -> dict[str, Any]:
     metadata = {"namespace": "n", "name": "p", "uid": "pod-1", "resourceVersion": str(version)}
     labels = {names.LABEL_UID: "run-1"}
     return {"metadata": {**metadata, "labels": labels}, "status": {"phase": phase}}
@@ -113,6 +116,31 @@ def test_a_deletion_enqueues_the_run() -> None:
     assert desk.cache.view(KEY).pods == ()
     assert desk.asked == [KEY] * 4
     assert desk.cache.drop_pod("pod-1") == a_pod(2, "Succeeded")
+
+
+@pytest.mark.parametrize(
+    ("phase", "status", "metadata", "later"),
+    [
+        ("Pending", {}, {}, True),
+        ("Running", {"containerStatuses": [{"state": {"running": {}}}]}, {}, True),
+        ("Running", {"containerStatuses": [{"state": {"terminated": {}}}]}, {}, False),
+        ("Running", {}, {"deletionTimestamp": "2026-01-01T12:00:00Z"}, False),
+        ("Succeeded", {}, {}, False),
+        ("Failed", {}, {}, False),
+    ],
+)
+def test_a_run_is_enqueued_later_while_its_pod_starts_or_runs(
+    phase: str,
+    status: dict[str, Any],
+    metadata: dict[str, Any],
+    later: bool,  # noqa: FBT001
+) -> None:
+    desk = Desk()
+    pod = a_pod(1, phase)
+    pod["status"] |= status
+    pod["metadata"] |= metadata
+    desk.intake.take_pod(event("MODIFIED", pod))
+    assert (desk.asked, desk.later) == (([], [KEY]) if later else ([KEY], []))
 
 
 def test_the_event_of_our_own_deletion_enqueues_nothing() -> None:

@@ -71,10 +71,10 @@ def costs(counts: Counter[str], script: Script, **spec: Any) -> dict[str, int]:
 SHORT = {
     "events of TaskRuns": 3,  # its creation, the claim, the outcome
     "events of Pods": 8,
-    "reconciles": 6,
-    "decisions": 12,  # one for each plan, and one at the end of each reconcile
-    "TaskRuns parsed": 12,
-    "Pods parsed": 10,
+    "reconciles": 4,
+    "decisions": 10,  # one for each plan, and one at the end of each reconcile
+    "TaskRuns parsed": 10,
+    "Pods parsed": 8,
 }
 
 

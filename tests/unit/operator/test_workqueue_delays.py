@@ -49,6 +49,48 @@ def test_a_key_that_is_requested_again_is_queued_behind_others() -> None:
     assert taken(queue) == ["b", "a"]
 
 
+def test_a_key_that_is_added_for_later_is_enqueued_then() -> None:
+    queue = backlog()
+    queue.add_at("a", 50.0)
+    queue.add_at("a", 60.0)
+    assert queue.take() is None
+    assert queue.advance(49.9) == 50.0
+    queue.advance(50.0)
+    assert taken(queue) == ["a"]
+    assert queue.advance(100.0) is None
+
+
+def test_a_key_that_is_processed_before_is_not_enqueued_later() -> None:
+    queue = backlog()
+    queue.add_at("a", 50.0)
+    queue.add("a")
+    queue.take()
+    queue.done("a", None)
+    assert queue.advance(100.0) is None
+    assert queue.depth == 0
+
+
+@pytest.mark.parametrize(("wake_at", "at"), [(None, 50.0), (40.0, 40.0), (60.0, 50.0)])
+def test_a_key_in_progress_can_be_added_for_later(wake_at: float | None, at: float) -> None:
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.add_at("a", 50.0)
+    queue.add_at("a", 70.0)
+    queue.done("a", wake_at)
+    assert queue.advance(0.0) == at
+
+
+def test_a_key_in_backoff_is_not_enqueued_earlier() -> None:
+    queue = backlog()
+    queue.add("a")
+    queue.take()
+    queue.add_at("a", 5.0)
+    queue.fail("a", 10.0)
+    queue.add_at("a", 10.5)
+    assert queue.advance(10.9) == 11.0
+
+
 def test_a_key_is_requeued_at_its_time() -> None:
     queue = backlog()
     queue.add("a")
