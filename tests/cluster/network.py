@@ -5,6 +5,7 @@ There is no kube-proxy; the rule redirects the API's Service, the only one that 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.cluster.command import run
 from tests.cluster.slot import API_SERVICE, Slot
 
 IPTABLES = ("iptables", "--wait", "10", "--table", "nat")
+RESOLVERS = Path("/etc/resolv.conf")
 LONGEST_DEFAULT = 7
 """Longest prefix of a default route; a VPN may split it into two halves."""
 
@@ -38,10 +40,13 @@ def is_unused(slot: Slot) -> bool:
 
 
 def foreign_addresses(slot: Slot) -> list[str]:
-    """Return the routes and addresses of other interfaces that overlap the slot's addresses."""
+    """Return what overlaps the slot's addresses: routes, other interfaces, name servers.
+
+    A name server is reached by the default route; the route of a bridge would take precedence.
+    """
     routes = run(["ip", "-json", "-4", "route", "show", "table", "all"]).stdout
     addresses = run(["ip", "-json", "-4", "address"]).stdout
-    used = (*_routes(routes), *_addresses(addresses))
+    used = (*_routes(routes), *_addresses(addresses), *_name_servers())
     overlapping = (
         f"{network} on {interface}"
         for network, interface in used
@@ -63,6 +68,12 @@ def _addresses(text: str) -> Iterator[tuple[IPv4Network, str]]:
         for address in interface.get("addr_info", []):
             local = f"{address['local']}/{address['prefixlen']}"
             yield IPv4Network(local, strict=False), interface["ifname"]
+
+
+def _name_servers() -> Iterator[tuple[IPv4Network, str]]:
+    text = RESOLVERS.read_text() if RESOLVERS.exists() else ""
+    for address in re.findall(r"^nameserver\s+([0-9.]+)\s*$", text, re.MULTILINE):
+        yield IPv4Network(address), f"the way to a name server ({RESOLVERS})"
 
 
 def _has_rule(slot: Slot) -> bool:

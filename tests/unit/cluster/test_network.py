@@ -77,8 +77,15 @@ class Machine:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+def resolvers(tmp_path: Path) -> Path:
+    """Provide the path of the machine's resolv.conf, which does not exist yet."""
+    return tmp_path / "resolv.conf"
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, resolvers: Path) -> Machine:
     monkeypatch.setattr(network, "exists", lambda _: True)
+    monkeypatch.setattr(network, "RESOLVERS", resolvers)
     return Machine(monkeypatch)
 
 
@@ -102,6 +109,14 @@ def test_a_route_of_another_takes_the_range(machine: Machine, route: dict[str, s
     assert route["dst"] in words
     assert route.get("dev", "no interface") in words
     assert network.foreign_addresses(Slot(2, 2)) == []
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_name_server_takes_the_range(resolvers: Path) -> None:
+    resolvers.write_text("search test\nnameserver fd00::1\nnameserver 10.246.255.53\n")
+    (words,) = network.foreign_addresses(Slot(2))
+    assert words == f"10.246.255.53/32 on the way to a name server ({resolvers})"
+    assert network.foreign_addresses(Slot(3)) == []
 
 
 def test_an_address_of_an_interface_that_is_down_takes_the_range(machine: Machine) -> None:
