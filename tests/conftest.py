@@ -15,7 +15,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.cluster import Cluster, ClusterError, image
+from tests.cluster import Cluster, ClusterError, image, release
 from tests.cluster.docker_engine import DockerEngine
 from tests.cluster.progress import Progress
 from tests.distribution import ClusterScheduling
@@ -38,8 +38,11 @@ from tests.support.cluster.watch_recorder import WatchRecorder
 from tools import helm as helm_tool
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-CLUSTER_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test") + (_WORKER if _WORKER != "0" else "")
-"""Name of this worker's cluster: "test", "test1", "test2" and so on."""
+_NAME = os.environ.get("TASKRUNS_TEST_CLUSTER", "test") + (_WORKER if _WORKER != "0" else "")
+_RELEASE = release.requested().replace(".", "-")
+CLUSTER_NAME = f"{_NAME}-{_RELEASE}" if _RELEASE else _NAME
+"""Name of this worker's cluster: "test", "test1", "test2" and so on. A cluster keeps its release of
+Kubernetes, so with KUBERNETES=1.31.14 the names are "test-1-31-14" and so on."""
 
 INSTALLATIONS = {kind.name: kind for kind in (Helm, Manifest, Process)}
 

@@ -10,7 +10,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ MODULES = Path(__file__).with_name("build")
 LIMIT = 40 * 60.0
 # The user's Go settings (proxy, checksum database, toolchain) apply. Settings that change the
 # result are set here.
-ENVIRON = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+ENVIRON = {"CGO_ENABLED": "0", "GOWORK": "off"}
 # `--version` prints the first; clients name the second in the audit log.
 VERSIONS = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
@@ -36,31 +36,44 @@ class Module:
     name: str
     programs: tuple[str, ...]
     cold: str
-    target: str = "tool"
+    targets: tuple[str, ...] = ("tool",)
     renamed: tuple[tuple[str, str], ...] = ()
+    version: str = ""
+    """Version of programs that no folder of `build/` pins."""
+    go_mod: Callable[[], str] | None = None
+    """Returns the content of go.mod for that version."""
 
     @property
     def folder(self) -> Path:
+        if self.version:
+            return place.cache() / "modules" / f"{self.name}-{self.version}"
         return MODULES / self.name
 
+    def prepare(self) -> str:
+        """Create the folder unless it is part of `build/`, and return Go's flag for its files."""
+        if self.go_mod is None:
+            return "-mod=readonly"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "go.mod").write_text(self.go_mod())
+        return "-mod=mod"
+
     def flags(self) -> tuple[str, ...]:
-        linked = ["-s", "-w", *self._version()]
+        linked = ["-s", "-w", *_linked_version(self.kubernetes)]
         return ("-trimpath", "-buildvcs=false", "-ldflags", " ".join(linked))
 
-    def _version(self) -> list[str]:
-        """Return linker flags for the version variables, which only release builds set."""
-        version_match = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", self._go_mod())
-        if self.name != "kubernetes" or not version_match:
-            return []
-        version, major, minor = version_match.groups()
-        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-        return [f"-X {p}.{name}={value}" for p in VERSIONS for name, value in values.items()]
-
-    def _go_mod(self) -> str:
-        return (self.folder / "go.mod").read_text()
+    @property
+    def kubernetes(self) -> str:
+        """Version of Kubernetes, without a v; empty for other programs."""
+        if self.version or self.name != "kubernetes":
+            return self.version
+        go_mod = (self.folder / "go.mod").read_text()
+        (version,) = set(re.findall(r"k8s\.io/kubernetes v(\d+\.\d+\.\d+)\b", go_mod))
+        return str(version)
 
     @property
     def key(self) -> str:
+        if self.version:
+            return f"{self.version}-{content_key([*self.flags(), platform.machine()])}"
         sources = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         return content_key([*self.flags(), platform.machine()], sources)
 
@@ -77,12 +90,21 @@ KUBERNETES = Module(
 )
 ETCD = Module("etcd", ("etcd",), "about 30 s", renamed=(("server", "etcd"),))
 HELM = Module("helm", ("helm", "helm-batch"), "about 2 min")
-PAUSE = Module("pause", ("pause",), "a few seconds", target=".")
+PAUSE = Module("pause", ("pause",), "a few seconds", targets=(".",))
 KWOK = Module("kwok", ("kwok",), "about 1 min")
 """Simulator of nodes and Pods; only benchmarks build it."""
 
 ALL = (KUBERNETES, ETCD, HELM, PAUSE)
 """What every cluster needs."""
+
+
+def _linked_version(version: str) -> list[str]:
+    """Return linker flags for the version variables, which only release builds set."""
+    if not version:
+        return []
+    major, minor, _ = version.split(".")
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
+    return [f"-X {p}.{name}={value}" for p in VERSIONS for name, value in values.items()]
 
 
 def content_key(words: Iterable[str], files: Iterable[Path] = ()) -> str:
@@ -108,6 +130,7 @@ def build(module: Module, progress: Progress) -> Path:
 
 def _build(module: Module, progress: Progress) -> None:
     _require_go(module)
+    files = module.prepare()
     task = f"building {', '.join(module.programs)}"
     progress.say(f"{task} (cold: {module.cold})")
     log = place.cache() / "log" / f"build-{module.name}.log"
@@ -115,12 +138,12 @@ def _build(module: Module, progress: Progress) -> None:
     try:
         scratch.chmod(0o755)
         run_long(
-            ["go", "build", "-v", *module.flags(), "-o", f"{scratch}/", module.target],
+            ["go", "build", "-v", *module.flags(), "-o", f"{scratch}/", *module.targets],
             task=task,
             log=log,
             progress=progress,
             within=LIMIT,
-            env=ENVIRON,
+            env=ENVIRON | {"GOFLAGS": files},
             cwd=module.folder,
             note=lambda: f" ({len(log.read_text().splitlines())} packages so far)",
         )
@@ -140,7 +163,8 @@ def go_obstacle(module: Module) -> str | None:
     """Return why Go cannot build the module, or None if it can."""
     if not shutil.which("go"):
         return "Go 1.26 or newer is needed to build the cluster; put `go` on the PATH"
-    version = run(["go", "-C", module.folder, "env", "GOVERSION"], check=False)
+    folder = module.folder if module.folder.is_dir() else MODULES
+    version = run(["go", "-C", folder, "env", "GOVERSION"], check=False)
     if version.returncode:
         return f"Go 1.26 or newer is needed to build the cluster: {version.stderr.strip()}"
     return None

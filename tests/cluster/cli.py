@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster import binary, control_plane, place
+from tests.cluster import binary, control_plane, place, release
 from tests.cluster.cluster import Cluster
 from tests.cluster.driver import AUTO, DRIVERS
 from tests.cluster.error import ClusterError
@@ -207,6 +207,7 @@ def list_clusters(_: argparse.Namespace) -> int:
 
 def build(_: argparse.Namespace) -> int:
     progress = Progress()
-    for module in binary.ALL:
+    others = (module for module in binary.ALL if module is not binary.KUBERNETES)
+    for module in (release.of(release.requested()), *others):
         print(binary.build(module, progress))
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from tests.cluster import release
 from tests.cluster.error import ClusterError
 from tests.cluster.image_build import ImageBuild
 from tests.cluster.kind import KindDriver
@@ -75,7 +76,9 @@ def of(place: Place, requested: str) -> Driver:
 
 def likely() -> str:
     """Return kind if its prerequisites are available, else local; the check takes some seconds."""
-    return LocalDriver.name if KindDriver.obstacles() else KindDriver.name
+    if release.requested() or KindDriver.obstacles():
+        return LocalDriver.name
+    return KindDriver.name
 
 
 def record(place: Place, driver: Driver) -> None:

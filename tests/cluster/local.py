@@ -14,8 +14,10 @@ from pathlib import Path
 
 from tests.cluster import binary, configuration, control_plane, image, network, package, pki, probe
 from tests.cluster import node as nodes
+from tests.cluster import release as releases
 from tests.cluster import slot as slots
 from tests.cluster.api import Api, answers
+from tests.cluster.binary import Module
 from tests.cluster.cgroup import Cgroup
 from tests.cluster.control_plane import LOOPBACK
 from tests.cluster.deadline import wait_until
@@ -34,7 +36,7 @@ from tests.cluster.tuning import TUNED, Tuning
 RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 START_LIMIT = 60.0
 NODE_LIMIT = 90.0
-MODULES = (binary.KUBERNETES, binary.ETCD, binary.HELM)
+OTHER_MODULES = (binary.ETCD, binary.HELM)
 # Components of a line may start together; each line needs the lines before it.
 ORDER = (
     ("etcd", "containerd"),
@@ -57,7 +59,8 @@ class LocalDriver:
         obstacles = []
         if os.geteuid():
             obstacles.append("not root: run the command with `sudo --preserve-env=PATH`")
-        unbuilt = [module for module in MODULES if not module.built.is_dir()]
+        modules = (releases.of(releases.requested()), *OTHER_MODULES)
+        unbuilt = [module for module in modules if not module.built.is_dir()]
         if unbuilt and (obstacle := binary.go_obstacle(unbuilt[0])):
             obstacles.append(obstacle)
         absent = package.missing(package.NODE | package.BUILD | package.CLIENT)
@@ -74,6 +77,11 @@ class LocalDriver:
                 f"run `python -m tests.cluster up --name {self.place.name}`"
             )
         return slot
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The programs of this cluster."""
+        return releases.recorded(self.place), *OTHER_MODULES
 
     @property
     def server(self) -> str:
@@ -102,7 +110,8 @@ class LocalDriver:
     def up(self, progress: Progress) -> None:
         package.require_root()
         package.install(package.NODE, progress)
-        for module in MODULES:
+        releases.record(self.place)
+        for module in self.modules:
             binary.build(module, progress)
         archives = _archives(progress)
         nodes.remove_rubbish(self.place)
@@ -122,7 +131,7 @@ class LocalDriver:
 
     def _prepare(self) -> None:
         """Create everything that components need at their start."""
-        for module in MODULES:
+        for module in self.modules:
             _link_all(module.built, self.place.bin)
         network.bring_up(self.slot)
         self._make_groups(self._node())

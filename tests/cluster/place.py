@@ -85,6 +85,11 @@ class Place:
         return self.folder / "driver"
 
     @property
+    def kubernetes(self) -> Path:
+        """File with the release of Kubernetes."""
+        return self.folder / "kubernetes"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
 

@@ -29,15 +29,16 @@ def test_words_do_not_run_into_each_other() -> None:
 @pytest.mark.parametrize("module", [*binary.ALL, binary.KWOK], ids=lambda module: str(module.name))
 def test_every_module_is_pinned(module: Module) -> None:
     assert re.search(r"^go 1\.\d+", (module.folder / "go.mod").read_text(), re.MULTILINE)
-    if module.target == "tool":
+    if module.targets == ("tool",):
         assert (module.folder / "go.sum").is_file()
 
 
 def test_kubernetes_is_told_its_own_version() -> None:
     flags = " ".join(binary.KUBERNETES.flags())
-    version = re.search(r"k8s\.io/kubernetes (v1\.\d+\.\d+)\b", binary.KUBERNETES._go_mod())
+    version = re.search(r"k8s\.io/kubernetes v(1\.\d+\.\d+)\b", _kubernetes())
     assert version
-    assert f"-X k8s.io/component-base/version.gitVersion={version[1]}" in flags
+    assert binary.KUBERNETES.kubernetes == version[1]
+    assert f"-X k8s.io/component-base/version.gitVersion=v{version[1]}" in flags
     assert "gitVersion" not in " ".join(binary.HELM.flags())
 
 
