@@ -27,11 +27,18 @@ it. A release that once installed the definition keeps it: Helm would delete an 
 {{- end }}
 {{- $owner := include "taskruns.otherRelease" (list . $found) }}
 {{- if and $owner (or .Release.IsInstall (include "taskruns.didWithout" .)) }}
-{{- if ne (dig "spec" "versions" list $found | toJson) ((include "taskruns.definition" . | fromYaml).spec.versions | toJson) }}
+{{- if ne (dig "spec" "versions" list $found | include "taskruns.versions") ((include "taskruns.definition" . | fromYaml).spec.versions | include "taskruns.versions") }}
 {{- fail (printf "the CustomResourceDefinition taskruns.taskruns.dev exists in another version, and belongs to the release %s: if that release is installed, upgrade it first; if it is uninstalled, transfer the definition to this one (%s)" $owner (include "taskruns.handOver" .)) }}
 {{- end }}
 {{- $owner }}
 {{- end }}
+{{- end }}
+
+{{- /* The versions of a definition as JSON, without the field that Kubernetes 1.30 drops. */ -}}
+{{- define "taskruns.versions" -}}
+{{- $versions := list }}
+{{- range . }}{{ $versions = append $versions (omit . "selectableFields") }}{{ end }}
+{{- toJson $versions }}
 {{- end }}
 
 {{- define "taskruns.handOver" -}}

@@ -54,7 +54,7 @@ def _beyond_bounds(schema: Schema) -> Iterator[tuple[str, Any, str]]:
     if "minItems" in schema:
         yield "minItems", [], "should have at least 1 items"
     if "maxLength" in schema:
-        yield "maxLength", "x" * (schema["maxLength"] + 1), "Too long: may not be more than "
+        yield "maxLength", "x" * (schema["maxLength"] + 1), "Too long: may not be "
 
 
 def bad_values() -> Iterator[Any]:

@@ -63,6 +63,10 @@ class Kube:
     def close(self) -> None:
         self._client.rest_client.close()
 
+    def minor(self) -> int:
+        """Return the minor version of Kubernetes, such as 36."""
+        return int(str(self._request("GET", "/version")["minor"]).rstrip("+"))
+
     def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
         try:
             return self._request("GET", resource.path(namespace, name))
