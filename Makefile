@@ -129,6 +129,16 @@ bench-compare: setup ## Compare the controllers of two commits: make bench-compa
 	$(PYTHON) -m benchmarks.throughput --compare $(OLD) $(NEW) \
 		--json .build/bench/bench-compare.json $(BENCH)
 
+##@ Releases
+
+.PHONY: dist
+dist: setup .build/release/requirements.stamp ## Build wheels, chart package, image archive, SBOM and checksums into dist/ (root and Go)
+	$(PYTHON) -m tools.dist $(if $(BASE),--base $(BASE)) $(if $(WITHOUT_IMAGE),--without-image)
+
+.PHONY: audit
+audit: setup .build/release/requirements.stamp ## Search the controller's lock for known vulnerabilities (needs a vulnerability service)
+	$(PYTHON) -m tools.audit $(LOCKS)
+
 ##@ Upkeep
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -147,6 +157,7 @@ lock: $(UV) ## Pin what pyproject.toml asks for in requirements/ (UPGRADE=1: the
 		--constraint requirements/controller.txt --constraint requirements/build.txt \
 		--output-file requirements/dev.txt
 	$(COMPILE) --group picture --output-file requirements/picture.txt
+	$(COMPILE) --group release --output-file requirements/release.txt
 	$(COMPILE_PROVIDER):airflow-3 --output-file provider/requirements/airflow-3.txt
 	$(COMPILE_PROVIDER):airflow-2 --output-file provider/requirements/airflow-2.txt
 
@@ -186,9 +197,10 @@ $(VENV)/package.stamp: $(VENV)/requirements.stamp pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.build/picture/requirements.stamp: requirements/picture.txt $(UV)
+.build/picture/requirements.stamp .build/release/requirements.stamp: \
+.build/%/requirements.stamp: requirements/%.txt $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON3) $(@D)
-	@$(UV) pip sync --quiet --require-hashes --python $(@D) requirements/picture.txt
+	@$(UV) pip sync --quiet --require-hashes --python $(@D) requirements/$*.txt
 	@touch $@
 
 .build/airflow-%.stamp: provider/requirements/airflow-%.txt provider/pyproject.toml pyproject.toml $(UV)

@@ -25,6 +25,7 @@ ASKED = {
     "requirements/controller": CONTROLLER,
     "requirements/dev": CONTROLLER + BUILD + DEV,
     "requirements/picture": PROJECT["dependency-groups"]["picture"],
+    "requirements/release": PROJECT["dependency-groups"]["release"],
     "requirements/uv": ["uv"],
     "provider/requirements/airflow-3": TESTED + GROUPS["airflow-3"][2:],
     "provider/requirements/airflow-2": TESTED + GROUPS["airflow-2"][2:],
