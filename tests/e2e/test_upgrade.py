@@ -2,7 +2,7 @@
 
 The older release is this one without a field of the definition, the rule about it, and a setting of
 the chart. A hundred runs are at every stage when it is upgraded, by the command of
-docs/operating.md, and again when it is rolled back. Some continue by themselves, and some stay
+docs/upgrade.md, and again when it is rolled back. Some continue by themselves, and some stay
 where they are until both are over, so that runs in every phase meet each change.
 """
 
