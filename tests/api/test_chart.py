@@ -39,6 +39,7 @@ VALUES = [
     "extraVolumeMounts[0].name=cluster",
     "extraVolumeMounts[0].mountPath=/etc/cluster",
     "taskPodDefaults.spec.nodeSelector.disk=ssd",
+    "admission.enabled=true",
 ]
 
 

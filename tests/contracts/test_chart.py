@@ -18,6 +18,16 @@ from tools import helm as helm_tool
 from tools.writing import dump
 
 CHART = Path(__file__).parents[2] / "charts" / "taskruns"
+FORBIDDEN = (
+    "privileged",
+    "capabilities",
+    "hostNamespaces",
+    "hostPath",
+    "hostPorts",
+    "hostProbes",
+    "profiles",
+    "sysctls",
+)
 SWITCHES = {
     "image": [
         "image.repository=example.test/taskruns",
@@ -110,6 +120,20 @@ SWITCHES = {
     ],
     "resources": ["resources.limits.memory=1Gi", "resources.limits.cpu=2"],
     "pod-metadata": ["podLabels.team=data", "podAnnotations.note=hello"],
+    "deployment-metadata": ["deploymentLabels.team=data", "deploymentAnnotations.note=1e3"],
+    "admission": ["admission.enabled=true"],
+    "admission-of-some-namespaces": [
+        "admission.enabled=true",
+        "namespaces={team-a,team-b}",
+        "taskPodDefaults.spec.serviceAccountName=runner",
+        "admission.forbid.hostPath=false",
+    ],
+    "admission-without": [
+        "admission.enabled=true",
+        "admission.actions={Warn,Audit}",
+        "admission.serviceAccounts=false",
+        *(f"admission.forbid.{each}=false" for each in FORBIDDEN if each != "hostPath"),
+    ],
     "placement": [
         "nodeSelector.disk=ssd",
         "tolerations[0].operator=Exists",
@@ -141,6 +165,8 @@ REFUSED = {
     "a binding without a namespace": ["roles.client.bindings[0].serviceAccount=runner"],
     "a port that is a word": ["networkPolicy.apiserverPorts={https}"],
     "a priority above what is Kubernetes' own": ["priorityClass.value=1000000001"],
+    "an unknown action of admission": ["admission.actions={Refuse}"],
+    "a misspelt rule of admission": ["admission.forbid.hostpath=true"],
 }
 
 pytestmark = pytest.mark.usefixtures("helm")
@@ -205,6 +231,43 @@ def test_with_a_list_of_namespaces_nothing_belongs_to_the_whole_cluster() -> Non
     assert all(each["metadata"].get("namespace") for each in objects)
     roles = [each for each in objects if each["kind"] == "Role"]
     assert {each["metadata"]["namespace"] for each in roles} == {*served, "taskruns-system"}
+
+
+POLICY = "admission.enabled=true"
+INCOMPLETE = {
+    "a policy without a rule": [
+        POLICY,
+        "admission.serviceAccounts=false",
+        *(f"admission.forbid.{each}=false" for each in FORBIDDEN),
+    ],
+    "Deny and Warn": [POLICY, "admission.actions={Deny,Warn}"],
+}
+
+
+@pytest.mark.parametrize("message", INCOMPLETE)
+def test_a_policy_that_does_nothing_or_that_kubernetes_refuses_is_refused(message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        helm_tool.template(CHART, "taskruns-system", INCOMPLETE[message])
+
+
+def test_a_policy_without_an_action_is_refused() -> None:
+    flags = ("--set", POLICY, "--set-json", "admission.actions=[]")
+    with pytest.raises(ValueError, match=r"admission\.actions is empty"):
+        helm_tool.render(CHART, "taskruns-system", *flags)
+
+
+def _validations(*settings: str) -> list[str]:
+    objects = helm_tool.template(CHART, "taskruns-system", (POLICY, *settings))
+    (policy,) = (each for each in objects if each["kind"] == "ValidatingAdmissionPolicy")
+    return [each["expression"] for each in policy["spec"]["validations"]]
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_each_value_of_admission_removes_its_own_rule_alone(rule: str) -> None:
+    everything, rest = _validations(), _validations(f"admission.forbid.{rule}=false")
+    removed = [each for each in everything if each not in rest]
+    assert rest == [each for each in everything if each in rest]
+    assert len(removed) == (2 if rule == "profiles" else 1)
 
 
 def test_a_binding_outside_the_namespaces_that_are_served_is_refused() -> None:

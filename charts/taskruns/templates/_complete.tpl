@@ -39,6 +39,7 @@ no clear message are here.
 {{- range .Values.networkPolicy.apiserverCIDRs }}
 {{- include "taskruns.checkCIDR" . }}
 {{- end }}
+{{- include "taskruns.checkAdmission" .Values.admission }}
 {{- include "taskruns.checkVolumes" . }}
 {{- include "taskruns.checkOnce" (list "extraEnv" .Values.extraEnv) }}
 {{- range .Values.roles.client.bindings }}
@@ -58,6 +59,18 @@ no clear message are here.
 {{- $groups := regexFindAll $group (regexReplaceAll "/.*" . "") -1 | len }}
 {{- if not (or (regexMatch $four .) (and (regexMatch $six .) (or (not (contains "::" .)) (lt $groups 8)))) }}
 {{- fail (printf "networkPolicy.apiserverCIDRs has %s, which is not a CIDR: write an address and the length of its prefix, such as 10.0.0.0/24" .) }}
+{{- end }}
+{{- end }}
+
+{{- define "taskruns.checkAdmission" -}}
+{{- if and .enabled (not .serviceAccounts) (not (has true (values .forbid))) }}
+{{- fail "admission.enabled creates a policy without a rule: set admission.serviceAccounts or a value of admission.forbid to true" }}
+{{- end }}
+{{- if not .actions }}
+{{- fail "admission.actions is empty: write one or more of Deny, Warn and Audit" }}
+{{- end }}
+{{- if and (has "Deny" .actions) (has "Warn" .actions) }}
+{{- fail "admission.actions has Deny and Warn, of which Kubernetes accepts one: a refusal has its message already" }}
 {{- end }}
 {{- end }}
 

@@ -45,6 +45,23 @@
       "bindings": []
     }
   },
+  "admission": {
+    "enabled": false,
+    "actions": [
+      "Deny"
+    ],
+    "serviceAccounts": true,
+    "forbid": {
+      "privileged": true,
+      "capabilities": true,
+      "hostNamespaces": true,
+      "hostPath": true,
+      "hostPorts": true,
+      "hostProbes": true,
+      "profiles": true,
+      "sysctls": true
+    }
+  },
   "networkPolicy": {
     "enabled": false,
     "apiserverPorts": [
@@ -72,6 +89,8 @@
     "annotations": {}
   },
   "resources": {},
+  "deploymentLabels": {},
+  "deploymentAnnotations": {},
   "podLabels": {},
   "podAnnotations": {},
   "nodeSelector": {},
