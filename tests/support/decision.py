@@ -7,7 +7,7 @@ from taskruns.api.v1alpha1 import TaskRunStatus
 from taskruns.core.decide import decide
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.plan import Findings, Plan, Refusal, RefusalKind
-from tests.support.builders.objects import at
+from tests.support.builders.objects import RUN_UID, at
 
 Raw = Mapping[str, Any]
 
@@ -40,4 +40,4 @@ def refused(kind: RefusalKind, message: str = "the server's words") -> Findings:
 
 
 def gone(uid: str, last_seen: Raw | None = None) -> Findings:
-    return Findings(gone={uid: last_seen})
+    return Findings(gone={uid: last_seen}, run_gone=uid == RUN_UID)

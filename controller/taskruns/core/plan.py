@@ -108,7 +108,7 @@ class ConfirmPodGone:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmRunGone:
-    """Read the TaskRun live by name; add its uid to `Findings.gone` if it no longer exists."""
+    """Read the TaskRun live by name; set `Findings.run_gone` if it no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,9 @@ class Findings:
     """Results of the actions of one reconcile that the cached objects do not show."""
 
     gone: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
-    """Uids that a live read did not find, each with the last cached object, or None."""
+    """Uids of Pods that a live read did not find, each with the last cached Pod, or None."""
+    run_gone: bool = False
+    """Whether a live read did not find the TaskRun."""
     refusal: Refusal | None = None
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Messages of warning Events by uid of the Pod, oldest first."""

@@ -35,7 +35,6 @@ class DecisionContext:
 class Ownerless:
     """The TaskRun does not exist; Pods with its uid may."""
 
-    uid: str
     pods: Pods
     gone: bool
     """Whether a live read has confirmed that the TaskRun does not exist."""
@@ -149,8 +148,7 @@ def classify(
     labelled = tuple(read_pod(pod) for pod in pods)
     labelled = tuple(pod for pod in labelled if pod.ref.uid not in findings.gone)
     if run is None:
-        uid = next((pod.run_uid for pod in labelled), "")
-        return Ownerless(uid, labelled, gone=uid in findings.gone)
+        return Ownerless(labelled, gone=findings.run_gone)
     metadata = mapping(run.get("metadata"))
     situation = _recognise_run(run, labelled, findings)
     deleted = metadata.get("deletionTimestamp")

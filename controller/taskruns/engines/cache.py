@@ -149,13 +149,23 @@ class Cache:
         if version(pod) >= version(self._pods.get(uid, pod)):
             self._set_pod(uid, key, pod)
 
+    def keep_run(self, run: Object) -> None:
+        """Store a TaskRun that a live read has returned, although a list did not show it."""
+        uid = run["metadata"]["uid"]
+        tombstone = self._gone.get(uid)
+        if tombstone is not None and tombstone.version < inf:
+            del self._gone[uid]
+        self.put_run(run)
+
     def drop_run(self, uid: str) -> None:
         """Remove a TaskRun that is known to be gone; it is not cached again."""
-        run = self._runs.pop(uid, None)
-        self._add_tombstone(uid, None, inf)
+        self._remove_run(uid, inf)
+
+    def lose_run(self, uid: str) -> None:
+        """Remove a TaskRun that a list no longer shows, until `keep_run` or a newer version."""
+        run = self._runs.get(uid)
         if run is not None:
-            for observer in self._observers:
-                observer.run_changed(key_of_run(run), None)
+            self._remove_run(uid, version(run))
 
     def drop_pod(self, uid: str) -> Object | None:
         """Remove a Pod that is known to be gone.
@@ -240,6 +250,13 @@ class Cache:
         if before is not None:
             for observer in self._observers:
                 observer.pod_changed(before, after)
+
+    def _remove_run(self, uid: str, up_to: float) -> None:
+        run = self._runs.pop(uid, None)
+        self._add_tombstone(uid, None, up_to)
+        if run is not None:
+            for observer in self._observers:
+                observer.run_changed(key_of_run(run), None)
 
     def _remove_pod(self, uid: str) -> Object | None:
         key = self._key_of.pop(uid, None)

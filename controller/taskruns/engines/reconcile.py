@@ -146,7 +146,7 @@ async def refresh(view: View, cache: Cache, engine: Engine) -> Object | None:
     name = view.ref.name
     live = await engine.read_run(view.key.namespace, name) if name else None
     if live is not None and live["metadata"]["uid"] == view.key.uid:
-        cache.put_run(live)
+        cache.keep_run(live)
         return live
     if view.run is not None:
         cache.drop_run(view.key.uid)
@@ -157,6 +157,7 @@ def merge_findings(findings: Findings, more: Findings) -> Findings:
     """Merge findings; a refusal remains until the end of the reconcile unless a newer one comes."""
     return Findings(
         gone={**findings.gone, **more.gone},
+        run_gone=findings.run_gone or more.run_gone,
         refusal=more.refusal or findings.refusal,
         events={**findings.events, **more.events},
         observed=findings.observed or more.observed,
@@ -280,7 +281,7 @@ async def _confirm_pod_gone(pod: PodRef, view: View, cache: Cache, engine: Engin
 
 async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Findings:
     if await refresh(view, cache, engine) is None:
-        return Findings(gone={view.key.uid: None})
+        return Findings(run_gone=True)
     return NOTHING_FOUND
 
 

@@ -107,7 +107,7 @@ class Resync:
         before = self._cache.versions(namespace)
         listed = await self._list_all(namespace)
         for uid in before.runs.keys() - listed.runs.keys():
-            self._cache.drop_run(uid)
+            self._cache.lose_run(uid)
         for uid in before.pods.keys() - listed.pods.keys():
             self._cache.lose_pod(uid)
         return listed

@@ -23,6 +23,11 @@ def test_a_run_that_is_not_cached_is_read_live_before_its_pods_are_released(pod:
     assert kinds(plan_for(None, pod, findings=gone(RUN_UID)).actions) == [ReleasePod]
 
 
+def test_a_pod_that_has_lost_its_labels_is_released_too() -> None:
+    pod = a_pod(main=ended(0), metadata={"labels": {}, "ownerReferences": []})
+    assert kinds(plan_for(None, pod, findings=gone(RUN_UID)).actions) == [ReleasePod]
+
+
 def test_the_pods_of_a_run_that_is_gone_are_not_judged_or_deleted() -> None:
     """Ownership deletes them; a Pod kept by --cascade=orphan is left alone."""
     plan = plan_for(None, released(a_pod(main=ended(0))), findings=gone(RUN_UID))

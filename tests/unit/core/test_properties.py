@@ -44,6 +44,7 @@ FINDINGS = st.builds(
     gone=st.dictionaries(
         st.sampled_from([RUN_UID, pod_uid(1), ""]), st.none() | distorted(PODS), max_size=2
     ),
+    run_gone=st.booleans(),
     refusal=st.none() | st.builds(Refusal, st.sampled_from(RefusalKind), st.text(max_size=9)),
 )
 SITES = st.builds(

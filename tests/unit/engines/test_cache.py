@@ -58,6 +58,19 @@ def test_a_dropped_run_does_not_return() -> None:
     assert cache.view(KEY).run is None
 
 
+def test_a_lost_run_returns_with_a_live_read_and_a_dropped_one_does_not() -> None:
+    cache = Cache()
+    cache.put_run(a_run(5))
+    cache.lose_run("run-1")
+    cache.put_run(a_run(5))
+    assert cache.view(KEY).run is None
+    cache.keep_run(a_run(5))
+    assert cache.view(KEY).run is not None
+    cache.drop_run("run-1")
+    cache.keep_run(a_run(5))
+    assert cache.view(KEY).run is None
+
+
 def test_a_dropped_pod_does_not_return_and_its_last_state_is_kept() -> None:
     cache = Cache()
     pod = a_pod(1)
