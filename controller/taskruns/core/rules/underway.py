@@ -22,7 +22,8 @@ def carry_out_stop(situation: Underway, context: DecisionContext) -> Plan | None
         return None
     pod = situation.pod
     if not pod.node and not pod.deleting:
-        return Plan(actions=(DeletePod(pod.ref),))
+        # As it was seen: a Pod that has got a node since is not deleted.
+        return Plan(actions=(DeletePod(pod.ref, pod.resource_version),))
     if pod.node and not pod.stop_requested:
         return Plan(actions=(StopPod(pod.ref),))
     return Plan()
