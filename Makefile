@@ -90,6 +90,12 @@ generate: setup ## Write every generated file: CRD, chart parts, manifests, refe
 verify: setup ## Fail with a diff if a generated file is not what `make generate` would write
 	$(PYTHON) -m tools.generate --check
 
+##@ The promise under faults
+
+.PHONY: soak
+soak: setup ## Check thousands of random histories in the simulation, for five minutes: make soak SEED=7
+	$(PYTHON) -m tests.model $(if $(SEED),--seed $(SEED)) $(if $(BATCH),--batch $(BATCH)) $(SOAK)
+
 ##@ The test cluster
 
 .PHONY: cluster-up

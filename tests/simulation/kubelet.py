@@ -59,6 +59,10 @@ class Kubelet:
         self.executions: list[Execution] = []
         store.observe(self._on_change)
 
+    def has(self, uid: str) -> bool:
+        """Return whether a Pod is on a node that is powered."""
+        return uid in self._boxes
+
     def evict(self, uid: str, message: str) -> None:
         """Evict a Pod because its node is short of a resource."""
         self._kill(self._boxes[uid], 0, Disruption("Evicted", message, "TerminationByKubelet"))

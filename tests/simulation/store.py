@@ -57,6 +57,21 @@ class Store:
         """Yield every object of a kind, as of now."""
         yield from tuple(self._objects[kind].values())
 
+    def as_of(self, behind: int) -> tuple[list[Change], list[Change]]:
+        """Return the last change of each object that existed `behind` changes ago, and the later.
+
+        The objects are in the order of their creation.
+        """
+        cut = max(len(self.log) - behind, 0)
+        objects: dict[str, Change] = {}
+        for change in self.log[:cut]:
+            uid = change.object["metadata"]["uid"]
+            if change.type == "DELETED":
+                objects.pop(uid, None)
+            else:
+                objects[uid] = change
+        return list(objects.values()), self.log[cut:]
+
     def create(self, kind: Kind, found: Object) -> Object:
         """Add an object with a new uid, a version and a creation time."""
         draft: Draft = drafted(found)

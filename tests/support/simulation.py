@@ -1,16 +1,18 @@
 """A simulated cluster with controllers, driven step by step by a test."""
 
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from taskruns.core.defaults import SiteDefaults
 from taskruns.core.unstructured import Object
-from taskruns.engines.cache import Cache, RunKey, key_of_pod
+from taskruns.engines.cache import Cache, RunKey, Versions, key_of_pod, version
 from taskruns.engines.engine import Unavailable
 from taskruns.engines.quota_queue import QuotaQueue
 from taskruns.engines.reconcile import NotSettled, reconcile
+from taskruns.operator.resync import behind as missed
+from taskruns.operator.resync import still_behind
 from taskruns.operator.watch import PROGRESS_SECONDS, EventHandler
 from tests.simulation import Change, Cluster, Kind, MemoryEngine
 from tests.support.faults.request_faults import Crashed, Fault, FaultyEngine, Request
@@ -19,6 +21,8 @@ RETRY = timedelta(seconds=1)
 LONG = timedelta(days=30)
 MOST_UNSETTLED = 50
 """Reconciles that may end without a result, as after faults; a run with more never ends."""
+MOST_EVENTS = 20_000
+"""Limit of events in one wait; a clean-up that never ends causes more."""
 
 
 class Controller:
@@ -38,8 +42,12 @@ class Controller:
         cluster.store.observe(self._on_change)
         self.restart()
 
-    def restart(self) -> None:
-        """Start with an empty state and a fresh list, as a restarted process does."""
+    def restart(self, behind: int = 0) -> None:
+        """Start with an empty state and a fresh list, as a restarted process does.
+
+        Args:
+            behind: number of the latest changes that the list lacks and the watches report later.
+        """
         self.cache = Cache()
         self.events = EventHandler(self.cache, self._ask, self._ask_later, lambda _uid: None)
         self.unseen: dict[Kind, deque[Change]] = {kind: deque() for kind in Kind}
@@ -48,15 +56,26 @@ class Controller:
             self.engine, self.cache, lambda: self._cluster.agenda.now, self._ask
         )
         self.alarms: dict[RunKey, datetime] = {}
+        self._behind: Mapping[str, int] = {}
         self._key: RunKey | None = None
         self._work: Coroutine[Request, Fault, datetime | None] | None = None
         self.next_request: Request | None = None
-        for run in self._cluster.store.all(Kind.RUN):
-            self.queue[self.cache.put_run(run)] = None
-        for pod in self._listed_pods():
-            if (key := self.cache.put_pod(pod)) is not None:
-                self.queue[key] = None
-        self._watched = {pod["metadata"]["uid"]: pod for pod in self._listed_pods()}
+        for kind in Kind:
+            self.relist(kind, behind)
+
+    def relist(self, kind: Kind, behind: int = 0) -> None:
+        """Begin a watch anew with a list, as after 410 Gone; `behind` is as for `restart`."""
+        objects, later = self._cluster.store.as_of(behind)
+        listed = [obj for obj in objects if obj.kind is kind]
+        self.unseen[kind].clear()
+        if kind is Kind.POD:
+            pods = [each.object for each in listed if key_of_pod(each.object) is not None]
+            self._watched = {pod["metadata"]["uid"]: pod for pod in pods}
+        for change in listed:
+            self._take_in(change)
+        for change in later:
+            if change.kind is kind:
+                self._on_change(change)
 
     def _ask(self, key: RunKey) -> None:
         self.queue[key] = None
@@ -65,20 +84,23 @@ class Controller:
         at = self._cluster.agenda.now + timedelta(seconds=PROGRESS_SECONDS)
         self.alarms[key] = min(at, self.alarms.get(key, at))
 
-    def resync(self) -> None:
-        """List all objects and drop vanished ones from the cache, as the operator does."""
-        before = self.cache.versions()
-        runs = {run["metadata"]["uid"] for run in self._cluster.store.all(Kind.RUN)}
-        pods = {pod["metadata"]["uid"] for pod in self._listed_pods()}
-        for uid in before.runs.keys() - runs:
-            self.cache.drop_run(uid)
-        for uid in before.pods.keys() - pods:
-            self.cache.lose_pod(uid)
-        self.queue |= dict.fromkeys(self.cache.unfinished())
+    def resync(self, behind: int = 0) -> None:
+        """Compare the cache with a list, as the operator does; `behind` is as for `restart`.
 
-    def _listed_pods(self) -> list[Object]:
-        """Return the Pods that a list by our label returns."""
-        return [pod for pod in self._cluster.store.all(Kind.POD) if key_of_pod(pod) is not None]
+        A controller whose watch has missed a change for longer than an interval is restarted.
+        """
+        before = self.cache.versions()
+        objects, _ = self._cluster.store.as_of(behind)
+        listed = Versions(_versions(objects, Kind.RUN), _versions(objects, Kind.POD))
+        for uid in before.runs.keys() - listed.runs.keys():
+            self.cache.lose_run(uid)
+        for uid in before.pods.keys() - listed.pods.keys():
+            self.cache.lose_pod(uid)
+        kept = self.cache.versions()
+        late, self._behind = still_behind(self._behind, listed, kept), missed(listed, kept)
+        if late:
+            self.restart()
+        self.queue |= dict.fromkeys(self.cache.unfinished())
 
     def _on_change(self, change: Change) -> None:
         if change.kind is Kind.POD:
@@ -102,6 +124,10 @@ class Controller:
         events = self.unseen[kind]
         for _ in range(len(events) if count is None else min(count, len(events))):
             self._take_in(events.popleft())
+
+    def miss(self, kind: Kind) -> None:
+        """Lose all events of a watch that have not been processed."""
+        self.unseen[kind].clear()
 
     def _take_in(self, change: Change) -> None:
         event: Any = {"type": change.type, "object": change.object}
@@ -171,6 +197,16 @@ class Controller:
         return worked
 
 
+def _versions(objects: list[Change], kind: Kind) -> dict[str, int]:
+    """Return the versions by uid that a list of a kind returns; of Pods, those with our label."""
+    listed = [each.object for each in objects if each.kind is kind]
+    return {
+        obj["metadata"]["uid"]: version(obj)
+        for obj in listed
+        if kind is Kind.RUN or key_of_pod(obj) is not None
+    }
+
+
 class Simulation:
     """A cluster and its controllers; one controller by default."""
 
@@ -215,18 +251,20 @@ class Simulation:
         """Advance time, event by event, until a condition is met or no event is left.
 
         Raises:
-            AssertionError: the next event is later than `within`, or a reconcile did not settle.
+            AssertionError: the next event is later than `within`, there are more than MOST_EVENTS,
+                or a reconcile did not settle.
         """
         end = self.now + within
         self.settle()
-        while not met():
+        for _ in range(MOST_EVENTS):
             moment = self.next_moment()
-            if moment is None:
+            if met() or moment is None:
                 return
             assert moment <= end, f"it did not come to that within {within}"
             self.cluster.agenda.advance_to(moment)
             self.settle()
             assert not any(c.unsettled for c in self.controllers), "a run does not come to rest"
+        raise AssertionError("the cluster does not come to rest")
 
     def advance(self, seconds: float) -> None:
         """Advance time by exactly this many seconds, and process every event on the way."""
