@@ -96,6 +96,10 @@ verify: setup ## Fail with a diff if a generated file is not what `make generate
 soak: setup ## Check thousands of random histories in the simulation, for five minutes: make soak SEED=7
 	$(PYTHON) -m tests.model $(if $(SEED),--seed $(SEED)) $(if $(BATCH),--batch $(BATCH)) $(SOAK)
 
+.PHONY: chaos
+chaos: setup ## Kill everything around 2,050 runs for ten minutes, print what was lost: make chaos SEED=7
+	$(PYTHON) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(CHAOS)
+
 ##@ The test cluster
 
 .PHONY: cluster-up

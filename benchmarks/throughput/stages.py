@@ -24,19 +24,20 @@ _PREFERRED = 10_000
 """Weight of a stage that wins over a stage without a weight."""
 
 
-def configuration() -> str:
+def configuration(milliseconds: int = RUN_MILLISECONDS) -> str:
     """Return the documents of kwok's configuration file."""
-    return "---\n".join(json.dumps(each, indent=2) + "\n" for each in stages())
+    return "---\n".join(json.dumps(each, indent=2) + "\n" for each in stages(milliseconds))
 
 
-def stages() -> tuple[Stage, ...]:
-    """Return the Stage objects of Node and Pods."""
+def stages(milliseconds: int = RUN_MILLISECONDS) -> tuple[Stage, ...]:
+    """Return the Stage objects of Node and Pods, whose containers run for this time."""
     running = _is("Running")
     fails = [*running, _label("fail", "In", "twice")]
     attempts = _matches(f'.metadata.labels["{ATTEMPT}"]', "In", "1", "2")
     failures = _matches(f'.metadata.annotations["{INDEX_FAILURES}"]', "In", "0", "1")
     overdue = _matches(".spec.activeDeadlineSeconds", "Exists")
     held = _label("hold", "DoesNotExist")
+    succeeded = _ended("Succeeded", 0, "Completed")
     failed, stopped = _ended("Failed", 1, "Error"), _ended("Failed", 143, "Error")
     unfinished = _matches(".status.phase", "In", "Pending", "Running")
     # A Pod without a grace period needs no kubelet to go.
@@ -44,9 +45,9 @@ def stages() -> tuple[Stage, ...]:
     return (
         _node_ready(),
         _stage("pod-run", _is("Pending"), _patch(_RUNNING)),
-        _stage("pod-succeed", [*running, held], _ended("Succeeded", 0, "Completed"), delayed=True),
-        _stage("pod-fail", [*fails, attempts], failed, delayed=True, weight=_PREFERRED),
-        _stage("pod-fail-index", [*fails, failures], failed, delayed=True, weight=_PREFERRED),
+        _stage("pod-succeed", [*running, held], succeeded, milliseconds),
+        _stage("pod-fail", [*fails, attempts], failed, milliseconds, weight=_PREFERRED),
+        _stage("pod-fail-index", [*fails, failures], failed, milliseconds, weight=_PREFERRED),
         _stage("pod-stop", [*running, overdue], stopped, weight=_PREFERRED),
         _stage("pod-terminate", [deleted, unfinished], stopped),
         _stage("pod-delete", [deleted, _over()], {"delete": True}),
@@ -57,12 +58,12 @@ def _stage(
     name: str,
     conditions: list[dict[str, Any]],
     following: dict[str, Any],
+    milliseconds: int = 0,
     *,
     kind: str = "Pod",
-    delayed: bool = False,
     weight: int = 0,
 ) -> Stage:
-    delay = {"delay": {"durationMilliseconds": RUN_MILLISECONDS}} if delayed else {}
+    delay = {"delay": {"durationMilliseconds": milliseconds}} if milliseconds else {}
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",

@@ -13,7 +13,8 @@ from tests.cluster.tuning import Tuning
 
 CNI_PLUGINS = "/usr/lib/cni"
 PAUSE_IMAGE = "localhost/taskruns/pause:1"
-READS_AND_WRITES = ("create", "update", "patch", "delete", "deletecollection", "get", "list")
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+READS_AND_WRITES = (*WRITES, "get", "list")
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -43,8 +44,10 @@ def kubeconfig(name: str, server: str, pki: Path, identity: str) -> str:
     )
 
 
-def audit_policy() -> str:
+def audit_policy(*, objects: bool = False) -> str:
     """Return a policy that records all requests of clients, and all requests on Pods and TaskRuns.
+
+    With `objects`, a write to these is recorded with the object that the apiserver has stored.
 
     Tests count the requests of a run, and compare a role with the requests that are actually made.
     All requests of a controller are therefore recorded, but not the leases and events of the
@@ -54,9 +57,11 @@ def audit_policy() -> str:
         {"group": "", "resources": ["pods", "pods/*"]},
         {"group": "taskruns.dev", "resources": ["*"]},
     ]
+    stored = {"level": "RequestResponse", "verbs": [*WRITES], "omitManagedFields": True}
     own_users = ["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler"]
     own_groups = ["system:nodes", "system:serviceaccounts:kube-system"]
     rules: list[dict[str, Any]] = [
+        *([{**stored, "resources": ours}] if objects else ()),
         {"level": "Metadata", "verbs": [*READS_AND_WRITES], "resources": ours},
         {"level": "None", "users": own_users},
         {"level": "None", "userGroups": own_groups},

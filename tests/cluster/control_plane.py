@@ -69,7 +69,7 @@ def etcd(place: Place, slot: Slot) -> Component:
 
 
 def apiserver(place: Place, slot: Slot) -> Component:
-    policy = place.config / "audit-policy.json"
+    policy, tuning = place.config / "audit-policy.json", Tuning.read(place)
     pki = place.pki
     return Component(
         "kube-apiserver",
@@ -92,18 +92,18 @@ def apiserver(place: Place, slot: Slot) -> Component:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki}/service-account.pub",
             f"--service-account-signing-key-file={pki}/service-account.key",
-            *(_audit(place, policy) if Tuning.read(place).audit else ()),
+            *(_audit(place, policy, tuning) if tuning.audit else ()),
         ),
-        files={policy: configuration.audit_policy()},
+        files={policy: configuration.audit_policy(objects=tuning.audit_objects)},
         grace=20,
     )
 
 
-def _audit(place: Place, policy: Path) -> tuple[str, ...]:
+def _audit(place: Place, policy: Path, tuning: Tuning) -> tuple[str, ...]:
     return (
         f"--audit-policy-file={policy}",
         f"--audit-log-path={place.audit_log}",
-        "--audit-log-maxsize=100",
+        f"--audit-log-maxsize={2000 if tuning.audit_objects else 100}",
         "--audit-log-maxbackup=3",
     )
 

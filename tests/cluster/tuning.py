@@ -1,4 +1,4 @@
-"""Settings of the control plane in which a benchmark differs from a test.
+"""Settings of the control plane in which a benchmark or a session of chaos differs from a test.
 
 They are recorded in the cluster's folder, because components are derived from it. A cluster without
 a record has Kubernetes' defaults and an audit log.
@@ -22,6 +22,8 @@ class Tuning:
 
     audit: bool = True
     """Whether the apiserver writes the audit log, which tests count requests in."""
+    audit_objects: bool = False
+    """Whether the audit log contains every version of each Pod and TaskRun that was written."""
     client_limits: bool = True
     """Whether controller-manager and scheduler have their default limits: 20 and 50 requests/s."""
 

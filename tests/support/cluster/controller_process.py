@@ -85,6 +85,10 @@ class ControllerProcess:
         code = self._wait(seconds)
         assert code == -signal.SIGKILL, f"the controller ended with {code}:\n{self.log_tail()}"
 
+    def is_running(self) -> bool:
+        """Return whether the process was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     @property
     def pid(self) -> int:
         """The controller's process id; it must be running."""
