@@ -88,7 +88,10 @@ BEYOND: dict[str, list[tuple[Any, str]]] = {
     + [("2026-02-30T12:00:00Z", "should match"), ([NOON], "must be of type string")],
     "status.attempts[0].number": [(0, "greater than or equal to 1")],
     "status.attempts[0].outcome": [("Lost", 'supported values: "Succeeded"')],
-    "status.conditions[0].type": [("", "at least 1 chars long"), ("x" * 317, "more than")],
+    "status.conditions[0].type": [
+        ("", "at least 1 chars long"),
+        ("x" * 317, "Too long: may not be"),
+    ],
     "status.conditions[0].status": [("true", 'supported values: "True", "False", "Unknown"')],
 }
 PATHS = {schemas.written(("status", *path)): path for path, _ in schemas.fields(STATUS)}
