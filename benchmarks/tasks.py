@@ -195,7 +195,9 @@ def airflow_on(cluster: Cluster, tasks: int, exits: int) -> Iterator[Airflow]:
     connection = {"kube_config_path": str(cluster.kubeconfig), "namespace": namespace}
     try:
         with tempfile.TemporaryDirectory() as home, ControllerProcess(cluster).at_work():
-            airflow = Airflow(Path(home), {"taskruns_default": connection})
+            connections = {"taskruns_default": connection}
+            # As for users, each process of a task imports its modules itself.
+            airflow = Airflow(Path(home), connections, preload=False)
             try:
                 airflow.up(scenarios(tasks, exits, cluster.kubeconfig, namespace))
                 yield airflow

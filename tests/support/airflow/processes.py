@@ -117,8 +117,16 @@ class Airflow:
         self,
         home: Path,
         connections: Mapping[str, Mapping[str, Any]],
+        *,
+        preload: bool = True,
     ) -> None:
-        """Prepare an Airflow without starting it; `connections` are of type `taskruns`, by id."""
+        """Prepare an Airflow without starting it.
+
+        Args:
+            home: its folder, which is empty.
+            connections: connections of type `taskruns`, by id.
+            preload: load what tasks need once, before workers are forked.
+        """
         self.home = home
         self.empty = home / "empty"
         """A folder with a migrated but empty database, for another Airflow."""
@@ -126,6 +134,7 @@ class Airflow:
         self._ports = {API_SERVER: ("--port", port), TASK_API_SERVER: ("--port", tasks_port)}
         self.rest = Rest(f"http://127.0.0.1:{port}")
         self._environment = _environment(home, tasks_port, log_ports, connections)
+        self._prepare = _PREPARE if preload else {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[str] = set()
 
@@ -174,7 +183,7 @@ class Airflow:
             self._processes[part] = subprocess.Popen(
                 [
                     *argv,
-                    _START.format(prepare=_PREPARE.get(part, "import airflow")),
+                    _START.format(prepare=self._prepare.get(part, "import airflow")),
                     *_COMMANDS[part],
                     *self._ports.get(part, ()),
                 ],
