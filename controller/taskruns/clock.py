@@ -1,5 +1,6 @@
 """The clock, read here only; all other modules take the current time as an argument."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -10,3 +11,8 @@ Clock = Callable[[], datetime]
 def now() -> datetime:
     """Return the current time, in UTC."""
     return datetime.now(UTC)
+
+
+def ticks() -> float:
+    """Return the seconds of a monotonic clock that also counts while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
