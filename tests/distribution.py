@@ -34,6 +34,7 @@ SECONDS = {
     "tests/contracts/test_chart_names.py": 2,
     "tests/contracts/test_chart.py": 2,
     "tests/contracts/test_sizes.py": 2,
+    "tests/operator/test_leader_election.py": 30,
     "tests/airflow": 600,
     "tests/e2e/test_airflow_examples.py@process": 300,
     "tests/e2e/test_outages.py@helm": 300,

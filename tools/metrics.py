@@ -34,6 +34,7 @@ def families() -> Iterator[Metric]:
     ages = {names.PLURAL: 0.0, "pods": 0.0}
     quiet = Snapshot(
         ready=True,
+        leads=True,
         runs={},
         queued={},
         pods=0,

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from taskruns.api import names
-from taskruns.engines.kubernetes.endpoints import CALLS, CLEANUP_CALLS, CLIENT_CALLS
+from taskruns.engines.kubernetes.endpoints import (
+    CALLS,
+    CLEANUP_CALLS,
+    CLIENT_CALLS,
+    LEASE_CALLS,
+)
 from tests.support.cluster.permissions import requests
 from tools import helm as helm_tool
 from tools import install
@@ -54,6 +59,17 @@ def test_the_role_allows_what_the_code_does_and_no_more() -> None:
     assert _allowed(_role("taskruns")) == made | watching | {BLOCKING}
 
 
+def test_the_role_of_the_election_allows_what_it_does_on_one_lease_of_the_release() -> None:
+    role = _role("taskruns-leader-election")
+    assert _allowed(role) == {(call.verb, call.group, call.resource) for call in LEASE_CALLS}
+    assert (role["kind"], role["metadata"]["namespace"]) == ("Role", "taskruns-system")
+    (rule,) = role["rules"]
+    assert rule["resourceNames"] == ["taskruns"]
+    (deployment,) = [each for each in _rendered() if each["kind"] == "Deployment"]
+    (controller,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert "--leader-elect-lease=taskruns-system/taskruns" in controller["args"]
+
+
 def test_the_role_for_clients_allows_what_the_command_line_does_and_no_more() -> None:
     made = {(call.verb, call.group, call.resource) for call in CLIENT_CALLS}
     assert _allowed(_role("taskruns-client")) == made
@@ -63,10 +79,13 @@ def test_the_roles_of_the_cleanup_allow_what_it_does_and_no_more() -> None:
     controller, own = _role("taskruns"), _role("taskruns-cleanup")
     made = {(call.verb, call.group, call.resource) for call in CLEANUP_CALLS}
     assert made <= _allowed(controller) | _allowed(own)
-    assert _allowed(own) == {("patch", "apps", "deployments/scale"), ("list", "", "pods")}
+    deleting = ("delete", "coordination.k8s.io", "leases")
+    scale, watched = ("patch", "apps", "deployments/scale"), ("list", "", "pods")
+    assert _allowed(own) == {scale, watched, deleting}
     assert (own["kind"], own["metadata"]["namespace"]) == ("Role", "taskruns-system")
-    (scaling,) = [rule for rule in own["rules"] if rule["apiGroups"] == ["apps"]]
-    assert scaling["resourceNames"] == ["taskruns"]
+    for group in ("apps", "coordination.k8s.io"):
+        (rule,) = [rule for rule in own["rules"] if rule["apiGroups"] == [group]]
+        assert rule["resourceNames"] == ["taskruns"]
 
 
 def test_no_right_is_a_hook_that_outlives_the_release() -> None:

@@ -28,7 +28,8 @@ def _told(*values: str) -> settings.Settings:
 
 def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
     default, rendered = settings.read([], {}), _told()
-    elsewhere = {"probes_host", "metrics_host"}  # they are reached from outside the Pod
+    # They are reached from outside the Pod, and the chart chooses the Lease.
+    elsewhere = {"probes_host", "metrics_host", "lease"}
     for name in set(settings.Settings.__slots__) - elsewhere:
         assert getattr(rendered, name) == getattr(default, name), name
 
@@ -44,6 +45,9 @@ def test_the_chart_leaves_the_defaults_of_the_controller_as_they_are() -> None:
         "namespaces={team-a}",
         f"namespaces={{team-a,b,0d,{'c' * 63}}}",
         "workers=256",
+        "leaderElection.leaseDuration=1h",
+        "leaderElection.renewDeadline=9.5s",
+        "leaderElection.retryPeriod=100ms",
         "metrics.enabled=false",
         "metrics.port=1024",
         "metrics.port=65535",
@@ -79,4 +83,6 @@ def test_the_template_of_the_chart_is_what_the_controller_reads(tmp_path: Path) 
 def test_a_duration_is_written_alike_in_the_chart_and_in_a_task_run() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     delay = schema["properties"]["defaults"]["properties"]["deleteDelayDuration"]
-    assert delay["pattern"] == DURATION_PATTERN
+    times = schema["properties"]["leaderElection"]["properties"]
+    for each in (delay, times["leaseDuration"], times["renewDeadline"], times["retryPeriod"]):
+        assert each["pattern"] == DURATION_PATTERN

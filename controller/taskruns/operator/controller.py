@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import random
+import secrets
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -27,6 +29,7 @@ from taskruns.operator.instrumentation import (
     ObservedEventHandler,
     census,
 )
+from taskruns.operator.leader_election import LeaderElection, LeaderEngine, LeaseName
 from taskruns.operator.metrics import Metrics, Snapshot
 from taskruns.operator.resync import Resync
 from taskruns.operator.settings import Settings
@@ -44,8 +47,11 @@ KOPF_SECONDS = 4.0
 """Grace periods of a shutdown, in seconds, one after the other: for reconciles in progress, for
 Events that are still to be written, for kopf. The total is below 10 s."""
 
-_SPARE_CONNECTIONS = 3
-"""Connections for lists and Events, in addition to one per worker."""
+HAND_OVER_SECONDS = 1.0
+"""Grace period for the reconciles in progress if another controller takes over, in seconds."""
+
+_SPARE_CONNECTIONS = 4
+"""Connections for lists, Events and the Lease, in addition to one per worker."""
 
 _CACHE_SYNC_SECONDS = 5.0
 """Time without a watch event during the cache sync, in seconds, after which the objects are listed
@@ -94,20 +100,23 @@ class Controller:
             fair_backlog(settings.workers, self.cache.has_open_attempt),
             observed.queue,
         )
+        self._election = _election(settings, connection)
+        self._enqueues = self._election is None
+        """Whether keys are enqueued; a standby enqueues none."""
         self._kubernetes = KubernetesEngine(connection)
-        engine = wrap(ObservedEngine(self._kubernetes, self.cache, observed.runs))
-        self.quota_queue = QuotaQueue(engine, self.cache, clock.now, self.queue.add)
+        engine = wrap(ObservedEngine(self._guarded(), self.cache, observed.runs))
+        self.quota_queue = QuotaQueue(engine, self.cache, clock.now, self._enqueue)
         namespaces = settings.namespaces or (EVERYWHERE,)
         self.resync = Resync(
             lambda namespace: list_all(connection, namespace),
             self.cache,
-            self.queue.add,
+            self._enqueue,
             settings.resync_seconds,
             namespaces,
             observed.watches.compared,
         )
         event_handler = ObservedEventHandler(
-            self.cache, self.queue.add, self._add_later, self.cache_sync.arrive, observed
+            self.cache, self._enqueue, self._enqueue_later, self.cache_sync.arrive, observed
         )
         self.watch = Watch(connection, event_handler, namespaces)
         self._health = self._checks()
@@ -156,6 +165,8 @@ class Controller:
             part.cancel()
         await asyncio.gather(*self._parts, return_exceptions=True)
         await self.queue.drain(DRAIN_SECONDS)
+        if self._election is not None:
+            await self._election.release()
         await self._kubernetes.drain(EVENTS_SECONDS)
         for site in self.sites:
             await site.stop()
@@ -168,7 +179,38 @@ class Controller:
         versions = self.cache.versions()
         scope = ", ".join(self._settings.namespaces or ("every namespace",))
         log.info("serving %s: %d TaskRuns, %d Pods", scope, len(versions.runs), len(versions.pods))
-        await self.queue.run()
+        if self._election is None:
+            await self.queue.run()
+        else:
+            await self._election.run(self._lead)
+
+    async def _lead(self) -> None:
+        """Reconcile every run, and then those that change, until cancelled.
+
+        The reconciles in progress are cut, unless the process stops while it still leads.
+        """
+        self._enqueues = True
+        try:
+            for key in (*self.cache.unfinished(), *self.cache.keys()):
+                self._enqueue(key)
+            await self.queue.run()
+        finally:
+            self._enqueues = False
+            await self.queue.drain(HAND_OVER_SECONDS if self.stopping.is_set() else 0.0)
+            self.queue.clear()
+
+    def _enqueue(self, key: RunKey) -> None:
+        if self._enqueues:
+            self.queue.add(key)
+
+    def _enqueue_later(self, key: RunKey) -> None:
+        if self._enqueues:
+            self.queue.add_after(key, PROGRESS_SECONDS)
+
+    def _guarded(self) -> Engine:
+        if self._election is None:
+            return self._kubernetes
+        return LeaderEngine(self._kubernetes, self._election.leads)
 
     async def _compare(self) -> None:
         await self.cache_sync.opened()
@@ -176,9 +218,6 @@ class Controller:
 
     async def _reconcile(self, key: RunKey) -> datetime | None:
         return await reconcile(key, self.cache, self.quota_queue, clock.now, self._settings.site)
-
-    def _add_later(self, key: RunKey) -> None:
-        self.queue.add_after(key, PROGRESS_SECONDS)
 
     def _about(self, key: RunKey) -> AbstractContextManager[None]:
         return structured_logging.about(lambda: self._subject(key))
@@ -192,6 +231,7 @@ class Controller:
         phases, queued = census(self.cache.runs())
         return Snapshot(
             ready=not self._health.not_ready(),
+            leads=self._election is None or self._election.leads(),
             runs=phases,
             queued=queued,
             pods=len(self.cache.pods()),
@@ -212,12 +252,24 @@ class Controller:
         health.ready["apiserver"] = lambda: self.resync.succeeded.missing(listing)
         health.ready["stop"] = lambda: "stopping" if self.stopping.is_set() else ""
         health.notes["namespaces"] = self.resync.unserved
+        if self._election is not None:
+            health.alive["leader election"] = self._election.stalled
+            health.ready["lease"] = self._election.problem
+            health.notes["leader"] = self._election.leader
         return health
 
     def _part(self, name: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         part = asyncio.create_task(work, name=f"{TASK_PREFIX}{name}")
         self._parts.append(part)
         return part
+
+
+def _election(settings: Settings, connection: Connection) -> LeaderElection | None:
+    if settings.lease is None:
+        return None
+    # The random part distinguishes a restarted process from the one that may still hold the Lease.
+    identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+    return LeaderElection(connection, LeaseName(*settings.lease), identity, settings.timing)
 
 
 def fair_backlog(workers: int, urgent: Callable[[RunKey], bool]) -> DelayingQueue[RunKey]:

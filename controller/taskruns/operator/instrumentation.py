@@ -143,6 +143,11 @@ class QueueObserver(Observer):
         took = now - self._begun.pop(key, now)
         self._metrics.reconcile.labels(result).observe(took)
 
+    @override
+    def cleared(self) -> None:
+        """Forget the keys that waited."""
+        self._waiting.clear()
+
     def longest_wait(self) -> float:
         """Return the time that the longest waiting key has waited, in seconds; 0 if none waits."""
         now = _ticks()

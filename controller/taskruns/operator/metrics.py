@@ -64,6 +64,8 @@ class Snapshot:
     """State of the controller at the time of a scrape."""
 
     ready: bool
+    leads: bool
+    """Whether this controller reconciles runs: it leads, or takes part in no election."""
     runs: Mapping[str, int]
     """Number of TaskRuns by phase; UNSEEN for those without one."""
     queued: Mapping[str, int]
@@ -218,6 +220,8 @@ class _AtScrape(Collector):
     def collect(self) -> Iterator[Metric]:
         now = self._snapshot()
         yield _gauge("taskruns_ready", "1 while /readyz reports ok, otherwise 0.", int(now.ready))
+        meaning = "1 while this controller reconciles runs, 0 while it stands by."
+        yield _gauge("taskruns_leader", meaning, int(now.leads))
         runs = dict.fromkeys(_PHASES, 0) | dict(now.runs)
         yield _gauges("taskruns_runs", "Existing TaskRuns, by phase.", "phase", runs)
         queued = dict.fromkeys(_WAITS, 0) | dict(now.queued)

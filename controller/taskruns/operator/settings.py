@@ -15,10 +15,12 @@ from typing_extensions import override
 from taskruns.api import names
 from taskruns.api.v1alpha1.model import parse_duration
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.election import Timing
 from taskruns.core.pods import InvalidTemplate, refuse_restarts
 from taskruns.operator.structured_logging import Format
 
 _LONGEST_NAME = 63
+_SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.1, 3600.0
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -93,6 +95,22 @@ def duration(text: str) -> timedelta:
         return parse_duration(text)
     except ValueError:
         raise ValueError("write a duration such as 30s, 5m or 1h30m") from None
+
+
+def interval(text: str) -> float:
+    """Parse a duration of 0.1 seconds to an hour; return it in seconds."""
+    seconds = duration(text).total_seconds()
+    if not _SHORTEST_INTERVAL <= seconds <= _LONGEST_INTERVAL:
+        raise ValueError("write a duration from 100ms to 1h")
+    return seconds
+
+
+def namespaced_name(text: str) -> tuple[str, str]:
+    """Parse NAMESPACE/NAME."""
+    namespace, _, name = text.partition("/")
+    if not namespace or not name or "/" in name:
+        raise ValueError("write its namespace and name, such as taskruns-system/taskruns")
+    return namespace, name
 
 
 def file(text: str) -> str:
@@ -265,6 +283,9 @@ class Settings:
     """Port of the metrics, as for the probes; None if metrics are not served."""
     resync_seconds: float
     """Interval of the resync, in seconds."""
+    lease: tuple[str, str] | None
+    """Namespace and name of the Lease of the leader election; None if there is no election."""
+    timing: Timing
     namespaces: tuple[str, ...] | None
     """Namespaces to serve; None for every namespace of the cluster."""
     kubeconfig: str | None
@@ -299,6 +320,15 @@ _OPTIONS = (
             "port for /metrics; 0: chosen by the system and logged; off: not served"),
     Option("--resync-seconds", "SECONDS", "60", whole(1, 3600),
             "interval at which the cache is compared with lists of all TaskRuns and Pods"),
+    Option("--leader-elect-lease", "NAMESPACE/NAME", None, namespaced_name,
+            "Lease by which several controllers of the same namespaces elect one that works while "
+            "the others stand by; default: no election, the controller works at once"),
+    Option("--leader-elect-lease-duration", "DURATION", "10s", interval,
+            "how long a standby waits before it takes a Lease that is not renewed"),
+    Option("--leader-elect-renew-deadline", "DURATION", "7s", interval,
+            "how long the leader tries to renew its Lease before it stops"),
+    Option("--leader-elect-retry-period", "DURATION", "1s", interval,
+            "time between two requests to renew, read or take the Lease"),
     NAMESPACES,
     KUBECONFIG,
     CONTEXT,
@@ -311,18 +341,29 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     Raises:
         SystemExit: 2 after a message about a wrong value, 0 after --help.
     """
-    values = Parser(
+    parser = Parser(
         "taskruns-controller",
         "Runs TaskRuns: one Pod per attempt, its outcome in the TaskRun's status.\n\n"
         "Before an uninstall, `taskruns-controller cleanup` releases their Pods; see its --help.",
         "Each setting can also be set by the environment variable in brackets; the flag takes\n"
         "precedence.",
         _OPTIONS,
-    ).read(argv, environment)
+    )
+    values = parser.read(argv, environment)
+    timing = Timing(
+        values.pop("leader_elect_lease_duration"),
+        values.pop("leader_elect_renew_deadline"),
+        values.pop("leader_elect_retry_period"),
+    )
+    if not timing.retry_period < timing.renew_deadline < timing.lease_duration:
+        parser.error(
+            "the times of the leader election are not in order: "
+            "write a retry period below the renew deadline, and that below the lease duration"
+        )
     site = SiteDefaults(
         ttl_seconds_after_finished=values.pop("default_ttl"),
         delete_delay=values.pop("default_delete_delay"),
         startup_timeout_seconds=values.pop("default_startup_timeout"),
         pod_template=values.pop("pod_template") or {},
     )
-    return Settings(site=site, **values)
+    return Settings(site=site, lease=values.pop("leader_elect_lease"), timing=timing, **values)

@@ -19,7 +19,7 @@ from taskruns.core.unstructured import Object
 from taskruns.engines.cache import Cache, RunKey
 from taskruns.engines.engine import EngineError, EngineWrapper, RunRef
 from taskruns.engines.kubernetes import Connection, NoConfiguration, connect, listing
-from taskruns.engines.kubernetes.endpoints import MERGE_PATCH, SCALE_DEPLOYMENT
+from taskruns.engines.kubernetes.endpoints import DELETE_LEASE, MERGE_PATCH, SCALE_DEPLOYMENT
 from taskruns.engines.kubernetes.engine import KubernetesEngine
 from taskruns.engines.kubernetes.listing import EVERYWHERE, count_selected
 from taskruns.engines.reconcile import NotSettled, reconcile
@@ -31,6 +31,7 @@ from taskruns.operator.settings import (
     NAMESPACES,
     Option,
     Parser,
+    namespaced_name,
     switch,
     whole,
 )
@@ -222,6 +223,8 @@ class Settings:
 
     deployment: tuple[str, str] | None
     """Namespace and name of the controller's Deployment, if it is to be scaled to 0 first."""
+    lease: tuple[str, str] | None
+    """Namespace and name of the Lease to delete, if there is one."""
     namespaces: tuple[str, ...] | None
     """Namespaces to clean up; None for every namespace of the cluster."""
     timeout: int
@@ -232,17 +235,13 @@ class Settings:
     context: str | None
 
 
-def _deployment(text: str) -> tuple[str, str]:
-    namespace, _, name = text.partition("/")
-    if not namespace or not name or "/" in name:
-        raise ValueError("write its namespace and name, such as taskruns-system/taskruns")
-    return namespace, name
-
-
 _OPTIONS = (
-    Option("--deployment", "NAMESPACE/NAME", None, _deployment,
+    Option("--deployment", "NAMESPACE/NAME", None, namespaced_name,
            "the controller's Deployment, which is scaled to 0 first, because a running controller "
            "keeps creating Pods"),
+    Option("--lease", "NAMESPACE/NAME", None, namespaced_name,
+           "the Lease of the controllers' leader election, which is deleted once they have "
+           "stopped"),
     NAMESPACES,
     Option("--timeout", "SECONDS", "120", whole(1, 86400), "time limit"),
     switch("--dry-run", "print each Pod with its action, and change nothing"),
@@ -302,6 +301,8 @@ async def _run(options: Settings) -> int:
             return await _show(uninstall)
         if options.deployment is not None:
             await _end_controller(connection, *options.deployment)
+        if options.lease is not None:
+            await _delete_lease(connection, *options.lease)
         return await release_all(uninstall, options.timeout)
     finally:
         await connection.close()
@@ -337,6 +338,17 @@ async def _end_controller(connection: Connection, namespace: str, name: str) -> 
             return
         await asyncio.sleep(PAUSE_SECONDS)
     log.warning("the controller's Pod still exists; continuing all the same")
+
+
+async def _delete_lease(connection: Connection, namespace: str, name: str) -> None:
+    """Delete the Lease. A Lease that stays does no harm, so a failure is only logged."""
+    try:
+        response = await connection.send(DELETE_LEASE, DELETE_LEASE.path(namespace, name))
+    except EngineError as error:
+        log.warning("Lease %s/%s is not deleted: %s", namespace, name, error)
+        return
+    if not response.ok and response.code != HTTPStatus.NOT_FOUND:
+        log.warning("Lease %s/%s is not deleted: %s", namespace, name, response.message)
 
 
 async def release_all(uninstall: Uninstall, seconds: float) -> int:

@@ -103,6 +103,11 @@ class FairScheduler(Generic[K]):
         self._waiting -= 1
         return key
 
+    def clear(self) -> None:
+        """Drop every waiting key."""
+        self._lanes.clear()
+        self._waiting = 0
+
     def end(self, key: K) -> None:
         """Count a key that was taken as no longer in progress."""
         lane = self._lane(key)
@@ -257,6 +262,15 @@ class DelayingQueue(Generic[K]):
                 return at
         return None
 
+    def clear(self) -> None:
+        """Drop every key, timer and count of failures; no key may be in progress."""
+        self._waiting.clear()
+        self._failures.clear()
+        self._held.clear()
+        self._later.clear()
+        self._timers.clear()
+        self._heap.clear()
+
     def _wait(self, key: K) -> None:
         if self._waiting.add(key, urgent=self._urgent(key)):
             self.waits(key)
@@ -304,6 +318,9 @@ class Observer:
 
     def ends(self, key: Hashable, result: str) -> None:
         """Note that a worker has finished a key; `result` is DONE, PUT_OFF or FAILED."""
+
+    def cleared(self) -> None:
+        """Note that no key waits any more."""
 
 
 class WorkQueue(Generic[K]):
@@ -387,6 +404,12 @@ class WorkQueue(Generic[K]):
             for job in late:
                 job.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def clear(self) -> None:
+        """Drop every key, after `run` was cancelled and `drain` has returned."""
+        self._backlog.clear()
+        self._observer.cleared()
+        self.heartbeat.last = None
 
     def _start(self, key: K) -> None:
         job = asyncio.create_task(self._process(key), name="taskruns: reconcile")

@@ -48,7 +48,7 @@ class ControllerProcess:
         if not until_ready:
             return
         deadline = time.monotonic() + _READY_WITHIN
-        while not self._is_ready():
+        while not self.is_ready():
             assert self._process.poll() is None, f"the controller has ended:\n{self.log_tail()}"
             assert time.monotonic() < deadline, f"the controller is not ready:\n{self.log_tail()}"
             time.sleep(0.05)
@@ -117,7 +117,8 @@ class ControllerProcess:
         )
         return addresses[-1] if addresses else ""
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Return whether /readyz reports success."""
         address = self.address("probes")
         if not address:
             return False

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.election import Timing
 from taskruns.engines.engine import Engine
 from taskruns.engines.kubernetes import connect
 from taskruns.operator.controller import Controller
@@ -86,6 +87,8 @@ async def at_work(
         metrics_host="127.0.0.1",
         metrics_port=0,
         resync_seconds=every,
+        lease=None,
+        timing=Timing(),
         namespaces=namespaces,
         kubeconfig=str(server.kubeconfig(folder)),
         context=None,

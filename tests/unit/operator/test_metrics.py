@@ -16,6 +16,7 @@ from taskruns.operator.metrics import UNSEEN, Metrics, Snapshot
 
 NOTHING = Snapshot(
     ready=True,
+    leads=False,
     runs={},
     queued={},
     pods=0,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from taskruns.core.defaults import SiteDefaults
+from taskruns.core.election import Timing
 from taskruns.operator import settings
 from taskruns.operator.settings import Settings
 from taskruns.operator.structured_logging import Format
@@ -23,6 +24,8 @@ def test_every_setting_has_a_default() -> None:
         metrics_host="127.0.0.1",
         metrics_port=8081,
         resync_seconds=60,
+        lease=None,
+        timing=Timing(lease_duration=10, renew_deadline=7, retry_period=1),
         namespaces=None,
         kubeconfig=None,
         context=None,
@@ -34,12 +37,15 @@ def test_flags_are_parsed() -> None:
     more = "--default-delete-delay 1m30s --default-startup-timeout=45 --resync-seconds=5"
     sites = "--probes-host 0.0.0.0 --probes-port 0 --metrics-host ::1 --metrics-port off"
     rest = "--context dev --namespaces team-a,b"
-    read = settings.read(f"{flags} {more} {sites} {rest}".split(), {})
+    times = "--leader-elect-lease-duration 1m --leader-elect-retry-period 500ms"
+    lease = f"--leader-elect-lease a/b --leader-elect-renew-deadline 20s {times}"
+    read = settings.read(f"{flags} {more} {sites} {rest} {lease}".split(), {})
     assert (read.log_format, read.log_level, read.workers) == (Format.JSON, logging.DEBUG, 3)
     assert read.site == SiteDefaults(-1, timedelta(seconds=90), 45)
     assert (read.probes_host, read.probes_port, read.context) == ("0.0.0.0", 0, "dev")
     assert (read.metrics_host, read.metrics_port) == ("::1", None)
     assert (read.resync_seconds, read.namespaces) == (5, ("team-a", "b"))
+    assert (read.lease, read.timing) == (("a", "b"), Timing(60, 20, 0.5))
 
 
 def test_a_flag_takes_precedence_over_the_environment() -> None:
@@ -77,6 +83,21 @@ WRONG = {
     ),
     "--namespaces=a,b,a,c,b": (
         "--namespaces is 'a,b,a,c,b': write each namespace once; more than once there is a, b"
+    ),
+    "--leader-elect-lease=taskruns": (
+        "--leader-elect-lease is 'taskruns': write its namespace and name, such as "
+        "taskruns-system/taskruns"
+    ),
+    "--leader-elect-retry-period=0s": (
+        "--leader-elect-retry-period is '0s': write a duration from 100ms to 1h"
+    ),
+    "--leader-elect-renew-deadline=10s": (
+        "the times of the leader election are not in order: write a retry period below the renew "
+        "deadline, and that below the lease duration"
+    ),
+    "--leader-elect-retry-period=7s": (
+        "the times of the leader election are not in order: write a retry period below the renew "
+        "deadline, and that below the lease duration"
     ),
     "--work=3": "unrecognized arguments: --work=3",
 }

@@ -17,6 +17,7 @@ from taskruns.operator.uninstall import Uninstall
 def test_without_flags_all_namespaces_are_cleaned_up() -> None:
     assert uninstall.read([], {}) == uninstall.Settings(
         deployment=None,
+        lease=None,
         namespaces=None,
         timeout=120,
         dry_run=False,
@@ -28,8 +29,9 @@ def test_without_flags_all_namespaces_are_cleaned_up() -> None:
 
 def test_flags_and_variables_are_parsed() -> None:
     flags = "--deployment taskruns-system/taskruns --timeout=5 --dry-run --namespaces a,b"
+    flags += " --lease taskruns-system/taskruns"
     options = uninstall.read(flags.split(), {"TASKRUNS_LOG_FORMAT": "json"})
-    assert options.deployment == ("taskruns-system", "taskruns")
+    assert options.deployment == options.lease == ("taskruns-system", "taskruns")
     assert (options.timeout, options.dry_run, options.namespaces) == (5, True, ("a", "b"))
     assert options.log_format is Format.JSON
     assert uninstall.read([], {"TASKRUNS_DRY_RUN": "true"}).dry_run

@@ -18,6 +18,7 @@ _METHODS = {
     "watch": "GET",
     "create": "POST",
     "patch": "PATCH",
+    "update": "PUT",
     "delete": "DELETE",
 }
 
@@ -104,10 +105,30 @@ CLIENT_CALLS = frozenset(
 CURIOUS_CALLS = frozenset({LIST_EVENTS, WATCH_EVENTS, LIST_DEPLOYMENTS, DELETE_POD})
 """Optional requests of the command line, which works without permission for them."""
 
+GET_LEASE = Endpoint("get", "coordination.k8s.io", "leases", "v1")
+CREATE_LEASE = Endpoint("create", "coordination.k8s.io", "leases", "v1")
+UPDATE_LEASE = Endpoint("update", "coordination.k8s.io", "leases", "v1")
+DELETE_LEASE = Endpoint("delete", "coordination.k8s.io", "leases", "v1")
+
+LEASE_CALLS = frozenset({GET_LEASE, CREATE_LEASE, UPDATE_LEASE})
+"""Requests on its Lease for which a controller with leader election needs permission.
+
+CREATE_LEASE is never sent: an update that creates needs the permission, too.
+"""
+
 SCALE_DEPLOYMENT = Endpoint("patch", "apps", "deployments/scale", "v1")
 
 CLEANUP_CALLS = frozenset(
-    {GET_RUN, PATCH_RUN_STATUS, GET_POD, LIST_PODS, PATCH_POD, DELETE_POD, SCALE_DEPLOYMENT}
+    {
+        GET_RUN,
+        PATCH_RUN_STATUS,
+        GET_POD,
+        LIST_PODS,
+        PATCH_POD,
+        DELETE_POD,
+        SCALE_DEPLOYMENT,
+        DELETE_LEASE,
+    }
 )
 """Requests for which the cleanup before an uninstall needs permission."""
 
