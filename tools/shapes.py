@@ -64,6 +64,16 @@ SHAPES: dict[str, Schema] = {
             "tolerationSeconds": {"type": "integer"},
         },
     },
+    "spread": {
+        "type": "object",
+        "required": ["maxSkew", "topologyKey", "whenUnsatisfiable"],
+        "properties": {
+            "maxSkew": {"type": "integer", "minimum": 1},
+            "topologyKey": _STRING,
+            "whenUnsatisfiable": {"enum": ["DoNotSchedule", "ScheduleAnyway"]},
+            "labelSelector": {"type": "object"},
+        },
+    },
     "podTemplate": {
         "type": "object",
         "additionalProperties": False,

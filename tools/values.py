@@ -47,9 +47,10 @@ Set a value with `--set name=value`, or in a file after `--values`, when you ins
 Helm. An unknown name, and a value of another type or out of bounds, is refused before anything is
 installed.
 
-There is one controller, and an upgrade replaces its Pod. Therefore the chart has no
-PodDisruptionBudget, which would only block the drain of its node, and no rules to spread replicas.
-Running TaskRuns are not affected while the controller is replaced.
+There are two controllers, of which one leads. An upgrade replaces one after the other, and a
+PodDisruptionBudget lets a drain evict one at a time. With `replicas: 1` there is no budget, which
+would only block the drain of its node. Running TaskRuns are not affected while a controller is
+replaced. [operating.md](operating.md#high-availability) describes the alternatives.
 
 | value | default | meaning |
 |---|---|---|

@@ -103,6 +103,19 @@ SWITCHES = {
     ],
     "priority-class": ["priorityClass.create=true", "priorityClass.value=5"],
     "named-priority-class": ["priorityClass.create=true", "priorityClassName=controllers"],
+    "one-replica": ["replicas=1"],
+    "no-election": ["replicas=1", "leaderElection.enabled=false"],
+    "election-times": [
+        "leaderElection.leaseDuration=30s",
+        "leaderElection.renewDeadline=20s",
+        "leaderElection.retryPeriod=4s",
+    ],
+    "no-disruption-budget": ["podDisruptionBudget.enabled=false"],
+    "spread": [
+        "topologySpreadConstraints[0].maxSkew=1",
+        "topologySpreadConstraints[0].topologyKey=rack",
+        "topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule",
+    ],
     "revision-history": ["revisionHistoryLimit=2"],
     "security": [
         "podSecurityContext.runAsUser=null",
@@ -147,6 +160,12 @@ REFUSED = {
     "an unknown log format": ["log.format=xml"],
     "an unknown log level": ["log.level=loud"],
     "no workers": ["workers=0"],
+    "a negative number of replicas": ["replicas=-1"],
+    "a time without a unit": ["leaderElection.leaseDuration=10"],
+    "a constraint without a key": [
+        "topologySpreadConstraints[0].maxSkew=1",
+        "topologySpreadConstraints[0].whenUnsatisfiable=ScheduleAnyway",
+    ],
     "a word for a number": ["workers=many"],
     "a delay without a unit": ["defaults.deleteDelayDuration=30"],
     "a ttl below -1": ["defaults.ttlSecondsAfterFinished=-2"],
@@ -274,6 +293,12 @@ def test_a_binding_outside_the_namespaces_that_are_served_is_refused() -> None:
     binding = ["bindings[0].namespace=b", "bindings[0].serviceAccount=runner"]
     settings = ["namespaces={a}", *(f"roles.client.{each}" for each in binding)]
     with pytest.raises(ValueError, match="names the namespace b, which is not in namespaces"):
+        helm_tool.template(CHART, "taskruns-system", settings)
+
+
+def test_several_controllers_without_an_election_are_refused() -> None:
+    settings = ["replicas=2", "leaderElection.enabled=false"]
+    with pytest.raises(ValueError, match="without an election set replicas to 1"):
         helm_tool.template(CHART, "taskruns-system", settings)
 
 

@@ -19,8 +19,8 @@ CHART = ROOT / "charts" / "taskruns"
 DASHBOARD = json.loads((CHART / "dashboards/taskruns.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 ALERTS = metrics.alerts(ROOT)
-SCRAPE = {"job", "instance"}
-"""Labels that Prometheus itself adds to every sample."""
+SCRAPE = {"job", "instance", "namespace"}
+"""Labels of the target. A ServiceMonitor adds `namespace`; without it, all are in one group."""
 
 SAMPLES = {
     sample.name: set(sample.labels) | set(metrics.labels(family)) | SCRAPE

@@ -5,6 +5,8 @@ manifests/install.yaml`, for which one successful task is enough.
 """
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +15,7 @@ from taskruns.api.reasons import Reason
 from tests.cluster import Cluster
 from tests.support.builders.manifests import SOON, shell
 from tests.support.cluster import invariants
-from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object
+from tests.support.cluster.client import NAMESPACES, PODS, RUNS, Kube, Object, Resource
 from tests.support.cluster.expected_end import Ending
 from tests.support.cluster.installation import (
     EACH_INSTALLATION,
@@ -30,7 +32,14 @@ from tests.support.cluster.start_counter import END, START
 SUCCEEDED = Ending(Phase.SUCCEEDED, Reason.COMPLETED, 0, attempts=(Outcome.SUCCEEDED,))
 
 only = pytest.mark.parametrize
+COMPONENT = "app.kubernetes.io/component"
 IN_CLUSTER = only("installation", ["helm", "manifest"], indirect=True, scope="session")
+
+
+def controllers(kube: Kube) -> list[Object]:
+    """Return the Pods of controllers, without those that a rollout is removing."""
+    pods = kube.list(PODS, NAMESPACE, f"{COMPONENT}=controller")
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -74,6 +83,62 @@ def test_the_service_serves_the_metrics(installation: Installation, cluster: Clu
     assert "taskruns_ready 1.0" in page.splitlines(), installation.name
 
 
+@only("installation", ["manifest"], indirect=True, scope="session")
+def test_two_controllers_are_replaced_without_a_gap(
+    installation: Installation, scenario: Scenario, cluster: Cluster, kube: Kube
+) -> None:
+    before = {pod["metadata"]["name"] for pod in controllers(kube)}
+    assert len(before) == 2, installation.name
+    (budget,) = kube.list(BUDGETS, NAMESPACE)
+    status = budget["status"]
+    assert (status["currentHealthy"], status["disruptionsAllowed"]) == (2, 1)
+    assert _leader(kube) in before
+    began = datetime.now(UTC)
+    deployment = ("-n", NAMESPACE, "deployment/taskruns")
+    cluster.kubectl("rollout", "restart", *deployment)
+    meanwhile = scenario.create("meanwhile", shell("sleep 5"))
+    cluster.kubectl("rollout", "status", *deployment, "--timeout=120s", within=130)
+    after = {pod["metadata"]["name"] for pod in controllers(kube)}
+    assert len(after) == 2
+    assert not after & before
+    assert min(_ready_counts(scenario, began)) >= 2
+    SUCCEEDED.check(meanwhile)
+    SUCCEEDED.check(scenario.create("afterwards", shell("true")))
+    scenario.watch_recorder.wait(
+        lambda: _leader(kube) in after or None, 30, "one of the new controllers leads"
+    )
+
+
+BUDGETS = Resource("/apis/policy/v1", "poddisruptionbudgets")
+LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
+
+
+def _leader(kube: Kube) -> str:
+    """Return the name of the Pod that holds the Lease."""
+    lease = kube.get(LEASES, NAMESPACE, "taskruns")
+    assert lease is not None
+    return str(lease["spec"].get("holderIdentity", "")).partition("_")[0]
+
+
+def _ready_counts(scenario: Scenario, began: datetime) -> Iterator[int]:
+    """Yield the number of ready controllers after each change of one of their Pods."""
+    recorder = scenario.watch_recorder
+    pods = [
+        pod
+        for pod in recorder.ever(PODS)
+        if (pod["metadata"].get("labels") or {}).get(COMPONENT) == "controller"
+    ]
+    versions = [each for pod in pods for each in recorder.history(pod["metadata"]["uid"])]
+    ready: set[str] = set()
+    for version in sorted(versions, key=lambda each: each.at):
+        uid, status = version.found["metadata"]["uid"], version.found["status"]
+        conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
+        is_ready = conditions.get("Ready") == "True" and not version.gone
+        (ready.add if is_ready else ready.discard)(uid)
+        if version.at >= began:
+            yield len(ready)
+
+
 SAMPLES = {
     "deadline": Reason.DEADLINE_EXCEEDED,
     "failing": Reason.NON_ZERO_EXIT_CODE,
@@ -104,7 +169,7 @@ def test_the_controller_is_admitted_where_restricted_pod_security_is_enforced(
     namespace = kube.get(NAMESPACES, None, NAMESPACE)
     assert namespace is not None
     assert RESTRICTED.items() <= namespace["metadata"]["labels"].items()
-    (pod,) = kube.list(PODS, NAMESPACE, "app.kubernetes.io/name=taskruns")
+    (pod,) = controllers(kube)
     ready = {c["type"]: c["status"] for c in pod["status"]["conditions"]}["Ready"]
     assert ready == "True", f"{installation.name}: {pod['status']}"
 
@@ -139,7 +204,7 @@ def test_a_controller_with_scheduling_values_completes_a_run(
     chart = str(ROOT / "charts/taskruns")
     helm(cluster, "upgrade", *release, chart, "--reset-then-reuse-values", *values)
     try:
-        (pod,) = kube.list(PODS, NAMESPACE, "app.kubernetes.io/name=taskruns")
+        (pod,) = controllers(kube)
         assert pod["spec"]["priority"] == PRIORITY
         assert pod["spec"]["affinity"] == PLACE["affinity"]
         assert pod["spec"]["nodeSelector"] == PLACE["nodeSelector"]

@@ -66,7 +66,7 @@ class Team:
             "install",
             str(ROOT / "charts/taskruns"),
             *("--set", f"namespaces={{{','.join(self.namespaces)}}}"),
-            *("--set", "crds.install=false"),
+            *("--set", "crds.install=false", "--set", "replicas=1"),
             *("--set", f"defaults.deleteDelayDuration={DELETE_DELAY}"),
             *("--set", "extraArgs={--resync-seconds=3600}"),
         )

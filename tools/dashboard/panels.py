@@ -3,6 +3,9 @@
 from tools.dashboard.panel import Kind, Panel, Query, Row
 
 JOB = 'job=~"$job"'
+REPLICAS = "job, namespace"
+"""Labels that are the same for all controllers of one release. Each of them reports all objects, so
+gauges of objects are the maximum by these labels, and the sum over releases."""
 
 
 def _quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
@@ -16,6 +19,12 @@ def _quantiles(metric: str, by: str = "", where: str = "") -> tuple[Query, ...]:
     )
 
 
+def _objects(metric: str, by: str = "", where: str = "") -> str:
+    """Return the expression for a number of objects, each counted once."""
+    each = f"max by ({REPLICAS}{by and f', {by}'}) ({metric}{{{where}{JOB}}})"
+    return f"sum by ({by}) ({each})" if by else f"sum({each})"
+
+
 def _per_minute(metric: str, by: str, where: str = "") -> Query:
     rate = f"rate({metric}{{{where}{JOB}}}[$__rate_interval])"
     return Query(f"sum by ({by}) ({rate}) * 60", "{{" + by + "}}")
@@ -26,8 +35,13 @@ HEALTH = Row(
     (
         Panel(
             "Controller",
-            "Whether every controller is ready to reconcile runs (/readyz).",
-            (Query(f"min(taskruns_ready{{{JOB}}})"),),
+            "Whether every controller is ready (/readyz), and one of each release leads.",
+            (
+                Query(
+                    f"min(taskruns_ready{{{JOB}}}) * "
+                    f"min(max by ({REPLICAS}) (taskruns_leader{{{JOB}}}))"
+                ),
+            ),
             kind=Kind.STAT,
             words={1: ("Ready", "green"), 0: ("Not ready", "red")},
         ),
@@ -57,8 +71,9 @@ HEALTH = Row(
         ),
         Panel(
             "Busy workers",
-            "Share of the workers that are reconciling a run. If it stays at 100 %, runs wait.",
-            (Query(f"sum(taskruns_workers_busy{{{JOB}}}) / sum(taskruns_workers{{{JOB}}})"),),
+            "Share of the workers of the busiest controller that are reconciling a run. If it "
+            "stays at 100 %, runs wait.",
+            (Query(f"max(taskruns_workers_busy{{{JOB}}} / taskruns_workers{{{JOB}}})"),),
             unit="percentunit",
             kind=Kind.STAT,
             thresholds=(0.8, 0.95),
@@ -104,7 +119,7 @@ LOAD = Row(
             "TaskRuns that have not ended, by the phase of their status.",
             (
                 Query(
-                    f'sum by (phase) (taskruns_runs{{phase!~"Succeeded|Failed|Cancelled",{JOB}}})',
+                    _objects("taskruns_runs", "phase", 'phase!~"Succeeded|Failed|Cancelled",'),
                     "{{phase}}",
                 ),
             ),
@@ -120,15 +135,15 @@ LOAD = Row(
             "Queued runs, by reason",
             "TaskRuns that wait for something outside of the controller: a quota, a scheduling "
             "gate such as Kueue's, a service account.",
-            (Query(f"sum by (reason) (taskruns_runs_queued{{{JOB}}})", "{{reason}}"),),
+            (Query(_objects("taskruns_runs_queued", "reason"), "{{reason}}"),),
             stacked=True,
         ),
         Panel(
             "Existing TaskRuns and Pods",
             "Existing TaskRuns, including ended ones until their TTL is over, and their Pods.",
             (
-                Query(f"sum(taskruns_runs{{{JOB}}})", "TaskRuns"),
-                Query(f"sum(taskruns_pods{{{JOB}}})", "Pods"),
+                Query(f"sum({_objects('taskruns_runs', 'phase')})", "TaskRuns"),
+                Query(_objects("taskruns_pods"), "Pods"),
             ),
         ),
     ),

@@ -27,6 +27,9 @@ no clear message are here.
 {{- if and .Values.serviceMonitor.enabled (not .Values.metrics.enabled) }}
 {{- fail "serviceMonitor.enabled requires metrics.enabled: without it there are no metrics to scrape" }}
 {{- end }}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
+{{- fail (printf "replicas is %d and leaderElection.enabled is false: without an election set replicas to 1" (int .Values.replicas)) }}
+{{- end }}
 {{- if and (kindIs "float64" .Values.image.tag) (lt (int64 .Values.image.tag) 1000) }}
 {{- fail (printf "image.tag is the number %v, and YAML does not distinguish 1.0 from 1: write the tag in quotes, or use --set-string" .Values.image.tag) }}
 {{- end }}

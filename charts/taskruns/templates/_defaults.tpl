@@ -18,6 +18,16 @@
     "format": "plain",
     "level": "info"
   },
+  "replicas": 2,
+  "leaderElection": {
+    "enabled": true,
+    "leaseDuration": "10s",
+    "renewDeadline": "7s",
+    "retryPeriod": "1s"
+  },
+  "podDisruptionBudget": {
+    "enabled": true
+  },
   "workers": 8,
   "defaults": {
     "ttlSecondsAfterFinished": 604800,
@@ -96,6 +106,7 @@
   "nodeSelector": {},
   "tolerations": [],
   "affinity": {},
+  "topologySpreadConstraints": [],
   "priorityClassName": "",
   "priorityClass": {
     "create": false,

@@ -53,3 +53,38 @@ tolerations:
   {{- include "taskruns.valueTexts" . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{- /*
+Several controllers prefer different nodes and zones, but do not wait for them. matchLabelKeys counts
+the Pods of each revision apart, so that a rolling update ends spread as well.
+*/ -}}
+{{- define "taskruns.spreading" -}}
+{{- $selector := include "taskruns.selectorLabels" . | fromYaml }}
+{{- $several := gt (int .Values.replicas) 1 }}
+{{- if and $several (not .Values.affinity) }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- toYaml $selector | nindent 14 }}
+{{- end }}
+{{- if .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml .Values.topologySpreadConstraints | nindent 2 }}
+{{- else if $several }}
+topologySpreadConstraints:
+  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- toYaml $selector | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- end }}
+{{- end }}
