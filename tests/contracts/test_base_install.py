@@ -28,9 +28,9 @@ WITHOUT_CLICK = """
 import sys
 
 sys.modules["click"] = None
-from taskruns.cli.__main__ import start
+from taskruns.cli.__main__ import run
 
-sys.exit(start())
+sys.exit(run())
 """
 
 

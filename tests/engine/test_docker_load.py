@@ -23,9 +23,9 @@ ROOM = 100 * 1024
 TELLING = """
 import sys
 from pathlib import Path
-from taskruns.cli.__main__ import start
+from taskruns.cli.__main__ import run
 
-code = start()
+code = run()
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], file=sys.stderr)
 sys.exit(code)
 """

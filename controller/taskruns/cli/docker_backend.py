@@ -8,7 +8,7 @@ alone.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from taskruns.engines.docker.state_file import PULL_BEGAN, PULL_ENDED, StateErro
 from taskruns.engines.engine import EngineError, Unavailable
 
 if TYPE_CHECKING:
+    from taskruns.engines.docker.daemon import Daemon
     from taskruns.engines.docker.follower import Follower
 
 _AT_ONCE = 0
@@ -46,7 +47,8 @@ async def open_host(
     """
     with _plain_errors(suggestion):
         host = Host(state_directory(), now, secrets=secrets or NO_SECRETS)
-        yield DockerBackend(host, namespace or "default")
+        async with AsyncExitStack() as connections:
+            yield DockerBackend(host, namespace or "default", connections)
 
 
 class DockerBackend:
@@ -54,9 +56,17 @@ class DockerBackend:
 
     kind = "docker"
 
-    def __init__(self, host: Host, namespace: str) -> None:
+    def __init__(self, host: Host, namespace: str, connections: AsyncExitStack) -> None:
         self.namespace = namespace
         self._host = host
+        self._connections = connections
+        self._daemon: Daemon | None = None
+
+    async def _connect(self) -> "Daemon":
+        """Return the connection to the daemon, which stays open until the command ends."""
+        if self._daemon is None:
+            self._daemon = await self._connections.enter_async_context(self._host.daemon())
+        return self._daemon
 
     def _file(self, name: str) -> StateFile:
         """Return a run's state file.
@@ -81,8 +91,7 @@ class DockerBackend:
 
         file = self._file(name)
         with suppress(NoDaemon):
-            async with self._host.daemon() as daemon:
-                await claim(file, daemon)
+            await claim(file, await self._connect())
         return file
 
     async def runs(self, *, everywhere: bool = False) -> Listing:
@@ -100,11 +109,12 @@ class DockerBackend:
 
     async def create(self, manifest: Object) -> Object:
         """Create a TaskRun, provided that the daemon is available."""
+        from taskruns.engines.docker.follower import home_of
         from taskruns.engines.docker.store import create_run
 
+        home = await home_of(await self._connect())
         file = self._host.file(self.namespace, _name(manifest))
-        async with self._host.daemon():
-            return await create_run(file, manifest, now())
+        return await create_run(file, manifest, now(), home)
 
     async def patch(self, name: str, patch: Object) -> Object:
         """Change a TaskRun, and reconcile it here in case no other process follows it."""
@@ -114,7 +124,7 @@ class DockerBackend:
         changed = await patch_run(file, patch)
         if changed is None:
             raise not_found(name, self.namespace)
-        async with self._host.following(file) as follower:
+        async with self._host.following(file, await self._connect()) as follower:
             await follower.settle()
         return changed
 
@@ -127,7 +137,7 @@ class DockerBackend:
         await delete_run(file, now())
         if (await file.read()).run is None:  # nothing had started
             return
-        async with self._host.following(file) as follower:
+        async with self._host.following(file, await self._connect()) as follower:
             async for _ in follower.changes(to_the_last=True):
                 pass
 
@@ -135,7 +145,7 @@ class DockerBackend:
     async def following(self, name: str) -> AsyncIterator[Following]:
         """Follow a run while the block runs."""
         await self.run(name)
-        async with self._host.following(self._file(name)) as follower:
+        async with self._host.following(self._file(name), await self._connect()) as follower:
             yield _Following(follower, self._file(name))
 
     def leave_follower(self, name: str) -> None:
@@ -148,12 +158,12 @@ class DockerBackend:
         """Yield the log that an attempt has written so far."""
         from taskruns.engines.docker.follower import claim
 
-        async with self._host.daemon() as daemon:
-            await claim(self._file(_name(run)), daemon)
-            if await daemon.inspect(pod) is None:
-                raise CommandError(f"container {pod} has been removed, and its log with it")
-            async for piece in daemon.logs(pod, follow=False):
-                yield piece
+        daemon = await self._connect()
+        await claim(self._file(_name(run)), daemon)
+        if await daemon.inspect(pod) is None:
+            raise CommandError(f"container {pod} has been removed, and its log with it")
+        async for piece in daemon.logs(pod, follow=False):
+            yield piece
 
     async def steps(self, run: Object, pod: str) -> Sequence[Step]:
         """Return the pull of the attempt's image, if there was one."""
@@ -163,8 +173,8 @@ class DockerBackend:
 
     async def versions(self) -> Mapping[str, str]:
         """Return the version of the daemon."""
-        async with self._host.daemon() as daemon:
-            return {f"docker at {daemon.address}": await daemon.check()}
+        daemon = await self._connect()
+        return {f"docker at {daemon.address}": await daemon.check()}
 
 
 class _Following:

@@ -5,14 +5,16 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taskruns.api import names
 from taskruns.cli.exit_status import CommandError, ExitCode
-from taskruns.cli.yaml_source import STANDARD_INPUT, Document, read_documents
 from taskruns.core.unstructured import Object, mapping, text
+
+if TYPE_CHECKING:
+    from taskruns.cli.yaml_source import Document
 
 
 def read_variables(arguments: Sequence[str], file: str | None) -> dict[str, str]:
@@ -80,13 +82,16 @@ _OF_ONE_RUN = (names.ANNOTATION_COLLECTED, "kubectl.kubernetes.io/last-applied-c
 """Annotations that are not copied to a rerun, because they describe one TaskRun only."""
 
 
-def read_manifest(path: str) -> Document:
+def read_manifest(path: str) -> "Document":
     """Read one TaskRun from a YAML or JSON file, or from standard input.
 
     Raises:
         CommandError: the file cannot be read or is not YAML, or it does not contain exactly one
             TaskRun.
     """
+    # Slow import, which a run without a file does not need.
+    from taskruns.cli.yaml_source import STANDARD_INPUT, read_documents  # noqa: PLC0415
+
     documents = read_documents(path)
     if len(documents) != 1 or not isinstance(documents[0].content, dict):
         where = "standard input" if path == STANDARD_INPUT else path

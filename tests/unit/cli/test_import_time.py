@@ -13,12 +13,13 @@ PROGRAM = """
 import contextlib, io, json, sys
 
 commands = json.loads(sys.argv[1])
-from taskruns.cli.__main__ import start
+from taskruns.cli.__main__ import run
 
 for command in commands:
     sys.argv = ["taskrun", *command]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        assert start() == 0
+    out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert run() == 0
     print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 CLIENTS = {"aiodocker", "aiohttp", "kubernetes", "watchfiles"}
@@ -26,7 +27,7 @@ HEAVY = CLIENTS | {"filelock", "jsonschema", "pydantic", "typing_extensions", "y
 """Modules whose import takes a tenth of a second to half a second each."""
 
 
-def imported(folder: Path, *commands: Sequence[str]) -> list[set[str]]:
+def imported(folder: Path, *commands: Sequence[str], **environment: str) -> list[set[str]]:
     """Return the modules that a process has imported after each of these commands.
 
     One process runs the commands one after the other.
@@ -37,6 +38,7 @@ def imported(folder: Path, *commands: Sequence[str]) -> list[set[str]]:
             "TASKRUNS_STATE_DIR": str(folder),
             "HOME": str(folder),
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            **environment,
         },
         capture_output=True,
         text=True,

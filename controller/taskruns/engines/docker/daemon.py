@@ -94,9 +94,14 @@ class Daemon:
         try:
             with self._converted_errors():
                 async with asyncio.timeout(_GREETING_SECONDS):
-                    return text((await self._docker.version()).get("Version"))
+                    version = await self._docker._query_json(  # noqa: SLF001
+                        "version", versioned_api=False
+                    )
+            # Otherwise the library requests the version once more.
+            self._docker.api_version = f"v{text(version.get('ApiVersion'))}"
         except (DaemonError, ValueError) as error:
             raise unusable_daemon(self.address, error) from error
+        return text(version.get("Version"))
 
     async def identity(self) -> str:
         """Return a string that identifies the daemon independently of its address.

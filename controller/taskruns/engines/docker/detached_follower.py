@@ -1,18 +1,20 @@
-"""Detached process that follows a run to its end after its client has left.
+"""Detached process that continues the work of a client that has left.
 
-Its argument names the state file and the daemon. Values that only the client has, such as those of
-Secrets, are not passed on.
+It follows a run to its end, or collects garbage. Its argument names the state file and the daemon.
+Values that only the client has, such as those of Secrets, are not passed on.
 """
 
 import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from taskruns.clock import now
 from taskruns.engines.docker.container import grace_of
+from taskruns.engines.docker.gc import collect_due
 from taskruns.engines.docker.host import DaemonAddress, Host
 from taskruns.engines.docker.state_file import Record, StateFile
 
@@ -29,12 +31,16 @@ def start_detached_follower(host: Host, file: StateFile) -> "subprocess.Popen[by
     The process of a cancelled run does not wait forever for an unavailable daemon; the next client
     does the remaining steps.
     """
-    arguments = {
-        "root": str(host.root.absolute()),
-        "endpoint": asdict(host.endpoint),
-        "namespace": file.namespace,
-        "name": file.name,
-    }
+    return _start(host, {"namespace": file.namespace, "name": file.name})
+
+
+def start_detached_collector(host: Host) -> "subprocess.Popen[bytes]":
+    """Start a process that collects garbage if that is due; return it."""
+    return _start(host, {})
+
+
+def _start(host: Host, run: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    arguments = {"root": str(host.root.absolute()), "endpoint": asdict(host.endpoint), **run}
     nowhere = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603 - this module itself
         [sys.executable, "-m", __name__, json.dumps(arguments)],
@@ -43,10 +49,18 @@ def start_detached_follower(host: Host, file: StateFile) -> "subprocess.Popen[by
 
 
 def main() -> None:
-    """Follow the run that the first argument describes."""
+    """Follow the run that the first argument describes; without a run, collect garbage."""
     arguments = json.loads(sys.argv[1])
     host = Host(Path(arguments["root"]), now, DaemonAddress(**arguments["endpoint"]))
-    asyncio.run(_follow(host, host.file(arguments["namespace"], arguments["name"])))
+    if "name" in arguments:
+        asyncio.run(_follow(host, host.file(arguments["namespace"], arguments["name"])))
+    else:
+        asyncio.run(_collect(host))
+
+
+async def _collect(host: Host) -> None:
+    async with host.daemon() as daemon:
+        await collect_due(host, daemon)
 
 
 async def _follow(host: Host, file: StateFile) -> None:

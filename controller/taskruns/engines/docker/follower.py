@@ -33,6 +33,11 @@ class OfAnotherDaemon(StateError):
     """The run belongs to another daemon; the message says what to do."""
 
 
+async def home_of(daemon: Daemon) -> dict[str, str]:
+    """Return a daemon as a record names its owner. Raises NoDaemon."""
+    return {_ID: await daemon.identity(), _ADDRESS: daemon.address}
+
+
 async def belongs(record: Record, daemon: Daemon) -> bool:
     """Return whether a run belongs to a daemon, or to none yet. Raises NoDaemon."""
     return not record.home or record.home[_ID] == await daemon.identity()
@@ -48,7 +53,7 @@ async def claim(file: StateFile, daemon: Daemon) -> None:
     """
     record = await file.read()
     if not record.home and not record.empty:
-        home = {_ID: await daemon.identity(), _ADDRESS: daemon.address}
+        home = await home_of(daemon)
         async with file.change() as record:
             if not record.home and not record.empty:
                 record.home = home
@@ -135,13 +140,14 @@ class Follower:
         last: Object | None = None
         while True:
             wake_at = await self._sync()
-            run: Object | None = (await self._file.read()).run
+            record = await self._file.read()
+            run: Object | None = record.run
             if run is None:
                 return
             if run != last:
                 yield run
                 last = run
-            if is_terminal(run) and not to_the_last and not self._pods_to_tidy(await self._pods()):
+            if is_terminal(run) and not to_the_last and not _has_finalizers(record):
                 return
             await self._wait(wake_at)
 
@@ -201,14 +207,6 @@ class Follower:
             self._cache.lose_pod(uid)
         return await reconcile(key, self._cache, self._engine, self._now, self._site)
 
-    async def _pods(self) -> list[Object]:
-        return list((await self._file.read()).pods.values())
-
-    @staticmethod
-    def _pods_to_tidy(pods: list[Object]) -> bool:
-        """Return whether a Pod still has a finalizer, hence needs a step other than a timer."""
-        return any(pod["metadata"].get("finalizers") for pod in pods)
-
     async def _wait(self, wake_at: datetime | None) -> None:
         timeout = _LONGEST_WAIT
         if wake_at is not None:
@@ -230,3 +228,8 @@ class Follower:
         self._changed.set()
         self._reported.set()
         self._reported = asyncio.Event()
+
+
+def _has_finalizers(record: Record) -> bool:
+    """Return whether a Pod still has a finalizer, hence needs a step other than a timer."""
+    return any(pod["metadata"].get("finalizers") for pod in record.pods.values())

@@ -10,8 +10,9 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taskruns.api.conditions import Phase, is_terminal
 from taskruns.clock import Clock
@@ -22,55 +23,69 @@ from taskruns.engines.docker.follower import Follower, belongs
 from taskruns.engines.docker.state_file import StateFile, records
 from taskruns.engines.engine import EngineError
 
+if TYPE_CHECKING:
+    from taskruns.engines.docker.host import Host
+
 log = logging.getLogger(__name__)
 
 INTERVAL = timedelta(minutes=1)
 """Shortest interval between two collections, for all clients of a state directory together."""
+_DELAY_SECONDS = 2.0
+"""Time for which a client does nothing but follow its own run, in seconds.
+
+A collection would compete with the start of the run's container.
+"""
 
 _MARK = ".swept"
 
 
 @asynccontextmanager
 async def collect_in_background(
-    root: Path,
-    daemon: Daemon,
-    now: Clock,
-    site: SiteDefaults,
-    excluded: StateFile,
+    host: "Host", daemon: Daemon, excluded: StateFile
 ) -> AsyncIterator[None]:
-    """Collect garbage in the background while the block runs; the next client does the rest.
+    """Ensure that a due collection takes place, without a delay of the block.
+
+    It takes place while the block runs or, if it is due at the end, in a process of its own.
 
     Args:
-        root: State directory.
+        host: State directory, clock and site defaults.
         daemon: Daemon whose runs are collected.
-        now: Clock.
-        site: Site defaults.
         excluded: State file of the run that the block itself follows.
     """
-    collection = _collect_due(root, daemon, now, site, excluded.path)
+    collection = _collect_later(host, daemon, excluded.path)
     task = asyncio.create_task(collection, name="taskruns: collect garbage")
     try:
         yield
+        if await asyncio.to_thread(_is_due_without, host, excluded.path):
+            from taskruns.engines.docker.detached_follower import (  # noqa: PLC0415 - as below
+                start_detached_collector,
+            )
+
+            await asyncio.to_thread(start_detached_collector, host)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _collect_due(
-    root: Path, daemon: Daemon, now: Clock, site: SiteDefaults, excluded: Path
-) -> None:
-    if not await asyncio.to_thread(_is_due, root, now()):
+async def _collect_later(host: "Host", daemon: Daemon, excluded: Path) -> None:
+    await asyncio.sleep(_DELAY_SECONDS)
+    await collect_due(host, daemon, excluded)
+
+
+async def collect_due(host: "Host", daemon: Daemon, excluded: Path | None = None) -> None:
+    """Collect the garbage of all runs but one, unless a client has done so recently."""
+    if not await asyncio.to_thread(_is_due, host, is_begun=True):
         return
     try:
-        state_files = await asyncio.to_thread(records, root)
+        state_files = await asyncio.to_thread(records, host.root)
     except EngineError as error:
         log.warning("no run can be garbage-collected: %s", error)
         return
     files = [file for file in state_files if file.path != excluded]
-    random.shuffle(files)  # short-lived clients together reach every run
+    random.shuffle(files)  # clients that are interrupted together reach every run
     for file in files:
         try:
-            await collect_garbage(file, daemon, now, site)
+            await collect_garbage(file, daemon, host.now, host.site)
         except EngineError as error:
             log.warning("%s/%s cannot be garbage-collected: %s", file.namespace, file.name, error)
 
@@ -93,13 +108,31 @@ def _is_over(run: Object) -> bool:
     return is_terminal(run) or phase == Phase.STOPPING or bool(to_end)
 
 
-def _is_due(root: Path, now: datetime) -> bool:
-    """Return whether a collection is due; if it is, mark it as done by this client."""
-    mark = root / _MARK
+def _is_due(host: "Host", *, is_begun: bool) -> bool:
+    """Return whether a collection is due.
+
+    Args:
+        host: The state directory. Nothing is due in a new one.
+        is_begun: Whether to mark a due collection as done by this client.
+    """
+    mark = host.root / _MARK
     with suppress(OSError):
-        if now.timestamp() - mark.stat().st_mtime < INTERVAL.total_seconds():
+        try:
+            marked_at = mark.stat().st_mtime
+        except FileNotFoundError:
+            mark.touch()
             return False
-    with suppress(OSError):
-        mark.touch()
-        return True
+        is_due = host.now().timestamp() - marked_at >= INTERVAL.total_seconds()
+        if is_due and is_begun:
+            mark.touch()
+        return is_due
+    return False
+
+
+def _is_due_without(host: "Host", excluded: Path) -> bool:
+    """Return whether a collection of other runs than one is due."""
+    with suppress(EngineError):
+        return _is_due(host, is_begun=False) and any(
+            file.path != excluded for file in records(host.root)
+        )
     return False

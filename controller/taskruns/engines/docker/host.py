@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,12 +126,14 @@ class Host:
         Raises:
             StateError: The state directory cannot be read.
         """
-        files = await asyncio.to_thread(records, self.root, namespace)
+        return await asyncio.to_thread(self._listing, namespace)
+
+    def _listing(self, namespace: str | None) -> tuple[list[Object], list[str]]:
         runs: list[Object] = []
         problems: list[str] = []
-        for file in files:
+        for file in records(self.root, namespace):
             try:
-                run = await file.read_run()
+                run = file.load_run()
             except StateError as error:
                 problems.append(str(error))
             else:
@@ -145,8 +147,14 @@ class Host:
         return Daemon.open(self.endpoint)
 
     @asynccontextmanager
-    async def following(self, file: StateFile) -> "AsyncIterator[Follower]":
-        """Open a follower of a run; collect garbage of other runs while the block runs.
+    async def following(
+        self, file: StateFile, daemon: "Daemon | None" = None
+    ) -> "AsyncIterator[Follower]":
+        """Open a follower of a run, and ensure that the garbage of other runs is collected.
+
+        Args:
+            file: State file of the run.
+            daemon: Open connection to the daemon; None opens one.
 
         Raises:
             NoDaemon: The daemon does not answer.
@@ -156,8 +164,8 @@ class Host:
         from taskruns.engines.docker.gc import collect_in_background
 
         async with (
-            self.daemon() as daemon,
-            Follower.open(file, daemon, self.now, self.site, self.secrets) as follower,
-            collect_in_background(self.root, daemon, self.now, self.site, excluded=file),
+            nullcontext(daemon) if daemon is not None else self.daemon() as connected,
+            Follower.open(file, connected, self.now, self.site, self.secrets) as follower,
+            collect_in_background(self, connected, excluded=file),
         ):
             yield follower

@@ -3,7 +3,7 @@
 import asyncio
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -113,8 +113,10 @@ def _record(stream: int, record: bytes) -> LogRecord:
 
 _RETRY_SECONDS = 1.0
 """Delay before a request to an unavailable daemon is repeated, in seconds."""
-_STATE_SECONDS = 0.2
-"""Delay before the state of a container whose log has ended is read again, in seconds."""
+_STATE_FIRST, _STATE_CAP = 0.01, 0.2
+"""First and longest delay, in seconds, before the state of a container is read again whose log has
+ended. The daemon reports the end of the container shortly after that of its log.
+"""
 _TAIL = 20
 """Number of last entries that are compared to recognise the end of a log."""
 _NANOSECONDS = 10**9
@@ -221,13 +223,13 @@ async def follow_log(
         LogLost: A part of the log can no longer be read.
     """
     position: Position | None = None
-    complete: bool | None = None
+    complete, delays = None, _state_delays()
     while True:
         try:
             ended = await has_ended()
             position = position or await begin()
             if complete is not None and await _is_over(
-                position, read, ended=ended, complete=complete
+                position, read, delays, ended=ended, complete=complete
             ):
                 break
             complete = False
@@ -245,13 +247,19 @@ async def follow_log(
 
 
 async def _is_over(
-    position: Position, read: Read, *, ended: bool | None, complete: bool | None
+    position: Position,
+    read: Read,
+    delays: Iterator[float],
+    *,
+    ended: bool | None,
+    complete: bool | None,
 ) -> bool:
     """Return whether there is nothing more to read.
 
     Args:
         position: Position up to which the log has been read.
         read: Requests the log.
+        delays: Delays before the state of a container that has not ended is read again.
         ended: Whether the container has ended; None if it has been removed.
         complete: Whether the last request was read to its end; None if there was no request.
     """
@@ -259,8 +267,15 @@ async def _is_over(
         return ended is None and complete is not None
     if ended:
         return await position.is_end(read)
-    await asyncio.sleep(_STATE_SECONDS)  # the daemon reports the container's end late
+    await asyncio.sleep(next(delays))
     return False
+
+
+def _state_delays() -> Iterator[float]:
+    delay = _STATE_FIRST
+    while True:
+        yield delay
+        delay = min(delay * 2, _STATE_CAP)
 
 
 async def entries_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:

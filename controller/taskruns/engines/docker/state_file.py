@@ -114,7 +114,11 @@ class StateFile:
         Raises:
             StateError: The file cannot be read, or the TaskRun lacks a required field.
         """
-        run = (await self.read()).run
+        return await asyncio.to_thread(self.load_run)
+
+    def load_run(self) -> Draft | None:
+        """Return the TaskRun as `read_run` does, but block."""
+        run = self._load().run
         try:
             for word in ("name", "creationTimestamp"):
                 if run is not None:

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -20,8 +21,17 @@ class InvalidRun(EngineError):
     """The manifest is not a valid TaskRun; the message says what to write instead."""
 
 
-async def create_run(file: StateFile, manifest: Object, now: datetime) -> Object:
+async def create_run(
+    file: StateFile, manifest: Object, now: datetime, home: Mapping[str, str] | None = None
+) -> Object:
     """Create a TaskRun.
+
+    Args:
+        file: State file of the run.
+        manifest: The TaskRun.
+        now: Current time.
+        home: The daemon that owns the run, as in a record; None assigns it to the first daemon on
+            which it is followed.
 
     Raises:
         InvalidRun: The manifest is not valid.
@@ -46,6 +56,7 @@ async def create_run(file: StateFile, manifest: Object, now: datetime) -> Object
                 f"TaskRun {file.name} already exists: delete it, or choose another name"
             )
         record.run = run
+        record.home = dict(home or {})
     return run
 
 

@@ -8,16 +8,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from weakref import WeakKeyDictionary
-
-from watchfiles import awatch
 
 log = logging.getLogger(__name__)
 
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs every change
 
 _WATCH_MILLISECONDS = 50
+_DELAY_SECONDS = 0.5
+"""Time after which a watch begins, in seconds; changes before that are noticed then.
+
+The import of watchfiles would delay the start of a container.
+"""
 
 _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, _Watch]]" = WeakKeyDictionary()
 
@@ -68,8 +72,14 @@ class _Watch:
             self._task.cancel()
 
     async def _watch(self) -> None:
+        await asyncio.sleep(_DELAY_SECONDS)
+        watchfiles = await asyncio.to_thread(import_module, "watchfiles")
+        for callback in [each for callbacks in self._callbacks.values() for each in callbacks]:
+            callback()
         try:
-            async for changes in awatch(self._folder, step=_WATCH_MILLISECONDS, recursive=False):
+            async for changes in watchfiles.awatch(
+                self._folder, step=_WATCH_MILLISECONDS, recursive=False
+            ):
                 for path in {path for _, path in changes} & self._callbacks.keys():
                     for callback in self._callbacks[path]:
                         callback()

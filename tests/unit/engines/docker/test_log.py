@@ -26,7 +26,7 @@ START = 1767261600 * 10**9
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "_RETRY_SECONDS", 0)
-    monkeypatch.setattr(log, "_STATE_SECONDS", 0)
+    monkeypatch.setattr(log, "_STATE_FIRST", 0)
 
 
 class Container:
