@@ -71,9 +71,13 @@ class DiscardPod:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePod:
-    """Remove our finalizer from the Pod with this uid."""
+    """Remove our finalizer from the Pod with this uid; `resource_version`, if set, must be current.
+
+    With it, the Pod is read live first.
+    """
 
     pod: PodRef
+    resource_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,8 @@ async def _write(
     action: ReleaseGate | StopPod | ReleasePod | DeletePod, view: View, cache: Cache, engine: Engine
 ) -> None:
     pod = action.pod
+    if isinstance(action, ReleasePod) and action.resource_version is not None:
+        await _confirm_version(pod, action.resource_version, view, cache, engine)
     if isinstance(action, DeletePod) and action.resource_version is not None:
         await _delete_as_seen(pod, action.resource_version, view, cache, engine)
     else:
@@ -277,6 +279,19 @@ async def _confirm_pod_gone(pod: PodRef, view: View, cache: Cache, engine: Engin
         return Findings(gone={pod.uid: cache.drop_pod(pod.uid)})
     cache.keep_pod(live, view.key)
     return NOTHING_FOUND
+
+
+async def _confirm_version(
+    pod: PodRef, resource_version: str, view: View, cache: Cache, engine: Engine
+) -> None:
+    """Read a Pod live; raise Conflict if it has another version, which is then cached."""
+    live = await engine.read_pod(pod.namespace, pod.name)
+    if live is None or live["metadata"]["uid"] != pod.uid:
+        cache.drop_pod(pod.uid)
+        raise Conflict(f"Pod {pod.name} no longer exists")
+    if live["metadata"]["resourceVersion"] != resource_version:
+        cache.keep_pod(live, view.key)
+        raise Conflict(f"Pod {pod.name} has changed")
 
 
 async def _confirm_run_gone(view: View, cache: Cache, engine: Engine) -> Findings:

@@ -36,3 +36,18 @@ A_STOP_IS_DECIDED_ON_AN_OLD_POD: list[Step] = [
 def test_a_stop_that_is_decided_on_an_old_pod_does_not_delete_it() -> None:
     """The Pod has ended meanwhile; before, its failure was recorded as a disruption."""
     Model.replay(A_STOP_IS_DECIDED_ON_AN_OLD_POD)
+
+
+A_RELEASE_IS_DECIDED_ON_AN_OLD_POD: list[Step] = [
+    ("create", {"name": "a", "scripts": [Script(seconds=30.0)], "spec": {"backoffLimit": 0}}),
+    ("work", {"controller": 1, "requests": ["arrives"] * 3, "sees": "TaskRun Pod"}),
+    ("time_passes", {"seconds": 3.0}),
+    ("delete", {"cascade": "foreground", "hold": True, "name": "a"}),
+    ("work", {"controller": 0, "requests": ["arrives"], "sees": "TaskRun Pod"}),
+    ("time_passes", {"seconds": 40.0}),
+]
+
+
+def test_a_release_that_is_decided_on_an_old_pod_does_not_lose_its_outcome() -> None:
+    """The run is being deleted, and the Pod has ended meanwhile; before, it was released unread."""
+    Model.replay(A_RELEASE_IS_DECIDED_ON_AN_OLD_POD)

@@ -48,7 +48,8 @@ def record_missing(situation: Deleting, context: DecisionContext) -> Plan | None
 def release(situation: Deleting, context: DecisionContext) -> Plan | None:
     """Pods with our finalizer, except a running attempt's: remove the finalizer."""
     held = (pod for pod in situation.pods if pod.held and not _is_awaited(pod, situation, context))
-    actions = tuple(ReleasePod(pod.ref) for pod in held)
+    # With the resourceVersion, a Pod that has ended since is judged before it is released.
+    actions = tuple(ReleasePod(pod.ref, pod.resource_version) for pod in held)
     return Plan(actions=actions) if actions else None
 
 
