@@ -49,6 +49,7 @@ class StartCounter:
 
     def open(self) -> None:
         if self._cluster.node_is_this_machine:
+            rmtree(self._folder, ignore_errors=True)  # words of a session that was killed
             self._folder.mkdir(exist_ok=True)
             return
         if self._kube.get(NAMESPACES, None, NAMESPACE) is None:
@@ -59,12 +60,13 @@ class StartCounter:
         self._watch_recorder.wait(
             lambda: self._ready(uid), 60, "the Pod that reads the start counts is running"
         )
+        self._clear()
 
     def close(self) -> None:
         if self._cluster.node_is_this_machine:
             rmtree(self._folder, ignore_errors=True)  # a container may still write
             return
-        self._read("sh", "-c", f"rm -rf {_MOUNT}/*")
+        self._clear()
         self._kube.delete(NAMESPACES, None, NAMESPACE)
 
     def starts(self, run_uid: str) -> int:
@@ -110,6 +112,9 @@ class StartCounter:
         else:
             text = self._read("sh", "-c", f"cat {_MOUNT}/lines 2>/dev/null || true")
         return [(uid, word) for uid, word in (line.split() for line in text.splitlines())]
+
+    def _clear(self) -> None:
+        self._read("sh", "-c", f"rm -rf {_MOUNT}/*")
 
     def _read(self, *command: str) -> str:
         return self._cluster.kubectl("exec", "-n", NAMESPACE, self._pod, "--", *command).stdout
