@@ -30,13 +30,13 @@ Figures = tuple[Any, str]
 """Figures for JSON, and a table for readers."""
 
 
-def measure_imports(cluster: Cluster, rounds: int) -> Figures:  # noqa: ARG001 - of all parts
+def measure_imports(_cluster: Cluster, _rounds: int) -> Figures:
     """Measure the import in a DAG processor."""
     outcomes = imports.compare(IMPORTS)
     return [asdict(each) for each in outcomes], imports.table(outcomes)
 
 
-def measure_deferral(cluster: Cluster, rounds: int) -> Figures:  # noqa: ARG001 - of all parts
+def measure_deferral(cluster: Cluster, _rounds: int) -> Figures:
     """Measure tasks that only wait in a triggerer."""
     outcomes = deferral.measure(cluster, WAITING_TASKS, WAITING_SECONDS)
     return [asdict(each) for each in outcomes], deferral.table(outcomes)

@@ -244,7 +244,7 @@ class Model(RuleBasedStateMachine):
         self._controller(controller).work()
 
     def watch(self, controller: int, kind: str, event: str, behind: int) -> None:
-        """Let one event arrive, lose all, or list the objects anew or to compare the cache."""
+        """Let one event arrive, lose all, or list the objects again or to compare the cache."""
         acting = self._controller(controller)
         self.totals[f"watch: {event}"] += 1
         if event == "one arrives":
@@ -324,7 +324,7 @@ class Model(RuleBasedStateMachine):
             for record in status.get("attempts") or ():
                 deleted = record.get("reason") == Reason.POD_DELETED
                 users = {uid, record["podUID"]} & self.deleted
-                assert users or not deleted, f"a controller has deleted a Pod at work: {record}"
+                assert users or not deleted, f"a controller has deleted a running Pod: {record}"
 
     def end_faults(self) -> None:
         """Let every request arrive, give quota, resume the runs, and bring the node back."""

@@ -64,7 +64,7 @@ class Controller:
             self.relist(kind, behind)
 
     def relist(self, kind: Kind, behind: int = 0) -> None:
-        """Begin a watch anew with a list, as after 410 Gone; `behind` is as for `restart`."""
+        """Start a watch again with a list, as after 410 Gone; `behind` is as for `restart`."""
         objects, later = self._cluster.store.as_of(behind)
         listed = [obj for obj in objects if obj.kind is kind]
         self.unseen[kind].clear()

@@ -1,4 +1,4 @@
-"""Leader election by a Lease: when to write it, and until when this process leads. Pure.
+"""Leader election by a Lease: when to write it, and for how long this process leads. Pure.
 
 The rules are those of client-go. Times are ticks: seconds of this process's monotonic clock. They
 are never compared with the times in the Lease, which other machines wrote.

@@ -256,7 +256,7 @@ async def test_a_frozen_leader_does_not_lead_when_it_resumes(time: Clock) -> Non
         assert server.holder == "other"
 
 
-async def test_a_frozen_leader_begins_anew_if_another_led_meanwhile() -> None:
+async def test_a_frozen_leader_begins_a_new_term_if_another_led_meanwhile() -> None:
     server, work = Apiserver(), Work()
     election = an_election(server)
     async with running(election, work):

@@ -23,7 +23,7 @@ async def test_a_queue_that_is_cancelled_as_work_arrives_ends() -> None:
 
 
 async def test_a_cleared_queue_has_no_keys_timers_or_failures() -> None:
-    """A controller that stands by keeps none, and starts anew when it leads again."""
+    """A controller that stands by keeps none, and starts empty when it leads again."""
     hanging, started = asyncio.Event(), asyncio.Event()
 
     async def work(key: str) -> datetime | None:

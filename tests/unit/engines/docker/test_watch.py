@@ -15,7 +15,7 @@ async def test_changes_before_and_after_the_begin_of_a_watch_are_noticed(
     monkeypatch.setattr(watch, "_DELAY_SECONDS", 0)
     path, changed = tmp_path / "hello.json", asyncio.Event()
     with watching(path, changed.set):
-        await changed.wait()  # a change before the begin cannot be told apart from none
+        await changed.wait()  # the begin counts as a change, because an earlier one is not reported
         changed.clear()
         path.write_text("new")
         await changed.wait()
